@@ -1,0 +1,292 @@
+"""The sources of a file: which image, of which scalar, with which mask.
+
+A cohort is a CSV (or TSV) of one row per image. ``scalar_name`` and ``source_file`` are needed,
+``source_mask_file`` where the images are volumes; every other column is a phenotype, kept as it
+was written. In a *wide* cohort each scalar has a column of paths of its own.
+
+>>> from modelarrayio_bids.cohort import Cohort
+>>> cohort = Cohort.from_rows(
+...     [
+...         {'scalar_name': 'FA', 'source_file': 'sub-01_FA.nii.gz', 'age': '10'},
+...         {'scalar_name': 'FA', 'source_file': 'sub-02_FA.nii.gz', 'age': '20'},
+...     ]
+... )
+>>> cohort.scalars
+('FA',)
+>>> [source.name for source in cohort.sources('FA')]
+['sub-01_FA.nii.gz', 'sub-02_FA.nii.gz']
+>>> cohort.phenotypes
+('age',)
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from modelarrayio_bids.errors import (
+    CohortError,
+    DuplicateSourceError,
+    EmptyCohortError,
+    FormatError,
+    SourceNotFoundError,
+    UsageError,
+    raise_problems,
+)
+
+SCALAR = 'scalar_name'
+SOURCE = 'source_file'
+MASK = 'source_mask_file'
+MASK_RUNG = 'source_mask_rung'
+PATH_COLUMNS = (SOURCE, MASK, MASK_RUNG)
+#: Columns that say who a row is about, in the words of BIDS and of ModelArray's own examples.
+SUBJECT_COLUMNS = ('participant_id', 'subject_id')
+
+# What pandas.read_csv takes for a missing value: the predecessor leaves such rows out.
+MISSING = frozenset({'', 'n/a', 'N/A', 'NA', '<NA>', '#N/A', 'NaN', 'nan', 'NULL', 'null', 'None'})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image of one scalar.
+
+    Parameters
+    ----------
+    scalar : str
+        The scalar's name.
+    name : str
+        The path as the cohort wrote it: ModelArray matches sources by this text.
+    path : pathlib.Path
+        Where the image is.
+    mask : pathlib.Path, optional
+        The subject's own mask, where it has one.
+    """
+
+    scalar: str
+    name: str
+    path: Path
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A validated table of sources.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Every column, in the order of the table.
+    rows : tuple of dict
+        One per source: column to text, as written.
+    folder : pathlib.Path, optional
+        Where relative paths are looked for after the working folder.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+    folder: Path | None = None
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Iterable[Mapping[str, str]],
+        folder: Path | None = None,
+        origin: str | None = None,
+    ) -> Cohort:
+        """Take rows in the long format, leave out those without a source, and check the rest.
+
+        Raises
+        ------
+        CohortError
+            If a needed column is missing, nothing is left, or a row is there twice.
+        """
+        rows = [dict(row) for row in rows]
+        columns = tuple(dict.fromkeys(column for row in rows for column in row))
+        if rows:
+            _require_columns(columns, origin)
+        kept = tuple(_stripped(row) for row in rows if _has_source(row))
+        if not kept:
+            raise EmptyCohortError(
+                'lists no source', origin, f'Give {SCALAR} and {SOURCE} for one image at least.'
+            )
+        cohort = cls(columns, kept, folder)
+        raise_problems(list(_duplicates(cohort, origin)))
+        return cohort
+
+    @classmethod
+    def from_csv(cls, path: str | PathLike[str], scalar_columns: Sequence[str] = ()) -> Cohort:
+        """Read a cohort from a CSV file, or from a tab-separated one named ``.tsv``.
+
+        Parameters
+        ----------
+        path : path-like
+            The table, in UTF-8.
+        scalar_columns : sequence of str, optional
+            In a wide cohort: the columns of paths, each named like its scalar.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If there is no such file.
+        FormatError
+            If it is not a table.
+        CohortError
+            If it is one, and cannot be used.
+        """
+        path = Path(path)
+        columns, rows = _read_table(path)
+        if scalar_columns:
+            rows = _lengthened(rows, columns, scalar_columns, path)
+        else:
+            _require_columns(columns, str(path))
+        return cls.from_rows(rows, path.absolute().parent, str(path))
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write the table, every column and row as it is."""
+        with open(path, 'w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, self.columns, restval='', lineterminator='\n')
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """The scalars' names, in the order of their first rows."""
+        return tuple(dict.fromkeys(row[SCALAR] for row in self.rows))
+
+    @property
+    def phenotypes(self) -> tuple[str, ...]:
+        """The columns that are neither paths nor the scalar's name."""
+        return tuple(c for c in self.columns if c not in {SCALAR, *PATH_COLUMNS})
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the table has a column of masks."""
+        return MASK in self.columns
+
+    def sources(self, scalar: str | None = None) -> tuple[Source, ...]:
+        """The sources of a scalar, or all of them, in the order of the table."""
+        return tuple(
+            self._source(row) for row in self.rows if scalar is None or row[SCALAR] == scalar
+        )
+
+    def only(self, scalar: str) -> Cohort:
+        """The part of the cohort that is about one scalar."""
+        rows = tuple(row for row in self.rows if row[SCALAR] == scalar)
+        return Cohort(self.columns, rows, self.folder)
+
+    def _source(self, row: Mapping[str, str]) -> Source:
+        mask = row.get(MASK, '')
+        return Source(
+            row[SCALAR],
+            row[SOURCE],
+            self._resolved(row[SOURCE]),
+            None if mask in MISSING else self._resolved(mask),
+        )
+
+    def _resolved(self, text: str) -> Path:
+        """The working folder first, as the predecessor did, then the table's own folder."""
+        if '://' in text:
+            raise UsageError(
+                'is a remote address, and only local files can be read yet',
+                text,
+                'Download the files and give their paths.',
+            )
+        path = Path(text)
+        if path.is_absolute() or self.folder is None or path.exists():
+            return path
+        beside = self.folder / path
+        return beside if beside.exists() else path
+
+
+def _read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            reader = csv.DictReader(file, delimiter='\t' if path.suffix == '.tsv' else ',')
+            rows = list(reader)
+            columns = tuple(column.strip() for column in reader.fieldnames or ())
+    except FileNotFoundError as error:
+        raise SourceNotFoundError('no such file', path, 'Check the path of the cohort.') from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f'is not a table in UTF-8 ({error})', path, 'Save it as CSV.') from error
+    _require_rectangle(columns, rows, path)
+    return columns, [dict(zip(columns, row.values(), strict=True)) for row in rows]
+
+
+def _require_rectangle(columns: Sequence[str], rows: Sequence[Mapping], path: Path) -> None:
+    if repeated := sorted({column for column in columns if columns.count(column) > 1}):
+        raise CohortError(f'has several columns named {", ".join(repeated)}', path, 'Rename them.')
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise CohortError(
+                f'row {number} does not have the {len(columns)} cells of the header',
+                path,
+                'Put values that hold the separator in quotes.',
+            )
+
+
+def _require_columns(columns: Sequence[str], origin: str | None) -> None:
+    if missing := [column for column in (SCALAR, SOURCE) if column not in columns]:
+        raise CohortError(
+            f'has no column {" and no column ".join(missing)}',
+            origin,
+            'Add it, or name the columns of a wide table with --scalar-columns.',
+        )
+
+
+def _has_source(row: Mapping[str, str]) -> bool:
+    return row[SCALAR].strip() not in MISSING and row[SOURCE].strip() not in MISSING
+
+
+def _stripped(row: Mapping[str, str]) -> dict[str, str]:
+    """Paths and names without the blanks around them; phenotypes untouched."""
+    tidy = {SCALAR, *PATH_COLUMNS}
+    return {column: text.strip() if column in tidy else text for column, text in row.items()}
+
+
+def _lengthened(
+    rows: Sequence[Mapping[str, str]],
+    columns: Sequence[str],
+    scalar_columns: Sequence[str],
+    path: Path,
+) -> list[dict[str, str]]:
+    """One row per scalar and image from a wide table, in the predecessor's order."""
+    if missing := [column for column in scalar_columns if column not in columns]:
+        raise CohortError(
+            f'has no column {" and no column ".join(missing)}',
+            path,
+            f'It has: {", ".join(columns)}.',
+        )
+    others = [column for column in columns if column not in scalar_columns]
+    return [
+        {SCALAR: scalar, SOURCE: row[scalar], **{column: row[column] for column in others}}
+        for row in rows
+        for scalar in dict.fromkeys(scalar_columns)
+    ]
+
+
+def _duplicates(cohort: Cohort, origin: str | None) -> Iterator[CohortError]:
+    """Neither a file, nor a person whom no column tells apart, may stand twice in a scalar."""
+    subject = next((column for column in SUBJECT_COLUMNS if column in cohort.columns), None)
+    telling = [column for column in cohort.columns if column not in PATH_COLUMNS]
+    files: set[tuple[str, Path]] = set()
+    people: dict[tuple[str, ...], str] = {}
+    for row, source in zip(cohort.rows, cohort.sources(), strict=True):
+        file = (source.scalar, source.path.absolute())
+        if file in files:
+            yield DuplicateSourceError(
+                f'{source.name} stands twice for {source.scalar}', origin, 'Remove one row.'
+            )
+        elif subject is not None and row[subject] not in MISSING:
+            person = tuple(row[column] for column in telling)
+            earlier = people.setdefault(person, source.name)
+            if earlier != source.name:
+                yield DuplicateSourceError(
+                    f'{row[subject]} stands twice for {source.scalar} ({earlier} and '
+                    f'{source.name}), and no column tells the rows apart',
+                    origin,
+                    'Remove one, or add a column such as session_id.',
+                )
+        files.add(file)

@@ -1,0 +1,215 @@
+"""Every error a user can cause or meet, in one tree::
+
+    ModelArrayIOError
+    ├ UsageError(ValueError)            options that contradict each other or ask for too much
+    ├ CohortError(ValueError)           a cohort table that cannot be used as it stands
+    │ ├ EmptyCohortError
+    │ ├ DuplicateSourceError
+    │ ├ MixedSpacesError
+    │ └ CohortProblemsError             several problems, reported together
+    ├ SourceNotFoundError(FileNotFoundError)
+    ├ SpaceError(ValueError)            geometry
+    │ ├ UnknownSpaceError
+    │ └ SpaceMismatchError
+    ├ FormatError(ValueError)           bytes on disk that are not what their name says
+    ├ StoreError                        the HDF5 file
+    │ ├ SchemaError
+    │ ├ AnalysisNotFoundError
+    │ ├ ResultNameCollisionError
+    │ └ WouldLoseResultsError
+    ├ OutputError(OSError)              an output that cannot be created
+    └ DerivativesError                  the BIDS datasets
+      ├ InvalidDatasetError
+      ├ RecipeError
+      ├ NoMatchError
+      └ AmbiguousMatchError
+
+Each says what is wrong, in which file, and what to do, and keeps the three apart as attributes.
+``exit_code`` is what a command line ends with: those of the (draft) BIDS execution specification
+(16 invalid dataset, 18 nothing selected) and of BSD's ``sysexits.h`` (64 usage, 65 data, 66 no
+input, 73 cannot create, 74 input/output).
+
+>>> error = FormatError('holds 3 volumes, expected one', 'sub-01_FA.nii.gz', 'Extract one first.')
+>>> str(error)
+'sub-01_FA.nii.gz: holds 3 volumes, expected one. Extract one first.'
+>>> error.exit_code
+65
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+EXIT_USAGE = 64
+EXIT_DATA = 65
+EXIT_NO_INPUT = 66
+EXIT_INTERNAL = 70
+EXIT_CANNOT_CREATE = 73
+EXIT_IO = 74
+EXIT_INVALID_BIDS = 16
+EXIT_UNKNOWN_LEVEL = 17
+EXIT_NOTHING_SELECTED = 18
+
+
+class ModelArrayIOError(Exception):
+    """Anything this package refuses, with its reason.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, without a full stop.
+    path : str or os.PathLike, optional
+        The file it is about.
+    remedy : str, optional
+        What to do about it: a sentence.
+    """
+
+    exit_code = EXIT_DATA
+
+    def __init__(
+        self, what: str, path: str | PathLike[str] | None = None, remedy: str = ''
+    ) -> None:
+        super().__init__(what, path, remedy)
+        self.what = what
+        self.path = None if path is None else str(path)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        place = f'{self.path}: ' if self.path else ''
+        return f'{place}{self.what}. {self.remedy}'.strip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # OSError's own __reduce__ would drop the third argument; Nipype carries errors between
+        # processes, so every error here must come back whole.
+        return type(self), (self.what, self.path, self.remedy)
+
+
+class UsageError(ModelArrayIOError, ValueError):
+    """Options that contradict each other, or ask for what is not offered."""
+
+    exit_code = EXIT_USAGE
+
+
+class CohortError(ModelArrayIOError, ValueError):
+    """A cohort table that cannot be used as it stands."""
+
+
+class EmptyCohortError(CohortError):
+    """A cohort without a single source."""
+
+
+class DuplicateSourceError(CohortError):
+    """One source, or one subject, entered twice for the same scalar."""
+
+
+class MixedSpacesError(CohortError):
+    """Sources of different kinds (voxels and fixels, say) in one cohort."""
+
+
+class CohortProblemsError(CohortError):
+    """All problems found in a cohort before any data was read.
+
+    Parameters
+    ----------
+    problems : sequence of ModelArrayIOError
+        Two or more: a single problem is raised as it is, see :func:`raise_problems`.
+    """
+
+    def __init__(self, problems: Sequence[ModelArrayIOError]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f'{len(self.problems)} problems, nothing was built')
+        codes = {problem.exit_code for problem in problems}
+        self.exit_code = codes.pop() if len(codes) == 1 else EXIT_DATA
+
+    def __str__(self) -> str:
+        lines = '\n'.join(f'  {problem}' for problem in self.problems)
+        return f'{self.what}:\n{lines}'
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
+
+
+class SourceNotFoundError(ModelArrayIOError, FileNotFoundError):
+    """A file that was named but is not there."""
+
+    exit_code = EXIT_NO_INPUT
+
+
+class SpaceError(ModelArrayIOError, ValueError):
+    """Something wrong with the geometry of an image."""
+
+
+class UnknownSpaceError(SpaceError):
+    """A file whose name belongs to no element space."""
+
+
+class SpaceMismatchError(SpaceError):
+    """An image whose elements are not those of the group's space."""
+
+
+class FormatError(ModelArrayIOError, ValueError):
+    """A file that is not what its name says: truncated, damaged, or of another type."""
+
+
+class StoreError(ModelArrayIOError):
+    """Something wrong with an HDF5 file."""
+
+
+class SchemaError(StoreError):
+    """An HDF5 file, or a name in it, that breaks ModelArray's format."""
+
+
+class AnalysisNotFoundError(StoreError):
+    """An analysis that the file does not hold."""
+
+    exit_code = EXIT_NO_INPUT
+
+
+class ResultNameCollisionError(StoreError):
+    """Two results that would be written to one file."""
+
+
+class WouldLoseResultsError(StoreError):
+    """An existing file whose statistical results would be lost."""
+
+    exit_code = EXIT_CANNOT_CREATE
+
+
+class OutputError(ModelArrayIOError, OSError):
+    """An output that cannot be created or finished."""
+
+    exit_code = EXIT_CANNOT_CREATE
+
+
+class DerivativesError(ModelArrayIOError):
+    """Something wrong with, or missing from, the BIDS datasets."""
+
+
+class InvalidDatasetError(DerivativesError):
+    """A folder that is not the BIDS dataset it was given as."""
+
+    exit_code = EXIT_INVALID_BIDS
+
+
+class RecipeError(DerivativesError):
+    """A recipe that cannot be understood."""
+
+
+class NoMatchError(DerivativesError):
+    """Filters, or a dataset, that leave nothing to build from."""
+
+    exit_code = EXIT_NOTHING_SELECTED
+
+
+class AmbiguousMatchError(DerivativesError):
+    """Several files where one was expected."""
+
+
+def raise_problems(problems: Sequence[ModelArrayIOError]) -> None:
+    """Raise nothing, the one problem, or all of them together."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise CohortProblemsError(problems)

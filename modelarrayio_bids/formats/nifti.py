@@ -1,0 +1,269 @@
+"""NIfTI-1 and NIfTI-2 volumes: the header alone, some voxels of the data, and a map written.
+
+nibabel reads the header; the data are taken from the inflated bytes in their type on disk, since
+a float64 copy of every image is what most of the predecessor's time went into.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
+
+from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.formats import compression
+
+EXTENSIONS = ('.nii.gz', '.nii')
+_HEADER_CLASSES = {348: Nifti1Header, 540: Nifti2Header}
+_READABLE_KINDS = 'iuf'
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What the header of a three-dimensional image says.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    header : nibabel.nifti1.Nifti1Header or nibabel.nifti2.Nifti2Header
+        As on disk.
+    """
+
+    path: Path
+    header: Nifti1Header
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Volume:
+        """Read the header alone.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If there is no such file.
+        FormatError
+            If it is no NIfTI volume, holds several, or is shorter than its header says.
+        """
+        start = compression.read_start(path, max(_HEADER_CLASSES))
+        volume = cls(Path(path), parse_header(start, path))
+        _require_one_volume(volume)
+        _require_real_numbers(volume)
+        _require_whole(volume)
+        return volume
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Three voxel counts; a fourth axis of one volume is dropped."""
+        return _spatial_shape(self.header)
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Voxel indices to mm in RAS+, (4, 4) float64: sform, else qform, else the voxel sizes."""
+        return self.header.get_best_affine()
+
+    @property
+    def n_bytes(self) -> int:
+        """Least size of the inflated file."""
+        itemsize = self.header.get_data_dtype().itemsize
+        return self.header.get_data_offset() + int(np.prod(self.shape)) * itemsize
+
+    def read(self) -> Voxels:
+        """Read the data.
+
+        Raises
+        ------
+        FormatError
+            If the file ends before its data do.
+        """
+        data = compression.read_file(self.path)
+        if len(data) < self.n_bytes:
+            raise _truncated(self, len(data))
+        flat = np.frombuffer(
+            data,
+            self.header.get_data_dtype(),
+            count=int(np.prod(self.shape)),
+            offset=self.header.get_data_offset(),
+        )
+        return Voxels(flat, self.shape, _scaling(self.header))
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """The data of a volume, as they lie on disk.
+
+    Parameters
+    ----------
+    flat : numpy.ndarray
+        (n_voxels,), in the type on disk, the first axis running fastest.
+    shape : tuple of int
+        Three voxel counts.
+    scaling : tuple of float, optional
+        Slope and intercept, where the header has them.
+    """
+
+    flat: np.ndarray
+    shape: tuple[int, ...]
+    scaling: tuple[float, float] | None
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """Scaled values at some positions of ``flat``.
+
+        Parameters
+        ----------
+        positions : numpy.ndarray
+            (n,) integers.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,): float32 as it is on disk, any other type as float64, as nibabel's
+            ``get_fdata`` would give them.
+        """
+        values = self.flat.take(positions)
+        if values.dtype.kind == 'f' and values.dtype.itemsize == 4 and self.scaling is None:
+            return values.astype(np.float32, copy=False)
+        values = values.astype(np.float64)
+        if self.scaling is not None:
+            slope, inter = self.scaling
+            values *= slope
+            values += inter
+        return values
+
+    def positive(self) -> np.ndarray:
+        """Where a mask is set: boolean, three-dimensional. NaN is not."""
+        values = self.flat if self.scaling is None else self.take(np.arange(self.flat.size))
+        return (values > 0).reshape(self.shape, order='F')
+
+    def present(self) -> np.ndarray:
+        """Where a map has a finite value other than zero: boolean, three-dimensional."""
+        values = self.flat if self.scaling is None else self.take(np.arange(self.flat.size))
+        return (np.isfinite(values) & (values != 0)).reshape(self.shape, order='F')
+
+
+def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
+    """The header in the first bytes of a file, of either version and byte order.
+
+    Raises
+    ------
+    FormatError
+        If there is none.
+    """
+    for order in '<>':
+        size = struct.unpack(f'{order}i', start[:4])[0] if len(start) >= 4 else 0
+        if size in _HEADER_CLASSES and len(start) >= size:
+            try:
+                return _HEADER_CLASSES[size].from_fileobj(io.BytesIO(start))
+            except (HeaderDataError, WrapStructError) as error:
+                raise FormatError(
+                    f'has a NIfTI header that cannot be used ({error})', path, 'Make it again.'
+                ) from error
+    raise FormatError('is not a NIfTI image', path, 'Give a .nii or .nii.gz file.')
+
+
+def map_header(header: Nifti1Header, description: str) -> Nifti1Header:
+    """A header for a float32 map on the grid of another image.
+
+    Geometry and units are kept; what described the other image's values (scaling, display range,
+    intent, extensions) is not.
+    """
+    fresh = type(header)()
+    for field in ('pixdim', 'qform_code', 'sform_code', 'xyzt_units'):
+        fresh[field] = header[field]
+    for field in ('quatern_b', 'quatern_c', 'quatern_d', 'qoffset_x', 'qoffset_y', 'qoffset_z'):
+        fresh[field] = header[field]
+    for field in ('srow_x', 'srow_y', 'srow_z'):
+        fresh[field] = header[field]
+    fresh.set_data_dtype(np.float32)
+    fresh.set_data_shape(_spatial_shape(header))
+    fresh['pixdim'] = header['pixdim']
+    fresh['descrip'] = description.encode()[:79]
+    fresh.set_slope_inter(1, 0)
+    return fresh
+
+
+def write_volume(header: Nifti1Header, data: np.ndarray, path: str | PathLike[str]) -> None:
+    """Write one volume, compressed if the name ends in ``.gz``.
+
+    Parameters
+    ----------
+    header : nibabel.nifti1.Nifti1Header
+        With the type and shape of ``data``.
+    data : numpy.ndarray
+        Three-dimensional.
+    path : path-like
+        Replaced if it exists.
+    """
+    header = header.copy()
+    header.set_data_dtype(data.dtype)
+    single = {Nifti1Header: (b'n+1', 352), Nifti2Header: (b'n+2\0\r\n\x1a\n', 544)}
+    header['magic'], offset = single[type(header)]
+    header.set_data_offset(offset)
+    stored = data.astype(header.get_data_dtype(), copy=False)
+    image = b''.join(
+        (header.binaryblock, b'\0' * (offset - len(header.binaryblock)), stored.tobytes('F'))
+    )
+    if str(path).endswith('.gz'):
+        image = compression.gzip_compress(image)
+    Path(path).write_bytes(image)
+
+
+def _spatial_shape(header: Nifti1Header) -> tuple[int, ...]:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    return shape[:3] if all(n == 1 for n in shape[3:]) else shape
+
+
+def _scaling(header: Nifti1Header) -> tuple[float, float] | None:
+    slope, inter = header.get_slope_inter()
+    if slope is None or (slope == 1 and not inter):
+        return None
+    return float(slope), float(inter or 0.0)
+
+
+def _require_one_volume(volume: Volume) -> None:
+    if len(volume.shape) == 3 and all(volume.shape):
+        return
+    shape = ' × '.join(map(str, volume.shape))
+    raise FormatError(
+        f'is {shape}, expected three dimensions or four with one volume',
+        volume.path,
+        'Extract one volume, or leave out time series.',
+    )
+
+
+def _require_real_numbers(volume: Volume) -> None:
+    dtype = volume.header.get_data_dtype()
+    try:
+        volume.header.get_slope_inter()
+    except HeaderDataError as error:
+        raise FormatError(str(error), volume.path, 'Make the file again.') from error
+    if dtype.kind not in _READABLE_KINDS:
+        raise FormatError(
+            f'holds values of type {dtype}, expected real numbers',
+            volume.path,
+            'Save magnitude, or one channel, as its own image.',
+        )
+
+
+def _require_whole(volume: Volume) -> None:
+    """Trust a trailer that promises enough; inflate everything only when it does not."""
+    if compression.inflated_size(volume.path) >= volume.n_bytes % 2**32:
+        return
+    found = len(compression.read_file(volume.path))
+    if found < volume.n_bytes:
+        raise _truncated(volume, found)
+
+
+def _truncated(volume: Volume, found: int) -> FormatError:
+    return FormatError(
+        f'is truncated: {found} bytes of the {volume.n_bytes} its header promises',
+        volume.path,
+        'Copy or make the file again.',
+    )

@@ -1,0 +1,52 @@
+"""The spaces, and which of them answers for which file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.errors import MixedSpacesError, UnknownSpaceError
+from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.spaces.voxels import VoxelSpace
+
+__all__ = ['SPACES', 'ElementSpace', 'References', 'Template', 'VoxelSpace', 'space_class']
+
+#: By kind; in the order in which file names are tried, the most particular ending first.
+SPACES: dict[str, type[ElementSpace]] = {VoxelSpace.kind: VoxelSpace}
+
+
+def space_class(name: str) -> type[ElementSpace]:
+    """The space whose images are named like this one.
+
+    >>> space_class('sub-01_FA.nii.gz').kind
+    'voxels'
+
+    Raises
+    ------
+    UnknownSpaceError
+        If there is none.
+    """
+    for space in SPACES.values():
+        if name.endswith(space.extensions):
+            return space
+    endings = ', '.join(ending for space in SPACES.values() for ending in space.extensions)
+    raise UnknownSpaceError('is of no kind that can be read', name, f'Endings read: {endings}.')
+
+
+def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
+    """The one space of all sources.
+
+    Raises
+    ------
+    UnknownSpaceError
+        If a file's name belongs to no space.
+    MixedSpacesError
+        If they are of several kinds.
+    """
+    kinds = {space_class(source.name).kind: source.name for source in sources}
+    if len(kinds) > 1:
+        examples = ', '.join(f'{kind} ({name})' for kind, name in kinds.items())
+        raise MixedSpacesError(
+            f'the cohort mixes {examples}', remedy='Make one cohort for each kind.'
+        )
+    return space_class(sources[0].name).from_references(references, sources)

@@ -1,0 +1,129 @@
+"""What every kind of element can be asked.
+
+An element space knows which elements an analysis has, in which order, and how one image of a
+format becomes one value per element and back. Building and exporting are loops over this
+contract; nothing outside ``spaces/`` asks which format it is working on.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.store.schema import ElementTable
+
+#: What makes a space again: arrays by name, stored in the HDF5 file.
+Template = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class References:
+    """The files a user names beside the cohort to say which elements there are.
+
+    Parameters
+    ----------
+    mask : pathlib.Path, optional
+        A group mask, for voxels.
+    index, directions : pathlib.Path, optional
+        The two files of a fixel directory.
+    example : pathlib.Path, optional
+        One image of the kind to export.
+    """
+
+    mask: Path | None = None
+    index: Path | None = None
+    directions: Path | None = None
+    example: Path | None = None
+
+
+class ElementSpace(ABC):
+    """The elements of an analysis, in order.
+
+    Two spaces are equal when they hold the same elements in the same order, geometry included.
+    """
+
+    #: The field's word for these elements, as in the HDF5 file.
+    kind: ClassVar[str]
+    #: File name endings of the images, the longest first.
+    extensions: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    @abstractmethod
+    def from_references(cls, references: References, sources: Sequence[Source]) -> ElementSpace:
+        """The space that a user's files, or else the sources themselves, describe.
+
+        Raises
+        ------
+        UsageError
+            If a file is needed and was not given.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_template(cls, template: Template) -> ElementSpace:
+        """The inverse of :meth:`template`."""
+
+    @abstractmethod
+    def template(self) -> Template:
+        """What makes this space again without any other file."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of elements."""
+
+    @abstractmethod
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same elements in the same order."""
+
+    __hash__ = None  # type: ignore[assignment]  # compared by content, which hashing would cost
+
+    @abstractmethod
+    def tables(self) -> dict[str, ElementTable]:
+        """The elements' identities, by path in the HDF5 file."""
+
+    @abstractmethod
+    def check(self, source: Source) -> None:
+        """Compare a source's geometry with this space, from headers alone.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError, SpaceMismatchError
+            With what was found and what was expected.
+        """
+
+    @abstractmethod
+    def read(self, source: Source) -> np.ndarray:
+        """One value per element: (n_elements,), NaN outside the source's own mask.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError, SpaceMismatchError
+            As :meth:`check`, and if the data cannot be read.
+        """
+
+    @abstractmethod
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0) -> None:
+        """Write one value per element as a float32 image.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            (n_elements,).
+        path : pathlib.Path
+            Its ending chooses the format.
+        fill : float, optional
+            Value where the image has places that are no element.
+        """
+
+    @abstractmethod
+    def extension(self, compress: bool) -> str:
+        """Ending of an exported image's name, the dot included."""
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} of {len(self):,} {self.kind}>'

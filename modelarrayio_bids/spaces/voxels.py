@@ -1,0 +1,268 @@
+"""Voxels: the elements of NIfTI volumes.
+
+The elements are the voxels of a group mask, in C order of its array: the first axis slowest, as
+``numpy.nonzero`` lists them.
+
+>>> import numpy as np
+>>> mask = np.zeros((2, 2, 2), bool)
+>>> mask[1, 0, 1] = mask[0, 1, 0] = True
+>>> space = VoxelSpace.from_mask(mask, affine=np.eye(4))
+>>> space
+<VoxelSpace of 2 voxels>
+>>> space.tables()['voxels'].values.T.tolist()  # voxel_id, i, j, k
+[[0, 0, 1, 0], [1, 1, 0, 1]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from os import PathLike
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+
+from modelarrayio_bids.__about__ import NAME
+from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.errors import SpaceError, SpaceMismatchError, UsageError
+from modelarrayio_bids.formats import nifti
+from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.store.schema import ElementTable
+
+#: How far a corner of two grids may lie apart, as a fraction of the smallest voxel edge. Affines
+#: that differ by their rounding to float32, or by having gone through a quaternion, stay a hundred
+#: times below; a shift of a tenth of a voxel is ten times above.
+GRID_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of an image are.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Three voxel counts.
+    affine : numpy.ndarray
+        (4, 4) float64, voxel indices to mm in RAS+.
+    """
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+
+    @classmethod
+    def of(cls, volume: nifti.Volume) -> Grid:
+        """The grid of an image on disk."""
+        return cls(volume.shape, volume.affine)
+
+    def __eq__(self, other: object) -> bool:
+        """Same shape, and no corner further apart than :data:`GRID_TOLERANCE` of a voxel."""
+        if not isinstance(other, Grid):
+            return NotImplemented
+        return (
+            self.shape == other.shape and self.distance(other) <= GRID_TOLERANCE * self.voxel_edge
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equality has a tolerance
+
+    @property
+    def voxel_edge(self) -> float:
+        """Length in mm of the shortest voxel edge."""
+        return float(np.linalg.norm(self.affine[:3, :3], axis=0).min())
+
+    def distance(self, other: Grid) -> float:
+        """Greatest distance in mm between a corner of this grid and the other's."""
+        ends = [(0, n - 1) for n in self.shape]
+        corners = np.array([(*corner, 1.0) for corner in product(*ends)]).T
+        apart = (self.affine - other.affine) @ corners
+        return float(np.linalg.norm(apart[:3], axis=0).max())
+
+    def mismatch(self, other: Grid) -> str:
+        """What tells another grid from this one, for a person."""
+        if other.shape != self.shape:
+            return f'has shape {_shape(other)}, expected {_shape(self)}'
+        return (
+            f'has the expected shape {_shape(self)} but another affine: its grid lies up to '
+            f'{self.distance(other):.3g} mm away (allowed: '
+            f'{GRID_TOLERANCE * self.voxel_edge:.2g} mm)'
+        )
+
+
+class VoxelSpace(ElementSpace):
+    """The voxels of a group mask.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray
+        Three-dimensional boolean.
+    header : nibabel.nifti1.Nifti1Header
+        Of the group mask: geometry and units of what is exported.
+
+    Raises
+    ------
+    SpaceError
+        If the mask is empty.
+    """
+
+    kind = 'voxels'
+    extensions = nifti.EXTENSIONS
+
+    def __init__(self, mask: np.ndarray, header: Nifti1Header) -> None:
+        self.mask = np.asarray(mask, dtype=bool)
+        self.header = nifti.map_header(header, NAME)
+        self.grid = Grid(self.mask.shape, self.header.get_best_affine())
+        if not self.mask.any():
+            raise SpaceError('the group mask is empty', remedy='Give a mask with voxels above 0.')
+        # Data on disk run with the first axis fastest: where each element lies there.
+        self._positions = np.ravel_multi_index(
+            np.nonzero(self.mask), self.mask.shape, order='F'
+        ).astype(np.int64)
+        self._masks = _MaskCache()
+
+    @classmethod
+    def from_mask(cls, mask: np.ndarray, affine: np.ndarray) -> VoxelSpace:
+        """A space from an array and its affine (voxel indices to mm in RAS+)."""
+        header = Nifti1Header()
+        header.set_data_shape(mask.shape)
+        header.set_sform(affine, code='aligned')
+        header.set_qform(affine, code='aligned', strip_shears=True)
+        header.set_xyzt_units('mm')
+        return cls(mask, header)
+
+    @classmethod
+    def from_mask_file(cls, path: str | PathLike[str]) -> VoxelSpace:
+        """A space from a group mask on disk: voxels above 0.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If it cannot be read.
+        SpaceError
+            If it is empty.
+        """
+        volume = nifti.Volume.from_file(path)
+        mask = volume.read().positive()
+        if not mask.any():
+            raise SpaceError('is an empty mask', path, 'Give a mask with voxels above 0.')
+        return cls(mask, volume.header)
+
+    @classmethod
+    def from_references(cls, references: References, sources: Sequence[Source]) -> VoxelSpace:
+        """The space of ``references.mask``, which voxels always need."""
+        if references.mask is None:
+            raise UsageError(
+                'voxels need a group mask', remedy='Give a binary NIfTI image with --mask.'
+            )
+        return cls.from_mask_file(references.mask)
+
+    @classmethod
+    def from_template(cls, template: Template) -> VoxelSpace:
+        """The inverse of :meth:`template`."""
+        return cls(
+            np.asarray(template['mask'], dtype=bool),
+            nifti.parse_header(np.asarray(template['header'], np.uint8).tobytes(), 'template'),
+        )
+
+    def template(self) -> Template:
+        """``mask`` (i, j, k) uint8, ``affine`` (4, 4) and ``header``, the bytes of the header."""
+        return {
+            'mask': self.mask.astype(np.uint8),
+            'affine': self.grid.affine,
+            'header': np.frombuffer(self.header.binaryblock, np.uint8),
+        }
+
+    def __len__(self) -> int:
+        return self._positions.size
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, VoxelSpace):
+            return NotImplemented
+        return self.grid == other.grid and np.array_equal(self.mask, other.mask)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def tables(self) -> dict[str, ElementTable]:
+        """``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""
+        indices = np.nonzero(self.mask)
+        values = np.stack([np.arange(len(self)), *indices]).astype(np.int32)
+        return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
+
+    def check(self, source: Source) -> None:
+        """Grid of the map, and of its mask, against the group mask's."""
+        self._volume(source.path)
+        self._volume(self._own_mask(source))
+
+    def read(self, source: Source) -> np.ndarray:
+        """Values at the group mask's voxels: float32 if so on disk, float64 otherwise."""
+        values = self._volume(source.path).read().take(self._positions)
+        inside = self._masks.get(self._own_mask(source), self._inside)
+        values[~inside] = np.nan
+        return values
+
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0) -> None:
+        """Write a float32 volume, ``fill`` outside the group mask."""
+        data = np.full(self.mask.size, fill, np.float32)
+        with np.errstate(over='ignore'):
+            data[self._positions] = values
+        nifti.write_volume(self.header, data.reshape(self.mask.shape, order='F'), path)
+
+    def extension(self, compress: bool) -> str:
+        """``.nii.gz``, or ``.nii`` uncompressed."""
+        return '.nii.gz' if compress else '.nii'
+
+    def _inside(self, mask: Path) -> np.ndarray:
+        inside = self._volume(mask).read().positive().reshape(-1, order='F')[self._positions]
+        if not inside.any():
+            raise SpaceMismatchError(
+                'has no voxel in common with the group mask', mask, 'Check both masks in a viewer.'
+            )
+        return inside
+
+    def _volume(self, path: Path) -> nifti.Volume:
+        volume = nifti.Volume.from_file(path)
+        grid = Grid.of(volume)
+        if grid != self.grid:
+            raise SpaceMismatchError(
+                self.grid.mismatch(grid),
+                path,
+                'Resample it to the grid of the group mask, or leave it out.',
+            )
+        return volume
+
+    @staticmethod
+    def _own_mask(source: Source) -> Path:
+        if source.mask is None:
+            raise UsageError(
+                f'{source.name} has no mask',
+                remedy='Fill source_mask_file for every row; where a subject has no mask of its '
+                'own, give the group mask.',
+            )
+        return source.mask
+
+
+class _MaskCache:
+    """The last masks read, for cohorts in which many maps share one. Bits are packed."""
+
+    def __init__(self, most: int = 8) -> None:
+        self._most = most
+        self._kept: dict[Path, tuple[np.ndarray, int]] = {}
+        self._lock = Lock()
+
+    def get(self, path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+        with self._lock:
+            kept = self._kept.get(path)
+        if kept is None:
+            inside = read(path)
+            with self._lock:
+                self._kept[path] = (np.packbits(inside), inside.size)
+                while len(self._kept) > self._most:
+                    del self._kept[next(iter(self._kept))]
+            return inside
+        return np.unpackbits(kept[0], count=kept[1]).astype(bool)
+
+
+def _shape(grid: Grid) -> str:
+    return ' × '.join(map(str, grid.shape))

@@ -1,0 +1,101 @@
+"""Every path, attribute and rule of ModelArray's HDF5 format.
+
+The rules were tried against the R package ModelArray (commit 556abf1) with rhdf5 2.42 and
+HDF5Array 1.26; ``docs/file-format.md`` gives the reason for each. Shapes are as h5py sees them: R
+sees the transpose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from modelarrayio_bids.errors import SchemaError
+
+#: Newest HDF5 file format written: R's libhdf5 1.10 cannot open what ``'latest'`` writes.
+LIBVER = ('earliest', 'v110')
+
+SCALARS = 'scalars'
+RESULTS = 'results'
+VALUES = 'values'
+COLUMN_NAMES = 'column_names'
+RESULTS_MATRIX = 'results_matrix'
+RESULT_NAMES_ATTRIBUTE = 'colnames'
+ELEMENT_ID = 'element_id'
+LEVELS_PREFIX = 'lut_forcol'
+
+#: Ours: R ignores it.
+PROVENANCE = 'modelarrayio'
+TEMPLATE = 'modelarrayio/template'
+KIND_ATTRIBUTE = 'kind'
+SOURCES = 'modelarrayio/sources'
+SOURCE_SIZES = 'size'
+SOURCE_TIMES = 'modified'
+
+#: What R's parser reads as something other than a name (``?Reserved``).
+R_RESERVED = frozenset(
+    {'if', 'else', 'repeat', 'while', 'function', 'for', 'next', 'break', 'in', 'TRUE', 'FALSE'}
+    | {'NULL', 'Inf', 'NaN', 'NA', 'NA_integer_', 'NA_real_', 'NA_character_', 'NA_complex_'}
+)
+_R_NAME = re.compile(r'([A-Za-z]|\.(?![0-9]))[A-Za-z0-9._]*')
+
+
+@dataclass(frozen=True)
+class ElementTable:
+    """One table of the elements' identities.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (n_columns, n_elements) numbers, or (n_elements,) strings.
+    columns : tuple of str
+        Names of the rows of ``values``; empty for a table of strings.
+    attributes : dict, optional
+        Further attributes: lists of strings.
+    """
+
+    values: np.ndarray
+    columns: tuple[str, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def scalar_path(scalar: str, leaf: str = '') -> str:
+    """Path of a scalar's group, or of a dataset in it.
+
+    >>> scalar_path('FA', VALUES)
+    'scalars/FA/values'
+    """
+    return '/'.join(part for part in (SCALARS, scalar, leaf) if part)
+
+
+def result_path(analysis: str, leaf: str = RESULTS_MATRIX) -> str:
+    """Path of a dataset of an analysis.
+
+    >>> result_path('mylm')
+    'results/mylm/results_matrix'
+    """
+    return f'{RESULTS}/{analysis}/{leaf}'
+
+
+def check_scalar_name(name: str) -> None:
+    """Refuse a scalar that R could not use in a formula, or HDF5 in a path.
+
+    >>> check_scalar_name('dki_fa')
+    >>> check_scalar_name('2nd')
+    Traceback (most recent call last):
+    modelarrayio_bids.errors.SchemaError: '2nd' is no name R can use in a formula. Use letters, ...
+
+    Raises
+    ------
+    SchemaError
+        With what to change.
+    """
+    if not _R_NAME.fullmatch(name) or name in R_RESERVED or name == SCALARS:
+        raise SchemaError(
+            f'{name!r} is no name R can use in a formula',
+            remedy='Use letters, digits, "_" and ".", starting with a letter '
+            f'(and not "{SCALARS}" or a word R reserves).',
+        )
