@@ -1,4 +1,6 @@
-"""Every error a user can cause or meet, in one tree::
+"""Every error a user can cause or meet, in one tree.
+
+::
 
     ModelArrayIOError
     ├ UsageError(ValueError)            options that contradict each other or ask for too much
