@@ -15,6 +15,7 @@ import gzip
 import zlib
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
 
@@ -22,8 +23,11 @@ try:
     from isal import igzip, isal_zlib
 
     HAS_ISAL = True
+    # ISA-L's stubs give its error an untyped class.
+    _DAMAGED: tuple[Any, ...] = (zlib.error, isal_zlib.error)
 except ImportError:  # pragma: no cover - every tested platform has a wheel
     HAS_ISAL = False
+    _DAMAGED = (zlib.error,)
 
 GZIP_MAGIC = b'\x1f\x8b'
 _ISAL_LEVEL = 1
@@ -46,14 +50,9 @@ def inflate(data: bytes) -> bytes:
     OSError
         If it is damaged.
     """
-    if HAS_ISAL:
-        try:
-            return igzip.decompress(data)
-        except isal_zlib.error as error:
-            raise OSError(str(error)) from error
     try:
-        return gzip.decompress(data)
-    except zlib.error as error:
+        return igzip.decompress(data) if HAS_ISAL else gzip.decompress(data)
+    except _DAMAGED as error:
         raise OSError(str(error)) from error
 
 

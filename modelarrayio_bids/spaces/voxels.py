@@ -182,7 +182,7 @@ class VoxelSpace(ElementSpace):
             return NotImplemented
         return self.grid == other.grid and np.array_equal(self.mask, other.mask)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def tables(self) -> dict[str, ElementTable]:
         """``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""

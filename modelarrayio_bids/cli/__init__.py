@@ -1,0 +1,1 @@
+"""The two commands: ``modelarrayio`` on files, ``modelarrayio-bids`` on BIDS datasets."""

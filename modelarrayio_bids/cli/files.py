@@ -1,0 +1,42 @@
+"""``modelarrayio``: cohort CSV → HDF5, and results in HDF5 → images.
+
+The options are those of the predecessor (``modelarrayio`` 26.0.0): a script written for it runs
+unchanged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from modelarrayio_bids.__about__ import __version__
+from modelarrayio_bids.cli import export_results, to_modelarray
+from modelarrayio_bids.cli.run import Parser, configure_logging, run
+from modelarrayio_bids.errors import EXIT_USAGE
+
+PROGRAM = 'modelarrayio'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``modelarrayio``; returns an exit code."""
+    parser = get_parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, 'command'):
+        parser.print_help()
+        return EXIT_USAGE
+    configure_logging(options.log_level)
+    return run(PROGRAM, lambda: options.command(options))
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line of ``modelarrayio``."""
+    parser = Parser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        description='Images of a cohort to one HDF5 file for ModelArray, and its results back.',
+    )
+    parser.add_argument('-V', '--version', action='version', version=f'{PROGRAM} {__version__}')
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND')
+    to_modelarray.add_command(commands)
+    export_results.add_command(commands)
+    return parser

@@ -1,0 +1,66 @@
+"""Options that several commands share. Nothing heavy is loaded before they are parsed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.build import Resources
+    from modelarrayio_bids.spaces import References
+
+LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+MEGABYTE = 2**20
+
+
+def add(parser: argparse._ActionsContainer, option: str, **keywords: Any) -> None:
+    """An option in both spellings: ``--like-this`` and the predecessor's ``--like_this``."""
+    parser.add_argument(option, f'--{option[2:].replace("-", "_")}', **keywords)
+
+
+def add_resources(parser: argparse.ArgumentParser) -> None:
+    """``--nprocs`` and ``--mem-mb``."""
+    group = parser.add_argument_group('resources')
+    add(
+        group,
+        '--nprocs',
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='read and compress in N threads (default: one per processor, %(default)s)',
+    )
+    add(group, '--mem-mb', type=int, metavar='MB', help='memory the whole run may use')
+
+
+def add_references(parser: argparse.ArgumentParser) -> None:
+    """``--mask``."""
+    group = parser.add_argument_group('which elements')
+    group.add_argument('--mask', type=Path, metavar='NIFTI', help='binary group mask, for voxels')
+
+
+def add_log_level(parser: argparse.ArgumentParser) -> None:
+    """``--log-level``."""
+    add(
+        parser,
+        '--log-level',
+        choices=LOG_LEVELS,
+        default='INFO',
+        help='least level shown (default: %(default)s)',
+    )
+
+
+def resources(options: argparse.Namespace) -> Resources:
+    """What the parsed options allow a run to use."""
+    from modelarrayio_bids.build import Resources
+
+    memory = None if options.mem_mb is None else options.mem_mb * MEGABYTE
+    return Resources(options.nprocs, memory)
+
+
+def references(options: argparse.Namespace) -> References:
+    """The files the parsed options name."""
+    from modelarrayio_bids.spaces import References
+
+    return References(mask=options.mask)

@@ -1,0 +1,72 @@
+"""How a command ends: one line and an exit code for what a user can mend, a traceback otherwise."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from modelarrayio_bids.errors import EXIT_INTERNAL, EXIT_IO, EXIT_USAGE, ModelArrayIOError
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that ends with the exit code of a usage error (64)."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and stop."""
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f'{self.prog}: error: {message}\n')
+
+
+def configure_logging(level: str) -> None:
+    """Log to standard error, the level first, as the reference workflow shows warnings."""
+    logging.basicConfig(
+        level=level, format='%(levelname)s: %(message)s', stream=sys.stderr, force=True
+    )
+    # nibabel's remarks on headers it repairs are not for the user of a command.
+    logging.getLogger('nibabel').setLevel(logging.ERROR)
+
+
+def run(program: str, command: Callable[[], int]) -> int:
+    """Run a command and turn how it ended into an exit code.
+
+    Parameters
+    ----------
+    program : str
+        Name that starts an error's line.
+    command : callable
+        Returns an exit code.
+    """
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return command()
+    except ModelArrayIOError as error:
+        return _ended(program, str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _ended(program, 'interrupted; nothing half-written was left', EXIT_INTERRUPTED)
+    except OSError as error:
+        reason = f'{error.filename or "an output"}: {error.strerror or error}'
+        return _ended(program, f'{reason}. Free some space, or check the disk.', EXIT_IO)
+    except Exception:  # noqa: BLE001 - the last resort, with everything there is to report
+        traceback.print_exc()
+        return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _ended(program: str, message: str, code: int) -> int:
+    print(f'{program}: error: {message}', file=sys.stderr)
+    return code
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End as an interrupt would: contexts are left, and what is half-written goes with them."""
+    raise SystemExit(EXIT_TERMINATED)

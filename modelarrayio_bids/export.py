@@ -1,0 +1,303 @@
+"""An analysis in an HDF5 file → one image per result.
+
+Companions are derived here and nowhere else: ``1m.p.value`` holds 1 − p, as a viewer's threshold
+wants it, and on request ``mlog10.p.value`` holds −log10 p, since 1 − p is exactly 1 in float32 for
+every p below 6e-8.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from modelarrayio_bids.__about__ import NAME, __version__
+from modelarrayio_bids.errors import (
+    OutputError,
+    ResultNameCollisionError,
+    SpaceMismatchError,
+    UsageError,
+)
+from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.progress import tracked
+from modelarrayio_bids.spaces import SPACES, ElementSpace, References
+from modelarrayio_bids.store.reader import Analysis, StoreReader
+
+logger = logging.getLogger(__name__)
+
+P_VALUE = 'p.value'
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How results are written.
+
+    Parameters
+    ----------
+    compress : bool
+        ``.nii.gz`` and ``.mif.gz`` rather than ``.nii`` and ``.mif``.
+    log_p : bool
+        Write −log10 p beside each p-value.
+    fill : float
+        Value where an image has places that are no element. 0 is what ModelArray's users know;
+        NaN tells "outside" from a true zero.
+    threads : int
+        Compress at the same time.
+    """
+
+    compress: bool = True
+    log_p: bool = False
+    fill: float = 0.0
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image to write: a result as it is, or derived from it."""
+
+    result: str
+    file: str
+    derive: Callable[[np.ndarray], np.ndarray]
+
+
+def export_results(
+    store: str | os.PathLike[str],
+    analysis: str,
+    output_dir: str | os.PathLike[str],
+    references: References = References(),
+    options: ExportOptions = ExportOptions(),
+) -> list[Path]:
+    """Write every result of an analysis as a float32 image.
+
+    Files are ``<analysis>_<result>`` with blanks and slashes of a result's name turned to ``_``,
+    as ModelArray's users know them, and ``<analysis>_results.json`` says what each one is. Elements
+    that were not analysed are NaN.
+
+    Parameters
+    ----------
+    store : path-like
+        The HDF5 file.
+    analysis : str
+        Name of the analysis.
+    output_dir : path-like
+        Made if needed. Files of the same names are replaced, others stay.
+    references : References, optional
+        Files that say which elements there are. A file we built knows, and they are compared.
+    options : ExportOptions, optional
+        Compression, companions and what stands outside.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The images, in the order of the results.
+
+    Raises
+    ------
+    AnalysisNotFoundError
+        If the file does not hold the analysis; the message lists those it holds.
+    SchemaError
+        If the analysis was not finished, or its rows match no elements.
+    ResultNameCollisionError
+        If two results would be written to one file.
+    SpaceMismatchError
+        If the file's elements are not those of ``references``.
+    """
+    output_dir = Path(output_dir)
+    with StoreReader(Path(store)) as reader:
+        results = reader.analysis(analysis)
+        space = space_of_store(reader, references)
+        images = _plan(results, space.extension(options.compress), log_p=options.log_p)
+        positions = results.positions(len(space))
+        _prepare(output_dir)
+        with _staged(output_dir) as folder:
+            maps = _maps(results, images, positions, len(space))
+            written = ordered_map(
+                lambda job: space.write(job[1], folder / job[0].file, options.fill),
+                maps,
+                options.threads,
+            )
+            for _ in tracked(written, f'Writing {analysis}', len(images), 'images'):
+                pass
+            _describe(results, images, folder)
+    logger.info('Wrote %d images of %s to %s', len(images), analysis, output_dir)
+    return [output_dir / image.file for image in images]
+
+
+def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
+    """The elements of a file, from its own template or from a user's files.
+
+    Raises
+    ------
+    UsageError
+        If the file has no template and no reference was given.
+    SpaceMismatchError
+        If both are there and differ, or the reference has another number of elements.
+    """
+    template = reader.template
+    own = SPACES[template[0]].from_template(template[1]) if template else None
+    given = _space_of_references(references, own)
+    if given is None:
+        if own is not None:
+            return own
+        raise UsageError(
+            'does not say which elements it holds: it was made by another program',
+            reader.path,
+            'Give the group mask it was made with, with --mask.',
+        )
+    if own is None:
+        _compare_tables(reader, given)
+    elif own != given:
+        raise SpaceMismatchError(
+            f'does not have the elements of the file given beside it ({own!r}, {given!r})',
+            reader.path,
+            'Give the very file the data were prepared with, or none.',
+        )
+    return given
+
+
+def _space_of_references(references: References, own: ElementSpace | None) -> ElementSpace | None:
+    if references == References():
+        return None
+    kind = type(own) if own is not None else SPACES['voxels']
+    return kind.from_references(references, ())
+
+
+def _compare_tables(reader: StoreReader, space: ElementSpace) -> None:
+    """A file of the predecessor has tables of its elements: they must be the reference's."""
+    for path, table in space.tables().items():
+        stored = reader.table(path)
+        if stored is not None and not np.array_equal(stored, table.values):
+            raise SpaceMismatchError(
+                f'has other {space.kind} ({stored.shape[-1]:,}) than the file given beside it '
+                f'({len(space):,})',
+                reader.path,
+                'Give the very file the data were prepared with.',
+            )
+
+
+def file_name(analysis: str, result: str, extension: str) -> str:
+    """Name of a result's image, as the predecessor made it.
+
+    >>> file_name('mylm', 'age:sexM estimate', '.nii.gz')
+    'mylm_age:sexM_estimate.nii.gz'
+    """
+    safe = (str(text).replace(' ', '_').replace('/', '_') for text in (analysis, result))
+    return '_'.join(safe) + extension
+
+
+def _plan(results: Analysis, extension: str, *, log_p: bool) -> list[_Image]:
+    images = [
+        _Image(result, file_name(results.name, name, extension), derive)
+        for result in results.names
+        for name, derive in _versions(result, log_p=log_p)
+    ]
+    owners: dict[str, str] = {}
+    for image in images:
+        # Many file systems do not tell upper from lower case.
+        key = image.file.casefold()
+        if key in owners:
+            raise ResultNameCollisionError(
+                f'results {owners[key]!r} and {image.result!r} of {results.name} would both be '
+                f'written to {image.file}',
+                results.path,
+                'Rename a term of the model and run it again.',
+            )
+        owners[key] = image.result
+    return images
+
+
+def _versions(
+    result: str, *, log_p: bool
+) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
+    """The result itself and, for a p-value, what is derived from it."""
+    yield result, np.asarray
+    if P_VALUE in result:
+        yield result.replace(P_VALUE, f'1m.{P_VALUE}'), _one_minus
+        if log_p:
+            yield result.replace(P_VALUE, f'mlog10.{P_VALUE}'), _minus_log10
+
+
+def _one_minus(p: np.ndarray) -> np.ndarray:
+    return 1 - p
+
+
+def _minus_log10(p: np.ndarray) -> np.ndarray:
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return -np.log10(p)
+
+
+def _maps(
+    results: Analysis, images: list[_Image], positions: np.ndarray | None, n_elements: int
+) -> Iterator[tuple[_Image, np.ndarray]]:
+    """Each image with its values, (n_elements,), while the matrix is read once."""
+    by_result: dict[str, list[_Image]] = {}
+    for image in images:
+        by_result.setdefault(image.result, []).append(image)
+    for result, column in zip(results.names, results.columns(), strict=True):
+        values = column
+        if positions is not None:
+            values = np.full(n_elements, np.nan)
+            values[positions] = column
+        for image in by_result[result]:
+            yield image, image.derive(values)
+
+
+def _prepare(output_dir: Path) -> None:
+    if output_dir.exists():
+        logger.warning(
+            'Output directory exists. Files of this analysis are replaced, all others are left '
+            'unchanged: %s',
+            output_dir,
+        )
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_create(output_dir, error) from error
+
+
+def _describe(results: Analysis, images: list[_Image], folder: Path) -> None:
+    """One sidecar for all images: which result each holds, and the levels of a factor."""
+    described = {
+        image.file: {'Result': image.result, **_levels(results, image.result)} for image in images
+    }
+    sidecar = {
+        'Analysis': results.name,
+        'Sources': [str(results.path.absolute())],
+        'GeneratedBy': [{'Name': NAME, 'Version': __version__}],
+        'Images': described,
+    }
+    text = json.dumps(sidecar, indent=2, ensure_ascii=False) + '\n'
+    (folder / file_name(results.name, 'results', '.json')).write_text(text, encoding='utf-8')
+
+
+def _levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
+    levels = results.levels.get(result)
+    if levels is None:
+        return {}
+    return {'Levels': {str(code): level for code, level in enumerate(levels, start=1)}}
+
+
+@contextmanager
+def _staged(output_dir: Path) -> Iterator[Path]:
+    """A folder whose files move to the output together, when all of them are whole."""
+    try:
+        staging = TemporaryDirectory(prefix='.export-', dir=output_dir)
+    except OSError as error:
+        raise _cannot_create(output_dir, error) from error
+    with staging as folder:
+        yield Path(folder)
+        for path in sorted(Path(folder).iterdir()):
+            path.replace(output_dir / path.name)
+
+
+def _cannot_create(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f'cannot be written to ({error.strerror})', folder, 'Choose a folder you may write to.'
+    )

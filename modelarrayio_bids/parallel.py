@@ -1,0 +1,39 @@
+"""Work shared between threads. isal, zlib and numpy release the GIL, so threads are enough."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Results in the order of the items, few of them waiting at any time.
+
+    Unlike ``Executor.map`` it takes items only as results are used, so a long run stays flat in
+    memory; and what was not started when an error comes up is not started after it.
+
+    >>> list(ordered_map(abs, [-3, 2, -1], threads=2))
+    [3, 2, 1]
+    """
+    if threads <= 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

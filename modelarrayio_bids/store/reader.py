@@ -1,0 +1,249 @@
+"""An HDF5 file, and the results ModelArray wrote into it, as they are asked for."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from modelarrayio_bids.errors import (
+    AnalysisNotFoundError,
+    FormatError,
+    SchemaError,
+    SourceNotFoundError,
+)
+from modelarrayio_bids.store import schema
+
+logger = logging.getLogger(__name__)
+
+_LOCK_ERRORS = {errno.ENOLCK, errno.EAGAIN, errno.ENOSYS, errno.EOPNOTSUPP}
+#: Bytes of results read at a time. R writes chunks that span many results, so every further pass
+#: inflates all of them again.
+_PASS_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The results of one analysis.
+
+    Parameters
+    ----------
+    name : str
+        As given in R.
+    names : tuple of str
+        One per row of the matrix; a blank one is called ``componentNNN`` by its position.
+    matrix : h5py.Dataset
+        (n_results, n_rows) float64.
+    levels : dict
+        By result name: the levels of a factor, for values coded 1..k.
+    path : pathlib.Path
+        The file.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    matrix: h5py.Dataset
+    levels: dict[str, tuple[str, ...]]
+    path: Path
+
+    def columns(self) -> Iterator[np.ndarray]:
+        """Each result in order, (n_rows,) float64, the matrix read in as few passes as fit."""
+        n_results, n_rows = self.matrix.shape
+        at_once = max(1, _PASS_BYTES // max(1, n_rows * self.matrix.dtype.itemsize))
+        for start in range(0, n_results, at_once):
+            yield from np.asarray(self.matrix[start : start + at_once], np.float64)
+
+    def positions(self, n_elements: int) -> np.ndarray | None:
+        """Which element each row is about: (n_rows,) integers, None for all in order.
+
+        Raises
+        ------
+        SchemaError
+            If the rows cannot be matched with ``n_elements`` elements.
+        """
+        n_rows = self.matrix.shape[1]
+        if schema.ELEMENT_ID not in self.names:
+            if n_rows == n_elements:
+                return None
+            raise self._broken(
+                f'has {n_rows} rows and no {schema.ELEMENT_ID}, the file {n_elements} elements'
+            )
+        row = np.asarray(self.matrix[self.names.index(schema.ELEMENT_ID)])
+        whole = np.isfinite(row) & (row == np.floor(row)) & (row >= 0) & (row < n_elements)
+        if not whole.all():
+            bad = row[~whole][0]
+            raise self._broken(
+                f'has the {schema.ELEMENT_ID} {bad:g}, expected 0 to {n_elements - 1}'
+            )
+        positions = row.astype(np.int64)
+        if n_rows == n_elements and np.array_equal(positions, np.arange(n_elements)):
+            return None
+        if np.unique(positions).size != positions.size:
+            raise self._broken(f'has an {schema.ELEMENT_ID} twice')
+        return positions
+
+    def _broken(self, what: str) -> SchemaError:
+        return SchemaError(
+            f'analysis {self.name} {what}', self.path, 'Check the file, or run the analysis again.'
+        )
+
+
+class StoreReader:
+    """A file open for reading: a context manager.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is none.
+    FormatError
+        If it is not HDF5.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._file = open_for_reading(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    @property
+    def analyses(self) -> tuple[str, ...]:
+        """Names of the analyses in the file."""
+        return _analyses(self._file)
+
+    @property
+    def template(self) -> tuple[str, dict[str, np.ndarray]] | None:
+        """Kind of the elements and what makes their space again; None in a file not ours."""
+        if schema.TEMPLATE not in self._file:
+            return None
+        group = self._file[schema.TEMPLATE]
+        kind = _text(group.attrs[schema.KIND_ATTRIBUTE])
+        return kind, {name: dataset[()] for name, dataset in group.items()}
+
+    def table(self, path: str) -> np.ndarray | None:
+        """An element table, or None where the file has none of that name."""
+        return self._file[path][()] if path in self._file else None
+
+    def analysis(self, name: str) -> Analysis:
+        """One analysis.
+
+        Raises
+        ------
+        AnalysisNotFoundError
+            If it is not there; says which are.
+        SchemaError
+            If it was never finished.
+        """
+        if name not in self.analyses:
+            held = ', '.join(self.analyses) or 'none'
+            raise AnalysisNotFoundError(
+                f'holds no analysis {name!r}', self.path, f'Analyses it holds: {held}.'
+            )
+        path = schema.result_path(name)
+        if path not in self._file:
+            raise SchemaError(
+                f'analysis {name} has no results matrix: it was not finished',
+                self.path,
+                'Run it again in R.',
+            )
+        matrix = self._file[path]
+        names = self._result_names(name, matrix)
+        return Analysis(name, names, matrix, self._levels(name, names), self.path)
+
+    def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
+        """From where ModelArray's versions put them, the newest place first."""
+        found = _first_names(self._file, analysis, matrix)
+        if found is None:
+            raise SchemaError(
+                f'analysis {analysis} has results without names: it was not finished',
+                self.path,
+                'Run it again in R.',
+            )
+        if len(found) != matrix.shape[0]:
+            raise SchemaError(
+                f'analysis {analysis} has {matrix.shape[0]} results and {len(found)} names',
+                self.path,
+                'Run it again in R.',
+            )
+        return tuple(name or f'component{n:03d}' for n, name in enumerate(found, start=1))
+
+    def _levels(self, analysis: str, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        group = self._file[schema.result_path(analysis, '')]
+        tables = {
+            name: group.get(f'{schema.LEVELS_PREFIX}{column}')
+            for column, name in enumerate(names, start=1)
+        }
+        return {name: _texts(table[()]) for name, table in tables.items() if table is not None}
+
+
+def open_for_reading(path: Path) -> h5py.File:
+    """Open a file; where the file system cannot lock, without a lock, saying so."""
+    if not path.is_file():
+        raise SourceNotFoundError('no such file', path, 'Check the path of the HDF5 file.')
+    try:
+        return h5py.File(path, 'r')
+    except OSError as error:
+        if error.errno in _LOCK_ERRORS:
+            logger.warning('%s: cannot be locked (%s), read without a lock', path, error)
+            return h5py.File(path, 'r', locking=False)
+        raise FormatError(
+            f'cannot be opened as HDF5 ({error})',
+            path,
+            'Give an .h5 file that is not being written.',
+        ) from error
+
+
+def analyses_of(path: Path) -> tuple[str, ...]:
+    """Names of the analyses in a file; none where there is no file, or it is no HDF5."""
+    if not path.is_file() or not h5py.is_hdf5(path):
+        return ()
+    with open_for_reading(path) as file:
+        return _analyses(file)
+
+
+def _analyses(file: h5py.File) -> tuple[str, ...]:
+    return tuple(file[schema.RESULTS]) if schema.RESULTS in file else ()
+
+
+def _first_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:
+    attribute = matrix.attrs.get(schema.RESULT_NAMES_ATTRIBUTE)
+    if attribute is not None:
+        return _texts(attribute)
+    for leaf in (schema.COLUMN_NAMES, f'{schema.RESULTS_MATRIX}/{schema.COLUMN_NAMES}'):
+        path = schema.result_path(analysis, leaf)
+        try:
+            return _texts(file[path][()])
+        except (KeyError, ValueError):  # the second is a path through a dataset
+            continue
+    return None
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(_text(value) for value in np.atleast_1d(values).tolist())
+
+
+def _text(value: Any) -> str:
+    """Vlen strings come as str or bytes, R's fixed-width ones padded with NUL."""
+    if isinstance(value, bytes):
+        value = value.decode('utf-8', errors='replace')
+    return str(value).rstrip('\0').strip()

@@ -1,0 +1,277 @@
+"""An HDF5 file made under a temporary name and given its own when it is whole."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from modelarrayio_bids.errors import OutputError, UsageError, WouldLoseResultsError
+from modelarrayio_bids.formats.compression import deflate
+from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.store import chunks, schema
+from modelarrayio_bids.store.reader import analyses_of
+from modelarrayio_bids.store.scratch import Scratch
+
+logger = logging.getLogger(__name__)
+
+DTYPES = ('float32', 'float64')
+COMPRESSIONS = ('gzip', 'lzf', 'none')
+# Enough for one read by R, and small against the values.
+_TABLE_CHUNK = 65_536
+_STRING = h5py.string_dtype('utf-8')
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the values of a scalar are stored.
+
+    Parameters
+    ----------
+    dtype : {'float32', 'float64'}
+        R reads no other type without loss.
+    compression : {'gzip', 'lzf', 'none'}
+        R's HDF5 opens no other filter.
+    level : int, optional
+        zlib's level, 0 to 9. By default the fastest codec at hand: see
+        :func:`modelarrayio_bids.formats.compression.deflate`.
+    shuffle : bool
+        Order bytes by significance before they are compressed.
+    chunk_columns : int
+        Elements of a chunk; 0 to choose by ``chunk_bytes``.
+    chunk_bytes : float
+        Size of a chunk to aim for.
+    """
+
+    dtype: str = 'float32'
+    compression: str = 'gzip'
+    level: int | None = None
+    shuffle: bool = True
+    chunk_columns: int = 0
+    chunk_bytes: float = chunks.DEFAULT_CHUNK_BYTES
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES or self.compression not in COMPRESSIONS:
+            raise UsageError(
+                f'{self.dtype} values with {self.compression} compression cannot be read by R',
+                remedy=f'Choose among {", ".join(DTYPES)} and {", ".join(COMPRESSIONS)}.',
+            )
+        if self.level is not None and not 0 <= self.level <= 9:
+            raise UsageError(
+                f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
+            )
+        if self.chunk_columns < 0 or self.chunk_bytes <= 0:
+            raise UsageError('a chunk needs a size above 0', remedy='Leave the option out.')
+
+    def chunk(self, shape: tuple[int, int]) -> int:
+        """Elements of one chunk of a matrix of this shape."""
+        itemsize = np.dtype(self.dtype).itemsize
+        return chunks.chunk_columns(shape, itemsize, self.chunk_bytes, self.chunk_columns)
+
+    def filters(self) -> dict[str, Any]:
+        """The same, in the words of ``h5py.Group.create_dataset``."""
+        if self.compression == 'none':
+            return {}
+        level = (4 if self.level is None else self.level) if self.compression == 'gzip' else None
+        return {
+            'compression': self.compression,
+            'compression_opts': level,
+            'shuffle': self.shuffle,
+        }
+
+
+class StoreWriter:
+    """A file in the making: a context manager.
+
+    It appears under its own name when the context ends well; otherwise nothing is left, and a
+    file that was there before stays as it was.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file to be.
+    layout : Layout
+        How values are stored.
+    overwrite : bool
+        Whether a file that holds results may be replaced.
+
+    Raises
+    ------
+    WouldLoseResultsError
+        If the file exists and holds results.
+    OutputError
+        If it cannot be created.
+    """
+
+    def __init__(self, path: Path, layout: Layout, *, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        self.layout = layout
+        if not overwrite:
+            _refuse_to_lose_results(self.path)
+        self._partial = self.path.with_name(f'.{self.path.name}.{os.getpid()}.partial')
+        self._file = _created(self._partial, self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._file.close()
+            if kind is None:
+                self._partial.replace(self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def write_space(
+        self,
+        kind: str,
+        tables: Mapping[str, schema.ElementTable],
+        template: Mapping[str, np.ndarray],
+    ) -> None:
+        """Write the tables of elements and what makes their space again."""
+        for path, table in tables.items():
+            self._write_table(path, table)
+        group = self._file.create_group(schema.TEMPLATE)
+        group.attrs[schema.KIND_ATTRIBUTE] = kind
+        for name, array in template.items():
+            self._write_array(f'{schema.TEMPLATE}/{name}', np.asarray(array))
+
+    def write_scalar(
+        self, scalar: str, names: Sequence[str], scratch: Scratch, threads: int
+    ) -> Iterator[int]:
+        """Write a scalar's matrix and the names of its sources.
+
+        Parameters
+        ----------
+        scalar : str
+            Its name.
+        names : sequence of str
+            One per row, as ModelArray will look for them.
+        scratch : Scratch
+            The rows.
+        threads : int
+            That compress.
+
+        Yields
+        ------
+        int
+            Elements written so far.
+        """
+        blocks = scratch.blocks
+        dataset = self._file.create_dataset(
+            schema.scalar_path(scalar, schema.VALUES),
+            shape=(blocks.n_rows, blocks.n_columns),
+            dtype=scratch.dtype,
+            chunks=(blocks.n_rows, blocks.chunk),
+            **self.layout.filters(),
+        )
+        self._write_strings(schema.scalar_path(scalar, schema.COLUMN_NAMES), names)
+        for start, block in scratch:
+            for stop in self._write_block(dataset, start, block, threads):
+                yield start + stop
+
+    def write_provenance(
+        self, facts: Mapping[str, str], sources: Mapping[str, Mapping[str, Sequence]]
+    ) -> None:
+        """Write what made the file, and what is known of each scalar's sources.
+
+        Parameters
+        ----------
+        facts : dict of str
+            Attributes of ``/modelarrayio``.
+        sources : dict of dict
+            By scalar and by name: strings or numbers, one per source.
+        """
+        self._file.require_group(schema.PROVENANCE).attrs.update(facts)
+        for scalar, facets in sources.items():
+            for name, values in facets.items():
+                path = f'{schema.SOURCES}/{scalar}/{name}'
+                if values and isinstance(values[0], str):
+                    self._write_strings(path, values)
+                else:
+                    self._write_array(path, np.asarray(values))
+
+    def _write_block(
+        self, dataset: h5py.Dataset, first: int, block: np.ndarray, threads: int
+    ) -> Iterator[int]:
+        columns = dataset.chunks[1]
+        starts = range(0, block.shape[1], columns)
+        if self.layout.compression == 'lzf':
+            # Only HDF5 itself knows lzf.
+            for start in starts:
+                stop = min(start + columns, block.shape[1])
+                dataset[:, first + start : first + stop] = block[:, start:stop]
+                yield stop
+            return
+        encoded = ordered_map(lambda start: self._encoded(block, start, columns), starts, threads)
+        for start, payload in zip(starts, encoded, strict=True):
+            dataset.id.write_direct_chunk((0, first + start), payload)
+            yield min(start + columns, block.shape[1])
+
+    def _encoded(self, block: np.ndarray, start: int, columns: int) -> bytes | np.ndarray:
+        """One chunk as HDF5's own filters would leave it."""
+        stop = min(start + columns, block.shape[1])
+        order = chunks.shuffled if self._shuffles else chunks.plain
+        chunk = order(block, start, stop, columns)
+        if self.layout.compression == 'none':
+            return chunk
+        return deflate(chunk.data.cast('B'), self.layout.level)
+
+    @property
+    def _shuffles(self) -> bool:
+        return self.layout.shuffle and self.layout.compression != 'none'
+
+    def _write_table(self, path: str, table: schema.ElementTable) -> None:
+        if table.values.ndim == 1:
+            self._write_strings(path, table.values)
+            return
+        self._write_array(path, table.values)
+        for name, texts in {schema.COLUMN_NAMES: table.columns, **table.attributes}.items():
+            self._file[path].attrs.create(name, list(texts), dtype=_STRING)
+
+    def _write_array(self, path: str, array: np.ndarray) -> None:
+        if array.ndim == 0 or array.size == 0:
+            self._file.create_dataset(path, data=array)
+            return
+        shape = (*array.shape[:-1], min(array.shape[-1], _TABLE_CHUNK))
+        self._file.create_dataset(
+            path, data=array, chunks=shape, compression='gzip', compression_opts=4, shuffle=True
+        )
+
+    def _write_strings(self, path: str, texts: Iterable[str]) -> None:
+        self._file.create_dataset(path, data=np.array(list(texts), dtype=object), dtype=_STRING)
+
+
+def _refuse_to_lose_results(path: Path) -> None:
+    if held := analyses_of(path):
+        raise WouldLoseResultsError(
+            f'holds results that would be lost: {", ".join(held)}',
+            path,
+            'Write to another file, or replace this one with --overwrite.',
+        )
+
+
+def _created(partial: Path, path: Path) -> h5py.File:
+    if path.is_dir():
+        raise OutputError('is a folder, expected a file to write', path, 'Give a file name.')
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        return h5py.File(partial, 'w', libver=schema.LIBVER)
+    except OSError as error:
+        raise OutputError(
+            f'cannot be created ({os.strerror(error.errno) if error.errno else error})',
+            path,
+            'Choose a folder you may write to.',
+        ) from error
