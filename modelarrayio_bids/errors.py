@@ -40,6 +40,7 @@ input, 73 cannot create, 74 input/output).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
@@ -184,6 +185,13 @@ class OutputError(ModelArrayIOError, OSError):
 
     exit_code = EXIT_CANNOT_CREATE
 
+    @classmethod
+    def from_os_error(cls, error: OSError, path: str | PathLike[str]) -> OutputError:
+        """What the operating system said, for a person."""
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        said = 'a file is where a folder should be' if in_the_way else _reason(error)
+        return cls(f'cannot be created ({said})', path, 'Choose a folder you may write to.')
+
 
 class DerivativesError(ModelArrayIOError):
     """Something wrong with, or missing from, the BIDS datasets."""
@@ -207,6 +215,11 @@ class NoMatchError(DerivativesError):
 
 class AmbiguousMatchError(DerivativesError):
     """Several files where one was expected."""
+
+
+def _reason(error: OSError) -> str:
+    # h5py puts the system's reason in the middle of its own words.
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def raise_problems(problems: Sequence[ModelArrayIOError]) -> None:

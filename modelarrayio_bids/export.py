@@ -259,7 +259,7 @@ def _prepare(output_dir: Path) -> None:
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_create(output_dir, error) from error
+        raise OutputError.from_os_error(error, output_dir) from error
 
 
 def _describe(results: Analysis, images: list[_Image], folder: Path) -> None:
@@ -290,14 +290,8 @@ def _staged(output_dir: Path) -> Iterator[Path]:
     try:
         staging = TemporaryDirectory(prefix='.export-', dir=output_dir)
     except OSError as error:
-        raise _cannot_create(output_dir, error) from error
+        raise OutputError.from_os_error(error, output_dir) from error
     with staging as folder:
         yield Path(folder)
         for path in sorted(Path(folder).iterdir()):
             path.replace(output_dir / path.name)
-
-
-def _cannot_create(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f'cannot be written to ({error.strerror})', folder, 'Choose a folder you may write to.'
-    )

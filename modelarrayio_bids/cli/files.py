@@ -40,3 +40,7 @@ def get_parser() -> argparse.ArgumentParser:
     to_modelarray.add_command(commands)
     export_results.add_command(commands)
     return parser
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

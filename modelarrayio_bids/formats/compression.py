@@ -96,16 +96,8 @@ def read_file(path: str | PathLike[str]) -> bytes:
         return data
     try:
         return inflate(data)
-    except EOFError as error:
-        raise FormatError(
-            'is truncated: the compressed data end early', path, 'Copy or make the file again.'
-        ) from error
-    except OSError as error:
-        raise FormatError(
-            f'is damaged: the compressed data cannot be read ({error})',
-            path,
-            'Copy or make the file again.',
-        ) from error
+    except (EOFError, OSError) as error:
+        raise _damaged(path, error) from error
 
 
 def read_start(path: str | PathLike[str], size: int) -> bytes:
@@ -127,11 +119,7 @@ def read_start(path: str | PathLike[str], size: int) -> bytes:
     except FileNotFoundError as error:
         raise SourceNotFoundError('no such file', path, 'Check the path.') from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(
-            f'is damaged: the compressed data cannot be read ({error})',
-            path,
-            'Copy or make the file again.',
-        ) from error
+        raise _damaged(path, error) from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -140,8 +128,8 @@ def inflated_size(path: str | PathLike[str]) -> int:
     """Size in bytes once inflated, modulo 4 GiB for gzip, without inflating.
 
     A gzip member ends in its size (RFC 1952, 2.3.1). For a file of several members this is the
-    last one's, and for a truncated file it is noise: a caller that finds less than it needs must
-    look closer.
+    last one's, and for a truncated file it is noise: a caller that finds another size than it
+    expects must look closer.
     """
     path = Path(path)
     if not is_gzip(path):
@@ -158,6 +146,12 @@ def _read_bytes(path: str | PathLike[str]) -> bytes:
         raise SourceNotFoundError('no such file', path, 'Check the path.') from error
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _damaged(path: str | PathLike[str], error: Exception) -> FormatError:
+    early = isinstance(error, EOFError)
+    what = 'truncated: the compressed data end early' if early else f'damaged: {error}'
+    return FormatError(f'is {what}', path, 'Copy or make the file again.')
 
 
 def _unreadable(path: str | PathLike[str], error: OSError) -> SourceNotFoundError:

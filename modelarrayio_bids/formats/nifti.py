@@ -253,8 +253,8 @@ def _require_real_numbers(volume: Volume) -> None:
 
 
 def _require_whole(volume: Volume) -> None:
-    """Trust a trailer that promises enough; inflate everything only when it does not."""
-    if compression.inflated_size(volume.path) >= volume.n_bytes % 2**32:
+    """Trust a size that is just right; look at everything only when it is not."""
+    if compression.inflated_size(volume.path) == volume.n_bytes % 2**32:
         return
     found = len(compression.read_file(volume.path))
     if found < volume.n_bytes:

@@ -53,10 +53,10 @@ class Analysis:
     levels: dict[str, tuple[str, ...]]
     path: Path
 
-    def columns(self) -> Iterator[np.ndarray]:
+    def columns(self, pass_bytes: int = _PASS_BYTES) -> Iterator[np.ndarray]:
         """Each result in order, (n_rows,) float64, the matrix read in as few passes as fit."""
         n_results, n_rows = self.matrix.shape
-        at_once = max(1, _PASS_BYTES // max(1, n_rows * self.matrix.dtype.itemsize))
+        at_once = max(1, pass_bytes // max(1, n_rows * self.matrix.dtype.itemsize))
         for start in range(0, n_results, at_once):
             yield from np.asarray(self.matrix[start : start + at_once], np.float64)
 

@@ -270,8 +270,4 @@ def _created(partial: Path, path: Path) -> h5py.File:
         partial.parent.mkdir(parents=True, exist_ok=True)
         return h5py.File(partial, 'w', libver=schema.LIBVER)
     except OSError as error:
-        raise OutputError(
-            f'cannot be created ({os.strerror(error.errno) if error.errno else error})',
-            path,
-            'Choose a folder you may write to.',
-        ) from error
+        raise OutputError.from_os_error(error, path) from error

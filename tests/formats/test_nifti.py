@@ -1,0 +1,141 @@
+import gzip
+import struct
+
+import nibabel as nb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from images import AFFINE, SHAPE, save, subject_map
+
+from modelarrayio_bids.errors import FormatError, SourceNotFoundError
+from modelarrayio_bids.formats import nifti
+
+EVERY = np.arange(np.prod(SHAPE))
+
+
+def read(path):
+    """All values in C order, through the codec."""
+    voxels = nifti.Volume.from_file(path).read()
+    return voxels.take(EVERY).reshape(voxels.shape, order='F')
+
+
+@pytest.mark.parametrize('ending', ['.nii', '.nii.gz'])
+@pytest.mark.parametrize('image_class', [nb.Nifti1Image, nb.Nifti2Image])
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('code', ['u1', 'i1', 'i2', 'u2', 'i4', 'u4', 'i8', 'u8', 'f4', 'f8'])
+def test_values_are_nibabels(tmp_path, ending, image_class, order, code):
+    data = (subject_map(1) * 50).astype(code)
+    header = image_class.header_class(endianness=order)
+    header.set_data_dtype(np.dtype(code).newbyteorder(order))
+    path = tmp_path / f'x{ending}'
+    nb.save(image_class(data, AFFINE, header), path)
+    values = read(path)
+    np.testing.assert_array_equal(values, nb.load(path).get_fdata())
+    assert values.dtype == (np.float32 if code == 'f4' else np.float64)
+    np.testing.assert_allclose(nifti.Volume.from_file(path).affine, AFFINE)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    slope=st.floats(2**-10, 2**10, width=32),
+    inter=st.floats(-(2**10), 2**10, width=32),
+    code=st.sampled_from(['u1', 'i2', 'f4']),
+)
+def test_scaling_is_nibabels_to_the_last_bit(tmp_path_factory, slope, inter, code):
+    path = tmp_path_factory.mktemp('scaled') / 'x.nii'
+    image = nb.Nifti1Image((subject_map(2) * 50).astype(code), AFFINE)
+    image.header.set_slope_inter(slope, inter)
+    nb.save(image, path)
+    with open(path, 'r+b') as file:  # nibabel recomputes scaling when it saves
+        file.seek(112)  # scl_slope and scl_inter, nifti1.h
+        file.write(struct.pack('<ff', slope, inter))
+    np.testing.assert_array_equal(read(path), nb.load(path).get_fdata())
+
+
+def test_one_volume_in_four_dimensions_is_a_volume(tmp_path):
+    path = save(tmp_path / 'x.nii.gz', subject_map(1)[..., None])
+    np.testing.assert_array_equal(read(path), subject_map(1))
+
+
+@pytest.mark.parametrize(
+    ('data', 'says'),
+    [
+        (np.zeros((*SHAPE, 3), np.float32), '4 × 5 × 6 × 3, expected three dimensions'),
+        (np.zeros((*SHAPE, 1, 3), np.float32), '4 × 5 × 6 × 1 × 3, expected three'),
+        (np.zeros(SHAPE[:2], np.float32), '4 × 5, expected three'),
+        (np.zeros(SHAPE, np.complex64), 'complex64, expected real numbers'),
+        (np.zeros(SHAPE, [('R', 'u1'), ('G', 'u1'), ('B', 'u1')]), 'expected real numbers'),
+    ],
+)
+def test_images_that_are_no_map(tmp_path, data, says):
+    with pytest.raises(FormatError) as raised:
+        nifti.Volume.from_file(save(tmp_path / 'x.nii.gz', data))
+    assert says in str(raised.value)
+    assert 'x.nii.gz' in str(raised.value)
+
+
+@pytest.mark.parametrize('content', [b'', b'\0', b'hello' * 200, gzip.compress(b'hello' * 200)])
+def test_files_that_are_no_image(tmp_path, content):
+    (tmp_path / 'x.nii.gz').write_bytes(content)
+    with pytest.raises(FormatError, match='is not a NIfTI image'):
+        nifti.Volume.from_file(tmp_path / 'x.nii.gz')
+
+
+def test_a_header_nibabel_refuses(tmp_path):
+    path = save(tmp_path / 'x.nii', subject_map(1))
+    with open(path, 'r+b') as file:
+        file.seek(70)  # datatype, nifti1.h
+        file.write(struct.pack('<h', 9999))
+    with pytest.raises(FormatError, match='x.nii: has a NIfTI header that cannot be used'):
+        nifti.Volume.from_file(path)
+
+
+@pytest.mark.parametrize('ending', ['.nii', '.nii.gz'])
+def test_truncation_is_seen_from_the_header_and_the_size(tmp_path, ending):
+    whole = save(tmp_path / f'x{ending}', np.random.default_rng(0).random((20, 20, 20)))
+    cut = tmp_path / f'cut{ending}'
+    cut.write_bytes(whole.read_bytes()[:-5000])
+    with pytest.raises(FormatError, match='cut.*: is truncated'):
+        nifti.Volume.from_file(cut)
+
+
+def test_several_gzip_members_are_no_truncation(tmp_path):
+    data = save(tmp_path / 'x.nii', subject_map(1)).read_bytes()
+    path = tmp_path / 'x.nii.gz'
+    path.write_bytes(
+        gzip.compress(data[:400]) + gzip.compress(data[400:-8]) + gzip.compress(data[-8:])
+    )
+    np.testing.assert_array_equal(read(path), subject_map(1))
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(SourceNotFoundError):
+        nifti.Volume.from_file(tmp_path / 'none.nii.gz')
+
+
+def test_masks_are_what_is_above_zero(tmp_path):
+    data = np.zeros(SHAPE, np.float32)
+    data[1, 2, 3], data[0, 0, 0], data[3, 4, 5] = 0.5, -1, np.nan
+    voxels = nifti.Volume.from_file(save(tmp_path / 'm.nii.gz', data)).read()
+    assert np.argwhere(voxels.positive()).tolist() == [[1, 2, 3]]
+    assert np.argwhere(voxels.present()).tolist() == [[0, 0, 0], [1, 2, 3]]
+
+
+@pytest.mark.parametrize('ending', ['.nii', '.nii.gz'])
+@pytest.mark.parametrize('image_class', [nb.Nifti1Image, nb.Nifti2Image])
+def test_maps_keep_geometry_and_nothing_else(tmp_path, ending, image_class):
+    template = image_class(np.ones(SHAPE, np.uint8), AFFINE)
+    template.header.set_xyzt_units('mm', 'sec')
+    template.header['cal_max'] = 1
+    template.header.set_intent('label')
+    header = nifti.map_header(template.header, 'ours')
+    nifti.write_volume(header, subject_map(3), tmp_path / f'x{ending}')
+    image = nb.load(tmp_path / f'x{ending}')
+    assert type(image) is image_class
+    assert image.get_data_dtype() == np.float32
+    assert (image.header['cal_max'], image.header.get_intent()[0]) == (0, 'none')
+    assert image.header.get_xyzt_units()[0] == 'mm'
+    np.testing.assert_array_equal(image.affine, template.affine)
+    np.testing.assert_array_equal(image.get_qform(), template.get_qform())
+    np.testing.assert_array_equal(image.get_fdata(), subject_map(3))

@@ -1,0 +1,120 @@
+import h5py
+import numpy as np
+import pytest
+from stores import write_results
+
+from modelarrayio_bids.errors import (
+    AnalysisNotFoundError,
+    FormatError,
+    SchemaError,
+    SourceNotFoundError,
+)
+from modelarrayio_bids.store.reader import StoreReader
+
+NAMES = ['element_id', 'age.estimate', 'age.p.value']
+MATRIX = np.column_stack([np.arange(4), [0.1, 0.2, 0.3, 0.4], [1, 0.5, 0.25, 0.125]])
+
+
+def analysis(path, name='mylm'):
+    return StoreReader(path).analysis(name)
+
+
+@pytest.mark.parametrize('where', ['attribute', 'dataset'])
+def test_names_are_found_where_modelarray_puts_them(tmp_path, where):
+    found = analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX, where=where))
+    assert found.names == tuple(NAMES)
+    np.testing.assert_array_equal(np.array(list(found.columns())), MATRIX.T)
+
+
+def test_the_attribute_wins(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
+    with h5py.File(path, 'a') as file:
+        file['results/mylm/column_names'] = ['x', 'y', 'z']
+    assert analysis(path).names == tuple(NAMES)
+
+
+def test_a_blank_name_keeps_its_place(tmp_path):
+    # The predecessor drops it, and every later name moves up.
+    path = write_results(tmp_path / 'x.h5', 'mylm', ['element_id', '', 'age.p.value'], MATRIX)
+    assert analysis(path).names == ('element_id', 'component002', 'age.p.value')
+
+
+def test_passes_over_a_large_matrix_give_the_same(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
+    two_results = 2 * MATRIX.shape[0] * 8
+    columns = analysis(path).columns(pass_bytes=two_results)
+    np.testing.assert_array_equal(np.array(list(columns)), MATRIX.T)
+
+
+def test_levels_of_factors(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX, levels={2: ['F', 'M']})
+    assert analysis(path).levels == {'age.estimate': ('F', 'M')}
+
+
+@pytest.mark.parametrize(
+    ('ids', 'n_elements', 'positions'),
+    [([0, 1, 2, 3], 4, None), ([3, 1, 0, 2], 4, [3, 1, 0, 2]), ([9, 0, 5, 7], 10, [9, 0, 5, 7])],
+)
+def test_rows_are_placed_by_element_id(tmp_path, ids, n_elements, positions):
+    matrix = MATRIX.copy()
+    matrix[:, 0] = ids
+    found = analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, matrix)).positions(n_elements)
+    assert (found if found is None else found.tolist()) == positions
+
+
+@pytest.mark.parametrize(
+    ('ids', 'says'),
+    [
+        ([0, 1, 2, 4], 'has the element_id 4, expected 0 to 3'),
+        ([-1, 1, 2, 3], 'has the element_id -1'),
+        ([0, 1, 1.5, 3], 'has the element_id 1.5'),
+        ([0, 1, np.nan, 3], 'has the element_id nan'),
+        ([0, 1, 1, 3], 'twice'),
+    ],
+)
+def test_rows_that_match_no_elements(tmp_path, ids, says):
+    matrix = MATRIX.copy()
+    matrix[:, 0] = ids
+    with pytest.raises(SchemaError, match=says):
+        analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, matrix)).positions(4)
+
+
+def test_without_ids_only_all_elements_in_order_will_do(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', ['a', 'b', 'c'], MATRIX)
+    assert analysis(path).positions(4) is None
+    with pytest.raises(SchemaError, match='4 rows and no element_id, the file 9 elements'):
+        analysis(path).positions(9)
+
+
+def test_an_analysis_that_is_not_there_names_those_that_are(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
+    write_results(path, 'mygam', NAMES, MATRIX)
+    with pytest.raises(AnalysisNotFoundError, match="no analysis 'lm'. .*: mygam, mylm"):
+        analysis(path, 'lm')
+
+
+def test_results_without_names_were_not_finished(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX, where=None)
+    with pytest.raises(SchemaError, match='analysis mylm has results without names'):
+        analysis(path)
+
+
+def test_a_group_without_results_was_not_finished(tmp_path):
+    with h5py.File(tmp_path / 'x.h5', 'w') as file:
+        file.create_group('results/mylm')
+    with pytest.raises(SchemaError, match='mylm has no results matrix'):
+        analysis(tmp_path / 'x.h5')
+
+
+def test_a_wrong_number_of_names(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES[:2], MATRIX)
+    with pytest.raises(SchemaError, match='3 results and 2 names'):
+        analysis(path)
+
+
+def test_files_that_are_no_store(tmp_path):
+    with pytest.raises(SourceNotFoundError):
+        StoreReader(tmp_path / 'none.h5')
+    (tmp_path / 'x.h5').write_text('not HDF5')
+    with pytest.raises(FormatError, match='cannot be opened as HDF5'):
+        StoreReader(tmp_path / 'x.h5')

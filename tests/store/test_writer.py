@@ -1,0 +1,108 @@
+import h5py
+import numpy as np
+import pytest
+from stores import write_results
+
+from modelarrayio_bids.errors import OutputError, UsageError, WouldLoseResultsError
+from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.writer import Layout, StoreWriter
+
+MATRIX = np.random.default_rng(0).normal(size=(5, 103)).astype('f4')
+
+
+def write(path, layout, threads=2, budget=1000, **keywords):
+    """A file with one scalar, in several blocks of several chunks with an edge."""
+    shape = MATRIX.shape
+    blocks = Blocks.within(shape, layout.chunk(shape), np.dtype(layout.dtype).itemsize, budget)
+    with (
+        StoreWriter(path, layout, **keywords) as store,
+        Scratch(blocks, np.dtype(layout.dtype), path.parent) as scratch,
+    ):
+        for row, values in enumerate(MATRIX):
+            scratch.put(row, values)
+        for _ in store.write_scalar('FA', [f'é{n}.nii' for n in range(5)], scratch, threads):
+            pass
+    return path
+
+
+@pytest.mark.parametrize('compression', ['gzip', 'lzf', 'none'])
+@pytest.mark.parametrize('shuffle', [True, False])
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+@pytest.mark.parametrize('columns', [1, 7, 103, 500])
+def test_hdf5_reads_what_was_put_in(tmp_path, compression, shuffle, dtype, columns):
+    layout = Layout(dtype, compression, None, shuffle, columns)
+    with h5py.File(write(tmp_path / 'x.h5', layout)) as file:
+        values = file['scalars/FA/values']
+        np.testing.assert_array_equal(values[()], MATRIX)
+        assert values.dtype == dtype
+        assert values.chunks == (5, min(columns, 103))
+        assert values.compression == (None if compression == 'none' else compression)
+        assert values.shuffle == (shuffle and compression != 'none')
+        # R reads every attribute, and trips over some: there are none.
+        assert not values.attrs
+        names = file['scalars/FA/column_names']
+        assert names.asstr()[()].tolist() == [f'é{n}.nii' for n in range(5)]
+        assert h5py.check_string_dtype(names.dtype).encoding == 'utf-8'
+
+
+@pytest.mark.parametrize('level', [None, 0, 9])
+def test_compression_levels_make_streams_hdf5_reads(tmp_path, level):
+    with h5py.File(write(tmp_path / 'x.h5', Layout(level=level, chunk_columns=10))) as file:
+        np.testing.assert_array_equal(file['scalars/FA/values'][()], MATRIX)
+
+
+def test_tables_carry_their_names(tmp_path):
+    table = ElementTable(np.arange(6).reshape(2, 3), ('a', 'b'), {'structure_names': ('x', 'y')})
+    strings = ElementTable(np.array(['p', 'q', 'r'], dtype=object))
+    with StoreWriter(tmp_path / 'x.h5', Layout()) as store:
+        store.write_space('parcels', {'t': table, 'parcels/parcel_id': strings}, {})
+    with h5py.File(tmp_path / 'x.h5') as file:
+        assert file['t'].attrs['column_names'].tolist() == ['a', 'b']
+        assert file['t'].attrs['structure_names'].tolist() == ['x', 'y']
+        assert file['parcels/parcel_id'].asstr()[()].tolist() == ['p', 'q', 'r']
+
+
+def test_nothing_is_left_of_a_file_that_was_not_finished(tmp_path):
+    earlier = write(tmp_path / 'x.h5', Layout()).read_bytes()
+    for path in (tmp_path / 'x.h5', tmp_path / 'new.h5'):
+        with pytest.raises(KeyboardInterrupt), StoreWriter(path, Layout()):
+            raise KeyboardInterrupt
+    assert (tmp_path / 'x.h5').read_bytes() == earlier
+    assert [path.name for path in tmp_path.iterdir()] == ['x.h5']
+
+
+def test_results_are_not_lost_unless_told_to(tmp_path):
+    path = write(tmp_path / 'x.h5', Layout())
+    write_results(path, 'mylm', ['element_id'], np.arange(103)[:, None])
+    before = path.read_bytes()
+    with pytest.raises(WouldLoseResultsError, match='mylm.*--overwrite'):
+        write(path, Layout())
+    assert path.read_bytes() == before
+    write(path, Layout(), overwrite=True)
+    with h5py.File(path) as file:
+        assert 'results' not in file
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OutputError, match='cannot be created'):
+        StoreWriter(tmp_path / 'file' / 'x.h5', Layout())
+    with pytest.raises(OutputError, match='is a folder'):
+        StoreWriter(tmp_path, Layout())
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'compression': 'zstd'},
+        {'dtype': 'float16'},
+        {'level': 10},
+        {'chunk_columns': -1},
+        {'chunk_bytes': 0},
+    ],
+)
+def test_layouts_r_or_hdf5_cannot_read(wrong):
+    with pytest.raises(UsageError):
+        Layout(**wrong)

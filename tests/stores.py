@@ -1,0 +1,23 @@
+"""HDF5 files with results, written as ModelArray writes them."""
+
+import h5py
+import numpy as np
+
+
+def write_results(path, analysis, names, matrix, *, where='attribute', levels=None):
+    """Add an analysis to a file.
+
+    ``matrix`` is (n_rows, n_results) as R sees it. ``where`` puts the names where one version of
+    ModelArray or another did; None leaves them out, as a killed run does.
+    """
+    with h5py.File(path, 'a') as file:
+        group = file.require_group(f'results/{analysis}')
+        dataset = group.create_dataset('results_matrix', data=np.asarray(matrix, float).T)
+        padded = np.array([name.encode() for name in names], dtype='S64')
+        if where == 'attribute':
+            dataset.attrs['colnames'] = padded
+        elif where == 'dataset':
+            group.create_dataset('column_names', data=list(names), dtype=h5py.string_dtype())
+        for column, texts in (levels or {}).items():
+            group.create_dataset(f'lut_forcol{column}', data=list(texts), dtype=h5py.string_dtype())
+    return path

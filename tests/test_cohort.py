@@ -1,0 +1,144 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from images import write_csv
+
+from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.errors import (
+    CohortError,
+    CohortProblemsError,
+    DuplicateSourceError,
+    EmptyCohortError,
+    FormatError,
+    SourceNotFoundError,
+    UsageError,
+)
+
+LONG = ['scalar_name', 'source_file', 'source_mask_file', 'participant_id', 'age']
+
+
+def test_rows_keep_their_order_and_text(tmp_path):
+    rows = [['FA', 'b.nii', 'm.nii', 'sub-2', ''], ['FA', 'a.nii', 'm.nii', 'sub-1', '007']]
+    cohort = Cohort.from_csv(write_csv(tmp_path / 'c.csv', LONG, rows))
+    assert [source.name for source in cohort.sources()] == ['b.nii', 'a.nii']
+    assert cohort.phenotypes == ('participant_id', 'age')
+    assert [row['age'] for row in cohort.rows] == ['', '007']
+
+
+def test_written_and_read_again_is_the_same(tmp_path):
+    rows = [
+        ['FA', 'a.nii', 'm.nii', 'sub-1', 'says "ten", twice'],
+        ['MD', 'b.nii', '', 'sub-1', '1'],
+    ]
+    cohort = Cohort.from_csv(write_csv(tmp_path / 'c.csv', LONG, rows))
+    cohort.to_csv(tmp_path / 'again.csv')
+    again = Cohort.from_csv(tmp_path / 'again.csv')
+    assert (again.columns, again.rows) == (cohort.columns, cohort.rows)
+
+
+@given(st.lists(st.text('abcäöß,"\' \t', min_size=1), min_size=1, max_size=5))
+def test_any_phenotype_survives_a_round_trip(tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp('cohort')
+    rows = [
+        {'scalar_name': 'FA', 'source_file': f'{number}.nii', 'note': text}
+        for number, text in enumerate(texts)
+    ]
+    Cohort.from_rows(rows).to_csv(folder / 'c.csv')
+    assert [row['note'] for row in Cohort.from_csv(folder / 'c.csv').rows] == texts
+
+
+def test_wide_cohorts_are_read_in_the_predecessors_order(tmp_path):
+    # modelarrayio 26.0.0, cohort_to_long_dataframe: rows first, then scalars; blanks are left out.
+    rows = [['sub-1', 'fa1.nii', 'md1.nii', 'm1.nii'], ['sub-2', 'n/a', 'md2.nii', 'm2.nii']]
+    path = write_csv(tmp_path / 'w.csv', ['participant_id', 'FA', 'MD', 'source_mask_file'], rows)
+    cohort = Cohort.from_csv(path, ['FA', 'MD'])
+    found = [(source.scalar, source.name, source.mask.name) for source in cohort.sources()]
+    assert found == [
+        ('FA', 'fa1.nii', 'm1.nii'),
+        ('MD', 'md1.nii', 'm1.nii'),
+        ('MD', 'md2.nii', 'm2.nii'),
+    ]
+    assert cohort.scalars == ('FA', 'MD')
+    assert len(cohort.only('MD').rows) == 2
+
+
+def test_relative_paths_start_from_the_working_folder_then_the_table(tmp_path, monkeypatch):
+    here, table = tmp_path / 'here', tmp_path / 'table'
+    for folder, name in ((here, 'both.nii'), (table, 'both.nii'), (table, 'beside.nii')):
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+    rows = [['FA', 'both.nii', '', 's1', ''], ['FA', 'beside.nii', '', 's2', '']]
+    path = write_csv(table / 'c.csv', LONG, rows)
+    monkeypatch.chdir(here)
+    both, beside = Cohort.from_csv(path).sources()
+    assert both.path.resolve() == here / 'both.nii'
+    assert beside.path == table / 'beside.nii'
+    assert (both.name, both.mask) == ('both.nii', None)
+
+
+def test_a_byte_order_mark_and_tabs_are_understood(tmp_path):
+    path = tmp_path / 'c.tsv'
+    path.write_text('\ufeffscalar_name\tsource_file\nFA\ta.nii\n', encoding='utf-8')
+    assert Cohort.from_csv(path).scalars == ('FA',)
+
+
+@pytest.mark.parametrize(
+    ('text', 'error', 'says'),
+    [
+        ('', CohortError, 'no column scalar_name and no column source_file'),
+        ('scalar_name,age\nFA,1\n', CohortError, 'no column source_file'),
+        ('scalar_name,source_file\n', EmptyCohortError, 'lists no source'),
+        ('scalar_name,source_file\nFA,\n,a.nii\n', EmptyCohortError, 'lists no source'),
+        ('scalar_name,source_file\nFA,a.nii,1\n', CohortError, 'row 1 does not have the 2 cells'),
+        ('scalar_name,source_file,x,x\nFA,a,1,2\n', CohortError, 'several columns named x'),
+        ('scalar_name,source_file\nFA,a.nii\nFA,a.nii\n', DuplicateSourceError, 'stands twice'),
+        ('scalar_name,source_file\nFA,a.nii\nFA,./a.nii\n', DuplicateSourceError, 'stands twice'),
+        (
+            'scalar_name,source_file,participant_id,age\nFA,a.nii,s1,3\nFA,b.nii,s1,3\n',
+            DuplicateSourceError,
+            's1 stands twice for FA (a.nii and b.nii), and no column tells the rows apart',
+        ),
+    ],
+)
+def test_unusable_tables(tmp_path, text, error, says):
+    path = tmp_path / 'c.csv'
+    path.write_text(text)
+    with pytest.raises(error) as raised:
+        Cohort.from_csv(path)
+    assert says in str(raised.value)
+    assert raised.value.path == str(path)
+
+
+def test_visits_are_told_apart_by_any_column():
+    rows = [
+        {'scalar_name': 'FA', 'source_file': f'{n}.nii', 'subject_id': 's1', 'visit': str(n)}
+        for n in range(2)
+    ]
+    assert len(Cohort.from_rows(rows).rows) == 2
+
+
+def test_all_duplicates_are_named_at_once(tmp_path):
+    rows = [['FA', name, '', '', ''] for name in ('a.nii', 'a.nii', 'b.nii', 'b.nii')]
+    with pytest.raises(CohortProblemsError) as raised:
+        Cohort.from_csv(write_csv(tmp_path / 'c.csv', LONG, rows))
+    assert [problem.what for problem in raised.value.problems] == [
+        'a.nii stands twice for FA',
+        'b.nii stands twice for FA',
+    ]
+
+
+def test_a_missing_table(tmp_path):
+    with pytest.raises(SourceNotFoundError):
+        Cohort.from_csv(tmp_path / 'none.csv')
+
+
+def test_a_table_that_is_no_text(tmp_path):
+    (tmp_path / 'c.csv').write_bytes(b'\xff\xfe\x00\x01')
+    with pytest.raises(FormatError):
+        Cohort.from_csv(tmp_path / 'c.csv')
+
+
+def test_remote_sources_are_refused_by_name():
+    rows = [{'scalar_name': 'FA', 'source_file': 's3://bucket/a.nii.gz'}]
+    with pytest.raises(UsageError, match='s3://bucket/a.nii.gz'):
+        Cohort.from_rows(rows)

@@ -1,0 +1,21 @@
+"""The programs that tests use as oracles."""
+
+import os
+import shutil
+
+import pytest
+
+
+def require_tool(name):
+    """Path of a program; without it the test is skipped, or fails where all must be there."""
+    path = shutil.which(name)
+    if path is None:
+        missing(f'{name} is not installed')
+    return path
+
+
+def missing(reason):
+    """Skip, saying why; fail where ``REQUIRE_TOOLS=1`` promises that nothing is missing."""
+    if os.environ.get('REQUIRE_TOOLS') == '1':
+        pytest.fail(f'REQUIRE_TOOLS=1, but {reason}')
+    pytest.skip(reason)
