@@ -1,0 +1,239 @@
+"""The door: from a request to the groups of images that can be analysed.
+
+::
+
+    request = Request(Path('study'), Path('study/derivatives/modelarray'))
+    collection = collect(request)
+    for row in collection.table():
+        print(row.scalar, row.space, row.n_subjects, row.rungs)
+    participants = collection.participants()
+    for group in collection.groups:
+        group.write_cohort(group.outputs(request.output_dir), participants)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelarrayio_bids.derivatives.ambiguity import ambiguities
+from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
+from modelarrayio_bids.derivatives.entities import bare_label
+from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
+from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, MaskIndex, Pairing, pair
+from modelarrayio_bids.derivatives.participants import Participants
+from modelarrayio_bids.derivatives.query import Image, find_images
+from modelarrayio_bids.derivatives.recipes import recipe_for
+from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
+from modelarrayio_bids.errors import NoMatchError, SourceNotFoundError, raise_problems
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Parameters
+    ----------
+    bids_dir, output_dir : pathlib.Path
+        The first two arguments of every BIDS App.
+    datasets : dict, optional
+        Name to folder, as given with ``-d``; without any, see
+        :func:`~modelarrayio_bids.derivatives.dataset.find_datasets`.
+    participants, sessions : tuple of str, optional
+        The only ones wanted: labels with or without ``sub-`` and ``ses-``.
+    scalars : tuple of str, optional
+        The only ones wanted: names or shell patterns.
+    bids_filters : BidsFilters, optional
+        Further conditions.
+    mask : pathlib.Path, optional
+        A mask that serves every image.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+    participants: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+    bids_filters: BidsFilters = field(default_factory=BidsFilters)
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One line of ``--list-scalars``."""
+
+    scalar: str
+    space: str
+    stem: str
+    dataset: str
+    n_subjects: int
+    n_images: int
+    rungs: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What was found.
+
+    Parameters
+    ----------
+    bids_dir : pathlib.Path
+        As requested.
+    datasets : tuple of Dataset
+        Those looked into.
+    groups : tuple of ScalarGroup
+        By scalar and space.
+    left_out : dict
+        Reason to :class:`~modelarrayio_bids.derivatives.sorting.LeftOut`, the commonest first.
+    """
+
+    bids_dir: Path
+    datasets: tuple[Dataset, ...]
+    groups: tuple[ScalarGroup, ...]
+    left_out: Mapping[str, LeftOut]
+
+    def table(self) -> list[TableRow]:
+        """What ``--list-scalars`` shows."""
+        return [
+            TableRow(
+                group.scalar,
+                group.space,
+                group.stem,
+                group.dataset,
+                len(group.participants),
+                len(group.rows),
+                group.rungs,
+            )
+            for group in self.groups
+        ]
+
+    def participants(self) -> Participants:
+        """The phenotypes: of the BIDS folder, else of the first dataset that has any."""
+        return Participants.from_folders([self.bids_dir, *(d.root for d in self.datasets)])
+
+
+def collect(request: Request) -> Collection:
+    """Find everything that can be analysed, and which mask serves each image.
+
+    Raises
+    ------
+    SourceNotFoundError, InvalidDatasetError
+        If a folder, or the mask, is not there or is not what it should be.
+    NoMatchError
+        If nothing is left, or a participant or scalar asked for is not there.
+    AmbiguousMatchError, CohortProblemsError
+        If several images stand where one was expected: all such places together.
+    """
+    if request.mask is not None and not request.mask.is_file():
+        raise SourceNotFoundError('no such file', request.mask, 'Check --mask.')
+    datasets = find_datasets(request.bids_dir, request.datasets)
+    _require_participants(request, datasets)
+    found = _sorted(request, datasets)
+    found.only(request.scalars)
+    raise_problems(list(ambiguities(found.scalars)))
+    found.drop_series()
+    _require_scalars(found, datasets)
+    groups = _groups(found, request.mask)
+    return Collection(request.bids_dir, tuple(datasets), tuple(groups), found.left_out())
+
+
+def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
+    sessions = frozenset(bare_label(label) for label in request.sessions)
+    found = Sorting(request.bids_filters, sessions)
+    for dataset in datasets:
+        recipe = recipe_for(dataset)
+        logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
+        found.add(find_images(dataset, request.participants, sessions), recipe)
+    return found
+
+
+def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None:
+    if not request.participants:
+        return
+    there = {label for dataset in datasets for label in dataset.subjects}
+    wanted = {bare_label(label) for label in request.participants}
+    if missing := sorted(wanted - there):
+        raise NoMatchError(
+            f'no dataset has the participants {", ".join(missing)}',
+            remedy=f'There are: {", ".join(sorted(there)) or "none"}.',
+        )
+
+
+def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
+    if found.scalars:
+        return
+    places = ', '.join(f'{dataset.name} ({dataset.root})' for dataset in datasets)
+    reasons = '; '.join(
+        f'{out.count} {reason}, such as {out.examples[0].name}'
+        for reason, out in found.left_out().items()
+    )
+    raise NoMatchError(
+        f'nothing to analyse among {found.n_images} images of {places}'
+        + (f'. Left out: {reasons}' if reasons else ''),
+        remedy='Name other datasets with -d NAME=PATH, or ask for less with the filters.',
+    )
+
+
+def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
+    index = MaskIndex.from_images(found.masks)
+    for (scalar, stem), images in sorted(found.scalars.items()):
+        pairings = [pair(image, index, given) for image in images]
+        _say_passed_over(scalar, stem, pairings)
+        rows = (_row(*both) for both in zip(images, pairings, strict=True))
+        entities = images[0].entities
+        wording = found.wordings[scalar]
+        group = ScalarGroup(
+            scalar,
+            {name: entities[name] for name in GROUP_ENTITIES if name in entities},
+            tuple(sorted(rows, key=_order)),
+            images[0].dataset,
+            wording.long_name,
+            wording.units,
+        )
+        _say_map_itself(group)
+        yield group
+
+
+def _row(image: Image, pairing: Pairing) -> Row:
+    entities = image.entities
+    return Row(
+        image.path,
+        entities['subject'],
+        entities.get('session'),
+        entities.get('run'),
+        pairing.mask,
+        pairing.rung,
+    )
+
+
+def _order(row: Row) -> tuple[str, str, str]:
+    return row.participant, row.session or '', row.run or ''
+
+
+def _say_passed_over(scalar: str, stem: str, pairings: Sequence[Pairing]) -> None:
+    candidates: dict[str, list[tuple[Path, ...]]] = defaultdict(list)
+    for pairing in pairings:
+        for rung, paths in pairing.passed_over:
+            candidates[rung].append(paths)
+    for rung, several in candidates.items():
+        logger.warning(
+            '%s (%s): %d images have several masks on the rung %r, and none was taken; first: %s',
+            *(scalar, stem, len(several), rung, ', '.join(map(str, several[0]))),
+        )
+
+
+def _say_map_itself(group: ScalarGroup) -> None:
+    if count := group.rungs.get(MAP_ITSELF):
+        logger.warning(
+            '%s (%s): no mask found for %d of %d images; their own finite voxels other than '
+            'zero will serve',
+            *(group.scalar, group.stem, count, len(group.rows)),
+        )

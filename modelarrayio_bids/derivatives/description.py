@@ -1,0 +1,82 @@
+"""What makes our output folder a BIDS derivative: its description, and what validators skip."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.__about__ import NAME, URL, __version__
+from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.formats.atomic import replacing
+
+BIDS_VERSION = '1.10.0'
+#: Set by the container's recipe, so that outputs say which image made them.
+CONTAINER_TAG = 'MODELARRAYIO_CONTAINER_TAG'
+CONTAINER_TYPE = 'MODELARRAYIO_CONTAINER_TYPE'
+
+#: Names BIDS has no rule for.
+_IGNORED = (
+    '*.h5',
+    '*_modelarray.json',
+    '*_cohort.csv',
+    '*_cohort.json',
+    '*_coverage.nii.gz',
+    '*_coverage.json',
+    '*_mask.nii.gz',
+    '*_mask.json',
+    '*_statmap.nii.gz',
+    '*.html',
+    'figures/',
+    'logs/',
+    'masks/',
+)
+
+
+def write_description(output_dir: Path, datasets: Iterable[Dataset], bids_dir: Path) -> Path:
+    """Write ``dataset_description.json`` and ``.bidsignore``, over those of an earlier run.
+
+    Returns
+    -------
+    pathlib.Path
+        The description.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    links = {dataset.name: dataset.root.as_uri() for dataset in datasets}
+    description = {
+        'Name': f'{NAME}: group files for ModelArray',
+        'BIDSVersion': BIDS_VERSION,
+        'DatasetType': 'derivative',
+        'GeneratedBy': [software()],
+        'SourceDatasets': [{'URL': url} for url in _sources(links.values(), bids_dir)],
+        'DatasetLinks': links,
+    }
+    path = output_dir / DESCRIPTION
+    write_json(description, path)
+    with replacing(output_dir / '.bidsignore') as partial:
+        partial.write_text('\n'.join(_IGNORED) + '\n', 'utf-8')
+    return path
+
+
+def software() -> dict[str, Any]:
+    """An entry of BIDS' ``GeneratedBy``: we, and the container we run in, where there is one."""
+    entry: dict[str, Any] = {'Name': NAME, 'Version': __version__, 'CodeURL': URL}
+    if tag := os.environ.get(CONTAINER_TAG):
+        entry['Container'] = {'Type': os.environ.get(CONTAINER_TYPE, 'docker'), 'Tag': tag}
+    return entry
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write a sidecar, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', 'utf-8')
+
+
+def _sources(roots: Iterable[str], bids_dir: Path) -> list[str]:
+    return list(dict.fromkeys([bids_dir.absolute().as_uri(), *roots]))

@@ -1,0 +1,154 @@
+"""The entities of BIDS names, and conditions on them.
+
+A condition is what a recipe or a BIDS filter file says of one entity, as in fMRIPrep's
+``--bids-filter-file``: a label, a list of labels, ``null`` for "must be absent", ``"*"`` for "must
+be there".
+
+>>> conditions = parse_conditions({'suffix': 'dwimap', 'param': ['fa', 'md'], 'desc': None})
+>>> matches({'suffix': 'dwimap', 'param': 'fa'}, conditions)
+True
+>>> matches({'suffix': 'dwimap', 'param': 'fa', 'desc': 'modulated'}, conditions)
+False
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from typing import Any
+
+Entities = Mapping[str, str]
+#: By entity: the labels allowed. None among them allows its absence, ``'*'`` any label.
+Conditions = Mapping[str, frozenset[str | None]]
+
+ANY = '*'
+
+#: Other names in use: BIDS' own keys where pybids has the long word, and pybids' long words where
+#: we keep the key that stands in the file name.
+ALIASES = {
+    'sub': 'subject',
+    'ses': 'session',
+    'acquisition': 'acq',
+    'ceagent': 'ce',
+    'density': 'den',
+    'description': 'desc',
+    'direction': 'dir',
+    'hemisphere': 'hemi',
+    'inversion': 'inv',
+    'modality': 'mod',
+    'mtransfer': 'mt',
+    'nucleus': 'nuc',
+    'processing': 'proc',
+    'reconstruction': 'rec',
+    'resolution': 'res',
+    'segmentation': 'seg',
+    'staining': 'stain',
+    'template': 'tpl',
+    'tracer': 'trc',
+    'volume': 'voi',
+}
+
+#: Spaces of one subject (BIDS 1.10, appendix "Coordinate systems", and the names that fMRIPrep,
+#: ASLPrep, QSIPrep and QSIRecon use): elements of two subjects do not correspond in them.
+NATIVE_SPACES = frozenset(
+    {'T1w', 'T2w', 'ACPC', 'anat', 'orig', 'individual', 'native', 'scanner', 'subject', 'fsnative'}
+    | {'boldref', 'aslref', 'dwiref', 'bold', 'asl', 'dwi', 'func'}
+)
+_NATIVE = frozenset(space.lower() for space in NATIVE_SPACES)
+
+
+@functools.cache
+def configuration() -> dict[str, Any]:
+    """Our configuration for pybids: every entity, matched on a file's base name alone."""
+    text = files('modelarrayio_bids').joinpath('data', 'entities.json').read_text('utf-8')
+    return json.loads(text)
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """The entities known, in the order in which BIDS writes them.
+
+    >>> names()[:3]
+    ('subject', 'session', 'sample')
+    """
+    return tuple(entity['name'] for entity in configuration()['entities'])
+
+
+def entity_name(text: str) -> str:
+    """Our name of an entity.
+
+    >>> entity_name('acquisition'), entity_name('acq')
+    ('acq', 'acq')
+
+    Raises
+    ------
+    ValueError
+        If there is no such entity: with the names closest to it.
+    """
+    name = ALIASES.get(text, text)
+    if name not in names():
+        close = difflib.get_close_matches(text, [*names(), *ALIASES], n=2)
+        hint = f'do you mean {" or ".join(close)}?' if close else f'known: {", ".join(names())}'
+        raise ValueError(f'there is no entity {text!r} ({hint})')
+    return name
+
+
+def parse_conditions(raw: Any) -> Conditions:
+    """Conditions from what YAML or JSON gave.
+
+    Raises
+    ------
+    ValueError
+        If an entity is unknown or a value is neither a label nor a list of them.
+    """
+    if not isinstance(raw, Mapping):
+        raise ValueError(f'{raw!r} should map entities to labels')  # noqa: TRY004 - one kind
+    return {entity_name(str(key)): _allowed(str(key), value) for key, value in raw.items()}
+
+
+def matches(entities: Entities, conditions: Conditions) -> bool:
+    """Whether a file's entities fulfil every condition."""
+    return all(
+        entities.get(name) in allowed or (ANY in allowed and name in entities)
+        for name, allowed in conditions.items()
+    )
+
+
+def is_native(space: str | None) -> bool:
+    """Whether a space is a subject's own. No space at all is.
+
+    >>> is_native(None), is_native('T1w'), is_native('MNI152NLin2009cAsym')
+    (True, True, False)
+    """
+    return space is None or space.lower() in _NATIVE
+
+
+def bare_label(text: str) -> str:
+    """A label without the entity before it.
+
+    >>> bare_label('sub-01'), bare_label('ses-01'), bare_label('01')
+    ('01', '01', '01')
+    """
+    return text.removeprefix('sub-').removeprefix('ses-')
+
+
+def _allowed(key: str, value: Any) -> frozenset[str | None]:
+    values = value if isinstance(value, list) else [value]
+    return frozenset(label for one in values for label in _labels(key, one))
+
+
+def _labels(key: str, value: Any) -> Iterable[str | None]:
+    if value is None:
+        return (None,)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == '':
+        raise ValueError(f'{key}: {value!r} is no label; give text, a list, null or "*"')
+    if isinstance(value, int):
+        # pybids takes run: 1 for run-01 and run-001 as well, and filter files rely on it.
+        return tuple(f'{value:0{width}d}' for width in (1, 2, 3))
+    name = entity_name(key)
+    if name == 'extension':
+        return (value if value == ANY else f'.{value.lstrip(".")}',)
+    return (bare_label(value) if name in {'subject', 'session'} else value,)

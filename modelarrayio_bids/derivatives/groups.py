@@ -1,0 +1,219 @@
+"""The images of one scalar in one space: a row each, and the cohort they make."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids import masks
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.naming import Outputs, stem
+from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
+from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION, Participants
+from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
+from modelarrayio_bids.formats.atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+#: Passes items on while showing how many have come: items, what is done, how many, their name.
+Progress = Callable[[Iterable[Any], str, int, str], Iterator[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image and what serves it.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The map.
+    participant : str
+        Label, without ``sub-``.
+    session, run : str or None
+        Labels, where the image has them.
+    mask : pathlib.Path or None
+        The mask found; None where it is to be made from the map itself.
+    rung : str
+        Where on the ladder of :mod:`modelarrayio_bids.derivatives.pairing`.
+    """
+
+    image: Path
+    participant: str
+    session: str | None
+    run: str | None
+    mask: Path | None
+    rung: str
+
+    def cells(self, scalar: str, mask: Path) -> dict[str, str]:
+        """The row of a cohort, without phenotypes; with session and run where there are any."""
+        cells = {
+            SCALAR: scalar,
+            SOURCE: str(self.image),
+            MASK: str(mask),
+            MASK_RUNG: self.rung,
+            PARTICIPANT: f'sub-{self.participant}',
+        }
+        if self.session is not None:
+            cells[SESSION] = f'ses-{self.session}'
+        if self.run is not None:
+            cells[RUN] = f'run-{self.run}'
+        return cells
+
+
+@dataclass(frozen=True)
+class ScalarGroup:
+    """The images of one scalar in one space: what becomes one HDF5 file.
+
+    Parameters
+    ----------
+    scalar : str
+        Its name in R.
+    entities : dict
+        What tells this group from the scalar's others: space, resolution, task, ...
+    rows : tuple of Row
+        By participant, session and run.
+    dataset : str
+        The dataset the images are from.
+    long_name, units : str
+        For a person; units may be unknown, hence empty.
+    """
+
+    scalar: str
+    entities: Mapping[str, str]
+    rows: tuple[Row, ...]
+    dataset: str
+    long_name: str = ''
+    units: str = ''
+
+    @property
+    def space(self) -> str:
+        """The space as fMRIPrep's ``--output-spaces`` writes it.
+
+        >>> ScalarGroup('fa', {'space': 'MNI152NLin6Asym', 'res': '2'}, (), 'x').space
+        'MNI152NLin6Asym:res-2'
+        """
+        more = [f'{name}-{self.entities[name]}' for name in ('cohort', 'res', 'den')
+                if name in self.entities]  # fmt: skip
+        return ':'.join([self.entities.get('space', ''), *more])
+
+    @property
+    def stem(self) -> str:
+        """The group's entities as BIDS writes them."""
+        return stem(self.entities)
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Labels, each once, sorted."""
+        return tuple(sorted({row.participant for row in self.rows}))
+
+    @property
+    def rungs(self) -> dict[str, int]:
+        """How many images each rung serves."""
+        return dict(Counter(row.rung for row in self.rows))
+
+    def outputs(self, output_dir: Path) -> Outputs:
+        """Where this group's files go."""
+        return Outputs.of(output_dir.absolute(), self.scalar, self.entities)
+
+    def write_cohort(
+        self,
+        outputs: Outputs,
+        participants: Participants,
+        threads: int = 1,
+        progress: Progress | None = None,
+    ) -> Cohort:
+        """Make the masks that are still to be made, and write the cohort CSV.
+
+        Parameters
+        ----------
+        outputs : Outputs
+            Where to.
+        participants : Participants
+            The phenotypes.
+        threads : int, optional
+            How many masks to make at a time.
+        progress : callable, optional
+            Shown the rows as they are done: :data:`Progress`.
+
+        Returns
+        -------
+        Cohort
+            What was written.
+
+        Raises
+        ------
+        ModelArrayIOError
+            If a mask cannot be made (all such together), or nothing can be written.
+        """
+        made = self._masks(outputs, threads, progress)
+        names = participants.renamed(self.scalar)
+        cells = [row.cells(self.scalar, mask) for row, mask in zip(self.rows, made, strict=True)]
+        own = dict.fromkeys(column for row in cells for column in row)
+        ordered = [column for column in (*_FIRST, SESSION, RUN) if column in own]
+        cohort = Cohort.from_rows(
+            {column: row.get(column, '') for column in ordered}
+            | participants.of(source.participant, names)
+            for row, source in zip(cells, self.rows, strict=True)
+        )
+        with replacing(outputs.cohort) as partial:
+            cohort.to_csv(partial)
+        self._report_blanks(participants)
+        return cohort
+
+    def _masks(self, outputs: Outputs, threads: int, progress: Progress | None) -> list[Path]:
+        problems: list[ModelArrayIOError] = []
+        made: list[Path] = []
+        pool = ThreadPoolExecutor(max(1, threads))
+        try:
+            waiting: Iterable[Future[Path]] = [
+                pool.submit(_mask_file, row, outputs) for row in self.rows
+            ]
+            if progress is not None:
+                waiting = progress(waiting, f'Masks of {self.scalar}', len(self.rows), 'images')
+            for future in waiting:
+                try:
+                    made.append(future.result())
+                except ModelArrayIOError as error:
+                    problems.append(error)
+        finally:
+            # After an interrupt, what was not begun must not be.
+            pool.shutdown(cancel_futures=True)
+        raise_problems(problems)
+        return made
+
+    def _report_blanks(self, participants: Participants) -> None:
+        if participants.path is None:
+            return
+        if unlisted := participants.unlisted(self.participants):
+            logger.warning(
+                '%s: %d participants are not in %s, their phenotypes stay blank: %s',
+                *(self.scalar, len(unlisted), participants.path, _some(unlisted)),
+            )
+        for column, count in participants.blanks(self.participants).items():
+            logger.info('%s: %s is blank for %d participants', self.scalar, column, count)
+
+
+_FIRST = (SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT)
+
+
+def _mask_file(row: Row, outputs: Outputs) -> Path:
+    """The file that serves a row, made where there is none on its image's grid."""
+    if row.rung == MAP_ITSELF or row.mask is None:
+        own = outputs.own_mask(row.image, 'present')
+        masks.write_present(row.image, own)
+        return own
+    if row.rung == ANATOMICAL and not masks.same_grid(row.mask, row.image):
+        own = outputs.own_mask(row.image, 'resampled')
+        masks.write_resampled(row.mask, row.image, own)
+        return own
+    return row.mask.absolute()
+
+
+def _some(labels: Sequence[str], most: int = 5) -> str:
+    more = f' and {len(labels) - most} more' if len(labels) > most else ''
+    return ', '.join(f'sub-{label}' for label in labels[:most]) + more

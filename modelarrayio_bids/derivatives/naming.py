@@ -1,0 +1,166 @@
+"""What scalars and outputs are called.
+
+>>> template = NameTemplate.from_text('{model}_{param}[_{desc}]')
+>>> template.fill({'model': 'noddi', 'param': 'icvf', 'desc': 'modulated'})
+'noddi_icvf_modulated'
+>>> outputs = Outputs.of(Path('out'), 'gm_probseg', {'space': 'MNI152NLin2009cAsym', 'res': '2'})
+>>> outputs.cohort.as_posix()
+'out/gm_probseg/space-MNI152NLin2009cAsym_res-2_cohort.csv'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelarrayio_bids.derivatives import entities as bids_entities
+from modelarrayio_bids.derivatives.entities import Entities
+from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.formats import nifti
+from modelarrayio_bids.store.schema import check_scalar_name
+
+#: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
+GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
+
+_PART = re.compile(r'\[(?P<before>\w*)\{(?P<option>\w+)\}(?P<after>\w*)\]|\{(?P<entity>\w+)\}')
+
+
+@dataclass(frozen=True)
+class NameTemplate:
+    """How a scalar's name is made of its file's entities.
+
+    ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent.
+    """
+
+    text: str
+
+    @classmethod
+    def from_text(cls, text: str) -> NameTemplate:
+        """A template of known entities.
+
+        Raises
+        ------
+        ValueError
+            If it names none, one that is not known, or has stray signs.
+        """
+        template = cls(text)
+        stray = _PART.sub('', text)
+        if not template.entities or not re.fullmatch(r'\w*', stray):
+            raise ValueError(f'name: {text!r} is no template such as {{model}}_{{param}}')
+        if unknown := [name for name in template.entities if name not in bids_entities.names()]:
+            raise ValueError(f'name: there is no entity {unknown[0]!r}')
+        return template
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The entities without which there is no name."""
+        return tuple(found['entity'] for found in _PART.finditer(self.text) if found['entity'])
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """All entities it speaks of."""
+        return tuple(found['entity'] or found['option'] for found in _PART.finditer(self.text))
+
+    def fill(self, entities: Entities) -> str:
+        """The name: lower case, and one that R takes in a formula."""
+
+        def part(found: re.Match[str]) -> str:
+            if found['entity']:
+                return entities[found['entity']]
+            label = entities.get(found['option'])
+            return '' if label is None else f'{found["before"]}{label}{found["after"]}'
+
+        return syntactic(_PART.sub(part, self.text).lower())
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one scalar in one space.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The scalar's.
+    stem : str
+        The entities that tell this group from the scalar's others.
+    """
+
+    folder: Path
+    stem: str
+
+    @classmethod
+    def of(cls, output_dir: Path, scalar: str, entities: Entities) -> Outputs:
+        """The outputs of a scalar for the images that have these entities."""
+        return cls(output_dir / scalar, stem(entities))
+
+    @property
+    def cohort(self) -> Path:
+        """The cohort CSV."""
+        return self._named('cohort.csv')
+
+    @property
+    def group_mask(self) -> Path:
+        """The voxels analysed."""
+        return self._named('desc-group_mask.nii.gz')
+
+    @property
+    def coverage(self) -> Path:
+        """How many images have each voxel."""
+        return self._named('coverage.nii.gz')
+
+    @property
+    def store(self) -> Path:
+        """The HDF5 file for ModelArray."""
+        return self._named('modelarray.h5')
+
+    @property
+    def masks(self) -> Path:
+        """Folder of the masks that had to be made for single images."""
+        return self.folder / 'masks'
+
+    def own_mask(self, image: Path, desc: str) -> Path:
+        """The mask made for one image: ``desc`` says how.
+
+        >>> outputs = Outputs(Path('cbf_scrub'), 'space-X')
+        >>> outputs.own_mask(Path('sub-01_space-X_desc-scrub_cbf.nii.gz'), 'present').name
+        'sub-01_space-X_desc-present_mask.nii.gz'
+        """
+        base = re.sub(r'(_desc-[^_]+)?_[^_]+$', '', image.name)
+        return self.masks / f'{base}_desc-{desc}_mask.nii.gz'
+
+    def _named(self, ending: str) -> Path:
+        return self.folder / '_'.join(part for part in (self.stem, ending) if part)
+
+
+def sidecar(path: Path) -> Path:
+    """Where a file's JSON sidecar is.
+
+    >>> sidecar(Path('a/space-X_coverage.nii.gz')).as_posix()
+    'a/space-X_coverage.json'
+    """
+    ending = next((end for end in nifti.EXTENSIONS if path.name.endswith(end)), path.suffix)
+    return path.with_name(path.name.removesuffix(ending) + '.json')
+
+
+def stem(entities: Entities) -> str:
+    """Entities as BIDS writes them, those of a group only.
+
+    >>> stem({'res': '2', 'suffix': 'probseg', 'space': 'MNI152NLin6Asym', 'task': 'rest'})
+    'task-rest_space-MNI152NLin6Asym_res-2'
+    """
+    return '_'.join(f'{name}-{entities[name]}' for name in GROUP_ENTITIES if name in entities)
+
+
+def syntactic(name: str) -> str:
+    """The name, made one that R takes in a formula, as R's ``make.names`` would.
+
+    >>> syntactic('dki_fa'), syntactic('3dshore_rtop'), syntactic('a+b')
+    ('dki_fa', 'X3dshore_rtop', 'a.b')
+    """
+    name = re.sub(r'[^A-Za-z0-9._]', '.', name)
+    try:
+        check_scalar_name(name)
+    except SchemaError:
+        name = f'X{name}'
+    return name

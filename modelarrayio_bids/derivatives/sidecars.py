@@ -1,0 +1,111 @@
+"""JSON beside each output: what it is, and what it was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.dataset import Dataset
+from modelarrayio_bids.derivatives.description import software, write_json
+from modelarrayio_bids.derivatives.groups import ScalarGroup
+from modelarrayio_bids.derivatives.naming import Outputs, sidecar
+from modelarrayio_bids.derivatives.pairing import RUNGS
+from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION
+
+_COLUMNS = {
+    SCALAR: 'The name of the scalar in the HDF5 file.',
+    SOURCE: 'The image.',
+    MASK: "The image's own mask: outside of it values are missing.",
+    MASK_RUNG: f'Where that mask came from, one of: {", ".join(RUNGS)}.',
+    PARTICIPANT: 'The participant.',
+    SESSION: 'The session.',
+    RUN: 'The run.',
+}
+
+
+def write_sidecars(
+    group: ScalarGroup,
+    outputs: Outputs,
+    cohort: Cohort,
+    datasets: Sequence[Dataset],
+    threshold: float | None = None,
+) -> list[Path]:
+    """Write the sidecars of the cohort, the group mask, the coverage and the HDF5 file.
+
+    Parameters
+    ----------
+    group : ScalarGroup
+        What they hold.
+    outputs : Outputs
+        Where they are.
+    cohort : Cohort
+        As :meth:`ScalarGroup.write_cohort` returned it.
+    datasets : sequence of Dataset
+        The names in the BIDS URIs.
+    threshold : float, optional
+        Fraction of the masks a voxel of the group mask is in; None if a person gave the mask.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The sidecars.
+    """
+    uris = _Uris(outputs.folder.parent, datasets)
+    sources = cohort.sources()
+    images = uris.of(source.path for source in sources)
+    masks = uris.of(source.mask for source in sources if source.mask is not None)
+    own = uris.of([outputs.cohort, outputs.group_mask])
+    rule = {} if threshold is None else {'GroupMaskThreshold': threshold}
+    contents: dict[Path, dict[str, Any]] = {
+        outputs.cohort: {
+            'Description': f'The images of {group.long_name}, their masks and the phenotypes.',
+            'Sources': images,
+            **{column: {'Description': _description(column)} for column in cohort.columns},
+        },
+        outputs.group_mask: {
+            'Description': 'The voxels analysed: those that enough of the masks have.',
+            'Type': 'Brain',
+            'Sources': masks,
+            **rule,
+        },
+        outputs.coverage: {
+            'Description': 'The number of masks each voxel is in.',
+            'Sources': masks,
+        },
+        outputs.store: {
+            'Description': f'{group.long_name}, for ModelArray.',
+            'Scalar': group.scalar,
+            'LongName': group.long_name,
+            **({'Units': group.units} if group.units else {}),
+            'Sources': [*own, *images],
+            **rule,
+        },
+    }
+    for path, content in contents.items():
+        write_json({**content, 'GeneratedBy': [software()]}, sidecar(path))
+    return [sidecar(path) for path in contents]
+
+
+def _description(column: str) -> str:
+    return _COLUMNS.get(column, 'A phenotype, as participants.tsv has it; blank where n/a.')
+
+
+class _Uris:
+    """BIDS URIs: ``bids:<dataset>:<path>``, and ``bids::<path>`` in our own output."""
+
+    def __init__(self, output_dir: Path, datasets: Iterable[Dataset]) -> None:
+        roots = [('', output_dir), *((dataset.name, dataset.root) for dataset in datasets)]
+        # The deepest folder first: a nested dataset's files are not its parent's.
+        self._roots = sorted(roots, key=lambda root: -len(root[1].parts))
+
+    def of(self, paths: Iterable[Path]) -> list[str]:
+        """One for each path, repeated paths once; ``file:`` for what is in no dataset."""
+        return [self._of(path.absolute()) for path in dict.fromkeys(paths)]
+
+    def _of(self, path: Path) -> str:
+        for name, root in self._roots:
+            if path.is_relative_to(root):
+                return f'bids:{name}:{path.relative_to(root).as_posix()}'
+        return path.as_uri()

@@ -1,0 +1,252 @@
+"""Masks: the group's, a subject's on another grid, and one made from a map.
+
+>>> import numpy as np
+>>> counts = np.array([[[5, 4, 1, 0]]], dtype=np.int32)
+>>> found = Coverage(counts, n_masks=5, header=None)
+>>> found.group_mask(0.2).astype(int).ravel().tolist()
+[1, 1, 1, 0]
+>>> found.group_mask(1.0).astype(int).ravel().tolist()
+[1, 0, 0, 0]
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header, Nifti1Image
+from nibabel.processing import resample_from_to
+
+from modelarrayio_bids.__about__ import NAME
+from modelarrayio_bids.errors import (
+    EmptyCohortError,
+    ModelArrayIOError,
+    SpaceError,
+    SpaceMismatchError,
+    UsageError,
+    raise_problems,
+)
+from modelarrayio_bids.formats import nifti
+from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.spaces.voxels import Grid
+
+#: Fraction of the masks a voxel must be in. This is the default of ``num.subj.lthr.rel`` in
+#: ModelArray's model functions, which leave out what fewer subjects have: the file then holds
+#: just the voxels they would analyse by default.
+DEFAULT_THRESHOLD = 0.2
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """In how many masks each voxel is.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        (i, j, k) int32.
+    n_masks : int
+        How many masks were counted.
+    header : nibabel.nifti1.Nifti1Header
+        Geometry of the masks.
+    """
+
+    counts: np.ndarray
+    n_masks: int
+    header: Nifti1Header
+
+    def group_mask(self, threshold: float = DEFAULT_THRESHOLD) -> np.ndarray:
+        """The voxels that are in at least ``ceil(threshold * n_masks)`` masks: (i, j, k) bool.
+
+        Raises
+        ------
+        UsageError
+            If the threshold is not above 0 and at most 1.
+        SpaceError
+            If no voxel is in so many masks.
+        """
+        needed = masks_needed(threshold, self.n_masks)
+        mask = self.counts >= needed
+        if not mask.any():
+            raise SpaceError(
+                f'no voxel is in {needed} of the {self.n_masks} masks (the best covered is in '
+                f'{self.counts.max(initial=0)})',
+                remedy='Lower --group-mask-threshold, or check whether the masks overlap.',
+            )
+        return mask
+
+
+def masks_needed(threshold: float, n_masks: int) -> int:
+    """In how many masks a voxel must be: the fraction, rounded up.
+
+    >>> masks_needed(0.2, 5), masks_needed(0.7, 10), masks_needed(0.07, 100), masks_needed(0.2, 24)
+    (1, 7, 7, 5)
+
+    Raises
+    ------
+    UsageError
+        If the threshold is not above 0 and at most 1.
+    """
+    if not 0 < threshold <= 1:
+        raise UsageError(
+            f'a group mask threshold of {threshold} is no fraction',
+            remedy='Give a number above 0 and at most 1: the fraction of subjects a voxel needs.',
+        )
+    # 0.07 * 100 is 7.000000000000001 in binary: rounding up must not make 8 of it.
+    return max(1, math.ceil(round(threshold * n_masks, 6)))
+
+
+def coverage(masks: Sequence[Path]) -> Coverage:
+    """Count in how many masks each voxel is above 0.
+
+    Every header is checked before any data are read. One mask is in memory at a time; a file that
+    stands several times is read once and counted as often as it stands.
+
+    Raises
+    ------
+    EmptyCohortError
+        If there is no mask.
+    SourceNotFoundError, FormatError
+        If one cannot be read.
+    SpaceMismatchError
+        If one is not on the grid that most of them share.
+    CohortProblemsError
+        If several of these are found.
+    """
+    times = Counter(Path(mask) for mask in masks)
+    if not times:
+        raise EmptyCohortError('there is no mask to make a group mask of')
+    volumes, problems = _headers(times)
+    problems += _off_grid(volumes, times)
+    raise_problems(problems)
+    counts = np.zeros(volumes[0].shape, np.int32)
+    for volume in volumes:
+        counts += volume.read().positive() * np.int32(times[volume.path])
+    return Coverage(counts, times.total(), volumes[0].header)
+
+
+def group_mask(
+    masks: Sequence[Path],
+    output: str | PathLike[str],
+    threshold: float = DEFAULT_THRESHOLD,
+    coverage_output: str | PathLike[str] | None = None,
+) -> Path:
+    """Write the voxels that enough masks have, and how many have each.
+
+    Parameters
+    ----------
+    masks : sequence of pathlib.Path
+        One per image, all on one grid.
+    output : path-like
+        The group mask, uint8.
+    threshold : float, optional
+        Fraction of the masks a voxel must be in, above 0 and at most 1.
+    coverage_output : path-like, optional
+        The number of masks each voxel is in, int32.
+
+    Returns
+    -------
+    pathlib.Path
+        The group mask.
+
+    Raises
+    ------
+    ModelArrayIOError
+        As :func:`coverage` and :meth:`Coverage.group_mask`; OutputError if nothing can be written.
+    """
+    masks_needed(threshold, len(masks))
+    found = coverage(masks)
+    mask = found.group_mask(threshold)
+    _write(found.header, mask.astype(np.uint8), output)
+    if coverage_output is not None:
+        _write(found.header, found.counts, coverage_output)
+    return Path(output)
+
+
+def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None:
+    """Write a mask on the grid of another image, by nearest neighbour.
+
+    Raises
+    ------
+    SpaceMismatchError
+        If nothing of the mask is on that grid.
+    """
+    target = nifti.Volume.from_file(like)
+    volume = nifti.Volume.from_file(mask)
+    image = Nifti1Image(volume.read().positive().astype(np.uint8), volume.affine)
+    resampled = resample_from_to(image, (target.shape, target.affine), order=0)
+    data = np.asanyarray(resampled.dataobj).astype(np.uint8)
+    if not data.any():
+        raise SpaceMismatchError(
+            f'has no voxel on the grid of {like}', mask, 'Check both in a viewer.'
+        )
+    _write(target.header, data, output)
+
+
+def write_present(image: Path, output: str | PathLike[str]) -> None:
+    """Write the mask of an image's finite voxels other than zero.
+
+    Raises
+    ------
+    SpaceError
+        If there is none.
+    """
+    volume = nifti.Volume.from_file(image)
+    present = volume.read().present()
+    if not present.any():
+        raise SpaceError(
+            'has no finite value other than zero', image, 'Leave this image out, or make it again.'
+        )
+    _write(volume.header, present.astype(np.uint8), output)
+
+
+def same_grid(one: Path, other: Path) -> bool:
+    """Whether two images share their voxels, from their headers."""
+    return Grid.of(nifti.Volume.from_file(one)) == Grid.of(nifti.Volume.from_file(other))
+
+
+def _headers(
+    paths: Mapping[Path, int],
+) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
+    volumes: list[nifti.Volume] = []
+    problems: list[ModelArrayIOError] = []
+    for path in paths:
+        try:
+            volumes.append(nifti.Volume.from_file(path))
+        except ModelArrayIOError as error:
+            problems.append(error)
+    return volumes, problems
+
+
+def _off_grid(
+    volumes: Sequence[nifti.Volume], times: Mapping[Path, int]
+) -> list[SpaceMismatchError]:
+    """The masks that do not lie on the grid most of them share."""
+    families: list[tuple[Grid, list[nifti.Volume]]] = []
+    for volume in volumes:
+        grid = Grid.of(volume)
+        family = next((members for shared, members in families if shared == grid), None)
+        if family is None:
+            families.append((grid, [volume]))
+        else:
+            family.append(volume)
+    if not families:
+        return []
+    common, _ = max(families, key=lambda family: sum(times[v.path] for v in family[1]))
+    return [
+        SpaceMismatchError(
+            common.mismatch(Grid.of(volume)), volume.path, 'Resample it, or leave its image out.'
+        )
+        for grid, members in families
+        if grid is not common
+        for volume in members
+    ]
+
+
+def _write(header: Nifti1Header, data: np.ndarray, path: str | PathLike[str]) -> None:
+    with replacing(path) as partial:
+        nifti.write_volume(nifti.map_header(header, NAME), data, partial)
