@@ -4,6 +4,7 @@
 
     ModelArrayIOError
     ├ UsageError(ValueError)            options that contradict each other or ask for too much
+    │ └ UnknownLevelError
     ├ CohortError(ValueError)           a cohort table that cannot be used as it stands
     │ ├ EmptyCohortError
     │ ├ DuplicateSourceError
@@ -93,6 +94,12 @@ class UsageError(ModelArrayIOError, ValueError):
     """Options that contradict each other, or ask for what is not offered."""
 
     exit_code = EXIT_USAGE
+
+
+class UnknownLevelError(UsageError):
+    """An analysis level that this BIDS App does not have."""
+
+    exit_code = EXIT_UNKNOWN_LEVEL
 
 
 class CohortError(ModelArrayIOError, ValueError):

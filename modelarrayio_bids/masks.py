@@ -121,8 +121,7 @@ def coverage(masks: Sequence[Path]) -> Coverage:
     if not times:
         raise EmptyCohortError('there is no mask to make a group mask of')
     volumes, problems = _headers(times)
-    problems += _off_grid(volumes, times)
-    raise_problems(problems)
+    raise_problems([*problems, *_off_grid(volumes, times)])
     counts = np.zeros(volumes[0].shape, np.int32)
     for volume in volumes:
         counts += volume.read().positive() * np.int32(times[volume.path])
@@ -207,6 +206,24 @@ def write_present(image: Path, output: str | PathLike[str]) -> None:
 def same_grid(one: Path, other: Path) -> bool:
     """Whether two images share their voxels, from their headers."""
     return Grid.of(nifti.Volume.from_file(one)) == Grid.of(nifti.Volume.from_file(other))
+
+
+def grid_problems(images: Sequence[Path]) -> list[ModelArrayIOError]:
+    """What keeps images from being analysed together, from their headers.
+
+    Parameters
+    ----------
+    images : sequence of pathlib.Path
+        Maps and masks; the grid most of them share is the expected one.
+
+    Returns
+    -------
+    list of ModelArrayIOError
+        One for each file that cannot be read or lies on another grid.
+    """
+    times = Counter(images)
+    volumes, problems = _headers(times)
+    return [*problems, *_off_grid(volumes, times)]
 
 
 def _headers(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli import export_results, to_modelarray
-from modelarrayio_bids.cli.run import Parser, configure_logging, run
+from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 
 PROGRAM = 'modelarrayio'
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, 'command'):
         parser.print_help()
         return EXIT_USAGE
-    configure_logging(options.log_level)
+    logs.configure(options.log_level)
     return run(PROGRAM, lambda: options.command(options))
 
 

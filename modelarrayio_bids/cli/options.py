@@ -15,9 +15,14 @@ LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 MEGABYTE = 2**20
 
 
-def add(parser: argparse._ActionsContainer, option: str, **keywords: Any) -> None:
+def add(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
     """An option in both spellings: ``--like-this`` and the predecessor's ``--like_this``."""
-    parser.add_argument(option, f'--{option[2:].replace("-", "_")}', **keywords)
+    spellings = [
+        spelling
+        for option in options
+        for spelling in (option, option[:2] + option[2:].replace('-', '_'))
+    ]
+    parser.add_argument(*dict.fromkeys(spellings), **keywords)
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:

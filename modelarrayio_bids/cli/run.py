@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 import sys
 import traceback
@@ -24,15 +23,6 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong with the command line, and stop."""
         self.print_usage(sys.stderr)
         self.exit(EXIT_USAGE, f'{self.prog}: error: {message}\n')
-
-
-def configure_logging(level: str) -> None:
-    """Log to standard error, the level first, as the reference workflow shows warnings."""
-    logging.basicConfig(
-        level=level, format='%(levelname)s: %(message)s', stream=sys.stderr, force=True
-    )
-    # nibabel's remarks on headers it repairs are not for the user of a command.
-    logging.getLogger('nibabel').setLevel(logging.ERROR)
 
 
 def run(program: str, command: Callable[[], int]) -> int:

@@ -78,6 +78,11 @@ class TableRow:
     n_images: int
     rungs: Mapping[str, int]
 
+    @property
+    def label(self) -> str:
+        """The space, and what else tells the group apart."""
+        return self.stem.replace('space-', '', 1).replace('_', ' ')
+
 
 @dataclass(frozen=True)
 class Collection:
@@ -114,6 +119,16 @@ class Collection:
             )
             for group in self.groups
         ]
+
+    def check(self) -> None:
+        """Compare the grids of all images, from headers alone.
+
+        Raises
+        ------
+        ModelArrayIOError
+            All problems of all groups together.
+        """
+        raise_problems([problem for group in self.groups for problem in group.problems()])
 
     def participants(self) -> Participants:
         """The phenotypes: of the BIDS folder, else of the first dataset that has any."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from modelarrayio_bids import masks
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
@@ -17,11 +16,10 @@ from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
 from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION, Participants
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.progress import tracked
 
 logger = logging.getLogger(__name__)
-
-#: Passes items on while showing how many have come: items, what is done, how many, their name.
-Progress = Callable[[Iterable[Any], str, int, str], Iterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +118,17 @@ class ScalarGroup:
         """Where this group's files go."""
         return Outputs.of(output_dir.absolute(), self.scalar, self.entities)
 
+    def problems(self) -> list[ModelArrayIOError]:
+        """What keeps the images and their masks from being one cohort, from headers alone."""
+        # An anatomical mask may lie on a grid of its own: it is resampled.
+        own = [row.mask for row in self.rows if row.mask is not None and row.rung != ANATOMICAL]
+        return masks.grid_problems([*(row.image for row in self.rows), *own])
+
     def write_cohort(
         self,
         outputs: Outputs,
         participants: Participants,
         threads: int = 1,
-        progress: Progress | None = None,
     ) -> Cohort:
         """Make the masks that are still to be made, and write the cohort CSV.
 
@@ -137,8 +140,6 @@ class ScalarGroup:
             The phenotypes.
         threads : int, optional
             How many masks to make at a time.
-        progress : callable, optional
-            Shown the rows as they are done: :data:`Progress`.
 
         Returns
         -------
@@ -150,7 +151,7 @@ class ScalarGroup:
         ModelArrayIOError
             If a mask cannot be made (all such together), or nothing can be written.
         """
-        made = self._masks(outputs, threads, progress)
+        made = self._masks(outputs, threads)
         names = participants.renamed(self.scalar)
         cells = [row.cells(self.scalar, mask) for row, mask in zip(self.rows, made, strict=True)]
         own = dict.fromkeys(column for row in cells for column in row)
@@ -160,31 +161,17 @@ class ScalarGroup:
             | participants.of(source.participant, names)
             for row, source in zip(cells, self.rows, strict=True)
         )
-        with replacing(outputs.cohort) as partial:
-            cohort.to_csv(partial)
+        with replacing(outputs.cohort) as file:
+            cohort.to_csv(file)
         self._report_blanks(participants)
         return cohort
 
-    def _masks(self, outputs: Outputs, threads: int, progress: Progress | None) -> list[Path]:
-        problems: list[ModelArrayIOError] = []
-        made: list[Path] = []
-        pool = ThreadPoolExecutor(max(1, threads))
-        try:
-            waiting: Iterable[Future[Path]] = [
-                pool.submit(_mask_file, row, outputs) for row in self.rows
-            ]
-            if progress is not None:
-                waiting = progress(waiting, f'Masks of {self.scalar}', len(self.rows), 'images')
-            for future in waiting:
-                try:
-                    made.append(future.result())
-                except ModelArrayIOError as error:
-                    problems.append(error)
-        finally:
-            # After an interrupt, what was not begun must not be.
-            pool.shutdown(cancel_futures=True)
-        raise_problems(problems)
-        return made
+    def _masks(self, outputs: Outputs, threads: int) -> list[Path]:
+        made = ordered_map(partial(_mask_or_problem, outputs), self.rows, threads)
+        shown = tracked(made, f'Finding masks of {self.scalar}', len(self.rows), 'images')
+        found = list(shown)
+        raise_problems([one for one in found if isinstance(one, ModelArrayIOError)])
+        return [one for one in found if isinstance(one, Path)]
 
     def _report_blanks(self, participants: Participants) -> None:
         if participants.path is None:
@@ -199,6 +186,13 @@ class ScalarGroup:
 
 
 _FIRST = (SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT)
+
+
+def _mask_or_problem(outputs: Outputs, row: Row) -> Path | ModelArrayIOError:
+    try:
+        return _mask_file(row, outputs)
+    except ModelArrayIOError as error:
+        return error
 
 
 def _mask_file(row: Row, outputs: Outputs) -> Path:

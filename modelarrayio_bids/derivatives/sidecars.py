@@ -8,7 +8,7 @@ from typing import Any
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.dataset import Dataset
-from modelarrayio_bids.derivatives.description import software, write_json
+from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.groups import ScalarGroup
 from modelarrayio_bids.derivatives.naming import Outputs, sidecar
 from modelarrayio_bids.derivatives.pairing import RUNGS
@@ -25,14 +25,14 @@ _COLUMNS = {
 }
 
 
-def write_sidecars(
+def sidecars(
     group: ScalarGroup,
     outputs: Outputs,
     cohort: Cohort,
     datasets: Sequence[Dataset],
     threshold: float | None = None,
-) -> list[Path]:
-    """Write the sidecars of the cohort, the group mask, the coverage and the HDF5 file.
+) -> dict[Path, dict[str, Any]]:
+    """What to say of the cohort, the group mask, the coverage and the HDF5 file.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def write_sidecars(
 
     Returns
     -------
-    list of pathlib.Path
-        The sidecars.
+    dict
+        By the sidecar's own path: its content.
     """
     uris = _Uris(outputs.folder.parent, datasets)
     sources = cohort.sources()
@@ -83,9 +83,10 @@ def write_sidecars(
             **rule,
         },
     }
-    for path, content in contents.items():
-        write_json({**content, 'GeneratedBy': [software()]}, sidecar(path))
-    return [sidecar(path) for path in contents]
+    return {
+        sidecar(path): {**content, 'GeneratedBy': [software()]}
+        for path, content in contents.items()
+    }
 
 
 def _description(column: str) -> str:

@@ -1,0 +1,82 @@
+"""``modelarrayio-bids``: the BIDS App."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelarrayio_bids import logs
+from modelarrayio_bids.__about__ import __version__
+from modelarrayio_bids.cli import export_level, group_level
+from modelarrayio_bids.cli.export_results import add_images
+from modelarrayio_bids.cli.options import add, add_resources
+from modelarrayio_bids.cli.run import Parser, run
+from modelarrayio_bids.errors import UnknownLevelError
+
+PROGRAM = 'modelarrayio-bids'
+LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``modelarrayio-bids``; returns an exit code."""
+    options = get_parser().parse_args(arguments)
+    logs.configure('DEBUG' if options.verbose else 'INFO')
+    return run(PROGRAM, lambda: _run(options))
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line of ``modelarrayio-bids``."""
+    parser = Parser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        description='BIDS derivatives to one HDF5 file per scalar and space for ModelArray '
+        '(group), and the results of ModelArray back to images (export).',
+    )
+    _add_positional(parser)
+    group_level.add_options(parser)
+    export_level.add_options(parser)
+    add_images(parser)
+    add_resources(parser)
+    _add_running(parser)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Nipype asks who runs it for its crash files, and a container's user may have no name; it
+    # also asks the network for a newer version of itself.
+    os.environ.setdefault('LOGNAME', str(os.getuid()))
+    os.environ.setdefault('NIPYPE_NO_ET', '1')
+    os.environ.setdefault('NO_ET', '1')
+    level = LEVELS.get(options.analysis_level)
+    if level is None:
+        raise UnknownLevelError(
+            f'there is no analysis level {options.analysis_level!r}',
+            remedy='Use "group" to build HDF5 files from all participants (choose some with '
+            '--participant-label), or "export" to write results as images.',
+        )
+    return level(options)
+
+
+def _add_positional(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('bids_dir', type=Path, help='BIDS dataset of the study')
+    parser.add_argument('output_dir', type=Path, help='folder for all outputs')
+    parser.add_argument(
+        'analysis_level', metavar='{group,export}', help='what to do; there is no participant level'
+    )
+    parser.add_argument('--version', action='version', version=f'{PROGRAM} {__version__}')
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('running')
+    add(
+        group,
+        '-w',
+        '--work-dir',
+        type=Path,
+        metavar='DIR',
+        help='where intermediate files are kept (default: a folder in output_dir, removed after)',
+    )
+    add(group, '--dry-run', action='store_true', help='check everything, write nothing')
+    group.add_argument('-v', '--verbose', action='store_true', help='say more')

@@ -1,0 +1,85 @@
+"""The folders of one run of the BIDS App: outputs, logs and work."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from modelarrayio_bids import logs
+from modelarrayio_bids.errors import OutputError, SourceNotFoundError, UsageError
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a run writes.
+
+    Parameters
+    ----------
+    output, logs, work : pathlib.Path
+        Absolute folders that exist.
+    """
+
+    output: Path
+    logs: Path
+    work: Path
+
+
+@contextmanager
+def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator[Session]:
+    """Make the folders of a run; a work folder of our choosing is removed after it.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no BIDS folder.
+    UsageError
+        If the folders would get into each other.
+    OutputError
+        If they cannot be made.
+    """
+    check_folders(bids_dir, output_dir, work_dir)
+    output = output_dir.absolute()
+    log_dir = output / 'logs'
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        work = _work_folder(output, work_dir)
+    except OSError as error:
+        raise OutputError.from_os_error(error, work_dir or output) from error
+    level = logging.getLevelName(logging.getLogger().level)
+    logs.configure(level, log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log')
+    try:
+        yield Session(output, log_dir, work)
+    finally:
+        if work_dir is None:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
+    """Refuse folders that would get into each other, before any is made."""
+    if not bids_dir.is_dir():
+        raise SourceNotFoundError('no such folder', bids_dir, 'Give the BIDS dataset first.')
+    bids, output = bids_dir.resolve(), output_dir.resolve()
+    if bids == output or bids.is_relative_to(output):
+        raise UsageError(
+            'holds the BIDS dataset itself',
+            output_dir,
+            f'Give a folder for the outputs, such as {bids_dir / "derivatives" / "modelarray"}.',
+        )
+    work = None if work_dir is None else work_dir.resolve()
+    if work is not None and work.is_relative_to(bids) and not work.is_relative_to(output):
+        raise UsageError(
+            'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
+        )
+
+
+def _work_folder(output: Path, work_dir: Path | None) -> Path:
+    if work_dir is None:
+        return Path(tempfile.mkdtemp(prefix='.work-', dir=output))
+    work_dir.mkdir(parents=True, exist_ok=True)
+    return work_dir.absolute()

@@ -1,0 +1,7 @@
+"""The library as Nipype interfaces: each reads its traits, calls the library once, sets results."""
+
+from modelarrayio_bids.interfaces.cohort import CollectCohort, WriteSidecars
+from modelarrayio_bids.interfaces.masks import GroupMask
+from modelarrayio_bids.interfaces.store import ExportResults, ToModelArray
+
+__all__ = ['CollectCohort', 'ExportResults', 'GroupMask', 'ToModelArray', 'WriteSidecars']

@@ -1,0 +1,47 @@
+"""What the interfaces share: how an error of ours leaves a node."""
+
+from __future__ import annotations
+
+import pickle
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import Bunch, SimpleInterface, isdefined
+
+from modelarrayio_bids import logs
+from modelarrayio_bids.errors import ModelArrayIOError
+
+#: Written into the folder of a node that failed for a reason a user can mend. Nipype hands on a
+#: traceback as text; with this the workflow's caller has the error itself, whatever the plugin.
+ERROR_FILE = 'modelarrayio_error.pickle'
+
+
+class LibraryInterface(SimpleInterface):
+    """An interface that is one call of the library."""
+
+    @abstractmethod
+    def _call(self, folder: Path) -> dict[str, Any]:
+        """Call the library; outputs without a path of their own go to ``folder``."""
+
+    def _run_interface(self, runtime: Bunch) -> Bunch:
+        logs.configure_worker()
+        folder = Path(runtime.cwd)
+        (folder / ERROR_FILE).unlink(missing_ok=True)
+        try:
+            self._results.update(self._call(folder))
+        except ModelArrayIOError as error:
+            (folder / ERROR_FILE).write_bytes(pickle.dumps(error))
+            raise
+        return runtime
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        """The inputs among these that were set."""
+        values = {name: getattr(self.inputs, name) for name in names}
+        return {name: value for name, value in values.items() if isdefined(value)}
+
+
+def errors_below(folder: Path) -> list[ModelArrayIOError]:
+    """What the nodes of a workflow that ran in this folder failed for."""
+    # Only files the nodes of this run wrote.
+    return [pickle.loads(path.read_bytes()) for path in sorted(folder.rglob(ERROR_FILE))]  # noqa: S301

@@ -1,0 +1,62 @@
+"""From masks to the group's mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    InputMultiObject,
+    TraitedSpec,
+    traits,
+)
+
+from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.masks import DEFAULT_THRESHOLD, group_mask
+
+
+class _GroupMaskInputSpec(BaseInterfaceInputSpec):
+    cohort_file = File(
+        exists=True, mandatory=True, xor=['mask_files'], desc='cohort CSV with source_mask_file'
+    )
+    mask_files = InputMultiObject(
+        File(exists=True), mandatory=True, xor=['cohort_file'], desc='one mask per image'
+    )
+    threshold = traits.Range(
+        low=0.0,
+        high=1.0,
+        value=DEFAULT_THRESHOLD,
+        exclude_low=True,
+        usedefault=True,
+        desc='fraction of the masks a voxel needs',
+    )
+    out_mask = traits.Str('group_mask.nii.gz', usedefault=True, desc='group mask to write')
+    out_coverage = traits.Str('coverage.nii.gz', usedefault=True, desc='coverage map to write')
+
+
+class _GroupMaskOutputSpec(TraitedSpec):
+    out_mask = File(exists=True, desc='voxels that enough masks have, uint8')
+    out_coverage = File(exists=True, desc='in how many masks each voxel is, int32')
+
+
+class GroupMask(LibraryInterface):
+    """Make the group's mask: the voxels that enough of the masks have."""
+
+    input_spec = _GroupMaskInputSpec
+    output_spec = _GroupMaskOutputSpec
+
+    def _call(self, folder: Path) -> dict[str, Any]:
+        inputs = self.inputs
+        mask, coverage = folder / inputs.out_mask, folder / inputs.out_coverage
+        group_mask(self._masks(), mask, inputs.threshold, coverage)
+        return {'out_mask': str(mask), 'out_coverage': str(coverage)}
+
+    def _masks(self) -> list[Path]:
+        given = self._given('cohort_file', 'mask_files')
+        if 'mask_files' in given:
+            return [Path(path) for path in given['mask_files']]
+        sources = Cohort.from_csv(given['cohort_file']).sources()
+        return [source.mask for source in sources if source.mask is not None]

@@ -1,0 +1,112 @@
+"""Into the HDF5 file, and out of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    InputMultiObject,
+    OutputMultiObject,
+    TraitedSpec,
+    traits,
+)
+
+from modelarrayio_bids.build import Resources, to_modelarray
+from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.export import ExportOptions, export_results
+from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.spaces import References, space_of
+from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES, MIB
+from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
+
+
+class _ToModelArrayInputSpec(BaseInterfaceInputSpec):
+    cohort_file = File(exists=True, mandatory=True, desc='one row per image')
+    scalar_columns = InputMultiObject(traits.Str, desc='columns of paths of a wide cohort')
+    mask = File(exists=True, desc='group mask, for voxels')
+    out_file = traits.Str('modelarray.h5', usedefault=True, desc='HDF5 file to write')
+    dtype = traits.Enum(*DTYPES, usedefault=True, desc='type of the values')
+    compression = traits.Enum(*COMPRESSIONS, usedefault=True, desc='filter R can read')
+    compression_level = traits.Range(low=0, high=9, desc="zlib's level (default: ISA-L)")
+    shuffle = traits.Bool(True, usedefault=True, desc='order bytes before compression')
+    chunk_voxels = traits.Int(0, usedefault=True, desc='elements of a chunk; 0: by size')
+    target_chunk_mb = traits.Float(
+        DEFAULT_CHUNK_BYTES / MIB, usedefault=True, desc='size of a chunk in MiB'
+    )
+    overwrite = traits.Bool(False, usedefault=True, desc='replace a file that holds results')
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read and compress in threads')
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use')
+
+
+class _ToModelArrayOutputSpec(TraitedSpec):
+    out_file = File(exists=True, desc='HDF5 file that ModelArray opens')
+
+
+class ToModelArray(LibraryInterface):
+    """Write the images of a cohort to one HDF5 file."""
+
+    input_spec = _ToModelArrayInputSpec
+    output_spec = _ToModelArrayOutputSpec
+
+    def _call(self, folder: Path) -> dict[str, Any]:
+        inputs = self.inputs
+        given = self._given('scalar_columns', 'mask', 'compression_level', 'mem_mb')
+        cohort = Cohort.from_csv(inputs.cohort_file, given.get('scalar_columns', ()))
+        references = References(mask=Path(given['mask']) if 'mask' in given else None)
+        layout = Layout(
+            inputs.dtype,
+            inputs.compression,
+            given.get('compression_level'),
+            inputs.shuffle,
+            inputs.chunk_voxels,
+            inputs.target_chunk_mb * MIB,
+        )
+        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
+        out_file = to_modelarray(
+            cohort,
+            space_of(cohort.sources(), references),
+            folder / inputs.out_file,
+            layout,
+            Resources(inputs.num_threads, memory),
+            overwrite=inputs.overwrite,
+        )
+        return {'out_file': str(out_file)}
+
+
+class _ExportResultsInputSpec(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True, desc='HDF5 file with results of ModelArray')
+    analysis_name = traits.Str(mandatory=True, desc='name the analysis was given in R')
+    output_dir = traits.Str('results', usedefault=True, desc='folder for the images')
+    mask = File(exists=True, desc='group mask, for a file that another program made')
+    compress = traits.Bool(True, usedefault=True, desc='.nii.gz rather than .nii')
+    log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')
+    outside = traits.Enum('zero', 'nan', usedefault=True, desc='value outside the group mask')
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='compress in threads')
+
+
+class _ExportResultsOutputSpec(TraitedSpec):
+    out_files = OutputMultiObject(File(exists=True), desc='one image per result and companion')
+
+
+class ExportResults(LibraryInterface):
+    """Write every result of an analysis as an image."""
+
+    input_spec = _ExportResultsInputSpec
+    output_spec = _ExportResultsOutputSpec
+
+    def _call(self, folder: Path) -> dict[str, Any]:
+        inputs = self.inputs
+        mask = self._given('mask').get('mask')
+        fill = math.nan if inputs.outside == 'nan' else 0.0
+        images = export_results(
+            inputs.in_file,
+            inputs.analysis_name,
+            folder / inputs.output_dir,
+            References(mask=Path(mask) if mask else None),
+            ExportOptions(inputs.compress, inputs.log_p, fill, inputs.num_threads),
+        )
+        return {'out_files': [str(path) for path in images]}

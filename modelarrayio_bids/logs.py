@@ -1,0 +1,43 @@
+"""Logging of the commands. The library only logs; what becomes of it is its caller's business."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+_FORMAT = '%(levelname)s: %(message)s'
+# Processes that Nipype starts know nothing of the command's logging but what the environment says.
+_LEVEL = 'MODELARRAYIO_LOG_LEVEL'
+_FILE = 'MODELARRAYIO_LOG_FILE'
+
+
+def configure(level: str, file: Path | None = None) -> None:
+    """Log to standard error, and to a file too if given, the level first.
+
+    Parameters
+    ----------
+    level : str
+        Least level shown.
+    file : pathlib.Path, optional
+        Appended to.
+    """
+    os.environ[_LEVEL] = level
+    os.environ.pop(_FILE, None)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        os.environ[_FILE] = str(file)
+        handlers.append(logging.FileHandler(file, encoding='utf-8'))
+    logging.basicConfig(level=level, format=_FORMAT, handlers=handlers, force=True)
+    # nibabel's remarks on headers it repairs are not for the user of a command.
+    logging.getLogger('nibabel').setLevel(logging.ERROR)
+
+
+def configure_worker() -> None:
+    """The same in a process that a command of ours had started, and nothing in any other."""
+    level = os.environ.get(_LEVEL)
+    if level is None or logging.getLogger().handlers:
+        return
+    file = os.environ.get(_FILE)
+    configure(level, Path(file) if file else None)

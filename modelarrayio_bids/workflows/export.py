@@ -1,0 +1,60 @@
+"""Analyses in HDF5 files → folders of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+
+from nipype import MapNode, Node, Workflow
+from nipype.interfaces.utility import IdentityInterface
+
+from modelarrayio_bids.interfaces import ExportResults
+
+
+def init_export_wf(
+    jobs: Sequence[tuple[str | PathLike[str], str, str | PathLike[str]]],
+    *,
+    compress: bool = True,
+    log_p: bool = False,
+    outside: str = 'zero',
+    nprocs: int = 1,
+    name: str = 'export_wf',
+) -> Workflow:
+    """Build the workflow that writes analyses back as images.
+
+    Parameters
+    ----------
+    jobs : sequence of tuple
+        HDF5 file, name of the analysis, and the folder for its images.
+    compress : bool, optional
+        ``.nii.gz`` rather than ``.nii``.
+    log_p : bool, optional
+        Write −log10 p beside each p-value.
+    outside : {'zero', 'nan'}, optional
+        Value outside the group mask.
+    nprocs : int, optional
+        Threads of each node.
+    name : str, optional
+        Of the workflow.
+
+    Returns
+    -------
+    nipype.Workflow
+        Its ``outputnode`` has ``out_files``, a list of images for each job.
+    """
+    export = MapNode(
+        ExportResults(compress=compress, log_p=log_p, outside=outside, num_threads=nprocs),
+        name='export_results',
+        iterfield=['in_file', 'analysis_name', 'output_dir'],
+        n_procs=nprocs,
+    )
+    files, analyses, folders = zip(*jobs, strict=True)
+    export.inputs.in_file = [str(path) for path in files]
+    export.inputs.analysis_name = list(analyses)
+    export.inputs.output_dir = [str(path) for path in folders]
+    export.overwrite = True
+    outputnode = Node(IdentityInterface(['out_files']), 'outputnode')
+
+    workflow = Workflow(name)
+    workflow.connect(export, 'out_files', outputnode, 'out_files')
+    return workflow
