@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -35,9 +35,9 @@ from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.spaces.voxels import Grid
 
-#: Fraction of the masks a voxel must be in. This is the default of ``num.subj.lthr.rel`` in
-#: ModelArray's model functions, which leave out what fewer subjects have: the file then holds
-#: just the voxels they would analyse by default.
+#: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,
+#: which leaves out an element that fewer subjects have. So no voxel it would analyse by default is
+#: missing; in small cohorts its ``num.subj.lthr.abs`` of 10 subjects leaves out more.
 DEFAULT_THRESHOLD = 0.2
 
 
@@ -155,7 +155,7 @@ def group_mask(
     Raises
     ------
     ModelArrayIOError
-        As :func:`coverage` and :meth:`Coverage.group_mask`; OutputError if nothing can be written.
+        As :func:`coverage` and :meth:`Coverage.group_mask`, or if nothing can be written.
     """
     masks_needed(threshold, len(masks))
     found = coverage(masks)
@@ -226,9 +226,7 @@ def grid_problems(images: Sequence[Path]) -> list[ModelArrayIOError]:
     return [*problems, *_off_grid(volumes, times)]
 
 
-def _headers(
-    paths: Mapping[Path, int],
-) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
+def _headers(paths: Iterable[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
     volumes: list[nifti.Volume] = []
     problems: list[ModelArrayIOError] = []
     for path in paths:

@@ -169,12 +169,16 @@ def _recipe(raw: Any) -> Recipe:
     return Recipe(
         _text(raw, 'name'),
         _text(raw, 'documentation'),
-        tuple(_each(raw, 'datasets', str)),
+        tuple(_each(raw, 'datasets', _pattern)),
         _conditions(raw, 'masks'),
         tuple(_each(raw, 'scalars', _scalar_rule)),
         tuple(_each(raw, 'leave_out', _exclusion)),
         tuple(_each(raw, 'known', _wording)),
     )
+
+
+def _pattern(raw: Any) -> str:
+    return _text({'entry': raw}, 'entry')
 
 
 def _scalar_rule(raw: Any) -> ScalarRule:
@@ -202,9 +206,11 @@ def _conditions(raw: Mapping[str, Any], key: str) -> Conditions:
 
 
 def _each(raw: Mapping[str, Any], key: str, parse: Callable[[Any], Item]) -> list[Item]:
-    entries = raw.get(key) or []
+    entries = raw.get(key, [])
     if not isinstance(entries, list):
         raise ValueError(f'{key}: should be a list')  # noqa: TRY004 - one kind
+    if key in _NEEDED and not entries:
+        raise ValueError(f'{key}: should name at least one')
     parsed = []
     for number, entry in enumerate(entries, start=1):
         try:

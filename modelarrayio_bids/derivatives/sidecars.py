@@ -52,40 +52,51 @@ def sidecars(
     dict
         By the sidecar's own path: its content.
     """
+    contents: dict[Path, dict[str, Any]] = {
+        outputs.cohort: {
+            column: {'Description': _description(column)} for column in cohort.columns
+        },
+        outputs.group_mask: {'Type': 'Brain'},
+        outputs.coverage: {},
+        outputs.store: {'Scalar': group.scalar, 'LongName': group.long_name}
+        | ({'Units': group.units} if group.units else {}),
+    }
+    for path in (outputs.group_mask, outputs.store):
+        contents[path] |= {} if threshold is None else {'GroupMaskThreshold': threshold}
+    what = _texts(group, outputs)
+    sources = _sources(outputs, cohort, datasets)
+    return {
+        sidecar(path): {
+            'Description': what[path],
+            'Sources': sources[path],
+            **content,
+            'GeneratedBy': [software()],
+        }
+        for path, content in contents.items()
+    }
+
+
+def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
+    return {
+        outputs.cohort: f'The images of {group.long_name}, their masks and the phenotypes.',
+        outputs.group_mask: 'The voxels analysed.',
+        outputs.coverage: 'The number of masks each voxel is in.',
+        outputs.store: f'{group.long_name}, for ModelArray.',
+    }
+
+
+def _sources(
+    outputs: Outputs, cohort: Cohort, datasets: Sequence[Dataset]
+) -> dict[Path, list[str]]:
     uris = _Uris(outputs.folder.parent, datasets)
     sources = cohort.sources()
     images = uris.of(source.path for source in sources)
     masks = uris.of(source.mask for source in sources if source.mask is not None)
-    own = uris.of([outputs.cohort, outputs.group_mask])
-    rule = {} if threshold is None else {'GroupMaskThreshold': threshold}
-    contents: dict[Path, dict[str, Any]] = {
-        outputs.cohort: {
-            'Description': f'The images of {group.long_name}, their masks and the phenotypes.',
-            'Sources': images,
-            **{column: {'Description': _description(column)} for column in cohort.columns},
-        },
-        outputs.group_mask: {
-            'Description': 'The voxels analysed: those that enough of the masks have.',
-            'Type': 'Brain',
-            'Sources': masks,
-            **rule,
-        },
-        outputs.coverage: {
-            'Description': 'The number of masks each voxel is in.',
-            'Sources': masks,
-        },
-        outputs.store: {
-            'Description': f'{group.long_name}, for ModelArray.',
-            'Scalar': group.scalar,
-            'LongName': group.long_name,
-            **({'Units': group.units} if group.units else {}),
-            'Sources': [*own, *images],
-            **rule,
-        },
-    }
     return {
-        sidecar(path): {**content, 'GeneratedBy': [software()]}
-        for path, content in contents.items()
+        outputs.cohort: images,
+        outputs.group_mask: masks,
+        outputs.coverage: masks,
+        outputs.store: [*uris.of([outputs.cohort, outputs.group_mask]), *images],
     }
 
 

@@ -1,0 +1,28 @@
+import pytest
+import trees
+
+
+@pytest.fixture(scope='session')
+def persons():
+    return trees.people(4)
+
+
+@pytest.fixture(scope='session')
+def study(tmp_path_factory, persons):
+    """A study of three pipelines, to be read only."""
+    return trees.write_study(tmp_path_factory.mktemp('trees') / 'study', persons)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Make a derivative of some files: ``dataset('fmriprep', ['sub-01/anat/...'])``."""
+
+    def make(name, paths, generator=None, root=tmp_path):
+        folder = trees.describe(root / name, generator or name)
+        for path in paths:
+            person = trees.people(9)[0]
+            write = trees.write_mask if path.endswith('_mask.nii.gz') else trees.write_map
+            write(folder / path, person)
+        return folder
+
+    return make

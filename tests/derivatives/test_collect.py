@@ -1,0 +1,223 @@
+import json
+import pickle
+
+import pytest
+import trees
+
+from modelarrayio_bids.derivatives.collect import Request, collect
+from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.errors import (
+    AmbiguousMatchError,
+    CohortProblemsError,
+    NoMatchError,
+    SourceNotFoundError,
+)
+
+MNI = trees.SPACE
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Collect from a folder with some options."""
+
+    def ask(root, **options):
+        return collect(Request(root, tmp_path / 'out', **options))
+
+    return ask
+
+
+def summary(collection):
+    return {(row.scalar, row.stem): (row.n_images, row.rungs) for row in collection.table()}
+
+
+def test_a_study_of_three_pipelines(study, ask):
+    """The table that ``trees.write_study`` describes, four persons each."""
+    found = ask(study)
+    asl, prep = f'space-{MNI}', f'space-{MNI}_res-2'
+    assert summary(found) == {
+        ('cbf', asl): (4, {'same-dataset': 4}),
+        ('cbf_score', asl): (4, {'same-dataset': 4}),
+        ('cbf_scrub', asl): (4, {'same-dataset': 4}),
+        ('csf_probseg', prep): (4, {'same-dataset': 4}),
+        ('gm_probseg', prep): (4, {'same-dataset': 4}),
+        ('wm_probseg', prep): (4, {'same-dataset': 4}),
+        ('dki_fa', asl): (4, {'anatomical': 4}),
+        ('dki_mk', asl): (4, {'anatomical': 4}),
+        ('tensor_fa', asl): (4, {'anatomical': 4}),
+    }
+    counts = {reason: out.count for reason, out in found.left_out.items()}
+    assert counts == {
+        "in the participant's own space (no space)": 4 * (3 + 3),
+        "in the participant's own space (space-T1w)": 4 * 3,
+        'a time series': 4 * 2,
+        'a time series, or one volume of it': 4,
+        'an anatomical image, whose intensities are arbitrary': 4,
+        "anatomical, which is fMRIPrep's or sMRIPrep's to give": 4,
+        'a reference image or field map, not a measure': 4,
+    }
+
+
+def test_qsirecon_alone_is_served_by_its_maps_themselves_and_says_so_once_each(study, ask, caplog):
+    found = ask(study / 'derivatives' / 'qsirecon')
+    assert [row.rungs for row in found.table()] == [{'map-itself': 4}] * 3
+    said = [record.message for record in caplog.records if 'no mask found' in record.message]
+    assert len(said) == 3
+    assert 'no mask found for 4 of 4 images' in said[0]
+
+
+def test_a_given_mask_serves_every_image(study, ask, tmp_path):
+    mask = trees.write_mask(tmp_path / 'mask.nii.gz', trees.people(1)[0])
+    found = ask(study, mask=mask, scalars=('cbf',))
+    assert summary(found) == {('cbf', f'space-{MNI}'): (4, {'given': 4})}
+    assert {row.mask for row in found.groups[0].rows} == {mask}
+    with pytest.raises(SourceNotFoundError):
+        ask(study, mask=tmp_path / 'none.nii.gz')
+
+
+@pytest.mark.parametrize(
+    ('patterns', 'scalars'),
+    [(['dki_*'], ['dki_fa', 'dki_mk']), (['CBF', '*_mk'], ['cbf', 'dki_mk'])],
+)
+def test_scalars_by_name_or_pattern(study, ask, patterns, scalars):
+    found = ask(study, scalars=tuple(patterns))
+    assert [row.scalar for row in found.table()] == scalars
+    assert found.left_out['not among the scalars asked for'].count == 4 * (9 - len(scalars))
+
+
+def test_a_scalar_that_is_not_there_lists_those_that_are(study, ask):
+    with pytest.raises(NoMatchError, match=r"'fa'.*cbf, cbf_score, .*wm_probseg") as caught:
+        ask(study, scalars=('cbf', 'fa'))
+    assert caught.value.exit_code == 18  # BIDS execution specification: filters selected nothing
+
+
+def test_participants_are_chosen_and_missing_ones_named(study, ask):
+    found = ask(study, participants=('sub-02', '04'))
+    assert {group.participants for group in found.groups} == {('02', '04')}
+    with pytest.raises(NoMatchError, match=r'participants 07, 9. There are: 01, 02, 03, 04'):
+        ask(study, participants=('01', 'sub-9', '07'))
+
+
+def test_filters_on_scalars_and_masks(study, ask):
+    no_desc = BidsFilters.from_dict({'scalar': {'desc': None, 'datatype': 'perf'}})
+    assert [row.scalar for row in ask(study, bids_filters=no_desc).table()] == ['cbf']
+    other = BidsFilters.from_dict({'mask': {'desc': 'lesion'}})
+    assert {rung for row in ask(study, bids_filters=other).table() for rung in row.rungs} == {
+        'map-itself'
+    }
+
+
+def test_nothing_left_says_what_was_found_and_why_it_is_not_used(dataset, ask):
+    root = dataset('fmriprep', ['sub-01/anat/sub-01_label-GM_probseg.nii.gz'])
+    with pytest.raises(NoMatchError) as caught:
+        ask(root)
+    assert 'among 1 images of fmriprep' in str(caught.value)
+    assert "1 in the participant's own space (no space)" in str(caught.value)
+    assert caught.value.exit_code == 18  # as above
+
+
+def test_several_volumes_are_dropped_whatever_the_name_says(dataset, ask, persons):
+    root = dataset('other', [f'sub-01/func/sub-01_space-{MNI}_stat-reho_boldmap.nii.gz'])
+    path = root / f'sub-01/func/sub-01_space-{MNI}_stat-peaks_boldmap.nii.gz'
+    trees.write_map(path, persons[0], volumes=3)
+    found = ask(root)
+    assert [row.scalar for row in found.table()] == ['reho_boldmap']
+    assert found.left_out['several volumes in one file'].examples == (path,)
+
+
+def test_a_damaged_first_image_is_kept_for_the_check_that_reports_all(dataset, ask):
+    name = f'sub-01/func/sub-01_space-{MNI}_stat-reho_boldmap.nii.gz'
+    root = dataset('other', [name])
+    (root / name).write_bytes(b'no image')
+    assert len(ask(root).groups) == 1
+
+
+def test_runs_and_sessions_are_rows_and_tasks_groups(dataset, ask):
+    paths = [
+        f'sub-01/ses-{ses}/func/sub-01_ses-{ses}_task-{task}_run-{run}_space-{MNI}_stat-reho_'
+        'boldmap.nii.gz'
+        for ses in '12'
+        for run in '12'
+        for task in ('rest', 'play')
+    ]
+    found = ask(dataset('xcp_d', paths))
+    assert [group.stem for group in found.groups] == [
+        f'task-play_space-{MNI}',
+        f'task-rest_space-{MNI}',
+    ]
+    assert [(row.session, row.run) for row in found.groups[0].rows] == [
+        ('1', '1'), ('1', '2'), ('2', '1'), ('2', '2'),
+    ]  # fmt: skip
+    only = ask(dataset('xcp_d', paths), sessions=('ses-2',))
+    assert {row.session for row in only.groups[0].rows} == {'2'}
+
+
+def test_an_image_of_no_session_is_left_out_where_sessions_are_asked_for(dataset, ask):
+    root = dataset(
+        'aslprep',
+        [
+            f'sub-01/perf/sub-01_space-{MNI}_cbf.nii.gz',
+            f'sub-02/ses-1/perf/sub-02_ses-1_space-{MNI}_cbf.nii.gz',
+        ],
+    )
+    found = ask(root, sessions=('1',))
+    assert found.groups[0].participants == ('02',)
+    assert found.left_out['of no session asked for'].count == 1
+
+
+def test_two_acquisitions_show_candidates_and_the_filter_that_decides(dataset, ask):
+    paths = [
+        f'sub-{sub}/perf/sub-{sub}_acq-{acq}_space-{MNI}{desc}_cbf.nii.gz'
+        for sub in ('01', '02')
+        for acq in 'ab'
+        for desc in ('', '_desc-scrub')
+    ]
+    root = dataset('aslprep', paths)
+    with pytest.raises(CohortProblemsError) as caught:
+        ask(root)
+    problems = caught.value.problems
+    assert [type(problem) for problem in problems] == [AmbiguousMatchError] * 2
+    assert str(root / paths[0]) in str(problems[0])
+    assert str(root / paths[2]) in str(problems[0])
+    assert '2 participants' in str(problems[0])
+    assert 'acq: a, b' in str(problems[0])
+    advice = str(problems[0]).partition('for instance ')[2].rstrip('.')
+    found = ask(root, bids_filters=BidsFilters.from_dict(json.loads(advice)))
+    assert [row.n_images for row in found.table()] == [2, 2]
+
+
+def test_one_scalar_of_two_datasets_is_ambiguous_even_for_different_people(dataset, ask, tmp_path):
+    trees.describe(tmp_path)
+    for number in '12':
+        name = f'sub-0{number}/perf/sub-0{number}_space-{MNI}_cbf.nii.gz'
+        dataset(f'aslprep-{number}', [name], 'ASLPrep', tmp_path / 'derivatives')
+    with pytest.raises(AmbiguousMatchError, match=r'2 datasets \(aslprep-1: .*aslprep-2: '):
+        ask(tmp_path)
+
+
+def test_two_masks_on_a_rung_are_named_and_not_used(dataset, ask, caplog):
+    root = dataset(
+        'aslprep',
+        [
+            f'sub-01/perf/sub-01_run-1_space-{MNI}_cbf.nii.gz',
+            f'sub-01/perf/sub-01_run-2_space-{MNI}_desc-brain_mask.nii.gz',
+            f'sub-01/perf/sub-01_run-3_space-{MNI}_desc-brain_mask.nii.gz',
+        ],
+    )
+    assert ask(root).table()[0].rungs == {'map-itself': 1}
+    assert 'run-2' in caplog.text
+    assert 'run-3' in caplog.text
+
+
+def test_a_resolution_of_its_own_is_a_group_of_its_own(dataset, ask):
+    root = dataset(
+        'fmriprep',
+        [f'sub-01/anat/sub-01_space-{MNI}_res-{r}_label-GM_probseg.nii.gz' for r in '12'],
+    )
+    assert [row.space for row in ask(root).table()] == [f'{MNI}:res-1', f'{MNI}:res-2']
+
+
+def test_what_was_found_can_be_pickled(study, ask):
+    found = ask(study, scalars=('cbf',))
+    again = pickle.loads(pickle.dumps(found))
+    assert again.table() == found.table()
+    assert again.groups[0].rows == found.groups[0].rows

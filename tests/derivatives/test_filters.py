@@ -1,0 +1,67 @@
+import pytest
+
+from modelarrayio_bids.derivatives.entities import matches, parse_conditions
+from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+
+
+@pytest.mark.parametrize(
+    ('condition', 'label', 'fits'),
+    [
+        ({'acq': 'a'}, 'a', True),
+        ({'acq': 'a'}, 'b', False),
+        ({'acq': 'a'}, None, False),
+        ({'acq': None}, None, True),
+        ({'acq': None}, 'a', False),
+        ({'acq': '*'}, 'a', True),
+        ({'acq': '*'}, None, False),
+        ({'acq': ['a', None]}, None, True),
+        ({'acq': ['a', 'b']}, 'b', True),
+        ({'acq': []}, 'a', False),
+        ({'acquisition': 'a'}, 'a', True),
+    ],
+)
+def test_conditions_mean_what_fmriprep_means_by_them(condition, label, fits):
+    entities = {'suffix': 'cbf'} | ({} if label is None else {'acq': label})
+    assert matches(entities, parse_conditions(condition)) is fits
+
+
+@pytest.mark.parametrize(
+    ('condition', 'entities'),
+    [
+        ({'subject': 'sub-01'}, {'subject': '01'}),
+        ({'ses': ['ses-1']}, {'session': '1'}),
+        ({'run': 1}, {'run': '01'}),
+        ({'run': 2}, {'run': '2'}),
+        ({'extension': 'nii.gz'}, {'extension': '.nii.gz'}),
+    ],
+)
+def test_labels_may_be_written_as_people_write_them(condition, entities):
+    assert matches(entities, parse_conditions(condition))
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('{"bold": {"task": "rest"}}', 'filters bold'),
+        ('{"scalar": {"aqc": "a"}}', "no entity 'aqc' .do you mean acq"),
+        ('{"scalar": {"acq": true}}', 'no label'),
+        ('{"scalar": {"acq": {"a": 1}}}', 'no label'),
+        ('{"mask": ["brain"]}', 'should map entities'),
+        ('[]', 'should be an object'),
+    ],
+)
+def test_nothing_is_dropped_silently(tmp_path, text, says):
+    path = tmp_path / 'filters.json'
+    path.write_text(text)
+    with pytest.raises(UsageError, match=says) as caught:
+        BidsFilters.from_file(path)
+    assert caught.value.path == str(path)
+
+
+def test_a_filter_file_that_is_not_json_or_not_there(tmp_path):
+    (tmp_path / 'filters.json').write_text('scalar: x')
+    with pytest.raises(FormatError, match='not JSON'):
+        BidsFilters.from_file(tmp_path / 'filters.json')
+    with pytest.raises(SourceNotFoundError):
+        BidsFilters.from_file(tmp_path / 'none.json')

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+
+from modelarrayio_bids.derivatives.pairing import RUNGS, MaskIndex, pair
+from modelarrayio_bids.derivatives.query import Image
+
+MNI = 'MNI152NLin6Asym'
+
+
+def image(dataset='asl', datatype='perf', path='map', **entities):
+    labels = {'subject': '01', 'space': MNI, 'datatype': datatype, 'suffix': 'cbf'}
+    found = {name: label for name, label in (labels | entities).items() if label is not None}
+    return Image(Path(path), dataset, found)
+
+
+def mask(dataset='asl', path='mask', **entities):
+    return image(dataset, path=path, **{'suffix': 'mask', 'desc': 'brain'} | entities)
+
+
+MAP = image(acq='a', run='1', desc='scrub', res='2')
+
+
+@pytest.mark.parametrize(
+    ('masks', 'rung'),
+    [
+        ([mask(acq='a', run='1', res='2')], 'same-dataset'),
+        ([mask('other', acq='a', run='1', res='2')], 'other-dataset'),
+        ([mask(res='2')], 'relaxed'),
+        ([mask(res='2', run='2', acq='b', task='x')], 'relaxed'),
+        ([mask('other', datatype='anat', res='1')], 'anatomical'),
+        ([mask(datatype='anat', session='1')], 'anatomical'),
+        ([mask(res='1')], 'map-itself'),
+        ([mask(res='2', subject='02')], 'map-itself'),
+        ([mask(res='2', space=None)], 'map-itself'),
+        ([mask(datatype='anat', space=None)], 'map-itself'),
+        ([mask(datatype='anat', cohort='1')], 'map-itself'),
+        ([], 'map-itself'),
+    ],
+)
+def test_each_rung_serves_what_the_ones_above_do_not(masks, rung):
+    found = pair(MAP, MaskIndex.from_images(masks))
+    assert found.rung == rung
+    assert found.mask == (None if rung == 'map-itself' else masks[0].path)
+    assert found.passed_over == ()
+
+
+def test_the_ladder_is_climbed_from_the_top():
+    ladder = [
+        mask(path='same', acq='a', run='1', res='2'),
+        mask('other', path='other', acq='a', run='1', res='2'),
+        mask(path='relaxed', res='2', run='2'),
+        mask(path='anat', datatype='anat'),
+    ]
+    index = MaskIndex.from_images(ladder)
+    assert pair(MAP, index, given=Path('mine')).mask == Path('mine')
+    rungs = []
+    while ladder:
+        rungs.append(pair(MAP, MaskIndex.from_images(ladder)).rung)
+        ladder.pop(0)
+    assert ('given', *rungs, 'map-itself') == RUNGS
+
+
+def test_of_two_masks_on_a_rung_none_is_taken_and_both_are_named():
+    two = [
+        mask('b', acq='a', run='1', res='2', path='b'),
+        mask('c', acq='a', run='1', res='2', path='c'),
+    ]
+    found = pair(MAP, MaskIndex.from_images(two))
+    assert found.rung == 'map-itself'
+    assert found.passed_over == (
+        ('other-dataset', (Path('b'), Path('c'))),
+        ('relaxed', (Path('b'), Path('c'))),
+    )
+
+
+def test_an_anatomical_mask_more_like_the_map_is_preferred():
+    masks = [
+        mask(datatype='anat', res='1', path='1'),
+        mask(datatype='anat', res='2', path='2', dataset='b'),
+        mask(datatype='anat', res='2', path='s2', session='9'),
+    ]
+    assert pair(MAP, MaskIndex.from_images(masks)).mask == Path('2')
+    session = image(session='9', res='2')
+    assert pair(session, MaskIndex.from_images(masks)).mask == Path('s2')
+
+
+def test_a_native_map_of_qsirecon_is_served_by_the_parent_dataset():
+    native = image('qsirecon-DKI', 'dwi', space='T1w', model='dki', param='fa', suffix='dwimap')
+    parent = mask('qsirecon', datatype='dwi', space='T1w')
+    assert pair(native, MaskIndex.from_images([parent])).rung == 'other-dataset'

@@ -1,0 +1,203 @@
+"""Small BIDS derivatives with genuine images, for tests and for ``make demo``.
+
+``python tests/trees.py OUT --subjects 24`` writes a study as three pipelines would have left it::
+
+    OUT/participants.tsv              participant_id, age (one n/a), sex, site
+    OUT/derivatives/fmriprep          tissue probabilities and brain masks, in MNI res-2
+    OUT/derivatives/aslprep           blood flow and its masks, in MNI; time series
+    OUT/derivatives/qsirecon          a native mask; its derivatives/qsirecon-DIPYDKI has
+                                      maps in MNI, on a grid of their own and without masks
+
+Every map is, inside the brain, its base value plus ``EFFECT`` per year of age above 40 in the left
+half (x < 0 in RAS+), plus noise of standard deviation ``NOISE``; zero outside. Numbers are the
+same on every call. Needs numpy and nibabel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nb
+import numpy as np
+
+EFFECT = 0.01
+NOISE = 0.05
+SPACE = 'MNI152NLin2009cAsym'
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Voxel counts and the edge in mm; centred on the origin."""
+
+    shape: tuple[int, int, int]
+    edge: float
+
+    @property
+    def affine(self) -> np.ndarray:
+        affine = np.diag([self.edge] * 3 + [1.0])
+        affine[:3, 3] = -self.edge * (np.array(self.shape) - 1) / 2
+        return affine
+
+
+#: That of the masks and most maps, and a coarser one for diffusion maps.
+TEMPLATE = Grid((16, 18, 16), 10.0)
+DIFFUSION = Grid((13, 15, 13), 12.0)
+
+
+@dataclass(frozen=True)
+class Person:
+    label: str
+    age: float
+    sex: str
+    site: str
+
+
+def people(count: int) -> list[Person]:
+    """So many persons, of 20 to 60 years."""
+    rng = np.random.default_rng(40)
+    ages = rng.uniform(20, 60, count).round(1)
+    return [
+        Person(f'{n:02d}', float(age), 'FM'[n % 2], f'site{1 + n % 3}')
+        for n, age in enumerate(ages, start=1)
+    ]
+
+
+def write_participants(root: Path, persons: list[Person], prefix: str = 'sub-') -> None:
+    """The second person's age is n/a."""
+    root.mkdir(parents=True, exist_ok=True)
+    lines = ['participant_id\tage\tsex\tsite']
+    for number, person in enumerate(persons, start=1):
+        age = 'n/a' if number == 2 else person.age
+        lines.append(f'{prefix}{person.label}\t{age}\t{person.sex}\t{person.site}')
+    (root / 'participants.tsv').write_text('\n'.join(lines) + '\n')
+
+
+def describe(root: Path, generator: str | None = None, **fields: object) -> Path:
+    """A dataset_description.json: of a derivative if a generator is given, else of raw data."""
+    root.mkdir(parents=True, exist_ok=True)
+    description: dict[str, object] = {'Name': root.name, 'BIDSVersion': '1.10.0'}
+    if generator is not None:
+        description |= {'DatasetType': 'derivative', 'GeneratedBy': [{'Name': generator}]}
+    else:
+        description['DatasetType'] = 'raw'
+    (root / 'dataset_description.json').write_text(json.dumps(description | fields))
+    return root
+
+
+def brain(person: Person, grid: Grid = TEMPLATE) -> np.ndarray:
+    """An ellipsoid of 70 mm, or up to 5 more, that the person alone decides: (i, j, k) bool."""
+    radius = 70 + 5 * _rng(person.label).random()
+    indices = np.indices(grid.shape).reshape(3, -1)
+    millimetres = nb.affines.apply_affine(grid.affine, indices.T)
+    return (np.linalg.norm(millimetres, axis=1) < radius).reshape(grid.shape)
+
+
+def map_values(person: Person, name: str, grid: Grid = TEMPLATE) -> np.ndarray:
+    """The values of a map: (i, j, k) float32."""
+    base = 0.3 + 0.5 * _rng(name).random()
+    values = base + _rng(person.label + name).normal(0, NOISE, grid.shape)
+    values[: grid.shape[0] // 2] += EFFECT * (person.age - 40)
+    return np.where(brain(person, grid), values, 0).astype(np.float32)
+
+
+def write_map(path: Path, person: Person, grid: Grid = TEMPLATE, volumes: int = 1) -> Path:
+    """A map, or a series of several volumes."""
+    values = map_values(person, path.name.partition('_')[2], grid)
+    return save(np.stack([values] * volumes, axis=-1) if volumes > 1 else values, path, grid)
+
+
+def write_mask(path: Path, person: Person, grid: Grid = TEMPLATE) -> Path:
+    """The person's brain."""
+    return save(brain(person, grid).astype(np.uint8), path, grid)
+
+
+def save(values: np.ndarray, path: Path, grid: Grid = TEMPLATE) -> Path:
+    """An array as NIfTI, its folder made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nb.Nifti1Image(values, grid.affine)
+    image.set_sform(grid.affine, 4)
+    image.set_qform(grid.affine, 4)
+    image.header.set_xyzt_units('mm', 'sec')
+    nb.save(image, path)
+    return path
+
+
+def write_fmriprep(root: Path, persons: list[Person]) -> Path:
+    """Probabilities of three tissues and the brain mask, in MNI res-2 and native; a bold series."""
+    describe(root, 'fMRIPrep')
+    for person in persons:
+        sub = f'sub-{person.label}'
+        anat, func = root / sub / 'anat', root / sub / 'func'
+        for space in (f'_space-{SPACE}_res-2', ''):
+            for tissue in ('GM', 'WM', 'CSF'):
+                write_map(anat / f'{sub}{space}_label-{tissue}_probseg.nii.gz', person)
+            write_mask(anat / f'{sub}{space}_desc-brain_mask.nii.gz', person)
+        write_map(anat / f'{sub}_space-{SPACE}_res-2_desc-preproc_T1w.nii.gz', person)
+        stem = f'{sub}_task-rest_space-{SPACE}_res-2'
+        write_map(func / f'{stem}_desc-preproc_bold.nii.gz', person, volumes=3)
+        write_map(func / f'{stem}_boldref.nii.gz', person)
+        write_mask(func / f'{stem}_desc-brain_mask.nii.gz', person)
+    return root
+
+
+def write_aslprep(root: Path, persons: list[Person]) -> Path:
+    """Three kinds of blood flow with a mask beside them, time series, and anatomy."""
+    describe(root, 'ASLPrep')
+    for person in persons:
+        sub = f'sub-{person.label}'
+        perf = root / sub / 'perf'
+        for space in (f'_space-{SPACE}', ''):
+            for desc in ('', '_desc-score', '_desc-scrub'):
+                write_map(perf / f'{sub}{space}{desc}_cbf.nii.gz', person)
+            series = perf / f'{sub}{space}_desc-timeseries_cbf.nii.gz'
+            write_map(series, person, volumes=3)
+            write_mask(perf / f'{sub}{space}_desc-brain_mask.nii.gz', person)
+        anat = root / sub / 'anat' / f'{sub}_space-{SPACE}_label-GM_desc-preproc_probseg.nii.gz'
+        write_map(anat, person)
+    return root
+
+
+def write_qsirecon(root: Path, persons: list[Person]) -> Path:
+    """Maps in a nested dataset, native ones too; the only mask is native, in the parent."""
+    describe(root, 'qsirecon')
+    nested = describe(root / 'derivatives' / 'qsirecon-DIPYDKI', 'qsirecon')
+    for person in persons:
+        sub = f'sub-{person.label}'
+        write_mask(root / sub / 'dwi' / f'{sub}_space-T1w_desc-brain_mask.nii.gz', person)
+        dwi = nested / sub / 'dwi'
+        for space in (SPACE, 'T1w'):
+            for measure in ('model-dki_param-fa', 'model-dki_param-mk', 'model-tensor_param-fa'):
+                path = dwi / f'{sub}_space-{space}_{measure}_dwimap.nii.gz'
+                write_map(path, person, DIFFUSION)
+        (dwi / f'{sub}_space-T1w_model-gqi_dwimap.fib.gz').touch()
+    return root
+
+
+def write_study(root: Path, persons: list[Person]) -> Path:
+    """All three, under a BIDS root of their own."""
+    describe(root)
+    write_participants(root, persons)
+    write_fmriprep(root / 'derivatives' / 'fmriprep', persons)
+    write_aslprep(root / 'derivatives' / 'aslprep', persons)
+    write_qsirecon(root / 'derivatives' / 'qsirecon', persons)
+    return root
+
+
+def _rng(text: str) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(text.encode()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('output', type=Path)
+    parser.add_argument('--subjects', type=int, default=24)
+    arguments = parser.parse_args()
+    write_study(arguments.output, people(arguments.subjects))
+
+
+if __name__ == '__main__':
+    main()
