@@ -30,8 +30,18 @@ def configure(level: str, file: Path | None = None) -> None:
         os.environ[_FILE] = str(file)
         handlers.append(logging.FileHandler(file, encoding='utf-8'))
     logging.basicConfig(level=level, format=_FORMAT, handlers=handlers, force=True)
+    _quieten_nipype(level)
     # nibabel's remarks on headers it repairs are not for the user of a command.
     logging.getLogger('nibabel').setLevel(logging.ERROR)
+
+
+def _quieten_nipype(level: str) -> None:
+    """Nipype's steps and crashes interest who debugs; our own errors say more to a user."""
+    for name in ('nipype', 'nipype.workflow', 'nipype.utils', 'nipype.interface'):
+        nipype = logging.getLogger(name)
+        # It brings a handler of its own, which would say everything twice.
+        nipype.handlers.clear()
+        nipype.setLevel(logging.INFO if level == 'DEBUG' else logging.CRITICAL)
 
 
 def configure_worker() -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from pathlib import Path
 
-from modelarrayio_bids.cli.options import add, add_log_level, add_references, references
+from modelarrayio_bids.cli.options import (
+    add,
+    add_log_level,
+    add_nprocs,
+    add_references,
+    references,
+)
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -23,6 +28,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     add_references(parser)
     _add_template(parser)
     add_images(parser)
+    add_nprocs(parser)
     add_log_level(parser)
 
 
@@ -42,7 +48,7 @@ def export_results(options: argparse.Namespace) -> int:
 
 def add_images(parser: argparse.ArgumentParser) -> None:
     """Options of what images hold and how they are written."""
-    group = parser.add_argument_group('images')
+    group = parser.add_argument_group('exported images')
     group.add_argument(
         '--no-compress',
         dest='compress',
@@ -56,14 +62,6 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar='{0,nan}',
         help='value outside the group mask (default: 0)',
-    )
-    add(
-        group,
-        '--nprocs',
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar='N',
-        help='compress in N threads (default: one per processor, %(default)s)',
     )
 
 

@@ -33,6 +33,7 @@ def run_group(options: argparse.Namespace) -> int:
     """Run the level, or only show what it would take."""
     request = _request(options)
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
+    request.look_into()
     if options.list_scalars or options.dry_run:
         return _show(request, check=options.dry_run)
     made = _build(options, request)
@@ -40,7 +41,7 @@ def run_group(options: argparse.Namespace) -> int:
     return 0
 
 
-def _build(options: argparse.Namespace, request: Request) -> dict[str, Any]:
+def _build(options: argparse.Namespace, request: Request) -> Any:
     """Run the workflow; the outputs of its first node say what it made."""
     from modelarrayio_bids.workflows import init_modelarray_wf
     from modelarrayio_bids.workflows.execution import run_workflow
@@ -129,27 +130,22 @@ def _print_table(collection: Collection) -> None:
         print(f'  {out.count} {reason}, such as {out.examples[0].name}')
 
 
-def _say(made: dict[str, Any], options: argparse.Namespace) -> None:
+def _say(made: Any, options: argparse.Namespace) -> None:
     """What was made, and what to do next."""
-    print(f'\nMade {len(made["scalars"])} HDF5 files in {options.output_dir}:')
-    for scalar, store in zip(made['scalars'], made['store_files'], strict=True):
+    print(f'\nMade {len(made.scalars)} HDF5 files in {options.output_dir}:')
+    for scalar, store in zip(made.scalars, made.store_files, strict=True):
         print(f'  {scalar}  {store}')
     print('Beside each: its cohort CSV, group mask and coverage map.')
-    cohort = _first(made['cohort_files'])
+    cohort = made.cohort_files[0]
     steps = {
-        'scalar': made['scalars'][0],
-        'store': made['store_files'][0],
+        'scalar': made.scalars[0],
+        'store': made.store_files[0],
         'cohort': cohort,
         'term': _term(Path(cohort)),
         'bids_dir': options.bids_dir,
         'output_dir': options.output_dir,
     }
     print(_R_STEPS.format_map(steps))
-
-
-def _first(files: str | list[str]) -> str:
-    """Nipype unpacks a list of one."""
-    return files if isinstance(files, str) else files[0]
 
 
 def _term(cohort: Path) -> str:

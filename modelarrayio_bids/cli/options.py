@@ -25,17 +25,25 @@ def add(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> N
     parser.add_argument(*dict.fromkeys(spellings), **keywords)
 
 
-def add_resources(parser: argparse.ArgumentParser) -> None:
-    """``--nprocs`` and ``--mem-mb``."""
-    group = parser.add_argument_group('resources')
+def add_nprocs(group: argparse._ActionsContainer) -> None:
+    """``--nprocs``, in the words of several BIDS Apps."""
     add(
         group,
         '--nprocs',
+        '--nthreads',
+        '--n-cpus',
+        dest='nprocs',
         type=int,
         default=os.cpu_count() or 1,
         metavar='N',
         help='read and compress in N threads (default: one per processor, %(default)s)',
     )
+
+
+def add_resources(parser: argparse.ArgumentParser) -> None:
+    """``--nprocs`` and ``--mem-mb``."""
+    group = parser.add_argument_group('resources')
+    add_nprocs(group)
     add(group, '--mem-mb', type=int, metavar='MB', help='memory the whole run may use')
 
 

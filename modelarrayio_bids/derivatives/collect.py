@@ -65,6 +65,18 @@ class Request:
     bids_filters: BidsFilters = field(default_factory=BidsFilters)
     mask: Path | None = None
 
+    def look_into(self) -> list[Dataset]:
+        """The datasets it is about.
+
+        Raises
+        ------
+        SourceNotFoundError, InvalidDatasetError
+            If one of them, or the mask, is not there or is not what it should be.
+        """
+        if self.mask is not None and not self.mask.is_file():
+            raise SourceNotFoundError('no such file', self.mask, 'Check --mask.')
+        return find_datasets(self.bids_dir, self.datasets)
+
 
 @dataclass(frozen=True)
 class TableRow:
@@ -147,9 +159,7 @@ def collect(request: Request) -> Collection:
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected: all such places together.
     """
-    if request.mask is not None and not request.mask.is_file():
-        raise SourceNotFoundError('no such file', request.mask, 'Check --mask.')
-    datasets = find_datasets(request.bids_dir, request.datasets)
+    datasets = request.look_into()
     _require_participants(request, datasets)
     found = _sorted(request, datasets)
     found.only(request.scalars)

@@ -50,7 +50,7 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
 
 class _CollectCohortOutputSpec(TraitedSpec):
     scalars = traits.List(traits.Str, desc='names, one per scalar and space')
-    cohort_files = OutputMultiObject(File(exists=True), desc='cohort CSV of each')
+    cohort_files = traits.List(File(exists=True), desc='cohort CSV of each')
     group_mask_files = traits.List(traits.Str, desc='where the group mask of each goes')
     coverage_files = traits.List(traits.Str, desc='where the coverage map of each goes')
     store_files = traits.List(traits.Str, desc='where the HDF5 file of each goes')

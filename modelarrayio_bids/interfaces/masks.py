@@ -33,8 +33,13 @@ class _GroupMaskInputSpec(BaseInterfaceInputSpec):
         usedefault=True,
         desc='fraction of the masks a voxel needs',
     )
-    out_mask = traits.Str('group_mask.nii.gz', usedefault=True, desc='group mask to write')
-    out_coverage = traits.Str('coverage.nii.gz', usedefault=True, desc='coverage map to write')
+    # An output that is there already must not change the node's hash: hash_files=False.
+    out_mask = traits.Str(
+        'group_mask.nii.gz', usedefault=True, hash_files=False, desc='group mask to write'
+    )
+    out_coverage = traits.Str(
+        'coverage.nii.gz', usedefault=True, hash_files=False, desc='coverage map to write'
+    )
 
 
 class _GroupMaskOutputSpec(TraitedSpec):

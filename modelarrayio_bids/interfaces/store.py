@@ -28,7 +28,9 @@ class _ToModelArrayInputSpec(BaseInterfaceInputSpec):
     cohort_file = File(exists=True, mandatory=True, desc='one row per image')
     scalar_columns = InputMultiObject(traits.Str, desc='columns of paths of a wide cohort')
     mask = File(exists=True, desc='group mask, for voxels')
-    out_file = traits.Str('modelarray.h5', usedefault=True, desc='HDF5 file to write')
+    out_file = traits.Str(
+        'modelarray.h5', usedefault=True, hash_files=False, desc='HDF5 file to write'
+    )
     dtype = traits.Enum(*DTYPES, usedefault=True, desc='type of the values')
     compression = traits.Enum(*COMPRESSIONS, usedefault=True, desc='filter R can read')
     compression_level = traits.Range(low=0, high=9, desc="zlib's level (default: ISA-L)")
@@ -80,7 +82,9 @@ class ToModelArray(LibraryInterface):
 class _ExportResultsInputSpec(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True, desc='HDF5 file with results of ModelArray')
     analysis_name = traits.Str(mandatory=True, desc='name the analysis was given in R')
-    output_dir = traits.Str('results', usedefault=True, desc='folder for the images')
+    output_dir = traits.Str(
+        'results', usedefault=True, hash_files=False, desc='folder for the images'
+    )
     mask = File(exists=True, desc='group mask, for a file that another program made')
     compress = traits.Bool(True, usedefault=True, desc='.nii.gz rather than .nii')
     log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')

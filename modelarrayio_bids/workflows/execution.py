@@ -17,13 +17,13 @@ def run_workflow(
     log_dir: Path,
     plugin: str = 'MultiProc',
     plugin_args: dict[str, Any] | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Any]:
     """Run a workflow in a folder of its own, crash files to the logs.
 
     Returns
     -------
-    dict of dict
-        By a node's name: its outputs.
+    dict
+        By a node's name: its outputs, as attributes.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def run_workflow(
         for path in set(log_dir.glob('crash-*')) - before:
             path.unlink()
         raise_problems(errors)
-    return {node.name: node.result.outputs.get() for node in graph.nodes()}
+    return {node.name: node.result.outputs for node in graph.nodes()}
 
 
 def _unique(errors: list[ModelArrayIOError]) -> list[ModelArrayIOError]:

@@ -52,7 +52,6 @@ def init_export_wf(
     export.inputs.in_file = [str(path) for path in files]
     export.inputs.analysis_name = list(analyses)
     export.inputs.output_dir = [str(path) for path in folders]
-    export.overwrite = True
     outputnode = Node(IdentityInterface(['out_files']), 'outputnode')
 
     workflow = Workflow(name)

@@ -83,9 +83,9 @@ def init_modelarray_wf(
     describe = Node(WriteSidecars(), 'write_sidecars')
     fields = ['scalars', 'cohort_files', 'group_masks', 'coverages', 'store_files']
     outputnode = Node(IdentityInterface(fields), 'outputnode')
-    # Outputs live in output_dir, where Nipype's cache cannot tell what became of them.
-    for node in (collect, group_mask, build, describe):
-        node.overwrite = True
+    # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
+    # collected anew, the cohorts are newer than any cached node after them.
+    collect.overwrite = True
 
     workflow = Workflow(name)
     workflow.connect([

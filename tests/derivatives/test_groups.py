@@ -1,5 +1,3 @@
-import json
-
 import nibabel as nb
 import numpy as np
 import pytest
