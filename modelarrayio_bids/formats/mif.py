@@ -77,7 +77,8 @@ class MifHeader(SpatialHeader):
         (3, 4): direction cosines, and the position in mm (RAS+) of the first voxel. By default the
         image is centred on the origin, as in MRtrix.
     scaling : tuple of float, optional
-        Offset and scale: a value is ``offset + scale * stored``.
+        Offset and scale: the value of a stored integer is ``offset + scale * stored``. Other types
+        are never scaled: MRtrix 3.0 does not, whatever their header says.
     pairs : dict of str, optional
         Further entries in order; one of several lines has them in one string.
 
@@ -266,7 +267,7 @@ class MifHeader(SpatialHeader):
         -------
         numpy.ndarray
             In the shape of the header. Unscaled it is a read-only view, in the type and byte order
-            of the disk; scaled, float64 or complex128.
+            of the disk; scaled, float64.
 
         Raises
         ------
@@ -280,9 +281,9 @@ class MifHeader(SpatialHeader):
             flat = np.unpackbits(packed, count=n_values).view(bool)
         else:
             flat = np.frombuffer(data, self._dtype, count=n_values, offset=self.data_offset)
-        if self.scaling is not None:
+        if self.scaling is not None and self._dtype.kind in 'iu':
             offset, scale = self.scaling
-            flat = flat.astype(np.result_type(self._dtype.newbyteorder('='), np.float64))
+            flat = flat.astype(np.float64)
             flat *= scale
             flat += offset
         return self.arrange(flat)

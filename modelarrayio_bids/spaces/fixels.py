@@ -244,19 +244,24 @@ class FixelSpace(ElementSpace):
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> FixelSpace:
-        """The space of the named files, or of the fixel directory the first source is in."""
+        """The space of the named files, or of the fixel directory the first source is in.
+
+        ``references.index`` may also be a fixel directory by itself; without sources, the one
+        ``references.example`` is in will do.
+        """
         index, directions = references.index, references.directions
+        images = [source.path for source in sources[:1]] or [references.example]
         if index is not None and directions is not None:
             return cls.from_files(index, directions)
         if index is not None and index.is_dir():
             return cls.from_fixel_directory(index)
-        if index is not None or directions is not None or not sources:
-            raise UsageError(
-                'fixels need an index and a directions image',
-                remedy='Give --index-file and --directions-file, or --index-file with a fixel '
-                'directory.',
-            )
-        return cls.from_fixel_directory(sources[0].path.parent)
+        if index is None and directions is None and images[0] is not None:
+            return cls.from_fixel_directory(images[0].parent)
+        raise UsageError(
+            'fixels need an index and a directions image',
+            remedy='Give --index-file and --directions-file, or --index-file with a fixel '
+            'directory.',
+        )
 
     @classmethod
     def from_template(cls, template: Template) -> FixelSpace:
