@@ -37,7 +37,8 @@ from modelarrayio_bids.errors import (
     SpaceMismatchError,
     UsageError,
 )
-from modelarrayio_bids.formats import compression, mif, nifti
+from modelarrayio_bids.formats import mif, nifti
+from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.store.schema import ElementTable
 
@@ -47,7 +48,6 @@ DIRECTORY_ENDINGS = ('.mif', '.mif.gz', '.nii', '.nii.gz')
 GRID_TOLERANCE = 0.01
 #: Directions went through float32, and through text in some tools.
 DIRECTION_TOLERANCE = 1e-6
-_NIFTI_HEADER_BYTES = 540
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,7 @@ class FixelSpace(ElementSpace):
                 directions,
                 'Give index and directions of one fixel directory.',
             )
+        _require_real(header, directions)
         return cls(checked, values.reshape(-1, 3))
 
     @classmethod
@@ -250,13 +251,13 @@ class FixelSpace(ElementSpace):
         ``references.example`` is in will do.
         """
         index, directions = references.index, references.directions
-        images = [source.path for source in sources[:1]] or [references.example]
+        image = sources[0].path if sources else references.example
         if index is not None and directions is not None:
             return cls.from_files(index, directions)
         if index is not None and index.is_dir():
             return cls.from_fixel_directory(index)
-        if index is None and directions is None and images[0] is not None:
-            return cls.from_fixel_directory(images[0].parent)
+        if index is None and directions is None and image is not None:
+            return cls.from_fixel_directory(image.parent)
         raise UsageError(
             'fixels need an index and a directions image',
             remedy='Give --index-file and --directions-file, or --index-file with a fixel '
@@ -343,8 +344,10 @@ class FixelSpace(ElementSpace):
         header = self.index.header.copy()
         header.set_data_dtype(np.uint32)
         header.pairs['nfixels'] = str(len(self))
-        mif.write(header, self.index.image(), index)
-        mif.write(self._data_header(columns=3), self.directions[..., np.newaxis], directions)
+        with replacing(index) as partial:
+            mif.write(header, self.index.image(), partial)
+        with replacing(directions) as partial:
+            mif.write(self._data_header(columns=3), self.directions[..., np.newaxis], partial)
         return [index, directions]
 
     def extension(self, compress: bool) -> str:
@@ -362,7 +365,7 @@ class FixelSpace(ElementSpace):
         )
 
     def _require_values(self, header: mif.MifHeader, path: Path) -> None:
-        shape, dtype = header.get_data_shape(), header.get_data_dtype()
+        shape = header.get_data_shape()
         if any(n != 1 for n in shape[1:]):
             raise FormatError(
                 f'is {_by(shape)}, expected one value for each of {len(self)} fixels: '
@@ -377,29 +380,28 @@ class FixelSpace(ElementSpace):
                 path,
                 'Map it to the template (fixelcorrespondence), or leave it out.',
             )
-        if dtype.kind == 'c':
-            raise FormatError(
-                f'holds values of type {dtype}, expected real numbers',
-                path,
-                'Save magnitude as its own file.',
-            )
+        _require_real(header, path)
 
 
 def _read(path: str | PathLike[str]) -> tuple[mif.MifHeader, np.ndarray]:
     """An index or directions image, its axes as MRtrix sees them."""
     if not str(path).endswith(nifti.EXTENSIONS):
         return mif.read(path, realign=True)
-    start = compression.read_start(path, _NIFTI_HEADER_BYTES)
-    volume = nifti.Volume(Path(path), nifti.parse_header(start, path))
-    dtype = volume.header.get_data_dtype()
-    if dtype.kind not in 'iuf':
-        raise FormatError(f'holds values of type {dtype}, expected real numbers', path)
-    flat = volume.read()
-    header = mif.MifHeader(dtype, volume.shape)
+    volume = nifti.Volume.from_file(path, single=False)
+    voxels = volume.read()
+    header = mif.MifHeader(voxels.flat.dtype, volume.shape)
     header.set_affine(volume.affine)
     header = header.realigned()
-    values = flat.flat if flat.scaling is None else flat.take(np.arange(flat.flat.size))
-    return header, header.arrange(values)
+    return header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
+
+
+def _require_real(header: mif.MifHeader, path: str | PathLike[str]) -> None:
+    if header.get_data_dtype().kind == 'c':
+        raise FormatError(
+            f'holds values of type {header.get_data_dtype()}, expected real numbers',
+            path,
+            'Save magnitude as its own file.',
+        )
 
 
 def _require_index(values: np.ndarray, path: str | PathLike[str] | None) -> None:

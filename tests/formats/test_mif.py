@@ -1,5 +1,4 @@
 import gzip
-import subprocess
 from itertools import product
 
 import nibabel as nb
@@ -7,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tools import require_tool
+from mrtrix import by_hand, dumped, run
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
 from modelarrayio_bids.formats import mif
@@ -34,22 +33,6 @@ HEADER = (
 )
 
 
-def run(tool, *arguments):
-    command = [require_tool(tool), *map(str, arguments), '-quiet']
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def dumped(path, shape, strides=(1, 2, 3, 4)):
-    """The values mrdump prints: the axis with the smallest stride first, always forwards."""
-    lines = run('mrdump', path).split()
-    if lines[0].startswith('('):
-        numbers = [complex(*map(float, line.strip('()').split(','))) for line in lines]
-    else:
-        numbers = [float(line) for line in lines]
-    order = np.argsort(np.abs(strides[: len(shape)]))
-    return np.array(numbers).reshape(np.take(shape, order), order='F').transpose(np.argsort(order))
-
-
 def sample(code):
     """Distinct values of up to six digits, since that is what mrdump prints."""
     numbers = np.arange(np.prod(SHAPE)).reshape(SHAPE)
@@ -61,11 +44,8 @@ def sample(code):
     return {'u': numbers, 'i': numbers - 60, 'f': numbers * 0.25 - 7}[kind].astype(code)
 
 
-def by_hand(path, body=bytes(range(6)), header=HEADER, offset=256):
-    """A file put together without the codec."""
-    start = f'{header}file: . {offset}\nEND\n'.encode()
-    path.write_bytes(start.ljust(offset, b'\0') + body)
-    return path
+def six_bytes(path, body=bytes(range(6)), header=HEADER, offset=256):
+    return by_hand(path, header, body, offset)
 
 
 @pytest.mark.parametrize('strides', STRIDES, ids=str)
@@ -131,7 +111,7 @@ def test_a_header_with_its_data_beside_it(tmp_path):
 def test_scaling_of_integers_is_applied_once(tmp_path, name):
     header = HEADER.replace('UInt8', name) + 'scaling: -3,0.5\n'
     body = np.arange(6).astype(DTYPES[name.lower()]).tobytes()
-    path = by_hand(tmp_path / 'scaled.mif', body, header)
+    path = six_bytes(tmp_path / 'scaled.mif', body, header)
     assert MifHeader.from_file(path).scaling == (-3, 0.5)
     image = MifImage.load(path)
     np.testing.assert_array_equal(image.get_fdata().ravel(order='F'), np.arange(6) * 0.5 - 3)
@@ -149,7 +129,7 @@ def test_other_types_are_not_scaled_as_mrtrix_does_not(tmp_path, name):
     header = HEADER.replace('UInt8', name) + 'scaling: -3,0.5\n'
     values = np.arange(6).astype(DTYPES[name.lower()])
     body = np.packbits(values) if name == 'Bit' else values
-    path = by_hand(tmp_path / 'scaled.mif', body.tobytes(), header)
+    path = six_bytes(tmp_path / 'scaled.mif', body.tobytes(), header)
     image = MifImage.load(path)
     np.testing.assert_array_equal(np.ravel(image.dataobj, order='F'), values)
     np.testing.assert_array_equal(dumped(path, (2, 3, 1)), image.dataobj)
@@ -160,7 +140,7 @@ def test_half_floats_of_newer_versions_are_read(tmp_path, code):
     # MRtrix 3.1 names them so; 3.0 has none.
     name = {'<': 'Float16LE', '>': 'Float16BE'}[code[0]]
     values = np.array([0, 0.5, -2, 3, np.inf, 6], code)
-    path = by_hand(tmp_path / 'half.mif', values.tobytes(), HEADER.replace('UInt8', name))
+    path = six_bytes(tmp_path / 'half.mif', values.tobytes(), HEADER.replace('UInt8', name))
     np.testing.assert_array_equal(MifImage.load(path).get_fdata().ravel(order='F'), values)
 
 
@@ -197,7 +177,7 @@ def test_fewer_than_three_axes_are_filled_up_as_in_mrtrix(tmp_path):
         'mrtrix image\ndim: 6\nvox: 2\nlayout: -0\ndatatype: UInt8\n'
         'transform: 0,1,0,3\ntransform: 1,0,0,0\ntransform: 0,0,1,0\n'
     )
-    path = by_hand(tmp_path / 'line.mif', header=header)
+    path = six_bytes(tmp_path / 'line.mif', header=header)
     seen, values = mif.read(path, realign=True)
     assert seen.get_data_shape() == (1, 6, 1)
     np.testing.assert_array_equal(values, dumped(path, (1, 6, 1), (2, 1, 3)))
@@ -206,7 +186,7 @@ def test_fewer_than_three_axes_are_filled_up_as_in_mrtrix(tmp_path):
 
 def test_unknown_geometry_is_what_mrtrix_makes_of_it(tmp_path):
     header = 'mrtrix image\ndim: 2,3,1\nvox: 2,nan,4\nlayout: +0,+1,+2\ndatatype: UInt8\n'
-    path = by_hand(tmp_path / 'bare.mif', header=header)
+    path = six_bytes(tmp_path / 'bare.mif', header=header)
     report = run('mrinfo', path, '-spacing', '-transform').split('\n')
     spacing = np.array(report[0].split(), dtype=float)
     transform = np.array([line.split() for line in report[1:5]], dtype=float)
@@ -242,7 +222,7 @@ def test_text_of_another_encoding_survives(tmp_path):
 
 def test_comments_blank_lines_and_odd_spacing_are_understood(tmp_path):
     header = HEADER.replace('vox:', '# a remark\n\nVOX :').replace('\n', '  \r\n') + 'no colon\n'
-    path = by_hand(tmp_path / 'odd.mif', header=header)
+    path = six_bytes(tmp_path / 'odd.mif', header=header)
     image = MifImage.load(path)
     np.testing.assert_array_equal(image.dataobj, dumped(path, (2, 3, 1)))
     assert not image.header.pairs
@@ -295,7 +275,7 @@ def test_any_image_comes_back(data, layout, code):
 
 def test_values_keep_their_type(tmp_path):
     header = HEADER.replace('UInt8', 'Float32BE')
-    path = by_hand(tmp_path / 'image.mif', np.arange(6, dtype='>f4').tobytes(), header)
+    path = six_bytes(tmp_path / 'image.mif', np.arange(6, dtype='>f4').tobytes(), header)
     assert np.asarray(MifImage.load(path).dataobj).dtype == '>f4'
 
 
@@ -361,6 +341,8 @@ def test_nibabel_can_work_with_it(tmp_path):
     turned = nb.as_closest_canonical(image)
     assert isinstance(turned, MifImage)
     np.testing.assert_array_equal(turned.dataobj, sample('<i2')[::-1])
+    image.to_filename(tmp_path / 'image.mif')
+    assert MifImage.from_file_map(image.file_map).header == image.header
     other = MifImage.from_image(nb.Nifti1Image(sample('<f4'), AFFINE))
     assert other.header.get_zooms() == pytest.approx((2, 2.5, 3, 1))
     assert MifHeader.from_header(None).get_data_shape() == (1,)
@@ -400,7 +382,7 @@ def test_headers_are_compared_by_what_they_would_write():
     ],
 )
 def test_damaged_files_say_what_is_wrong(tmp_path, old, new, message):
-    good = by_hand(tmp_path / 'good.mif').read_bytes()
+    good = six_bytes(tmp_path / 'good.mif').read_bytes()
     assert old.encode() in good
     header, body = good[:256], good[256:]
     changed = header.rstrip(b'\0').replace(old.encode(), new.encode()).ljust(256, b'\0')
