@@ -42,8 +42,15 @@ class Volume:
     header: Nifti1Header
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str]) -> Volume:
+    def from_file(cls, path: str | PathLike[str], *, single: bool = True) -> Volume:
         """Read the header alone.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.nii`` or ``.nii.gz``.
+        single : bool, optional
+            Whether several volumes are refused.
 
         Raises
         ------
@@ -54,7 +61,8 @@ class Volume:
         """
         start = compression.read_start(path, max(_HEADER_CLASSES))
         volume = cls(Path(path), parse_header(start, path))
-        _require_one_volume(volume)
+        if single:
+            _require_one_volume(volume)
         _require_real_numbers(volume)
         _require_whole(volume)
         return volume

@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import MixedSpacesError, UnknownSpaceError
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.spaces.fixels import FixelSpace
 from modelarrayio_bids.spaces.voxels import VoxelSpace
 
-__all__ = ['SPACES', 'ElementSpace', 'References', 'Template', 'VoxelSpace', 'space_class']
+__all__ = [
+    'SPACES',
+    'ElementSpace',
+    'FixelSpace',
+    'References',
+    'Template',
+    'VoxelSpace',
+    'space_class',
+]
 
 #: By kind; in the order in which file names are tried, the most particular ending first.
-SPACES: dict[str, type[ElementSpace]] = {VoxelSpace.kind: VoxelSpace}
+SPACES: dict[str, type[ElementSpace]] = {space.kind: space for space in (FixelSpace, VoxelSpace)}
 
 
 def space_class(name: str) -> type[ElementSpace]:

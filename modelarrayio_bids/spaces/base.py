@@ -31,7 +31,7 @@ class References:
     mask : pathlib.Path, optional
         A group mask, for voxels.
     index, directions : pathlib.Path, optional
-        The two files of a fixel directory.
+        The two files of a fixel directory; or the directory itself as ``index`` alone.
     example : pathlib.Path, optional
         One image of the kind to export.
     """
@@ -124,6 +124,21 @@ class ElementSpace(ABC):
     @abstractmethod
     def extension(self, compress: bool) -> str:
         """Ending of an exported image's name, the dot included."""
+
+    def write_companions(self, folder: Path) -> list[Path]:  # noqa: ARG002
+        """Write what a folder of exported images needs beside them, once for the folder.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written: none, for images that are complete by themselves.
+
+        Raises
+        ------
+        OutputError
+            If the folder holds a file that would contradict them.
+        """
+        return []
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} of {len(self):,} {self.kind}>'

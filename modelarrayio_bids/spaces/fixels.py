@@ -1,0 +1,456 @@
+"""Fixels: the elements of MRtrix's fixel directories.
+
+The elements are the fixels in MRtrix's order, that of the rows of every fixel data file. An index
+image gives each voxel its number of fixels and the first of them; a directions image gives each
+fixel its direction. Voxels count as MRtrix counts them (axes nearest to right, anterior,
+superior), whichever way a file has them on disk.
+
+>>> import numpy as np
+>>> index = np.zeros((3, 1, 1, 2), np.uint32)
+>>> index[2, 0, 0] = 2, 0  # two fixels, the first is fixel 0
+>>> index[1, 0, 0] = 1, 2
+>>> space = FixelSpace.from_arrays(index, directions=np.eye(3), affine=np.eye(4))
+>>> space
+<FixelSpace of 3 fixels>
+>>> space.tables()['voxels'].values.T.tolist()  # voxel_id, i, j, k
+[[0, 2, 0, 0], [1, 1, 0, 0]]
+>>> space.tables()['fixels'].values.T.tolist()  # fixel_id, voxel_id, x, y, z
+[[0.0, 0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0, 0.0], [2.0, 1.0, 0.0, 0.0, 1.0]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from modelarrayio_bids.__about__ import NAME
+from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.errors import (
+    FormatError,
+    OutputError,
+    SourceNotFoundError,
+    SpaceError,
+    SpaceMismatchError,
+    UsageError,
+)
+from modelarrayio_bids.formats import mif, nifti
+from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.store.schema import ElementTable
+
+#: What MRtrix takes for the two files of a fixel directory.
+DIRECTORY_ENDINGS = ('.mif', '.mif.gz', '.nii', '.nii.gz')
+#: How far a voxel of two indices may lie apart, as a fraction of the smallest voxel edge.
+GRID_TOLERANCE = 0.01
+#: Directions went through float32, and through text in some tools.
+DIRECTION_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class FixelIndex:
+    """Which fixels each voxel has: the checked content of an index image.
+
+    Parameters
+    ----------
+    header : modelarrayio_bids.formats.mif.MifHeader
+        Of the index image, (i, j, k, 2).
+    positions : numpy.ndarray
+        (n_voxels,) int64: voxels with fixels, in the order of their first one, as positions in the
+        grid in C order.
+    counts : numpy.ndarray
+        (n_voxels,) uint32: their numbers of fixels.
+    """
+
+    header: mif.MifHeader
+    positions: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> FixelIndex:
+        """Read and check an index image, MRtrix or NIfTI.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If it cannot be read, or is no index image.
+        SpaceError
+            As :meth:`from_image`.
+        """
+        header, values = _read(path)
+        return cls.from_image(header, values, path)
+
+    @classmethod
+    def from_image(
+        cls, header: mif.MifHeader, values: np.ndarray, path: str | PathLike[str] | None = None
+    ) -> FixelIndex:
+        """Check an index image's values: (i, j, k, 2), count and first fixel.
+
+        Raises
+        ------
+        FormatError
+            If these are no counts and positions.
+        SpaceError
+            If there are no fixels, or their ranges overlap or leave gaps.
+        """
+        _require_index(values, path)
+        counts, firsts = values.reshape(-1, 2).T.astype(np.int64)
+        occupied = np.flatnonzero(counts)
+        positions = occupied[np.argsort(firsts[occupied], kind='stable')]
+        index = cls(header, positions, counts[positions].astype(np.uint32))
+        index._require_consecutive(firsts[positions], path)
+        return index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Three voxel counts."""
+        return self.header.get_data_shape()[:3]
+
+    @property
+    def n_fixels(self) -> int:
+        """Number of fixels."""
+        return int(self.counts.sum())
+
+    @property
+    def firsts(self) -> np.ndarray:
+        """First fixel of each voxel, (n_voxels,) int64."""
+        return np.cumsum(self.counts, dtype=np.int64) - self.counts
+
+    def __eq__(self, other: object) -> bool:
+        """Same fixels in the same voxels of the same grid."""
+        if not isinstance(other, FixelIndex):
+            return NotImplemented
+        return (
+            self.shape == other.shape
+            and np.array_equal(self.positions, other.positions)
+            and np.array_equal(self.counts, other.counts)
+            and self._distance(other) <= GRID_TOLERANCE * min(self.header.get_zooms()[:3])
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equality has a tolerance
+
+    def image(self) -> np.ndarray:
+        """Values of the index image: (i, j, k, 2) uint32, zero where there is no fixel."""
+        values = np.zeros((int(np.prod(self.shape)), 2), np.uint32)
+        values[self.positions, 0] = self.counts
+        values[self.positions, 1] = self.firsts
+        return values.reshape(*self.shape, 2)
+
+    def voxels(self) -> np.ndarray:
+        """i, j, k of each voxel with fixels: (3, n_voxels)."""
+        return np.stack(np.unravel_index(self.positions, self.shape))
+
+    def _distance(self, other: FixelIndex) -> float:
+        """No voxel's centres lie further apart than this, in mm."""
+        apart = np.abs(self.header.get_best_affine() - other.header.get_best_affine())
+        return float(np.linalg.norm((apart @ [*self.shape, 1])[:3]))
+
+    def _require_consecutive(self, firsts: np.ndarray, path: str | PathLike[str] | None) -> None:
+        wrong = np.flatnonzero(firsts != self.firsts)
+        if not wrong.size:
+            return
+        voxel = int(wrong[0])
+        where = tuple(self.voxels()[:, voxel].tolist())
+        found, expected = int(firsts[voxel]), int(self.firsts[voxel])
+        problem = 'leaves a gap' if found > expected else 'has ranges that overlap'
+        raise SpaceError(
+            f'{problem}: the fixels of voxel {where} start at {found}, expected {expected}',
+            path,
+            'Give the index image of a directory that MRtrix wrote.',
+        )
+
+
+class FixelSpace(ElementSpace):
+    """The fixels of a template.
+
+    Parameters
+    ----------
+    index : FixelIndex
+        Which fixels each voxel has.
+    directions : numpy.ndarray
+        (n_fixels, 3), unit vectors in RAS+; kept as float32.
+    """
+
+    kind = 'fixels'
+    extensions = mif.EXTENSIONS
+
+    def __init__(self, index: FixelIndex, directions: np.ndarray) -> None:
+        self.index = index
+        with np.errstate(over='ignore'):
+            self.directions = np.array(directions, dtype=np.float32)
+        if self.directions.shape != (len(self), 3):
+            raise SpaceMismatchError(
+                f'directions of shape {self.directions.shape}, expected {(len(self), 3)}'
+            )
+
+    @classmethod
+    def from_arrays(
+        cls, index: np.ndarray, directions: np.ndarray, affine: np.ndarray
+    ) -> FixelSpace:
+        """A space from the values of an index image, (i, j, k, 2), and directions.
+
+        Raises
+        ------
+        FormatError, SpaceError
+            As :meth:`FixelIndex.from_image`.
+        """
+        header = mif.MifHeader(np.uint32, index.shape)
+        header.set_affine(affine)
+        return cls(FixelIndex.from_image(header, index), directions)
+
+    @classmethod
+    def from_files(cls, index: str | PathLike[str], directions: str | PathLike[str]) -> FixelSpace:
+        """A space from an index and a directions image, each MRtrix or NIfTI.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If one cannot be read, or is no such image.
+        SpaceError
+            If the index contradicts itself.
+        SpaceMismatchError
+            If the two hold different numbers of fixels.
+        """
+        checked = FixelIndex.from_file(index)
+        header, values = _read(directions)
+        shape = header.get_data_shape()
+        if shape[1:2] != (3,) or any(n != 1 for n in shape[2:]):
+            raise FormatError(
+                f'is {_by(shape)}, expected fixels × 3 × 1', directions, 'Give directions.mif.'
+            )
+        if shape[0] != checked.n_fixels:
+            raise SpaceMismatchError(
+                f'holds {shape[0]} directions, expected {checked.n_fixels}, the fixels of {index}',
+                directions,
+                'Give index and directions of one fixel directory.',
+            )
+        _require_real(header, directions)
+        return cls(checked, values.reshape(-1, 3))
+
+    @classmethod
+    def from_fixel_directory(cls, folder: str | PathLike[str]) -> FixelSpace:
+        """A space from ``index`` and ``directions`` (.mif, .mif.gz, .nii, .nii.gz) in a folder.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If the folder lacks one.
+        SpaceError
+            If it has several, or as :meth:`from_files`.
+        """
+        return cls.from_files(_find(Path(folder), 'index'), _find(Path(folder), 'directions'))
+
+    @classmethod
+    def from_references(cls, references: References, sources: Sequence[Source]) -> FixelSpace:
+        """The space of the named files, or of the fixel directory the first source is in.
+
+        ``references.index`` may also be a fixel directory by itself; without sources, the one
+        ``references.example`` is in will do.
+        """
+        index, directions = references.index, references.directions
+        image = sources[0].path if sources else references.example
+        if index is not None and directions is not None:
+            return cls.from_files(index, directions)
+        if index is not None and index.is_dir():
+            return cls.from_fixel_directory(index)
+        if index is None and directions is None and image is not None:
+            return cls.from_fixel_directory(image.parent)
+        raise UsageError(
+            'fixels need an index and a directions image',
+            remedy='Give --index-file and --directions-file, or --index-file with a fixel '
+            'directory.',
+        )
+
+    @classmethod
+    def from_template(cls, template: Template) -> FixelSpace:
+        """The inverse of :meth:`template`."""
+        header = mif.MifHeader.from_bytes(np.asarray(template['header'], np.uint8).tobytes())
+        index = FixelIndex(
+            header,
+            np.asarray(template['positions'], np.int64),
+            np.asarray(template['counts'], np.uint32),
+        )
+        return cls(index, np.asarray(template['directions']))
+
+    def template(self) -> Template:
+        """What rebuilds both images, the index without its empty voxels.
+
+        ``header`` is the index image's as MRtrix text; ``positions`` (n_voxels,) int64 and
+        ``counts`` (n_voxels,) uint32 are those of :class:`FixelIndex`; ``directions`` (n_fixels,
+        3) float32.
+        """
+        return {
+            'header': np.frombuffer(self.index.header.to_bytes(), np.uint8),
+            'positions': self.index.positions,
+            'counts': self.index.counts,
+            'directions': self.directions,
+        }
+
+    def __len__(self) -> int:
+        return self.index.n_fixels
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FixelSpace):
+            return NotImplemented
+        return self.index == other.index and np.allclose(
+            self.directions, other.directions, rtol=0, atol=DIRECTION_TOLERANCE, equal_nan=True
+        )
+
+    __hash__ = None
+
+    def tables(self) -> dict[str, ElementTable]:
+        """``fixels``: fixel_id, voxel_id, x, y, z, float64; ``voxels``: voxel_id, i, j, k, int32.
+
+        Voxels are numbered in the order of their first fixel.
+        """
+        voxel_ids = np.arange(self.index.counts.size)
+        fixels = np.empty((5, len(self)))
+        fixels[0] = np.arange(len(self))
+        fixels[1] = np.repeat(voxel_ids, self.index.counts)
+        fixels[2:] = self.directions.T
+        voxels = np.vstack([voxel_ids, self.index.voxels()]).astype(np.int32)
+        return {
+            'fixels': ElementTable(fixels, ('fixel_id', 'voxel_id', 'x', 'y', 'z')),
+            'voxels': ElementTable(voxels, ('voxel_id', 'i', 'j', 'k')),
+        }
+
+    def check(self, source: Source) -> None:
+        """Number of fixels, one real value each, and a whole file."""
+        header = mif.MifHeader.from_file(source.path)
+        self._require_values(header.realigned(), source.path)
+
+    def read(self, source: Source) -> np.ndarray:
+        """One value per fixel: float32 if so on disk, float64 otherwise. Masks do not apply."""
+        header, values = mif.read(source.path, realign=True)
+        self._require_values(header, source.path)
+        single = values.dtype.newbyteorder('=') == np.float32
+        return np.array(values.reshape(-1), dtype=np.float32 if single else np.float64)
+
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0) -> None:  # noqa: ARG002
+        """Write a fixel data file, (n_fixels, 1, 1) float32; every place is an element."""
+        with np.errstate(over='ignore'):
+            data = np.asarray(values).astype(np.float32)
+        header = self._data_header(columns=1)
+        mif.write(header, data.reshape(header.get_data_shape()), path)
+
+    def write_companions(self, folder: Path) -> list[Path]:
+        """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory."""
+        index, directions = folder / 'index.mif', folder / 'directions.mif'
+        for path in (index, directions):
+            _require_alone(path)
+        header = self.index.header.copy()
+        header.set_data_dtype(np.uint32)
+        header.pairs['nfixels'] = str(len(self))
+        with replacing(index) as partial:
+            mif.write(header, self.index.image(), partial)
+        with replacing(directions) as partial:
+            mif.write(self._data_header(columns=3), self.directions[..., np.newaxis], partial)
+        return [index, directions]
+
+    def extension(self, compress: bool) -> str:
+        """``.mif.gz``, or ``.mif`` uncompressed."""
+        return '.mif.gz' if compress else '.mif'
+
+    def _data_header(self, columns: int) -> mif.MifHeader:
+        # MRtrix gives fixel data the index's voxel sizes and no transform of their own.
+        return mif.MifHeader(
+            np.float32,
+            (len(self), columns, 1),
+            self.index.header.get_zooms()[:3],
+            transform=np.eye(3, 4),
+            pairs={'comments': NAME},
+        )
+
+    def _require_values(self, header: mif.MifHeader, path: Path) -> None:
+        shape = header.get_data_shape()
+        if any(n != 1 for n in shape[1:]):
+            raise FormatError(
+                f'is {_by(shape)}, expected one value for each of {len(self)} fixels: '
+                f'{len(self)} × 1 × 1',
+                path,
+                'Give a fixel data file; of one with several columns, extract one with '
+                'mrconvert -coord 1.',
+            )
+        if shape[0] != len(self):
+            raise SpaceMismatchError(
+                f'holds {shape[0]} fixels, expected {len(self)}, those of the index image',
+                path,
+                'Map it to the template (fixelcorrespondence), or leave it out.',
+            )
+        _require_real(header, path)
+
+
+def _read(path: str | PathLike[str]) -> tuple[mif.MifHeader, np.ndarray]:
+    """An index or directions image, its axes as MRtrix sees them."""
+    if not str(path).endswith(nifti.EXTENSIONS):
+        return mif.read(path, realign=True)
+    volume = nifti.Volume.from_file(path, single=False)
+    voxels = volume.read()
+    header = mif.MifHeader(voxels.flat.dtype, volume.shape)
+    header.set_affine(volume.affine)
+    header = header.realigned()
+    return header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
+
+
+def _require_real(header: mif.MifHeader, path: str | PathLike[str]) -> None:
+    if header.get_data_dtype().kind == 'c':
+        raise FormatError(
+            f'holds values of type {header.get_data_dtype()}, expected real numbers',
+            path,
+            'Save magnitude as its own file.',
+        )
+
+
+def _require_index(values: np.ndarray, path: str | PathLike[str] | None) -> None:
+    if values.ndim != 4 or values.shape[3] != 2:
+        raise FormatError(
+            f'is {_by(values.shape)}, expected a fixel index: i × j × k × 2',
+            path,
+            'Give index.mif.',
+        )
+    whole = values.dtype.kind in 'iu' or (
+        values.dtype.kind == 'f' and np.array_equal(values, np.trunc(values))
+    )
+    if not whole or not np.isfinite(values).all() or values.min() < 0:
+        raise FormatError(
+            'holds values other than whole numbers from 0, expected fixel counts and positions',
+            path,
+            'Give index.mif.',
+        )
+    if not values[..., 0].any():
+        raise SpaceError('is an index without a single fixel', path, 'Give a template with fixels.')
+
+
+def _find(folder: Path, stem: str) -> Path:
+    found = [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise SourceNotFoundError(
+            f'has no {stem} image ({stem}.mif, .mif.gz, .nii or .nii.gz)',
+            folder,
+            'Give --index-file and --directions-file.',
+        )
+    raise SpaceError(
+        f'has {len(found)} {stem} images: {", ".join(path.name for path in found)}',
+        folder,
+        'Keep one, or give --index-file and --directions-file.',
+    )
+
+
+def _require_alone(path: Path) -> None:
+    for ending in DIRECTORY_ENDINGS:
+        other = path.with_name(f'{path.stem}{ending}')
+        if other != path and other.exists():
+            raise OutputError(
+                f'would be there twice with {path.name}, and MRtrix refuses such a directory',
+                other,
+                'Remove it, or choose another folder.',
+            )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return ' × '.join(map(str, shape))
