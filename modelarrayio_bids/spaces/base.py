@@ -34,12 +34,16 @@ class References:
         The two files of a fixel directory.
     example : pathlib.Path, optional
         One image of the kind to export.
+    map : str, optional
+        Which map of the sources to take, where CIFTI files hold several: a map's name or, where
+        none has that name, its number, counted from 1 as wb_command does.
     """
 
     mask: Path | None = None
     index: Path | None = None
     directions: Path | None = None
     example: Path | None = None
+    map: str | None = None
 
 
 class ElementSpace(ABC):
@@ -108,7 +112,7 @@ class ElementSpace(ABC):
         """
 
     @abstractmethod
-    def write(self, values: np.ndarray, path: Path, fill: float = 0.0) -> None:
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write one value per element as a float32 image.
 
         Parameters
@@ -119,6 +123,8 @@ class ElementSpace(ABC):
             Its ending chooses the format.
         fill : float, optional
             Value where the image has places that are no element.
+        name : str, optional
+            What the values are, for formats that keep such a name.
         """
 
     @abstractmethod

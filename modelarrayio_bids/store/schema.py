@@ -50,7 +50,8 @@ class ElementTable:
     Parameters
     ----------
     values : numpy.ndarray
-        (n_columns, n_elements) numbers, or (n_elements,) strings.
+        (n_columns, n_elements) numbers, or (n_elements,) strings (for edges those of the rows or
+        of the columns).
     columns : tuple of str
         Names of the rows of ``values``; empty for a table of strings.
     attributes : dict, optional
