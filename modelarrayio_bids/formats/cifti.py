@@ -225,26 +225,20 @@ class Matrix:
         start = compression.read_start(path, _USUAL_START)
         header = nifti.parse_header(start[:_HEADER_SIZE], path)
         _require_nifti2(header, path, kind)
+        _require_sizes(header, path)
+        nifti.require_whole(path, _n_bytes(header))
         offset = header.get_data_offset()
-        nifti.require_whole(path, offset)
         if offset > len(start):
             start = compression.read_start(path, offset)
         matrix = cls(Path(path), header, _index_maps(_xml(start[:offset], header, path), path))
         _require_kind(matrix, kind)
         nifti.require_real_numbers(header, path)
-        nifti.require_whole(path, matrix.n_bytes)
         return matrix
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each dimension. NIfTI's first four are of length one and not counted."""
         return tuple(int(n) for n in self.header.get_data_shape()[4:])
-
-    @property
-    def n_bytes(self) -> int:
-        """Least size of the inflated file."""
-        itemsize = self.header.get_data_dtype().itemsize
-        return self.header.get_data_offset() + math.prod(self.shape) * itemsize
 
     def dimension(self, index_type: str) -> int:
         """The first dimension of a type, which the matrix must have."""
@@ -311,8 +305,8 @@ class Matrix:
             If the file ends before its data do.
         """
         data = compression.read_file(self.path)
-        if len(data) < self.n_bytes:
-            raise nifti.truncated(self.path, len(data), self.n_bytes)
+        if len(data) < _n_bytes(self.header):
+            raise nifti.truncated(self.path, len(data), _n_bytes(self.header))
         flat = np.frombuffer(
             data,
             self.header.get_data_dtype(),
@@ -386,6 +380,12 @@ def write_matrix(
         file.write(data.astype('<f4', copy=False).tobytes('F'))
 
 
+def _n_bytes(header: Nifti2Header) -> int:
+    """Least size of the inflated file."""
+    n_values = math.prod(int(n) for n in header.get_data_shape())
+    return header.get_data_offset() + n_values * header.get_data_dtype().itemsize
+
+
 def _xml(start: bytes, header: Nifti2Header, path: str | PathLike[str]) -> bytes:
     """The XML among a header's extensions."""
     order = header.endianness
@@ -408,7 +408,7 @@ def _index_maps(xml: bytes, path: str | PathLike[str]) -> tuple[IndexMap, ...]:
     """Cut the XML into the parts about each dimension."""
     version = _VERSION.search(xml)
     if version is None or not version[1].startswith(b'2'):
-        found = f'CIFTI-{version[1].decode()}' if version else 'no CIFTI at all'
+        found = f'CIFTI-{version[1].decode("utf-8", "replace")}' if version else 'no CIFTI at all'
         raise FormatError(
             f'has an extension that holds {found}, expected CIFTI-2',
             path,
@@ -480,6 +480,17 @@ def _require_nifti2(header: Nifti1Header, path: str | PathLike[str], kind: Kind)
             f'is a plain NIfTI-1 image, expected CIFTI-2 ({kind.noun})',
             path,
             'Name it .nii if it is a volume, or make the CIFTI file again.',
+        )
+
+
+def _require_sizes(header: Nifti2Header, path: str | PathLike[str]) -> None:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    if header.get_data_offset() < _HEADER_SIZE or not all(n > 0 for n in shape):
+        raise FormatError(
+            f'has a header that cannot be used: data of shape {shape} at byte '
+            f'{header.get_data_offset()}',
+            path,
+            'Make the file again.',
         )
 
 

@@ -45,8 +45,11 @@ class ElementAxis(ABC):
         If it cannot be parsed, or is about no element.
     """
 
+    #: As in the XML.
     index_type: ClassVar[str]
+    #: For a person, and what to do with a file that has others.
     noun: ClassVar[str]
+    remedy: ClassVar[str]
 
     def __init__(self, index_map: cifti.IndexMap, path: str | PathLike[str]) -> None:
         self.index_map = index_map
@@ -105,12 +108,7 @@ class ElementAxis(ABC):
         index_map = matrix.index_maps[dimension]
         if index_map.xml not in self._equal:
             if what := self.mismatch(index_map.axis(matrix.path)):
-                raise SpaceMismatchError(
-                    what + place,
-                    matrix.path,
-                    f'Resample it to the {self.noun} of the example or first source, or leave it '
-                    'out.',
-                )
+                raise SpaceMismatchError(what + place, matrix.path, self.remedy)
             self._equal = [*self._equal[: _MOST_REMEMBERED - 1], index_map.xml]
         self.require_length(matrix, dimension, place)
 
@@ -130,10 +128,11 @@ class BrainModels(ElementAxis):
 
     index_type = 'BRAIN_MODELS'
     noun = 'greyordinates'
+    remedy = 'Resample it to those of the example or first source, or leave it out.'
     axis: BrainModelAxis
 
     def mismatch(self, other: BrainModelAxis) -> str:
-        """Structures and their sizes, then surfaces, then vertices and voxels."""
+        """Structures and their sizes, then vertices and voxels, then surfaces and volume."""
         mine, theirs = _structures(self.axis), _structures(other)
         for (name, count), (their_name, their_count) in zip(mine, theirs, strict=False):
             if (name, count) != (their_name, their_count):
@@ -141,8 +140,8 @@ class BrainModels(ElementAxis):
         if len(mine) != len(theirs):
             return f'has {len(theirs)} structures, expected {len(mine)}'
         return (
-            _surface_mismatch(self.axis.nvertices, other.nvertices)
-            or self._position_mismatch(other)
+            self._position_mismatch(other)
+            or _surface_mismatch(self.axis.nvertices, other.nvertices)
             or _volume_mismatch(self.axis, other, self.axis.voxel[self.axis.volume_mask])
         )
 
@@ -162,21 +161,25 @@ class Parcels(ElementAxis):
 
     index_type = 'PARCELS'
     noun = 'parcels'
+    remedy = 'Parcellate it with the atlas of the example or first source, or leave it out.'
     axis: ParcelsAxis
 
     def mismatch(self, other: ParcelsAxis) -> str:
-        """Names in order, then surfaces, then members. The order of the members is free."""
-        mine, theirs = list(self.axis.name), list(other.name)
+        """Names in order, then members, then surfaces. The order of the members is free."""
+        mine, theirs = self.axis.name.tolist(), other.name.tolist()
         if mine != theirs:
             return _name_mismatch(mine, theirs)
+        # Workbench lists all surfaces of the data, nibabel those with a member.
+        used = {name for index in range(len(self)) for name in _vertices(self.axis, index)}
+        surfaces = {name: self.axis.nvertices[name] for name in sorted(used)}
         return (
-            _surface_mismatch(self.axis.nvertices, other.nvertices)
-            or self._member_mismatch(other)
+            self._member_mismatch(other)
+            or _surface_mismatch(surfaces, other.nvertices)
             or _volume_mismatch(self.axis, other, np.concatenate(self.axis.voxels))
         )
 
     def _member_mismatch(self, other: ParcelsAxis) -> str:
-        for index, name in enumerate(self.axis.name):
+        for index, name in enumerate(self.axis.name.tolist()):
             if _vertices(self.axis, index) != _vertices(other, index):
                 return f'has the expected parcels, but other vertices in {name!r}'
             if _voxels(self.axis, index) != _voxels(other, index):
@@ -319,12 +322,9 @@ def _name_mismatch(mine: Sequence[str], theirs: Sequence[str]) -> str:
 
 
 def _surface_mismatch(mine: Mapping[str, int], theirs: Mapping[str, int]) -> str:
-    for name in dict.fromkeys((*mine, *theirs)):
-        if mine.get(name) != theirs.get(name):
-            return (
-                f'is on a surface of {theirs.get(name, "no")} vertices for {name}, expected '
-                f'{mine.get(name, "none")}'
-            )
+    for name, count in mine.items():
+        if theirs[name] != count:
+            return f'is on a surface of {theirs[name]} vertices for {name}, expected {count}'
     return ''
 
 
