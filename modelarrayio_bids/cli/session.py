@@ -52,7 +52,9 @@ def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator
     except OSError as error:
         raise OutputError.from_os_error(error, work_dir or output) from error
     level = logging.getLevelName(logging.getLogger().level)
-    logs.configure(level, log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log')
+    logs.configure(
+        level, log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
+    )
     try:
         yield Session(output, log_dir, work)
     finally:

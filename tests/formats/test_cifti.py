@@ -352,4 +352,4 @@ def test_a_damaged_byte_does_no_more_than_an_error(tmp_path_factory, place, byte
         matrix.map_index(None)
         matrix.read()
     except ModelArrayIOError as error:
-        assert error.path == str(path)  # noqa: PT017
+        assert error.path == str(path)
