@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +28,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
-from modelarrayio_bids.spaces import SPACES, ElementSpace, References
+from modelarrayio_bids.spaces import SPACES, ElementSpace, References, space_of_references
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class _Image:
     """One image to write: a result as it is, or derived from it."""
 
     result: str
+    name: str
     file: str
     derive: Callable[[np.ndarray], np.ndarray]
 
@@ -116,13 +118,11 @@ def export_results(
         images = _plan(results, space.extension(options.compress), log_p=options.log_p)
         positions = results.positions(len(space))
         _prepare(output_dir)
+        space.write_companions(output_dir)
         with _staged(output_dir) as folder:
             maps = _maps(results, images, positions, len(space))
-            written = ordered_map(
-                lambda job: space.write(job[1], folder / job[0].file, options.fill),
-                maps,
-                options.threads,
-            )
+            write = partial(_write, space, folder, options.fill)
+            written = ordered_map(write, maps, options.threads)
             for _ in tracked(written, f'Writing {analysis}', len(images), 'images'):
                 pass
             _describe(results, images, folder)
@@ -142,14 +142,15 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
     """
     template = reader.template
     own = SPACES[template[0]].from_template(template[1]) if template else None
-    given = _space_of_references(references, own)
+    given = space_of_references(references, own.kind if own else None)
     if given is None:
         if own is not None:
             return own
         raise UsageError(
             'does not say which elements it holds: it was made by another program',
             reader.path,
-            'Give the group mask it was made with, with --mask.',
+            'Give the group mask (--mask), the fixel index and directions (--index-file, '
+            '--directions-file) or one of its CIFTI images (--example-file).',
         )
     if own is None:
         _compare_tables(reader, given)
@@ -162,21 +163,14 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
     return given
 
 
-def _space_of_references(references: References, own: ElementSpace | None) -> ElementSpace | None:
-    if references == References():
-        return None
-    kind = type(own) if own is not None else SPACES['voxels']
-    return kind.from_references(references, ())
-
-
 def _compare_tables(reader: StoreReader, space: ElementSpace) -> None:
     """A file of the predecessor has tables of its elements: they must be the reference's."""
     for path, table in space.tables().items():
         stored = reader.table(path)
-        if stored is not None and not np.array_equal(stored, table.values):
+        if stored is not None and not stored.agrees_with(table):
             raise SpaceMismatchError(
-                f'has other {space.kind} ({stored.shape[-1]:,}) than the file given beside it '
-                f'({len(space):,})',
+                f'has other {space.kind} ({stored.values.shape[-1]:,}) than the file given beside '
+                f'it ({len(space):,})',
                 reader.path,
                 'Give the very file the data were prepared with.',
             )
@@ -194,7 +188,7 @@ def file_name(analysis: str, result: str, extension: str) -> str:
 
 def _plan(results: Analysis, extension: str, *, log_p: bool) -> list[_Image]:
     images = [
-        _Image(result, file_name(results.name, name, extension), derive)
+        _Image(result, name, file_name(results.name, name, extension), derive)
         for result in results.names
         for name, derive in _versions(result, log_p=log_p)
     ]
@@ -247,6 +241,11 @@ def _maps(
             values[positions] = column
         for image in by_result[result]:
             yield image, image.derive(values)
+
+
+def _write(space: ElementSpace, folder: Path, fill: float, job: tuple[_Image, np.ndarray]) -> None:
+    image, values = job
+    space.write(values, folder / image.file, fill, image.name)
 
 
 def _prepare(output_dir: Path) -> None:

@@ -40,10 +40,19 @@ def export_results(options: argparse.Namespace) -> int:
         options.input_hdf5,
         options.analysis_name,
         options.output_dir,
-        references(options),
+        references(options, example=_example(options)),
         ExportOptions(options.compress, options.log_p, options.outside, options.nprocs),
     )
     return 0
+
+
+def _example(options: argparse.Namespace) -> Path | None:
+    """The image that is the template: given, or the cohort's first."""
+    from modelarrayio_bids.cohort import Cohort
+
+    if options.cohort_file is None:
+        return options.example_file
+    return Cohort.from_csv(options.cohort_file).sources()[0].path
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +62,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         '--no-compress',
         dest='compress',
         action='store_false',
-        help='write .nii instead of .nii.gz',
+        help='write .nii and .mif instead of .nii.gz and .mif.gz',
     )
     group.add_argument('--log-p', action='store_true', help='write -log10 p beside each p-value')
     group.add_argument(

@@ -48,9 +48,23 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:
-    """``--mask``."""
+    """``--mask``, ``--index-file`` and ``--directions-file``."""
     group = parser.add_argument_group('which elements')
     group.add_argument('--mask', type=Path, metavar='NIFTI', help='binary group mask, for voxels')
+    add(
+        group,
+        '--index-file',
+        type=Path,
+        metavar='IMAGE',
+        help='index image of the fixel directory, or the directory (default: that of the images)',
+    )
+    add(
+        group,
+        '--directions-file',
+        type=Path,
+        metavar='IMAGE',
+        help='directions image of the fixel directory',
+    )
 
 
 def add_log_level(parser: argparse.ArgumentParser) -> None:
@@ -72,8 +86,8 @@ def resources(options: argparse.Namespace) -> Resources:
     return Resources(options.nprocs, memory)
 
 
-def references(options: argparse.Namespace) -> References:
-    """The files the parsed options name."""
+def references(options: argparse.Namespace, **more: Any) -> References:
+    """The files the parsed options name, and whatever else is known."""
     from modelarrayio_bids.spaces import References
 
-    return References(mask=options.mask)
+    return References(options.mask, options.index_file, options.directions_file, **more)

@@ -34,6 +34,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=to_modelarray)
     _add_cohort(parser)
     add_references(parser)
+    parser.add_argument(
+        '--map', metavar='NAME', help='map to take, by name or number, of images with several'
+    )
     _add_output(parser)
     _add_layout(parser)
     add_resources(parser)
@@ -50,7 +53,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
     layout = _layout(options)
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
     sources = cohort.sources()
-    space = space_of(sources, references(options))
+    space = space_of(sources, references(options, map=options.map))
     outputs = _outputs(options, cohort)
     if len(outputs) > 1:
         # Every problem before the first file, not one file's after another.

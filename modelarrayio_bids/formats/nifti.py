@@ -63,8 +63,8 @@ class Volume:
         volume = cls(Path(path), parse_header(start, path))
         if single:
             _require_one_volume(volume)
-        _require_real_numbers(volume)
-        _require_whole(volume)
+        require_real_numbers(volume.header, path)
+        require_whole(path, volume.n_bytes)
         return volume
 
     @property
@@ -93,14 +93,14 @@ class Volume:
         """
         data = compression.read_file(self.path)
         if len(data) < self.n_bytes:
-            raise _truncated(self, len(data))
+            raise truncated(self.path, len(data), self.n_bytes)
         flat = np.frombuffer(
             data,
             self.header.get_data_dtype(),
             count=int(np.prod(self.shape)),
             offset=self.header.get_data_offset(),
         )
-        return Voxels(flat, self.shape, _scaling(self.header))
+        return Voxels(flat, self.shape, scaling(self.header))
 
 
 @dataclass(frozen=True)
@@ -135,15 +135,7 @@ class Voxels:
             (n,): float32 as it is on disk, any other type as float64, as nibabel's
             ``get_fdata`` would give them.
         """
-        values = self.flat.take(positions)
-        if values.dtype.kind == 'f' and values.dtype.itemsize == 4 and self.scaling is None:
-            return values.astype(np.float32, copy=False)
-        values = values.astype(np.float64)
-        if self.scaling is not None:
-            slope, inter = self.scaling
-            values *= slope
-            values += inter
-        return values
+        return scaled(self.flat.take(positions), self.scaling)
 
     def positive(self) -> np.ndarray:
         """Where a mask is set: boolean, three-dimensional. NaN is not."""
@@ -168,7 +160,7 @@ def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
         size = struct.unpack(f'{order}i', start[:4])[0] if len(start) >= 4 else 0
         if size in _HEADER_CLASSES and len(start) >= size:
             try:
-                return _HEADER_CLASSES[size].from_fileobj(io.BytesIO(start))
+                return _HEADER_CLASSES[size].from_fileobj(io.BytesIO(start[:size]), order)
             except (HeaderDataError, WrapStructError) as error:
                 raise FormatError(
                     f'has a NIfTI header that cannot be used ({error})', path, 'Make it again.'
@@ -223,16 +215,77 @@ def write_volume(header: Nifti1Header, data: np.ndarray, path: str | PathLike[st
     Path(path).write_bytes(image)
 
 
-def _spatial_shape(header: Nifti1Header) -> tuple[int, ...]:
-    shape = tuple(int(n) for n in header.get_data_shape())
-    return shape[:3] if all(n == 1 for n in shape[3:]) else shape
-
-
-def _scaling(header: Nifti1Header) -> tuple[float, float] | None:
+def scaling(header: Nifti1Header) -> tuple[float, float] | None:
+    """Slope and intercept, where the header has them and they change anything."""
     slope, inter = header.get_slope_inter()
     if slope is None or (slope == 1 and not inter):
         return None
     return float(slope), float(inter or 0.0)
+
+
+def scaled(values: np.ndarray, scaling: tuple[float, float] | None) -> np.ndarray:
+    """Values as the header means them: unscaled float32 as it is, any other type as float64."""
+    if values.dtype.kind == 'f' and values.dtype.itemsize == 4 and scaling is None:
+        return values.astype(np.float32, copy=False)
+    values = values.astype(np.float64)
+    if scaling is not None:
+        slope, inter = scaling
+        values *= slope
+        values += inter
+    return values
+
+
+def require_real_numbers(header: Nifti1Header, path: str | PathLike[str]) -> None:
+    """Refuse complex values, colours, and a scaling that is none.
+
+    Raises
+    ------
+    FormatError
+        With the type found.
+    """
+    dtype = header.get_data_dtype()
+    try:
+        header.get_slope_inter()
+    except HeaderDataError as error:
+        raise FormatError(str(error), path, 'Make the file again.') from error
+    if dtype.kind not in _READABLE_KINDS:
+        raise FormatError(
+            f'holds values of type {dtype}, expected real numbers',
+            path,
+            'Save magnitude, or one channel, as its own image.',
+        )
+
+
+def require_whole(path: str | PathLike[str], n_bytes: int) -> None:
+    """Refuse a file that inflates to less than its header promises.
+
+    A size that is just right is trusted; everything is looked at only when it is not.
+
+    Raises
+    ------
+    FormatError
+        With both sizes.
+    """
+    size = compression.inflated_size(path)
+    if size == n_bytes or (size == n_bytes % 2**32 and compression.is_gzip(path)):
+        return
+    found = len(compression.read_file(path))
+    if found < n_bytes:
+        raise truncated(path, found, n_bytes)
+
+
+def truncated(path: str | PathLike[str], found: int, expected: int) -> FormatError:
+    """The error of a file that ends before its data do."""
+    return FormatError(
+        f'is truncated: {found} bytes of the {expected} its header promises',
+        path,
+        'Copy or make the file again.',
+    )
+
+
+def _spatial_shape(header: Nifti1Header) -> tuple[int, ...]:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    return shape[:3] if all(n == 1 for n in shape[3:]) else shape
 
 
 def _require_one_volume(volume: Volume) -> None:
@@ -243,35 +296,4 @@ def _require_one_volume(volume: Volume) -> None:
         f'is {shape}, expected three dimensions or four with one volume',
         volume.path,
         'Extract one volume, or leave out time series.',
-    )
-
-
-def _require_real_numbers(volume: Volume) -> None:
-    dtype = volume.header.get_data_dtype()
-    try:
-        volume.header.get_slope_inter()
-    except HeaderDataError as error:
-        raise FormatError(str(error), volume.path, 'Make the file again.') from error
-    if dtype.kind not in _READABLE_KINDS:
-        raise FormatError(
-            f'holds values of type {dtype}, expected real numbers',
-            volume.path,
-            'Save magnitude, or one channel, as its own image.',
-        )
-
-
-def _require_whole(volume: Volume) -> None:
-    """Trust a size that is just right; look at everything only when it is not."""
-    if compression.inflated_size(volume.path) == volume.n_bytes % 2**32:
-        return
-    found = len(compression.read_file(volume.path))
-    if found < volume.n_bytes:
-        raise _truncated(volume, found)
-
-
-def _truncated(volume: Volume, found: int) -> FormatError:
-    return FormatError(
-        f'is truncated: {found} bytes of the {volume.n_bytes} its header promises',
-        volume.path,
-        'Copy or make the file again.',
     )

@@ -35,7 +35,7 @@ class LibraryInterface(SimpleInterface):
             raise
         return runtime
 
-    def _given(self, *names: str) -> dict[str, Any]:
+    def given(self, *names: str) -> dict[str, Any]:
         """The inputs among these that were set."""
         values = {name: getattr(self.inputs, name) for name in names}
         return {name: value for name, value in values.items() if isdefined(value)}

@@ -65,7 +65,7 @@ class CollectCohort(LibraryInterface):
 
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        given = self._given('output_dir')
+        given = self.given('output_dir')
         output_dir = Path(given.get('output_dir', folder)).absolute()
         collection = collect(self._request(output_dir))
         collection.check()
@@ -87,8 +87,8 @@ class CollectCohort(LibraryInterface):
 
     def _request(self, output_dir: Path) -> Request:
         inputs = self.inputs
-        given = self._given('datasets', 'bids_filters', 'mask')
-        several = self._given('participant_label', 'session_label', 'scalars')
+        given = self.given('datasets', 'bids_filters', 'mask')
+        several = self.given('participant_label', 'session_label', 'scalars')
         return Request(
             Path(inputs.bids_dir),
             output_dir,

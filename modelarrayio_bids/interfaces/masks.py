@@ -60,7 +60,7 @@ class GroupMask(LibraryInterface):
         return {'out_mask': str(mask), 'out_coverage': str(coverage)}
 
     def _masks(self) -> list[Path]:
-        given = self._given('cohort_file', 'mask_files')
+        given = self.given('cohort_file', 'mask_files')
         if 'mask_files' in given:
             return [Path(path) for path in given['mask_files']]
         sources = Cohort.from_csv(given['cohort_file']).sources()

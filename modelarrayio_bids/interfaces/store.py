@@ -12,6 +12,7 @@ from nipype.interfaces.base import (
     InputMultiObject,
     OutputMultiObject,
     TraitedSpec,
+    isdefined,
     traits,
 )
 
@@ -24,10 +25,22 @@ from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES, MIB
 from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
 
 
-class _ToModelArrayInputSpec(BaseInterfaceInputSpec):
+class _ReferencesInputSpec(BaseInterfaceInputSpec):
+    mask = File(exists=True, desc='group mask, for voxels')
+    index_file = File(exists=True, desc='index image of a fixel directory')
+    directions_file = File(exists=True, desc='directions image of a fixel directory')
+    example_file = File(exists=True, desc='CIFTI image that says which elements there are')
+
+
+def _references(inputs: _ReferencesInputSpec, chosen: str | None = None) -> References:
+    named = (inputs.mask, inputs.index_file, inputs.directions_file, inputs.example_file)
+    return References(*(Path(path) if isdefined(path) else None for path in named), chosen)
+
+
+class _ToModelArrayInputSpec(_ReferencesInputSpec):
     cohort_file = File(exists=True, mandatory=True, desc='one row per image')
     scalar_columns = InputMultiObject(traits.Str, desc='columns of paths of a wide cohort')
-    mask = File(exists=True, desc='group mask, for voxels')
+    map = traits.Str(desc='map to take of images with several, by name or number')
     out_file = traits.Str(
         'modelarray.h5', usedefault=True, hash_files=False, desc='HDF5 file to write'
     )
@@ -56,9 +69,8 @@ class ToModelArray(LibraryInterface):
 
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        given = self._given('scalar_columns', 'mask', 'compression_level', 'mem_mb')
+        given = self.given('scalar_columns', 'compression_level', 'mem_mb', 'map')
         cohort = Cohort.from_csv(inputs.cohort_file, given.get('scalar_columns', ()))
-        references = References(mask=Path(given['mask']) if 'mask' in given else None)
         layout = Layout(
             inputs.dtype,
             inputs.compression,
@@ -70,7 +82,7 @@ class ToModelArray(LibraryInterface):
         memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
         out_file = to_modelarray(
             cohort,
-            space_of(cohort.sources(), references),
+            space_of(cohort.sources(), _references(inputs, given.get('map'))),
             folder / inputs.out_file,
             layout,
             Resources(inputs.num_threads, memory),
@@ -79,13 +91,12 @@ class ToModelArray(LibraryInterface):
         return {'out_file': str(out_file)}
 
 
-class _ExportResultsInputSpec(BaseInterfaceInputSpec):
+class _ExportResultsInputSpec(_ReferencesInputSpec):
     in_file = File(exists=True, mandatory=True, desc='HDF5 file with results of ModelArray')
     analysis_name = traits.Str(mandatory=True, desc='name the analysis was given in R')
     output_dir = traits.Str(
         'results', usedefault=True, hash_files=False, desc='folder for the images'
     )
-    mask = File(exists=True, desc='group mask, for a file that another program made')
     compress = traits.Bool(True, usedefault=True, desc='.nii.gz rather than .nii')
     log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')
     outside = traits.Enum('zero', 'nan', usedefault=True, desc='value outside the group mask')
@@ -104,13 +115,12 @@ class ExportResults(LibraryInterface):
 
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        mask = self._given('mask').get('mask')
         fill = math.nan if inputs.outside == 'nan' else 0.0
         images = export_results(
             inputs.in_file,
             inputs.analysis_name,
             folder / inputs.output_dir,
-            References(mask=Path(mask) if mask else None),
+            _references(inputs),
             ExportOptions(inputs.compress, inputs.log_p, fill, inputs.num_threads),
         )
         return {'out_files': [str(path) for path in images]}

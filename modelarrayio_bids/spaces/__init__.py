@@ -6,22 +6,34 @@ from collections.abc import Sequence
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import MixedSpacesError, UnknownSpaceError
+from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.spaces.edges import EdgeSpace
 from modelarrayio_bids.spaces.fixels import FixelSpace
+from modelarrayio_bids.spaces.greyordinates import GreyordinateSpace
+from modelarrayio_bids.spaces.parcels import ParcelSpace
 from modelarrayio_bids.spaces.voxels import VoxelSpace
 
 __all__ = [
     'SPACES',
+    'EdgeSpace',
     'ElementSpace',
     'FixelSpace',
+    'GreyordinateSpace',
+    'ParcelSpace',
     'References',
     'Template',
     'VoxelSpace',
     'space_class',
+    'space_of',
+    'space_of_references',
 ]
 
 #: By kind; in the order in which file names are tried, the most particular ending first.
-SPACES: dict[str, type[ElementSpace]] = {space.kind: space for space in (FixelSpace, VoxelSpace)}
+SPACES: dict[str, type[ElementSpace]] = {
+    space.kind: space
+    for space in (GreyordinateSpace, ParcelSpace, EdgeSpace, FixelSpace, VoxelSpace)
+}
 
 
 def space_class(name: str) -> type[ElementSpace]:
@@ -33,8 +45,9 @@ def space_class(name: str) -> type[ElementSpace]:
     Raises
     ------
     UnknownSpaceError
-        If there is none.
+        If there is none, or if it is a CIFTI file of a kind that has no one value per element.
     """
+    _refuse_other_cifti(name)
     for space in SPACES.values():
         if name.endswith(space.extensions):
             return space
@@ -59,3 +72,39 @@ def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
             f'the cohort mixes {examples}', remedy='Make one cohort for each kind.'
         )
     return space_class(sources[0].name).from_references(references, sources)
+
+
+def space_of_references(references: References, kind: str | None = None) -> ElementSpace | None:
+    """The space that files named beside an HDF5 file describe; None where none is named.
+
+    Parameters
+    ----------
+    references : References
+        The files.
+    kind : str, optional
+        The kind the HDF5 file is known to hold; without it, a mask speaks of voxels, an index of
+        fixels, and an example is of the kind its name tells.
+    """
+    if references == References():
+        return None
+    if kind is not None:
+        return SPACES[kind].from_references(references, ())
+    if references.mask is not None:
+        return VoxelSpace.from_references(references, ())
+    if references.example is None or references.index is not None:
+        return FixelSpace.from_references(references, ())
+    return space_class(references.example.name).from_references(references, ())
+
+
+def _refuse_other_cifti(name: str) -> None:
+    """All CIFTI names end like volumes, so these must be told before."""
+    kind = cifti.kind_of_name(name)
+    if kind is None or (name.endswith(kind.extension) and not kind.remedy):
+        return
+    if kind.remedy:
+        raise UnknownSpaceError(
+            f'is CIFTI {kind.noun} ({kind.name}), which cannot be analysed as it is',
+            name,
+            kind.remedy,
+        )
+    raise UnknownSpaceError('is compressed, which CIFTI files must not be', name, 'Use gunzip.')

@@ -34,12 +34,16 @@ class References:
         The two files of a fixel directory; or the directory itself as ``index`` alone.
     example : pathlib.Path, optional
         One image of the kind to export.
+    map : str, optional
+        Which map of the sources to take, where CIFTI files hold several: a map's name or, where
+        none has that name, its number, counted from 1 as wb_command does.
     """
 
     mask: Path | None = None
     index: Path | None = None
     directions: Path | None = None
     example: Path | None = None
+    map: str | None = None
 
 
 class ElementSpace(ABC):
@@ -108,7 +112,7 @@ class ElementSpace(ABC):
         """
 
     @abstractmethod
-    def write(self, values: np.ndarray, path: Path, fill: float = 0.0) -> None:
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write one value per element as a float32 image.
 
         Parameters
@@ -119,13 +123,15 @@ class ElementSpace(ABC):
             Its ending chooses the format.
         fill : float, optional
             Value where the image has places that are no element.
+        name : str, optional
+            What the values are, for formats that keep such a name.
         """
 
     @abstractmethod
     def extension(self, compress: bool) -> str:
         """Ending of an exported image's name, the dot included."""
 
-    def write_companions(self, folder: Path) -> list[Path]:  # noqa: ARG002
+    def write_companions(self, folder: Path) -> list[Path]:
         """Write what a folder of exported images needs beside them, once for the folder.
 
         Returns

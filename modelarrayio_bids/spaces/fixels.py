@@ -329,7 +329,7 @@ class FixelSpace(ElementSpace):
         single = values.dtype.newbyteorder('=') == np.float32
         return np.array(values.reshape(-1), dtype=np.float32 if single else np.float64)
 
-    def write(self, values: np.ndarray, path: Path, fill: float = 0.0) -> None:  # noqa: ARG002
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write a fixel data file, (n_fixels, 1, 1) float32; every place is an element."""
         with np.errstate(over='ignore'):
             data = np.asarray(values).astype(np.float32)

@@ -202,12 +202,13 @@ class VoxelSpace(ElementSpace):
         values[~inside] = np.nan
         return values
 
-    def write(self, values: np.ndarray, path: Path, fill: float = 0.0) -> None:
-        """Write a float32 volume, ``fill`` outside the group mask."""
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
+        """Write a float32 volume, ``fill`` outside the group mask, described by its name."""
         data = np.full(self.mask.size, fill, np.float32)
         with np.errstate(over='ignore'):
             data[self._positions] = values
-        nifti.write_volume(self.header, data.reshape(self.mask.shape, order='F'), path)
+        header = nifti.map_header(self.header, name or NAME)
+        nifti.write_volume(header, data.reshape(self.mask.shape, order='F'), path)
 
     def extension(self, compress: bool) -> str:
         """``.nii.gz``, or ``.nii`` uncompressed."""

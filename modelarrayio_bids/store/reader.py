@@ -140,9 +140,15 @@ class StoreReader:
         kind = _text(group.attrs[schema.KIND_ATTRIBUTE])
         return kind, {name: dataset[()] for name, dataset in group.items()}
 
-    def table(self, path: str) -> np.ndarray | None:
+    def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
-        return self._file[path][()] if path in self._file else None
+        if path not in self._file:
+            return None
+        dataset = self._file[path]
+        if dataset.ndim == 1:
+            return schema.ElementTable(np.array(_texts(dataset[()]), dtype=object))
+        columns = _texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
+        return schema.ElementTable(dataset[()], columns)
 
     def analysis(self, name: str) -> Analysis:
         """One analysis.

@@ -50,7 +50,8 @@ class ElementTable:
     Parameters
     ----------
     values : numpy.ndarray
-        (n_columns, n_elements) numbers, or (n_elements,) strings.
+        (n_columns, n_elements) numbers, or (n_elements,) strings (for edges those of the rows or
+        of the columns).
     columns : tuple of str
         Names of the rows of ``values``; empty for a table of strings.
     attributes : dict, optional
@@ -60,6 +61,17 @@ class ElementTable:
     values: np.ndarray
     columns: tuple[str, ...] = ()
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def agrees_with(self, other: ElementTable) -> bool:
+        """Whether both say the same of as many elements, in the columns that both have."""
+        if self.values.shape[-1] != other.values.shape[-1]:
+            return False
+        if not self.columns or not other.columns:
+            return np.array_equal(self.values, other.values)
+        shared = [name for name in self.columns if name in other.columns]
+        mine = self.values[[self.columns.index(name) for name in shared]]
+        its = other.values[[other.columns.index(name) for name in shared]]
+        return np.allclose(mine, its, rtol=0, atol=1e-6, equal_nan=True)
 
 
 def scalar_path(scalar: str, leaf: str = '') -> str:

@@ -139,3 +139,23 @@ def test_maps_keep_geometry_and_nothing_else(tmp_path, ending, image_class):
     np.testing.assert_array_equal(image.affine, template.affine)
     np.testing.assert_array_equal(image.get_qform(), template.get_qform())
     np.testing.assert_array_equal(image.get_fdata(), subject_map(3))
+
+
+@pytest.mark.parametrize('image_class', [nb.Nifti1Image, nb.Nifti2Image])
+def test_extensions_are_passed_over(tmp_path, image_class):
+    # AFNI, for one, writes some kilobytes of them between header and data.
+    image = image_class(subject_map(1), AFFINE)
+    image.header.extensions.append(nb.nifti1.Nifti1Extension('afni', b'<AFNI>' * 500))
+    nb.save(image, tmp_path / 'x.nii')
+    np.testing.assert_array_equal(read(tmp_path / 'x.nii'), subject_map(1))
+
+
+def test_a_length_of_four_gibibytes_more_is_no_length_of_this_file(tmp_path):
+    # Sizes are compared modulo 4 GiB for gzip alone, whose trailer says no more.
+    path = save(tmp_path / 'x.nii', subject_map(1))
+    nb.save(nb.Nifti2Image(subject_map(1), AFFINE), path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into('<q', data, 168, 544 + 2**32)  # NIfTI-2: vox_offset is at byte 168
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match='is truncated'):
+        nifti.Volume.from_file(path)

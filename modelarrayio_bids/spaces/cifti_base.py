@@ -1,0 +1,356 @@
+"""What greyordinates, parcels and edges share: the elements along a dimension of a CIFTI matrix.
+
+Two dimensions are equal when their elements are the same in the same order, with everything a
+file says of them: structures, vertices and the number of vertices of their surface, voxels and
+where they are in mm, names and members of parcels. The bytes are compared first; only other bytes
+are parsed, and remembered when they turn out to say the same.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from os import PathLike
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from nibabel.cifti2.cifti2_axes import Axis, BrainModelAxis, ParcelsAxis
+
+from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.errors import FormatError, SpaceMismatchError, UsageError
+from modelarrayio_bids.formats import cifti
+from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+
+#: How far a voxel of two files may lie apart, as a fraction of the smallest voxel edge: programs
+#: write the affine with between six and seventeen digits.
+VOXEL_TOLERANCE = 0.01
+_MOST_REMEMBERED = 8
+
+
+class ElementAxis(ABC):
+    """The elements along one dimension.
+
+    Parameters
+    ----------
+    index_map : modelarrayio_bids.formats.cifti.IndexMap
+        As in the file.
+    path : path-like
+        The file, for an error to name.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be parsed, or is about no element.
+    """
+
+    #: As in the XML.
+    index_type: ClassVar[str]
+    #: For a person, and what to do with a file that has others.
+    noun: ClassVar[str]
+    remedy: ClassVar[str]
+
+    def __init__(self, index_map: cifti.IndexMap, path: str | PathLike[str]) -> None:
+        self.index_map = index_map
+        self.axis = index_map.axis(path)
+        self._equal = [index_map.xml]
+        if not len(self.axis):
+            raise FormatError(f'holds no {self.noun}', path, 'Make the file again.')
+
+    @classmethod
+    def from_axis(cls, axis: Axis) -> Self:
+        """Elements that an axis of nibabel's describes."""
+        return cls(cifti.IndexMap.from_axis(axis, 1), 'axis')
+
+    @classmethod
+    def from_bytes(cls, xml: np.ndarray) -> Self:
+        """The inverse of :meth:`to_bytes`."""
+        return cls(cifti.IndexMap.from_xml(xml.astype(np.uint8).tobytes(), 'template'), 'template')
+
+    def to_bytes(self) -> np.ndarray:
+        """The XML, (n_bytes,) uint8."""
+        return np.frombuffer(self.index_map.xml, np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.axis)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self.index_map.xml == other.index_map.xml or not self.mismatch(other.axis)
+
+    __hash__ = None  # type: ignore[assignment]  # equality has a tolerance
+
+    @abstractmethod
+    def mismatch(self, other: Axis) -> str:
+        """What tells the elements of another axis from these, for a person; else empty."""
+
+    def require(self, matrix: cifti.Matrix, dimension: int, place: str = '') -> None:
+        """Refuse a matrix that has other elements along a dimension.
+
+        Parameters
+        ----------
+        matrix : modelarrayio_bids.formats.cifti.Matrix
+            Of the file.
+        dimension : int
+            The dimension to compare.
+        place : str, optional
+            Its name, where a file has two of the kind.
+
+        Raises
+        ------
+        SpaceMismatchError
+            If the elements are others.
+        FormatError
+            If the data are not as long as the elements are many.
+        """
+        index_map = matrix.index_maps[dimension]
+        if index_map.xml not in self._equal:
+            if what := self.mismatch(index_map.axis(matrix.path)):
+                raise SpaceMismatchError(what + place, matrix.path, self.remedy)
+            self._equal = [*self._equal[: _MOST_REMEMBERED - 1], index_map.xml]
+        self.require_length(matrix, dimension, place)
+
+    def require_length(self, matrix: cifti.Matrix, dimension: int, place: str = '') -> None:
+        """Refuse data that are not as long in a dimension as the elements are many."""
+        if matrix.shape[dimension] != len(self):
+            raise FormatError(
+                f'holds values for {matrix.shape[dimension]} {self.noun}{place}, but describes '
+                f'{len(self)}',
+                matrix.path,
+                'Make the file again.',
+            )
+
+
+class BrainModels(ElementAxis):
+    """Greyordinates: vertices of surfaces and voxels of structures."""
+
+    index_type = 'BRAIN_MODELS'
+    noun = 'greyordinates'
+    remedy = 'Resample it to those of the example or first source, or leave it out.'
+    axis: BrainModelAxis
+
+    def mismatch(self, other: BrainModelAxis) -> str:
+        """Structures and their sizes, then vertices and voxels, then surfaces and volume."""
+        mine, theirs = _structures(self.axis), _structures(other)
+        for (name, count), (their_name, their_count) in zip(mine, theirs, strict=False):
+            if (name, count) != (their_name, their_count):
+                return f'has {their_count} {self.noun} of {their_name}, expected {count} of {name}'
+        if len(mine) != len(theirs):
+            return f'has {len(theirs)} structures, expected {len(mine)}'
+        return (
+            self._position_mismatch(other)
+            or _surface_mismatch(self.axis.nvertices, other.nvertices)
+            or _volume_mismatch(self.axis, other, self.axis.voxel[self.axis.volume_mask])
+        )
+
+    def _position_mismatch(self, other: BrainModelAxis) -> str:
+        differ = (self.axis.vertex != other.vertex) | (self.axis.voxel != other.voxel).any(axis=1)
+        if not differ.any():
+            return ''
+        first = int(np.argmax(differ))
+        return (
+            f'has {np.count_nonzero(differ)} other {self.noun} than expected, in the same '
+            f'structures; the first is {_place(other, first)}, expected {_place(self.axis, first)}'
+        )
+
+
+class Parcels(ElementAxis):
+    """Named sets of vertices and voxels."""
+
+    index_type = 'PARCELS'
+    noun = 'parcels'
+    remedy = 'Parcellate it with the atlas of the example or first source, or leave it out.'
+    axis: ParcelsAxis
+
+    def mismatch(self, other: ParcelsAxis) -> str:
+        """Names in order, then members, then surfaces. The order of the members is free."""
+        mine, theirs = self.axis.name.tolist(), other.name.tolist()
+        if mine != theirs:
+            return _name_mismatch(mine, theirs)
+        # Workbench lists all surfaces of the data, nibabel those with a member.
+        used = {name for index in range(len(self)) for name in _vertices(self.axis, index)}
+        surfaces = {name: self.axis.nvertices[name] for name in sorted(used)}
+        return (
+            self._member_mismatch(other)
+            or _surface_mismatch(surfaces, other.nvertices)
+            or _volume_mismatch(self.axis, other, np.concatenate(self.axis.voxels))
+        )
+
+    def _member_mismatch(self, other: ParcelsAxis) -> str:
+        for index, name in enumerate(self.axis.name.tolist()):
+            if _vertices(self.axis, index) != _vertices(other, index):
+                return f'has the expected parcels, but other vertices in {name!r}'
+            if _voxels(self.axis, index) != _voxels(other, index):
+                return f'has the expected parcels, but other voxels in {name!r}'
+        return ''
+
+
+class MapSpace(ElementSpace):
+    """Elements along one dimension of a CIFTI file, maps along the other.
+
+    Parameters
+    ----------
+    elements : ElementAxis
+        The elements.
+    map_choice : str, optional
+        Which map of a source to take, as in :class:`References`.
+    """
+
+    cifti_kind: ClassVar[cifti.Kind]
+    axis_class: ClassVar[type[ElementAxis]]
+
+    def __init__(self, elements: ElementAxis, map_choice: str | None = None) -> None:
+        self.elements = elements
+        self.map_choice = map_choice
+
+    @classmethod
+    def from_axis(cls, axis: Axis, map_choice: str | None = None) -> Self:
+        """A space from an axis of nibabel's."""
+        return cls(cls.axis_class.from_axis(axis), map_choice)
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], map_choice: str | None = None) -> Self:
+        """A space from an image.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If it cannot be read, or is of another kind.
+        """
+        matrix = cifti.Matrix.from_file(path, cls.cifti_kind)
+        dimension = matrix.dimension(cls.axis_class.index_type)
+        elements = cls.axis_class(matrix.index_maps[dimension], path)
+        elements.require_length(matrix, dimension)
+        return cls(elements, map_choice)
+
+    @classmethod
+    def from_references(cls, references: References, sources: Sequence[Source]) -> Self:
+        """The space of ``references.example``, else of the first source."""
+        return cls.from_file(example_file(cls, references, sources), references.map)
+
+    @classmethod
+    def from_template(cls, template: Template) -> Self:
+        """The inverse of :meth:`template`, but for the choice of a map."""
+        return cls(cls.axis_class.from_bytes(np.asarray(template['axis'])))
+
+    def template(self) -> Template:
+        """``axis``: the XML about the elements, (n_bytes,) uint8."""
+        return {'axis': self.elements.to_bytes()}
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self.elements == other.elements
+
+    __hash__ = None
+
+    def check(self, source: Source) -> None:
+        """The elements, whole, and that the map chosen is there."""
+        self._matrix(source.path).map_index(self.map_choice)
+
+    def read(self, source: Source) -> np.ndarray:
+        """Values of the one map, or of that chosen: float32 if so on disk, float64 otherwise."""
+        matrix = self._matrix(source.path)
+        index = matrix.map_index(self.map_choice)
+        return matrix.read((index,) if matrix.dimension('SCALARS') == 0 else (slice(None), index))
+
+    def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
+        """Write one float32 map; without a name it gets the file's. There is nothing to fill."""
+        maps = cifti.map_axis(name or path.name.removesuffix(self.cifti_kind.extension))
+        index_maps = cifti.IndexMap.from_axis(maps, 0), self.elements.index_map
+        with np.errstate(over='ignore'):
+            data = values.astype(np.float32).reshape(1, len(self))
+        cifti.write_matrix(self.cifti_kind, index_maps, data, path)
+
+    def extension(self, compress: bool) -> str:
+        """The kind's one ending: CIFTI files are not compressed."""
+        return self.cifti_kind.extension
+
+    def _matrix(self, path: Path) -> cifti.Matrix:
+        matrix = cifti.Matrix.from_file(path, self.cifti_kind)
+        self.elements.require(matrix, matrix.dimension(self.axis_class.index_type))
+        return matrix
+
+
+def example_file(
+    space: type[ElementSpace], references: References, sources: Sequence[Source]
+) -> Path:
+    """The file that says which elements there are: the example, else the first source.
+
+    Raises
+    ------
+    UsageError
+        If there is neither.
+    """
+    if references.example is not None:
+        return references.example
+    if not sources:
+        raise UsageError(
+            f'{space.kind} need an image that lists them',
+            remedy=f'Give a {space.extensions[0]} file with --example-file.',
+        )
+    return sources[0].path
+
+
+def _structures(axis: BrainModelAxis) -> list[tuple[str, int]]:
+    """Each run of one structure: its name and number of greyordinates."""
+    return [(name, len(list(run))) for name, run in groupby(axis.name.tolist())]
+
+
+def _place(axis: BrainModelAxis, index: int) -> str:
+    if axis.vertex[index] >= 0:
+        return f'vertex {axis.vertex[index]} of {axis.name[index]}'
+    return f'voxel {tuple(axis.voxel[index].tolist())} of {axis.name[index]}'
+
+
+def _name_mismatch(mine: Sequence[str], theirs: Sequence[str]) -> str:
+    if len(mine) != len(theirs):
+        return f'has {len(theirs)} parcels, expected {len(mine)}'
+    pairs = zip(mine, theirs, strict=True)
+    first = next(index for index, (name, their) in enumerate(pairs) if name != their)
+    order = (
+        'the expected parcels in another order'
+        if sorted(mine) == sorted(theirs)
+        else ('other parcels than expected')
+    )
+    return f'has {order}: number {first + 1} is {theirs[first]!r}, expected {mine[first]!r}'
+
+
+def _surface_mismatch(mine: Mapping[str, int], theirs: Mapping[str, int]) -> str:
+    for name, count in mine.items():
+        if theirs[name] != count:
+            return f'is on a surface of {theirs[name]} vertices for {name}, expected {count}'
+    return ''
+
+
+def _volume_mismatch(
+    mine: BrainModelAxis | ParcelsAxis, theirs: BrainModelAxis | ParcelsAxis, voxels: np.ndarray
+) -> str:
+    """Where the voxels, equal by index, lie: (n, 3) indices. Without voxels it does not matter."""
+    if not len(voxels):
+        return ''
+    if mine.volume_shape != theirs.volume_shape:
+        return f'has a volume of {theirs.volume_shape} voxels, expected {mine.volume_shape}'
+    apart = (theirs.affine - mine.affine)[:3] @ np.c_[voxels, np.ones(len(voxels))].T
+    distance = float(np.linalg.norm(apart, axis=0).max())
+    allowed = VOXEL_TOLERANCE * float(np.linalg.norm(mine.affine[:3, :3], axis=0).min())
+    if distance <= allowed:
+        return ''
+    return (
+        f'has the expected voxels but another affine: they lie up to {distance:.3g} mm away '
+        f'(allowed: {allowed:.2g} mm)'
+    )
+
+
+def _vertices(axis: ParcelsAxis, index: int) -> dict[str, list[int]]:
+    members = axis.vertices[index]
+    return {name: sorted(vertices.tolist()) for name, vertices in members.items() if len(vertices)}
+
+
+def _voxels(axis: ParcelsAxis, index: int) -> list[list[int]]:
+    return sorted(axis.voxels[index].tolist())

@@ -1,0 +1,62 @@
+"""Greyordinates: the vertices and voxels of ``.dscalar.nii`` files, in the order of the file.
+
+>>> from nibabel.cifti2 import BrainModelAxis
+>>> left = BrainModelAxis.from_surface([0, 2], 4, 'CortexLeft')
+>>> stem = BrainModelAxis('BrainStem', [[1, 2, 3]], affine=np.eye(4), volume_shape=(4, 4, 4))
+>>> space = GreyordinateSpace.from_axis(left + stem)
+>>> space
+<GreyordinateSpace of 3 greyordinates>
+>>> table = space.tables()['greyordinates']
+>>> table.columns
+('vertex_id', 'structure_id', 'vertex', 'i', 'j', 'k')
+>>> table.values.T.tolist()
+[[0, 0, 0, -1, -1, -1], [1, 0, 2, -1, -1, -1], [2, 1, -1, 1, 2, 3]]
+>>> table.attributes['structure_names']
+('CIFTI_STRUCTURE_CORTEX_LEFT', 'CIFTI_STRUCTURE_BRAIN_STEM')
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+import numpy as np
+
+from modelarrayio_bids.formats import cifti
+from modelarrayio_bids.spaces.cifti_base import BrainModels, MapSpace
+from modelarrayio_bids.store.schema import ElementTable
+
+
+class GreyordinateSpace(MapSpace):
+    """The greyordinates of a ``.dscalar.nii`` file."""
+
+    kind = 'greyordinates'
+    extensions = (cifti.DSCALAR.extension,)
+    cifti_kind = cifti.DSCALAR
+    axis_class = BrainModels
+
+    @classmethod
+    def from_dscalar(
+        cls, path: str | PathLike[str], map_choice: str | None = None
+    ) -> GreyordinateSpace:
+        """A space from a file, see :meth:`MapSpace.from_file`."""
+        return cls.from_file(path, map_choice)
+
+    def tables(self) -> dict[str, ElementTable]:
+        """``greyordinates``: int32 (6, n_elements), with the names of the structures.
+
+        ``vertex_id`` counts all greyordinates from 0, as the predecessor's does; ``vertex`` is the
+        index on the structure's own surface and ``i``, ``j``, ``k`` that in the volume, each -1
+        for the other sort. ``structure_id`` is a position in ``structure_names``.
+        """
+        axis = self.elements.axis
+        names = tuple(dict.fromkeys(axis.name.tolist()))
+        numbers = {name: number for number, name in enumerate(names)}
+        structure_id = [numbers[name] for name in axis.name.tolist()]
+        values = np.stack([np.arange(len(self)), structure_id, axis.vertex, *axis.voxel.T])
+        return {
+            'greyordinates': ElementTable(
+                values.astype(np.int32),
+                ('vertex_id', 'structure_id', 'vertex', 'i', 'j', 'k'),
+                {'structure_names': names},
+            )
+        }
