@@ -80,3 +80,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     add(group, '--dry-run', action='store_true', help='check everything, write nothing')
     group.add_argument('-v', '--verbose', action='store_true', help='say more')
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -31,17 +31,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_group(options: argparse.Namespace) -> int:
     """Run the level, or only show what it would take."""
-    request = _request(options)
+    request, threshold = _request(options), _threshold(options)
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
     request.look_into()
     if options.list_scalars or options.dry_run:
         return _show(request, check=options.dry_run)
-    made = _build(options, request)
+    made = _build(options, request, threshold)
     _say(made, options)
     return 0
 
 
-def _build(options: argparse.Namespace, request: Request) -> Any:
+def _build(options: argparse.Namespace, request: Request, threshold: float) -> Any:
     """Run the workflow; the outputs of its first node say what it made."""
     from modelarrayio_bids.workflows import init_modelarray_wf
     from modelarrayio_bids.workflows.execution import run_workflow
@@ -56,7 +56,7 @@ def _build(options: argparse.Namespace, request: Request) -> Any:
             scalars=request.scalars,
             bids_filters=_raw_filters(options.bids_filter_file),
             mask=request.mask,
-            threshold=_threshold(options),
+            threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,
             mem_mb=options.mem_mb,

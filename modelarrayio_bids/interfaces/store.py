@@ -34,7 +34,8 @@ class _ReferencesInputSpec(BaseInterfaceInputSpec):
 
 def _references(inputs: _ReferencesInputSpec, chosen: str | None = None) -> References:
     named = (inputs.mask, inputs.index_file, inputs.directions_file, inputs.example_file)
-    return References(*(Path(path) if isdefined(path) else None for path in named), chosen)
+    mask, index, directions, example = (Path(path) if isdefined(path) else None for path in named)
+    return References(mask, index, directions, example, chosen)
 
 
 class _ToModelArrayInputSpec(_ReferencesInputSpec):

@@ -1,0 +1,300 @@
+"""``modelarrayio-bids`` as its user meets it, from derivatives to HDF5 and from results to maps."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import nibabel as nb
+import numpy as np
+import pytest
+import trees
+from stores import write_results
+
+from modelarrayio_bids.cli.bids_app import main
+
+SCALARS = ['cbf', 'cbf_score', 'cbf_scrub', 'csf_probseg', 'dki_fa', 'dki_mk', 'gm_probseg']
+SCALARS += ['tensor_fa', 'wm_probseg']
+CBF = 'cbf/space-MNI152NLin2009cAsym'
+
+
+@pytest.fixture(scope='module')
+def study(tmp_path_factory):
+    return trees.write_study(tmp_path_factory.mktemp('study') / 'study', trees.people(5))
+
+
+@pytest.fixture(scope='module')
+def outputs(study):
+    """What a plain run of the group level leaves, to be read only."""
+    output = study.parent / 'out'
+    assert main([str(study), str(output), 'group', '--nprocs', '2']) == 0
+    return output
+
+
+def rows(path):
+    with open(path, newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+def said(capsys):
+    """The one line a failed run said."""
+    lines = [line for line in capsys.readouterr().err.splitlines() if ': error: ' in line]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_every_scalar_becomes_a_file_of_its_own(outputs):
+    stores = sorted(outputs.rglob('*_modelarray.h5'))
+    assert [path.parent.name for path in stores] == SCALARS
+    for store in stores:
+        stem = store.name.removesuffix('_modelarray.h5')
+        for ending in ('cohort.csv', 'desc-group_mask.nii.gz', 'coverage.nii.gz'):
+            assert (store.parent / f'{stem}_{ending}').is_file()
+        for ending in ('cohort', 'desc-group_mask', 'coverage', 'modelarray'):
+            json.loads((store.parent / f'{stem}_{ending}.json').read_text('utf-8'))
+    assert {path.name for path in outputs.iterdir()} == {
+        *SCALARS,
+        'logs',
+        'dataset_description.json',
+        '.bidsignore',
+    }
+
+
+def test_the_matrix_holds_the_maps_of_the_cohort(outputs):
+    table = rows(outputs / f'{CBF}_cohort.csv')
+    group = nb.load(outputs / f'{CBF}_desc-group_mask.nii.gz').get_fdata() > 0
+    with h5py.File(outputs / f'{CBF}_modelarray.h5') as file:
+        values = file['scalars/cbf/values'][()]
+        names = file['scalars/cbf/column_names'].asstr()[()].tolist()
+    assert names == [row['source_file'] for row in table]
+    for row, stored in zip(table, values, strict=True):
+        data = nb.load(row['source_file']).get_fdata(dtype=np.float32)
+        inside = nb.load(row['source_mask_file']).get_fdata() > 0
+        np.testing.assert_array_equal(stored, np.where(inside, data, np.nan)[group])
+
+
+def test_cohorts_serve_r_and_the_file_command(outputs, tmp_path):
+    table = rows(outputs / f'{CBF}_cohort.csv')
+    assert list(table[0]) == [
+        'scalar_name',
+        'source_file',
+        'source_mask_file',
+        'source_mask_rung',
+        'participant_id',
+        'age',
+        'sex',
+        'site',
+    ]
+    assert {row['source_mask_rung'] for row in table} == {'same-dataset'}
+    assert [row['age'] == '' for row in table].count(True) == 1  # the n/a of participants.tsv
+    from modelarrayio_bids.cli.files import main as files
+
+    again = tmp_path / 'again.h5'
+    mask = f'{outputs / CBF}_desc-group_mask.nii.gz'
+    arguments = ['--mask', mask, '--cohort-file', f'{outputs / CBF}_cohort.csv']
+    assert files(['to-modelarray', *arguments, '--output', str(again)]) == 0
+    with h5py.File(again) as one, h5py.File(outputs / f'{CBF}_modelarray.h5') as other:
+        np.testing.assert_array_equal(
+            one['scalars/cbf/values'][()], other['scalars/cbf/values'][()]
+        )
+
+
+def test_coverage_counts_the_masks(outputs):
+    masks = [
+        nb.load(row['source_mask_file']).get_fdata() > 0
+        for row in rows(outputs / f'{CBF}_cohort.csv')
+    ]
+    coverage = nb.load(outputs / f'{CBF}_coverage.nii.gz')
+    np.testing.assert_array_equal(coverage.get_fdata(), np.sum(masks, axis=0))
+    group = nb.load(outputs / f'{CBF}_desc-group_mask.nii.gz').get_fdata() > 0
+    # A fifth of five masks: one is enough.
+    np.testing.assert_array_equal(group, np.any(masks, axis=0))
+
+
+def test_the_threshold_is_a_fraction_of_the_subjects(study, tmp_path):
+    output = tmp_path / 'out'
+    arguments = ['--scalars', 'cbf', '--group-mask-threshold', '1']
+    assert main([str(study), str(output), 'group', *arguments]) == 0
+    coverage = nb.load(output / f'{CBF}_coverage.nii.gz').get_fdata()
+    group = nb.load(output / f'{CBF}_desc-group_mask.nii.gz').get_fdata() > 0
+    np.testing.assert_array_equal(group, coverage == 5)
+    with h5py.File(output / f'{CBF}_modelarray.h5') as file:
+        assert not np.isnan(file['scalars/cbf/values'][()]).any()
+
+
+def test_a_given_mask_is_the_group_mask(study, tmp_path, outputs):
+    given = f'{outputs / CBF}_desc-group_mask.nii.gz'
+    output = tmp_path / 'out'
+    assert main([str(study), str(output), 'group', '--scalars', 'cbf', '--mask', given]) == 0
+    assert {row['source_mask_rung'] for row in rows(output / f'{CBF}_cohort.csv')} == {'given'}
+    np.testing.assert_array_equal(
+        nb.load(output / f'{CBF}_desc-group_mask.nii.gz').get_fdata(), nb.load(given).get_fdata()
+    )
+
+
+def test_listing_builds_nothing(study, tmp_path, capsys):
+    assert main([str(study), str(tmp_path / 'out'), 'group', '--list-scalars']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1 : len(SCALARS) + 1]] == SCALARS
+    assert 'same-dataset (5)' in lines[1]
+    assert 'Left out:' in lines
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_dry_run_checks_and_writes_nothing(study, tmp_path, capsys):
+    assert main([str(study), str(tmp_path / 'out'), 'group', '--dry-run']) == 0
+    assert '9 HDF5 files would be written' in capsys.readouterr().out
+    assert not (tmp_path / 'out').exists()
+
+
+def test_participants_sessions_and_filters_choose(study, tmp_path):
+    filters = tmp_path / 'filters.json'
+    filters.write_text('{"scalar": {"desc": null}}')
+    chosen = ['--participant-label', 'sub-01', '03', '--bids-filter-file', str(filters)]
+    output = tmp_path / 'out'
+    assert main([str(study), str(output), 'group', *chosen, '--scalars', 'cbf*']) == 0
+    assert [row['participant_id'] for row in rows(output / f'{CBF}_cohort.csv')] == [
+        'sub-01',
+        'sub-03',
+    ]
+    assert sorted(path.parent.name for path in output.rglob('*.h5')) == ['cbf']
+
+
+def test_it_says_what_it_made_and_what_to_do_next(study, tmp_path, capsys):
+    assert main([str(study), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']) == 0
+    words = capsys.readouterr().out
+    for part in ('Made 1 HDF5 files', 'ModelArray.lm(cbf ~ age', 'modelarrayio-bids', 'export'):
+        assert part in words
+    (log,) = (tmp_path / 'out' / 'logs').iterdir()
+    assert 'Wrote' in log.read_text()
+
+
+def test_a_work_folder_of_ones_own_is_kept(study, tmp_path):
+    arguments = ['--scalars', 'cbf', '-w', str(tmp_path / 'work')]
+    assert main([str(study), str(tmp_path / 'out'), 'group', *arguments]) == 0
+    assert (tmp_path / 'work' / 'modelarray_wf').is_dir()
+    # Run again over what it made: the same file, not a stale one.
+    before = (tmp_path / 'out' / f'{CBF}_modelarray.h5').stat().st_mtime_ns
+    assert main([str(study), str(tmp_path / 'out'), 'group', *arguments]) == 0
+    assert (tmp_path / 'out' / f'{CBF}_modelarray.h5').stat().st_mtime_ns > before
+
+
+def test_every_analysis_is_exported(study, tmp_path, capsys):
+    output = tmp_path / 'out'
+    assert main([str(study), str(output), 'group', '--scalars', 'cbf', 'gm_probseg']) == 0
+    stores = sorted(output.rglob('*.h5'))
+    for store in stores:
+        with h5py.File(store) as file:
+            n = file['voxels'].shape[1]
+        for analysis in ('mylm', 'mygam'):
+            names = ['element_id', 'age.p.value']
+            write_results(store, analysis, names, np.stack([np.arange(n), np.full(n, 0.25)], 1))
+    assert main([str(study), str(output), 'export']) == 0
+    folders = {f'{CBF}_{analysis}' for analysis in ('mylm', 'mygam')} | {
+        f'gm_probseg/space-MNI152NLin2009cAsym_res-2_{analysis}' for analysis in ('mylm', 'mygam')
+    }
+    for folder in folders:
+        analysis = folder.split('_')[-1]
+        data = nb.load(output / folder / f'{analysis}_age.1m.p.value.nii.gz').get_fdata()
+        assert set(np.unique(data)) == {0, 0.75}
+    assert 'Exported 4 analyses' in capsys.readouterr().out
+    # What R wrote is not lost to a second run of the group level.
+    assert main([str(study), str(output), 'group', '--scalars', 'cbf']) == 73
+    assert 'holds results that would be lost: mygam, mylm' in said(capsys)
+    assert main([str(study), str(output), 'group', '--scalars', 'cbf', '--overwrite']) == 0
+
+
+def test_only_the_named_analysis_is_exported(study, tmp_path, outputs, capsys):
+    output = tmp_path / 'out'
+    assert main([str(study), str(output), 'group', '--scalars', 'cbf']) == 0
+    store = output / f'{CBF}_modelarray.h5'
+    with h5py.File(store) as file:
+        n = file['voxels'].shape[1]
+    for analysis in ('one', 'two'):
+        write_results(store, analysis, ['x'], np.zeros((n, 1)))
+    arguments = ['--analysis-name', 'one', '--no-compress']
+    assert main([str(study), str(output), 'export', *arguments]) == 0
+    assert [path.name for path in (output / f'{CBF}_one').glob('*.nii')] == ['one_x.nii']
+    assert not (output / f'{CBF}_two').exists()
+    assert main([str(study), str(output), 'export', '--analysis-name', 'three']) == 66
+    assert 'holds no analysis three. Analyses it holds: one, two.' in said(capsys)
+
+
+def test_nothing_to_export(study, outputs, tmp_path, capsys):
+    assert main([str(study), str(outputs), 'export']) == 66
+    assert 'holds no analysis at all' in said(capsys)
+    assert main([str(study), str(tmp_path), 'export']) == 66
+    assert 'Run the group level first' in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'says'),
+    [
+        (['study', 'out', 'participant'], 17, 'no analysis level \'participant\'. Use "group"'),
+        (['nowhere', 'out', 'group'], 66, 'nowhere: no such folder'),
+        (['study', 'study', 'group'], 64, 'holds the BIDS dataset itself'),
+        (['study', 'out', 'group', '-w', 'study/work'], 64, 'work folder inside the BIDS dataset'),
+        (['study', 'out', 'group', '--mask', 'none.nii.gz'], 66, 'none.nii.gz: no such file'),
+        (['study', 'out', 'group', '-d', 'x=nowhere'], 66, 'nowhere: no such'),
+        (['study', 'out', 'group', '--scalars', 'nothing'], 18, 'nothing'),
+        (['study', 'out', 'group', '--participant-label', '99'], 18, 'the participants 99'),
+        (['study', 'out', 'group', '--bids-filter-file', 'none.json'], 66, 'none.json: no such'),
+        (['study', 'out', 'group', '--group-mask-threshold', '2'], 64, 'is no fraction'),
+        (['study', 'study/participants.tsv/out', 'group'], 73, 'cannot be created'),
+        (['study/derivatives/raw', 'out', 'group'], 16, 'raw'),
+    ],
+)
+def test_bad_calls(study, tmp_path, monkeypatch, capsys, arguments, code, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'study').symlink_to(study)
+    raw = tmp_path / 'raw'
+    raw.mkdir()
+    description = {'Name': 'raw', 'BIDSVersion': '1.9.0', 'DatasetType': 'raw'}
+    (raw / 'dataset_description.json').write_text(json.dumps(description))
+    arguments = [word.replace('study/derivatives/raw', 'raw') for word in arguments]
+    assert main(arguments) == code
+    assert says in said(capsys)
+    assert [path.name for path in tmp_path.glob('out/*')] in ([], ['logs'])
+
+
+def test_all_bad_images_are_told_at_once_and_nothing_is_built(tmp_path, capsys):
+    study = trees.write_study(tmp_path / 'study', trees.people(3))
+    perf = study / 'derivatives' / 'aslprep'
+    cut, moved = sorted(perf.rglob('sub-0[12]_space-MNI*Asym_cbf.nii.gz'))
+    cut.write_bytes(cut.read_bytes()[:500])
+    image = nb.load(moved)
+    affine = image.affine + np.eye(4)[:, [3]] * [0, 0, 0, 1]
+    affine[0, 3] += 4
+    nb.save(nb.Nifti1Image(image.get_fdata(dtype=np.float32), affine), moved)
+    assert main([str(study), str(tmp_path / 'out'), 'group']) == 65
+    words = capsys.readouterr().err
+    assert '2 problems, nothing was built' in words
+    assert f'{cut}: is truncated' in words
+    assert f'{moved}: has the expected shape' in words
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['logs']
+    assert not list((tmp_path / 'out' / 'logs').glob('crash*'))
+
+
+def test_an_interrupt_leaves_no_half_file(tmp_path):
+    study = trees.write_study(tmp_path / 'study', trees.people(4))
+    output = tmp_path / 'out'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', study, output, 'group'],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    while process.poll() is None and not list(output.rglob('*_cohort.csv')):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the run
+    process.communicate()
+    assert process.returncode == 130
+    for store in output.rglob('*.h5'):
+        with h5py.File(store) as file:
+            assert 'created' in file['modelarrayio'].attrs
+    assert not list(output.rglob('.*partial'))
+    assert not list(output.glob('.work-*'))

@@ -1,0 +1,157 @@
+"""The interfaces' specifications, and each of them run by itself."""
+
+import h5py
+import nibabel as nb
+import numpy as np
+import pytest
+import trees
+from images import expected_rows, group_mask, write_cohort
+from nipype import Node
+from stores import write_results
+
+from modelarrayio_bids import interfaces
+from modelarrayio_bids.errors import SourceNotFoundError
+from modelarrayio_bids.interfaces import CollectCohort, ExportResults, GroupMask, ToModelArray
+from modelarrayio_bids.interfaces.base import errors_below
+
+# A change here is a change for everyone whose pipeline has the interface in it.
+SPECIFICATIONS = {
+    'CollectCohort': {
+        'bids_dir': 'Directory!',
+        'output_dir': 'Directory',
+        'datasets': 'Dict',
+        'participant_label': 'InputMultiObject',
+        'session_label': 'InputMultiObject',
+        'scalars': 'InputMultiObject',
+        'bids_filters': 'Dict',
+        'mask': 'File',
+        'threshold': 'Range',
+        'num_threads': 'Int',
+    },
+    'WriteSidecars': {'sidecars_file': 'File!', 'described': 'InputMultiObject!'},
+    'GroupMask': {
+        'cohort_file': 'File!',
+        'mask_files': 'InputMultiObject!',
+        'threshold': 'Range',
+        'out_mask': 'Str',
+        'out_coverage': 'Str',
+    },
+    'ToModelArray': {
+        'cohort_file': 'File!',
+        'scalar_columns': 'InputMultiObject',
+        'mask': 'File',
+        'index_file': 'File',
+        'directions_file': 'File',
+        'example_file': 'File',
+        'map': 'Str',
+        'out_file': 'Str',
+        'dtype': 'Enum',
+        'compression': 'Enum',
+        'compression_level': 'Range',
+        'shuffle': 'Bool',
+        'chunk_voxels': 'Int',
+        'target_chunk_mb': 'Float',
+        'overwrite': 'Bool',
+        'num_threads': 'Int',
+        'mem_mb': 'Int',
+    },
+    'ExportResults': {
+        'in_file': 'File!',
+        'analysis_name': 'Str!',
+        'output_dir': 'Str',
+        'mask': 'File',
+        'index_file': 'File',
+        'directions_file': 'File',
+        'example_file': 'File',
+        'compress': 'Bool',
+        'log_p': 'Bool',
+        'outside': 'Enum',
+        'num_threads': 'Int',
+    },
+}
+OUTPUTS = {
+    'CollectCohort': {
+        'scalars',
+        'cohort_files',
+        'group_mask_files',
+        'coverage_files',
+        'store_files',
+        'sidecars_file',
+    },
+    'WriteSidecars': {'out_files'},
+    'GroupMask': {'out_mask', 'out_coverage'},
+    'ToModelArray': {'out_file'},
+    'ExportResults': {'out_files'},
+}
+
+
+def own_traits(specification):
+    return {
+        name: trait
+        for name, trait in specification().traits().items()
+        if not name.startswith('trait_')
+    }
+
+
+@pytest.mark.parametrize('name', interfaces.__all__)
+def test_specifications(name):
+    interface = getattr(interfaces, name)
+    inputs = {
+        trait_name: type(trait.trait_type).__name__ + ('!' if trait.mandatory else '')
+        for trait_name, trait in own_traits(interface.input_spec).items()
+    }
+    assert inputs == SPECIFICATIONS[name]
+    assert set(own_traits(interface.output_spec)) == OUTPUTS[name]
+    for specification in (interface.input_spec, interface.output_spec):
+        assert all(trait.desc for trait in own_traits(specification).values())
+
+
+def run(interface, folder, **inputs):
+    node = Node(interface(**inputs), interface.__name__.lower(), base_dir=str(folder))
+    return node.run().outputs
+
+
+def test_cohort_to_store_to_images(tmp_path):
+    cohort = write_cohort(tmp_path / 'data')
+    masked = run(GroupMask, tmp_path, cohort_file=str(cohort), threshold=0.5)
+    # All but each subject's own missing voxel are in at least two of three masks.
+    np.testing.assert_array_equal(nb.load(masked.out_mask).get_fdata(), group_mask())
+    built = run(ToModelArray, tmp_path, cohort_file=str(cohort), mask=masked.out_mask)
+    with h5py.File(built.out_file) as file:
+        np.testing.assert_array_equal(file['scalars/FA/values'][()], expected_rows())
+    n = int(group_mask().sum())
+    write_results(built.out_file, 'mylm', ['age.p.value'], np.full((n, 1), 0.5))
+    exported = run(ExportResults, tmp_path, in_file=built.out_file, analysis_name='mylm')
+    assert [path.split('/')[-1] for path in exported.out_files] == [
+        'mylm_age.p.value.nii.gz',
+        'mylm_age.1m.p.value.nii.gz',
+    ]
+    assert all(path.startswith(str(tmp_path)) for path in exported.out_files)
+
+
+def test_masks_may_be_listed_by_hand(tmp_path):
+    write_cohort(tmp_path / 'data')
+    masks = [str(path) for path in sorted((tmp_path / 'data' / 'masks').iterdir())]
+    outputs = run(GroupMask, tmp_path, mask_files=masks, threshold=1.0)
+    counts = np.sum([nb.load(mask).get_fdata() for mask in masks], axis=0)
+    np.testing.assert_array_equal(nb.load(outputs.out_mask).get_fdata(), counts == 3)
+    np.testing.assert_array_equal(nb.load(outputs.out_coverage).get_fdata(), counts)
+
+
+def test_cohorts_are_collected(tmp_path):
+    study = trees.write_study(tmp_path / 'study', trees.people(2))
+    outputs = run(CollectCohort, tmp_path, bids_dir=str(study), scalars=['cbf', 'dki_fa'])
+    assert outputs.scalars == ['cbf', 'dki_fa']
+    assert all(path.startswith(str(tmp_path / 'collectcohort')) for path in outputs.store_files)
+    assert [path.split('/')[-2] for path in outputs.cohort_files] == ['cbf', 'dki_fa']
+
+
+def test_an_error_of_ours_is_left_for_the_caller(tmp_path):
+    cohort = write_cohort(tmp_path / 'data')
+    (tmp_path / 'data' / 'FA' / 'sub-01_FA.nii.gz').unlink()
+    mask = str(tmp_path / 'data' / 'group_mask.nii.gz')
+    with pytest.raises(Exception, match='no such file'):
+        run(ToModelArray, tmp_path / 'work', cohort_file=str(cohort), mask=mask)
+    (error,) = errors_below(tmp_path / 'work')
+    assert isinstance(error, SourceNotFoundError)
+    assert error.path.endswith('sub-01_FA.nii.gz')
