@@ -150,10 +150,17 @@ def check_sources(sources: Sequence[Source], space: ElementSpace, threads: int =
     ModelArrayIOError
         The one problem, or a :class:`CohortProblemsError` of all.
     """
+    raise_problems(source_problems(sources, space, threads))
+
+
+def source_problems(
+    sources: Sequence[Source], space: ElementSpace, threads: int = 1
+) -> list[ModelArrayIOError]:
+    """What the headers of sources have against the space: each problem once."""
     checks = ordered_map(partial(_problem, space), sources, threads)
     found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
     # One mask may serve many rows: say it once.
-    raise_problems(list({str(problem): problem for problem in found if problem}.values()))
+    return list({str(problem): problem for problem in found if problem}.values())
 
 
 def _problem(space: ElementSpace, source: Source) -> ModelArrayIOError | None:

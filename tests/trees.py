@@ -1,16 +1,19 @@
 """Small BIDS derivatives with genuine images, for tests and for ``make demo``.
 
-``python tests/trees.py OUT --subjects 24`` writes a study as three pipelines would have left it::
+``python tests/trees.py OUT --subjects 24`` writes a study as five pipelines would have left it::
 
     OUT/participants.tsv              participant_id, age (one n/a), sex, site
     OUT/derivatives/fmriprep          tissue probabilities and brain masks, in MNI res-2
     OUT/derivatives/aslprep           blood flow and its masks, in MNI; time series
     OUT/derivatives/qsirecon          a native mask; its derivatives/qsirecon-DIPYDKI has
                                       maps in MNI, on a grid of their own and without masks
+    OUT/derivatives/xcp_d             CIFTI: maps of greyordinates, parcels and edges
+    OUT/derivatives/mrtrix            fixel directories fd and log_fc, with one file per person
 
 Every map is, inside the brain, its base value plus ``EFFECT`` per year of age above 40 in the left
-half (x < 0 in RAS+), plus noise of standard deviation ``NOISE``; zero outside. Numbers are the
-same on every call. Needs numpy and nibabel.
+half (x < 0 in RAS+), plus noise of standard deviation ``NOISE``; zero outside. CIFTI files and
+fixels have the effect in the first half of their elements. Numbers are the same on every call.
+Needs numpy and nibabel.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from pathlib import Path
 
 import nibabel as nb
 import numpy as np
+from nibabel.cifti2 import BrainModelAxis, ParcelsAxis, ScalarAxis
 
 EFFECT = 0.01
 NOISE = 0.05
@@ -177,13 +181,118 @@ def write_qsirecon(root: Path, persons: list[Person]) -> Path:
     return root
 
 
+def greyordinates() -> BrainModelAxis:
+    """Two cortices without a medial wall, and a thalamus: 132 elements."""
+    left = BrainModelAxis.from_surface(np.arange(60), 32492, 'CortexLeft')
+    right = BrainModelAxis.from_surface(np.arange(5, 65), 32492, 'CortexRight')
+    indices = np.argwhere(np.ones((2, 2, 3)))
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    return left + right + BrainModelAxis(
+        'ThalamusLeft', voxel=indices, affine=affine, volume_shape=(2, 2, 3)
+    )  # fmt: skip
+
+
+def parcels() -> ParcelsAxis:
+    """Six parcels of ten greyordinates."""
+    dense = greyordinates()
+    return ParcelsAxis.from_brain_models(
+        [(f'Parcel{n + 1}', dense[10 * n : 10 * n + 10]) for n in range(6)]
+    )
+
+
+def element_values(person: Person, name: str, count: int) -> np.ndarray:
+    """Values with the effect in the first half: (count,) float32."""
+    values = 0.3 + 0.5 * _rng(name).random() + _rng(person.label + name).normal(0, NOISE, count)
+    values[: count // 2] += EFFECT * (person.age - 40)
+    return values.astype(np.float32)
+
+
+def write_cifti(path: Path, person: Person, maps: int = 1) -> Path:
+    """A CIFTI file of the kind its name tells."""
+    rows = ScalarAxis([f'map{n + 1}' for n in range(maps)])
+    axes = {
+        '.dscalar.nii': (rows, greyordinates()),
+        '.pscalar.nii': (rows, parcels()),
+        '.pconn.nii': (parcels(), parcels()),
+    }[''.join(path.suffixes)]
+    shape = tuple(len(axis) for axis in axes)
+    values = element_values(person, path.name.partition('_')[2], int(np.prod(shape)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nb.save(nb.Cifti2Image(values.reshape(shape), axes), path)
+    return path
+
+
+def write_xcp_d(root: Path, persons: list[Person]) -> Path:
+    """Maps of greyordinates, parcels and edges of one task; series that are no scalars."""
+    describe(root, 'xcp_d')
+    for person in persons:
+        sub = f'sub-{person.label}'
+        write_cifti(root / sub / 'anat' / f'{sub}_space-fsLR_den-91k_thickness.dscalar.nii', person)
+        stem = root / sub / 'func' / f'{sub}_task-rest_space-fsLR'
+        for ending in (
+            'den-91k_stat-alff_boldmap.dscalar.nii',
+            'den-91k_stat-alff_desc-smooth_boldmap.dscalar.nii',
+            'atlas-Tian_den-91k_stat-coverage_boldmap.pscalar.nii',
+            'atlas-Tian_den-91k_stat-pearsoncorrelation_boldmap.pconn.nii',
+        ):
+            write_cifti(Path(f'{stem}_{ending}'), person)
+        Path(f'{stem}_den-91k_desc-denoised_bold.dtseries.nii').touch()
+        Path(f'{stem}_atlas-Tian_den-91k_stat-mean_timeseries.ptseries.nii').touch()
+    return root
+
+
+#: Fixels of each voxel of the template, in MRtrix's order.
+N_FIXELS = np.tile([1, 2, 0, 3], 30)
+
+
+def write_fixels(
+    root: Path, persons: list[Person], measures: tuple[str, ...] = ('fd', 'log_fc')
+) -> Path:
+    """A template folder: one fixel directory per measure, one file in it per person."""
+    index = np.zeros((N_FIXELS.size, 2), np.uint32)
+    index[:, 0] = N_FIXELS
+    index[:, 1] = np.where(N_FIXELS, np.cumsum(N_FIXELS) - N_FIXELS, 0)
+    count = int(N_FIXELS.sum())
+    directions = _rng('directions').normal(size=(count, 3, 1))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    for measure in measures:
+        save_mif(index.reshape(4, 5, 6, 2), root / measure / 'index.mif')
+        save_mif(directions.astype(np.float32), root / measure / 'directions.mif')
+        for person in persons:
+            values = element_values(person, measure, count)
+            save_mif(values.reshape(-1, 1, 1), root / measure / f'sub-{person.label}.mif')
+    return root
+
+
+def save_mif(values: np.ndarray, path: Path) -> Path:
+    """An array as an MRtrix image, the first axis fastest, its folder made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = (
+        f'mrtrix image\ndim: {",".join(map(str, values.shape))}\n'
+        f'vox: {",".join("2" * values.ndim)}\n'
+        f'layout: {",".join(f"+{axis}" for axis in range(values.ndim))}\n'
+        f'datatype: { {"f": "Float32LE", "u": "UInt32LE"}[values.dtype.kind] }\n'
+        'transform: 1,0,0,-4\ntransform: 0,1,0,-5\ntransform: 0,0,1,-6\nfile: . 256\nEND\n'
+    )
+    path.write_bytes(header.encode().ljust(256, b'\0') + values.tobytes(order='F'))
+    return path
+
+
 def write_study(root: Path, persons: list[Person]) -> Path:
-    """All three, under a BIDS root of their own."""
+    """The three pipelines of volumes, under a BIDS root of their own."""
     describe(root)
     write_participants(root, persons)
     write_fmriprep(root / 'derivatives' / 'fmriprep', persons)
     write_aslprep(root / 'derivatives' / 'aslprep', persons)
     write_qsirecon(root / 'derivatives' / 'qsirecon', persons)
+    return root
+
+
+def write_demo(root: Path, persons: list[Person]) -> Path:
+    """All kinds of elements: the study, CIFTI files and fixels."""
+    write_study(root, persons)
+    write_xcp_d(root / 'derivatives' / 'xcp_d', persons)
+    write_fixels(root / 'derivatives' / 'mrtrix', persons)
     return root
 
 
@@ -196,7 +305,7 @@ def main() -> None:
     parser.add_argument('output', type=Path)
     parser.add_argument('--subjects', type=int, default=24)
     arguments = parser.parse_args()
-    write_study(arguments.output, people(arguments.subjects))
+    write_demo(arguments.output, people(arguments.subjects))
 
 
 if __name__ == '__main__':

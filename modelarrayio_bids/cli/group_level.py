@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from modelarrayio_bids.cli.session import check_folders, session
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.collect import Collection, Request
+    from modelarrayio_bids.derivatives.sorting import LeftOut
 
 _R_STEPS = """
 Next, in R:
@@ -114,11 +116,10 @@ def _show(request: Request, *, check: bool) -> int:
 
 def _print_table(collection: Collection) -> None:
     """The scalars found, as aligned columns, and what was left out and why."""
-    lines = [('SCALAR', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
+    lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
     for row in collection.table():
-        masks = ', '.join(f'{rung} ({count})' for rung, count in row.rungs.items())
         counts = (str(row.n_subjects), str(row.n_images))
-        lines.append((row.scalar, row.label, *counts, masks, row.dataset))
+        lines.append((row.scalar, row.kind, row.label, *counts, _masks(row.rungs), row.dataset))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print(
@@ -127,7 +128,22 @@ def _print_table(collection: Collection) -> None:
     if collection.left_out:
         print('\nLeft out:')
     for reason, out in collection.left_out.items():
-        print(f'  {out.count} {reason}, such as {out.examples[0].name}')
+        print(f'  {out.count} {reason}{_examples(out)}')
+
+
+def _examples(out: LeftOut) -> str:
+    """All of them if they are few, else one."""
+    if out.count > len(out.examples):
+        return f', such as {out.examples[0].name}'
+    return ': ' + ', '.join(path.name for path in out.examples)
+
+
+def _masks(rungs: Mapping[str, int]) -> str:
+    from modelarrayio_bids.derivatives.pairing import NOT_NEEDED
+
+    if set(rungs) == {NOT_NEEDED}:
+        return 'not needed'
+    return ', '.join(f'{rung} ({count})' for rung, count in rungs.items())
 
 
 def _say(made: Any, options: argparse.Namespace) -> None:
@@ -135,7 +151,7 @@ def _say(made: Any, options: argparse.Namespace) -> None:
     print(f'\nMade {len(made.scalars)} HDF5 files in {options.output_dir}:')
     for scalar, store in zip(made.scalars, made.store_files, strict=True):
         print(f'  {scalar}  {store}')
-    print('Beside each: its cohort CSV, group mask and coverage map.')
+    print('Beside each: its cohort CSV and, of voxels, the group mask and coverage map.')
     cohort = made.cohort_files[0]
     steps = {
         'scalar': made.scalars[0],
@@ -168,8 +184,8 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         action='extend',
         default=[],
         metavar='NAME=PATH',
-        help='derivatives to look into, repeatable (default: bids_dir if it is a derivative, or '
-        'else its derivatives/*)',
+        help='derivatives, or folders of fixel directories, to look into; repeatable (default: '
+        'bids_dir if it is a derivative, or else its derivatives/*)',
     )
     several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': [], 'metavar': 'LABEL'}
     add(group, '--participant-label', help='only these, with or without sub-', **several)
@@ -198,7 +214,7 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
         '--mask',
         type=Path,
         metavar='NIFTI',
-        help='mask that serves every image, before any that is found',
+        help='mask that serves every volume, before any that is found',
     )
     add(
         group,

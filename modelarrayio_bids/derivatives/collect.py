@@ -25,12 +25,13 @@ from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
-from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, MaskIndex, Pairing, pair
+from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, NOT_NEEDED, MaskIndex, Pairing, pair
 from modelarrayio_bids.derivatives.participants import Participants
-from modelarrayio_bids.derivatives.query import Image, find_images
-from modelarrayio_bids.derivatives.recipes import recipe_for
+from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
+from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
 from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
 from modelarrayio_bids.errors import NoMatchError, SourceNotFoundError, raise_problems
+from modelarrayio_bids.spaces import SPACES
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Request:
     bids_filters : BidsFilters, optional
         Further conditions.
     mask : pathlib.Path, optional
-        A mask that serves every image.
+        A mask that serves every volume.
     """
 
     bids_dir: Path
@@ -83,6 +84,7 @@ class TableRow:
     """One line of ``--list-scalars``."""
 
     scalar: str
+    kind: str
     space: str
     stem: str
     dataset: str
@@ -93,7 +95,8 @@ class TableRow:
     @property
     def label(self) -> str:
         """The space, and what else tells the group apart."""
-        return self.stem.replace('space-', '', 1).replace('_', ' ')
+        entities = self.stem.removesuffix(f'desc-{self.kind}').replace('space-', '', 1)
+        return entities.replace('_', ' ').strip() or 'n/a'
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class Collection:
         return [
             TableRow(
                 group.scalar,
+                group.kind,
                 group.space,
                 group.stem,
                 group.dataset,
@@ -133,7 +137,7 @@ class Collection:
         ]
 
     def check(self) -> None:
-        """Compare the grids of all images, from headers alone.
+        """Compare the elements of all images, from headers alone.
 
         Raises
         ------
@@ -174,9 +178,15 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
     sessions = frozenset(bare_label(label) for label in request.sessions)
     found = Sorting(request.bids_filters, sessions)
     for dataset in datasets:
-        recipe = recipe_for(dataset)
-        logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-        found.add(find_images(dataset, request.participants, sessions), recipe)
+        if not dataset.is_fixel_template:
+            recipe = recipe_for(dataset)
+            logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
+            found.add(find_images(dataset, request.participants, sessions), recipe)
+        for folder in dataset.fixel_directories:
+            logger.info('%s (%s): a fixel directory', dataset.name, folder)
+        fixels = find_fixel_files(dataset, request.participants, sessions)
+        found.add(fixels, fixel_recipe())
+    found.drop_copies()
     return found
 
 
@@ -210,7 +220,11 @@ def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
 def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
     index = MaskIndex.from_images(found.masks)
     for (scalar, stem), images in sorted(found.scalars.items()):
-        pairings = [pair(image, index, given) for image in images]
+        kind = images[0].kind
+        masked = SPACES[kind].needs_masks
+        pairings = [
+            pair(image, index, given) if masked else Pairing(None, NOT_NEEDED) for image in images
+        ]
         _say_passed_over(scalar, stem, pairings)
         rows = (_row(*both) for both in zip(images, pairings, strict=True))
         entities = images[0].entities
@@ -222,6 +236,7 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             images[0].dataset,
             wording.long_name,
             wording.units,
+            kind,
         )
         _say_map_itself(group)
         yield group

@@ -1,5 +1,8 @@
 """The datasets of a run: found in a BIDS folder, or named with ``-d NAME=PATH``.
 
+A folder of MRtrix's fixel directories counts as one, see
+:mod:`~modelarrayio_bids.derivatives.fixel_folders`.
+
 >>> parse_dataset('dki=/data/qsirecon')
 ('dki', PosixPath('/data/qsirecon'))
 >>> parse_dataset('/data/a=b/qsirecon')
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import NAME
+from modelarrayio_bids.derivatives.fixel_folders import fixel_directories, fixel_files
 from modelarrayio_bids.errors import InvalidDatasetError, SourceNotFoundError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -51,18 +55,19 @@ class Dataset:
         SourceNotFoundError
             If there is no such folder.
         InvalidDatasetError
-            If its description cannot be read, or it has neither a description nor subjects.
+            If its description cannot be read, or it has neither a description nor subjects nor
+            fixel directories.
         """
         root = root.absolute()
         if not root.is_dir():
             raise SourceNotFoundError('no such folder', root, 'Check the path of the dataset.')
         dataset = cls(name or root.name, root, _read_description(root))
-        if not dataset.description:
+        if not dataset.description and not dataset.is_fixel_template:
             if not dataset.subjects:
                 raise InvalidDatasetError(
                     f'is no BIDS dataset: it holds neither {DESCRIPTION} nor sub-* folders',
                     root,
-                    'Give the folder that holds the sub-* folders.',
+                    'Give the folder that holds the sub-* folders, or the fixel directories.',
                 )
             logger.warning('%s has no %s; taken for what its folder is called', root, DESCRIPTION)
         return dataset
@@ -81,8 +86,27 @@ class Dataset:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Labels of its ``sub-*`` folders, sorted."""
-        return tuple(sorted(path.name[4:] for path in self.root.glob('sub-*') if path.is_dir()))
+        """Labels of its ``sub-*`` folders and fixel files, sorted."""
+        files = {
+            found['subject']
+            for folder in self.fixel_directories
+            for _, found in fixel_files(folder)
+            if 'subject' in found
+        }
+        return tuple(sorted(files.union(self._subject_folders())))
+
+    @property
+    def fixel_directories(self) -> tuple[Path, ...]:
+        """Its fixel directories: itself, or some of its folders."""
+        return tuple(fixel_directories(self.root))
+
+    @property
+    def is_fixel_template(self) -> bool:
+        """Whether it is nothing but fixel directories."""
+        return bool(self.fixel_directories) and not any(self._subject_folders())
+
+    def _subject_folders(self) -> Iterator[str]:
+        return (path.name[4:] for path in self.root.glob('sub-*') if path.is_dir())
 
 
 def parse_dataset(text: str) -> tuple[str, Path]:
@@ -168,12 +192,20 @@ def _nested(dataset: Dataset) -> Iterator[Dataset]:
 def _children(root: Path) -> Iterator[Dataset]:
     """The datasets among the folders of ``root/derivatives``."""
     for folder in sorted((root / 'derivatives').glob('*')):
-        if not (folder / DESCRIPTION).exists() and not any(folder.glob('sub-*')):
+        if not _is_dataset(folder):
             logger.info('%s is no dataset: passed over', folder)
             continue
         child = Dataset.from_folder(folder)
         if NAME not in child.generators:
             yield child
+
+
+def _is_dataset(folder: Path) -> bool:
+    return (
+        (folder / DESCRIPTION).exists()
+        or any(folder.glob('sub-*'))
+        or any(True for _ in fixel_directories(folder))
+    )
 
 
 def _uniquely_named(datasets: Iterable[Dataset]) -> Iterator[Dataset]:

@@ -10,14 +10,16 @@ from functools import partial
 from pathlib import Path
 
 from modelarrayio_bids import masks
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
-from modelarrayio_bids.derivatives.naming import Outputs, stem
+from modelarrayio_bids.build import source_problems
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
+from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
 from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION, Participants
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
+from modelarrayio_bids.spaces import SPACES, References, space_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class Row:
     session, run : str or None
         Labels, where the image has them.
     mask : pathlib.Path or None
-        The mask found; None where it is to be made from the map itself.
+        The mask found; None where it is to be made from the map itself, or none is needed.
     rung : str
         Where on the ladder of :mod:`modelarrayio_bids.derivatives.pairing`.
     """
@@ -47,15 +49,15 @@ class Row:
     mask: Path | None
     rung: str
 
-    def cells(self, scalar: str, mask: Path) -> dict[str, str]:
-        """The row of a cohort, without phenotypes; with session and run where there are any."""
+    def cells(self, scalar: str, mask: Path | None) -> dict[str, str]:
+        """The row of a cohort, without phenotypes; mask, session and run where there are any."""
         cells = {
             SCALAR: scalar,
             SOURCE: str(self.image),
-            MASK: str(mask),
-            MASK_RUNG: self.rung,
             PARTICIPANT: f'sub-{self.participant}',
         }
+        if mask is not None:
+            cells |= {MASK: str(mask), MASK_RUNG: self.rung}
         if self.session is not None:
             cells[SESSION] = f'ses-{self.session}'
         if self.run is not None:
@@ -79,6 +81,8 @@ class ScalarGroup:
         The dataset the images are from.
     long_name, units : str
         For a person; units may be unknown, hence empty.
+    kind : str
+        The kind of elements.
     """
 
     scalar: str
@@ -87,6 +91,12 @@ class ScalarGroup:
     dataset: str
     long_name: str = ''
     units: str = ''
+    kind: str = DEFAULT_KIND
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether the images need masks, and the group one of its own."""
+        return SPACES[self.kind].needs_masks
 
     @property
     def space(self) -> str:
@@ -101,8 +111,8 @@ class ScalarGroup:
 
     @property
     def stem(self) -> str:
-        """The group's entities as BIDS writes them."""
-        return stem(self.entities)
+        """The group's entities as BIDS writes them, and its kind."""
+        return stem(self.entities, self.kind)
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -116,10 +126,14 @@ class ScalarGroup:
 
     def outputs(self, output_dir: Path) -> Outputs:
         """Where this group's files go."""
-        return Outputs.of(output_dir.absolute(), self.scalar, self.entities)
+        return Outputs.of(output_dir.absolute(), self.scalar, self.entities, self.kind)
 
     def problems(self) -> list[ModelArrayIOError]:
         """What keeps the images and their masks from being one cohort, from headers alone."""
+        if not self.needs_masks:
+            return _element_problems(
+                [Source(self.scalar, str(row.image), row.image) for row in self.rows]
+            )
         # An anatomical mask may lie on a grid of its own: it is resampled.
         own = [row.mask for row in self.rows if row.mask is not None and row.rung != ANATOMICAL]
         return masks.grid_problems([*(row.image for row in self.rows), *own])
@@ -130,7 +144,7 @@ class ScalarGroup:
         participants: Participants,
         threads: int = 1,
     ) -> Cohort:
-        """Make the masks that are still to be made, and write the cohort CSV.
+        """Make the masks that are needed and still to be made, and write the cohort CSV.
 
         Parameters
         ----------
@@ -151,7 +165,7 @@ class ScalarGroup:
         ModelArrayIOError
             If a mask cannot be made (all such together), or nothing can be written.
         """
-        made = self._masks(outputs, threads)
+        made = self._masks(outputs, threads) if self.needs_masks else [None] * len(self.rows)
         names = participants.renamed(self.scalar)
         cells = [row.cells(self.scalar, mask) for row, mask in zip(self.rows, made, strict=True)]
         own = dict.fromkeys(column for row in cells for column in row)
@@ -166,7 +180,7 @@ class ScalarGroup:
         self._report_blanks(participants)
         return cohort
 
-    def _masks(self, outputs: Outputs, threads: int) -> list[Path]:
+    def _masks(self, outputs: Outputs, threads: int) -> Sequence[Path | None]:
         made = ordered_map(partial(_mask_or_problem, outputs), self.rows, threads)
         shown = tracked(made, f'Finding masks of {self.scalar}', len(self.rows), 'images')
         found = list(shown)
@@ -186,6 +200,21 @@ class ScalarGroup:
 
 
 _FIRST = (SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT)
+
+
+def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
+    """What keeps images without masks apart; the first whole one says what is expected."""
+    problems: dict[str, ModelArrayIOError] = {}
+    for number in range(len(sources)):
+        try:
+            space = space_of(sources[number:], References())
+        except ModelArrayIOError as error:
+            if str(error) in problems:  # the folder's fault, which all of its files share
+                break
+            problems[str(error)] = error
+        else:
+            return [*problems.values(), *source_problems(sources[number:], space)]
+    return list(problems.values())
 
 
 def _mask_or_problem(outputs: Outputs, row: Row) -> Path | ModelArrayIOError:

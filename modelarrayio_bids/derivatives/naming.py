@@ -18,10 +18,13 @@ from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.formats import nifti
+from modelarrayio_bids.spaces import VoxelSpace
 from modelarrayio_bids.store.schema import check_scalar_name
 
 #: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
 GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
+#: The kind of elements that a name need not tell.
+DEFAULT_KIND = VoxelSpace.kind
 
 _PART = re.compile(r'\[(?P<before>\w*)\{(?P<option>\w+)\}(?P<after>\w*)\]|\{(?P<entity>\w+)\}')
 
@@ -90,9 +93,11 @@ class Outputs:
     stem: str
 
     @classmethod
-    def of(cls, output_dir: Path, scalar: str, entities: Entities) -> Outputs:
-        """The outputs of a scalar for the images that have these entities."""
-        return cls(output_dir / scalar, stem(entities))
+    def of(
+        cls, output_dir: Path, scalar: str, entities: Entities, kind: str = DEFAULT_KIND
+    ) -> Outputs:
+        """The outputs of a scalar for the images that have these entities and kind of elements."""
+        return cls(output_dir / scalar, stem(entities, kind))
 
     @property
     def cohort(self) -> Path:
@@ -143,13 +148,18 @@ def sidecar(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(ending) + '.json')
 
 
-def stem(entities: Entities) -> str:
-    """Entities as BIDS writes them, those of a group only.
+def stem(entities: Entities, kind: str = DEFAULT_KIND) -> str:
+    """Entities as BIDS writes them, those of a group only, and the kind where it is not voxels.
+
+    The kind keeps apart what the entities do not: parcels and edges of one atlas, say.
 
     >>> stem({'res': '2', 'suffix': 'probseg', 'space': 'MNI152NLin6Asym', 'task': 'rest'})
     'task-rest_space-MNI152NLin6Asym_res-2'
+    >>> stem({'space': 'fsLR', 'den': '91k', 'suffix': 'thickness'}, 'greyordinates')
+    'space-fsLR_den-91k_desc-greyordinates'
     """
-    return '_'.join(f'{name}-{entities[name]}' for name in GROUP_ENTITIES if name in entities)
+    parts = [f'{name}-{entities[name]}' for name in GROUP_ENTITIES if name in entities]
+    return '_'.join(parts if kind == DEFAULT_KIND else [*parts, f'desc-{kind}'])
 
 
 def syntactic(name: str) -> str:

@@ -7,6 +7,8 @@
 5. ``anatomical``: the brain mask of that participant's anatomy in that space, whatever its grid.
 6. ``map-itself``: the image's own finite voxels other than zero.
 
+Images of fixels, greyordinates, parcels and edges need none and do not go down the ladder.
+
 Of several masks on one rung none is taken: the next rung is tried, and the candidates are kept to
 be named.
 
@@ -34,6 +36,8 @@ OTHER_DATASET = 'other-dataset'
 RELAXED = 'relaxed'
 ANATOMICAL = 'anatomical'
 MAP_ITSELF = 'map-itself'
+#: Not a rung: what is said of images that are complete without a mask.
+NOT_NEEDED = 'not-needed'
 RUNGS = (GIVEN, SAME_DATASET, OTHER_DATASET, RELAXED, ANATOMICAL, MAP_ITSELF)
 
 #: What tells a map from the mask of the same brain, and one map of it from another.

@@ -2,14 +2,15 @@
 
 pybids is held as it must be to tell real derivatives apart: an entity configuration of our own
 that looks at base names only, one layout per dataset, no validation, no metadata, and only what
-can matter indexed.
+can matter indexed. Of fixel directories it is not asked: see
+:mod:`~modelarrayio_bids.derivatives.fixel_folders`.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from bids.layout.models import Tag
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.entities import Entities
+from modelarrayio_bids.derivatives.fixel_folders import fixel_files
+from modelarrayio_bids.derivatives.naming import syntactic
+from modelarrayio_bids.errors import AmbiguousMatchError
+from modelarrayio_bids.spaces import space_class
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +49,24 @@ class Image:
     dataset: str
     entities: Entities
 
+    @property
+    def kind(self) -> str:
+        """The kind of its elements.
+
+        Raises
+        ------
+        UnknownSpaceError
+            If no space reads files named so.
+        """
+        return space_class(self.path.name).kind
+
 
 def find_images(
     dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
 ) -> list[Image]:
-    """Every NIfTI image of a dataset, sorted by path; nested datasets are not entered.
+    """Every NIfTI and CIFTI image of a dataset, sorted by path.
+
+    Nested datasets are not entered.
 
     Parameters
     ----------
@@ -61,7 +79,8 @@ def find_images(
     """
     participants = {bids_entities.bare_label(label) for label in participants}
     sessions = {bids_entities.bare_label(label) for label in sessions}
-    ignored = list(_ignored(participants, sessions))
+    fixels = [folder.name for folder in dataset.fixel_directories]
+    ignored = list(_ignored(participants, sessions, fixels))
     layout = BIDSLayout(
         dataset.root,
         validate=False,
@@ -70,6 +89,55 @@ def find_images(
     )
     images = [Image(Path(path), dataset.name, found) for path, found in _entities_by_path(layout)]
     logger.debug('%s: %d images', dataset.root, len(images))
+    return _wanted(images, participants, sessions)
+
+
+def find_fixel_files(
+    dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
+) -> list[Image]:
+    """Every data file in the fixel directories of a dataset, sorted by path.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Where to look.
+    participants, sessions : collection of str, optional
+        As for :func:`find_images`.
+
+    Raises
+    ------
+    AmbiguousMatchError
+        If two folders have names that are one to R or to a file system.
+    """
+    _require_names_of_their_own(dataset.fixel_directories)
+    images = [
+        Image(path, dataset.name, found)
+        for folder in dataset.fixel_directories
+        for path, found in fixel_files(folder)
+    ]
+    if unnamed := [image.path for image in images if 'subject' not in image.entities]:
+        logger.warning(
+            '%s: left out %d fixel files whose names do not begin with sub-<label>: %s',
+            *(dataset.root, len(unnamed), _some(unnamed, dataset.root)),
+        )
+    participants = {bids_entities.bare_label(label) for label in participants}
+    sessions = {bids_entities.bare_label(label) for label in sessions}
+    return _wanted(images, participants, sessions)
+
+
+def _require_names_of_their_own(folders: Sequence[Path]) -> None:
+    names: dict[str, Path] = {}
+    for folder in folders:
+        other = names.setdefault(syntactic(folder.name.lower()), folder)
+        if other != folder:
+            raise AmbiguousMatchError(
+                f'would have the name of {other.name} as a scalar', folder, 'Rename one of them.'
+            )
+
+
+def _wanted(
+    images: Iterable[Image], participants: Collection[str], sessions: Collection[str]
+) -> list[Image]:
     return [
         image
         for image in images
@@ -78,9 +146,16 @@ def find_images(
     ]
 
 
-def _ignored(participants: Collection[str], sessions: Collection[str]) -> Iterator[re.Pattern[str]]:
+def _some(paths: Sequence[Path], root: Path, most: int = 10) -> str:
+    more = f' and {len(paths) - most} more' if len(paths) > most else ''
+    return ', '.join(path.relative_to(root).as_posix() for path in paths[:most]) + more
+
+
+def _ignored(
+    participants: Collection[str], sessions: Collection[str], folders: Collection[str]
+) -> Iterator[re.Pattern[str]]:
     """Patterns on paths below the root, of folders and files not to be read."""
-    yield re.compile(rf'^/({"|".join(_PASSED_OVER)})(/|$)')
+    yield re.compile(rf'^/({_any_of({*_PASSED_OVER, *folders})})(/|$)')
     yield re.compile(r'/[^/]*\.[^/]*(?<!\.nii)(?<!\.nii\.gz)$')
     if participants:
         yield re.compile(rf'^/sub-(?!({_any_of(participants)})([/_.]|$))')

@@ -15,7 +15,9 @@ in R, which are masks, and what is left out and why::
     known:
       - {names: '*_fa', long_name: fractional anisotropy, units: '1'}
 
-Files are tried against ``masks``, then ``leave_out``, then ``scalars``, each from the top.
+Files are tried against ``masks``, then ``leave_out``, then ``scalars``, each from the top. A scalar
+that a pipeline only hands on has ``copied_from``, the name of another recipe: where a dataset of
+that recipe is looked into and has the same image, the copy is left out.
 """
 
 from __future__ import annotations
@@ -44,10 +46,11 @@ Item = TypeVar('Item')
 
 @dataclass(frozen=True)
 class ScalarRule:
-    """Files that are scalars, and their name."""
+    """Files that are scalars, their name, and the recipe of the dataset they are copies from."""
 
     where: Conditions
     name: NameTemplate
+    copied_from: str = ''
 
     def fits(self, entities: Entities) -> bool:
         """Whether a file fulfils the conditions and can be named."""
@@ -124,13 +127,21 @@ class Recipe:
 
     def scalar_name(self, entities: Entities) -> str | None:
         """What a file is called as a scalar, if it is one."""
-        rule = next((rule for rule in self.scalars if rule.fits(entities)), None)
+        rule = self._rule(entities)
         return None if rule is None else rule.name.fill(entities)
+
+    def copied_from(self, entities: Entities) -> str:
+        """The recipe of the datasets that a scalar's file is a copy from; empty if it is none."""
+        rule = self._rule(entities)
+        return '' if rule is None else rule.copied_from
 
     def wording(self, scalar: str) -> Wording:
         """What a person calls a scalar: its own name where nothing better is known."""
         found = next((w for w in self.known if fnmatchcase(scalar, w.names)), None)
         return replace(found, names=scalar) if found else Wording(scalar, scalar)
+
+    def _rule(self, entities: Entities) -> ScalarRule | None:
+        return next((rule for rule in self.scalars if rule.fits(entities)), None)
 
 
 @functools.cache
@@ -160,6 +171,13 @@ def recipe_for(dataset: Dataset, recipes: Sequence[Recipe] | None = None) -> Rec
     raise RecipeError('no recipe is for this dataset', dataset.root, 'Give one of your own.')
 
 
+@functools.cache
+def fixel_recipe() -> Recipe:
+    """The recipe for fixel directories, in whichever dataset they are."""
+    with as_file(files('modelarrayio_bids').joinpath('data', 'fixels.yaml')) as path:
+        return Recipe.from_yaml(path)
+
+
 def _is_for(recipe: Recipe, name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in recipe.datasets)
 
@@ -182,9 +200,10 @@ def _pattern(raw: Any) -> str:
 
 
 def _scalar_rule(raw: Any) -> ScalarRule:
-    _check_keys(raw, 'entry', frozenset({'where', 'name'}))
+    _check_keys(raw, 'entry', frozenset({'where', 'name'}), frozenset({'copied_from'}))
     template = NameTemplate.from_text(_text(raw, 'name'))
-    return ScalarRule(_conditions(raw, 'where'), template)
+    origin = _text(raw, 'copied_from') if 'copied_from' in raw else ''
+    return ScalarRule(_conditions(raw, 'where'), template, origin)
 
 
 def _exclusion(raw: Any) -> Exclusion:

@@ -32,7 +32,7 @@ def sidecars(
     datasets: Sequence[Dataset],
     threshold: float | None = None,
 ) -> dict[Path, dict[str, Any]]:
-    """What to say of the cohort, the group mask, the coverage and the HDF5 file.
+    """What to say of the cohort, the HDF5 file and, where there are any, mask and coverage.
 
     Parameters
     ----------
@@ -56,15 +56,11 @@ def sidecars(
         outputs.cohort: {
             column: {'Description': _description(column)} for column in cohort.columns
         },
-        outputs.group_mask: {'Type': 'Brain'},
-        outputs.coverage: {},
-        outputs.store: {'Scalar': group.scalar, 'LongName': group.long_name}
-        | ({'Units': group.units} if group.units else {}),
+        **_of_masks(group, outputs, threshold),
+        outputs.store: _of_store(group, threshold),
     }
-    for path in (outputs.group_mask, outputs.store):
-        contents[path] |= {} if threshold is None else {'GroupMaskThreshold': threshold}
     what = _texts(group, outputs)
-    sources = _sources(outputs, cohort, datasets)
+    sources = _sources(group, outputs, cohort, datasets)
     return {
         sidecar(path): {
             'Description': what[path],
@@ -76,9 +72,32 @@ def sidecars(
     }
 
 
-def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
+def _of_masks(
+    group: ScalarGroup, outputs: Outputs, threshold: float | None
+) -> dict[Path, dict[str, Any]]:
+    if not group.needs_masks:
+        return {}
+    return {outputs.group_mask: {'Type': 'Brain', **_threshold(threshold)}, outputs.coverage: {}}
+
+
+def _of_store(group: ScalarGroup, threshold: float | None) -> dict[str, Any]:
     return {
-        outputs.cohort: f'The images of {group.long_name}, their masks and the phenotypes.',
+        'Scalar': group.scalar,
+        'LongName': group.long_name,
+        **({'Units': group.units} if group.units else {}),
+        'Elements': group.kind,
+        **(_threshold(threshold) if group.needs_masks else {}),
+    }
+
+
+def _threshold(threshold: float | None) -> dict[str, float]:
+    return {} if threshold is None else {'GroupMaskThreshold': threshold}
+
+
+def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
+    masks = ', their masks' if group.needs_masks else ''
+    return {
+        outputs.cohort: f'The images of {group.long_name}{masks} and the phenotypes.',
         outputs.group_mask: 'The voxels analysed.',
         outputs.coverage: 'The number of masks each voxel is in.',
         outputs.store: f'{group.long_name}, for ModelArray.',
@@ -86,17 +105,18 @@ def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
 
 
 def _sources(
-    outputs: Outputs, cohort: Cohort, datasets: Sequence[Dataset]
+    group: ScalarGroup, outputs: Outputs, cohort: Cohort, datasets: Sequence[Dataset]
 ) -> dict[Path, list[str]]:
     uris = _Uris(outputs.folder.parent, datasets)
     sources = cohort.sources()
     images = uris.of(source.path for source in sources)
     masks = uris.of(source.mask for source in sources if source.mask is not None)
+    made = [outputs.cohort, outputs.group_mask] if group.needs_masks else [outputs.cohort]
     return {
         outputs.cohort: images,
         outputs.group_mask: masks,
         outputs.coverage: masks,
-        outputs.store: [*uris.of([outputs.cohort, outputs.group_mask]), *images],
+        outputs.store: [*uris.of(made), *images],
     }
 
 

@@ -9,13 +9,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from modelarrayio_bids.derivatives import entities as bids_entities
+from modelarrayio_bids.derivatives.ambiguity import ROW_ENTITIES
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.naming import stem
 from modelarrayio_bids.derivatives.query import Image
 from modelarrayio_bids.derivatives.recipes import Recipe, Wording
-from modelarrayio_bids.errors import FormatError, NoMatchError, SourceNotFoundError
-from modelarrayio_bids.formats import compression, nifti
+from modelarrayio_bids.errors import (
+    FormatError,
+    NoMatchError,
+    SourceNotFoundError,
+    UnknownSpaceError,
+)
+from modelarrayio_bids.spaces import SPACES
 
 _EXAMPLES = 3
 
@@ -55,20 +61,26 @@ class Sorting:
     #: By scalar and stem.
     scalars: dict[tuple[str, str], list[Image]] = field(default_factory=lambda: defaultdict(list))
     wordings: dict[str, Wording] = field(default_factory=dict)
+    #: By recipe: the names of its datasets.
+    _datasets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    #: By image that was handed on: the recipe of the datasets it may be from.
+    _origins: dict[Path, str] = field(default_factory=dict)
     _left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, images: Iterable[Image], recipe: Recipe) -> None:
         """Sort the images of one dataset as its recipe says."""
         are_masks = {**recipe.masks, **self.filters.mask}
         for image in images:
+            self._datasets[recipe.name].add(image.dataset)
             self.n_images += 1
             if bids_entities.matches(image.entities, are_masks):
                 self.masks.append(image)
-            elif reason := self._why_left_out(image.entities, recipe):
+            elif reason := self._why_left_out(image, recipe):
                 self._left_out[reason].append(image.path)
             elif scalar := recipe.scalar_name(image.entities):
-                self.scalars[scalar, stem(image.entities)].append(image)
+                self.scalars[scalar, stem(image.entities, image.kind)].append(image)
                 self.wordings.setdefault(scalar, recipe.wording(scalar))
+                self._origins[image.path] = recipe.copied_from(image.entities)
 
     def only(self, patterns: Sequence[str]) -> None:
         """Keep the scalars whose names fit one of these shell patterns; the case is no matter.
@@ -92,17 +104,30 @@ class Sorting:
             lambda scalar, _: not any(_fits(scalar, pattern) for pattern in patterns),
         )
 
+    def drop_copies(self) -> None:
+        """Leave out images that a pipeline handed on, where the dataset they are from is there."""
+        for key, images in self.scalars.items():
+            held = {(image.dataset, _row(image)) for image in images}
+            self.scalars[key] = []
+            for image in images:
+                origin = self._origins[image.path]
+                if any((dataset, _row(image)) in held for dataset in self._datasets[origin]):
+                    self._left_out[f'a copy of what {origin} wrote'].append(image.path)
+                else:
+                    self.scalars[key].append(image)
+
     def drop_series(self) -> None:
-        """Leave out groups whose first image holds several volumes, whatever its name says."""
-        self._drop('several volumes in one file', lambda _, images: _is_series(images[0].path))
+        """Leave out groups whose first image holds several maps, whatever its name says."""
+        self._drop('several maps in one file', lambda _, images: _is_series(images[0]))
 
     def left_out(self) -> dict[str, LeftOut]:
         """The images that are not used, by reason, the commonest first."""
         reasons = sorted(self._left_out.items(), key=lambda item: (-len(item[1]), item[0]))
         return {reason: LeftOut(len(paths), tuple(paths[:_EXAMPLES])) for reason, paths in reasons}
 
-    def _why_left_out(self, entities: Entities, recipe: Recipe) -> str | None:
-        return recipe.why_left_out(entities) or _unusable(entities) or self._ruled_out(entities)
+    def _why_left_out(self, image: Image, recipe: Recipe) -> str | None:
+        entities = image.entities
+        return recipe.why_left_out(entities) or _unusable(image) or self._ruled_out(entities)
 
     def _ruled_out(self, entities: Entities) -> str | None:
         if not bids_entities.matches(entities, self.filters.scalar):
@@ -116,26 +141,32 @@ class Sorting:
             self._left_out[reason] += [image.path for image in self.scalars.pop(key)]
 
 
-def _unusable(entities: Entities) -> str | None:
+def _unusable(image: Image) -> str | None:
     """Why no group file can be made of an image, whatever it holds."""
-    if entities['extension'] not in nifti.EXTENSIONS:
-        return f'a {entities["extension"]} file, which cannot be read yet'
-    if 'subject' not in entities:
+    try:
+        kind = image.kind
+    except UnknownSpaceError as error:
+        return error.what
+    if 'subject' not in image.entities:
         return 'of no participant'
-    space = entities.get('space')
-    if bids_entities.is_native(space):
+    space = image.entities.get('space')
+    # Where the file itself, or its folder, tells which elements it has, a name need not.
+    if bids_entities.is_native(space) and (space is not None or SPACES[kind].needs_masks):
         return f"in the participant's own space ({f'space-{space}' if space else 'no space'})"
     return None
+
+
+def _row(image: Image) -> tuple[str | None, ...]:
+    return tuple(image.entities.get(name) for name in ROW_ENTITIES)
 
 
 def _fits(name: str, pattern: str) -> bool:
     return fnmatchcase(name.lower(), pattern.lower())
 
 
-def _is_series(path: Path) -> bool:
+def _is_series(image: Image) -> bool:
     try:
-        header = nifti.parse_header(compression.read_start(path, 540), path)
+        return SPACES[image.kind].holds_several(image.path)
     except (FormatError, SourceNotFoundError):
         # Kept: the check of every header before a build reports it, with all the others.
         return False
-    return len(nifti.Volume(path, header).shape) > 3

@@ -36,7 +36,7 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     session_label = InputMultiObject(traits.Str, desc='the only sessions wanted')
     scalars = InputMultiObject(traits.Str, desc='the only scalars wanted: names or shell patterns')
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
-    mask = File(exists=True, desc='mask that serves every image')
+    mask = File(exists=True, desc='mask that serves every volume')
     threshold = traits.Range(
         low=0.0,
         high=1.0,
@@ -51,7 +51,9 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
 class _CollectCohortOutputSpec(TraitedSpec):
     scalars = traits.List(traits.Str, desc='names, one per scalar and space')
     cohort_files = traits.List(File(exists=True), desc='cohort CSV of each')
-    group_mask_files = traits.List(traits.Str, desc='where the group mask of each goes')
+    group_mask_files = traits.List(
+        traits.Str, desc='where the group mask of each goes, if it has one'
+    )
     coverage_files = traits.List(traits.Str, desc='where the coverage map of each goes')
     store_files = traits.List(traits.Str, desc='where the HDF5 file of each goes')
     sidecars_file = File(exists=True, desc='JSON of sidecar path to content')

@@ -43,12 +43,20 @@ class _GroupMaskInputSpec(BaseInterfaceInputSpec):
 
 
 class _GroupMaskOutputSpec(TraitedSpec):
-    out_mask = File(exists=True, desc='voxels that enough masks have, uint8')
-    out_coverage = File(exists=True, desc='in how many masks each voxel is, int32')
+    # None rather than undefined: a MapNode drops what is undefined, and the rest moves up.
+    out_mask = traits.Either(
+        None, File(exists=True), desc='voxels that enough masks have, uint8; None without masks'
+    )
+    out_coverage = traits.Either(
+        None, File(exists=True), desc='in how many masks each voxel is, int32; None without masks'
+    )
 
 
 class GroupMask(LibraryInterface):
-    """Make the group's mask: the voxels that enough of the masks have."""
+    """Make the group's mask: the voxels that enough of the masks have.
+
+    A cohort without a column of masks, of CIFTI files or fixels, has no group mask either.
+    """
 
     input_spec = _GroupMaskInputSpec
     output_spec = _GroupMaskOutputSpec
@@ -56,12 +64,17 @@ class GroupMask(LibraryInterface):
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         mask, coverage = folder / inputs.out_mask, folder / inputs.out_coverage
-        group_mask(self._masks(), mask, inputs.threshold, coverage)
+        masks = self._masks()
+        if masks is None:
+            return {'out_mask': None, 'out_coverage': None}
+        group_mask(masks, mask, inputs.threshold, coverage)
         return {'out_mask': str(mask), 'out_coverage': str(coverage)}
 
-    def _masks(self) -> list[Path]:
+    def _masks(self) -> list[Path] | None:
         given = self.given('cohort_file', 'mask_files')
         if 'mask_files' in given:
             return [Path(path) for path in given['mask_files']]
-        sources = Cohort.from_csv(given['cohort_file']).sources()
-        return [source.mask for source in sources if source.mask is not None]
+        cohort = Cohort.from_csv(given['cohort_file'])
+        if not cohort.has_masks:
+            return None
+        return [source.mask for source in cohort.sources() if source.mask is not None]

@@ -26,7 +26,7 @@ from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
 
 
 class _ReferencesInputSpec(BaseInterfaceInputSpec):
-    mask = File(exists=True, desc='group mask, for voxels')
+    mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
     index_file = File(exists=True, desc='index image of a fixel directory')
     directions_file = File(exists=True, desc='directions image of a fixel directory')
     example_file = File(exists=True, desc='CIFTI image that says which elements there are')
@@ -34,7 +34,9 @@ class _ReferencesInputSpec(BaseInterfaceInputSpec):
 
 def _references(inputs: _ReferencesInputSpec, chosen: str | None = None) -> References:
     named = (inputs.mask, inputs.index_file, inputs.directions_file, inputs.example_file)
-    mask, index, directions, example = (Path(path) if isdefined(path) else None for path in named)
+    mask, index, directions, example = (
+        Path(path) if isdefined(path) and path is not None else None for path in named
+    )
     return References(mask, index, directions, example, chosen)
 
 

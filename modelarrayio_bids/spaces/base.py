@@ -56,6 +56,8 @@ class ElementSpace(ABC):
     kind: ClassVar[str]
     #: File name endings of the images, the longest first.
     extensions: ClassVar[tuple[str, ...]]
+    #: Whether images hold more places than elements, so that masks must tell which ones count.
+    needs_masks: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -72,6 +74,17 @@ class ElementSpace(ABC):
     @abstractmethod
     def from_template(cls, template: Template) -> ElementSpace:
         """The inverse of :meth:`template`."""
+
+    @classmethod
+    def holds_several(cls, path: Path) -> bool:
+        """Whether an image's header says that it holds several maps: volumes, contrasts, times.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If the header cannot be read.
+        """
+        return False
 
     @abstractmethod
     def template(self) -> Template:

@@ -231,6 +231,11 @@ class MapSpace(ElementSpace):
         return cls.from_file(example_file(cls, references, sources), references.map)
 
     @classmethod
+    def holds_several(cls, path: Path) -> bool:
+        """Whether the file names more than one map."""
+        return len(cifti.Matrix.from_file(path, cls.cifti_kind).map_names()) > 1
+
+    @classmethod
     def from_template(cls, template: Template) -> Self:
         """The inverse of :meth:`template`, but for the choice of a map."""
         return cls(cls.axis_class.from_bytes(np.asarray(template['axis'])))

@@ -42,7 +42,8 @@ from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.store.schema import ElementTable
 
-#: What MRtrix takes for the two files of a fixel directory.
+#: The two files of a fixel directory beside its data, and the endings that MRtrix takes for them.
+COMPANIONS = ('index', 'directions')
 DIRECTORY_ENDINGS = ('.mif', '.mif.gz', '.nii', '.nii.gz')
 #: How far a voxel of two indices may lie apart, as a fraction of the smallest voxel edge.
 GRID_TOLERANCE = 0.01
@@ -383,6 +384,15 @@ class FixelSpace(ElementSpace):
         _require_real(header, path)
 
 
+def is_fixel_directory(folder: Path) -> bool:
+    """Whether a folder holds the two images that every fixel directory has."""
+    return all(_candidates(folder, stem) for stem in COMPANIONS)
+
+
+def _candidates(folder: Path, stem: str) -> list[Path]:
+    return [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+
+
 def _read(path: str | PathLike[str]) -> tuple[mif.MifHeader, np.ndarray]:
     """An index or directions image, its axes as MRtrix sees them."""
     if not str(path).endswith(nifti.EXTENSIONS):
@@ -425,7 +435,7 @@ def _require_index(values: np.ndarray, path: str | PathLike[str] | None) -> None
 
 
 def _find(folder: Path, stem: str) -> Path:
-    found = [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+    found = _candidates(folder, stem)
     if len(found) == 1:
         return found[0]
     if not found:

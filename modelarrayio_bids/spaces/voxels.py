@@ -28,7 +28,7 @@ from nibabel.nifti1 import Nifti1Header
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import SpaceError, SpaceMismatchError, UsageError
-from modelarrayio_bids.formats import nifti
+from modelarrayio_bids.formats import compression, nifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.store.schema import ElementTable
 
@@ -109,6 +109,7 @@ class VoxelSpace(ElementSpace):
 
     kind = 'voxels'
     extensions = nifti.EXTENSIONS
+    needs_masks = True
 
     def __init__(self, mask: np.ndarray, header: Nifti1Header) -> None:
         self.mask = np.asarray(mask, dtype=bool)
@@ -157,6 +158,12 @@ class VoxelSpace(ElementSpace):
                 'voxels need a group mask', remedy='Give a binary NIfTI image with --mask.'
             )
         return cls.from_mask_file(references.mask)
+
+    @classmethod
+    def holds_several(cls, path: Path) -> bool:
+        """Whether there is a fourth axis of more than one volume."""
+        header = nifti.parse_header(compression.read_start(path, 540), path)
+        return len(nifti.Volume(path, header).shape) > 3
 
     @classmethod
     def from_template(cls, template: Template) -> VoxelSpace:

@@ -42,7 +42,7 @@ def init_modelarray_wf(
     bids_filters : dict, optional
         Conditions on ``scalar`` and ``mask`` images, by entity.
     mask : path-like, optional
-        Mask that serves every image.
+        Mask that serves every volume.
     threshold : float, optional
         Fraction of subjects a voxel of the group mask needs.
     overwrite : bool, optional
@@ -56,7 +56,8 @@ def init_modelarray_wf(
     -------
     nipype.Workflow
         Its ``outputnode`` has the lists ``scalars``, ``cohort_files``, ``group_masks``,
-        ``coverages`` and ``store_files``, in one order.
+        ``coverages`` and ``store_files``, in one order. Where a cohort is not of voxels, the group
+        mask and the coverage are None.
     """
     collect = Node(CollectCohort(threshold=threshold, num_threads=nprocs), 'collect_cohort')
     collect.inputs.trait_set(bids_dir=str(bids_dir), output_dir=str(output_dir))

@@ -21,8 +21,13 @@ def dataset(tmp_path):
         folder = trees.describe(root / name, generator or name)
         for path in paths:
             person = trees.people(9)[0]
-            write = trees.write_mask if path.endswith('_mask.nii.gz') else trees.write_map
-            write(folder / path, person)
+            _writer(path)(folder / path, person)
         return folder
 
     return make
+
+
+def _writer(path):
+    if path.endswith(('.dscalar.nii', '.pscalar.nii', '.pconn.nii')):
+        return trees.write_cifti
+    return trees.write_mask if path.endswith('_mask.nii.gz') else trees.write_map

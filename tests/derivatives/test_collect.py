@@ -121,7 +121,7 @@ def test_several_volumes_are_dropped_whatever_the_name_says(dataset, ask, person
     trees.write_map(path, persons[0], volumes=3)
     found = ask(root)
     assert [row.scalar for row in found.table()] == ['reho_boldmap']
-    assert found.left_out['several volumes in one file'].examples == (path,)
+    assert found.left_out['several maps in one file'].examples == (path,)
 
 
 def test_a_damaged_first_image_is_kept_for_the_check_that_reports_all(dataset, ask):

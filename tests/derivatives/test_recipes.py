@@ -85,7 +85,8 @@ def test_a_missing_key_and_a_missing_file(write, tmp_path):
         ('qsirecon-NODDI', None, 'qsirecon'),
         ('fmriprep-25.1', None, 'fmriprep'),
         ('aslprep', 'fMRIPrep', 'fmriprep'),
-        ('xcp_d', 'xcp_d', 'generic'),
+        ('xcp_d', 'xcp_d', 'xcp_d'),
+        ('x', 'other', 'generic'),
     ],
 )
 def test_a_dataset_finds_its_recipe(tmp_path, name, generator, recipe):

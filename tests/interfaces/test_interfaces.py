@@ -39,7 +39,7 @@ SPECIFICATIONS = {
     'ToModelArray': {
         'cohort_file': 'File!',
         'scalar_columns': 'InputMultiObject',
-        'mask': 'File',
+        'mask': 'TraitCompound',
         'index_file': 'File',
         'directions_file': 'File',
         'example_file': 'File',
@@ -59,7 +59,7 @@ SPECIFICATIONS = {
         'in_file': 'File!',
         'analysis_name': 'Str!',
         'output_dir': 'Str',
-        'mask': 'File',
+        'mask': 'TraitCompound',
         'index_file': 'File',
         'directions_file': 'File',
         'example_file': 'File',
