@@ -11,7 +11,7 @@ would need one, and where it does find one in ``sub-01_fd.mif`` that may contrad
 
 >>> parse_name('sub-01_ses-2_fd')
 {'subject': '01', 'session': '2'}
->>> parse_name('01'), parse_name('sub-A_01-b')
+>>> parse_name('01'), parse_name('sub-A-01')
 ({}, {})
 """
 

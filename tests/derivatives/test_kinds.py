@@ -76,7 +76,7 @@ def test_one_scalar_in_a_volume_and_on_a_surface_has_two_stems_in_one_folder(ask
     paths = ['MNI152NLin6Asym_res-2_stat-alff_boldmap.nii.gz']
     paths += ['fsLR_den-91k_stat-alff_boldmap.dscalar.nii']
     root = dataset('xcp_d', [f'sub-01/func/sub-01_task-rest_space-{path}' for path in paths])
-    surface, volume = ask(root).groups
+    volume, surface = ask(root).groups
     assert (surface.scalar, volume.scalar) == ('alff', 'alff')
     assert surface.kind == 'greyordinates'
     assert volume.stem == 'task-rest_space-MNI152NLin6Asym_res-2'
@@ -166,7 +166,7 @@ def test_all_problems_of_all_groups_are_told_at_once(tmp_path, persons, ask):
     root = trees.describe(tmp_path / 'study') / 'derivatives'
     trees.write_xcp_d(root / 'xcp_d', persons)
     trees.write_fixels(root / 'mrtrix', persons, ('fd',))
-    first, second, third, _ = sorted(root.rglob('*stat-alff_boldmap.dscalar.nii'))
+    first, _, third, _ = sorted(root.rglob('*stat-alff_boldmap.dscalar.nii'))
     first.write_bytes(first.read_bytes()[:-8])
     image = nb.load(third)
     rows, elements = (image.header.get_axis(n) for n in (0, 1))
