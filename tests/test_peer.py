@@ -14,13 +14,17 @@ import h5py
 import nibabel as nb
 import numpy as np
 import pytest
+from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
 from images import AFFINE, SHAPE, group_mask, save, subject_mask, write_cohort, write_csv
+from mrtrix import fixel_directory, run, save_values
 from stores import write_results
 from tools import missing
 
 from modelarrayio_bids.cli.files import main
 
 PEER = 'modelarrayio==26.0.0'
+TABLES = ['voxels', 'fixels']
+TABLES += [f'parcels/parcel_id{end}' for end in ('', '_from', '_to')]
 
 
 @pytest.fixture(scope='session')
@@ -41,11 +45,24 @@ def peer(request):
 
 def both(peer, folder, *arguments):
     """Build with both programs; the two files."""
-    common = ['to-modelarray', '--mask', folder / 'group_mask.nii.gz', *arguments]
-    common += ['--cohort-file', folder / 'cohort.csv', '--output']
+    common = ['to-modelarray', '--cohort-file', folder / 'cohort.csv', *arguments, '--output']
     peer(*common, folder / 'peer.h5')
     assert main([str(word) for word in [*common, folder / 'ours.h5']]) == 0
     return folder / 'ours.h5', folder / 'peer.h5'
+
+
+def masked(folder):
+    return '--mask', folder / 'group_mask.nii.gz'
+
+
+def fixels(folder):
+    fixel_directory(folder / 'fixels')
+    return (
+        '--index-file',
+        folder / 'fixels/index.mif',
+        '--directions-file',
+        folder / 'fixels/directions.mif',
+    )
 
 
 def assert_same_values(ours, theirs, scalars):
@@ -57,15 +74,17 @@ def assert_same_values(ours, theirs, scalars):
             assert mine[()].tobytes() == its[()].tobytes()
             names = [file[f'scalars/{scalar}/column_names'].asstr()[()].tolist() for file in (a, b)]
             assert names[0] == names[1]
-        np.testing.assert_array_equal(a['voxels'][()], b['voxels'][()])
-        assert (
-            a['voxels'].attrs['column_names'].tolist() == b['voxels'].attrs['column_names'].tolist()
-        )
+        for path in TABLES:
+            assert (path in a) == (path in b)
+            if path in b:
+                np.testing.assert_array_equal(a[path][()], b[path][()])
+                mine, its = (list(file[path].attrs.get('column_names', ())) for file in (a, b))
+                assert mine == its
 
 
 def test_a_long_cohort(peer, tmp_path):
     write_cohort(tmp_path, subjects=4, scalars=('FA', 'MD'))
-    assert_same_values(*both(peer, tmp_path), ['FA', 'MD'])
+    assert_same_values(*both(peer, tmp_path, *masked(tmp_path)), ['FA', 'MD'])
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
@@ -89,12 +108,12 @@ def test_every_type_on_disk(peer, tmp_path, dtype):
         mask = save(tmp_path / f'mask-{number}.nii.gz', subject_mask(number))
         rows.append(['x', path, mask])
     write_csv(tmp_path / 'cohort.csv', ['scalar_name', 'source_file', 'source_mask_file'], rows)
-    assert_same_values(*both(peer, tmp_path, '--dtype', dtype), ['x'])
+    assert_same_values(*both(peer, tmp_path, *masked(tmp_path), '--dtype', dtype), ['x'])
 
 
 def test_exported_maps(peer, tmp_path):
     write_cohort(tmp_path)
-    files = both(peer, tmp_path)
+    files = both(peer, tmp_path, *masked(tmp_path))
     n = int(group_mask().sum())
     names = ['element_id', 'Intercept.estimate', 'age.p.value', 'age.p.value.fdr', 'a b/c']
     matrix = np.random.default_rng(0).random((n, len(names)))
@@ -117,3 +136,93 @@ def test_exported_maps(peer, tmp_path):
             assert a.get_fdata().tobytes() == b.get_fdata().tobytes()
             np.testing.assert_array_equal(a.affine, b.affine)
             assert a.header.get_xyzt_units() == b.header.get_xyzt_units()
+
+
+def cifti_images(kind, number):
+    """Values and axes of one image of a kind, and what its name ends in."""
+    if kind == 'dscalar':
+        return random_values(66, seed=number), brain_models()
+    if kind == 'pscalar':
+        return random_values(4, seed=number), parcels()
+    return random_values(4, 4, seed=number), (parcels(), parcels())
+
+
+def write_cifti_cohort(folder, kind, subjects=3):
+    rows = []
+    for number in range(subjects):
+        values, elements = cifti_images(kind, number)
+        write = save_matrix if kind == 'pconn' else save_map
+        path = write(folder / f'sub-{number}.{kind}.nii', values, elements)
+        rows.append(['x', path, f'sub-{number}'])
+    return write_csv(folder / 'cohort.csv', ['scalar_name', 'source_file', 'participant_id'], rows)
+
+
+@pytest.mark.parametrize('kind', ['dscalar', 'pscalar', 'pconn'])
+def test_cifti_cohorts(peer, tmp_path, kind):
+    write_cifti_cohort(tmp_path, kind)
+    ours, theirs = both(peer, tmp_path)
+    assert_same_values(ours, theirs, ['x'])
+    if kind == 'dscalar':
+        # Its vertex_id only counts from 0: ours keeps that, and adds the true vertex or voxel.
+        with h5py.File(ours) as a, h5py.File(theirs) as b:
+            assert list(b['greyordinates'].attrs['column_names']) == ['vertex_id', 'structure_id']
+            assert list(a['greyordinates'].attrs['column_names'])[:2] == [
+                'vertex_id',
+                'structure_id',
+            ]
+            np.testing.assert_array_equal(a['greyordinates'][:2], b['greyordinates'][()])
+
+
+def test_a_fixel_cohort(peer, tmp_path):
+    references = fixels(tmp_path)
+    rows = [
+        ['fd', save_values(tmp_path / f'sub-{n}.mif', np.random.default_rng(n).random(6))]
+        for n in range(3)
+    ]
+    write_csv(tmp_path / 'cohort.csv', ['scalar_name', 'source_file'], rows)
+    assert_same_values(*both(peer, tmp_path, *references), ['fd'])
+
+
+def add_results(path, n):
+    matrix = np.stack([np.arange(n), np.linspace(0, 1, n)], axis=1)
+    return write_results(path, 'mylm', ['element_id', 'age.p.value'], matrix)
+
+
+@pytest.mark.parametrize('kind', ['dscalar', 'pscalar', 'pconn'])
+def test_exported_cifti_of_either_file(peer, tmp_path, kind):
+    write_cifti_cohort(tmp_path, kind)
+    files = both(peer, tmp_path)
+    example = tmp_path / f'sub-0.{kind}.nii'
+    common = ['export-results', '--analysis-name', 'mylm', '--example-file', example]
+    n = cifti_images(kind, 0)[0].size
+    peer(*common, '--input-hdf5', add_results(files[1], n), '--output-dir', tmp_path / 'peer')
+    add_results(files[0], n)
+    for path in files:
+        output = tmp_path / f'of-{path.stem}'
+        arguments = [*common, '--input-hdf5', path, '--output-dir', output]
+        assert main([str(word) for word in arguments]) == 0
+        theirs = sorted(path.name for path in (tmp_path / 'peer').iterdir())
+        assert theirs == sorted(path.name for path in output.glob('*.nii'))
+        for name in theirs:
+            a, b = nb.load(output / name), nb.load(tmp_path / 'peer' / name)
+            np.testing.assert_array_equal(a.get_fdata(), b.get_fdata(dtype=np.float32))
+            assert a.get_data_dtype() == np.float32
+
+
+def test_exported_fixels_of_either_file(peer, tmp_path):
+    references = fixels(tmp_path)
+    example = save_values(tmp_path / 'sub-0.mif', np.random.default_rng(0).random(6))
+    write_csv(tmp_path / 'cohort.csv', ['scalar_name', 'source_file'], [['fd', example]])
+    files = both(peer, tmp_path, *references)
+    common = ['export-results', '--analysis-name', 'mylm', *references, '--example-file', example]
+    peer(*common, '--input-hdf5', add_results(files[1], 6), '--output-dir', tmp_path / 'peer')
+    add_results(files[0], 6)
+    for path in files:
+        output = tmp_path / f'of-{path.stem}'
+        arguments = [*common, '--input-hdf5', path, '--output-dir', output]
+        assert main([str(word) for word in arguments]) == 0
+        theirs = {path.name for path in (tmp_path / 'peer').iterdir()}
+        assert {path.name for path in output.iterdir()} == {*theirs, 'mylm_results.json'}
+        for name in theirs:
+            stats = [run('mrstats', folder / name) for folder in (output, tmp_path / 'peer')]
+            assert stats[0] == stats[1]

@@ -2,12 +2,15 @@
 
 import csv
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nb
 import numpy as np
 import pytest
-from images import SHAPE, expected_rows, group_mask, write_cohort
+from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
+from images import SHAPE, expected_rows, group_mask, write_cohort, write_csv
+from mrtrix import direction_values, fixel_directory, save_values
 from tools import missing, require_tool
 
 from modelarrayio_bids.cli.files import main
@@ -35,20 +38,106 @@ def store(tmp_path):
     return tmp_path / 'x.h5'
 
 
-def test_r_sees_elements_by_sources(rscript, tmp_path, store):
-    elements = [1, 7, len(INSIDE)]
-    rscript('read_store.R', store, 'FA', 'voxels', tmp_path / 'seen.txt', *elements)
-    seen = (tmp_path / 'seen.txt').read_text().splitlines()
-    assert seen[0] == f'{len(INSIDE)} 5'
+@dataclass
+class Seen:
+    """What ``read_store.R`` printed."""
+
+    shape: list
+    names: list
+    columns: list
+    structures: list
+    values: list
+    table: list
+
+
+@pytest.fixture
+def look(rscript, tmp_path):
+    """R's view of a scalar and a table of a file, at some elements (zero-based here)."""
+
+    def call(store, scalar, table, elements, n_sources):
+        out = tmp_path / 'seen.txt'
+        rscript('read_store.R', store, scalar, table, out, *(n + 1 for n in elements))
+        lines = out.read_text().splitlines()
+        shape, names, rest = lines[0], lines[1 : n_sources + 1], lines[n_sources + 1 :]
+        numbers = [
+            [np.nan if v in {'NA', 'NaN'} else float.fromhex(v) for v in line.split()]
+            for line in rest[2::2]
+        ]
+        words = [line.split() for line in rest[3::2]]
+        shape = [int(n) for n in shape.split()]
+        return Seen(shape, names, rest[0].split(), rest[1].split(), numbers, words)
+
+    return call
+
+
+def test_r_sees_elements_by_sources(look, tmp_path, store):
+    elements = [0, 6, len(INSIDE) - 1]
+    seen = look(store, 'FA', 'voxels', elements, 5)
+    assert seen.shape == [len(INSIDE), 5]
     # R matches these with the CSV's column as an exact set.
     with open(tmp_path / 'cohort.csv', newline='') as file:
-        assert seen[1:6] == [row['source_file'] for row in csv.DictReader(file)]
-    assert seen[6] == 'voxel_id i j k'
-    for number, element in enumerate(elements):
-        values, voxel = seen[7 + 2 * number : 9 + 2 * number]
-        read = [np.nan if v in {'NA', 'NaN'} else float.fromhex(v) for v in values.split()]
-        np.testing.assert_array_equal(read, expected_rows(5)[:, element - 1])
-        assert [int(n) for n in voxel.split()] == [element - 1, *INSIDE[element - 1]]
+        assert seen.names == [row['source_file'] for row in csv.DictReader(file)]
+    assert seen.columns == ['voxel_id', 'i', 'j', 'k']
+    np.testing.assert_array_equal(seen.values, expected_rows(5)[:, elements].T)
+    assert [[int(n) for n in voxel] for voxel in seen.table] == [
+        [element, *INSIDE[element]] for element in elements
+    ]
+
+
+def build(folder, paths, *options):
+    """An HDF5 file of one scalar ``x``."""
+    write_csv(folder / 'c.csv', ['scalar_name', 'source_file'], [['x', path] for path in paths])
+    arguments = ['--cohort-file', folder / 'c.csv', '--output', folder / 'x.h5', *options]
+    assert main(['to-modelarray', *map(str, arguments)]) == 0
+    return folder / 'x.h5'
+
+
+def test_r_sees_fixels(look, tmp_path):
+    folder = fixel_directory(tmp_path / 'fixels')
+    values = np.random.default_rng(0).random((2, 6)).astype('f4')
+    paths = [save_values(folder / f'sub-{n}.mif', row) for n, row in enumerate(values)]
+    seen = look(build(tmp_path, paths), 'x', 'fixels', range(6), 2)
+    np.testing.assert_array_equal(seen.values, values.T)
+    assert seen.columns == ['fixel_id', 'voxel_id', 'x', 'y', 'z']
+    # The voxel of each fixel, in the order of first fixels: 3, 1 and 2 of them (mrtrix.VOXELS).
+    assert [row[:2] for row in seen.table] == [[str(n), v] for n, v in enumerate('000122')]
+    np.testing.assert_allclose(
+        [[float(n) for n in row[2:]] for row in seen.table], direction_values(), atol=1e-6
+    )
+
+
+def test_r_sees_greyordinates(look, tmp_path):
+    values = [random_values(66, seed=n) for n in range(2)]
+    paths = [
+        save_map(tmp_path / f'{n}.dscalar.nii', row, brain_models()) for n, row in enumerate(values)
+    ]
+    elements = [0, 19, 49]
+    seen = look(build(tmp_path, paths), 'x', 'greyordinates', elements, 2)
+    np.testing.assert_array_equal(seen.values, np.array(values)[:, elements].T)
+    assert seen.columns[:2] == ['vertex_id', 'structure_id']
+    # The first of the left cortex is vertex 3, of the right vertex 0; then voxels begin.
+    rows = [dict(zip(seen.columns, map(int, row), strict=True)) for row in seen.table]
+    assert [seen.structures[row['structure_id']] for row in rows] == [
+        'CIFTI_STRUCTURE_CORTEX_LEFT',
+        'CIFTI_STRUCTURE_CORTEX_RIGHT',
+        'CIFTI_STRUCTURE_BRAIN_STEM',
+    ]
+    assert [row['vertex_id'] for row in rows] == elements
+    assert [row['vertex'] for row in rows] == [3, 0, -1]
+    assert [(row['i'], row['j'], row['k']) for row in rows] == [(-1, -1, -1)] * 2 + [(0, 0, 0)]
+
+
+def test_r_sees_parcels_and_edges(look, tmp_path):
+    values = random_values(4)
+    store = build(tmp_path, [save_map(tmp_path / '0.pscalar.nii', values, parcels())])
+    seen = look(store, 'x', 'parcels/parcel_id', range(4), 1)
+    assert seen.table == [['V1'], ['V2'], ['MT'], ['Thalamus']]
+    np.testing.assert_array_equal(np.ravel(seen.values), values)
+    values = random_values(4, 4)
+    path = save_matrix(tmp_path / '0.pconn.nii', values, (parcels(), parcels()))
+    seen = look(build(tmp_path, [path]), 'x', 'parcels/parcel_id_to', [1, 3], 1)
+    assert seen.shape == [16, 1]
+    assert seen.table == [['V2'], ['Thalamus']]
 
 
 @pytest.mark.parametrize('rows', [range(len(INSIDE)), [20, 3, 11]], ids=['all', 'subset'])

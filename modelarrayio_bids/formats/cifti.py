@@ -317,11 +317,6 @@ class Matrix:
         return nifti.scaled(taken, nifti.scaling(self.header))
 
 
-def is_cifti(header: Nifti1Header) -> bool:
-    """Whether a NIfTI header is that of a CIFTI file: its intent code is 3000 to 3099."""
-    return 3000 <= int(header['intent_code']) < 3100
-
-
 def kind_of_name(name: str) -> Kind | None:
     """The kind a file is named as, compressed or not.
 

@@ -215,6 +215,11 @@ def write_volume(header: Nifti1Header, data: np.ndarray, path: str | PathLike[st
     Path(path).write_bytes(image)
 
 
+def is_cifti(header: Nifti1Header) -> bool:
+    """Whether a NIfTI header is that of a CIFTI file: its intent code is 3000 to 3099."""
+    return 3000 <= int(header['intent_code']) < 3100
+
+
 def scaling(header: Nifti1Header) -> tuple[float, float] | None:
     """Slope and intercept, where the header has them and they change anything."""
     slope, inter = header.get_slope_inter()
@@ -289,6 +294,12 @@ def _spatial_shape(header: Nifti1Header) -> tuple[int, ...]:
 
 
 def _require_one_volume(volume: Volume) -> None:
+    if is_cifti(volume.header):
+        raise FormatError(
+            'is a CIFTI image, expected a volume, as its name says',
+            volume.path,
+            'Name it by its kind: .dscalar.nii, .pscalar.nii or .pconn.nii.',
+        )
     if len(volume.shape) == 3 and all(volume.shape):
         return
     shape = ' × '.join(map(str, volume.shape))

@@ -10,8 +10,10 @@ out <- file(args[4], 'w')
 writeLines(paste(dim(values), collapse = ' '), out)
 writeLines(names, out)
 writeLines(paste(attr(table, 'column_names'), collapse = ' '), out)
+writeLines(paste(attr(table, 'structure_names'), collapse = ' '), out)
 for (element in as.integer(args[-(1:4)])) {
   writeLines(paste(sprintf('%a', as.numeric(values[element, ])), collapse = ' '), out)
-  if (length(dim(table)) == 2) writeLines(paste(table[element, ], collapse = ' '), out)
+  row <- if (length(dim(table)) == 2) table[element, ] else table[element]
+  writeLines(paste(row, collapse = ' '), out)
 }
 close(out)

@@ -85,6 +85,15 @@ class SpaceContract:
         ).sources()[0]
         np.testing.assert_array_equal(space.read(source), values[0])
 
+    def test_exports_are_complete(self, tmp_path, space, store):
+        write_results(store, 'all', ['a.estimate'], np.zeros((len(space), 1)))
+        (image,) = export_results(store, 'all', tmp_path / 'maps')
+        alone = tmp_path / 'alone'
+        alone.mkdir()
+        companions = {path.name for path in space.write_companions(alone)}
+        found = {path.name for path in (tmp_path / 'maps').iterdir()}
+        assert found == {image.name, 'all_results.json', *companions}
+
     def test_results_return_to_their_elements(self, tmp_path, space, store, values):
         # Half of the elements, in an order of their own; the others must come back as NaN.
         chosen = np.random.default_rng(1).permutation(len(space))[: max(1, len(space) // 2)]

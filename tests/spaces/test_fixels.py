@@ -3,7 +3,18 @@ import shutil
 import numpy as np
 import pytest
 from images import save
-from mrtrix import dumped, run, save_mif
+from mrtrix import (
+    AFFINE,
+    SHAPE,
+    VOXELS,
+    direction_values,
+    dumped,
+    fixel_directory,
+    index_values,
+    run,
+    save_mif,
+    save_values,
+)
 from spaces.contract import SpaceContract
 
 from modelarrayio_bids.cohort import Source
@@ -16,34 +27,6 @@ from modelarrayio_bids.errors import (
     UsageError,
 )
 from modelarrayio_bids.spaces import FixelSpace, References, space_of
-
-# Voxel, number of fixels, first fixel: not in the order of the grid.
-VOXELS = (((2, 0, 1), 3, 0), ((0, 1, 0), 1, 3), ((1, 1, 1), 2, 4))
-SHAPE = (3, 2, 2)
-AFFINE = np.array([[2.0, 0, 0, -10], [0, 2, 0, 20], [0, 0, 2, 30], [0, 0, 0, 1]])
-
-
-def index_values(voxels=VOXELS):
-    values = np.zeros((*SHAPE, 2), '<u4')
-    for voxel, count, first in voxels:
-        values[voxel] = count, first
-    return values
-
-
-def direction_values(n_fixels=6):
-    directions = np.random.default_rng(3).normal(size=(n_fixels, 3))
-    return (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype('<f4')
-
-
-def save_values(path, values):
-    return save_mif(path, np.asarray(values, '<f4').reshape(-1, 1, 1))
-
-
-def fixel_directory(folder, voxels=VOXELS, n_directions=6):
-    folder.mkdir(exist_ok=True)
-    save_mif(folder / 'index.mif', index_values(voxels))
-    save_mif(folder / 'directions.mif', direction_values(n_directions)[..., np.newaxis])
-    return folder
 
 
 def source(path):
