@@ -85,6 +85,14 @@ def test_one_scalar_in_a_volume_and_on_a_surface_has_two_stems_in_one_folder(ask
     assert one.store != other.store
 
 
+def test_volumes_of_xcp_d_are_served_by_the_masks_of_fmriprep(ask, dataset):
+    stem = 'sub-01/func/sub-01_task-rest_run-01_space-MNI152NLin6Asym_res-2'
+    xcp_d = dataset('xcp_d', [f'{stem}_stat-alff_boldmap.nii.gz'])
+    fmriprep = dataset('fmriprep', [f'{stem}_desc-brain_mask.nii.gz'])
+    found = ask(xcp_d, datasets={'xcp_d': xcp_d, 'fmriprep': fmriprep})
+    assert [(row.scalar, row.rungs) for row in found.table()] == [('alff', {'other-dataset': 1})]
+
+
 def test_kinds_of_the_same_entities_are_not_mixed(ask, dataset):
     endings = ['.nii.gz', '.dscalar.nii', '.pscalar.nii', '.pconn.nii']
     found = ask(dataset('other', [f'{FUNC}_stat-mean_boldmap{ending}' for ending in endings]))

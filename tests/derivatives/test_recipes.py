@@ -100,7 +100,7 @@ def test_no_recipe_at_all_is_an_error(tmp_path, write):
         recipe_for(Dataset('x', tmp_path), [Recipe.from_yaml(write(RECIPE))])
 
 
-# Names as listings of real runs have them (qsirecon 26, ASLPrep, fMRIPrep 25).
+# Names as listings of real runs have them (qsirecon 26, ASLPrep, fMRIPrep 25, XCP-D 26.1).
 @pytest.mark.parametrize(
     ('recipe', 'entities', 'scalar'),
     [
@@ -122,6 +122,15 @@ def test_no_recipe_at_all_is_an_error(tmp_path, write):
         ('fmriprep', {'suffix': 'dseg'}, None),
         ('fmriprep', {'suffix': 'bold', 'datatype': 'func'}, None),
         ('fmriprep', {'suffix': 'boldref', 'datatype': 'func'}, None),
+        ('xcp_d', {'suffix': 'boldmap', 'stat': 'alff'}, 'alff'),
+        ('xcp_d', {'suffix': 'boldmap', 'stat': 'alff', 'desc': 'smooth'}, 'alff_smooth'),
+        ('xcp_d', {'suffix': 'boldmap', 'stat': 'pearsoncorrelation'}, 'pearsoncorrelation'),
+        ('xcp_d', {'suffix': 'bold', 'desc': 'denoised'}, None),
+        ('xcp_d', {'suffix': 'timeseries', 'stat': 'mean'}, None),
+        ('xcp_d', {'suffix': 'dseg', 'atlas': 'HCP'}, None),
+        ('xcp_d', {'suffix': 'sulc', 'datatype': 'anat', 'extension': '.dscalar.nii'}, 'sulc'),
+        ('fmriprep', {'suffix': 'thickness', 'extension': '.dscalar.nii'}, 'thickness'),
+        ('fmriprep', {'suffix': 'thickness'}, None),
         ('generic', {'suffix': 'boldmap', 'stat': 'alff', 'desc': 'smooth'}, 'alff_smooth_boldmap'),
         ('generic', {'suffix': 'bold', 'desc': 'denoised'}, None),
         ('generic', {'suffix': 'probseg', 'label': 'GM'}, None),
@@ -132,10 +141,11 @@ def test_what_the_builtin_recipes_call_real_files(recipe, entities, scalar):
         'qsirecon': {'suffix': 'dwimap', 'datatype': 'dwi'},
         'aslprep': {'datatype': 'perf'},
         'fmriprep': {'datatype': 'anat'},
+        'xcp_d': {'datatype': 'func'},
         'generic': {'datatype': 'func'},
     }
     (found,) = [one for one in builtin_recipes() if one.name == recipe]
-    entities = defaults[recipe] | entities | {'extension': '.nii.gz', 'subject': '01'}
+    entities = {'extension': '.nii.gz', 'subject': '01'} | defaults[recipe] | entities
     name = None if found.why_left_out(entities) else found.scalar_name(entities)
     assert name == scalar
 
