@@ -35,8 +35,21 @@ _IGNORED = (
 )
 
 
-def write_description(output_dir: Path, datasets: Iterable[Dataset], bids_dir: Path) -> Path:
+def write_description(
+    output_dir: Path, datasets: Iterable[Dataset], bids_dir: Path, scalars: Iterable[str]
+) -> Path:
     """Write ``dataset_description.json`` and ``.bidsignore``, over those of an earlier run.
+
+    Parameters
+    ----------
+    output_dir : pathlib.Path
+        Where to.
+    datasets : iterable of Dataset
+        What was looked into.
+    bids_dir : pathlib.Path
+        The study.
+    scalars : iterable of str
+        Names of the scalars' folders, which BIDS has no rule for.
 
     Returns
     -------
@@ -60,8 +73,14 @@ def write_description(output_dir: Path, datasets: Iterable[Dataset], bids_dir: P
     path = output_dir / DESCRIPTION
     write_json(description, path)
     with replacing(output_dir / '.bidsignore') as partial:
-        partial.write_text('\n'.join(_IGNORED) + '\n', 'utf-8')
+        partial.write_text('\n'.join((*_IGNORED, *_folders(output_dir, scalars))) + '\n', 'utf-8')
     return path
+
+
+def _folders(output_dir: Path, scalars: Iterable[str]) -> list[str]:
+    """The scalars' folders, of this run and of earlier ones; the validator wants no slash after."""
+    earlier = (path.parent.name for path in output_dir.glob('*/*_modelarray.h5'))
+    return [f'/{name}' for name in sorted({*scalars, *earlier})]
 
 
 def software() -> dict[str, Any]:

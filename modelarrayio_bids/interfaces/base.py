@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import parent_process
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from nipype.interfaces.base import Bunch, SimpleInterface, isdefined
 
@@ -29,7 +35,8 @@ class LibraryInterface(SimpleInterface):
         folder = Path(runtime.cwd)
         (folder / ERROR_FILE).unlink(missing_ok=True)
         try:
-            self._results.update(self._call(folder))
+            with _clean_when_terminated():
+                self._results.update(self._call(folder))
         except ModelArrayIOError as error:
             (folder / ERROR_FILE).write_bytes(pickle.dumps(error))
             raise
@@ -41,7 +48,35 @@ class LibraryInterface(SimpleInterface):
         return {name: value for name, value in values.items() if isdefined(value)}
 
 
+def forget_errors(folder: Path) -> None:
+    """Remove what nodes of an earlier run in this folder failed for."""
+    for path in folder.rglob(ERROR_FILE):
+        path.unlink()
+
+
+@contextmanager
+def _clean_when_terminated() -> Iterator[None]:
+    """In a worker process, let SIGTERM take away what is half-written before it ends the process.
+
+    Nipype catches every exception of a node, so the process has to be ended here.
+    """
+    if parent_process() is None:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    except SystemExit as ended:
+        os._exit(int(ended.code or 0))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
 def errors_below(folder: Path) -> list[ModelArrayIOError]:
     """What the nodes of a workflow that ran in this folder failed for."""
-    # Only files the nodes of this run wrote.
+    # Of this run: those of an earlier one in the same folder were forgotten before it.
     return [pickle.loads(path.read_bytes()) for path in sorted(folder.rglob(ERROR_FILE))]  # noqa: S301

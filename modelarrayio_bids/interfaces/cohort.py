@@ -71,7 +71,8 @@ class CollectCohort(LibraryInterface):
         output_dir = Path(given.get('output_dir', folder)).absolute()
         collection = collect(self._request(output_dir))
         collection.check()
-        write_description(output_dir, collection.datasets, Path(inputs.bids_dir))
+        scalars = [group.scalar for group in collection.groups]
+        write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
         participants = collection.participants()
         contents: dict[str, Any] = {}
         for group in collection.groups:
@@ -79,7 +80,7 @@ class CollectCohort(LibraryInterface):
         write_json(contents, folder / 'sidecars.json')
         outputs = [group.outputs(output_dir) for group in collection.groups]
         return {
-            'scalars': [group.scalar for group in collection.groups],
+            'scalars': scalars,
             'cohort_files': [str(files.cohort) for files in outputs],
             'group_mask_files': [str(files.group_mask) for files in outputs],
             'coverage_files': [str(files.coverage) for files in outputs],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
 from nipype import Workflow
 
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
-from modelarrayio_bids.interfaces.base import errors_below
+from modelarrayio_bids.interfaces.base import errors_below, forget_errors
 
 
 def run_workflow(
@@ -41,11 +44,13 @@ def run_workflow(
         'poll_sleep_duration': '0.1',
         'check_version': 'false',
     }
-    before = set(log_dir.glob('crash-*'))
+    folder, before = work_dir / workflow.name, set(log_dir.glob('crash-*'))
+    forget_errors(folder)
     try:
-        graph = workflow.run(plugin=plugin, plugin_args=plugin_args or {})
+        with _workers_stopped():
+            graph = workflow.run(plugin=plugin, plugin_args=plugin_args or {})
     except Exception:
-        errors = _unique(errors_below(Path(work_dir) / workflow.name))
+        errors = _unique(errors_below(folder))
         if not errors:
             raise
         # The error says all there is to say: the crash files of this run would not add to it.
@@ -53,6 +58,24 @@ def run_workflow(
             path.unlink()
         raise_problems(errors)
     return {node.name: node.result.outputs for node in graph.nodes()}
+
+
+@contextmanager
+def _workers_stopped() -> Iterator[None]:
+    """After an error or an interrupt, end the processes Nipype started and wait for them.
+
+    Left alone they would finish their nodes, and write into folders that are being removed.
+    """
+    before = set(active_children())
+    try:
+        yield
+    except BaseException:
+        workers = set(active_children()) - before
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join()
+        raise
 
 
 def _unique(errors: list[ModelArrayIOError]) -> list[ModelArrayIOError]:

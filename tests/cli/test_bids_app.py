@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import trees
 from stores import write_results
+from tools import require_tool
 
 from modelarrayio_bids.cli.bids_app import main
 
@@ -62,6 +63,14 @@ def test_every_scalar_becomes_a_file_of_its_own(outputs):
         'dataset_description.json',
         '.bidsignore',
     }
+
+
+def test_the_official_validator_finds_no_error(outputs):
+    validator = require_tool('bids-validator-deno')
+    command = [validator, '--format', 'json', str(outputs)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    issues = json.loads(done.stdout)['issues']['issues']
+    assert [issue for issue in issues if issue['severity'] == 'error'] == []
 
 
 def test_the_matrix_holds_the_maps_of_the_cohort(outputs):
