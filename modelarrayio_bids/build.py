@@ -134,10 +134,12 @@ def to_modelarray(
         schema.check_scalar_name(scalar)
     with StoreWriter(output, layout, overwrite=overwrite) as store:
         check_sources(cohort.sources(), space, resources.threads)
+        # Before they are read: a source that changes meanwhile shows.
+        facets = {scalar: _facets(cohort.sources(scalar)) for scalar in cohort.scalars}
         store.write_space(space.kind, space.tables(), space.template())
         for scalar in cohort.scalars:
             _write_scalar(store, cohort.sources(scalar), space, resources)
-        store.write_provenance(_facts(), {s: _facets(cohort.sources(s)) for s in cohort.scalars})
+        store.write_provenance(_facts(), facets)
     logger.info('Wrote %s: %s', output, _contents(cohort, space))
     return output
 

@@ -22,8 +22,10 @@ was written. In a *wide* cohort each scalar has a column of paths of its own.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from os import PathLike
 from pathlib import Path
 
@@ -46,7 +48,12 @@ PATH_COLUMNS = (SOURCE, MASK, MASK_RUNG)
 SUBJECT_COLUMNS = ('participant_id', 'subject_id')
 
 # What pandas.read_csv takes for a missing value: the predecessor leaves such rows out.
-MISSING = frozenset({'', 'n/a', 'N/A', 'NA', '<NA>', '#N/A', 'NaN', 'nan', 'NULL', 'null', 'None'})
+MISSING = frozenset(
+    {'', '#N/A', '#N/A N/A', '#NA', '<NA>', 'N/A', 'n/a', 'NA', 'NULL', 'null', 'None', 'NaN'}
+    | {'nan', '-NaN', '-nan', '1.#IND', '-1.#IND', '1.#QNAN', '-1.#QNAN'}
+)
+# What pandas calls a column without a name, and what it writes an index as.
+_UNNAMED = 'Unnamed: '
 
 
 @dataclass(frozen=True)
@@ -194,7 +201,7 @@ class Cohort:
                 text,
                 'Download the files and give their paths.',
             )
-        path = Path(text)
+        path = Path(text).expanduser()
         if path.is_absolute() or self.folder is None or path.exists():
             return path
         beside = self.folder / path
@@ -204,27 +211,33 @@ class Cohort:
 def _read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file, delimiter='\t' if path.suffix == '.tsv' else ',')
-            rows = list(reader)
-            columns = tuple(column.strip() for column in reader.fieldnames or ())
+            lines = list(csv.reader(file, delimiter='\t' if path.suffix == '.tsv' else ','))
     except FileNotFoundError as error:
         raise SourceNotFoundError('no such file', path, 'Check the path of the cohort.') from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f'is not a table in UTF-8 ({error})', path, 'Save it as CSV.') from error
-    _require_rectangle(columns, rows, path)
-    return columns, [dict(zip(columns, row.values(), strict=True)) for row in rows]
-
-
-def _require_rectangle(columns: Sequence[str], rows: Sequence[Mapping], path: Path) -> None:
-    if repeated := sorted({column for column in columns if columns.count(column) > 1}):
-        raise CohortError(f'has several columns named {", ".join(repeated)}', path, 'Rename them.')
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
+    lines = [line for line in lines if any(cell.strip() for cell in line)]
+    columns = _column_names(lines[0] if lines else [], path)
+    for number, line in enumerate(lines[1:], start=1):
+        if len(line) > len(columns):
             raise CohortError(
-                f'row {number} does not have the {len(columns)} cells of the header',
+                f'row {number} has {len(line)} cells, expected the {len(columns)} of the header',
                 path,
                 'Put values that hold the separator in quotes.',
             )
+    return columns, [dict(zip_longest(columns, line, fillvalue='')) for line in lines[1:]]
+
+
+def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Distinct names, as pandas makes them: ``Unnamed: 3`` for a blank, ``x.1`` for a second x."""
+    names: dict[str, None] = {}
+    for number, text in enumerate(header):
+        name = text.strip() or f'{_UNNAMED}{number}'
+        if name in names and name in {SCALAR, SOURCE, MASK}:
+            raise CohortError(f'has several columns named {name}', path, 'Leave one of them.')
+        candidates = (name, *(f'{name}.{again}' for again in range(1, len(header))))
+        names[next(candidate for candidate in candidates if candidate not in names)] = None
+    return tuple(names)
 
 
 def _require_columns(columns: Sequence[str], origin: str | None) -> None:
@@ -259,6 +272,13 @@ def _lengthened(
             path,
             f'It has: {", ".join(columns)}.',
         )
+    if both := [column for column in (SCALAR, SOURCE) if column in columns]:
+        raise CohortError(
+            f'is wide, one column for each of {", ".join(scalar_columns)}, and also has a column '
+            f'{" and a column ".join(both)}',
+            path,
+            'Leave out --scalar-columns, or those columns.',
+        )
     others = [column for column in columns if column not in scalar_columns]
     return [
         {SCALAR: scalar, SOURCE: row[scalar], **{column: row[column] for column in others}}
@@ -270,11 +290,15 @@ def _lengthened(
 def _duplicates(cohort: Cohort, origin: str | None) -> Iterator[CohortError]:
     """Neither a file, nor a person whom no column tells apart, may stand twice in a scalar."""
     subject = next((column for column in SUBJECT_COLUMNS if column in cohort.columns), None)
-    telling = [column for column in cohort.columns if column not in PATH_COLUMNS]
-    files: set[tuple[str, Path]] = set()
+    telling = [
+        column
+        for column in cohort.columns
+        if column not in PATH_COLUMNS and not column.startswith(_UNNAMED)
+    ]
+    files: set[tuple[str, str]] = set()
     people: dict[tuple[str, ...], str] = {}
     for row, source in zip(cohort.rows, cohort.sources(), strict=True):
-        file = (source.scalar, source.path.absolute())
+        file = (source.scalar, os.path.normpath(source.path.absolute()))
         if file in files:
             yield DuplicateSourceError(
                 f'{source.name} stands twice for {source.scalar}', origin, 'Remove one row.'

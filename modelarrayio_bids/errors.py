@@ -21,6 +21,7 @@
     │ ├ ResultNameCollisionError
     │ └ WouldLoseResultsError
     ├ OutputError(OSError)              an output that cannot be created
+    │ └ UnfinishedOutputError           one that was begun: the disk is full, say
     └ DerivativesError                  the BIDS datasets
       ├ InvalidDatasetError
       ├ RecipeError
@@ -41,6 +42,7 @@ input, 73 cannot create, 74 input/output).
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from os import PathLike
@@ -198,6 +200,19 @@ class OutputError(ModelArrayIOError, OSError):
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         said = 'a file is where a folder should be' if in_the_way else _reason(error)
         return cls(f'cannot be created ({said})', path, 'Choose a folder you may write to.')
+
+
+class UnfinishedOutputError(OutputError):
+    """An output that was begun and could not be finished; nothing of it stays."""
+
+    exit_code = EXIT_IO
+
+    @classmethod
+    def from_os_error(cls, error: OSError, path: str | PathLike[str]) -> UnfinishedOutputError:
+        """What the operating system said, for a person."""
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        remedy = 'Free some space.' if full else 'Check the disk and the path.'
+        return cls(f'could not be written ({_reason(error)})', path, remedy)
 
 
 class DerivativesError(ModelArrayIOError):

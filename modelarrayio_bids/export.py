@@ -23,12 +23,13 @@ from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.errors import (
     OutputError,
     ResultNameCollisionError,
+    SchemaError,
     SpaceMismatchError,
     UsageError,
 )
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
-from modelarrayio_bids.spaces import SPACES, ElementSpace, References, space_of_references
+from modelarrayio_bids.spaces import SPACES, ElementSpace, References, Template, space_of_references
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 logger = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
         If both are there and differ, or the reference has another number of elements.
     """
     template = reader.template
-    own = SPACES[template[0]].from_template(template[1]) if template else None
+    own = _space_of_template(*template, reader) if template else None
     given = space_of_references(references, own.kind if own else None)
     if given is None:
         if own is not None:
@@ -163,6 +164,17 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
     return given
 
 
+def _space_of_template(kind: str, template: Template, reader: StoreReader) -> ElementSpace:
+    try:
+        return SPACES[kind].from_template(template)
+    except KeyError as error:
+        raise SchemaError(
+            f'has no usable template of its elements ({error} is unknown or missing)',
+            reader.path,
+            'Build it again.',
+        ) from error
+
+
 def _compare_tables(reader: StoreReader, space: ElementSpace) -> None:
     """A file of the predecessor has tables of its elements: they must be the reference's."""
     for path, table in space.tables().items():
@@ -182,8 +194,8 @@ def file_name(analysis: str, result: str, extension: str) -> str:
     >>> file_name('mylm', 'age:sexM estimate', '.nii.gz')
     'mylm_age:sexM_estimate.nii.gz'
     """
-    safe = (str(text).replace(' ', '_').replace('/', '_') for text in (analysis, result))
-    return '_'.join(safe) + extension
+    safe = result.replace(' ', '_').replace('/', '_')
+    return f'{analysis}_{safe}{extension}'
 
 
 def _plan(results: Analysis, extension: str, *, log_p: bool) -> list[_Image]:

@@ -32,7 +32,8 @@ def configure(level: str, file: Path | None = None) -> None:
     logging.basicConfig(level=level, format=_FORMAT, handlers=handlers, force=True)
     _quieten_nipype(level)
     # nibabel's remarks on headers it repairs are not for the user of a command.
-    logging.getLogger('nibabel').setLevel(logging.ERROR)
+    for name in ('nibabel', 'nibabel.global'):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _quieten_nipype(level: str) -> None:

@@ -89,8 +89,13 @@ def test_a_byte_order_mark_and_tabs_are_understood(tmp_path):
         ('scalar_name,age\nFA,1\n', CohortError, 'no column source_file'),
         ('scalar_name,source_file\n', EmptyCohortError, 'lists no source'),
         ('scalar_name,source_file\nFA,\n,a.nii\n', EmptyCohortError, 'lists no source'),
-        ('scalar_name,source_file\nFA,a.nii,1\n', CohortError, 'row 1 does not have the 2 cells'),
-        ('scalar_name,source_file,x,x\nFA,a,1,2\n', CohortError, 'several columns named x'),
+        ('scalar_name,source_file\nFA,a.nii,1\n', CohortError, 'row 1 has 3 cells, expected the 2'),
+        ('scalar_name,source_file,source_file\nFA,a,b\n', CohortError, 'several columns named so'),
+        (
+            'scalar_name,source_file\nFA,a.nii\nFA,x/../a.nii\n',
+            DuplicateSourceError,
+            'stands twice',
+        ),
         ('scalar_name,source_file\nFA,a.nii\nFA,a.nii\n', DuplicateSourceError, 'stands twice'),
         ('scalar_name,source_file\nFA,a.nii\nFA,./a.nii\n', DuplicateSourceError, 'stands twice'),
         (
@@ -125,6 +130,34 @@ def test_all_duplicates_are_named_at_once(tmp_path):
         'a.nii stands twice for FA',
         'b.nii stands twice for FA',
     ]
+
+
+def test_tables_are_read_as_pandas_reads_them(tmp_path):
+    # Two blank columns, a repeated one, a short row, a blank line: all from Excel.
+    path = tmp_path / 'c.csv'
+    path.write_text('scalar_name,source_file,x,x,,\r\nFA,a.nii,1,2,,\r\nFA,b.nii\r\n , ,\r\n')
+    cohort = Cohort.from_csv(path)
+    assert cohort.columns[2:] == ('x', 'x.1', 'Unnamed: 4', 'Unnamed: 5')
+    assert [(row['x'], row['x.1']) for row in cohort.rows] == [('1', '2'), ('', '')]
+
+
+def test_an_index_column_tells_nobody_apart(tmp_path):
+    path = tmp_path / 'c.csv'
+    path.write_text(',scalar_name,source_file,subject_id\n0,FA,a.nii,s1\n1,FA,b.nii,s1\n')
+    with pytest.raises(DuplicateSourceError, match='s1 stands twice'):
+        Cohort.from_csv(path)
+
+
+def test_a_wide_table_must_not_be_long_as_well(tmp_path):
+    path = write_csv(tmp_path / 'c.csv', ['source_file', 'FA'], [['a.nii', 'b.nii']])
+    with pytest.raises(CohortError, match='is wide.*also has a column source_file'):
+        Cohort.from_csv(path, ['FA'])
+
+
+def test_the_home_folder_may_be_abbreviated(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (source,) = Cohort.from_rows([{'scalar_name': 'FA', 'source_file': '~/a.nii'}]).sources()
+    assert (source.name, source.path) == ('~/a.nii', tmp_path / 'a.nii')
 
 
 def test_a_missing_table(tmp_path):

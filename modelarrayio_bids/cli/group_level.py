@@ -77,7 +77,7 @@ def _request(options: argparse.Namespace) -> Request:
     return Request(
         options.bids_dir.absolute(),
         options.output_dir.absolute(),
-        parse_datasets(options.datasets),
+        {name: root.absolute() for name, root in parse_datasets(options.datasets).items()},
         tuple(options.participant_label),
         tuple(options.session_label),
         tuple(options.scalars),

@@ -25,6 +25,13 @@ def add(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> N
     parser.add_argument(*dict.fromkeys(spellings), **keywords)
 
 
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1')
+    return int(text)
+
+
 def add_nprocs(group: argparse._ActionsContainer) -> None:
     """``--nprocs``, in the words of several BIDS Apps."""
     add(
@@ -33,7 +40,7 @@ def add_nprocs(group: argparse._ActionsContainer) -> None:
         '--nthreads',
         '--n-cpus',
         dest='nprocs',
-        type=int,
+        type=positive,
         default=os.cpu_count() or 1,
         metavar='N',
         help='read and compress in N threads (default: one per processor, %(default)s)',
@@ -44,7 +51,7 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     """``--nprocs`` and ``--mem-mb``."""
     group = parser.add_argument_group('resources')
     add_nprocs(group)
-    add(group, '--mem-mb', type=int, metavar='MB', help='memory the whole run may use')
+    add(group, '--mem-mb', type=positive, metavar='MB', help='memory the whole run may use')
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:

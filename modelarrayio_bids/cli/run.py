@@ -10,7 +10,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from modelarrayio_bids.errors import EXIT_INTERNAL, EXIT_IO, EXIT_USAGE, ModelArrayIOError
+from modelarrayio_bids.errors import (
+    EXIT_INTERNAL,
+    EXIT_USAGE,
+    ModelArrayIOError,
+    UnfinishedOutputError,
+)
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -43,8 +48,8 @@ def run(program: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return _ended(program, 'interrupted; nothing half-written was left', EXIT_INTERRUPTED)
     except OSError as error:
-        reason = f'{error.filename or "an output"}: {error.strerror or error}'
-        return _ended(program, f'{reason}. Free some space, or check the disk.', EXIT_IO)
+        unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
+        return _ended(program, str(unfinished), unfinished.exit_code)
     except Exception:  # noqa: BLE001 - the last resort, with everything there is to report
         traceback.print_exc()
         return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)

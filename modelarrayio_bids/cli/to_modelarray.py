@@ -86,13 +86,14 @@ def _layout(options: argparse.Namespace) -> Layout:
             f'the {options.backend} backend is not available yet',
             remedy='Use --backend hdf5, the default.',
         )
-    chunk_mb = options.target_chunk_mb
+    chunk_mb, level = options.target_chunk_mb, options.compression_level
     return Layout(
         options.dtype,
         options.compression,
-        options.compression_level,
+        # Out of range, both are taken as the predecessor does.
+        None if level is None else min(max(level, 0), 9),
         options.shuffle,
-        options.chunk_voxels,
+        max(options.chunk_voxels, 0),
         DEFAULT_CHUNK_BYTES if chunk_mb is None else chunk_mb * MEGABYTE,
     )
 

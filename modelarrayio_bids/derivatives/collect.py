@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +30,20 @@ from modelarrayio_bids.derivatives.participants import Participants
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
 from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
-from modelarrayio_bids.errors import NoMatchError, SourceNotFoundError, raise_problems
+from modelarrayio_bids.errors import (
+    ModelArrayIOError,
+    NoMatchError,
+    SourceNotFoundError,
+    UsageError,
+    raise_problems,
+)
 from modelarrayio_bids.spaces import SPACES
+from modelarrayio_bids.store.writer import refuse_to_replace
 
 logger = logging.getLogger(__name__)
+
+#: How images were acquired: a difference between subjects is for a person to judge.
+_MIXED_ENTITIES = ('acq', 'ce', 'trc', 'rec', 'dir')
 
 
 @dataclass(frozen=True)
@@ -73,10 +83,20 @@ class Request:
         ------
         SourceNotFoundError, InvalidDatasetError
             If one of them, or the mask, is not there or is not what it should be.
+        UsageError
+            If the output folder is one of them, or holds it.
         """
         if self.mask is not None and not self.mask.is_file():
             raise SourceNotFoundError('no such file', self.mask, 'Check --mask.')
-        return find_datasets(self.bids_dir, self.datasets)
+        datasets = find_datasets(self.bids_dir, self.datasets)
+        for dataset in datasets:
+            if dataset.root.resolve().is_relative_to(self.output_dir.resolve()):
+                raise UsageError(
+                    f'holds the dataset {dataset.name} ({dataset.root}), which is read',
+                    self.output_dir,
+                    'Give a folder of its own for the outputs.',
+                )
+        return datasets
 
 
 @dataclass(frozen=True)
@@ -145,6 +165,22 @@ class Collection:
             All problems of all groups together.
         """
         raise_problems([problem for group in self.groups for problem in group.problems()])
+
+    def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
+        """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
+
+        Raises
+        ------
+        WouldLoseResultsError, OutputError
+            All such files together.
+        """
+        problems: list[ModelArrayIOError] = []
+        for group in self.groups:
+            try:
+                refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
+            except ModelArrayIOError as error:
+                problems.append(error)
+        raise_problems(problems)
 
     def participants(self) -> Participants:
         """The phenotypes: of the BIDS folder, else of the first dataset that has any."""
@@ -239,6 +275,7 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             kind,
         )
         _say_map_itself(group)
+        _say_mixed(group, images)
         yield group
 
 
@@ -268,6 +305,19 @@ def _say_passed_over(scalar: str, stem: str, pairings: Sequence[Pairing]) -> Non
             '%s (%s): %d images have several masks on the rung %r, and none was taken; first: %s',
             *(scalar, stem, len(several), rung, ', '.join(map(str, several[0]))),
         )
+
+
+def _say_mixed(group: ScalarGroup, images: Sequence[Image]) -> None:
+    """Entities that neither divide groups nor become a column, where their labels differ."""
+    for entity in _MIXED_ENTITIES:
+        labels = Counter(image.entities.get(entity, 'none') for image in images)
+        if len(labels) > 1:
+            counts = ', '.join(f'{label} ({count})' for label, count in labels.most_common())
+            logger.warning(
+                '%s (%s): images of several %s labels are taken together: %s; choose with '
+                '--bids-filter-file',
+                *(group.scalar, group.stem, entity, counts),
+            )
 
 
 def _say_map_itself(group: ScalarGroup) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
-from modelarrayio_bids.errors import ModelArrayIOError, OutputError
+from modelarrayio_bids.errors import ModelArrayIOError, OutputError, UnfinishedOutputError
 
 
 @contextmanager
@@ -33,11 +34,9 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     except ModelArrayIOError:
         raise
     except OSError as error:
-        raise OutputError(
-            f'cannot be written ({error.strerror or error})',
-            path,
-            'Check the folder, its permissions and the space left.',
-        ) from error
+        began = partial.parent.is_dir() and error.errno not in {errno.EACCES, errno.EROFS}
+        kind = UnfinishedOutputError if began else OutputError
+        raise kind.from_os_error(error, path) from error
     finally:
         # Where the folder itself could not be made there is nothing to remove either.
         if partial.parent.is_dir():

@@ -30,6 +30,8 @@ except ImportError:  # pragma: no cover - every tested platform has a wheel
     _DAMAGED = (zlib.error,)
 
 GZIP_MAGIC = b'\x1f\x8b'
+# zlib's word for a gzip stream (zlib.h, inflateInit2).
+_GZIP_BITS = 31
 _ISAL_LEVEL = 1
 _ZLIB_LEVEL = 4
 
@@ -43,6 +45,8 @@ def is_gzip(path: str | PathLike[str]) -> bool:
 def inflate(data: bytes) -> bytes:
     """Decompress all members of a gzip stream, their checksums verified.
 
+    What follows the last member is ignored, as gzip does.
+
     Raises
     ------
     EOFError
@@ -50,10 +54,17 @@ def inflate(data: bytes) -> bytes:
     OSError
         If it is damaged.
     """
-    try:
-        return igzip.decompress(data) if HAS_ISAL else gzip.decompress(data)
-    except _DAMAGED as error:
-        raise OSError(str(error)) from error
+    members: list[bytes] = []
+    while not members or data.startswith(GZIP_MAGIC):
+        stream = (isal_zlib if HAS_ISAL else zlib).decompressobj(wbits=_GZIP_BITS)
+        try:
+            members.append(stream.decompress(data))
+        except _DAMAGED as error:
+            raise OSError(str(error)) from error
+        if not stream.eof:
+            raise EOFError('the compressed data end early')
+        data = stream.unused_data
+    return members[0] if len(members) == 1 else b''.join(members)
 
 
 def gzip_compress(data: bytes, level: int = _ISAL_LEVEL) -> bytes:

@@ -251,7 +251,8 @@ def require_real_numbers(header: Nifti1Header, path: str | PathLike[str]) -> Non
     dtype = header.get_data_dtype()
     try:
         header.get_slope_inter()
-    except HeaderDataError as error:
+        header.get_data_offset()
+    except (HeaderDataError, ValueError, OverflowError) as error:
         raise FormatError(str(error), path, 'Make the file again.') from error
     if dtype.kind not in _READABLE_KINDS:
         raise FormatError(

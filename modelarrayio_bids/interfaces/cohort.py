@@ -45,6 +45,9 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
         usedefault=True,
         desc='fraction of subjects a voxel of the group mask needs, for the sidecars',
     )
+    overwrite = traits.Bool(
+        False, usedefault=True, desc='go on where an HDF5 file of an earlier run holds results'
+    )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='make masks in threads')
 
 
@@ -70,6 +73,7 @@ class CollectCohort(LibraryInterface):
         given = self.given('output_dir')
         output_dir = Path(given.get('output_dir', folder)).absolute()
         collection = collect(self._request(output_dir))
+        collection.check_outputs(output_dir, overwrite=inputs.overwrite)
         collection.check()
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
@@ -112,7 +116,8 @@ class CollectCohort(LibraryInterface):
     ) -> dict[str, Any]:
         outputs = group.outputs(output_dir)
         cohort = group.write_cohort(outputs, participants, self.inputs.num_threads)
-        found = sidecars(group, outputs, cohort, collection.datasets, self.inputs.threshold)
+        threshold = None if self.given('mask') else self.inputs.threshold
+        found = sidecars(group, outputs, cohort, collection.datasets, threshold)
         return {str(path): content for path, content in found.items()}
 
 

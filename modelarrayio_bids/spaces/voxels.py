@@ -27,7 +27,7 @@ from nibabel.nifti1 import Nifti1Header
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import Source
-from modelarrayio_bids.errors import SpaceError, SpaceMismatchError, UsageError
+from modelarrayio_bids.errors import CohortError, SpaceError, SpaceMismatchError, UsageError
 from modelarrayio_bids.formats import compression, nifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.store.schema import ElementTable
@@ -157,6 +157,12 @@ class VoxelSpace(ElementSpace):
             raise UsageError(
                 'voxels need a group mask', remedy='Give a binary NIfTI image with --mask.'
             )
+        if sources and not any(source.mask for source in sources):
+            raise CohortError(
+                'no row of the cohort has a source_mask_file',
+                remedy='Add the column; where a subject has no mask of its own, give the group '
+                'mask.',
+            )
         return cls.from_mask_file(references.mask)
 
     @classmethod
@@ -243,7 +249,7 @@ class VoxelSpace(ElementSpace):
     @staticmethod
     def _own_mask(source: Source) -> Path:
         if source.mask is None:
-            raise UsageError(
+            raise CohortError(
                 f'{source.name} has no mask',
                 remedy='Fill source_mask_file for every row; where a subject has no mask of its '
                 'own, give the group mask.',

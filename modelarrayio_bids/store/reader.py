@@ -137,7 +137,7 @@ class StoreReader:
         if schema.TEMPLATE not in self._file:
             return None
         group = self._file[schema.TEMPLATE]
-        kind = _text(group.attrs[schema.KIND_ATTRIBUTE])
+        kind = _text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
         return kind, {name: dataset[()] for name, dataset in group.items()}
 
     def table(self, path: str) -> schema.ElementTable | None:
@@ -173,6 +173,13 @@ class StoreReader:
                 'Run it again in R.',
             )
         matrix = self._file[path]
+        if matrix.dtype.kind not in 'fiu' or matrix.ndim != 2 or not matrix.shape[1]:
+            raise SchemaError(
+                f'analysis {name} is a matrix of {matrix.shape} {matrix.dtype}, expected numbers '
+                'of some results at some elements',
+                self.path,
+                'Run it again in R.',
+            )
         names = self._result_names(name, matrix)
         return Analysis(name, names, matrix, self._levels(name, names), self.path)
 
@@ -219,16 +226,22 @@ def open_for_reading(path: Path) -> h5py.File:
         ) from error
 
 
+def is_store(path: Path) -> bool:
+    """Whether a file is HDF5."""
+    return path.is_file() and bool(h5py.is_hdf5(path))
+
+
 def analyses_of(path: Path) -> tuple[str, ...]:
     """Names of the analyses in a file; none where there is no file, or it is no HDF5."""
-    if not path.is_file() or not h5py.is_hdf5(path):
+    if not is_store(path):
         return ()
     with open_for_reading(path) as file:
         return _analyses(file)
 
 
 def _analyses(file: h5py.File) -> tuple[str, ...]:
-    return tuple(file[schema.RESULTS]) if schema.RESULTS in file else ()
+    results = file.get(schema.RESULTS)
+    return tuple(results) if isinstance(results, h5py.Group) else ()
 
 
 def _first_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
+import math
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,17 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from modelarrayio_bids.errors import OutputError, UsageError, WouldLoseResultsError
+from modelarrayio_bids.errors import (
+    ModelArrayIOError,
+    OutputError,
+    UnfinishedOutputError,
+    UsageError,
+    WouldLoseResultsError,
+)
 from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.store import chunks, schema
-from modelarrayio_bids.store.reader import analyses_of
+from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import Scratch
 
 logger = logging.getLogger(__name__)
@@ -67,7 +74,7 @@ class Layout:
             raise UsageError(
                 f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
             )
-        if self.chunk_columns < 0 or self.chunk_bytes <= 0:
+        if self.chunk_columns < 0 or not 0 < self.chunk_bytes < math.inf:
             raise UsageError('a chunk needs a size above 0', remedy='Leave the option out.')
 
     def chunk(self, shape: tuple[int, int]) -> int:
@@ -113,9 +120,12 @@ class StoreWriter:
     def __init__(self, path: Path, layout: Layout, *, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.layout = layout
-        if not overwrite:
-            _refuse_to_lose_results(self.path)
-        self._partial = self.path.with_name(f'.{self.path.name}.{os.getpid()}.partial')
+        self._overwrite = overwrite
+        refuse_to_replace(self.path, overwrite=overwrite)
+        # Through a symbolic link, its target is what is written.
+        self._target = self.path.resolve()
+        token = secrets.token_hex(4)
+        self._partial = self._target.with_name(f'.{self._target.name}.{token}.partial')
         self._file = _created(self._partial, self.path)
 
     def __enter__(self) -> Self:
@@ -130,9 +140,17 @@ class StoreWriter:
         try:
             self._file.close()
             if kind is None:
-                self._partial.replace(self.path)
+                # Results may have come while this file was being made.
+                refuse_to_replace(self.path, overwrite=self._overwrite)
+                self._partial.replace(self._target)
+        except ModelArrayIOError:
+            raise
+        except OSError as failure:
+            raise UnfinishedOutputError.from_os_error(failure, self.path) from failure
         finally:
             self._partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, ModelArrayIOError):
+            raise UnfinishedOutputError.from_os_error(error, self.path) from error
 
     def write_space(
         self,
@@ -254,7 +272,26 @@ class StoreWriter:
         self._file.create_dataset(path, data=np.array(list(texts), dtype=object), dtype=_STRING)
 
 
-def _refuse_to_lose_results(path: Path) -> None:
+def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse an output that would cost something.
+
+    Raises
+    ------
+    OutputError
+        If it is a folder or a device, or, without ``overwrite``, a file that is not HDF5.
+    WouldLoseResultsError
+        Without ``overwrite``, if it holds results.
+    """
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        raise OutputError('is there, and is no file', path, 'Give the name of a file to write.')
+    if overwrite or not path.exists():
+        return
+    if path.stat().st_size and not is_store(path):
+        raise OutputError(
+            'is there, and is not an HDF5 file',
+            path,
+            'Write to another file, or replace this one with --overwrite.',
+        )
     if held := analyses_of(path):
         raise WouldLoseResultsError(
             f'holds results that would be lost: {", ".join(held)}',
@@ -264,8 +301,6 @@ def _refuse_to_lose_results(path: Path) -> None:
 
 
 def _created(partial: Path, path: Path) -> h5py.File:
-    if path.is_dir():
-        raise OutputError('is a folder, expected a file to write', path, 'Give a file name.')
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         return h5py.File(partial, 'w', libver=schema.LIBVER)

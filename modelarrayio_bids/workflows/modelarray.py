@@ -47,7 +47,8 @@ def init_modelarray_wf(
     """
     folders = {'bids_dir': str(bids_dir), 'output_dir': str(output_dir)}
     selected = _given(**selection)
-    collect = Node(CollectCohort(**folders, num_threads=nprocs, **selected), 'collect_cohort')
+    common = {'overwrite': overwrite, 'num_threads': nprocs}
+    collect = Node(CollectCohort(**folders, **common, **selected), 'collect_cohort')
     # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
     # collected anew, the cohorts are newer than any cached node after them.
     collect.overwrite = True
@@ -57,7 +58,7 @@ def init_modelarray_wf(
         iterfield=['cohort_file', 'out_mask', 'out_coverage'],
     )
     build = MapNode(
-        ToModelArray(overwrite=overwrite, num_threads=nprocs, **_given(mem_mb=mem_mb)),
+        ToModelArray(**common, **_given(mem_mb=mem_mb)),
         name='to_modelarray',
         iterfield=['cohort_file', 'mask', 'out_file'],
         n_procs=nprocs,

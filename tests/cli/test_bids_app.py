@@ -211,9 +211,13 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
         data = nb.load(output / folder / f'{analysis}_age.1m.p.value.nii.gz').get_fdata()
         assert set(np.unique(data)) == {0, 0.75}
     assert 'Exported 4 analyses' in capsys.readouterr().out
-    # What R wrote is not lost to a second run of the group level.
-    assert main([str(study), str(output), 'group', '--scalars', 'cbf']) == 73
+    # What R wrote is not lost to a second run of the group level, nor is what belongs to it.
+    before = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
+    again = ['--scalars', 'cbf', '--participant-label', '01', '02']
+    assert main([str(study), str(output), 'group', *again]) == 73
     assert 'holds results that would be lost: mygam, mylm' in said(capsys)
+    after = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
+    assert after == before
     assert main([str(study), str(output), 'group', '--scalars', 'cbf', '--overwrite']) == 0
 
 
@@ -231,6 +235,24 @@ def test_only_the_named_analysis_is_exported(study, tmp_path, outputs, capsys):
     assert not (output / f'{CBF}_two').exists()
     assert main([str(study), str(output), 'export', '--analysis-name', 'three']) == 66
     assert 'holds no analysis three. Analyses it holds: one, two.' in said(capsys)
+
+
+def test_an_output_must_not_be_an_input(tmp_path, capsys):
+    study = trees.write_study(tmp_path / 'study', trees.people(2))
+    dataset = study / 'derivatives' / 'aslprep'
+    before = (dataset / 'dataset_description.json').read_bytes()
+    for arguments in ([str(study), str(dataset)], [str(study), str(study / 'derivatives')]):
+        assert main([*arguments, 'group', '--scalars', 'cbf']) == 64
+        assert 'which is read' in said(capsys)
+    assert (dataset / 'dataset_description.json').read_bytes() == before
+
+
+def test_datasets_may_be_named_by_relative_paths(tmp_path, monkeypatch):
+    trees.write_study(tmp_path / 'study', trees.people(2))
+    monkeypatch.chdir(tmp_path)
+    arguments = ['-d', 'asl=study/derivatives/aslprep', '--scalars', 'cbf']
+    assert main(['study', 'out', 'group', *arguments]) == 0
+    assert (tmp_path / 'out' / f'{CBF}_modelarray.h5').is_file()
 
 
 def test_nothing_to_export(study, outputs, tmp_path, capsys):

@@ -192,7 +192,11 @@ BAD_COHORTS = {
     'time series': (time_series, 'is 4 × 5 × 6 × 9, expected three dimensions', 65),
     'empty mask': (empty_mask, 'group_mask.nii.gz: is an empty mask', 65),
     'mask apart': (mask_apart, 'sub-01_mask.nii.gz: has no voxel in common', 65),
-    'no mask column': (table(LONG[:2], FIRST[:2]), 'Fill source_mask_file for every row', 64),
+    'no mask column': (
+        table(LONG[:2], FIRST[:2]),
+        'no row of the cohort has a source_mask_file',
+        65,
+    ),
     'same source twice': (table(LONG, FIRST, FIRST), 'stands twice for FA', 65),
     'same subject twice': (
         table(
@@ -219,7 +223,7 @@ BAD_COHORTS = {
 def test_bad_cohorts(folder, capsys, case):
     spoil, says, code = BAD_COHORTS[case]
     spoil(folder)
-    (folder / 'modelarray.h5').write_text('an earlier file')
+    h5py.File(folder / 'modelarray.h5', 'w').close()
     before = contents(folder)
     ended = build()
     assert says in failed(ended, capsys)
@@ -232,8 +236,7 @@ def test_bad_cohorts(folder, capsys, case):
     [
         (['--backend', 'tiledb'], 'the tiledb backend is not available yet'),
         (['--compression', 'zstd'], 'zstd compression cannot be read by R'),
-        (['--compression-level', '11'], 'no compression level 11'),
-        (['--nprocs', '0'], 'at least one thread is needed'),
+        (['--target-chunk-mb', 'nan'], 'a chunk needs a size'),
         (['--scalar-columns', 'AD'], 'has no column AD'),
     ],
 )

@@ -31,5 +31,5 @@ def test_an_interruption_leaves_what_was_there(tmp_path, interruption):
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_its_own(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(OutputError, match='cannot be written'), replacing(tmp_path / 'file/x.csv'):
+    with pytest.raises(OutputError, match='cannot be created'), replacing(tmp_path / 'file/x.csv'):
         pass

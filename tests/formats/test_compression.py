@@ -19,6 +19,8 @@ def test_plain_gzip_and_several_members_are_read(tmp_path):
         'one.gz': gzip.compress(DATA),
         'two.gz': gzip.compress(DATA[:cut]) + gzip.compress(DATA[cut:]),
         'named.txt': gzip.compress(DATA),
+        'padded.gz': gzip.compress(DATA) + bytes(512),
+        'followed.gz': gzip.compress(DATA) + b'something else',
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)

@@ -26,6 +26,7 @@ SPECIFICATIONS = {
         'bids_filters': 'Dict',
         'mask': 'File',
         'threshold': 'Range',
+        'overwrite': 'Bool',
         'num_threads': 'Int',
     },
     'WriteSidecars': {'sidecars_file': 'File!', 'described': 'InputMultiObject!'},

@@ -7,7 +7,7 @@ from images import AFFINE, SHAPE, group_mask, save, subject_map
 from spaces.contract import SpaceContract
 
 from modelarrayio_bids.cohort import Source
-from modelarrayio_bids.errors import SpaceError, SpaceMismatchError, UsageError
+from modelarrayio_bids.errors import CohortError, SpaceError, SpaceMismatchError, UsageError
 from modelarrayio_bids.spaces import References, VoxelSpace, space_class, space_of
 from modelarrayio_bids.spaces.voxels import Grid
 
@@ -113,7 +113,7 @@ def test_masks_that_cannot_serve(tmp_path, space):
     apart = (group_mask() == 0).astype(np.uint8)
     with pytest.raises(SpaceMismatchError, match='mask.nii.gz: has no voxel in common'):
         space.read(source(tmp_path, subject_map(1), apart))
-    with pytest.raises(UsageError, match='map.nii.gz has no mask'):
+    with pytest.raises(CohortError, match='map.nii.gz has no mask'):
         space.check(Source('x', 'map.nii.gz', save(tmp_path / 'map.nii.gz', subject_map(1))))
     with pytest.raises(UsageError, match='--mask'):
         space_of([Source('x', 'a.nii.gz', tmp_path / 'a.nii.gz')], References())

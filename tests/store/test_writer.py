@@ -1,3 +1,5 @@
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -85,11 +87,43 @@ def test_results_are_not_lost_unless_told_to(tmp_path):
         assert 'results' not in file
 
 
+def test_results_that_came_meanwhile_are_not_lost(tmp_path):
+    path = write(tmp_path / 'x.h5', Layout())
+    with pytest.raises(WouldLoseResultsError), StoreWriter(path, Layout()):
+        write_results(path, 'mylm', ['element_id'], np.arange(103)[:, None])
+    with h5py.File(path) as file:
+        assert 'mylm' in file['results']
+
+
+def test_through_a_link_its_target_is_written(tmp_path):
+    (tmp_path / 'real').mkdir()
+    link = tmp_path / 'x.h5'
+    link.symlink_to(tmp_path / 'real' / 'x.h5')
+    write(link, Layout())
+    assert link.is_symlink()
+    with h5py.File(tmp_path / 'real' / 'x.h5') as file:
+        np.testing.assert_array_equal(file['scalars/FA/values'][()], MATRIX)
+
+
+def test_what_is_no_hdf5_file_is_not_replaced_unless_told_to(tmp_path):
+    path = tmp_path / 'cohort.csv'
+    path.write_text('scalar_name')
+    with pytest.raises(OutputError, match='is not an HDF5 file'):
+        write(path, Layout())
+    assert path.read_text() == 'scalar_name'
+    write(path, Layout(), overwrite=True)
+    (tmp_path / 'empty.h5').touch()  # as mktemp leaves it
+    write(tmp_path / 'empty.h5', Layout())
+
+
 def test_places_that_cannot_be_written(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(OutputError, match='is there, and is no file'):
+        StoreWriter(tmp_path / 'pipe', Layout(), overwrite=True)
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='cannot be created'):
         StoreWriter(tmp_path / 'file' / 'x.h5', Layout())
-    with pytest.raises(OutputError, match='is a folder'):
+    with pytest.raises(OutputError, match='is there, and is no file'):
         StoreWriter(tmp_path, Layout())
 
 
