@@ -58,7 +58,7 @@ def test_rows_that_do_not_fit_go_through_a_scratch_file(tmp_path):
         for number in range(9)
     ]
     space = VoxelSpace.from_mask_file(mask)
-    resources = Resources(threads=1, memory=112 * MIB)
+    resources = Resources(threads=1, memory=200 * MIB)
     output = to_modelarray(Cohort.from_rows(rows), space, tmp_path / 'x.h5', resources=resources)
     with h5py.File(output) as file:
         for number in range(9):

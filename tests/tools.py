@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 
 def require_tool(name):
     """Path of a program; without it the test is skipped, or fails where all must be there."""
-    path = shutil.which(name)
+    # Those that come from PyPI lie beside the interpreter, which need not be on PATH.
+    places = os.pathsep.join([os.environ.get('PATH', ''), str(Path(sys.executable).parent)])
+    path = shutil.which(name, path=places)
     if path is None:
         missing(f'{name} is not installed')
     return path

@@ -77,12 +77,17 @@ class Scratch:
             self._write(values[start:stop], self._offset(start, stop, row))
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """First column and values (n_rows, width) of each block."""
+        """First column and values (n_rows, width) of each block, valid until the next one."""
         if self._matrix is not None:
             yield 0, self._matrix
             return
+        # One buffer for all blocks: a second one would double what a run needs.
+        buffer = np.empty(self.blocks.n_rows * self.blocks.width, self.dtype)
         for start, stop in self._spans:
-            yield start, self._read(start, stop)
+            block = buffer[: self.blocks.n_rows * (stop - start)]
+            self._file.seek(self._offset(start, stop, 0))
+            self._file.readinto(block.data.cast('B'))
+            yield start, block.reshape(self.blocks.n_rows, stop - start)
 
     def _offset(self, start: int, stop: int, row: int) -> int:
         return (start * self.blocks.n_rows + (stop - start) * row) * self.dtype.itemsize
@@ -92,9 +97,3 @@ class Scratch:
         while data:
             written = os.pwrite(self._file.fileno(), data, offset)
             data, offset = data[written:], offset + written
-
-    def _read(self, start: int, stop: int) -> np.ndarray:
-        block = np.empty((self.blocks.n_rows, stop - start), self.dtype)
-        self._file.seek(self._offset(start, stop, 0))
-        self._file.readinto(block.data.cast('B'))
-        return block

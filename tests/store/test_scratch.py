@@ -17,6 +17,6 @@ def test_what_goes_in_as_rows_comes_out_as_columns(tmp_path_factory, data):
     with Scratch(blocks, np.dtype('f4'), folder) as scratch:
         for row in order:
             scratch.put(row, matrix[row])
-        found = np.hstack([block for _, block in scratch])
+        found = np.hstack([block.copy() for _, block in scratch])
     np.testing.assert_array_equal(found, matrix.astype('f4'))
     assert list(folder.iterdir()) == []
