@@ -184,6 +184,8 @@ def _write_scalar(
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
         rows = ordered_map(space.read, sources, resources.threads)
         for row, values in enumerate(tracked(rows, f'Reading {scalar}', len(sources), 'images')):
+            if not np.isfinite(values).any():
+                logger.warning('%s: has no finite value at any element', sources[row].path)
             scratch.put(row, values)
         names = [source.name for source in sources]
         n_chunks = -(-shape[1] // blocks.chunk)

@@ -157,7 +157,8 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
         _compare_tables(reader, given)
     elif own != given:
         raise SpaceMismatchError(
-            f'does not have the elements of the file given beside it ({own!r}, {given!r})',
+            f'holds {len(own):,} {own.kind}, and {references.given} describes {len(given):,} '
+            'that are not the same or lie elsewhere',
             reader.path,
             'Give the very file the data were prepared with, or none.',
         )
@@ -263,8 +264,8 @@ def _write(space: ElementSpace, folder: Path, fill: float, job: tuple[_Image, np
 def _prepare(output_dir: Path) -> None:
     if output_dir.exists():
         logger.warning(
-            'Output directory exists. Files of this analysis are replaced, all others are left '
-            'unchanged: %s',
+            'Output directory exists. Files of the current output list are overwritten, all '
+            'others are left unchanged: %s',
             output_dir,
         )
     try:

@@ -136,7 +136,7 @@ def test_another_mask_is_refused(tmp_path, store, matrix, change):
     else:
         affine[0, 3] += 1
     other = save(tmp_path / 'other.nii.gz', mask, affine)
-    with pytest.raises(SpaceMismatchError, match='x.h5: does not have the elements'):
+    with pytest.raises(SpaceMismatchError, match='x.h5: holds .* and .*other.nii.gz'):
         export_results(store, 'mylm', tmp_path / 'maps', References(mask=other))
     assert not (tmp_path / 'maps').exists()
 

@@ -28,6 +28,8 @@ from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS, is_fi
 _NAME = re.compile(
     r'sub-[a-zA-Z0-9+]+(?:_[a-zA-Z0-9]+-[a-zA-Z0-9+]+)*(?P<measure>(?:_[a-zA-Z0-9.]+)*)'
 )
+# Data of the last kind are named as left out.
+_ENDINGS = (*DIRECTORY_ENDINGS, '.mih')
 _COMPANIONS = {f'{stem}{ending}' for stem in COMPANIONS for ending in DIRECTORY_ENDINGS}
 
 
@@ -48,7 +50,7 @@ def fixel_files(folder: Path) -> Iterator[tuple[Path, bids_entities.Entities]]:
     entities and a measure has no ``subject``.
     """
     for path in sorted(folder.iterdir()):
-        ending = next((end for end in DIRECTORY_ENDINGS if path.name.endswith(end)), None)
+        ending = next((end for end in _ENDINGS if path.name.endswith(end)), None)
         if ending is None or path.name in _COMPANIONS or path.name.startswith('.'):
             continue
         named = parse_name(path.name.removesuffix(ending))

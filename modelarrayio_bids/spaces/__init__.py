@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelarrayio_bids.cohort import Source
-from modelarrayio_bids.errors import MixedSpacesError, UnknownSpaceError
+from modelarrayio_bids.errors import MixedSpacesError, UnknownSpaceError, UsageError
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.edges import EdgeSpace
@@ -64,6 +64,8 @@ def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
         If a file's name belongs to no space.
     MixedSpacesError
         If they are of several kinds.
+    UsageError
+        If a map is chosen where images have none.
     """
     kinds = {space_class(source.name).kind: source.name for source in sources}
     if len(kinds) > 1:
@@ -71,7 +73,10 @@ def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
         raise MixedSpacesError(
             f'the cohort mixes {examples}', remedy='Make one cohort for each kind.'
         )
-    return space_class(sources[0].name).from_references(references, sources)
+    space = space_class(sources[0].name)
+    if references.map is not None and not space.has_maps:
+        raise UsageError(f'{space.kind} have no maps to choose from', remedy='Leave out --map.')
+    return space.from_references(references, sources)
 
 
 def space_of_references(references: References, kind: str | None = None) -> ElementSpace | None:

@@ -45,6 +45,12 @@ class References:
     example: Path | None = None
     map: str | None = None
 
+    @property
+    def given(self) -> Path | None:
+        """The first file named, for an error to name."""
+        files = (self.mask, self.index, self.directions, self.example)
+        return next((path for path in files if path is not None), None)
+
 
 class ElementSpace(ABC):
     """The elements of an analysis, in order.
@@ -58,6 +64,8 @@ class ElementSpace(ABC):
     extensions: ClassVar[tuple[str, ...]]
     #: Whether images hold more places than elements, so that masks must tell which ones count.
     needs_masks: ClassVar[bool] = False
+    #: Whether an image may hold several maps, one of which is chosen by ``References.map``.
+    has_maps: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -28,7 +28,6 @@ import numpy as np
 from nibabel.cifti2.cifti2_axes import ParcelsAxis
 
 from modelarrayio_bids.cohort import Source
-from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.cifti_base import Parcels, example_file
@@ -78,8 +77,6 @@ class EdgeSpace(ElementSpace):
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> EdgeSpace:
         """The space of ``references.example``, else of the first source."""
-        if references.map is not None:
-            raise UsageError('edges have no maps to choose from', remedy='Leave out --map.')
         return cls.from_pconn(example_file(cls, references, sources))
 
     @classmethod

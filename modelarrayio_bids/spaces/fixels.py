@@ -31,6 +31,7 @@ from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import (
     FormatError,
+    ModelArrayIOError,
     OutputError,
     SourceNotFoundError,
     SpaceError,
@@ -186,6 +187,7 @@ class FixelSpace(ElementSpace):
             raise SpaceMismatchError(
                 f'directions of shape {self.directions.shape}, expected {(len(self), 3)}'
             )
+        self._same_folders: dict[Path, bool] = {}
 
     @classmethod
     def from_arrays(
@@ -253,6 +255,8 @@ class FixelSpace(ElementSpace):
         """
         index, directions = references.index, references.directions
         image = sources[0].path if sources else references.example
+        if index is not None and index.is_dir() and directions is not None:
+            index = _find(index, 'index')
         if index is not None and directions is not None:
             return cls.from_files(index, directions)
         if index is not None and index.is_dir():
@@ -319,9 +323,21 @@ class FixelSpace(ElementSpace):
         }
 
     def check(self, source: Source) -> None:
-        """Number of fixels, one real value each, and a whole file."""
+        """Number of fixels, one real value each, a whole file, and the directory it lies in.
+
+        Data files say nothing of where their fixels are: the index beside them does.
+        """
         header = mif.MifHeader.from_file(source.path)
         self._require_values(header.realigned(), source.path)
+        folder = source.path.parent
+        if folder not in self._same_folders:
+            self._same_folders[folder] = self._fits(folder)
+        if not self._same_folders[folder]:
+            raise SpaceMismatchError(
+                'lies in a fixel directory with another index or other directions than expected',
+                source.path,
+                'Map it to the template (fixelcorrespondence), or leave it out.',
+            )
 
     def read(self, source: Source) -> np.ndarray:
         """One value per fixel: float32 if so on disk, float64 otherwise. Masks do not apply."""
@@ -342,6 +358,7 @@ class FixelSpace(ElementSpace):
         index, directions = folder / 'index.mif', folder / 'directions.mif'
         for path in (index, directions):
             _require_alone(path)
+        self._require_no_others(folder)
         header = self.index.header.copy()
         header.set_data_dtype(np.uint32)
         header.pairs['nfixels'] = str(len(self))
@@ -354,6 +371,23 @@ class FixelSpace(ElementSpace):
     def extension(self, compress: bool) -> str:
         """``.mif.gz``, or ``.mif`` uncompressed."""
         return '.mif.gz' if compress else '.mif'
+
+    def _require_no_others(self, folder: Path) -> None:
+        """The data in a whole fixel directory must keep the index they were made for."""
+        try:
+            fits = self._fits(folder)
+        except ModelArrayIOError:
+            return  # of no use to anyone as it is
+        if not fits:
+            raise OutputError(
+                'is a fixel directory of other fixels, whose data would lose their index',
+                folder,
+                'Export to a folder of its own.',
+            )
+
+    def _fits(self, folder: Path) -> bool:
+        """Whether data in a folder are on these fixels, as far as the folder says."""
+        return not is_fixel_directory(folder) or FixelSpace.from_fixel_directory(folder) == self
 
     def _data_header(self, columns: int) -> mif.MifHeader:
         # MRtrix gives fixel data the index's voxel sizes and no transform of their own.

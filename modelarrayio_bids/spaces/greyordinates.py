@@ -30,6 +30,7 @@ class GreyordinateSpace(MapSpace):
     """The greyordinates of a ``.dscalar.nii`` file."""
 
     kind = 'greyordinates'
+    has_maps = True
     extensions = (cifti.DSCALAR.extension,)
     cifti_kind = cifti.DSCALAR
     axis_class = BrainModels

@@ -27,6 +27,7 @@ class ParcelSpace(MapSpace):
     """The parcels of a ``.pscalar.nii`` file."""
 
     kind = 'parcels'
+    has_maps = True
     extensions = (cifti.PSCALAR.extension,)
     cifti_kind = cifti.PSCALAR
     axis_class = Parcels

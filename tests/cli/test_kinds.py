@@ -21,6 +21,9 @@ from stores import write_results
 
 from modelarrayio_bids.cli.files import main
 
+# As many fixels as VOXELS has, the first two voxels having changed places.
+SWAPPED = ((VOXELS[1][0], 3, 0), (VOXELS[0][0], 1, 3), VOXELS[2])
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -123,6 +126,32 @@ def test_a_map_is_chosen_by_name_or_number(folder, chosen):
         np.testing.assert_array_equal(file['scalars/x/values'][0], values[1])
 
 
+def test_a_source_without_any_value_is_told(folder, capsys):
+    three_fixel_files(folder)
+    save_values(folder / 'fd/sub-1.mif', np.full(6, np.nan))
+    assert build() == 0
+    assert 'fd/sub-1.mif: has no finite value at any element' in capsys.readouterr().err
+
+
+def test_a_directory_of_other_fixels_keeps_its_index(folder, capsys):
+    three_fixel_files(folder)
+    assert build() == 0
+    add_results(6)
+    other = fixel_directory(folder / 'maps')
+    save_mif(other / 'index.mif', index_values(SWAPPED))
+    before = (other / 'index.mif').read_bytes()
+    assert export() == 73
+    assert 'maps: is a fixel directory of other fixels' in capsys.readouterr().err
+    assert (other / 'index.mif').read_bytes() == before
+    assert not list(other.glob('mylm*'))
+
+
+def test_only_some_kinds_have_maps(folder, capsys):
+    three_fixel_files(folder)
+    assert build('--map', '1') == 64
+    assert 'fixels have no maps to choose from' in capsys.readouterr().err
+
+
 def test_missing_and_infinite_values_are_kept(folder):
     values = random_values(66)
     values[:3] = np.nan, np.inf, -np.inf
@@ -177,6 +206,13 @@ def several_maps(folder):
     save_matrix(folder / '1.dscalar.nii', random_values(2, 66), (maps('a', 'b'), brain_models()))
 
 
+def another_directory(folder):
+    other = fixel_directory(folder / 'other')
+    save_mif(other / 'index.mif', index_values(SWAPPED))
+    save_values(other / 'sub-1.mif', np.arange(6))
+    cohort('fd/sub-0.mif', 'other/sub-1.mif')
+
+
 def complex_mif(folder):
     save_mif(folder / 'fd/sub-1.mif', np.zeros((6, 1, 1), '<c8'))
 
@@ -184,6 +220,11 @@ def complex_mif(folder):
 SHIFTED = left(range(1, 38, 2)) + right() + voxels() + voxels('ThalamusLeft', 50, 10)
 
 BAD = {
+    'another directory': (
+        three_fixel_files,
+        another_directory,
+        'other/sub-1.mif: lies in a fixel directory with another index',
+    ),
     'fixel count': (
         three_fixel_files,
         lambda folder: save_values(folder / 'fd/sub-1.mif', np.arange(7)),
@@ -243,7 +284,7 @@ def test_what_is_refused(folder, capsys, case):
     assert build() == 65
     (line,) = [line for line in capsys.readouterr().err.splitlines() if ': error: ' in line]
     assert says in line
-    assert ' expected ' in line or 'Give' in line or 'again' in line
+    assert 'expected' in line or 'Give' in line or 'again' in line
     assert {path: path.is_file() and path.read_bytes() for path in folder.rglob('*')} == before
 
 

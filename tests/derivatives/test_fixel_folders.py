@@ -5,6 +5,7 @@ import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelarrayio_bids.derivatives.collect import Request, collect
 from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
 from modelarrayio_bids.derivatives.fixel_folders import fixel_files, parse_name
 from modelarrayio_bids.derivatives.query import find_fixel_files, find_images
@@ -134,3 +135,10 @@ def test_two_folders_of_one_name_to_r(template):
     trees.write_fixels(template, trees.people(1), ('log-fd', 'log.fd'))
     with pytest.raises(AmbiguousMatchError, match='would have the name of log-fd as a scalar'):
         find_fixel_files(Dataset.from_folder(template))
+
+
+def test_a_header_apart_from_its_data_is_named_as_left_out(template, tmp_path):
+    (template / 'fd' / 'sub-09.mih').write_text('mrtrix image\n')
+    found = collect(Request(template, tmp_path / 'out', {'mrtrix': template}))
+    (reason,) = [reason for reason in found.left_out if 'a header apart from its data' in reason]
+    assert [path.name for path in found.left_out[reason].examples] == ['sub-09.mih']

@@ -10,7 +10,7 @@ from tools import require_tool
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import FormatError, SpaceMismatchError, UsageError
-from modelarrayio_bids.spaces import EdgeSpace, References
+from modelarrayio_bids.spaces import EdgeSpace, References, space_of
 
 
 def source(path):
@@ -99,7 +99,7 @@ def test_dense_connectivity_under_a_pconns_name(tmp_path, space):
 def test_edges_have_no_maps(tmp_path):
     path = save_matrix(tmp_path / 'x.pconn.nii', random_values(4, 4), (parcels(), parcels()))
     with pytest.raises(UsageError, match='edges have no maps'):
-        EdgeSpace.from_references(References(map='1'), [source(path)])
+        space_of([source(path)], References(map='1'))
     assert len(EdgeSpace.from_references(References(example=path), [])) == 16
 
 
