@@ -208,6 +208,11 @@ BAD_COHORTS = {
         65,
     ),
     'mixed formats': (
+        table(LONG, FIRST, ['FA', 'FA/sub-01_FA.mif', '']),
+        'the cohort mixes voxels (FA/sub-00_FA.nii.gz), fixels (FA/sub-01_FA.mif)',
+        65,
+    ),
+    'unknown format': (
         table(LONG, FIRST, ['FA', 'FA/sub-01_FA.mgz', '']),
         'sub-01_FA.mgz: is of no kind that can be read',
         65,
