@@ -266,6 +266,7 @@ class _MaskCache:
         self._lock = Lock()
 
     def get(self, path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+        """The mask of a file, (n_elements,) boolean: kept from before, or read now."""
         with self._lock:
             kept = self._kept.get(path)
         if kept is None:
