@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from benchmarks import command, report
 from benchmarks.cases import CASES
 from benchmarks.data import Edges, Fixels, Greyordinates, Parcels, Voxels
+from benchmarks.measure import Command, CommandError, run
 from benchmarks.report import Goal, Row
 from benchmarks.tasks import Bench, Build, Export, Help, Index, Memory, PerSubject
 from tools import require_tool
@@ -42,16 +44,16 @@ def test_every_kind_of_images_can_be_read(bench, kind):
 
 
 def test_a_budget_that_is_refused_becomes_the_least_that_is_not(bench):
-    case = Memory('memory', kind=VOXELS, sizes=(1,), budgets=(1, 500))
-    one, other = (row.goal.memory for row in measured(bench, case))
-    assert 1 < one < other == 500
+    case = Memory('memory', kind=VOXELS, sizes=(1,), budgets=(1, 2))
+    (row,) = measured(bench, case)
+    assert row.goal.memory > 2
 
 
 def test_cases_without_the_predecessor(bench):
     rows = measured(
         bench,
         Build('build', Goal(ratio=8, memory=10_000), VOXELS, 2),
-        PerSubject('more', Goal(ratio=1), VOXELS, 3, files=2, against=2),
+        PerSubject('more', Goal(ratio=1), VOXELS, 3, files=1, against=1),
         Export('export', Goal(), VOXELS, 3),
         Help('help'),
     )
@@ -68,6 +70,19 @@ def test_a_dataset_is_indexed(bench):
     assert rows[0].n == 100
     # Either there is a cache to be measured, or a note says that there is none.
     assert len(rows) + len(notes) == 2
+
+
+def test_memory_of_the_caller_is_not_counted():
+    # Linux lets the peak of a process that starts another live on in it (see launch.py).
+    held = np.ones(200 * 2**17)
+    assert held.nbytes == 200 * 2**20
+    assert run(Command('ours', ('true',), runs=1)).peak < 100
+
+
+def test_a_command_that_fails_says_so():
+    with pytest.raises(CommandError, match='ended with 3: no such thing') as caught:
+        run(Command('ours', ('sh', '-c', 'echo no such thing >&2; exit 3'), runs=1))
+    assert caught.value.code == 3
 
 
 def test_the_table_says_what_is_missed(tmp_path):
