@@ -9,7 +9,7 @@ Each is a pybids database (``BIDSLayout(database_path=DIR / 'qsirecon-…')``) w
 own, which says what it is an index of: our version and pybids', the entity configuration, the
 dataset's folder and *the name of every image in it*, as one digest. The entities of an image are
 in its name, so nothing else can make an index stale. The names are listed anew in each run, which
-takes 0.1 s for 50,000 files; times of change, coarse or shifted on network disks, are not asked.
+takes 0.15 s for 50,000 files; times of change, coarse or shifted on network disks, are not asked.
 
 An index is read only if that digest is the same, and used only if what was read has the digest it
 was written with: one that is damaged is made again, with a warning. It is written elsewhere and
@@ -47,7 +47,7 @@ _SELECT = 'SELECT index_of, content FROM modelarrayio_bids'
 def find_entities(
     root: Path,
     names: Sequence[str],
-    ignored: Iterable[re.Pattern[str]] = (),
+    ignored: re.Pattern[str] | None = None,
     database_dir: Path | None = None,
 ) -> list[tuple[Path, Entities]]:
     """Paths and entities of images, sorted, from an index kept where there is one that holds.
@@ -58,7 +58,7 @@ def find_entities(
         The dataset's folder, absolute.
     names : sequence of str
         Paths of the images from there, sorted.
-    ignored : iterable of re.Pattern, optional
+    ignored : re.Pattern, optional
         What was left out of them: each selection has an index of its own.
     database_dir : pathlib.Path, optional
         The folder of indexes; without it nothing is kept.
@@ -72,8 +72,8 @@ def find_entities(
         from modelarrayio_bids.derivatives import index  # noqa: PLC0415 - see _made
 
         return list(index.index_names(root, names))
-    selection = '\n'.join([str(root), *(pattern.pattern for pattern in ignored)])
-    file = database_dir / f'{root.name}-{_digest([selection])[:12]}' / DATABASE
+    selection = _digest([str(root), '' if ignored is None else ignored.pattern])
+    file = database_dir / f'{root.name}-{selection[:12]}' / DATABASE
     index_of = _index_of(root, names)
     rows = _kept(file, index_of)
     return parse_rows(_made(file, index_of, root, names) if rows is None else rows)

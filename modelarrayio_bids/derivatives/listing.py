@@ -1,8 +1,8 @@
 """The images of a dataset, by name: what there is to be indexed.
 
-pybids builds two path objects for every file before it looks whether the file matters, and asks
-the disk once more whether it is a folder: 5 of the 14 s it took for 50,000 files. Here a folder is
-read once, and names decide: 0.1 s.
+pybids makes path objects for every file before it looks whether the file matters, and asks the disk
+once more whether it is a folder: 8 of the 14 s that it took for 50,000 files. Here a folder is read
+once, and names decide: 0.15 s.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ _PASSED_OVER = ('derivatives', 'sourcedata', 'code', 'logs', 'figures', 'models'
 
 def passed_over(
     participants: Collection[str], sessions: Collection[str], folders: Collection[str]
-) -> list[re.Pattern[str]]:
-    """Patterns on paths below the root, each with a ``/`` before it, of what is not to be read.
+) -> re.Pattern[str]:
+    """A pattern on paths below the root, with a ``/`` before them, of what is not to be read.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ def passed_over(
     if sessions:
         others = rf'ses-(?!({_any_of(sessions)})([/_.]|$))[^/]*'
         patterns.append(rf'^/sub-[^/]+/{others}/(?!anat(/|$))')
-    return [re.compile(pattern) for pattern in patterns]
+    return re.compile('|'.join(patterns))
 
 
-def image_names(root: Path, ignored: Sequence[re.Pattern[str]] = ()) -> list[str]:
+def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]:
     """Every image below a folder, by its path from there with ``/`` between, sorted.
 
     Links are followed, but not to a folder they are in. Hidden files and folders, and folders with
@@ -52,8 +52,8 @@ def image_names(root: Path, ignored: Sequence[re.Pattern[str]] = ()) -> list[str
     ----------
     root : pathlib.Path
         The folder.
-    ignored : sequence of re.Pattern
-        As :func:`passed_over` makes them.
+    ignored : re.Pattern, optional
+        As :func:`passed_over` makes it.
     """
     names: list[str] = []
     folders = ['']
@@ -61,7 +61,7 @@ def image_names(root: Path, ignored: Sequence[re.Pattern[str]] = ()) -> list[str
         above = folders.pop()
         for entry in _entries(root / above):
             name = f'{above}{entry.name}'
-            if any(pattern.search(f'/{name}') for pattern in ignored):
+            if ignored is not None and ignored.search(f'/{name}'):
                 continue
             # Datalad's files are links, and what they lead to need not be there: not asked for.
             if entry.name.endswith(_IMAGES) and not entry.is_dir(follow_symlinks=False):

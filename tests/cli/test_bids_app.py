@@ -338,6 +338,8 @@ def test_an_index_is_kept_where_asked_for_and_used(study, tmp_path, capsys):
     for _ in range(2):
         assert main([*arguments, '--bids-database-dir', str(tmp_path / 'kept')]) == 0
         assert capsys.readouterr().out == plain
+    arguments = [str(study), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']
+    assert main([*arguments, '--bids-database-dir', str(tmp_path / 'kept')]) == 0
     kept = sorted(path.name.rpartition('-')[0] for path in (tmp_path / 'kept').iterdir())
     assert kept == ['aslprep', 'fmriprep', 'qsirecon', 'qsirecon-DIPYDKI']
 
