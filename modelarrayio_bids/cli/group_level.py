@@ -62,6 +62,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             scalars=list(request.scalars),
             bids_filters=_raw_filters(options.bids_filter_file),
             mask=request.mask,
+            database_dir=request.database_dir,
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,
@@ -92,6 +93,7 @@ def _request(options: argparse.Namespace) -> Request:
         tuple(options.scalars),
         BidsFilters() if filters is None else BidsFilters.from_file(filters),
         None if options.mask is None else options.mask.absolute(),
+        None if options.bids_database_dir is None else options.bids_database_dir.absolute(),
     )
 
 
@@ -208,6 +210,14 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         metavar='JSON',
         help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
         '"must be absent", "*" for "must be there"',
+    )
+    add(
+        group,
+        '--bids-database-dir',
+        type=Path,
+        metavar='DIR',
+        help='keep the index of each dataset here, and use it in later runs for as long as the '
+        'dataset holds the same files',
     )
     add(
         group,

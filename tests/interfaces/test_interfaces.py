@@ -31,6 +31,7 @@ SPECIFICATIONS = {
         'scalars': 'InputMultiObject',
         'bids_filters': 'Dict',
         'mask': 'File',
+        'database_dir': 'Directory',
         'threshold': 'Range',
         'overwrite': 'Bool',
         'num_threads': 'Int',
