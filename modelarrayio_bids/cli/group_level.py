@@ -58,6 +58,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             scalars=list(request.scalars),
             bids_filters=_raw_filters(options.bids_filter_file),
             mask=request.mask,
+            recipes=[str(path) for path in request.recipes],
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,
@@ -83,6 +84,7 @@ def _request(options: argparse.Namespace) -> Request:
         tuple(options.scalars),
         BidsFilters() if filters is None else BidsFilters.from_file(filters),
         None if options.mask is None else options.mask.absolute(),
+        tuple(path.absolute() for path in options.recipe),
     )
 
 
@@ -199,6 +201,15 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         metavar='JSON',
         help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
         '"must be absent", "*" for "must be there"',
+    )
+    group.add_argument(
+        '--recipe',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='YAML',
+        help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
+        'asked',
     )
     add(
         group,

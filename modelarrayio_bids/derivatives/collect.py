@@ -28,7 +28,12 @@ from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, NOT_NEEDED, MaskIndex, Pairing, pair
 from modelarrayio_bids.derivatives.participants import Participants
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
-from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
+from modelarrayio_bids.derivatives.recipes import (
+    fixel_recipe,
+    own_recipes,
+    recipe_for,
+    require_use,
+)
 from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
@@ -65,6 +70,8 @@ class Request:
         Further conditions.
     mask : pathlib.Path, optional
         A mask that serves every volume.
+    recipes : tuple of pathlib.Path, optional
+        A person's own recipes, which win over those that come along.
     """
 
     bids_dir: Path
@@ -75,6 +82,7 @@ class Request:
     scalars: tuple[str, ...] = ()
     bids_filters: BidsFilters = field(default_factory=BidsFilters)
     mask: Path | None = None
+    recipes: tuple[Path, ...] = ()
 
     def look_into(self) -> list[Dataset]:
         """The datasets it is about.
@@ -85,6 +93,8 @@ class Request:
             If one of them, or the mask, is not there or is not what it should be.
         UsageError
             If the output folder is one of them, or holds it.
+        RecipeError
+            If one of the recipes cannot be used, or serves none of them.
         """
         if self.mask is not None and not self.mask.is_file():
             raise SourceNotFoundError('no such file', self.mask, 'Check --mask.')
@@ -96,6 +106,8 @@ class Request:
                     self.output_dir,
                     'Give a folder of its own for the outputs.',
                 )
+        own = own_recipes(self.recipes)
+        require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
 
 
@@ -213,9 +225,10 @@ def collect(request: Request) -> Collection:
 def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
     sessions = frozenset(bare_label(label) for label in request.sessions)
     found = Sorting(request.bids_filters, sessions)
+    own = own_recipes(request.recipes)
     for dataset in datasets:
         if not dataset.is_fixel_template:
-            recipe = recipe_for(dataset)
+            recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
             found.add(find_images(dataset, request.participants, sessions), recipe)
         for folder in dataset.fixel_directories:
@@ -273,6 +286,7 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             wording.long_name,
             wording.units,
             kind,
+            wording.range,
         )
         _say_map_itself(group)
         _say_mixed(group, images)

@@ -65,6 +65,8 @@ class Sorting:
     _datasets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     #: By image that was handed on: the recipe of the datasets it may be from.
     _origins: dict[Path, str] = field(default_factory=dict)
+    #: By image nobody gets who does not ask: why.
+    _on_request: dict[Path, str] = field(default_factory=dict)
     _left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, images: Iterable[Image], recipe: Recipe) -> None:
@@ -77,13 +79,17 @@ class Sorting:
                 self.masks.append(image)
             elif reason := self._why_left_out(image, recipe):
                 self._left_out[reason].append(image.path)
-            elif scalar := recipe.scalar_name(image.entities):
+            elif rule := recipe.rule(image.entities):
+                scalar = rule.name.fill(image.entities)
                 self.scalars[scalar, stem(image.entities, image.kind)].append(image)
                 self.wordings.setdefault(scalar, recipe.wording(scalar))
-                self._origins[image.path] = recipe.copied_from(image.entities)
+                self._origins[image.path] = rule.copied_from
+                self._on_request[image.path] = rule.on_request
 
     def only(self, patterns: Sequence[str]) -> None:
         """Keep the scalars whose names fit one of these shell patterns; the case is no matter.
+
+        Without any pattern: those for which nobody needs to ask.
 
         Raises
         ------
@@ -91,6 +97,7 @@ class Sorting:
             If a pattern fits none: with those there are.
         """
         if not patterns:
+            self._drop_unasked()
             return
         names = sorted({scalar for scalar, _ in self.scalars})
         for pattern in patterns:
@@ -115,6 +122,16 @@ class Sorting:
                     self._left_out[f'a copy of what {origin} wrote'].append(image.path)
                 else:
                     self.scalars[key].append(image)
+
+    def _drop_unasked(self) -> None:
+        for key, images in list(self.scalars.items()):
+            for image in images:
+                if reason := self._on_request[image.path]:
+                    self._left_out[f'{reason}: --scalars {key[0]} takes it'].append(image.path)
+            kept = [image for image in images if not self._on_request[image.path]]
+            self.scalars[key] = kept
+            if not kept:
+                del self.scalars[key]
 
     def drop_series(self) -> None:
         """Leave out groups whose first image holds several maps, whatever its name says."""

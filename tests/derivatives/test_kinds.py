@@ -97,10 +97,10 @@ def test_kinds_of_the_same_entities_are_not_mixed(ask, dataset):
     endings = ['.nii.gz', '.dscalar.nii', '.pscalar.nii', '.pconn.nii']
     found = ask(dataset('other', [f'{FUNC}_stat-mean_boldmap{ending}' for ending in endings]))
     assert summary(found) == {
-        ('mean_boldmap', 'voxels', 'task-rest_space-fsLR'): 1,
-        ('mean_boldmap', 'greyordinates', 'task-rest_space-fsLR_desc-greyordinates'): 1,
-        ('mean_boldmap', 'parcels', 'task-rest_space-fsLR_desc-parcels'): 1,
-        ('mean_boldmap', 'edges', 'task-rest_space-fsLR_desc-edges'): 1,
+        ('mean', 'voxels', 'task-rest_space-fsLR'): 1,
+        ('mean', 'greyordinates', 'task-rest_space-fsLR_desc-greyordinates'): 1,
+        ('mean', 'parcels', 'task-rest_space-fsLR_desc-parcels'): 1,
+        ('mean', 'edges', 'task-rest_space-fsLR_desc-edges'): 1,
     }
 
 
@@ -127,7 +127,7 @@ def test_cifti_that_is_no_scalar_is_left_out_and_says_why(ask, dataset):
     (root / f'{FUNC}_x.dscalar.nii.gz').touch()
     trees.write_cifti(root / f'{FUNC}_contrasts.dscalar.nii', trees.people(1)[0], maps=2)
     found = ask(root)
-    assert [row.scalar for row in found.table()] == ['z_boldmap']
+    assert [row.scalar for row in found.table()] == ['z']
     assert reasons(found) == {
         'is CIFTI dense series (dtseries), which cannot be analysed as it is': 1,
         'is CIFTI parcellated series (ptseries), which cannot be analysed as it is': 1,

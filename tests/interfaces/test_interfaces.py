@@ -25,6 +25,7 @@ SPECIFICATIONS = {
         'scalars': 'InputMultiObject',
         'bids_filters': 'Dict',
         'mask': 'File',
+        'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
         'num_threads': 'Int',
