@@ -2,10 +2,10 @@
 
 >>> schema = {'type': 'object', 'properties': {'name': {'type': 'string'}}, 'required': ['name'],
 ...           'additionalProperties': False}
->>> document = Document.from_text('nam: mine', Path('mine.yaml'))
->>> document.check(schema)
+>>> Document.from_text('nam: mine', Path('mine.yaml')).check(schema)
 Traceback (most recent call last):
-modelarrayio_bids.errors.RecipeError: mine.yaml: line 1: lacks name. Allowed here: name.
+modelarrayio_bids.errors.RecipeError: mine.yaml: line 1 (nam): there is no such key as 'nam'.
+Allowed here: name.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Document:
             The first fault in it: where, what, and what is allowed there.
         """
         faults = Draft202012Validator(schema).iter_errors(self.content)
-        first = min(faults, key=lambda fault: self._line(_keys(fault)), default=None)
+        first = min(faults, key=self._order, default=None)
         if first is not None:
             raise self.error(_keys(first), _what(first), _allowed(first))
 
@@ -101,6 +101,10 @@ class Document:
         """What is wrong at one place of the file, to be raised."""
         place = f' ({_named(keys)})' if keys else ''
         return RecipeError(f'line {self._line(keys)}{place}: {what}', self.path, remedy)
+
+    def _order(self, fault: ValidationError) -> tuple[bool, int]:
+        # A key that is lacking is often one that was misspelt: that one tells more.
+        return fault.validator == 'required', self._line(_keys(fault))
 
     def _line(self, keys: Keys) -> int:
         """The line of what is nearest to these keys, the first one being 1."""
