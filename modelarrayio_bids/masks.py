@@ -124,7 +124,8 @@ def coverage(masks: Sequence[Path]) -> Coverage:
     raise_problems([*problems, *_off_grid(volumes, times)])
     counts = np.zeros(volumes[0].shape, np.int32)
     for volume in volumes:
-        counts += volume.read().positive() * np.int32(times[volume.path])
+        with nifti.opened(volume.path) as mask:
+            counts += mask.positive() * np.int32(times[volume.path])
     return Coverage(counts, times.total(), volumes[0].header)
 
 
@@ -175,8 +176,8 @@ def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None
         If nothing of the mask is on that grid.
     """
     target = nifti.Volume.from_file(like)
-    volume = nifti.Volume.from_file(mask)
-    image = Nifti1Image(volume.read().positive().astype(np.uint8), volume.affine)
+    with nifti.opened(mask) as voxels:
+        image = Nifti1Image(voxels.positive().astype(np.uint8), voxels.volume.affine)
     resampled = resample_from_to(image, (target.shape, target.affine), order=0)
     data = np.asanyarray(resampled.dataobj).astype(np.uint8)
     if not data.any():
@@ -194,13 +195,13 @@ def write_present(image: Path, output: str | PathLike[str]) -> None:
     SpaceError
         If there is none.
     """
-    volume = nifti.Volume.from_file(image)
-    present = volume.read().present()
+    with nifti.opened(image) as voxels:
+        header, present = voxels.volume.header, voxels.present()
     if not present.any():
         raise SpaceError(
             'has no finite value other than zero', image, 'Leave this image out, or make it again.'
         )
-    _write(volume.header, present.astype(np.uint8), output)
+    _write(header, present.astype(np.uint8), output)
 
 
 def same_grid(one: Path, other: Path) -> bool:

@@ -304,16 +304,16 @@ class Matrix:
         FormatError
             If the file ends before its data do.
         """
-        data = compression.read_file(self.path)
-        if len(data) < _n_bytes(self.header):
-            raise nifti.truncated(self.path, len(data), _n_bytes(self.header))
-        flat = np.frombuffer(
-            data,
-            self.header.get_data_dtype(),
-            count=math.prod(self.shape),
-            offset=self.header.get_data_offset(),
-        )
-        taken = np.array(flat.reshape(self.shape, order='F')[part], order='C')
+        with compression.inflated(self.path) as data:
+            if len(data) < _n_bytes(self.header):
+                raise nifti.truncated(self.path, len(data), _n_bytes(self.header))
+            flat = np.frombuffer(
+                data,
+                self.header.get_data_dtype(),
+                count=math.prod(self.shape),
+                offset=self.header.get_data_offset(),
+            )
+            taken = np.array(flat.reshape(self.shape, order='F')[part], order='C')
         return nifti.scaled(taken, nifti.scaling(self.header))
 
 

@@ -431,12 +431,11 @@ def _read(path: str | PathLike[str]) -> tuple[mif.MifHeader, np.ndarray]:
     """An index or directions image, its axes as MRtrix sees them."""
     if not str(path).endswith(nifti.EXTENSIONS):
         return mif.read(path, realign=True)
-    volume = nifti.Volume.from_file(path, single=False)
-    voxels = volume.read()
-    header = mif.MifHeader(voxels.flat.dtype, volume.shape)
-    header.set_affine(volume.affine)
-    header = header.realigned()
-    return header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
+    with nifti.opened(path, single=False) as voxels:
+        header = mif.MifHeader(voxels.flat.dtype, voxels.volume.shape)
+        header.set_affine(voxels.volume.affine)
+        header = header.realigned()
+        return header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
 
 
 def _require_real(header: mif.MifHeader, path: str | PathLike[str]) -> None:

@@ -263,10 +263,21 @@ class StoreWriter:
         if array.ndim == 0 or array.size == 0:
             self._file.create_dataset(path, data=array)
             return
-        shape = (*array.shape[:-1], min(array.shape[-1], _TABLE_CHUNK))
-        self._file.create_dataset(
-            path, data=array, chunks=shape, compression='gzip', compression_opts=4, shuffle=True
+        columns = min(array.shape[-1], _TABLE_CHUNK)
+        dataset = self._file.create_dataset(
+            path,
+            shape=array.shape,
+            dtype=array.dtype,
+            chunks=(*array.shape[:-1], columns),
+            compression='gzip',
+            shuffle=True,
         )
+        rows = np.ascontiguousarray(array).reshape(-1, array.shape[-1])
+        for start in range(0, array.shape[-1], columns):
+            stop = min(start + columns, array.shape[-1])
+            chunk = chunks.shuffled(rows, start, stop, columns)
+            place = (*[0] * (array.ndim - 1), start)
+            dataset.id.write_direct_chunk(place, deflate(chunk.data.cast('B')))
 
     def _write_strings(self, path: str, texts: Iterable[str]) -> None:
         self._file.create_dataset(path, data=np.array(list(texts), dtype=object), dtype=_STRING)
