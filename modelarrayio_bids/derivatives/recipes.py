@@ -22,8 +22,8 @@ entry of a list may be ``as_in: NAME``: the entries of that recipe stand there. 
 ``datasets``
     Patterns: in these of the recipe's datasets alone.
 ``copied_from``
-    The name of another recipe, for a scalar that the pipeline only hands on: where a dataset of
-    that recipe is looked into and has the same image, the copy is left out.
+    The names of other recipes, for a scalar that the pipeline only hands on: where a dataset of
+    one of them is looked into and has the same image, the copy is left out.
 ``on_request``
     Why nobody is to get it who did not name it with ``--scalars``.
 
@@ -61,7 +61,7 @@ class ScalarRule:
     where: Conditions
     name: NameTemplate
     datasets: tuple[str, ...] = ()
-    copied_from: str = ''
+    copied_from: tuple[str, ...] = ()
     on_request: str = ''
 
     def fits(self, entities: Entities) -> bool:
@@ -292,7 +292,7 @@ def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:
         bids_entities.parse_conditions(raw['where']),
         NameTemplate.from_text(raw['name'].strip()),
         tuple(raw.get('datasets', ())),
-        raw.get('copied_from', ''),
+        tuple(raw.get('copied_from', ())),
         raw.get('on_request', ''),
     )
 

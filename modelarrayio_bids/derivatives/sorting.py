@@ -63,8 +63,8 @@ class Sorting:
     wordings: dict[str, Wording] = field(default_factory=dict)
     #: By recipe: the names of its datasets.
     _datasets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    #: By image that was handed on: the recipe of the datasets it may be from.
-    _origins: dict[Path, str] = field(default_factory=dict)
+    #: By image: the recipes of the datasets that it may be handed on from.
+    _origins: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     #: By image nobody gets who does not ask: why.
     _on_request: dict[Path, str] = field(default_factory=dict)
     _left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -117,11 +117,20 @@ class Sorting:
             held = {(image.dataset, _row(image)) for image in images}
             self.scalars[key] = []
             for image in images:
-                origin = self._origins[image.path]
-                if any((dataset, _row(image)) in held for dataset in self._datasets[origin]):
-                    self._left_out[f'a copy of what {origin} wrote'].append(image.path)
-                else:
+                origin = self._origin(image, held)
+                if origin is None:
                     self.scalars[key].append(image)
+                else:
+                    self._left_out[f'a copy of what {origin} wrote'].append(image.path)
+
+    def _origin(
+        self, image: Image, held: Collection[tuple[str, tuple[str | None, ...]]]
+    ) -> str | None:
+        """The recipe of a dataset at hand that an image was copied from."""
+        for origin in self._origins[image.path]:
+            if any((dataset, _row(image)) in held for dataset in self._datasets[origin]):
+                return origin
+        return None
 
     def _drop_unasked(self) -> None:
         for key, images in list(self.scalars.items()):

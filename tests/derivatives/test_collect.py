@@ -299,3 +299,46 @@ def test_adding_a_dataset_renames_nothing(study, dataset, ask, tmp_path):
     (roots['asl'] / 'dataset_description.json').unlink()
     renamed = ask(roots['asl'], datasets={'mine': roots['asl']})
     assert [row.scalar for row in renamed.table()] == ['cbf', 'cbf_score']
+
+
+def test_templates_of_infants_are_groups_by_age_in_either_spelling(dataset, ask):
+    """As NiBabies 21 and 25 write them."""
+    spaces = ('MNIInfant_cohort-1', 'MNIInfant_cohort-2', 'MNIInfant+1')
+    names = [
+        f'sub-01/ses-1mo/anat/sub-01_ses-1mo_run-001_space-{space}_{end}.nii.gz'
+        for space in spaces
+        for end in ('label-GM_probseg', 'desc-brain_mask')
+    ]
+    found = ask(dataset('nibabies', names), scalars=('gm_probseg',))
+    assert summary(found) == {
+        ('gm_probseg', f'space-{space}'): (1, {'same-dataset': 1}) for space in spaces
+    }
+    assert {row.space for row in found.table()} == {
+        'MNIInfant:cohort-1',
+        'MNIInfant:cohort-2',
+        'MNIInfant+1',
+    }
+
+
+def test_effects_of_first_level_models_are_taken_and_other_statistics_on_request(dataset, ask):
+    """As FitLins writes them: a folder for each node, and maps without a subject for the group."""
+    stats = ('effect', 'variance', 'z', 'p')
+    maps = [
+        f'contrast-{contrast}_stat-{stat}_statmap.nii.gz' for contrast in 'ab' for stat in stats
+    ]
+    stem = f'task-rest_space-{MNI}'
+    root = dataset(
+        'fitlins',
+        [f'node-runLevel/sub-{s}/sub-{s}_{stem}_{name}' for s in ('01', '02') for name in maps]
+        + [f'node-dataLevel/{name}' for name in maps[:1]],
+    )
+    found = ask(root)
+    assert summary(found) == {
+        ('a_effect', stem): (2, {'map-itself': 2}),
+        ('b_effect', stem): (2, {'map-itself': 2}),
+    }
+    counts = {reason: out.count for reason, out in found.left_out.items()}
+    assert counts['of no participant'] == 1
+    assert counts['a p value or degrees of freedom'] == 4
+    assert counts['a statistic of a single participant: --scalars a_z takes it'] == 2
+    assert [row.scalar for row in ask(root, scalars=('*_z',)).table()] == ['a_z', 'b_z']
