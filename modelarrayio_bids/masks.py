@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
@@ -33,6 +34,8 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.spaces.voxels import Grid
 
 #: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,
@@ -100,11 +103,11 @@ def masks_needed(threshold: float, n_masks: int) -> int:
     return max(1, math.ceil(round(threshold * n_masks, 6)))
 
 
-def coverage(masks: Sequence[Path]) -> Coverage:
+def coverage(masks: Sequence[Path], threads: int = 1) -> Coverage:
     """Count in how many masks each voxel is above 0.
 
-    Every header is checked before any data are read. One mask is in memory at a time; a file that
-    stands several times is read once and counted as often as it stands.
+    Every header is checked before any data are read. A thread has one mask in memory at a time; a
+    file that stands several times is read once and counted as often as it stands.
 
     Raises
     ------
@@ -123,9 +126,17 @@ def coverage(masks: Sequence[Path]) -> Coverage:
     volumes, problems = _headers(times)
     raise_problems([*problems, *_off_grid(volumes, times)])
     counts = np.zeros(volumes[0].shape, np.int32)
-    for volume in volumes:
+    lock = Lock()
+
+    def count(volume: nifti.Volume) -> None:
         with nifti.opened(volume.path) as mask:
-            counts += mask.positive() * np.int32(times[volume.path])
+            present = mask.positive()
+        with lock:
+            np.add(counts, np.int32(times[volume.path]), out=counts, where=present)
+
+    counted = ordered_map(count, volumes, threads)
+    for _ in tracked(counted, 'Counting masks', len(volumes), 'masks'):
+        pass
     return Coverage(counts, times.total(), volumes[0].header)
 
 
@@ -134,6 +145,7 @@ def group_mask(
     output: str | PathLike[str],
     threshold: float = DEFAULT_THRESHOLD,
     coverage_output: str | PathLike[str] | None = None,
+    threads: int = 1,
 ) -> Path:
     """Write the voxels that enough masks have, and how many have each.
 
@@ -147,6 +159,8 @@ def group_mask(
         Fraction of the masks a voxel must be in, above 0 and at most 1.
     coverage_output : path-like, optional
         The number of masks each voxel is in, int32.
+    threads : int, optional
+        That read.
 
     Returns
     -------
@@ -159,7 +173,7 @@ def group_mask(
         As :func:`coverage` and :meth:`Coverage.group_mask`, or if nothing can be written.
     """
     masks_needed(threshold, len(masks))
-    found = coverage(masks)
+    found = coverage(masks, threads)
     mask = found.group_mask(threshold)
     _write(found.header, mask.astype(np.uint8), output)
     if coverage_output is not None:

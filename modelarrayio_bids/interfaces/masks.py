@@ -33,6 +33,7 @@ class _GroupMaskInputSpec(BaseInterfaceInputSpec):
         usedefault=True,
         desc='fraction of the masks a voxel needs',
     )
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read in threads')
     # An output that is there already must not change the node's hash: hash_files=False.
     out_mask = traits.Str(
         'group_mask.nii.gz', usedefault=True, hash_files=False, desc='group mask to write'
@@ -67,7 +68,7 @@ class GroupMask(LibraryInterface):
         masks = self._masks()
         if masks is None:
             return {'out_mask': None, 'out_coverage': None}
-        group_mask(masks, mask, inputs.threshold, coverage)
+        group_mask(masks, mask, inputs.threshold, coverage, inputs.num_threads)
         return {'out_mask': str(mask), 'out_coverage': str(coverage)}
 
     def _masks(self) -> list[Path] | None:

@@ -37,6 +37,8 @@ from modelarrayio_bids.store.schema import ElementTable
 #: times below; a shift of a tenth of a voxel is ten times above.
 GRID_TOLERANCE = 0.01
 _MOST_REMEMBERED = 8
+# A value taken from the buffer, as float64, and whether it is inside.
+_VALUE_BYTES = 20
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,7 @@ class VoxelSpace(ElementSpace):
         self.grid = Grid(self.mask.shape, self.header.get_best_affine())
         if not self.mask.any():
             raise SpaceError('the group mask is empty', remedy='Give a mask with voxels above 0.')
-        # Data on disk run with the first axis fastest: where each element lies there.
-        self._positions = np.ravel_multi_index(
-            np.nonzero(self.mask), self.mask.shape, order='F'
-        ).astype(np.int64)
+        self._positions = _disk_positions(self.mask)
         self._masks = _MaskCache()
         # Headers compared before: equal ones are one object.
         self._on_grid: list[Nifti1Header] = []
@@ -202,8 +201,12 @@ class VoxelSpace(ElementSpace):
 
     def tables(self) -> dict[str, ElementTable]:
         """``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""
-        indices = np.nonzero(self.mask)
-        values = np.stack([np.arange(len(self)), *indices]).astype(np.int32)
+        n_i, n_j, _ = self.mask.shape
+        values = np.empty((4, len(self)), np.int32)
+        values[0] = np.arange(len(self), dtype=np.int32)
+        values[1] = self._positions % n_i
+        values[2] = self._positions // n_i % n_j
+        values[3] = self._positions // (n_i * n_j)
         return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
 
     def check(self, source: Source) -> int:
@@ -211,7 +214,7 @@ class VoxelSpace(ElementSpace):
         volumes = [nifti.Volume.from_file(path) for path in (source.path, self._own_mask(source))]
         for volume in volumes:
             self._require_grid(volume)
-        return max(volume.n_bytes for volume in volumes)
+        return max(volume.n_bytes for volume in volumes) + len(self) * _VALUE_BYTES
 
     def read(self, source: Source) -> np.ndarray:
         """Values at the group mask's voxels: float32 if so on disk, float64 otherwise."""
@@ -291,6 +294,22 @@ class _MaskCache:
                     del self._kept[next(iter(self._kept))]
             return inside
         return np.unpackbits(kept[0], count=kept[1]).view(bool)
+
+
+def _disk_positions(mask: np.ndarray) -> np.ndarray:
+    """Where each voxel of a mask lies in data whose first axis runs fastest: (n,) int64.
+
+    Plane by plane: three indices for every voxel of a brain at a time would be the largest thing in
+    memory.
+    """
+    n_i, n_j, _ = mask.shape
+    positions = np.empty(np.count_nonzero(mask), np.int64)
+    start = 0
+    for i, plane in enumerate(mask):
+        j, k = np.nonzero(plane)
+        positions[start : start + j.size] = i + n_i * (j + n_j * k)
+        start += j.size
+    return positions
 
 
 def _shape(grid: Grid) -> str:

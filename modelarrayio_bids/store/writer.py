@@ -25,7 +25,7 @@ from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.reader import analyses_of, is_store
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import ColumnBlocks
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class StoreWriter:
             self._write_array(f'{schema.TEMPLATE}/{name}', np.asarray(array))
 
     def write_scalar(
-        self, scalar: str, names: Sequence[str], scratch: Scratch, threads: int
+        self, scalar: str, names: Sequence[str], matrix: ColumnBlocks, threads: int
     ) -> Iterator[int]:
         """Write a scalar's matrix and the names of its sources.
 
@@ -177,8 +177,8 @@ class StoreWriter:
             Its name.
         names : sequence of str
             One per row, as ModelArray will look for them.
-        scratch : Scratch
-            The rows.
+        matrix : ColumnBlocks
+            The rows, cut into blocks of whole chunks.
         threads : int
             That compress.
 
@@ -187,16 +187,16 @@ class StoreWriter:
         int
             Elements written so far.
         """
-        blocks = scratch.blocks
+        blocks = matrix.blocks
         dataset = self._file.create_dataset(
             schema.scalar_path(scalar, schema.VALUES),
             shape=(blocks.n_rows, blocks.n_columns),
-            dtype=scratch.dtype,
+            dtype=matrix.dtype,
             chunks=(blocks.n_rows, blocks.chunk),
             **self.layout.filters(),
         )
         self._write_strings(schema.scalar_path(scalar, schema.COLUMN_NAMES), names)
-        for start, block in scratch:
+        for start, block in matrix:
             for stop in self._write_block(dataset, start, block, threads):
                 yield start + stop
 
