@@ -133,14 +133,17 @@ class Sorting:
         return None
 
     def _drop_unasked(self) -> None:
-        for key, images in list(self.scalars.items()):
+        dropped: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        for key in sorted(self.scalars):
+            images = self.scalars.pop(key)
             for image in images:
                 if reason := self._on_request[image.path]:
-                    self._left_out[f'{reason}: --scalars {key[0]} takes it'].append(image.path)
-            kept = [image for image in images if not self._on_request[image.path]]
-            self.scalars[key] = kept
-            if not kept:
-                del self.scalars[key]
+                    dropped[reason][key[0]].append(image.path)
+            if kept := [image for image in images if not self._on_request[image.path]]:
+                self.scalars[key] = kept
+        for reason, scalars in dropped.items():
+            paths = [path for several in scalars.values() for path in several]
+            self._left_out[f'{reason}, taken with --scalars {_some(list(scalars))}'] += paths
 
     def drop_series(self) -> None:
         """Leave out groups whose first image holds several maps, whatever its name says."""
@@ -196,3 +199,8 @@ def _is_series(image: Image) -> bool:
     except (FormatError, SourceNotFoundError):
         # Kept: the check of every header before a build reports it, with all the others.
         return False
+
+
+def _some(names: Sequence[str], most: int = _EXAMPLES) -> str:
+    more = f' (and {len(names) - most} more)' if len(names) > most else ''
+    return ' '.join(names[:most]) + more

@@ -166,7 +166,11 @@ def test_what_is_found_in_a_real_run(tree, ask, name):
     ('name', 'images', 'reasons'),
     [
         # …_space-MNI152NLin2009cAsym_res-2_label-{CSF,GM,WM}_probseg.nii.gz.
-        ('fmriprep_ds054', 36, ['24 a probability of a tissue: --scalars gm_probseg takes it']),
+        (
+            'fmriprep_ds054',
+            36,
+            ['72 a probability of a tissue, taken with --scalars csf_probseg gm_probseg wm'],
+        ),
         # model-eddy_stat-cnr and stat-tsnr.
         ('qsiprep_dsdti_topup', 9, ["48 in the participant's own space (space-ACPC)"]),
         # icvf, icvf modulated, isovf, nrmse, od, od modulated, rmse, tf; and param-direction.
