@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.ambiguity import ambiguities
@@ -70,6 +70,9 @@ class Request:
         Further conditions.
     mask : pathlib.Path, optional
         A mask that serves every volume.
+    database_dir : pathlib.Path, optional
+        Where indexes of the datasets are kept for other runs, see
+        :mod:`~modelarrayio_bids.derivatives.index_cache`.
     recipes : tuple of pathlib.Path, optional
         A person's own recipes, which win over those that come along.
     """
@@ -82,6 +85,7 @@ class Request:
     scalars: tuple[str, ...] = ()
     bids_filters: BidsFilters = field(default_factory=BidsFilters)
     mask: Path | None = None
+    database_dir: Path | None = None
     recipes: tuple[Path, ...] = ()
 
     def look_into(self) -> list[Dataset]:
@@ -92,10 +96,12 @@ class Request:
         SourceNotFoundError, InvalidDatasetError
             If one of them, or the mask, is not there or is not what it should be.
         UsageError
-            If the output folder is one of them, or holds it.
+            If the output folder is one of them, or holds it; or if a label is empty.
         RecipeError
             If one of the recipes cannot be used, or serves none of them.
         """
+        _require_labels('--participant-label', self.participants)
+        _require_labels('--session-label', self.sessions)
         if self.mask is not None and not self.mask.is_file():
             raise SourceNotFoundError('no such file', self.mask, 'Check --mask.')
         datasets = find_datasets(self.bids_dir, self.datasets)
@@ -109,6 +115,22 @@ class Request:
         own = own_recipes(self.recipes)
         require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
+
+    def selection(self) -> str:
+        """Which images are wanted, whatever their scalars, in words for an error.
+
+        >>> request = Request(Path('study'), Path('out'), participants=('01',), sessions=('ses-2',))
+        >>> request.selection()
+        ' of the participants 01 and of the sessions 2'
+        """
+        parts = [
+            f' of the {noun} {_some([bare_label(label) for label in labels])}'
+            for noun, labels in (('participants', self.participants), ('sessions', self.sessions))
+            if labels
+        ]
+        if self.bids_filters.scalar:
+            parts.append(' that the BIDS filters let pass')
+        return ' and'.join(parts)
 
 
 @dataclass(frozen=True)
@@ -206,18 +228,25 @@ def collect(request: Request) -> Collection:
     ------
     SourceNotFoundError, InvalidDatasetError
         If a folder, or the mask, is not there or is not what it should be.
+    UsageError
+        As :meth:`Request.look_into`.
     NoMatchError
-        If nothing is left, or a participant or scalar asked for is not there.
+        If nothing is left, or a participant, session or scalar asked for is not there.
+    OutputError
+        If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected: all such places together.
     """
     datasets = request.look_into()
     _require_participants(request, datasets)
     found = _sorted(request, datasets)
-    found.only(request.scalars)
+    _require_sessions(request, datasets, found)
+    _require_scalars(found, request, datasets)
+    selection = request.selection()
+    found.only(request.scalars, selection and f' among the images{selection}')
     raise_problems(list(ambiguities(found.scalars)))
     found.drop_series()
-    _require_scalars(found, datasets)
+    _require_scalars(found, request, datasets)
     groups = _groups(found, request.mask)
     return Collection(request.bids_dir, tuple(datasets), tuple(groups), found.left_out())
 
@@ -230,7 +259,8 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
         if not dataset.is_fixel_template:
             recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            found.add(find_images(dataset, request.participants, sessions), recipe)
+            images = find_images(dataset, request.participants, sessions, request.database_dir)
+            found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
         fixels = find_fixel_files(dataset, request.participants, sessions)
@@ -251,7 +281,40 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
         )
 
 
-def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
+def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sorting) -> None:
+    wanted = {bare_label(label) for label in request.sessions}
+    missing = sorted(wanted - found.sessions_met)
+    if not missing:
+        return
+    images = (
+        image
+        for dataset in datasets
+        for find in (find_images, find_fixel_files)
+        for image in find(dataset, request.participants)
+    )
+    there = sorted({image.entities['session'] for image in images if 'session' in image.entities})
+    raise NoMatchError(
+        f'there is no image{replace(request, sessions=()).selection()}'
+        f' of the sessions {", ".join(missing)}',
+        remedy=f'There are: {", ".join(there) or "none"}.',
+    )
+
+
+def _some(labels: Sequence[str], most: int = 5) -> str:
+    more = f' and {len(labels) - most} more' if len(labels) > most else ''
+    return ', '.join(labels[:most]) + more
+
+
+def _require_labels(option: str, labels: Sequence[str]) -> None:
+    for label in labels:
+        if not bare_label(label.strip()):
+            raise UsageError(
+                f'{option} {label!r} is no label',
+                remedy='Leave the option out to take all, or check the variable it came from.',
+            )
+
+
+def _require_scalars(found: Sorting, request: Request, datasets: Sequence[Dataset]) -> None:
     if found.scalars:
         return
     places = ', '.join(f'{dataset.name} ({dataset.root})' for dataset in datasets)
@@ -260,7 +323,7 @@ def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
         for reason, out in found.left_out().items()
     )
     raise NoMatchError(
-        f'nothing to analyse among {found.n_images} images of {places}'
+        f'nothing to analyse among {found.n_images} images{request.selection()} of {places}'
         + (f'. Left out: {reasons}' if reasons else ''),
         remedy='Name other datasets with -d NAME=PATH, or ask for less with the filters.',
     )

@@ -57,6 +57,8 @@ class Sorting:
     filters: BidsFilters = field(default_factory=BidsFilters)
     sessions: Collection[str] = ()
     n_images: int = 0
+    #: Labels of the sessions met, wanted or not.
+    sessions_met: set[str | None] = field(default_factory=set)
     masks: list[Image] = field(default_factory=list)
     #: By scalar and stem.
     scalars: dict[tuple[str, str], list[Image]] = field(default_factory=lambda: defaultdict(list))
@@ -75,6 +77,7 @@ class Sorting:
         for image in images:
             self._datasets[recipe.name].add(image.dataset)
             self.n_images += 1
+            self.sessions_met.add(image.entities.get('session'))
             if bids_entities.matches(image.entities, are_masks):
                 self.masks.append(image)
             elif reason := self._why_left_out(image, recipe):
@@ -86,10 +89,15 @@ class Sorting:
                 self._origins[image.path] = rule.copied_from
                 self._on_request[image.path] = rule.on_request
 
-    def only(self, patterns: Sequence[str]) -> None:
+    def only(self, patterns: Sequence[str], among: str = '') -> None:
         """Keep the scalars whose names fit one of these shell patterns; the case is no matter.
 
-        Without any pattern: those for which nobody needs to ask.
+        Parameters
+        ----------
+        patterns : sequence of str
+            If there is none, all are kept for which nobody needs to ask.
+        among : str, optional
+            Which these are, for the error.
 
         Raises
         ------
@@ -103,7 +111,7 @@ class Sorting:
         for pattern in patterns:
             if not any(_fits(name, pattern) for name in names):
                 raise NoMatchError(
-                    f'no scalar is called {pattern!r}',
+                    f'no scalar is called {pattern!r}{among}',
                     remedy=f'There are: {", ".join(names) or "none"}.',
                 )
         self._drop(

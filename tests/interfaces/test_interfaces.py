@@ -31,6 +31,7 @@ SPECIFICATIONS = {
         'scalars': 'InputMultiObject',
         'bids_filters': 'Dict',
         'mask': 'File',
+        'database_dir': 'Directory',
         'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
