@@ -28,7 +28,12 @@ from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, NOT_NEEDED, MaskIndex, Pairing, pair
 from modelarrayio_bids.derivatives.participants import Participants
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
-from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
+from modelarrayio_bids.derivatives.recipes import (
+    fixel_recipe,
+    own_recipes,
+    recipe_for,
+    require_use,
+)
 from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
@@ -68,6 +73,8 @@ class Request:
     database_dir : pathlib.Path, optional
         Where indexes of the datasets are kept for other runs, see
         :mod:`~modelarrayio_bids.derivatives.index_cache`.
+    recipes : tuple of pathlib.Path, optional
+        A person's own recipes, which win over those that come along.
     """
 
     bids_dir: Path
@@ -79,6 +86,7 @@ class Request:
     bids_filters: BidsFilters = field(default_factory=BidsFilters)
     mask: Path | None = None
     database_dir: Path | None = None
+    recipes: tuple[Path, ...] = ()
 
     def look_into(self) -> list[Dataset]:
         """The datasets it is about.
@@ -89,6 +97,8 @@ class Request:
             If one of them, or the mask, is not there or is not what it should be.
         UsageError
             If the output folder is one of them, or holds it; or if a label is empty.
+        RecipeError
+            If one of the recipes cannot be used, or serves none of them.
         """
         _require_labels('--participant-label', self.participants)
         _require_labels('--session-label', self.sessions)
@@ -102,6 +112,8 @@ class Request:
                     self.output_dir,
                     'Give a folder of its own for the outputs.',
                 )
+        own = own_recipes(self.recipes)
+        require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
 
     def selection(self) -> str:
@@ -242,9 +254,10 @@ def collect(request: Request) -> Collection:
 def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
     sessions = frozenset(bare_label(label) for label in request.sessions)
     found = Sorting(request.bids_filters, sessions)
+    own = own_recipes(request.recipes)
     for dataset in datasets:
         if not dataset.is_fixel_template:
-            recipe = recipe_for(dataset)
+            recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
             images = find_images(dataset, request.participants, sessions, request.database_dir)
             found.add(images, recipe)
@@ -336,6 +349,7 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             wording.long_name,
             wording.units,
             kind,
+            wording.range,
         )
         _say_map_itself(group)
         _say_mixed(group, images)

@@ -38,6 +38,7 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
     mask = File(exists=True, desc='mask that serves every volume')
     database_dir = Directory(nohash=True, desc='where indexes are kept for other runs')
+    recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
     threshold = traits.Range(
         low=0.0,
         high=1.0,
@@ -96,7 +97,7 @@ class CollectCohort(LibraryInterface):
     def _request(self, output_dir: Path) -> Request:
         inputs = self.inputs
         given = self.given('datasets', 'bids_filters', 'mask', 'database_dir')
-        several = self.given('participant_label', 'session_label', 'scalars')
+        several = self.given('participant_label', 'session_label', 'scalars', 'recipes')
         return Request(
             Path(inputs.bids_dir),
             output_dir,
@@ -107,6 +108,7 @@ class CollectCohort(LibraryInterface):
             BidsFilters.from_dict(given.get('bids_filters', {})),
             Path(given['mask']).absolute() if 'mask' in given else None,
             Path(given['database_dir']).absolute() if 'database_dir' in given else None,
+            tuple(Path(path).absolute() for path in several.get('recipes', ())),
         )
 
     def _write(

@@ -32,6 +32,7 @@ SPECIFICATIONS = {
         'bids_filters': 'Dict',
         'mask': 'File',
         'database_dir': 'Directory',
+        'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
         'num_threads': 'Int',
