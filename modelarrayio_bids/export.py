@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -35,6 +34,7 @@ from modelarrayio_bids.store.chunked import block_columns
 from modelarrayio_bids.store.chunks import Blocks
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -333,10 +333,11 @@ def _levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
 def _staged(output_dir: Path) -> Iterator[Path]:
     """A folder whose files move to the output together, when all of them are whole."""
     try:
-        staging = TemporaryDirectory(prefix='.export-', dir=output_dir)
+        remove_leftovers(output_dir)
+        staging = Unfinished(output_dir / 'export', folder=True)
     except OSError as error:
         raise OutputError.from_os_error(error, output_dir) from error
-    with staging as folder:
-        yield Path(folder)
-        for path in sorted(Path(folder).iterdir()):
+    with staging:
+        yield staging.path
+        for path in sorted(staging.path.iterdir()):
             path.replace(output_dir / path.name)

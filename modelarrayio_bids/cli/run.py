@@ -19,6 +19,9 @@ from modelarrayio_bids.errors import (
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
+_AGAIN = (
+    'nothing half-written was left, and what is whole stays. Run the same command again to finish'
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,7 +49,11 @@ def run(program: str, command: Callable[[], int]) -> int:
     except ModelArrayIOError as error:
         return _ended(program, str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _ended(program, 'interrupted; nothing half-written was left', EXIT_INTERRUPTED)
+        return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code != EXIT_TERMINATED:
+            raise
+        return _ended(program, f'terminated (SIGTERM); {_AGAIN}', EXIT_TERMINATED)
     except OSError as error:
         unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
         return _ended(program, str(unfinished), unfinished.exit_code)

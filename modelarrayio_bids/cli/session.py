@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.errors import OutputError, SourceNotFoundError, UsageError
+from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,15 @@ def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator
     check_folders(bids_dir, output_dir, work_dir)
     output = output_dir.absolute()
     log_dir = output / 'logs'
-    try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        work = _work_folder(output, work_dir)
-    except OSError as error:
-        raise OutputError.from_os_error(error, work_dir or output) from error
-    level = logging.getLevelName(logging.getLogger().level)
-    logs.configure(
-        level, log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
-    )
-    try:
+    with ExitStack() as ours:
+        try:
+            log_dir.mkdir(parents=True, exist_ok=True)
+            _log_to(log_dir)
+            remove_leftovers(output, below=True)
+            work = _work_folder(output, work_dir, ours)
+        except OSError as error:
+            raise OutputError.from_os_error(error, work_dir or output) from error
         yield Session(output, log_dir, work)
-    finally:
-        if work_dir is None:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
@@ -80,8 +76,17 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
         )
 
 
-def _work_folder(output: Path, work_dir: Path | None) -> Path:
+def _log_to(folder: Path) -> None:
+    level = logging.getLevelName(logging.getLogger().level)
+    now = datetime.now().astimezone()
+    logs.configure(level, folder / f'modelarrayio-bids_{now:%Y%m%dT%H%M%S}.log')
+
+
+def _work_folder(output: Path, work_dir: Path | None, ours: ExitStack) -> Path:
     if work_dir is None:
-        return Path(tempfile.mkdtemp(prefix='.work-', dir=output))
+        work = ours.enter_context(Unfinished(output / 'work', folder=True)).path
+        logger.info('Intermediate files are in %s and removed at the end (others: -w)', work)
+        return work
     work_dir.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(work_dir, below=True)
     return work_dir.absolute()

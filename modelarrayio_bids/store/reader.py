@@ -147,6 +147,13 @@ class StoreReader:
         kind = _text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
         return kind, {name: dataset[()] for name, dataset in group.items()}
 
+    @property
+    def identity(self) -> str | None:
+        """Of what the file was made, where it says so."""
+        facts = self._file.get(schema.PROVENANCE)
+        found = None if facts is None else facts.attrs.get(schema.IDENTITY_ATTRIBUTE)
+        return None if found is None else _text(found)
+
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
         if path not in self._file:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
+from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -124,9 +124,8 @@ class StoreWriter:
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
         self._target = self.path.resolve()
-        token = secrets.token_hex(4)
-        self._partial = self._target.with_name(f'.{self._target.name}.{token}.partial')
-        self._file = _created(self._partial, self.path)
+        self._unfinished = _begun(self._target, self.path)
+        self._file = _created(self._unfinished, self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -142,13 +141,13 @@ class StoreWriter:
             if kind is None:
                 # Results may have come while this file was being made.
                 refuse_to_replace(self.path, overwrite=self._overwrite)
-                self._partial.replace(self._target)
+                self._unfinished.path.replace(self._target)
         except ModelArrayIOError:
             raise
         except OSError as failure:
             raise UnfinishedOutputError.from_os_error(failure, self.path) from failure
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._unfinished.close()
         if isinstance(error, OSError) and not isinstance(error, ModelArrayIOError):
             raise UnfinishedOutputError.from_os_error(error, self.path) from error
 
@@ -311,9 +310,20 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
         )
 
 
-def _created(partial: Path, path: Path) -> h5py.File:
+def _begun(target: Path, path: Path) -> Unfinished:
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        return h5py.File(partial, 'w', libver=schema.LIBVER)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target.parent, f'-{target.name}')
+        return Unfinished(target)
     except OSError as error:
+        raise OutputError.from_os_error(error, path) from error
+
+
+def _created(unfinished: Unfinished, path: Path) -> h5py.File:
+    try:
+        # Nobody else knows the name: it needs no lock of HDF5's, which some network file systems
+        # refuse.
+        return h5py.File(unfinished.path, 'w', libver=schema.LIBVER, locking=False)
+    except OSError as error:
+        unfinished.close()
         raise OutputError.from_os_error(error, path) from error

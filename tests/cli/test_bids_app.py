@@ -185,9 +185,9 @@ def test_a_work_folder_of_ones_own_is_kept(study, tmp_path):
     arguments = ['--scalars', 'cbf', '-w', str(tmp_path / 'work')]
     assert main([str(study), str(tmp_path / 'out'), 'group', *arguments]) == 0
     assert (tmp_path / 'work' / 'modelarray_wf').is_dir()
-    # Run again over what it made: the same file, not a stale one.
+    # Run again over what it made: Nipype's cache does not stand in for making it.
     before = (tmp_path / 'out' / f'{CBF}_modelarray.h5').stat().st_mtime_ns
-    assert main([str(study), str(tmp_path / 'out'), 'group', *arguments]) == 0
+    assert main([str(study), str(tmp_path / 'out'), 'group', *arguments, '--overwrite']) == 0
     assert (tmp_path / 'out' / f'{CBF}_modelarray.h5').stat().st_mtime_ns > before
 
 
@@ -326,8 +326,7 @@ def test_an_interrupt_leaves_no_half_file(tmp_path):
     for store in output.rglob('*.h5'):
         with h5py.File(store) as file:
             assert 'created' in file['modelarrayio'].attrs
-    assert not list(output.rglob('.*partial'))
-    assert not list(output.glob('.work-*'))
+    assert not list(output.rglob('.unfinished-*'))
 
 
 def test_an_index_is_kept_where_asked_for_and_used(study, tmp_path, capsys):

@@ -339,7 +339,7 @@ def test_an_interrupt_in_the_middle(folder, sent, code):
         env=os.environ,
         text=True,
     )
-    while process.poll() is None and not list(folder.glob('.modelarray.h5.*')):
+    while process.poll() is None and not list(folder.glob('.unfinished-*-modelarray.h5')):
         time.sleep(0.01)
     time.sleep(0.3)
     process.send_signal(sent)
