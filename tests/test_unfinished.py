@@ -63,8 +63,7 @@ def test_only_what_was_to_become_a_file_and_only_here(tmp_path):
     (tmp_path / 'below').mkdir()
     left = [Unfinished(tmp_path / name).path for name in ('one', 'two', 'below/one')]
     for path in left:
-        # As a process that was killed leaves them: nobody holds the new file.
-        path.unlink()
+        # As a process that was killed leaves them: nobody holds them.
         path.write_text('')
     assert remove_leftovers(tmp_path, '-one') == [left[0]]
     assert remove_leftovers(tmp_path) == [left[1]]
