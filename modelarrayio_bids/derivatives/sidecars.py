@@ -108,7 +108,7 @@ def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
 def _sources(
     group: ScalarGroup, outputs: Outputs, cohort: Cohort, datasets: Sequence[Dataset]
 ) -> dict[Path, list[str]]:
-    uris = _Uris(outputs.folder.parent, datasets)
+    uris = Uris(outputs.folder.parent, datasets)
     sources = cohort.sources()
     images = uris.of(source.path for source in sources)
     masks = uris.of(source.mask for source in sources if source.mask is not None)
@@ -125,7 +125,7 @@ def _description(column: str) -> str:
     return _COLUMNS.get(column, 'A phenotype, as participants.tsv has it; blank where n/a.')
 
 
-class _Uris:
+class Uris:
     """BIDS URIs: ``bids:<dataset>:<path>``, and ``bids::<path>`` in our own output."""
 
     def __init__(self, output_dir: Path, datasets: Iterable[Dataset]) -> None:

@@ -79,6 +79,7 @@ SPECIFICATIONS = {
         'in_file': 'File!',
         'analysis_name': 'Str!',
         'output_dir': 'Str',
+        'bids_root': 'Directory',
         'mask': 'TraitCompound',
         'index_file': 'File',
         'directions_file': 'File',
