@@ -19,6 +19,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ class StatMapNaming(Naming):
     )
 
     @classmethod
-    def of(cls, store: Path, root: Path) -> StatMapNaming:
+    def of(cls, store: str | PathLike[str], root: str | PathLike[str]) -> StatMapNaming:
         """The naming for a file, with what its sidecar says, if it has one.
 
         Raises
@@ -184,7 +185,8 @@ class StatMapNaming(Naming):
         FormatError
             If the sidecar is not JSON.
         """
-        return cls(store.absolute(), root.absolute(), _content(sidecar(store)))
+        store = Path(store).absolute()
+        return cls(store, Path(root).absolute(), _content(sidecar(store)))
 
     def folder(self, analysis: str) -> Path:
         """Where the maps of an analysis go.

@@ -149,4 +149,4 @@ class ExportResults(LibraryInterface):
     def _naming(self) -> Naming:
         if not isdefined(self.inputs.bids_root):
             return ResultNaming()
-        return StatMapNaming.of(Path(self.inputs.in_file), Path(self.inputs.bids_root))
+        return StatMapNaming.of(self.inputs.in_file, self.inputs.bids_root)
