@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelarrayio_bids.cli import selection
 from modelarrayio_bids.cli.options import add
 from modelarrayio_bids.cli.session import check_folders, session
 
 if TYPE_CHECKING:
-    from modelarrayio_bids.derivatives.collect import Collection, Request
+    from modelarrayio_bids.derivatives.collect import Collection
+    from modelarrayio_bids.derivatives.request import Request
     from modelarrayio_bids.derivatives.sorting import LeftOut
 
 _R_STEPS = """
@@ -27,13 +29,13 @@ and then, for maps of the results:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this level."""
-    _add_selection(parser)
+    selection.add_options(parser)
     _add_masks(parser)
 
 
 def run_group(options: argparse.Namespace) -> int:
     """Run the level, or only show what it would take."""
-    request, threshold = _request(options), _threshold(options)
+    request, threshold = selection.request(options), _threshold(options)
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
     request.look_into()
     if options.list_scalars or options.dry_run:
@@ -56,7 +58,9 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             participant_label=list(request.participants),
             session_label=list(request.sessions),
             scalars=list(request.scalars),
-            bids_filters=_raw_filters(options.bids_filter_file),
+            bids_filters=selection.raw_filters(options.bids_filter_file),
+            phenotypes=[str(path) for path in request.phenotypes],
+            require=list(request.required),
             mask=request.mask,
             threshold=threshold,
             overwrite=options.overwrite,
@@ -66,31 +70,6 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
         plugin_args = {'n_procs': options.nprocs}
         outputs = run_workflow(workflow, folders.work, folders.logs, plugin_args=plugin_args)
     return outputs['collect_cohort']
-
-
-def _request(options: argparse.Namespace) -> Request:
-    from modelarrayio_bids.derivatives.collect import Request
-    from modelarrayio_bids.derivatives.dataset import parse_datasets
-    from modelarrayio_bids.derivatives.filters import BidsFilters
-
-    filters = options.bids_filter_file
-    return Request(
-        options.bids_dir.absolute(),
-        options.output_dir.absolute(),
-        {name: root.absolute() for name, root in parse_datasets(options.datasets).items()},
-        tuple(options.participant_label),
-        tuple(options.session_label),
-        tuple(options.scalars),
-        BidsFilters() if filters is None else BidsFilters.from_file(filters),
-        None if options.mask is None else options.mask.absolute(),
-    )
-
-
-def _raw_filters(path: Path | None) -> dict[str, Any]:
-    """The filters once more, as the plain values that Nipype hashes; they were checked before."""
-    import json
-
-    return {} if path is None else json.loads(path.read_text('utf-8-sig'))
 
 
 def _threshold(options: argparse.Namespace) -> float:
@@ -167,45 +146,11 @@ def _say(made: Any, options: argparse.Namespace) -> None:
 def _term(cohort: Path) -> str:
     """A phenotype to show a model with: age if there is one, else the first."""
     from modelarrayio_bids.cohort import Cohort
-    from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION
+    from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS
 
     found = Cohort.from_csv(cohort).phenotypes
-    own = [name for name in found if name not in {PARTICIPANT, SESSION, RUN}]
+    own = [name for name in found if name not in OWN_COLUMNS]
     return 'age' if 'age' in own else next(iter(own), '1')
-
-
-def _add_selection(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('group: what to take')
-    group.add_argument(
-        '-d',
-        '--datasets',
-        '--derivatives',
-        nargs='+',
-        action='extend',
-        default=[],
-        metavar='NAME=PATH',
-        help='derivatives, or folders of fixel directories, to look into; repeatable (default: '
-        'bids_dir if it is a derivative, or else its derivatives/*)',
-    )
-    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': [], 'metavar': 'LABEL'}
-    add(group, '--participant-label', help='only these, with or without sub-', **several)
-    add(group, '--session-label', help='only these, with or without ses-', **several)
-    several['metavar'] = 'NAME'
-    group.add_argument('--scalars', help='only these: names or shell patterns', **several)
-    add(
-        group,
-        '--bids-filter-file',
-        type=Path,
-        metavar='JSON',
-        help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
-        '"must be absent", "*" for "must be there"',
-    )
-    add(
-        group,
-        '--list-scalars',
-        action='store_true',
-        help='show the scalars found, their spaces, subjects and masks, and build nothing',
-    )
 
 
 def _add_masks(parser: argparse.ArgumentParser) -> None:

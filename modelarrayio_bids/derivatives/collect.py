@@ -6,9 +6,8 @@
     collection = collect(request)
     for row in collection.table():
         print(row.scalar, row.space, row.n_subjects, row.rungs)
-    participants = collection.participants()
     for group in collection.groups:
-        group.write_cohort(group.outputs(request.output_dir), participants)
+        group.write_cohort(group.outputs(request.output_dir), collection.phenotypes)
 """
 
 from __future__ import annotations
@@ -16,25 +15,24 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from modelarrayio_bids.derivatives import notices
 from modelarrayio_bids.derivatives.ambiguity import ambiguities
-from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
+from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.entities import bare_label
-from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, NOT_NEEDED, MaskIndex, Pairing, pair
-from modelarrayio_bids.derivatives.participants import Participants
+from modelarrayio_bids.derivatives.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
+from modelarrayio_bids.derivatives.request import Request
 from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     NoMatchError,
-    SourceNotFoundError,
-    UsageError,
     raise_problems,
 )
 from modelarrayio_bids.spaces import SPACES
@@ -44,59 +42,6 @@ logger = logging.getLogger(__name__)
 
 #: How images were acquired: a difference between subjects is for a person to judge.
 _MIXED_ENTITIES = ('acq', 'ce', 'trc', 'rec', 'dir')
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a person asks for.
-
-    Parameters
-    ----------
-    bids_dir, output_dir : pathlib.Path
-        The first two arguments of every BIDS App.
-    datasets : dict, optional
-        Name to folder, as given with ``-d``; without any, see
-        :func:`~modelarrayio_bids.derivatives.dataset.find_datasets`.
-    participants, sessions : tuple of str, optional
-        The only ones wanted: labels with or without ``sub-`` and ``ses-``.
-    scalars : tuple of str, optional
-        The only ones wanted: names or shell patterns.
-    bids_filters : BidsFilters, optional
-        Further conditions.
-    mask : pathlib.Path, optional
-        A mask that serves every volume.
-    """
-
-    bids_dir: Path
-    output_dir: Path
-    datasets: Mapping[str, Path] = field(default_factory=dict)
-    participants: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    scalars: tuple[str, ...] = ()
-    bids_filters: BidsFilters = field(default_factory=BidsFilters)
-    mask: Path | None = None
-
-    def look_into(self) -> list[Dataset]:
-        """The datasets it is about.
-
-        Raises
-        ------
-        SourceNotFoundError, InvalidDatasetError
-            If one of them, or the mask, is not there or is not what it should be.
-        UsageError
-            If the output folder is one of them, or holds it.
-        """
-        if self.mask is not None and not self.mask.is_file():
-            raise SourceNotFoundError('no such file', self.mask, 'Check --mask.')
-        datasets = find_datasets(self.bids_dir, self.datasets)
-        for dataset in datasets:
-            if dataset.root.resolve().is_relative_to(self.output_dir.resolve()):
-                raise UsageError(
-                    f'holds the dataset {dataset.name} ({dataset.root}), which is read',
-                    self.output_dir,
-                    'Give a folder of its own for the outputs.',
-                )
-        return datasets
 
 
 @dataclass(frozen=True)
@@ -125,20 +70,23 @@ class Collection:
 
     Parameters
     ----------
-    bids_dir : pathlib.Path
-        As requested.
+    request : Request
+        What was asked for.
     datasets : tuple of Dataset
         Those looked into.
     groups : tuple of ScalarGroup
         By scalar and space.
     left_out : dict
         Reason to :class:`~modelarrayio_bids.derivatives.sorting.LeftOut`, the commonest first.
+    phenotypes : Phenotypes
+        What is known of the participants.
     """
 
-    bids_dir: Path
+    request: Request
     datasets: tuple[Dataset, ...]
     groups: tuple[ScalarGroup, ...]
     left_out: Mapping[str, LeftOut]
+    phenotypes: Phenotypes
 
     def table(self) -> list[TableRow]:
         """What ``--list-scalars`` shows."""
@@ -155,6 +103,10 @@ class Collection:
             )
             for group in self.groups
         ]
+
+    def unmatched(self, group: ScalarGroup) -> list[Unmatched]:
+        """Who of a group is in no table of phenotypes, and who of a table is not in the group."""
+        return self.phenotypes.unmatched(group.visits, self.request.wants)
 
     def check(self) -> None:
         """Compare the elements of all images, from headers alone.
@@ -182,10 +134,6 @@ class Collection:
                 problems.append(error)
         raise_problems(problems)
 
-    def participants(self) -> Participants:
-        """The phenotypes: of the BIDS folder, else of the first dataset that has any."""
-        return Participants.from_folders([self.bids_dir, *(d.root for d in self.datasets)])
-
 
 def collect(request: Request) -> Collection:
     """Find everything that can be analysed, and which mask serves each image.
@@ -203,11 +151,18 @@ def collect(request: Request) -> Collection:
     _require_participants(request, datasets)
     found = _sorted(request, datasets)
     found.only(request.scalars)
+    folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
+    phenotypes = Phenotypes.find(folders, request.phenotypes)
+    phenotypes.require_served(request.phenotypes, found.visits)
+    found.require(phenotypes, request.required)
     raise_problems(list(ambiguities(found.scalars)))
     found.drop_series()
     _require_scalars(found, datasets)
-    groups = _groups(found, request.mask)
-    return Collection(request.bids_dir, tuple(datasets), tuple(groups), found.left_out())
+    groups = tuple(_groups(found, request.mask))
+    visits = {visit for group in groups for visit in group.visits}
+    notices.say_left_out(groups)
+    notices.say_phenotypes(phenotypes, visits, phenotypes.unmatched(visits, request.wants))
+    return Collection(request, tuple(datasets), groups, found.left_out(), phenotypes)
 
 
 def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
@@ -273,6 +228,7 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             wording.long_name,
             wording.units,
             kind,
+            tuple(found.dropped[scalar, stem]),
         )
         _say_map_itself(group)
         _say_mixed(group, images)

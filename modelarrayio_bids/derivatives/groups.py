@@ -14,7 +14,8 @@ from modelarrayio_bids.build import source_problems
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
 from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
-from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION, Participants
+from modelarrayio_bids.derivatives.phenotypes import Phenotypes
+from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION, Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.parallel import ordered_map
@@ -49,6 +50,11 @@ class Row:
     mask: Path | None
     rung: str
 
+    @property
+    def visit(self) -> Visit:
+        """Whom, and which visit of theirs, it is of."""
+        return Visit(self.participant, self.session or '', self.run or '')
+
     def cells(self, scalar: str, mask: Path | None) -> dict[str, str]:
         """The row of a cohort, without phenotypes; mask, session and run where there are any."""
         cells = {
@@ -63,6 +69,25 @@ class Row:
         if self.run is not None:
             cells[RUN] = f'run-{self.run}'
         return cells
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An image that would be a row but for a person's demand.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The map.
+    visit : Visit
+        Whom it is of.
+    reason : str
+        Why it is left out: ``without age``, say.
+    """
+
+    image: Path
+    visit: Visit
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +108,8 @@ class ScalarGroup:
         For a person; units may be unknown, hence empty.
     kind : str
         The kind of elements.
+    left_out : tuple of Dropped
+        Images that would have been rows but for a person's demand, and why.
     """
 
     scalar: str
@@ -92,6 +119,7 @@ class ScalarGroup:
     long_name: str = ''
     units: str = ''
     kind: str = DEFAULT_KIND
+    left_out: tuple[Dropped, ...] = ()
 
     @property
     def needs_masks(self) -> bool:
@@ -120,6 +148,11 @@ class ScalarGroup:
         return tuple(sorted({row.participant for row in self.rows}))
 
     @property
+    def visits(self) -> tuple[Visit, ...]:
+        """Whom the images are of, in the order of the rows."""
+        return tuple(row.visit for row in self.rows)
+
+    @property
     def rungs(self) -> dict[str, int]:
         """How many images each rung serves."""
         return dict(Counter(row.rung for row in self.rows))
@@ -141,7 +174,7 @@ class ScalarGroup:
     def write_cohort(
         self,
         outputs: Outputs,
-        participants: Participants,
+        phenotypes: Phenotypes,
         threads: int = 1,
     ) -> Cohort:
         """Make the masks that are needed and still to be made, and write the cohort CSV.
@@ -150,8 +183,8 @@ class ScalarGroup:
         ----------
         outputs : Outputs
             Where to.
-        participants : Participants
-            The phenotypes.
+        phenotypes : Phenotypes
+            What is known of the participants.
         threads : int, optional
             How many masks to make at a time.
 
@@ -165,19 +198,19 @@ class ScalarGroup:
         ModelArrayIOError
             If a mask cannot be made (all such together), or nothing can be written.
         """
+        names = phenotypes.renamed(self.scalar)
+        self._say_renamed(names)
         made = self._masks(outputs, threads) if self.needs_masks else [None] * len(self.rows)
-        names = participants.renamed(self.scalar)
         cells = [row.cells(self.scalar, mask) for row, mask in zip(self.rows, made, strict=True)]
         own = dict.fromkeys(column for row in cells for column in row)
         ordered = [column for column in (*_FIRST, SESSION, RUN) if column in own]
         cohort = Cohort.from_rows(
             {column: row.get(column, '') for column in ordered}
-            | participants.of(source.participant, names)
+            | {names[column]: text for column, text in phenotypes.of_visit(source.visit).items()}
             for row, source in zip(cells, self.rows, strict=True)
         )
         with replacing(outputs.cohort) as file:
             cohort.to_csv(file)
-        self._report_blanks(participants)
         return cohort
 
     def _masks(self, outputs: Outputs, threads: int) -> Sequence[Path | None]:
@@ -187,16 +220,13 @@ class ScalarGroup:
         raise_problems([one for one in found if isinstance(one, ModelArrayIOError)])
         return [one for one in found if isinstance(one, Path)]
 
-    def _report_blanks(self, participants: Participants) -> None:
-        if participants.path is None:
-            return
-        if unlisted := participants.unlisted(self.participants):
-            logger.warning(
-                '%s: %d participants are not in %s, their phenotypes stay blank: %s',
-                *(self.scalar, len(unlisted), participants.path, _some(unlisted)),
-            )
-        for column, count in participants.blanks(self.participants).items():
-            logger.info('%s: %s is blank for %d participants', self.scalar, column, count)
+    def _say_renamed(self, names: Mapping[str, str]) -> None:
+        for column, name in names.items():
+            if name != column:
+                logger.warning(
+                    'the phenotype %r is called %r in the cohort of %s, where %r is taken',
+                    *(column, name, self.scalar, column),
+                )
 
 
 _FIRST = (SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT)
@@ -235,8 +265,3 @@ def _mask_file(row: Row, outputs: Outputs) -> Path:
         masks.write_resampled(row.mask, row.image, own)
         return own
     return row.mask.absolute()
-
-
-def _some(labels: Sequence[str], most: int = 5) -> str:
-    more = f' and {len(labels) - most} more' if len(labels) > most else ''
-    return ', '.join(f'sub-{label}' for label in labels[:most]) + more

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.collect import Collection
 from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.groups import ScalarGroup
 from modelarrayio_bids.derivatives.naming import Outputs, sidecar
 from modelarrayio_bids.derivatives.pairing import RUNGS
-from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.derivatives.phenotypes import Phenotypes
+from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
 
 _COLUMNS = {
     SCALAR: 'The name of the scalar in the HDF5 file.',
@@ -29,7 +31,7 @@ def sidecars(
     group: ScalarGroup,
     outputs: Outputs,
     cohort: Cohort,
-    datasets: Sequence[Dataset],
+    collection: Collection,
     threshold: float | None = None,
 ) -> dict[Path, dict[str, Any]]:
     """What to say of the cohort, the HDF5 file and, where there are any, mask and coverage.
@@ -42,8 +44,8 @@ def sidecars(
         Where they are.
     cohort : Cohort
         As :meth:`ScalarGroup.write_cohort` returned it.
-    datasets : sequence of Dataset
-        The names in the BIDS URIs.
+    collection : Collection
+        Of the group: its datasets' names are in the BIDS URIs.
     threshold : float, optional
         Fraction of the masks a voxel of the group mask is in; None if a person gave the mask.
 
@@ -54,13 +56,14 @@ def sidecars(
     """
     contents: dict[Path, dict[str, Any]] = {
         outputs.cohort: {
-            column: {'Description': _description(column)} for column in cohort.columns
+            **_of_columns(group, cohort, collection.phenotypes),
+            **_of_people(group, collection),
         },
         **_of_masks(group, outputs, threshold),
         outputs.store: _of_store(group, threshold),
     }
     what = _texts(group, outputs)
-    sources = _sources(group, outputs, cohort, datasets)
+    sources = _sources(group, outputs, cohort, collection.datasets)
     return {
         sidecar(path): {
             'Description': what[path],
@@ -120,8 +123,35 @@ def _sources(
     }
 
 
-def _description(column: str) -> str:
-    return _COLUMNS.get(column, 'A phenotype, as participants.tsv has it; blank where n/a.')
+def _of_columns(
+    group: ScalarGroup, cohort: Cohort, phenotypes: Phenotypes
+) -> dict[str, dict[str, Any]]:
+    """A data dictionary as BIDS has it, with the levels and units that the tables' own give."""
+    said = {
+        name: phenotypes.description(column)
+        for column, name in phenotypes.renamed(group.scalar).items()
+    }
+    return {
+        column: {'Description': _COLUMNS[column]} if column in _COLUMNS else said[column]
+        for column in cohort.columns
+    }
+
+
+def _of_people(group: ScalarGroup, collection: Collection) -> dict[str, Any]:
+    """Who was left out, and who is in the tables or among the images alone."""
+    unmatched = {
+        str(one.table): {
+            'WithoutPhenotypes': list(one.without_phenotypes),
+            'WithoutImages': list(one.without_images),
+        }
+        for one in collection.unmatched(group)
+    }
+    left_out = [
+        {'Image': str(one.image), 'Of': str(one.visit), 'Reason': one.reason}
+        for one in group.left_out
+    ]
+    named = {'Unmatched': unmatched, 'LeftOut': left_out}
+    return {name: content for name, content in named.items() if content}
 
 
 class _Uris:

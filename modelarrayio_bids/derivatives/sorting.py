@@ -12,9 +12,12 @@ from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.ambiguity import ROW_ENTITIES
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.groups import Dropped
 from modelarrayio_bids.derivatives.naming import stem
+from modelarrayio_bids.derivatives.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.query import Image
 from modelarrayio_bids.derivatives.recipes import Recipe, Wording
+from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import (
     FormatError,
     NoMatchError,
@@ -60,12 +63,19 @@ class Sorting:
     masks: list[Image] = field(default_factory=list)
     #: By scalar and stem.
     scalars: dict[tuple[str, str], list[Image]] = field(default_factory=lambda: defaultdict(list))
+    #: By scalar and stem: what a person's demand left out.
+    dropped: dict[tuple[str, str], list[Dropped]] = field(default_factory=lambda: defaultdict(list))
     wordings: dict[str, Wording] = field(default_factory=dict)
     #: By recipe: the names of its datasets.
     _datasets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     #: By image that was handed on: the recipe of the datasets it may be from.
     _origins: dict[Path, str] = field(default_factory=dict)
     _left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def visits(self) -> set[Visit]:
+        """Whom the images of scalars are of."""
+        return {Visit.of(image.entities) for images in self.scalars.values() for image in images}
 
     def add(self, images: Iterable[Image], recipe: Recipe) -> None:
         """Sort the images of one dataset as its recipe says."""
@@ -104,6 +114,27 @@ class Sorting:
             lambda scalar, _: not any(_fits(scalar, pattern) for pattern in patterns),
         )
 
+    def require(self, phenotypes: Phenotypes, columns: Sequence[str]) -> None:
+        """Leave out images of visits that lack one of these phenotypes.
+
+        Raises
+        ------
+        UsageError
+            If no table has such a column.
+        """
+        phenotypes.require(columns)
+        for key, images in list(self.scalars.items()) if columns else ():
+            lacking = {
+                image.path: phenotypes.lacking(Visit.of(image.entities), columns)
+                for image in images
+            }
+            self.scalars[key] = [image for image in images if not lacking[image.path]]
+            for image in images:
+                if missing := lacking[image.path]:
+                    self._drop_one(key, image, f'without {" and ".join(missing)}')
+            if not self.scalars[key]:
+                del self.scalars[key]
+
     def drop_copies(self) -> None:
         """Leave out images that a pipeline handed on, where the dataset they are from is there."""
         for key, images in self.scalars.items():
@@ -135,6 +166,10 @@ class Sorting:
         if self.sessions and entities.get('session') not in self.sessions:
             return 'of no session asked for'
         return None
+
+    def _drop_one(self, key: tuple[str, str], image: Image, reason: str) -> None:
+        self._left_out[reason].append(image.path)
+        self.dropped[key].append(Dropped(image.path, Visit.of(image.entities), reason))
 
     def _drop(self, reason: str, is_out: Callable[[str, Sequence[Image]], bool]) -> None:
         for key in [key for key, images in self.scalars.items() if is_out(key[0], images)]:

@@ -16,11 +16,11 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.derivatives.collect import Collection, Request, collect
+from modelarrayio_bids.derivatives.collect import Collection, collect
 from modelarrayio_bids.derivatives.description import write_description, write_json
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.groups import ScalarGroup
-from modelarrayio_bids.derivatives.participants import Participants
+from modelarrayio_bids.derivatives.request import Request
 from modelarrayio_bids.derivatives.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
@@ -37,6 +37,10 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     scalars = InputMultiObject(traits.Str, desc='the only scalars wanted: names or shell patterns')
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
     mask = File(exists=True, desc='mask that serves every volume')
+    phenotypes = InputMultiObject(
+        File(exists=True), desc='tables besides participants.tsv and sessions.tsv'
+    )
+    require = InputMultiObject(traits.Str, desc='phenotypes without which an image is left out')
     threshold = traits.Range(
         low=0.0,
         high=1.0,
@@ -77,10 +81,9 @@ class CollectCohort(LibraryInterface):
         collection.check()
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
-        participants = collection.participants()
         contents: dict[str, Any] = {}
         for group in collection.groups:
-            contents |= self._write(group, collection, participants, output_dir)
+            contents |= self._write(group, collection, output_dir)
         write_json(contents, folder / 'sidecars.json')
         outputs = [group.outputs(output_dir) for group in collection.groups]
         return {
@@ -93,31 +96,30 @@ class CollectCohort(LibraryInterface):
         }
 
     def _request(self, output_dir: Path) -> Request:
-        inputs = self.inputs
         given = self.given('datasets', 'bids_filters', 'mask')
-        several = self.given('participant_label', 'session_label', 'scalars')
         return Request(
-            Path(inputs.bids_dir),
+            Path(self.inputs.bids_dir),
             output_dir,
-            {name: Path(root) for name, root in given.get('datasets', {}).items()},
-            tuple(several.get('participant_label', ())),
-            tuple(several.get('session_label', ())),
-            tuple(several.get('scalars', ())),
-            BidsFilters.from_dict(given.get('bids_filters', {})),
-            Path(given['mask']).absolute() if 'mask' in given else None,
+            datasets={name: Path(root) for name, root in given.get('datasets', {}).items()},
+            participants=self._several('participant_label'),
+            sessions=self._several('session_label'),
+            scalars=self._several('scalars'),
+            bids_filters=BidsFilters.from_dict(given.get('bids_filters', {})),
+            mask=Path(given['mask']).absolute() if 'mask' in given else None,
+            phenotypes=tuple(Path(path).absolute() for path in self._several('phenotypes')),
+            required=self._several('require'),
         )
 
+    def _several(self, name: str) -> tuple[str, ...]:
+        return tuple(self.given(name).get(name, ()))
+
     def _write(
-        self,
-        group: ScalarGroup,
-        collection: Collection,
-        participants: Participants,
-        output_dir: Path,
+        self, group: ScalarGroup, collection: Collection, output_dir: Path
     ) -> dict[str, Any]:
         outputs = group.outputs(output_dir)
-        cohort = group.write_cohort(outputs, participants, self.inputs.num_threads)
+        cohort = group.write_cohort(outputs, collection.phenotypes, self.inputs.num_threads)
         threshold = None if self.given('mask') else self.inputs.threshold
-        found = sidecars(group, outputs, cohort, collection.datasets, threshold)
+        found = sidecars(group, outputs, cohort, collection, threshold)
         return {str(path): content for path, content in found.items()}
 
 

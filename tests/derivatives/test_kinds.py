@@ -204,12 +204,12 @@ def test_cohort_and_sidecars_of_images_without_masks(tmp_path, persons, ask):
     found = ask(root, scalars=('thickness',))
     (group,) = found.groups
     outputs = group.outputs(tmp_path / 'out')
-    cohort = group.write_cohort(outputs, found.participants())
+    cohort = group.write_cohort(outputs, found.phenotypes)
     read = Cohort.from_csv(outputs.cohort)
     assert read.columns == ('scalar_name', 'source_file', 'participant_id', 'age', 'sex', 'site')
     assert read.rows == cohort.rows
     assert not read.has_masks
-    written = sidecars(group, outputs, cohort, found.datasets, 0.2)
+    written = sidecars(group, outputs, cohort, found, 0.2)
     assert list(written) == [sidecar(outputs.cohort), sidecar(outputs.store)]
     table, store = written.values()
     assert 'mask' not in table['Description']

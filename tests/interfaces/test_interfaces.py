@@ -25,6 +25,8 @@ SPECIFICATIONS = {
         'scalars': 'InputMultiObject',
         'bids_filters': 'Dict',
         'mask': 'File',
+        'phenotypes': 'InputMultiObject',
+        'require': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
         'num_threads': 'Int',

@@ -1,0 +1,85 @@
+"""What a person asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
+from modelarrayio_bids.derivatives.entities import bare_label
+from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.tables import Visit
+from modelarrayio_bids.errors import SourceNotFoundError, UsageError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Parameters
+    ----------
+    bids_dir, output_dir : pathlib.Path
+        The first two arguments of every BIDS App.
+    datasets : dict, optional
+        Name to folder, as given with ``-d``; without any, see
+        :func:`~modelarrayio_bids.derivatives.dataset.find_datasets`.
+    participants, sessions : tuple of str, optional
+        The only ones wanted: labels with or without ``sub-`` and ``ses-``.
+    scalars : tuple of str, optional
+        The only ones wanted: names or shell patterns.
+    bids_filters : BidsFilters, optional
+        Further conditions.
+    mask : pathlib.Path, optional
+        A mask that serves every volume.
+    phenotypes : tuple of pathlib.Path, optional
+        Tables besides ``participants.tsv`` and ``sessions.tsv``.
+    required : tuple of str, optional
+        Phenotypes without which an image is left out.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+    participants: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+    bids_filters: BidsFilters = field(default_factory=BidsFilters)
+    mask: Path | None = None
+    phenotypes: tuple[Path, ...] = ()
+    required: tuple[str, ...] = ()
+
+    def look_into(self) -> list[Dataset]:
+        """The datasets it is about.
+
+        Raises
+        ------
+        SourceNotFoundError, InvalidDatasetError
+            If one of them, or a file named, is not there or is not what it should be.
+        UsageError
+            If the output folder is one of them, or holds it.
+        """
+        files = [('--mask', self.mask), *(('--phenotypes', path) for path in self.phenotypes)]
+        for option, path in files:
+            if path is not None and not path.is_file():
+                raise SourceNotFoundError('no such file', path, f'Check {option}.')
+        datasets = find_datasets(self.bids_dir, self.datasets)
+        for dataset in datasets:
+            if dataset.root.resolve().is_relative_to(self.output_dir.resolve()):
+                raise UsageError(
+                    f'holds the dataset {dataset.name} ({dataset.root}), which is read',
+                    self.output_dir,
+                    'Give a folder of its own for the outputs.',
+                )
+        return datasets
+
+    def wants(self, visit: Visit) -> bool:
+        """Whether a visit is among those asked for."""
+        participants, sessions = map(_bare, (self.participants, self.sessions))
+        return (not participants or visit.participant in participants) and (
+            not sessions or not visit.session or visit.session in sessions
+        )
+
+
+def _bare(labels: Iterable[str]) -> set[str]:
+    return {bare_label(label) for label in labels}
