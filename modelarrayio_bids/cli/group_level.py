@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli import selection
+from modelarrayio_bids.cli.listing import show
 from modelarrayio_bids.cli.options import add
 from modelarrayio_bids.cli.session import check_folders, session
 
 if TYPE_CHECKING:
-    from modelarrayio_bids.derivatives.collect import Collection
     from modelarrayio_bids.derivatives.request import Request
-    from modelarrayio_bids.derivatives.sorting import LeftOut
 
 _R_STEPS = """
 Next, in R:
@@ -39,7 +37,7 @@ def run_group(options: argparse.Namespace) -> int:
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
     request.look_into()
     if options.list_scalars or options.dry_run:
-        return _show(request, check=options.dry_run)
+        return show(request, check=options.dry_run, as_json=options.json)
     made = _build(options, request, threshold)
     _say(made, options)
     return 0
@@ -57,7 +55,9 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             datasets={name: str(root) for name, root in request.datasets.items()},
             participant_label=list(request.participants),
             session_label=list(request.sessions),
+            exclude_participant_label=list(request.excluded),
             scalars=list(request.scalars),
+            space=list(request.spaces),
             bids_filters=selection.raw_filters(options.bids_filter_file),
             phenotypes=[str(path) for path in request.phenotypes],
             require=list(request.required),
@@ -79,50 +79,6 @@ def _threshold(options: argparse.Namespace) -> float:
         return DEFAULT_THRESHOLD
     masks_needed(options.group_mask_threshold, 1)
     return options.group_mask_threshold
-
-
-def _show(request: Request, *, check: bool) -> int:
-    from modelarrayio_bids.derivatives.collect import collect
-
-    collection = collect(request)
-    _print_table(collection)
-    if check:
-        collection.check()
-        print(f'\nAll headers agree. {len(collection.groups)} HDF5 files would be written to '
-              f'{request.output_dir}.')  # fmt: skip
-    return 0
-
-
-def _print_table(collection: Collection) -> None:
-    """The scalars found, as aligned columns, and what was left out and why."""
-    lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
-    for row in collection.table():
-        counts = (str(row.n_subjects), str(row.n_images))
-        lines.append((row.scalar, row.kind, row.label, *counts, _masks(row.rungs), row.dataset))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print(
-            '  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
-    if collection.left_out:
-        print('\nLeft out:')
-    for reason, out in collection.left_out.items():
-        print(f'  {out.count} {reason}{_examples(out)}')
-
-
-def _examples(out: LeftOut) -> str:
-    """All of them if they are few, else one."""
-    if out.count > len(out.examples):
-        return f', such as {out.examples[0].name}'
-    return ': ' + ', '.join(path.name for path in out.examples)
-
-
-def _masks(rungs: Mapping[str, int]) -> str:
-    from modelarrayio_bids.derivatives.pairing import NOT_NEEDED
-
-    if set(rungs) == {NOT_NEEDED}:
-        return 'not needed'
-    return ', '.join(f'{rung} ({count})' for rung, count in rungs.items())
 
 
 def _say(made: Any, options: argparse.Namespace) -> None:

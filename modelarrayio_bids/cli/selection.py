@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.options import add
+from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.request import Request
@@ -24,21 +27,27 @@ def request(options: argparse.Namespace) -> Request:
 
     Raises
     ------
+    UsageError
+        If options contradict each other.
     ModelArrayIOError
-        If a file of filters cannot be used.
+        If a file of filters or labels cannot be used.
     """
     from modelarrayio_bids.derivatives.dataset import parse_datasets
     from modelarrayio_bids.derivatives.filters import BidsFilters
     from modelarrayio_bids.derivatives.request import Request
 
+    if options.json and (options.dry_run or not options.list_scalars):
+        raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
     filters = options.bids_filter_file
     return Request(
         options.bids_dir.absolute(),
         options.output_dir.absolute(),
         datasets={n: root.absolute() for n, root in parse_datasets(options.datasets).items()},
-        participants=tuple(options.participant_label),
-        sessions=tuple(options.session_label),
+        participants=_labels(options.participant_label, 'participant_id'),
+        sessions=_labels(options.session_label, 'session_id'),
+        excluded=_labels(options.exclude_participant_label, 'participant_id'),
         scalars=tuple(options.scalars),
+        spaces=tuple(options.space),
         bids_filters=BidsFilters() if filters is None else BidsFilters.from_file(filters),
         mask=None if options.mask is None else options.mask.absolute(),
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
@@ -49,6 +58,35 @@ def request(options: argparse.Namespace) -> Request:
 def raw_filters(path: Path | None) -> dict[str, Any]:
     """The filters once more, as the plain values that Nipype hashes; they were checked before."""
     return {} if path is None else json.loads(path.read_text('utf-8-sig'))
+
+
+def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
+    """The labels given, those in files named ``@FILE`` in their place."""
+    labels = [
+        label
+        for word in words
+        for label in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
+    ]
+    return tuple(dict.fromkeys(labels))
+
+
+def _read_labels(path: Path, column: str) -> list[str]:
+    """Words of a text file, ``#`` begins a comment; of a table, its column."""
+    from modelarrayio_bids.derivatives.tables import read_lines
+
+    try:
+        lines = path.read_text('utf-8-sig').splitlines()
+    except FileNotFoundError as error:
+        raise SourceNotFoundError('no such file', path, 'Check the path after @.') from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f'is no text ({error})', path, 'Write one label a line.') from error
+    if lines and column in lines[0]:
+        header, rows = read_lines(path)
+        return [row[header.index(column)] for row in rows]
+    labels = [label for line in lines for label in re.split(r'[\s,;]+', line.partition('#')[0])]
+    if not any(labels):
+        raise UsageError('lists no label', path, 'Write one label a line.')
+    return list(filter(None, labels))
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -65,10 +103,23 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         'bids_dir if it is a derivative, or else its derivatives/*)',
     )
     several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': [], 'metavar': 'LABEL'}
-    add(group, '--participant-label', help='only these, with or without sub-', **several)
-    add(group, '--session-label', help='only these, with or without ses-', **several)
+    add(
+        group,
+        '--participant-label',
+        help='only these, with or without sub-; @FILE stands for the labels in a file, one a line, '
+        'or for the column participant_id of a table',
+        **several,
+    )
+    add(group, '--exclude-participant-label', help='not these; @FILE as above', **several)
+    add(group, '--session-label', help='only these, with or without ses-; @FILE', **several)
     several['metavar'] = 'NAME'
     group.add_argument('--scalars', help='only these: names or shell patterns', **several)
+    group.add_argument(
+        '--space',
+        help='only images in these: names such as MNI152NLin6Asym or MNI152NLin6Asym:res-2, or '
+        'shell patterns',
+        **several,
+    )
     add(
         group,
         '--bids-filter-file',
@@ -82,6 +133,11 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--list-scalars',
         action='store_true',
         help='show the scalars found, their spaces, subjects and masks, and build nothing',
+    )
+    group.add_argument(
+        '--json',
+        action='store_true',
+        help='with --list-scalars: one JSON document, with every image, on standard output',
     )
 
 

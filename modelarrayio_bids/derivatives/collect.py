@@ -17,12 +17,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelarrayio_bids.derivatives import notices
 from modelarrayio_bids.derivatives.ambiguity import ambiguities
 from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
+from modelarrayio_bids.derivatives.listing import TableRow, as_object
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, NOT_NEEDED, MaskIndex, Pairing, pair
 from modelarrayio_bids.derivatives.phenotypes import Phenotypes, Unmatched
@@ -42,26 +44,6 @@ logger = logging.getLogger(__name__)
 
 #: How images were acquired: a difference between subjects is for a person to judge.
 _MIXED_ENTITIES = ('acq', 'ce', 'trc', 'rec', 'dir')
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """One line of ``--list-scalars``."""
-
-    scalar: str
-    kind: str
-    space: str
-    stem: str
-    dataset: str
-    n_subjects: int
-    n_images: int
-    rungs: Mapping[str, int]
-
-    @property
-    def label(self) -> str:
-        """The space, and what else tells the group apart."""
-        entities = self.stem.removesuffix(f'desc-{self.kind}').replace('space-', '', 1)
-        return entities.replace('_', ' ').strip() or 'n/a'
 
 
 @dataclass(frozen=True)
@@ -90,19 +72,15 @@ class Collection:
 
     def table(self) -> list[TableRow]:
         """What ``--list-scalars`` shows."""
-        return [
-            TableRow(
-                group.scalar,
-                group.kind,
-                group.space,
-                group.stem,
-                group.dataset,
-                len(group.participants),
-                len(group.rows),
-                group.rungs,
-            )
-            for group in self.groups
+        return [TableRow.of(group) for group in self.groups]
+
+    def document(self) -> dict[str, Any]:
+        """What ``--list-scalars --json`` shows: nothing but JSON's own types."""
+        left_out = [
+            {'reason': reason, 'count': out.count, 'examples': list(map(str, out.examples))}
+            for reason, out in self.left_out.items()
         ]
+        return {'scalars': [as_object(group) for group in self.groups], 'left_out': left_out}
 
     def unmatched(self, group: ScalarGroup) -> list[Unmatched]:
         """Who of a group is in no table of phenotypes, and who of a table is not in the group."""
@@ -149,8 +127,10 @@ def collect(request: Request) -> Collection:
     """
     datasets = request.look_into()
     _require_participants(request, datasets)
+    _say_not_there(request, datasets)
     found = _sorted(request, datasets)
     found.only(request.scalars)
+    found.only_in(request.spaces)
     folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
     phenotypes = Phenotypes.find(folders, request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
@@ -167,7 +147,8 @@ def collect(request: Request) -> Collection:
 
 def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
     sessions = frozenset(bare_label(label) for label in request.sessions)
-    found = Sorting(request.bids_filters, sessions)
+    excluded = frozenset(bare_label(label) for label in request.excluded)
+    found = Sorting(request.bids_filters, sessions, excluded)
     for dataset in datasets:
         if not dataset.is_fixel_template:
             recipe = recipe_for(dataset)
@@ -191,6 +172,13 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
             f'no dataset has the participants {", ".join(missing)}',
             remedy=f'There are: {", ".join(sorted(there)) or "none"}.',
         )
+
+
+def _say_not_there(request: Request, datasets: Sequence[Dataset]) -> None:
+    """A list of people to exclude is often longer than the dataset: said, and no error."""
+    excluded = {bare_label(label) for label in request.excluded}
+    if absent := sorted(excluded.difference(*(dataset.subjects for dataset in datasets))):
+        logger.warning('no dataset has these participants to exclude: %s', ', '.join(absent))
 
 
 def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from modelarrayio_bids import masks
 from modelarrayio_bids.build import source_problems
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
-from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, stem
+from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
 from modelarrayio_bids.derivatives.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION, Visit
@@ -128,14 +128,8 @@ class ScalarGroup:
 
     @property
     def space(self) -> str:
-        """The space as fMRIPrep's ``--output-spaces`` writes it.
-
-        >>> ScalarGroup('fa', {'space': 'MNI152NLin6Asym', 'res': '2'}, (), 'x').space
-        'MNI152NLin6Asym:res-2'
-        """
-        more = [f'{name}-{self.entities[name]}' for name in ('cohort', 'res', 'den')
-                if name in self.entities]  # fmt: skip
-        return ':'.join([self.entities.get('space', ''), *more])
+        """The space as fMRIPrep's ``--output-spaces`` writes it."""
+        return space_name(self.entities)
 
     @property
     def stem(self) -> str:

@@ -162,6 +162,16 @@ def stem(entities: Entities, kind: str = DEFAULT_KIND) -> str:
     return '_'.join(parts if kind == DEFAULT_KIND else [*parts, f'desc-{kind}'])
 
 
+def space_name(entities: Entities) -> str:
+    """The space of an image as fMRIPrep's ``--output-spaces`` writes it; blank without one.
+
+    >>> space_name({'space': 'MNI152NLin6Asym', 'res': '2', 'suffix': 'probseg'})
+    'MNI152NLin6Asym:res-2'
+    """
+    more = [f'{name}-{entities[name]}' for name in ('cohort', 'res', 'den') if name in entities]
+    return ':'.join([entities.get('space', ''), *more])
+
+
 def syntactic(name: str) -> str:
     """The name, made one that R takes in a formula, as R's ``make.names`` would.
 

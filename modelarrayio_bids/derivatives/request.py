@@ -26,8 +26,12 @@ class Request:
         :func:`~modelarrayio_bids.derivatives.dataset.find_datasets`.
     participants, sessions : tuple of str, optional
         The only ones wanted: labels with or without ``sub-`` and ``ses-``.
+    excluded : tuple of str, optional
+        Participants not wanted, even among those above.
     scalars : tuple of str, optional
         The only ones wanted: names or shell patterns.
+    spaces : tuple of str, optional
+        The only ones wanted: ``MNI152NLin6Asym``, ``MNI152NLin6Asym:res-2``, or shell patterns.
     bids_filters : BidsFilters, optional
         Further conditions.
     mask : pathlib.Path, optional
@@ -43,7 +47,9 @@ class Request:
     datasets: Mapping[str, Path] = field(default_factory=dict)
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
+    spaces: tuple[str, ...] = ()
     bids_filters: BidsFilters = field(default_factory=BidsFilters)
     mask: Path | None = None
     phenotypes: tuple[Path, ...] = ()
@@ -75,9 +81,11 @@ class Request:
 
     def wants(self, visit: Visit) -> bool:
         """Whether a visit is among those asked for."""
-        participants, sessions = map(_bare, (self.participants, self.sessions))
-        return (not participants or visit.participant in participants) and (
-            not sessions or not visit.session or visit.session in sessions
+        participants, sessions = _bare(self.participants), _bare(self.sessions)
+        return (
+            visit.participant not in _bare(self.excluded)
+            and (not participants or visit.participant in participants)
+            and (not sessions or not visit.session or visit.session in sessions)
         )
 
 

@@ -13,7 +13,7 @@ from modelarrayio_bids.derivatives.ambiguity import ROW_ENTITIES
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.groups import Dropped
-from modelarrayio_bids.derivatives.naming import stem
+from modelarrayio_bids.derivatives.naming import space_name, stem
 from modelarrayio_bids.derivatives.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.query import Image
 from modelarrayio_bids.derivatives.recipes import Recipe, Wording
@@ -55,10 +55,13 @@ class Sorting:
         A person's own conditions.
     sessions : collection of str, optional
         Labels of the only sessions wanted.
+    excluded : collection of str, optional
+        Labels of participants not wanted.
     """
 
     filters: BidsFilters = field(default_factory=BidsFilters)
     sessions: Collection[str] = ()
+    excluded: Collection[str] = ()
     n_images: int = 0
     masks: list[Image] = field(default_factory=list)
     #: By scalar and stem.
@@ -114,6 +117,33 @@ class Sorting:
             lambda scalar, _: not any(_fits(scalar, pattern) for pattern in patterns),
         )
 
+    def only_in(self, patterns: Sequence[str]) -> None:
+        """Keep the scalars in spaces whose names fit one of these shell patterns.
+
+        Raises
+        ------
+        NoMatchError
+            If a pattern fits none: with those there are.
+        """
+        if not patterns:
+            return
+        spaces = {key: _space_names(images[0]) for key, images in self.scalars.items()}
+        for pattern in patterns:
+            if not any(_fits(name, pattern) for names in spaces.values() for name in names):
+                there = sorted({name for names in spaces.values() for name in names})
+                raise NoMatchError(
+                    f'no scalar is in a space called {pattern!r}',
+                    remedy=f'There are: {", ".join(there) or "none"}.',
+                )
+        self._drop(
+            'in no space asked for',
+            lambda _, images: (
+                not any(
+                    _fits(name, pattern) for name in _space_names(images[0]) for pattern in patterns
+                )
+            ),
+        )
+
     def require(self, phenotypes: Phenotypes, columns: Sequence[str]) -> None:
         """Leave out images of visits that lack one of these phenotypes.
 
@@ -165,6 +195,8 @@ class Sorting:
             return 'ruled out by the BIDS filters'
         if self.sessions and entities.get('session') not in self.sessions:
             return 'of no session asked for'
+        if entities['subject'] in self.excluded:
+            return 'of a participant excluded'
         return None
 
     def _drop_one(self, key: tuple[str, str], image: Image, reason: str) -> None:
@@ -197,6 +229,13 @@ def _row(image: Image) -> tuple[str | None, ...]:
 
 def _fits(name: str, pattern: str) -> bool:
     return fnmatchcase(name.lower(), pattern.lower())
+
+
+def _space_names(image: Image) -> tuple[str, ...]:
+    """What the space of an image may be called: without its resolution, or with it."""
+    if 'space' not in image.entities:
+        return ()
+    return tuple(dict.fromkeys([image.entities['space'], space_name(image.entities)]))
 
 
 def _is_series(image: Image) -> bool:

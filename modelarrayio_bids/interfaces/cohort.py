@@ -34,7 +34,9 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     )
     participant_label = InputMultiObject(traits.Str, desc='the only participants wanted')
     session_label = InputMultiObject(traits.Str, desc='the only sessions wanted')
+    exclude_participant_label = InputMultiObject(traits.Str, desc='participants not wanted')
     scalars = InputMultiObject(traits.Str, desc='the only scalars wanted: names or shell patterns')
+    space = InputMultiObject(traits.Str, desc='the only spaces wanted: names or shell patterns')
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
     mask = File(exists=True, desc='mask that serves every volume')
     phenotypes = InputMultiObject(
@@ -103,7 +105,9 @@ class CollectCohort(LibraryInterface):
             datasets={name: Path(root) for name, root in given.get('datasets', {}).items()},
             participants=self._several('participant_label'),
             sessions=self._several('session_label'),
+            excluded=self._several('exclude_participant_label'),
             scalars=self._several('scalars'),
+            spaces=self._several('space'),
             bids_filters=BidsFilters.from_dict(given.get('bids_filters', {})),
             mask=Path(given['mask']).absolute() if 'mask' in given else None,
             phenotypes=tuple(Path(path).absolute() for path in self._several('phenotypes')),

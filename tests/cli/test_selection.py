@@ -99,3 +99,127 @@ def test_a_table_that_is_not_there(group, tmp_path):
     code, _, said = group('--phenotypes', tmp_path / 'none.tsv')
     assert code == 66
     assert 'none.tsv: no such file' in said
+
+
+def listed(printed):
+    """Scalar to its participants, from ``--list-scalars --json``."""
+    return {one['scalar']: one['participants'] for one in json.loads(printed)['scalars']}
+
+
+@pytest.mark.parametrize(
+    ('options', 'participants'),
+    [
+        (['--exclude-participant-label', 'sub-01', '03'], ['02', '04']),
+        (['--exclude_participant_label', '04', '--participant-label', '02', '04'], ['02']),
+        (['--participant-label', '@labels.txt'], ['01', '03', '04']),
+        (['--participant-label', '02', '@table.tsv'], ['01', '02', '03']),
+        (['--exclude-participant-label', '@labels.txt'], ['02']),
+    ],
+)
+def test_people_are_chosen(group, tmp_path, monkeypatch, options, participants):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'labels.txt').write_text('# passed the control\nsub-01 03\n\n04, # and 05?\n')
+    (tmp_path / 'table.tsv').write_text('age\tparticipant_id\n3\tsub-01\n4\t03\n')
+    code, printed, _ = group('--list-scalars', '--json', *options)
+    assert code == 0
+    assert listed(printed) == {'cbf': participants}
+
+
+def test_people_to_exclude_need_not_be_there(group):
+    code, printed, said = group(
+        '--list-scalars', '--json', '--exclude-participant-label', '9', '01'
+    )
+    assert code == 0
+    assert listed(printed) == {'cbf': ['02', '03', '04']}
+    assert 'no dataset has these participants to exclude: 9' in said
+
+
+@pytest.fixture(scope='module')
+def spaces(tmp_path_factory):
+    """Grey matter in two templates, one at two resolutions."""
+    root = trees.describe(tmp_path_factory.mktemp('spaces') / 'fmriprep', 'fMRIPrep')
+    for person in trees.people(2):
+        for space in (
+            f'space-{MNI}_res-1',
+            f'space-{MNI}_res-2',
+            'space-MNIPediatricAsym_cohort-1',
+        ):
+            name = f'sub-{person.label}_{space}_label-GM_probseg.nii.gz'
+            trees.write_map(root / f'sub-{person.label}' / 'anat' / name, person)
+    return root
+
+
+@pytest.mark.parametrize(
+    ('patterns', 'found'),
+    [
+        ([MNI], [f'{MNI}:res-1', f'{MNI}:res-2']),
+        ([f'{MNI.lower()}:res-2'], [f'{MNI}:res-2']),
+        (['*:res-1', 'mniped*'], [f'{MNI}:res-1', 'MNIPediatricAsym:cohort-1']),
+    ],
+)
+def test_spaces_are_chosen(group, spaces, patterns, found):
+    code, printed, _ = group('--list-scalars', '--json', '--space', *patterns, root=spaces,
+                             scalars=())  # fmt: skip
+    assert code == 0
+    document = json.loads(printed)
+    assert sorted(one['space'] for one in document['scalars']) == sorted(found)
+    assert {out['reason']: out['count'] for out in document['left_out']}.get(
+        'in no space asked for', 0
+    ) == 2 * (3 - len(found))
+
+
+def test_json_tells_every_image(group, study):
+    code, printed, _ = group('--list-scalars', '--json', '--participant-label', '02')
+    assert code == 0
+    (scalar,) = json.loads(printed)['scalars']
+    perf = study / 'derivatives' / 'aslprep' / 'sub-02' / 'perf'
+    assert scalar == {
+        'scalar': 'cbf',
+        'long_name': 'cerebral blood flow',
+        'units': 'mL/100 g/min',
+        'kind': 'voxels',
+        'space': MNI,
+        'entities': {'space': MNI},
+        'dataset': 'aslprep',
+        'participants': ['02'],
+        'masks': {'same-dataset': 1},
+        'images': [
+            {
+                'path': f'{perf}/sub-02_space-{MNI}_cbf.nii.gz',
+                'participant': '02',
+                'session': None,
+                'run': None,
+                'mask': f'{perf}/sub-02_space-{MNI}_desc-brain_mask.nii.gz',
+                'mask_source': 'same-dataset',
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ('options', 'code', 'says'),
+    [
+        (
+            ['--space', 'MNI*', 'fsLR'],
+            18,
+            f"no scalar is in a space called 'fsLR'. There are: {MNI}",
+        ),
+        (['--participant-label', '01', '9'], 18, 'no dataset has the participants 9'),
+        (['--participant-label', '@none.txt'], 66, 'none.txt: no such file'),
+        (['--participant-label', '@empty.txt'], 64, 'empty.txt: lists no label'),
+        (['--json'], 64, '--json shows --list-scalars alone'),
+    ],
+)
+def test_selections_that_cannot_serve(group, tmp_path, monkeypatch, options, code, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty.txt').write_text('\n# nobody\n')
+    ended, printed, said = group(*options)
+    assert (ended, printed) == (code, '')
+    assert says in said
+
+
+def test_nobody_left(group):
+    everybody = ['--exclude-participant-label', '01', '02', '03', '04']
+    code, printed, said = group('--list-scalars', '--json', *everybody, scalars=())
+    assert (code, printed) == (18, '')
+    assert 'of a participant excluded' in said
