@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,8 @@ from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
 from modelarrayio_bids.derivatives.listing import TableRow, as_object
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
-from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, NOT_NEEDED, MaskIndex, Pairing, pair
-from modelarrayio_bids.derivatives.phenotypes import Phenotypes, Unmatched
+from modelarrayio_bids.derivatives.pairing import NOT_NEEDED, MaskIndex, Pairing, pair
+from modelarrayio_bids.derivatives.phenotypes import MIXED, Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
 from modelarrayio_bids.derivatives.request import Request
@@ -41,9 +41,6 @@ from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.writer import refuse_to_replace
 
 logger = logging.getLogger(__name__)
-
-#: How images were acquired: a difference between subjects is for a person to judge.
-_MIXED_ENTITIES = ('acq', 'ce', 'trc', 'rec', 'dir')
 
 
 @dataclass(frozen=True)
@@ -135,11 +132,13 @@ def collect(request: Request) -> Collection:
     phenotypes = Phenotypes.find(folders, request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
-    raise_problems(list(ambiguities(found.scalars)))
+    raise_problems(list(ambiguities(found.scalars, phenotypes, request.chosen_rows)))
     found.drop_series()
     _require_scalars(found, datasets)
     groups = tuple(_groups(found, request.mask))
     visits = {visit for group in groups for visit in group.visits}
+    notices.say_map_itself(groups)
+    notices.say_mixed(groups)
     notices.say_left_out(groups)
     notices.say_phenotypes(phenotypes, visits, phenotypes.unmatched(visits, request.wants))
     return Collection(request, tuple(datasets), groups, found.left_out(), phenotypes)
@@ -198,17 +197,19 @@ def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
 
 def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
     index = MaskIndex.from_images(found.masks)
+    passed_over: dict[str, list[Pairing]] = defaultdict(list)
     for (scalar, stem), images in sorted(found.scalars.items()):
         kind = images[0].kind
         masked = SPACES[kind].needs_masks
         pairings = [
             pair(image, index, given) if masked else Pairing(None, NOT_NEEDED) for image in images
         ]
-        _say_passed_over(scalar, stem, pairings)
-        rows = (_row(*both) for both in zip(images, pairings, strict=True))
+        passed_over[scalar] += pairings
+        mixed = _mixed(images)
+        rows = (_row(*both, mixed) for both in zip(images, pairings, strict=True))
         entities = images[0].entities
         wording = found.wordings[scalar]
-        group = ScalarGroup(
+        yield ScalarGroup(
             scalar,
             {name: entities[name] for name in GROUP_ENTITIES if name in entities},
             tuple(sorted(rows, key=_order)),
@@ -218,12 +219,15 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             kind,
             tuple(found.dropped[scalar, stem]),
         )
-        _say_map_itself(group)
-        _say_mixed(group, images)
-        yield group
+    notices.say_passed_over(passed_over)
 
 
-def _row(image: Image, pairing: Pairing) -> Row:
+def _mixed(images: Sequence[Image]) -> list[str]:
+    """The entities that neither divide groups nor make rows, where their labels differ."""
+    return [name for name in MIXED if len({image.entities.get(name) for image in images}) > 1]
+
+
+def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> Row:
     entities = image.entities
     return Row(
         image.path,
@@ -232,42 +236,9 @@ def _row(image: Image, pairing: Pairing) -> Row:
         entities.get('run'),
         pairing.mask,
         pairing.rung,
+        {name: entities.get(name, '') for name in mixed},
     )
 
 
 def _order(row: Row) -> tuple[str, str, str]:
     return row.participant, row.session or '', row.run or ''
-
-
-def _say_passed_over(scalar: str, stem: str, pairings: Sequence[Pairing]) -> None:
-    candidates: dict[str, list[tuple[Path, ...]]] = defaultdict(list)
-    for pairing in pairings:
-        for rung, paths in pairing.passed_over:
-            candidates[rung].append(paths)
-    for rung, several in candidates.items():
-        logger.warning(
-            '%s (%s): %d images have several masks on the rung %r, and none was taken; first: %s',
-            *(scalar, stem, len(several), rung, ', '.join(map(str, several[0]))),
-        )
-
-
-def _say_mixed(group: ScalarGroup, images: Sequence[Image]) -> None:
-    """Entities that neither divide groups nor become a column, where their labels differ."""
-    for entity in _MIXED_ENTITIES:
-        labels = Counter(image.entities.get(entity, 'none') for image in images)
-        if len(labels) > 1:
-            counts = ', '.join(f'{label} ({count})' for label, count in labels.most_common())
-            logger.warning(
-                '%s (%s): images of several %s labels are taken together: %s; choose with '
-                '--bids-filter-file',
-                *(group.scalar, group.stem, entity, counts),
-            )
-
-
-def _say_map_itself(group: ScalarGroup) -> None:
-    if count := group.rungs.get(MAP_ITSELF):
-        logger.warning(
-            '%s (%s): no mask found for %d of %d images; their own finite voxels other than '
-            'zero will serve',
-            *(group.scalar, group.stem, count, len(group.rows)),
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from modelarrayio_bids.build import source_problems
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
 from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
-from modelarrayio_bids.derivatives.phenotypes import Phenotypes
+from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS, Phenotypes
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION, Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.formats.atomic import replacing
@@ -41,6 +41,8 @@ class Row:
         The mask found; None where it is to be made from the map itself, or none is needed.
     rung : str
         Where on the ladder of :mod:`modelarrayio_bids.derivatives.pairing`.
+    labels : dict, optional
+        Entities of how it was acquired that differ in the group: this image's labels, or blanks.
     """
 
     image: Path
@@ -49,6 +51,7 @@ class Row:
     run: str | None
     mask: Path | None
     rung: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def visit(self) -> Visit:
@@ -68,7 +71,9 @@ class Row:
             cells[SESSION] = f'ses-{self.session}'
         if self.run is not None:
             cells[RUN] = f'run-{self.run}'
-        return cells
+        return cells | {
+            f'{name}_id': f'{name}-{label}' if label else '' for name, label in self.labels.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,11 @@ class ScalarGroup:
         return tuple(row.visit for row in self.rows)
 
     @property
+    def mixed(self) -> tuple[str, ...]:
+        """The entities in which images differ that are taken together."""
+        return tuple(self.rows[0].labels) if self.rows else ()
+
+    @property
     def rungs(self) -> dict[str, int]:
         """How many images each rung serves."""
         return dict(Counter(row.rung for row in self.rows))
@@ -197,7 +207,7 @@ class ScalarGroup:
         made = self._masks(outputs, threads) if self.needs_masks else [None] * len(self.rows)
         cells = [row.cells(self.scalar, mask) for row, mask in zip(self.rows, made, strict=True)]
         own = dict.fromkeys(column for row in cells for column in row)
-        ordered = [column for column in (*_FIRST, SESSION, RUN) if column in own]
+        ordered = [column for column in OWN_COLUMNS if column in own]
         cohort = Cohort.from_rows(
             {column: row.get(column, '') for column in ordered}
             | {names[column]: text for column, text in phenotypes.of_visit(source.visit).items()}
@@ -221,9 +231,6 @@ class ScalarGroup:
                     'the phenotype %r is called %r in the cohort of %s, where %r is taken',
                     *(column, name, self.scalar, column),
                 )
-
-
-_FIRST = (SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT)
 
 
 def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:

@@ -79,6 +79,12 @@ class Request:
                 )
         return datasets
 
+    @property
+    def chosen_rows(self) -> frozenset[str]:
+        """``session`` and ``run``, where a person chose them by name: each is to be a row."""
+        named = {'session'} if self.sessions else set()
+        return frozenset(named | ({'session', 'run'} & set(self.bids_filters.scalar)))
+
     def wants(self, visit: Visit) -> bool:
         """Whether a visit is among those asked for."""
         participants, sessions = _bare(self.participants), _bare(self.sessions)

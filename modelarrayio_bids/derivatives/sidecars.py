@@ -13,7 +13,7 @@ from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.groups import ScalarGroup
 from modelarrayio_bids.derivatives.naming import Outputs, sidecar
 from modelarrayio_bids.derivatives.pairing import RUNGS
-from modelarrayio_bids.derivatives.phenotypes import Phenotypes
+from modelarrayio_bids.derivatives.phenotypes import MIXED, Phenotypes
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
 
 _COLUMNS = {
@@ -24,6 +24,7 @@ _COLUMNS = {
     PARTICIPANT: 'The participant.',
     SESSION: 'The session.',
     RUN: 'The run.',
+    **{f'{name}_id': f'The label of {name}, which differs between the images.' for name in MIXED},
 }
 
 

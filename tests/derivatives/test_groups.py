@@ -93,6 +93,7 @@ def test_sessions_and_runs_are_columns_where_there_are_any(write, dataset):
             f'sub-02/perf/sub-02_space-{MNI}_cbf.nii.gz',
         ],
     )
+    (root / 'participants.tsv').write_text('participant_id\trun_id\nsub-01\t1\nsub-01\t2\n')
     *_, cohort = write(root, 'cbf')
     assert cohort.columns[4:] == ('participant_id', 'session_id', 'run_id')
     assert [(row['session_id'], row['run_id']) for row in cohort.rows] == [

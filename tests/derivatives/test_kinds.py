@@ -7,6 +7,7 @@ import trees
 
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.derivatives.collect import Request, collect
+from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.naming import sidecar
 from modelarrayio_bids.derivatives.sidecars import sidecars
 from modelarrayio_bids.errors import (
@@ -112,7 +113,8 @@ def test_atlases_and_densities_are_groups_and_runs_are_rows(ask, dataset):
         for den in ('91k', '170k')
     ]
     ending = '_stat-coverage_boldmap.pscalar.nii'
-    found = ask(dataset('xcp_d', [f'sub-01/func/sub-01_{name}{ending}' for name in names]))
+    root = dataset('xcp_d', [f'sub-01/func/sub-01_{name}{ending}' for name in names])
+    found = ask(root, bids_filters=BidsFilters.from_dict({'scalar': {'run': '*'}}))
     assert summary(found) == {
         ('coverage', 'parcels', f'space-fsLR_atlas-{atlas}_den-{den}_desc-parcels'): 2
         for atlas in ('HCP', 'Tian')
