@@ -33,7 +33,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.formats.atomic import replacing
-from modelarrayio_bids.spaces.voxels import Grid
+from modelarrayio_bids.spaces.voxels import Grid, VoxelSpace
 
 #: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,
 #: which leaves out an element that fewer subjects have. So no voxel it would analyse by default is
@@ -133,8 +133,9 @@ def group_mask(
     output: str | PathLike[str],
     threshold: float = DEFAULT_THRESHOLD,
     coverage_output: str | PathLike[str] | None = None,
+    given: Path | None = None,
 ) -> Path:
-    """Write the voxels that enough masks have, and how many have each.
+    """Write the voxels that enough masks have, or those of a given mask, and how many have each.
 
     Parameters
     ----------
@@ -146,6 +147,8 @@ def group_mask(
         Fraction of the masks a voxel must be in, above 0 and at most 1.
     coverage_output : path-like, optional
         The number of masks each voxel is in, int32.
+    given : pathlib.Path, optional
+        The group mask itself: the threshold is of no matter then.
 
     Returns
     -------
@@ -155,15 +158,29 @@ def group_mask(
     Raises
     ------
     ModelArrayIOError
-        As :func:`coverage` and :meth:`Coverage.group_mask`, or if nothing can be written.
+        As :func:`coverage` and :meth:`Coverage.group_mask`, or if nothing can be written; if the
+        mask given is empty or on another grid.
     """
     masks_needed(threshold, len(masks))
     found = coverage(masks)
-    mask = found.group_mask(threshold)
+    mask = (
+        found.group_mask(threshold)
+        if given is None
+        else _given(given, Grid(found.counts.shape, found.header.get_best_affine()))
+    )
     _write(found.header, mask.astype(np.uint8), output)
     if coverage_output is not None:
         _write(found.header, found.counts, coverage_output)
     return Path(output)
+
+
+def _given(path: Path, grid: Grid) -> np.ndarray:
+    space = VoxelSpace.from_mask_file(path)
+    if space.grid != grid:
+        raise SpaceMismatchError(
+            grid.mismatch(space.grid), path, 'Give a group mask on the grid of the images.'
+        )
+    return space.mask
 
 
 def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None:
@@ -208,13 +225,15 @@ def same_grid(one: Path, other: Path) -> bool:
     return Grid.of(nifti.Volume.from_file(one)) == Grid.of(nifti.Volume.from_file(other))
 
 
-def grid_problems(images: Sequence[Path]) -> list[ModelArrayIOError]:
+def grid_problems(images: Sequence[Path], reference: Path | None = None) -> list[ModelArrayIOError]:
     """What keeps images from being analysed together, from their headers.
 
     Parameters
     ----------
     images : sequence of pathlib.Path
-        Maps and masks; the grid most of them share is the expected one.
+        Maps and masks.
+    reference : pathlib.Path, optional
+        An image on the grid expected; without it, that is the grid most of them share.
 
     Returns
     -------
@@ -223,7 +242,12 @@ def grid_problems(images: Sequence[Path]) -> list[ModelArrayIOError]:
     """
     times = Counter(images)
     volumes, problems = _headers(times)
-    return [*problems, *_off_grid(volumes, times)]
+    if reference is None:
+        return [*problems, *_off_grid(volumes, times)]
+    expected, unreadable = _headers([reference])
+    if unreadable:
+        return [*problems, *unreadable]
+    return [*problems, *_unlike(Grid.of(expected[0]), volumes, f'that of {reference}')]
 
 
 def _headers(paths: Iterable[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
@@ -251,14 +275,23 @@ def _off_grid(
             family.append(volume)
     if not families:
         return []
-    common, _ = max(families, key=lambda family: sum(times[v.path] for v in family[1]))
+    counts = [sum(times[volume.path] for volume in members) for _, members in families]
+    common = families[counts.index(max(counts))][0]
+    return _unlike(common, volumes, f'that of {max(counts)} of {sum(counts)} files')
+
+
+def _unlike(
+    expected: Grid, volumes: Sequence[nifti.Volume], whose: str
+) -> list[SpaceMismatchError]:
+    """The images on another grid than that expected, in words that say whose that is."""
     return [
         SpaceMismatchError(
-            common.mismatch(Grid.of(volume)), volume.path, 'Resample it, or leave its image out.'
+            f'{expected.mismatch(Grid.of(volume))}; expected is {whose}',
+            volume.path,
+            'Resample it or leave its image out: --on-grid-mismatch does either.',
         )
-        for grid, members in families
-        if grid is not common
-        for volume in members
+        for volume in volumes
+        if Grid.of(volume) != expected
     ]
 
 

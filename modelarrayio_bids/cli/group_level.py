@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli import selection
+from modelarrayio_bids.cli import masking, selection
 from modelarrayio_bids.cli.listing import show
-from modelarrayio_bids.cli.options import add
 from modelarrayio_bids.cli.session import check_folders, session
 
 if TYPE_CHECKING:
@@ -28,12 +28,17 @@ and then, for maps of the results:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this level."""
     selection.add_options(parser)
-    _add_masks(parser)
+    masking.add_options(parser)
+    group = parser.add_argument_group('group: outputs')
+    group.add_argument(
+        '--overwrite', action='store_true', help='replace HDF5 files that hold results'
+    )
 
 
 def run_group(options: argparse.Namespace) -> int:
     """Run the level, or only show what it would take."""
-    request, threshold = selection.request(options), _threshold(options)
+    threshold = masking.threshold(options)
+    request = replace(selection.request(options), **masking.settings(options))
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
     request.look_into()
     if options.list_scalars or options.dry_run:
@@ -62,6 +67,8 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             phenotypes=[str(path) for path in request.phenotypes],
             require=list(request.required),
             mask=request.mask,
+            mask_source=list(request.mask_sources),
+            group_mask_file=request.group_mask,
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,
@@ -70,15 +77,6 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
         plugin_args = {'n_procs': options.nprocs}
         outputs = run_workflow(workflow, folders.work, folders.logs, plugin_args=plugin_args)
     return outputs['collect_cohort']
-
-
-def _threshold(options: argparse.Namespace) -> float:
-    from modelarrayio_bids.masks import DEFAULT_THRESHOLD, masks_needed
-
-    if options.group_mask_threshold is None:
-        return DEFAULT_THRESHOLD
-    masks_needed(options.group_mask_threshold, 1)
-    return options.group_mask_threshold
 
 
 def _say(made: Any, options: argparse.Namespace) -> None:
@@ -107,24 +105,3 @@ def _term(cohort: Path) -> str:
     found = Cohort.from_csv(cohort).phenotypes
     own = [name for name in found if name not in OWN_COLUMNS]
     return 'age' if 'age' in own else next(iter(own), '1')
-
-
-def _add_masks(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('group: masks and outputs')
-    group.add_argument(
-        '--mask',
-        type=Path,
-        metavar='NIFTI',
-        help='mask that serves every volume, before any that is found',
-    )
-    add(
-        group,
-        '--group-mask-threshold',
-        type=float,
-        metavar='FRACTION',
-        help='fraction of subjects a voxel needs (default: 0.2, as num.subj.lthr.rel in '
-        'ModelArray, so that the file holds what it would analyse)',
-    )
-    group.add_argument(
-        '--overwrite', action='store_true', help='replace HDF5 files that hold results'
-    )

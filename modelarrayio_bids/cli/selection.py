@@ -49,7 +49,6 @@ def request(options: argparse.Namespace) -> Request:
         scalars=tuple(options.scalars),
         spaces=tuple(options.space),
         bids_filters=BidsFilters() if filters is None else BidsFilters.from_file(filters),
-        mask=None if options.mask is None else options.mask.absolute(),
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
         required=tuple(options.require),
     )

@@ -16,6 +16,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,14 @@ from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
 from modelarrayio_bids.derivatives.listing import TableRow, as_object
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
-from modelarrayio_bids.derivatives.pairing import NOT_NEEDED, MaskIndex, Pairing, pair
+from modelarrayio_bids.derivatives.pairing import (
+    NOT_NEEDED,
+    UNSERVED,
+    MaskIndex,
+    Pairing,
+    allowed,
+    pair,
+)
 from modelarrayio_bids.derivatives.phenotypes import MIXED, Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
@@ -91,7 +99,8 @@ class Collection:
         ModelArrayIOError
             All problems of all groups together.
         """
-        raise_problems([problem for group in self.groups for problem in group.problems()])
+        expected = self.request.group_mask
+        raise_problems([one for group in self.groups for one in group.problems(expected)])
 
     def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
         """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
@@ -135,7 +144,8 @@ def collect(request: Request) -> Collection:
     raise_problems(list(ambiguities(found.scalars, phenotypes, request.chosen_rows)))
     found.drop_series()
     _require_scalars(found, datasets)
-    groups = tuple(_groups(found, request.mask))
+    groups = tuple(_groups(found, request))
+    _require_masks(groups, request)
     visits = {visit for group in groups for visit in group.visits}
     notices.say_map_itself(groups)
     notices.say_mixed(groups)
@@ -195,15 +205,18 @@ def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
     )
 
 
-def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
-    index = MaskIndex.from_images(found.masks)
+def _groups(found: Sorting, request: Request) -> Iterator[ScalarGroup]:
+    find_mask = partial(
+        pair,
+        masks=MaskIndex.from_images(found.masks),
+        given=request.mask,
+        rungs=allowed(request.mask_sources),
+    )
     passed_over: dict[str, list[Pairing]] = defaultdict(list)
     for (scalar, stem), images in sorted(found.scalars.items()):
         kind = images[0].kind
         masked = SPACES[kind].needs_masks
-        pairings = [
-            pair(image, index, given) if masked else Pairing(None, NOT_NEEDED) for image in images
-        ]
+        pairings = [find_mask(image) if masked else Pairing(None, NOT_NEEDED) for image in images]
         passed_over[scalar] += pairings
         mixed = _mixed(images)
         rows = (_row(*both, mixed) for both in zip(images, pairings, strict=True))
@@ -220,6 +233,19 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             tuple(found.dropped[scalar, stem]),
         )
     notices.say_passed_over(passed_over)
+
+
+def _require_masks(groups: Sequence[ScalarGroup], request: Request) -> None:
+    unserved = [(g.scalar, row) for g in groups for row in g.rows if row.rung == UNSERVED]
+    if unserved:
+        scalars = ', '.join(dict.fromkeys(scalar for scalar, _ in unserved))
+        raise NoMatchError(
+            f'{len(unserved)} of {sum(len(group.rows) for group in groups)} images have no mask '
+            f'that --mask-source {" ".join(request.mask_sources)} allows; first: '
+            f'{unserved[0][1].image}. Scalars: {scalars}',
+            remedy='Allow further sources, choose masks with --bids-filter-file, or give one with '
+            '--mask.',
+        )
 
 
 def _mixed(images: Sequence[Image]) -> list[str]:

@@ -165,15 +165,21 @@ class ScalarGroup:
         """Where this group's files go."""
         return Outputs.of(output_dir.absolute(), self.scalar, self.entities, self.kind)
 
-    def problems(self) -> list[ModelArrayIOError]:
-        """What keeps the images and their masks from being one cohort, from headers alone."""
+    def problems(self, group_mask: Path | None = None) -> list[ModelArrayIOError]:
+        """What keeps the images and their masks from being one cohort, from headers alone.
+
+        Parameters
+        ----------
+        group_mask : pathlib.Path, optional
+            Says which grid voxels have to be on; else it is the one that most files share.
+        """
         if not self.needs_masks:
             return _element_problems(
                 [Source(self.scalar, str(row.image), row.image) for row in self.rows]
             )
         # An anatomical mask may lie on a grid of its own: it is resampled.
         own = [row.mask for row in self.rows if row.mask is not None and row.rung != ANATOMICAL]
-        return masks.grid_problems([*(row.image for row in self.rows), *own])
+        return masks.grid_problems([*(row.image for row in self.rows), *own], group_mask)
 
     def write_cohort(
         self,

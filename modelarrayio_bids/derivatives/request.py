@@ -9,6 +9,7 @@ from pathlib import Path
 from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
 from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.pairing import allowed
 from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 
@@ -40,6 +41,10 @@ class Request:
         Tables besides ``participants.tsv`` and ``sessions.tsv``.
     required : tuple of str, optional
         Phenotypes without which an image is left out.
+    mask_sources : tuple of str, optional
+        The only ones allowed: of :data:`~modelarrayio_bids.derivatives.pairing.SOURCES`.
+    group_mask : pathlib.Path, optional
+        The voxels to be analysed, on the grid of the images.
     """
 
     bids_dir: Path
@@ -54,6 +59,8 @@ class Request:
     mask: Path | None = None
     phenotypes: tuple[Path, ...] = ()
     required: tuple[str, ...] = ()
+    mask_sources: tuple[str, ...] = ()
+    group_mask: Path | None = None
 
     def look_into(self) -> list[Dataset]:
         """The datasets it is about.
@@ -63,12 +70,15 @@ class Request:
         SourceNotFoundError, InvalidDatasetError
             If one of them, or a file named, is not there or is not what it should be.
         UsageError
-            If the output folder is one of them, or holds it.
+            If the output folder is one of them, or holds it; if options contradict each other.
         """
-        files = [('--mask', self.mask), *(('--phenotypes', path) for path in self.phenotypes)]
-        for option, path in files:
-            if path is not None and not path.is_file():
-                raise SourceNotFoundError('no such file', path, f'Check {option}.')
+        self._check_files()
+        allowed(self.mask_sources)
+        if self.mask is not None and self.mask_sources:
+            raise UsageError(
+                f'{self.mask} serves every volume, and {", ".join(self.mask_sources)} none',
+                remedy='Leave out --mask or --mask-source.',
+            )
         datasets = find_datasets(self.bids_dir, self.datasets)
         for dataset in datasets:
             if dataset.root.resolve().is_relative_to(self.output_dir.resolve()):
@@ -78,6 +88,16 @@ class Request:
                     'Give a folder of its own for the outputs.',
                 )
         return datasets
+
+    def _check_files(self) -> None:
+        files = [
+            ('--mask', self.mask),
+            ('--group-mask-file', self.group_mask),
+            *(('--phenotypes', path) for path in self.phenotypes),
+        ]
+        for option, path in files:
+            if path is not None and not path.is_file():
+                raise SourceNotFoundError('no such file', path, f'Check {option}.')
 
     @property
     def chosen_rows(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def sidecars(
         outputs.store: _of_store(group, threshold),
     }
     what = _texts(group, outputs)
-    sources = _sources(group, outputs, cohort, collection.datasets)
+    sources = _sources(group, outputs, cohort, collection)
     return {
         sidecar(path): {
             'Description': what[path],
@@ -109,16 +109,17 @@ def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
 
 
 def _sources(
-    group: ScalarGroup, outputs: Outputs, cohort: Cohort, datasets: Sequence[Dataset]
+    group: ScalarGroup, outputs: Outputs, cohort: Cohort, collection: Collection
 ) -> dict[Path, list[str]]:
-    uris = _Uris(outputs.folder.parent, datasets)
+    uris = _Uris(outputs.folder.parent, collection.datasets)
+    given = collection.request.group_mask
     sources = cohort.sources()
     images = uris.of(source.path for source in sources)
     masks = uris.of(source.mask for source in sources if source.mask is not None)
     made = [outputs.cohort, outputs.group_mask] if group.needs_masks else [outputs.cohort]
     return {
         outputs.cohort: images,
-        outputs.group_mask: masks,
+        outputs.group_mask: masks if given is None else uris.of([given]),
         outputs.coverage: masks,
         outputs.store: [*uris.of(made), *images],
     }

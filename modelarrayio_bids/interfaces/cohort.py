@@ -20,6 +20,7 @@ from modelarrayio_bids.derivatives.collect import Collection, collect
 from modelarrayio_bids.derivatives.description import write_description, write_json
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.groups import ScalarGroup
+from modelarrayio_bids.derivatives.pairing import SOURCES
 from modelarrayio_bids.derivatives.request import Request
 from modelarrayio_bids.derivatives.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import LibraryInterface
@@ -39,6 +40,10 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     space = InputMultiObject(traits.Str, desc='the only spaces wanted: names or shell patterns')
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
     mask = File(exists=True, desc='mask that serves every volume')
+    mask_source = InputMultiObject(
+        traits.Enum(*SOURCES), desc='the only kinds of masks allowed: rungs of the ladder'
+    )
+    group_mask_file = File(exists=True, desc='the group mask itself, on the grid of the images')
     phenotypes = InputMultiObject(
         File(exists=True), desc='tables besides participants.tsv and sessions.tsv'
     )
@@ -98,7 +103,7 @@ class CollectCohort(LibraryInterface):
         }
 
     def _request(self, output_dir: Path) -> Request:
-        given = self.given('datasets', 'bids_filters', 'mask')
+        given = self.given('datasets', 'bids_filters', 'mask', 'group_mask_file')
         return Request(
             Path(self.inputs.bids_dir),
             output_dir,
@@ -110,6 +115,8 @@ class CollectCohort(LibraryInterface):
             spaces=self._several('space'),
             bids_filters=BidsFilters.from_dict(given.get('bids_filters', {})),
             mask=Path(given['mask']).absolute() if 'mask' in given else None,
+            mask_sources=self._several('mask_source'),
+            group_mask=Path(given['group_mask_file']) if 'group_mask_file' in given else None,
             phenotypes=tuple(Path(path).absolute() for path in self._several('phenotypes')),
             required=self._several('require'),
         )
@@ -122,7 +129,7 @@ class CollectCohort(LibraryInterface):
     ) -> dict[str, Any]:
         outputs = group.outputs(output_dir)
         cohort = group.write_cohort(outputs, collection.phenotypes, self.inputs.num_threads)
-        threshold = None if self.given('mask') else self.inputs.threshold
+        threshold = None if self.given('mask', 'group_mask_file') else self.inputs.threshold
         found = sidecars(group, outputs, cohort, collection, threshold)
         return {str(path): content for path, content in found.items()}
 

@@ -1,48 +1,11 @@
 """What ``modelarrayio-bids group`` takes, leaves out, and says of it."""
 
-import csv
 import json
 
 import pytest
 import trees
 
-from modelarrayio_bids.cli.bids_app import main
-
 MNI = trees.SPACE
-
-
-@pytest.fixture(scope='module')
-def study(tmp_path_factory):
-    """Blood flow of four people, and what participants.tsv says of them."""
-    root = trees.describe(tmp_path_factory.mktemp('selection') / 'study')
-    trees.write_participants(root, trees.people(4))
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', trees.people(4))
-    return root
-
-
-@pytest.fixture
-def group(study, tmp_path, capfd):
-    """Run the group level on one scalar: exit code, standard output and standard error."""
-
-    def run(*options, root=study, scalars=('cbf',)):
-        chosen = ['--scalars', *scalars] if scalars else []
-        code = main([str(root), str(tmp_path / 'out'), 'group', *chosen, *map(str, options)])
-        return code, *capfd.readouterr()
-
-    return run
-
-
-@pytest.fixture
-def cohort(tmp_path):
-    """The rows of the one cohort a run wrote, and its sidecar."""
-
-    def read():
-        (path,) = (tmp_path / 'out').rglob('*_cohort.csv')
-        with path.open(newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-        return rows, json.loads(path.with_suffix('.json').read_text('utf-8'))
-
-    return read
 
 
 def test_tables_are_joined_and_their_dictionaries_kept(group, cohort, tmp_path):
@@ -168,11 +131,11 @@ def test_spaces_are_chosen(group, spaces, patterns, found):
     ) == 2 * (3 - len(found))
 
 
-def test_json_tells_every_image(group, study):
+def test_json_tells_every_image(group, flow):
     code, printed, _ = group('--list-scalars', '--json', '--participant-label', '02')
     assert code == 0
     (scalar,) = json.loads(printed)['scalars']
-    perf = study / 'derivatives' / 'aslprep' / 'sub-02' / 'perf'
+    perf = flow / 'derivatives' / 'aslprep' / 'sub-02' / 'perf'
     assert scalar == {
         'scalar': 'cbf',
         'long_name': 'cerebral blood flow',
@@ -223,3 +186,16 @@ def test_nobody_left(group):
     code, printed, said = group('--list-scalars', '--json', *everybody, scalars=())
     assert (code, printed) == (18, '')
     assert 'of a participant excluded' in said
+
+
+def test_visits_that_nothing_tells_apart_end_with_the_options_that_decide(group, tmp_path):
+    root = trees.describe(tmp_path / 'aslprep', 'ASLPrep')
+    for ses in '12':
+        name = f'sub-01/ses-{ses}/perf/sub-01_ses-{ses}_space-{MNI}_cbf.nii.gz'
+        trees.write_map(root / name, trees.people(1)[0])
+    code, printed, said = group('--list-scalars', '--json', root=root)
+    assert (code, printed) == (65, '')
+    assert '--session-label 1; or take each as a row with --session-label 1 2' in said
+    code, printed, _ = group('--list-scalars', '--json', '--session-label', 'ses-1', '2', root=root)
+    assert code == 0
+    assert len(json.loads(printed)['scalars'][0]['images']) == 2
