@@ -191,20 +191,21 @@ def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None
     SpaceMismatchError
         If nothing of the mask is on that grid.
     """
-    target = nifti.Volume.from_file(like)
     volume = nifti.Volume.from_file(mask)
-    image = Nifti1Image(volume.read().positive().astype(np.uint8), volume.affine)
-    resampled = resample_from_to(image, (target.shape, target.affine), order=0)
-    data = np.asanyarray(resampled.dataobj).astype(np.uint8)
-    if not data.any():
-        raise SpaceMismatchError(
-            f'has no voxel on the grid of {like}', mask, 'Check both in a viewer.'
-        )
-    _write(target.header, data, output)
+    _write_on(like, volume, volume.read().positive(), output)
 
 
-def write_present(image: Path, output: str | PathLike[str]) -> None:
+def write_present(image: Path, output: str | PathLike[str], like: Path | None = None) -> None:
     """Write the mask of an image's finite voxels other than zero.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The map.
+    output : path-like
+        The mask, uint8.
+    like : pathlib.Path, optional
+        An image on the grid it should have, by nearest neighbour; else the map's own.
 
     Raises
     ------
@@ -217,7 +218,24 @@ def write_present(image: Path, output: str | PathLike[str]) -> None:
         raise SpaceError(
             'has no finite value other than zero', image, 'Leave this image out, or make it again.'
         )
-    _write(volume.header, present.astype(np.uint8), output)
+    if like is None:
+        _write(volume.header, present.astype(np.uint8), output)
+    else:
+        _write_on(like, volume, present, output)
+
+
+def _write_on(
+    like: Path, volume: nifti.Volume, inside: np.ndarray, output: str | PathLike[str]
+) -> None:
+    target = nifti.Volume.from_file(like)
+    image = Nifti1Image(inside.astype(np.uint8), volume.affine)
+    resampled = resample_from_to(image, (target.shape, target.affine), order=0)
+    data = np.asanyarray(resampled.dataobj).astype(np.uint8)
+    if not data.any():
+        raise SpaceMismatchError(
+            f'has no voxel on the grid of {like}', volume.path, 'Check both in a viewer.'
+        )
+    _write(target.header, data, output)
 
 
 def same_grid(one: Path, other: Path) -> bool:

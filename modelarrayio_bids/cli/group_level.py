@@ -69,6 +69,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             mask=request.mask,
             mask_source=list(request.mask_sources),
             group_mask_file=request.group_mask,
+            on_grid_mismatch=request.on_grid_mismatch,
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,

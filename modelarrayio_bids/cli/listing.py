@@ -22,7 +22,7 @@ def show(request: Request, *, check: bool, as_json: bool) -> int:
     else:
         _print_table(collection)
     if check:
-        collection.check()
+        collection.reconciled()
         print(f'\nAll headers agree. {len(collection.groups)} HDF5 files would be written to '
               f'{request.output_dir}.')  # fmt: skip
     return 0

@@ -58,6 +58,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help='fraction of subjects a voxel needs (default: 0.2, as num.subj.lthr.rel in '
         'ModelArray, so that the file holds what it would analyse)',
     )
+    add(
+        group,
+        '--on-grid-mismatch',
+        choices=('error', 'drop', 'resample'),
+        default='error',
+        help='images on another grid than most, or than --group-mask-file: stop and name them, '
+        'leave them out, or resample them linearly (default: %(default)s)',
+    )
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -66,6 +74,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
         'mask': _absolute(options.mask),
         'mask_sources': tuple(options.mask_source),
         'group_mask': _absolute(options.group_mask_file),
+        'on_grid_mismatch': options.on_grid_mismatch,
     }
 
 

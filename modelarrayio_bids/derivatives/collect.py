@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from modelarrayio_bids.derivatives import notices
 from modelarrayio_bids.derivatives.ambiguity import ambiguities
 from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.entities import bare_label
+from modelarrayio_bids.derivatives.grids import reconciled
 from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
 from modelarrayio_bids.derivatives.listing import TableRow, as_object
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
@@ -91,16 +92,18 @@ class Collection:
         """Who of a group is in no table of phenotypes, and who of a table is not in the group."""
         return self.phenotypes.unmatched(group.visits, self.request.wants)
 
-    def check(self) -> None:
-        """Compare the elements of all images, from headers alone.
+    def reconciled(self) -> Collection:
+        """Each group on one grid, as the request wants it: from headers alone.
 
         Raises
         ------
         ModelArrayIOError
             All problems of all groups together.
         """
-        expected = self.request.group_mask
-        raise_problems([one for group in self.groups for one in group.problems(expected)])
+        request = self.request
+        return replace(
+            self, groups=reconciled(self.groups, request.on_grid_mismatch, request.group_mask)
+        )
 
     def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
         """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from modelarrayio_bids import masks
+from modelarrayio_bids import masks, resampling
 from modelarrayio_bids.build import source_problems
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
 from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
-from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS, Phenotypes
+from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS, RESAMPLED, Phenotypes
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION, Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.formats.atomic import replacing
@@ -43,6 +43,8 @@ class Row:
         Where on the ladder of :mod:`modelarrayio_bids.derivatives.pairing`.
     labels : dict, optional
         Entities of how it was acquired that differ in the group: this image's labels, or blanks.
+    resampled : bool
+        Whether the image is on another grid than the group, and is to be resampled.
     """
 
     image: Path
@@ -52,17 +54,18 @@ class Row:
     mask: Path | None
     rung: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    resampled: bool = False
 
     @property
     def visit(self) -> Visit:
         """Whom, and which visit of theirs, it is of."""
         return Visit(self.participant, self.session or '', self.run or '')
 
-    def cells(self, scalar: str, mask: Path | None) -> dict[str, str]:
+    def cells(self, scalar: str, image: Path, mask: Path | None) -> dict[str, str]:
         """The row of a cohort, without phenotypes; mask, session and run where there are any."""
         cells = {
             SCALAR: scalar,
-            SOURCE: str(self.image),
+            SOURCE: str(image),
             PARTICIPANT: f'sub-{self.participant}',
         }
         if mask is not None:
@@ -115,6 +118,8 @@ class ScalarGroup:
         The kind of elements.
     left_out : tuple of Dropped
         Images that would have been rows but for a person's demand, and why.
+    reference : pathlib.Path, optional
+        An image on the grid of the group, where some have to be resampled to it.
     """
 
     scalar: str
@@ -125,6 +130,7 @@ class ScalarGroup:
     units: str = ''
     kind: str = DEFAULT_KIND
     left_out: tuple[Dropped, ...] = ()
+    reference: Path | None = None
 
     @property
     def needs_masks(self) -> bool:
@@ -187,7 +193,7 @@ class ScalarGroup:
         phenotypes: Phenotypes,
         threads: int = 1,
     ) -> Cohort:
-        """Make the masks that are needed and still to be made, and write the cohort CSV.
+        """Make the maps and masks that are still to be made, and write the cohort CSV.
 
         Parameters
         ----------
@@ -196,7 +202,7 @@ class ScalarGroup:
         phenotypes : Phenotypes
             What is known of the participants.
         threads : int, optional
-            How many masks to make at a time.
+            How many of them to make at a time.
 
         Returns
         -------
@@ -206,12 +212,15 @@ class ScalarGroup:
         Raises
         ------
         ModelArrayIOError
-            If a mask cannot be made (all such together), or nothing can be written.
+            If one cannot be made (all such together), or nothing can be written.
         """
         names = phenotypes.renamed(self.scalar)
         self._say_renamed(names)
-        made = self._masks(outputs, threads) if self.needs_masks else [None] * len(self.rows)
-        cells = [row.cells(self.scalar, mask) for row, mask in zip(self.rows, made, strict=True)]
+        made = self._files(outputs, threads)
+        cells = [row.cells(self.scalar, *files) for row, files in zip(self.rows, made, strict=True)]
+        if self.reference is not None:
+            for row, source in zip(cells, self.rows, strict=True):
+                row[RESAMPLED] = 'yes' if source.resampled else 'no'
         own = dict.fromkeys(column for row in cells for column in row)
         ordered = [column for column in OWN_COLUMNS if column in own]
         cohort = Cohort.from_rows(
@@ -223,12 +232,16 @@ class ScalarGroup:
             cohort.to_csv(file)
         return cohort
 
-    def _masks(self, outputs: Outputs, threads: int) -> Sequence[Path | None]:
-        made = ordered_map(partial(_mask_or_problem, outputs), self.rows, threads)
+    def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:
+        """Image and mask of each row, made where they are still to be made."""
+        if not self.needs_masks:
+            return [(row.image, None) for row in self.rows]
+        make = partial(_files_or_problem, outputs, self.reference)
+        made = ordered_map(make, self.rows, threads)
         shown = tracked(made, f'Finding masks of {self.scalar}', len(self.rows), 'images')
         found = list(shown)
         raise_problems([one for one in found if isinstance(one, ModelArrayIOError)])
-        return [one for one in found if isinstance(one, Path)]
+        return [one for one in found if not isinstance(one, ModelArrayIOError)]
 
     def _say_renamed(self, names: Mapping[str, str]) -> None:
         for column, name in names.items():
@@ -254,21 +267,32 @@ def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
     return list(problems.values())
 
 
-def _mask_or_problem(outputs: Outputs, row: Row) -> Path | ModelArrayIOError:
+def _files_or_problem(
+    outputs: Outputs, reference: Path | None, row: Row
+) -> tuple[Path, Path] | ModelArrayIOError:
     try:
-        return _mask_file(row, outputs)
+        return _map_file(row, reference, outputs), _mask_file(row, reference, outputs)
     except ModelArrayIOError as error:
         return error
 
 
-def _mask_file(row: Row, outputs: Outputs) -> Path:
-    """The file that serves a row, made where there is none on its image's grid."""
+def _map_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+    if not row.resampled or reference is None:
+        return row.image
+    moved = outputs.own_map(row.image)
+    resampling.write_map(row.image, reference, moved)
+    return moved
+
+
+def _mask_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+    """The file that serves a row, made where there is none on the grid its map is on."""
     if row.rung == MAP_ITSELF or row.mask is None:
         own = outputs.own_mask(row.image, 'present')
-        masks.write_present(row.image, own)
+        masks.write_present(row.image, own, reference if row.resampled else None)
         return own
-    if row.rung == ANATOMICAL and not masks.same_grid(row.mask, row.image):
+    like = reference or row.image
+    if (reference or row.rung == ANATOMICAL) and not masks.same_grid(row.mask, like):
         own = outputs.own_mask(row.image, 'resampled')
-        masks.write_resampled(row.mask, row.image, own)
+        masks.write_resampled(row.mask, like, own)
         return own
     return row.mask.absolute()

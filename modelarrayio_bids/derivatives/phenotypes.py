@@ -22,11 +22,16 @@ from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError,
 logger = logging.getLogger(__name__)
 
 FILE = 'participants.tsv'
+#: Whether an image was on another grid than the others: ``yes`` or ``no``.
+RESAMPLED = 'resampled'
 #: Entities of how an image was acquired. Images that differ in them are taken together, since it is
 #: a person, or a model, that has to judge the difference: a column says which is which.
 MIXED = ('acq', 'ce', 'trc', 'rec', 'dir')
 #: The columns of our own in a cohort, in their order.
-OWN_COLUMNS = (SCALAR, SOURCE, MASK, MASK_RUNG, *KEYS, *(f'{name}_id' for name in MIXED))
+OWN_COLUMNS = (
+    *(SCALAR, SOURCE, MASK, MASK_RUNG, RESAMPLED, *KEYS),
+    *(f'{name}_id' for name in MIXED),
+)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
 from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.grids import ERROR
 from modelarrayio_bids.derivatives.pairing import allowed
 from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
@@ -45,6 +46,8 @@ class Request:
         The only ones allowed: of :data:`~modelarrayio_bids.derivatives.pairing.SOURCES`.
     group_mask : pathlib.Path, optional
         The voxels to be analysed, on the grid of the images.
+    on_grid_mismatch : {'error', 'drop', 'resample'}, optional
+        What becomes of images on another grid than the others.
     """
 
     bids_dir: Path
@@ -61,6 +64,7 @@ class Request:
     required: tuple[str, ...] = ()
     mask_sources: tuple[str, ...] = ()
     group_mask: Path | None = None
+    on_grid_mismatch: str = ERROR
 
     def look_into(self) -> list[Dataset]:
         """The datasets it is about.

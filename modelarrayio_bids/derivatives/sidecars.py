@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modelarrayio_bids import resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.collect import Collection
 from modelarrayio_bids.derivatives.dataset import Dataset
@@ -13,13 +14,14 @@ from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.groups import ScalarGroup
 from modelarrayio_bids.derivatives.naming import Outputs, sidecar
 from modelarrayio_bids.derivatives.pairing import RUNGS
-from modelarrayio_bids.derivatives.phenotypes import MIXED, Phenotypes
+from modelarrayio_bids.derivatives.phenotypes import MIXED, RESAMPLED, Phenotypes
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
 
 _COLUMNS = {
     SCALAR: 'The name of the scalar in the HDF5 file.',
     SOURCE: 'The image.',
     MASK: "The image's own mask: outside of it values are missing.",
+    RESAMPLED: 'Whether the image was on another grid than the group: see Resampling.',
     MASK_RUNG: f'Where that mask came from, one of: {", ".join(RUNGS)}.',
     PARTICIPANT: 'The participant.',
     SESSION: 'The session.',
@@ -59,6 +61,7 @@ def sidecars(
         outputs.cohort: {
             **_of_columns(group, cohort, collection.phenotypes),
             **_of_people(group, collection),
+            **_of_grids(group, outputs, collection),
         },
         **_of_masks(group, outputs, threshold),
         outputs.store: _of_store(group, threshold),
@@ -118,7 +121,7 @@ def _sources(
     masks = uris.of(source.mask for source in sources if source.mask is not None)
     made = [outputs.cohort, outputs.group_mask] if group.needs_masks else [outputs.cohort]
     return {
-        outputs.cohort: images,
+        outputs.cohort: uris.of(row.image for row in group.rows),
         outputs.group_mask: masks if given is None else uris.of([given]),
         outputs.coverage: masks,
         outputs.store: [*uris.of(made), *images],
@@ -156,6 +159,20 @@ def _of_people(group: ScalarGroup, collection: Collection) -> dict[str, Any]:
     return {name: content for name, content in named.items() if content}
 
 
+def _of_grids(group: ScalarGroup, outputs: Outputs, collection: Collection) -> dict[str, Any]:
+    """How images came on the grid of the others, and where they were before."""
+    if group.reference is None:
+        return {}
+    uris = _Uris(outputs.folder.parent, collection.datasets)
+    originals = {
+        uris.one(outputs.own_map(row.image)): uris.one(row.image)
+        for row in group.rows
+        if row.resampled
+    }
+    grid = {'Grid': uris.one(group.reference), 'Originals': originals}
+    return {'Resampling': {**resampling.DESCRIPTION, **grid}}
+
+
 class _Uris:
     """BIDS URIs: ``bids:<dataset>:<path>``, and ``bids::<path>`` in our own output."""
 
@@ -166,9 +183,11 @@ class _Uris:
 
     def of(self, paths: Iterable[Path]) -> list[str]:
         """One for each path, repeated paths once; ``file:`` for what is in no dataset."""
-        return [self._of(path.absolute()) for path in dict.fromkeys(paths)]
+        return [self.one(path) for path in dict.fromkeys(paths)]
 
-    def _of(self, path: Path) -> str:
+    def one(self, path: Path) -> str:
+        """That of one path."""
+        path = path.absolute()
         for name, root in self._roots:
             if path.is_relative_to(root):
                 return f'bids:{name}:{path.relative_to(root).as_posix()}'

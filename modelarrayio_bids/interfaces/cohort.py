@@ -19,6 +19,7 @@ from nipype.interfaces.base import (
 from modelarrayio_bids.derivatives.collect import Collection, collect
 from modelarrayio_bids.derivatives.description import write_description, write_json
 from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.grids import POLICIES
 from modelarrayio_bids.derivatives.groups import ScalarGroup
 from modelarrayio_bids.derivatives.pairing import SOURCES
 from modelarrayio_bids.derivatives.request import Request
@@ -44,6 +45,9 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
         traits.Enum(*SOURCES), desc='the only kinds of masks allowed: rungs of the ladder'
     )
     group_mask_file = File(exists=True, desc='the group mask itself, on the grid of the images')
+    on_grid_mismatch = traits.Enum(
+        *POLICIES, usedefault=True, desc='what becomes of images on another grid than the others'
+    )
     phenotypes = InputMultiObject(
         File(exists=True), desc='tables besides participants.tsv and sessions.tsv'
     )
@@ -85,7 +89,7 @@ class CollectCohort(LibraryInterface):
         output_dir = Path(given.get('output_dir', folder)).absolute()
         collection = collect(self._request(output_dir))
         collection.check_outputs(output_dir, overwrite=inputs.overwrite)
-        collection.check()
+        collection = collection.reconciled()
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
         contents: dict[str, Any] = {}
@@ -117,6 +121,7 @@ class CollectCohort(LibraryInterface):
             mask=Path(given['mask']).absolute() if 'mask' in given else None,
             mask_sources=self._several('mask_source'),
             group_mask=Path(given['group_mask_file']) if 'group_mask_file' in given else None,
+            on_grid_mismatch=self.inputs.on_grid_mismatch,
             phenotypes=tuple(Path(path).absolute() for path in self._several('phenotypes')),
             required=self._several('require'),
         )

@@ -56,7 +56,7 @@ def test_xcp_d(tmp_path, persons, ask):
         'fsLR den-91k',
     ]
     assert reasons(found) == {'a time series': 8}
-    found.check()
+    found.reconciled()
 
 
 def test_fixels(tmp_path, persons, ask):
@@ -70,7 +70,7 @@ def test_fixels(tmp_path, persons, ask):
         'logarithm of the fibre cross-section',
     ]
     assert found.table()[0].label == 'n/a'
-    found.check()
+    found.reconciled()
 
 
 def test_one_scalar_in_a_volume_and_on_a_surface_has_two_stems_in_one_folder(ask, dataset):
@@ -183,7 +183,7 @@ def test_all_problems_of_all_groups_are_told_at_once(tmp_path, persons, ask):
     nb.save(nb.Cifti2Image(image.get_fdata()[:, ::-1], (rows, elements[::-1])), third)
     short = trees.save_mif(np.zeros((7, 1, 1), 'f4'), root / 'mrtrix' / 'fd' / 'sub-02.mif')
     with pytest.raises(CohortProblemsError) as caught:
-        ask(tmp_path / 'study').check()
+        ask(tmp_path / 'study').reconciled()
     assert [(type(problem), problem.path) for problem in caught.value.problems] == [
         (FormatError, str(first)),
         (SpaceMismatchError, str(third)),
@@ -196,7 +196,7 @@ def test_a_damaged_index_is_told_once(tmp_path, persons, ask):
     index = root / 'fd' / 'index.mif'
     index.write_bytes(index.read_bytes()[:-8])
     with pytest.raises(FormatError) as caught:
-        ask(root).check()
+        ask(root).reconciled()
     assert caught.value.path == str(index)
 
 

@@ -29,6 +29,7 @@ SPECIFICATIONS = {
         'mask': 'File',
         'mask_source': 'InputMultiObject',
         'group_mask_file': 'File',
+        'on_grid_mismatch': 'Enum',
         'phenotypes': 'InputMultiObject',
         'require': 'InputMultiObject',
         'threshold': 'Range',
