@@ -22,6 +22,7 @@
     │ └ WouldLoseResultsError
     ├ OutputError(OSError)              an output that cannot be created
     │ └ UnfinishedOutputError           one that was begun: the disk is full, say
+    ├ JobError                          a step whose process was killed
     └ DerivativesError                  the BIDS datasets
       ├ InvalidDatasetError
       ├ RecipeError
@@ -31,7 +32,7 @@
 Each says what is wrong, in which file, and what to do, and keeps the three apart as attributes.
 ``exit_code`` is what a command line ends with: those of the (draft) BIDS execution specification
 (16 invalid dataset, 18 nothing selected) and of BSD's ``sysexits.h`` (64 usage, 65 data, 66 no
-input, 73 cannot create, 74 input/output).
+input, 73 cannot create, 74 input/output, 75 try again).
 
 >>> error = FormatError('holds 3 volumes, expected one', 'sub-01_FA.nii.gz', 'Extract one first.')
 >>> str(error)
@@ -54,6 +55,7 @@ EXIT_NO_INPUT = 66
 EXIT_INTERNAL = 70
 EXIT_CANNOT_CREATE = 73
 EXIT_IO = 74
+EXIT_TRY_AGAIN = 75
 EXIT_INVALID_BIDS = 16
 EXIT_UNKNOWN_LEVEL = 17
 EXIT_NOTHING_SELECTED = 18
@@ -213,6 +215,12 @@ class UnfinishedOutputError(OutputError):
         full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         remedy = 'Free some space.' if full else 'Check the disk and the path.'
         return cls(f'could not be written ({_reason(error)})', path, remedy)
+
+
+class JobError(ModelArrayIOError):
+    """A step of a workflow that was begun, or sent to a scheduler, and did not end."""
+
+    exit_code = EXIT_TRY_AGAIN
 
 
 class DerivativesError(ModelArrayIOError):

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
@@ -33,6 +34,8 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.spaces.voxels import Grid, VoxelSpace
 
 #: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,
@@ -100,11 +103,11 @@ def masks_needed(threshold: float, n_masks: int) -> int:
     return max(1, math.ceil(round(threshold * n_masks, 6)))
 
 
-def coverage(masks: Sequence[Path]) -> Coverage:
+def coverage(masks: Sequence[Path], threads: int = 1) -> Coverage:
     """Count in how many masks each voxel is above 0.
 
-    Every header is checked before any data are read. One mask is in memory at a time; a file that
-    stands several times is read once and counted as often as it stands.
+    Every header is checked before any data are read. A thread has one mask in memory at a time; a
+    file that stands several times is read once and counted as often as it stands.
 
     Raises
     ------
@@ -123,8 +126,17 @@ def coverage(masks: Sequence[Path]) -> Coverage:
     volumes, problems = _headers(times)
     raise_problems([*problems, *_off_grid(volumes, times)])
     counts = np.zeros(volumes[0].shape, np.int32)
-    for volume in volumes:
-        counts += volume.read().positive() * np.int32(times[volume.path])
+    lock = Lock()
+
+    def count(volume: nifti.Volume) -> None:
+        with nifti.opened(volume.path) as mask:
+            present = mask.positive()
+        with lock:
+            np.add(counts, np.int32(times[volume.path]), out=counts, where=present)
+
+    counted = ordered_map(count, volumes, threads)
+    for _ in tracked(counted, 'Counting masks', len(volumes), 'masks'):
+        pass
     return Coverage(counts, times.total(), volumes[0].header)
 
 
@@ -133,6 +145,8 @@ def group_mask(
     output: str | PathLike[str],
     threshold: float = DEFAULT_THRESHOLD,
     coverage_output: str | PathLike[str] | None = None,
+    threads: int = 1,
+    *,
     given: Path | None = None,
 ) -> Path:
     """Write the voxels that enough masks have, or those of a given mask, and how many have each.
@@ -147,6 +161,8 @@ def group_mask(
         Fraction of the masks a voxel must be in, above 0 and at most 1.
     coverage_output : path-like, optional
         The number of masks each voxel is in, int32.
+    threads : int, optional
+        That read.
     given : pathlib.Path, optional
         The group mask itself: the threshold is of no matter then.
 
@@ -162,7 +178,7 @@ def group_mask(
         mask given is empty or on another grid.
     """
     masks_needed(threshold, len(masks))
-    found = coverage(masks)
+    found = coverage(masks, threads)
     mask = (
         found.group_mask(threshold)
         if given is None
@@ -191,8 +207,9 @@ def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None
     SpaceMismatchError
         If nothing of the mask is on that grid.
     """
-    volume = nifti.Volume.from_file(mask)
-    _write_on(like, volume, volume.read().positive(), output)
+    with nifti.opened(mask) as voxels:
+        volume, inside = voxels.volume, voxels.positive()
+    _write_on(like, volume, inside, output)
 
 
 def write_present(image: Path, output: str | PathLike[str], like: Path | None = None) -> None:
@@ -212,8 +229,8 @@ def write_present(image: Path, output: str | PathLike[str], like: Path | None = 
     SpaceError
         If there is none.
     """
-    volume = nifti.Volume.from_file(image)
-    present = volume.read().present()
+    with nifti.opened(image) as voxels:
+        volume, present = voxels.volume, voxels.present()
     if not present.any():
         raise SpaceError(
             'has no finite value other than zero', image, 'Leave this image out, or make it again.'

@@ -36,9 +36,10 @@ def write_map(image: Path, like: Path, output: str | PathLike[str]) -> None:
     SpaceMismatchError
         If nothing of it is on that grid.
     """
-    source, target = nifti.Volume.from_file(image), nifti.Volume.from_file(like)
-    voxels = source.read()
-    values = voxels.take(np.arange(voxels.flat.size)).reshape(source.shape, order='F')
+    target = nifti.Volume.from_file(like)
+    with nifti.opened(image) as voxels:
+        source = voxels.volume
+        values = voxels.take(np.arange(voxels.flat.size)).reshape(source.shape, order='F')
     moved = resample_from_to(
         Nifti1Image(values.astype(np.float64), source.affine),
         (target.shape, target.affine),

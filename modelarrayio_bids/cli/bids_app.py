@@ -11,7 +11,7 @@ from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli import export_level, group_level
 from modelarrayio_bids.cli.export_results import add_images
-from modelarrayio_bids.cli.options import add, add_resources
+from modelarrayio_bids.cli.options import add, add_cluster, add_resources
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import UnknownLevelError
 
@@ -39,6 +39,7 @@ def get_parser() -> argparse.ArgumentParser:
     export_level.add_options(parser)
     add_images(parser)
     add_resources(parser)
+    add_cluster(parser)
     _add_running(parser)
     return parser
 

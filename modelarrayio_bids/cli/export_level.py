@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelarrayio_bids.cli.options import add
+from modelarrayio_bids.cli.options import add, plugin
 from modelarrayio_bids.cli.session import session
 from modelarrayio_bids.errors import AnalysisNotFoundError, SourceNotFoundError
 
@@ -82,6 +82,7 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
     from modelarrayio_bids.workflows import init_export_wf
     from modelarrayio_bids.workflows.execution import run_workflow
 
+    where = plugin(options)
     with session(options.bids_dir, options.output_dir, options.work_dir) as folders:
         workflow = init_export_wf(
             jobs,
@@ -90,4 +91,5 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
             outside='nan' if math.isnan(options.outside) else 'zero',
             nprocs=options.nprocs,
         )
-        run_workflow(workflow, folders.work, folders.logs, plugin_args={'n_procs': options.nprocs})
+        where.ask_for(workflow, options.nprocs, options.mem_mb)
+        run_workflow(workflow, folders.work, folders.logs, where)

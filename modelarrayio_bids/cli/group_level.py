@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli import masking, selection
 from modelarrayio_bids.cli.listing import show
+from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.cli.session import check_folders, session
 
 if TYPE_CHECKING:
@@ -53,7 +55,10 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
     from modelarrayio_bids.workflows import init_modelarray_wf
     from modelarrayio_bids.workflows.execution import run_workflow
 
+    where = plugin(options)
     with session(options.bids_dir, options.output_dir, options.work_dir) as folders:
+        in_blocks = options.blocks or not where.is_local
+        blocks_dir = folders.work / 'row_blocks' if in_blocks else None
         workflow = init_modelarray_wf(
             options.bids_dir.absolute(),
             folders.output,
@@ -74,9 +79,14 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             overwrite=options.overwrite,
             nprocs=options.nprocs,
             mem_mb=options.mem_mb,
+            blocks_dir=blocks_dir,
+            n_blocks=options.blocks or 0,
         )
-        plugin_args = {'n_procs': options.nprocs}
-        outputs = run_workflow(workflow, folders.work, folders.logs, plugin_args=plugin_args)
+        where.ask_for(workflow, options.nprocs, options.mem_mb)
+        outputs = run_workflow(workflow, folders.work, folders.logs, where)
+        if blocks_dir is not None:
+            # As large as the data, and of no use once they are assembled.
+            shutil.rmtree(blocks_dir)
     return outputs['collect_cohort']
 
 

@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelarrayio_bids.errors import UsageError
+
 if TYPE_CHECKING:
-    from modelarrayio_bids.build import Resources
+    from modelarrayio_bids.resources import Resources
     from modelarrayio_bids.spaces import References
+    from modelarrayio_bids.workflows.plugins import Plugin
 
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 MEGABYTE = 2**20
@@ -51,7 +54,65 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     """``--nprocs`` and ``--mem-mb``."""
     group = parser.add_argument_group('resources')
     add_nprocs(group)
-    add(group, '--mem-mb', type=positive, metavar='MB', help='memory the whole run may use')
+    add(
+        group,
+        '--mem-mb',
+        type=positive,
+        metavar='MB',
+        help='memory the whole run may use, Python included (default: what the machine, its '
+        'container or Slurm allows, whichever is least)',
+    )
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """``--nipype-plugin``, ``--nipype-plugin-file`` and ``--blocks``."""
+    group = parser.add_argument_group('on a cluster')
+    plugin = group.add_mutually_exclusive_group()
+    add(
+        plugin,
+        '--nipype-plugin',
+        '--use-plugin',
+        metavar='NAME',
+        help='where steps run: Linear (here, the default), MultiProc, SLURM, PBS, SGE, LSF, OAR or '
+        'Condor; --nprocs and --mem-mb are then those of each job',
+    )
+    add(
+        plugin,
+        '--nipype-plugin-file',
+        type=Path,
+        metavar='YAML',
+        help='the same with arguments: "plugin: SLURM" and "plugin_args: {...}"',
+    )
+    add(
+        group,
+        '--blocks',
+        type=positive,
+        metavar='N',
+        help='read each cohort in N blocks, each a job of its own (default: on a cluster, one for '
+        'every gigabyte of values; here, none)',
+    )
+
+
+def plugin(options: argparse.Namespace) -> Plugin:
+    """Where the parsed options want steps to run.
+
+    Raises
+    ------
+    UsageError
+        If other machines are to run them and there is no folder for them to share.
+    """
+    from modelarrayio_bids.workflows.plugins import LOCAL, Plugin
+
+    if options.nipype_plugin_file is not None:
+        chosen = Plugin.from_file(options.nipype_plugin_file)
+    else:
+        chosen = Plugin(options.nipype_plugin or LOCAL)
+    if options.work_dir is None and not chosen.is_local:
+        raise UsageError(
+            f'{chosen.name} needs a work folder that every node of the cluster sees',
+            remedy='Give one with -w: an interrupted run continues from what is in it.',
+        )
+    return chosen
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +148,7 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
 
 def resources(options: argparse.Namespace) -> Resources:
     """What the parsed options allow a run to use."""
-    from modelarrayio_bids.build import Resources
+    from modelarrayio_bids.resources import Resources
 
     memory = None if options.mem_mb is None else options.mem_mb * MEGABYTE
     return Resources(options.nprocs, memory)

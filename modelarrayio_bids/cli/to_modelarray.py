@@ -48,6 +48,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
     """Run the command."""
     from modelarrayio_bids import build
     from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.reading import check_sources
     from modelarrayio_bids.spaces import space_of
 
     layout = _layout(options)
@@ -57,7 +58,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
     outputs = _outputs(options, cohort)
     if len(outputs) > 1:
         # Every problem before the first file, not one file's after another.
-        build.check_sources(sources, space, options.nprocs)
+        check_sources(sources, space, options.nprocs)
     for output, part in outputs.items():
         build.to_modelarray(
             part, space, output, layout, resources(options), overwrite=options.overwrite

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from modelarrayio_bids import masks, resampling
-from modelarrayio_bids.build import source_problems
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
 from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
@@ -20,6 +19,7 @@ from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
+from modelarrayio_bids.reading import source_problems
 from modelarrayio_bids.spaces import SPACES, References, space_of
 
 logger = logging.getLogger(__name__)

@@ -43,6 +43,8 @@ EXTENSION_CODE = 32
 _HEADER_SIZE = 540
 #: Enough for the header and XML of a file with a voxel or vertex for each of 91,282 elements.
 _USUAL_START = 2**20
+# A value taken from the buffer, and as float64.
+_VALUE_BYTES = 16
 _OPENING, _CLOSING = b'<MatrixIndicesMap', b'</MatrixIndicesMap>'
 _ATTRIBUTE = re.compile(rb'(\w+)\s*=\s*["\']([^"\']*)["\']')
 _VERSION = re.compile(rb'<CIFTI\b[^>]*\bVersion\s*=\s*["\']([^"\']*)')
@@ -240,6 +242,13 @@ class Matrix:
         """Length of each dimension. NIfTI's first four are of length one and not counted."""
         return tuple(int(n) for n in self.header.get_data_shape()[4:])
 
+    @property
+    def reading_bytes(self) -> int:
+        """Most bytes of memory that reading one map takes, the XML twice among them."""
+        xml = 2 * max(self.header.get_data_offset(), _USUAL_START)
+        n_values = math.prod(self.shape)
+        return _n_bytes(self.header) + xml + n_values * _VALUE_BYTES
+
     def dimension(self, index_type: str) -> int:
         """The first dimension of a type, which the matrix must have."""
         return [index_map.index_type for index_map in self.index_maps].index(index_type)
@@ -304,16 +313,16 @@ class Matrix:
         FormatError
             If the file ends before its data do.
         """
-        data = compression.read_file(self.path)
-        if len(data) < _n_bytes(self.header):
-            raise nifti.truncated(self.path, len(data), _n_bytes(self.header))
-        flat = np.frombuffer(
-            data,
-            self.header.get_data_dtype(),
-            count=math.prod(self.shape),
-            offset=self.header.get_data_offset(),
-        )
-        taken = np.array(flat.reshape(self.shape, order='F')[part], order='C')
+        with compression.inflated(self.path) as data:
+            if len(data) < _n_bytes(self.header):
+                raise nifti.truncated(self.path, len(data), _n_bytes(self.header))
+            flat = np.frombuffer(
+                data,
+                self.header.get_data_dtype(),
+                count=math.prod(self.shape),
+                offset=self.header.get_data_offset(),
+            )
+            taken = np.array(flat.reshape(self.shape, order='F')[part], order='C')
         return nifti.scaled(taken, nifti.scaling(self.header))
 
 

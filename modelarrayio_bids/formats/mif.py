@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -258,9 +259,12 @@ class MifHeader(SpatialHeader):
                 'no such file, though a header names it as its data', path, 'Copy both files.'
             )
         if compression.inflated_size(path) != self.n_bytes % 2**32:
-            self._require_size(len(compression.read_file(path)), path)
+            with compression.inflated(path) as data:
+                self._require_size(len(data), path)
 
-    def decode(self, data: bytes, path: str | PathLike[str] | None = None) -> np.ndarray:
+    def decode(
+        self, data: bytes | memoryview, path: str | PathLike[str] | None = None
+    ) -> np.ndarray:
         """The values in a file's bytes, scaled.
 
         Returns
@@ -468,8 +472,11 @@ class MifImage(SpatialImage, SerializableImage):
         self._header.set_affine(self.affine)
 
 
-def read(path: str | PathLike[str], *, realign: bool = False) -> tuple[MifHeader, np.ndarray]:
-    """Header and values of a file, in one pass over its bytes.
+@contextmanager
+def opened(
+    path: str | PathLike[str], *, realign: bool = False
+) -> Iterator[tuple[MifHeader, np.ndarray]]:
+    """Header and values in one pass over a file; the values are valid within the context.
 
     Parameters
     ----------
@@ -485,14 +492,21 @@ def read(path: str | PathLike[str], *, realign: bool = False) -> tuple[MifHeader
     FormatError
         If it is no MRtrix image, or not whole.
     """
-    data = compression.read_file(path)
-    header = MifHeader.from_bytes(data, path)
-    if header.data_file is not None:
-        path = header.data_file
-        data = compression.read_file(path)
-    if realign:
-        header = header.realigned()
-    return header, header.decode(data, path)
+    with ExitStack() as stack:
+        data = stack.enter_context(compression.inflated(path))
+        header = MifHeader.from_bytes(_start_of(data), path)
+        if header.data_file is not None:
+            path = header.data_file
+            data = stack.enter_context(compression.inflated(path))
+        if realign:
+            header = header.realigned()
+        yield header, header.decode(data, path)
+
+
+def read(path: str | PathLike[str], *, realign: bool = False) -> tuple[MifHeader, np.ndarray]:
+    """The same, with values to keep."""
+    with opened(path, realign=realign) as (header, values):
+        return header, values.copy(order='K')
 
 
 def write(header: MifHeader, values: np.ndarray, path: str | PathLike[str]) -> None:
@@ -616,6 +630,14 @@ def _read_start(path: str | PathLike[str]) -> bytes:
         if len(start) < size or not _is_image(start) or _END.search(start):
             return start
         size *= 4
+
+
+def _start_of(data: memoryview) -> bytes:
+    """The same, of a file that is in memory."""
+    size = _FIRST_BYTES
+    while size < len(data) and not _END.search(data[:size]):
+        size *= 4
+    return bytes(data[:size])
 
 
 def _is_image(start: bytes) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from modelarrayio_bids.formats import compression
 
 EXTENSIONS = ('.nii.gz', '.nii')
 _HEADER_CLASSES = {348: Nifti1Header, 540: Nifti2Header}
+_LONGEST_HEADER = max(_HEADER_CLASSES)
 _READABLE_KINDS = 'iuf'
 
 
@@ -59,12 +63,17 @@ class Volume:
         FormatError
             If it is no NIfTI volume, holds several, or is shorter than its header says.
         """
-        start = compression.read_start(path, max(_HEADER_CLASSES))
+        volume = cls.from_bytes(compression.read_start(path, _LONGEST_HEADER), path, single=single)
+        require_whole(path, volume.n_bytes)
+        return volume
+
+    @classmethod
+    def from_bytes(cls, start: bytes, path: str | PathLike[str], *, single: bool = True) -> Volume:
+        """Understand the first bytes of a file; errors as :meth:`from_file`."""
         volume = cls(Path(path), parse_header(start, path))
         if single:
             _require_one_volume(volume)
         require_real_numbers(volume.header, path)
-        require_whole(path, volume.n_bytes)
         return volume
 
     @property
@@ -83,25 +92,6 @@ class Volume:
         itemsize = self.header.get_data_dtype().itemsize
         return self.header.get_data_offset() + int(np.prod(self.shape)) * itemsize
 
-    def read(self) -> Voxels:
-        """Read the data.
-
-        Raises
-        ------
-        FormatError
-            If the file ends before its data do.
-        """
-        data = compression.read_file(self.path)
-        if len(data) < self.n_bytes:
-            raise truncated(self.path, len(data), self.n_bytes)
-        flat = np.frombuffer(
-            data,
-            self.header.get_data_dtype(),
-            count=int(np.prod(self.shape)),
-            offset=self.header.get_data_offset(),
-        )
-        return Voxels(flat, self.shape, scaling(self.header))
-
 
 @dataclass(frozen=True)
 class Voxels:
@@ -109,17 +99,14 @@ class Voxels:
 
     Parameters
     ----------
+    volume : Volume
+        What the header says of them.
     flat : numpy.ndarray
         (n_voxels,), in the type on disk, the first axis running fastest.
-    shape : tuple of int
-        Three voxel counts.
-    scaling : tuple of float, optional
-        Slope and intercept, where the header has them.
     """
 
+    volume: Volume
     flat: np.ndarray
-    shape: tuple[int, ...]
-    scaling: tuple[float, float] | None
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Scaled values at some positions of ``flat``.
@@ -135,21 +122,56 @@ class Voxels:
             (n,): float32 as it is on disk, any other type as float64, as nibabel's
             ``get_fdata`` would give them.
         """
-        return scaled(self.flat.take(positions), self.scaling)
+        return scaled(self.flat.take(positions), scaling(self.volume.header))
+
+    def take_positive(self, positions: np.ndarray) -> np.ndarray:
+        """Whether a mask is set at some positions of ``flat``: (n,) boolean. NaN is not."""
+        return self._true(self.flat.take(positions)) > 0
 
     def positive(self) -> np.ndarray:
         """Where a mask is set: boolean, three-dimensional. NaN is not."""
-        values = self.flat if self.scaling is None else self.take(np.arange(self.flat.size))
-        return (values > 0).reshape(self.shape, order='F')
+        return self._shaped(self._true(self.flat) > 0)
 
     def present(self) -> np.ndarray:
         """Where a map has a finite value other than zero: boolean, three-dimensional."""
-        values = self.flat if self.scaling is None else self.take(np.arange(self.flat.size))
-        return (np.isfinite(values) & (values != 0)).reshape(self.shape, order='F')
+        values = self._true(self.flat)
+        return self._shaped(np.isfinite(values) & (values != 0))
+
+    def _true(self, stored: np.ndarray) -> np.ndarray:
+        factors = scaling(self.volume.header)
+        return stored if factors is None else scaled(stored, factors)
+
+    def _shaped(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(self.volume.shape, order='F')
+
+
+@contextmanager
+def opened(path: str | PathLike[str], *, single: bool = True) -> Iterator[Voxels]:
+    """Header and data in one pass over a file; the data are valid within the context.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        As :meth:`Volume.from_file`, or if the file ends before its data do.
+    """
+    with compression.inflated(path) as data:
+        volume = Volume.from_bytes(bytes(data[:_LONGEST_HEADER]), path, single=single)
+        if len(data) < volume.n_bytes:
+            raise truncated(path, len(data), volume.n_bytes)
+        flat = np.frombuffer(
+            data,
+            volume.header.get_data_dtype(),
+            count=int(np.prod(volume.shape)),
+            offset=volume.header.get_data_offset(),
+        )
+        yield Voxels(volume, flat)
 
 
 def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
     """The header in the first bytes of a file, of either version and byte order.
+
+    The images of a cohort mostly share one header: equal bytes give the same object, which is
+    not to be changed.
 
     Raises
     ------
@@ -160,12 +182,17 @@ def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
         size = struct.unpack(f'{order}i', start[:4])[0] if len(start) >= 4 else 0
         if size in _HEADER_CLASSES and len(start) >= size:
             try:
-                return _HEADER_CLASSES[size].from_fileobj(io.BytesIO(start[:size]), order)
+                return _parsed(start[:size], order)
             except (HeaderDataError, WrapStructError) as error:
                 raise FormatError(
                     f'has a NIfTI header that cannot be used ({error})', path, 'Make it again.'
                 ) from error
     raise FormatError('is not a NIfTI image', path, 'Give a .nii or .nii.gz file.')
+
+
+@lru_cache(maxsize=16)
+def _parsed(block: bytes, order: str) -> Nifti1Header:
+    return _HEADER_CLASSES[len(block)].from_fileobj(io.BytesIO(block), order)
 
 
 def map_header(header: Nifti1Header, description: str) -> Nifti1Header:
@@ -275,7 +302,8 @@ def require_whole(path: str | PathLike[str], n_bytes: int) -> None:
     size = compression.inflated_size(path)
     if size == n_bytes or (size == n_bytes % 2**32 and compression.is_gzip(path)):
         return
-    found = len(compression.read_file(path))
+    with compression.inflated(path) as data:
+        found = len(data)
     if found < n_bytes:
         raise truncated(path, found, n_bytes)
 

@@ -2,6 +2,15 @@
 
 from modelarrayio_bids.interfaces.cohort import CollectCohort, WriteSidecars
 from modelarrayio_bids.interfaces.masks import GroupMask
+from modelarrayio_bids.interfaces.rows import PlanRowBlocks, ReadRowBlock
 from modelarrayio_bids.interfaces.store import ExportResults, ToModelArray
 
-__all__ = ['CollectCohort', 'ExportResults', 'GroupMask', 'ToModelArray', 'WriteSidecars']
+__all__ = [
+    'CollectCohort',
+    'ExportResults',
+    'GroupMask',
+    'PlanRowBlocks',
+    'ReadRowBlock',
+    'ToModelArray',
+    'WriteSidecars',
+]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import parent_process
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -16,15 +16,24 @@ from typing import Any, NoReturn
 from nipype.interfaces.base import Bunch, SimpleInterface, isdefined
 
 from modelarrayio_bids import logs
-from modelarrayio_bids.errors import ModelArrayIOError
+from modelarrayio_bids.errors import JobError, ModelArrayIOError
 
 #: Written into the folder of a node that failed for a reason a user can mend. Nipype hands on a
 #: traceback as text; with this the workflow's caller has the error itself, whatever the plugin.
 ERROR_FILE = 'modelarrayio_error.pickle'
+_AGAIN = (
+    'Look at what the scheduler says of it (memory, time), and run the same command again: what is '
+    'done is kept in the work folder.'
+)
 
 
 class LibraryInterface(SimpleInterface):
     """An interface that is one call of the library."""
+
+    @property
+    def what(self) -> str:
+        """What the interface works on, for a person: its name, unless it has more to say."""
+        return type(self).__name__
 
     @abstractmethod
     def _call(self, folder: Path) -> dict[str, Any]:
@@ -33,19 +42,30 @@ class LibraryInterface(SimpleInterface):
     def _run_interface(self, runtime: Bunch) -> Bunch:
         logs.configure_worker()
         folder = Path(runtime.cwd)
-        (folder / ERROR_FILE).unlink(missing_ok=True)
+        # Stays behind if the process is killed: a job out of memory, or out of time.
+        _leave(JobError(f'{self.what} was begun, and its process ended', remedy=_AGAIN), folder)
         try:
             with _clean_when_terminated():
                 self._results.update(self._call(folder))
-        except ModelArrayIOError as error:
-            (folder / ERROR_FILE).write_bytes(pickle.dumps(error))
+        except (ModelArrayIOError, KeyboardInterrupt, SystemExit) as error:
+            # Nipype makes an error of its own even of an interrupt.
+            _leave(error, folder)
             raise
+        except Exception:
+            # A bug: Nipype's crash file has all there is to say.
+            (folder / ERROR_FILE).unlink()
+            raise
+        (folder / ERROR_FILE).unlink()
         return runtime
 
     def given(self, *names: str) -> dict[str, Any]:
         """The inputs among these that were set."""
         values = {name: getattr(self.inputs, name) for name in names}
         return {name: value for name, value in values.items() if isdefined(value)}
+
+
+def _leave(error: BaseException, folder: Path) -> None:
+    (folder / ERROR_FILE).write_bytes(pickle.dumps(error))
 
 
 def forget_errors(folder: Path) -> None:
@@ -56,27 +76,29 @@ def forget_errors(folder: Path) -> None:
 
 @contextmanager
 def _clean_when_terminated() -> Iterator[None]:
-    """In a worker process, let SIGTERM take away what is half-written before it ends the process.
+    """In a worker or a job, let SIGTERM take away what is half-written before it ends the process.
 
-    Nipype catches every exception of a node, so the process has to be ended here.
+    Nipype catches every exception of a node, so the process has to be ended here. A command of
+    ours, or a program that embeds us, has its own way with signals.
     """
-    if parent_process() is None:
+    in_thread = threading.current_thread() is not threading.main_thread()
+    if in_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         yield
     except SystemExit as ended:
         os._exit(int(ended.code or 0))
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def errors_below(folder: Path) -> list[ModelArrayIOError]:
-    """What the nodes of a workflow that ran in this folder failed for."""
+def errors_below(folder: Path) -> list[BaseException]:
+    """What the nodes of a workflow that ran in this folder ended for."""
     # Of this run: those of an earlier one in the same folder were forgotten before it.
     return [pickle.loads(path.read_bytes()) for path in sorted(folder.rglob(ERROR_FILE))]  # noqa: S301

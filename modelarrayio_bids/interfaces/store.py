@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.build import Resources, to_modelarray
+from modelarrayio_bids.build import assemble, to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.export import ExportOptions, export_results
 from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.interfaces.rows import row_blocks
+from modelarrayio_bids.resources import MIB, Resources
 from modelarrayio_bids.spaces import References, space_of
-from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES, MIB
+from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
 from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
 
 
@@ -58,6 +62,11 @@ class _ToModelArrayInputSpec(_ReferencesInputSpec):
     overwrite = traits.Bool(False, usedefault=True, desc='replace a file that holds results')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read and compress in threads')
     mem_mb = traits.Int(nohash=True, desc='memory the run may use')
+    blocks_dir = traits.Str(desc='folder with the row blocks of the cohort, read before')
+    n_blocks = traits.Int(0, usedefault=True, desc='how many; 0: by their size')
+    row_files = InputMultiObject(
+        File(exists=True), hash_files=False, desc='row blocks that have to be there first'
+    )
 
 
 class _ToModelArrayOutputSpec(TraitedSpec):
@@ -83,12 +92,16 @@ class ToModelArray(LibraryInterface):
             inputs.target_chunk_mb * MIB,
         )
         memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
-        out_file = to_modelarray(
+        space = space_of(cohort.sources(), _references(inputs, given.get('map')))
+        make: Callable[..., Path] = to_modelarray
+        if isdefined(inputs.blocks_dir):
+            make = partial(assemble, row_blocks=row_blocks(inputs, cohort, space, layout))
+        out_file = make(
             cohort,
-            space_of(cohort.sources(), _references(inputs, given.get('map'))),
+            space,
             folder / inputs.out_file,
-            layout,
-            Resources(inputs.num_threads, memory),
+            layout=layout,
+            resources=Resources(inputs.num_threads, memory),
             overwrite=inputs.overwrite,
         )
         return {'out_file': str(out_file)}

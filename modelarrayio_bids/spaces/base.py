@@ -7,6 +7,7 @@ contract; nothing outside ``spaces/`` asks which format it is working on.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,9 +113,22 @@ class ElementSpace(ABC):
     def tables(self) -> dict[str, ElementTable]:
         """The elements' identities, by path in the HDF5 file."""
 
+    def fingerprint(self) -> str:
+        """Equal for two spaces that read the same values from the same sources."""
+        digest = hashlib.sha256(self.kind.encode())
+        for name, array in sorted(self.template().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array).data.cast('B'))
+        return digest.hexdigest()
+
     @abstractmethod
-    def check(self, source: Source) -> None:
+    def check(self, source: Source) -> int:
         """Compare a source's geometry with this space, from headers alone.
+
+        Returns
+        -------
+        int
+            Most bytes of memory that reading it takes.
 
         Raises
         ------

@@ -254,9 +254,15 @@ class MapSpace(ElementSpace):
 
     __hash__ = None
 
-    def check(self, source: Source) -> None:
+    def fingerprint(self) -> str:
+        """With the map that is taken of a source."""
+        return f'{super().fingerprint()} {self.map_choice!r}'
+
+    def check(self, source: Source) -> int:
         """The elements, whole, and that the map chosen is there."""
-        self._matrix(source.path).map_index(self.map_choice)
+        matrix = self._matrix(source.path)
+        matrix.map_index(self.map_choice)
+        return matrix.reading_bytes
 
     def read(self, source: Source) -> np.ndarray:
         """Values of the one map, or of that chosen: float32 if so on disk, float64 otherwise."""

@@ -110,9 +110,9 @@ class EdgeSpace(ElementSpace):
             'parcels/parcel_id_to': ElementTable(self.columns.axis.name.astype(object)),
         }
 
-    def check(self, source: Source) -> None:
+    def check(self, source: Source) -> int:
         """The parcels of both dimensions, whole."""
-        self._matrix(source.path)
+        return self._matrix(source.path).reading_bytes
 
     def read(self, source: Source) -> np.ndarray:
         """All entries in C order: float32 if so on disk, float64 otherwise."""

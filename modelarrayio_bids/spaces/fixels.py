@@ -50,6 +50,8 @@ DIRECTORY_ENDINGS = ('.mif', '.mif.gz', '.nii', '.nii.gz')
 GRID_TOLERANCE = 0.01
 #: Directions went through float32, and through text in some tools.
 DIRECTION_TOLERANCE = 1e-6
+# A value in the order of the fixels, and as float64.
+_VALUE_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -322,7 +324,7 @@ class FixelSpace(ElementSpace):
             'voxels': ElementTable(voxels, ('voxel_id', 'i', 'j', 'k')),
         }
 
-    def check(self, source: Source) -> None:
+    def check(self, source: Source) -> int:
         """Number of fixels, one real value each, a whole file, and the directory it lies in.
 
         Data files say nothing of where their fixels are: the index beside them does.
@@ -338,13 +340,14 @@ class FixelSpace(ElementSpace):
                 source.path,
                 'Map it to the template (fixelcorrespondence), or leave it out.',
             )
+        return header.n_bytes + len(self) * _VALUE_BYTES
 
     def read(self, source: Source) -> np.ndarray:
         """One value per fixel: float32 if so on disk, float64 otherwise. Masks do not apply."""
-        header, values = mif.read(source.path, realign=True)
-        self._require_values(header, source.path)
-        single = values.dtype.newbyteorder('=') == np.float32
-        return np.array(values.reshape(-1), dtype=np.float32 if single else np.float64)
+        with mif.opened(source.path, realign=True) as (header, values):
+            self._require_values(header, source.path)
+            single = values.dtype.newbyteorder('=') == np.float32
+            return np.array(values.reshape(-1), dtype=np.float32 if single else np.float64)
 
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write a fixel data file, (n_fixels, 1, 1) float32; every place is an element."""
@@ -431,12 +434,11 @@ def _read(path: str | PathLike[str]) -> tuple[mif.MifHeader, np.ndarray]:
     """An index or directions image, its axes as MRtrix sees them."""
     if not str(path).endswith(nifti.EXTENSIONS):
         return mif.read(path, realign=True)
-    volume = nifti.Volume.from_file(path, single=False)
-    voxels = volume.read()
-    header = mif.MifHeader(voxels.flat.dtype, volume.shape)
-    header.set_affine(volume.affine)
-    header = header.realigned()
-    return header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
+    with nifti.opened(path, single=False) as voxels:
+        header = mif.MifHeader(voxels.flat.dtype, voxels.volume.shape)
+        header.set_affine(voxels.volume.affine)
+        header = header.realigned()
+        return header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
 
 
 def _require_real(header: mif.MifHeader, path: str | PathLike[str]) -> None:

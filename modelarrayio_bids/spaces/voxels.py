@@ -36,6 +36,9 @@ from modelarrayio_bids.store.schema import ElementTable
 #: that differ by their rounding to float32, or by having gone through a quaternion, stay a hundred
 #: times below; a shift of a tenth of a voxel is ten times above.
 GRID_TOLERANCE = 0.01
+_MOST_REMEMBERED = 8
+# A value taken from the buffer, as float64, and whether it is inside.
+_VALUE_BYTES = 20
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,10 @@ class VoxelSpace(ElementSpace):
         self.grid = Grid(self.mask.shape, self.header.get_best_affine())
         if not self.mask.any():
             raise SpaceError('the group mask is empty', remedy='Give a mask with voxels above 0.')
-        # Data on disk run with the first axis fastest: where each element lies there.
-        self._positions = np.ravel_multi_index(
-            np.nonzero(self.mask), self.mask.shape, order='F'
-        ).astype(np.int64)
+        self._positions = _disk_positions(self.mask)
         self._masks = _MaskCache()
+        # Headers compared before: equal ones are one object.
+        self._on_grid: list[Nifti1Header] = []
 
     @classmethod
     def from_mask(cls, mask: np.ndarray, affine: np.ndarray) -> VoxelSpace:
@@ -144,11 +146,11 @@ class VoxelSpace(ElementSpace):
         SpaceError
             If it is empty.
         """
-        volume = nifti.Volume.from_file(path)
-        mask = volume.read().positive()
+        with nifti.opened(path) as voxels:
+            header, mask = voxels.volume.header, voxels.positive()
         if not mask.any():
             raise SpaceError('is an empty mask', path, 'Give a mask with voxels above 0.')
-        return cls(mask, volume.header)
+        return cls(mask, header)
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> VoxelSpace:
@@ -199,18 +201,26 @@ class VoxelSpace(ElementSpace):
 
     def tables(self) -> dict[str, ElementTable]:
         """``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""
-        indices = np.nonzero(self.mask)
-        values = np.stack([np.arange(len(self)), *indices]).astype(np.int32)
+        n_i, n_j, _ = self.mask.shape
+        values = np.empty((4, len(self)), np.int32)
+        values[0] = np.arange(len(self), dtype=np.int32)
+        values[1] = self._positions % n_i
+        values[2] = self._positions // n_i % n_j
+        values[3] = self._positions // (n_i * n_j)
         return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
 
-    def check(self, source: Source) -> None:
+    def check(self, source: Source) -> int:
         """Grid of the map, and of its mask, against the group mask's."""
-        self._volume(source.path)
-        self._volume(self._own_mask(source))
+        volumes = [nifti.Volume.from_file(path) for path in (source.path, self._own_mask(source))]
+        for volume in volumes:
+            self._require_grid(volume)
+        return max(volume.n_bytes for volume in volumes) + len(self) * _VALUE_BYTES
 
     def read(self, source: Source) -> np.ndarray:
         """Values at the group mask's voxels: float32 if so on disk, float64 otherwise."""
-        values = self._volume(source.path).read().take(self._positions)
+        with nifti.opened(source.path) as voxels:
+            self._require_grid(voxels.volume)
+            values = voxels.take(self._positions)
         inside = self._masks.get(self._own_mask(source), self._inside)
         values[~inside] = np.nan
         return values
@@ -228,23 +238,26 @@ class VoxelSpace(ElementSpace):
         return '.nii.gz' if compress else '.nii'
 
     def _inside(self, mask: Path) -> np.ndarray:
-        inside = self._volume(mask).read().positive().reshape(-1, order='F')[self._positions]
+        with nifti.opened(mask) as voxels:
+            self._require_grid(voxels.volume)
+            inside = voxels.take_positive(self._positions)
         if not inside.any():
             raise SpaceMismatchError(
                 'has no voxel in common with the group mask', mask, 'Check both masks in a viewer.'
             )
         return inside
 
-    def _volume(self, path: Path) -> nifti.Volume:
-        volume = nifti.Volume.from_file(path)
+    def _require_grid(self, volume: nifti.Volume) -> None:
+        if any(volume.header is header for header in self._on_grid):
+            return
         grid = Grid.of(volume)
         if grid != self.grid:
             raise SpaceMismatchError(
                 self.grid.mismatch(grid),
-                path,
+                volume.path,
                 'Resample it to the grid of the group mask, or leave it out.',
             )
-        return volume
+        self._on_grid = [volume.header, *self._on_grid[: _MOST_REMEMBERED - 1]]
 
     @staticmethod
     def _own_mask(source: Source) -> Path:
@@ -258,25 +271,45 @@ class VoxelSpace(ElementSpace):
 
 
 class _MaskCache:
-    """The last masks read, for cohorts in which many maps share one. Bits are packed."""
+    """The last masks read, for cohorts in which many maps share one. Bits are packed.
+
+    They are told apart by their bytes: pipelines copy one mask beside every map.
+    """
 
     def __init__(self, most: int = 8) -> None:
         self._most = most
-        self._kept: dict[Path, tuple[np.ndarray, int]] = {}
+        self._kept: dict[bytes, tuple[np.ndarray, int]] = {}
         self._lock = Lock()
 
     def get(self, path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
         """The mask of a file, (n_elements,) boolean: kept from before, or read now."""
+        key = compression.digest(path)
         with self._lock:
-            kept = self._kept.get(path)
+            kept = self._kept.get(key)
         if kept is None:
             inside = read(path)
             with self._lock:
-                self._kept[path] = (np.packbits(inside), inside.size)
+                self._kept[key] = (np.packbits(inside), inside.size)
                 while len(self._kept) > self._most:
                     del self._kept[next(iter(self._kept))]
             return inside
-        return np.unpackbits(kept[0], count=kept[1]).astype(bool)
+        return np.unpackbits(kept[0], count=kept[1]).view(bool)
+
+
+def _disk_positions(mask: np.ndarray) -> np.ndarray:
+    """Where each voxel of a mask lies in data whose first axis runs fastest: (n,) int64.
+
+    Plane by plane: three indices for every voxel of a brain at a time would be the largest thing in
+    memory.
+    """
+    n_i, n_j, _ = mask.shape
+    positions = np.empty(np.count_nonzero(mask), np.int64)
+    start = 0
+    for i, plane in enumerate(mask):
+        j, k = np.nonzero(plane)
+        positions[start : start + j.size] = i + n_i * (j + n_j * k)
+        start += j.size
+    return positions
 
 
 def _shape(grid: Grid) -> str:

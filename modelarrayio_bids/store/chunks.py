@@ -7,7 +7,7 @@ overhead of each chunk shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from modelarrayio_bids.errors import UsageError
 DEFAULT_CHUNK_BYTES = 256 * 1024
 #: HDF5 refuses a chunk of 4 GiB (``H5Pset_chunk``).
 MAX_CHUNK_BYTES = 2**32 - 1
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,10 @@ class Blocks:
         fitting = max(1, budget // (n_rows * chunk * itemsize))
         needed = -(-n_columns // chunk)
         return cls(n_rows, n_columns, chunk, chunk * min(fitting, needed))
+
+    def with_rows(self, n_rows: int) -> Blocks:
+        """The same columns of another number of rows."""
+        return replace(self, n_rows=n_rows)
 
     def spans(self) -> list[tuple[int, int]]:
         """First and past-the-last column of each block."""

@@ -2,24 +2,76 @@
 
 Images come one subject after another, chunks need every subject of a few elements: a transpose of
 the whole matrix. What fits the budget is transposed in memory. What does not goes through a file
-laid out in column blocks, so that each row is a few long writes and each block one long read.
+laid out in column blocks, so that each row is a few long writes and each block one long read; or
+through several such files, each with some of the rows, written by different machines.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Protocol, Self
 
 import numpy as np
 
 from modelarrayio_bids.store.chunks import Blocks
 
 
+class ColumnBlocks(Protocol):
+    """A matrix that is read by blocks of columns."""
+
+    blocks: Blocks
+    dtype: np.dtype
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """First column and values (n_rows, width) of each block, valid until the next one."""
+        ...
+
+
+class RowFile:
+    """Some rows of a matrix in an open file, laid out in column blocks.
+
+    Parameters
+    ----------
+    file : binary file
+        Closed by its owner.
+    blocks : Blocks
+        How the matrix of these rows is cut.
+    dtype : numpy.dtype
+        Of the values kept.
+    """
+
+    def __init__(self, file: BinaryIO, blocks: Blocks, dtype: np.dtype) -> None:
+        self._file = file
+        self.blocks = blocks
+        self.dtype = np.dtype(dtype)
+
+    def put(self, row: int, values: np.ndarray) -> None:
+        """Keep the values of one row, (n_columns,), from any thread."""
+        values = as_stored(values, self.dtype)
+        for start, stop in self.blocks.spans():
+            self._write(values[start:stop], self._offset(start, stop, row))
+
+    def read_into(self, block: np.ndarray, start: int, stop: int) -> None:
+        """Read one of the blocks, contiguous (n_rows, stop - start)."""
+        self._file.seek(self._offset(start, stop, 0))
+        if self._file.readinto(block.data.cast('B')) < block.nbytes:  # type: ignore[attr-defined]
+            raise OSError(f'{self._file.name} is shorter than its rows')
+
+    def _offset(self, start: int, stop: int, row: int) -> int:
+        return (start * self.blocks.n_rows + (stop - start) * row) * self.dtype.itemsize
+
+    def _write(self, values: np.ndarray, offset: int) -> None:
+        data = values.data.cast('B')
+        while data:
+            written = os.pwrite(self._file.fileno(), data, offset)
+            data, offset = data[written:], offset + written
+
+
 class Scratch:
-    """A matrix that is filled by rows and read by blocks of columns.
+    """A matrix that is filled by rows and read by blocks of columns: a context manager.
 
     Parameters
     ----------
@@ -44,13 +96,13 @@ class Scratch:
     def __init__(self, blocks: Blocks, dtype: np.dtype, folder: Path) -> None:
         self.blocks = blocks
         self.dtype = np.dtype(dtype)
-        self._spans = blocks.spans()
         self._matrix: np.ndarray | None = None
-        if len(self._spans) == 1:
+        if len(blocks.spans()) == 1:
             self._matrix = np.empty((blocks.n_rows, blocks.n_columns), self.dtype)
         else:
             # Without a name from the start: nothing stays, whatever ends the process.
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+            self._rows = RowFile(self._file, blocks, self.dtype)
 
     def __enter__(self) -> Self:
         return self
@@ -62,32 +114,59 @@ class Scratch:
 
     def put(self, row: int, values: np.ndarray) -> None:
         """Keep the values of one row, (n_columns,), from any thread."""
-        with np.errstate(over='ignore'):
-            values = values.astype(self.dtype, copy=False)
-        if self._matrix is not None:
-            self._matrix[row] = values
-            return
-        for start, stop in self._spans:
-            self._write(values[start:stop], self._offset(start, stop, row))
+        if self._matrix is None:
+            self._rows.put(row, values)
+        else:
+            self._matrix[row] = as_stored(values, self.dtype)
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """First column and values (n_rows, width) of each block, valid until the next one."""
-        if self._matrix is not None:
+        """As :class:`ColumnBlocks`."""
+        if self._matrix is None:
+            yield from _blocks_of([self._rows], self.blocks)
+        else:
             yield 0, self._matrix
-            return
-        # One buffer for all blocks: a second one would double what a run needs.
-        buffer = np.empty(self.blocks.n_rows * self.blocks.width, self.dtype)
-        for start, stop in self._spans:
-            block = buffer[: self.blocks.n_rows * (stop - start)]
-            self._file.seek(self._offset(start, stop, 0))
-            self._file.readinto(block.data.cast('B'))
-            yield start, block.reshape(self.blocks.n_rows, stop - start)
 
-    def _offset(self, start: int, stop: int, row: int) -> int:
-        return (start * self.blocks.n_rows + (stop - start) * row) * self.dtype.itemsize
 
-    def _write(self, values: np.ndarray, offset: int) -> None:
-        data = values.data.cast('B')
-        while data:
-            written = os.pwrite(self._file.fileno(), data, offset)
-            data, offset = data[written:], offset + written
+class JoinedRows:
+    """A matrix whose rows are in several files, read by blocks of columns.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        How the whole matrix is cut: the width of its blocks is that of every file's.
+    dtype : numpy.dtype
+        Of the values.
+    files : sequence of tuple
+        Each file, and how many rows it has, in the order of the rows.
+    """
+
+    def __init__(
+        self, blocks: Blocks, dtype: np.dtype, files: Sequence[tuple[BinaryIO, int]]
+    ) -> None:
+        self.blocks = blocks
+        self.dtype = np.dtype(dtype)
+        self._parts = [
+            RowFile(file, blocks.with_rows(n_rows), self.dtype) for file, n_rows in files
+        ]
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """As :class:`ColumnBlocks`."""
+        return _blocks_of(self._parts, self.blocks)
+
+
+def as_stored(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Values in the type that is kept; what is too large for it becomes infinite."""
+    with np.errstate(over='ignore'):
+        return values.astype(dtype, copy=False)
+
+
+def _blocks_of(parts: Sequence[RowFile], blocks: Blocks) -> Iterator[tuple[int, np.ndarray]]:
+    # One buffer for all blocks: a second one would double what a run needs.
+    buffer = np.empty(blocks.n_rows * blocks.width, parts[0].dtype)
+    for start, stop in blocks.spans():
+        block = buffer[: blocks.n_rows * (stop - start)].reshape(blocks.n_rows, stop - start)
+        first = 0
+        for part in parts:
+            part.read_into(block[first : first + part.blocks.n_rows], start, stop)
+            first += part.blocks.n_rows
+        yield start, block

@@ -25,7 +25,7 @@ from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.reader import analyses_of, is_store
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import ColumnBlocks
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class StoreWriter:
             self._write_array(f'{schema.TEMPLATE}/{name}', np.asarray(array))
 
     def write_scalar(
-        self, scalar: str, names: Sequence[str], scratch: Scratch, threads: int
+        self, scalar: str, names: Sequence[str], matrix: ColumnBlocks, threads: int
     ) -> Iterator[int]:
         """Write a scalar's matrix and the names of its sources.
 
@@ -177,8 +177,8 @@ class StoreWriter:
             Its name.
         names : sequence of str
             One per row, as ModelArray will look for them.
-        scratch : Scratch
-            The rows.
+        matrix : ColumnBlocks
+            The rows, cut into blocks of whole chunks.
         threads : int
             That compress.
 
@@ -187,16 +187,16 @@ class StoreWriter:
         int
             Elements written so far.
         """
-        blocks = scratch.blocks
+        blocks = matrix.blocks
         dataset = self._file.create_dataset(
             schema.scalar_path(scalar, schema.VALUES),
             shape=(blocks.n_rows, blocks.n_columns),
-            dtype=scratch.dtype,
+            dtype=matrix.dtype,
             chunks=(blocks.n_rows, blocks.chunk),
             **self.layout.filters(),
         )
         self._write_strings(schema.scalar_path(scalar, schema.COLUMN_NAMES), names)
-        for start, block in scratch:
+        for start, block in matrix:
             for stop in self._write_block(dataset, start, block, threads):
                 yield start + stop
 
@@ -263,10 +263,21 @@ class StoreWriter:
         if array.ndim == 0 or array.size == 0:
             self._file.create_dataset(path, data=array)
             return
-        shape = (*array.shape[:-1], min(array.shape[-1], _TABLE_CHUNK))
-        self._file.create_dataset(
-            path, data=array, chunks=shape, compression='gzip', compression_opts=4, shuffle=True
+        columns = min(array.shape[-1], _TABLE_CHUNK)
+        dataset = self._file.create_dataset(
+            path,
+            shape=array.shape,
+            dtype=array.dtype,
+            chunks=(*array.shape[:-1], columns),
+            compression='gzip',
+            shuffle=True,
         )
+        rows = np.ascontiguousarray(array).reshape(-1, array.shape[-1])
+        for start in range(0, array.shape[-1], columns):
+            stop = min(start + columns, array.shape[-1])
+            chunk = chunks.shuffled(rows, start, stop, columns)
+            place = (*[0] * (array.ndim - 1), start)
+            dataset.id.write_direct_chunk(place, deflate(chunk.data.cast('B')))
 
     def _write_strings(self, path: str, texts: Iterable[str]) -> None:
         self._file.create_dataset(path, data=np.array(list(texts), dtype=object), dtype=_STRING)

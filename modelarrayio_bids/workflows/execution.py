@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import active_children
 from pathlib import Path
@@ -10,16 +10,16 @@ from typing import Any
 
 from nipype import Workflow
 
-from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
+from modelarrayio_bids.errors import JobError, ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import errors_below, forget_errors
+from modelarrayio_bids.workflows.plugins import Plugin
+
+# What Nipype says of a job that its scheduler no longer knows.
+_WITHOUT_RESULT = 'results file does not exist'
 
 
 def run_workflow(
-    workflow: Workflow,
-    work_dir: Path,
-    log_dir: Path,
-    plugin: str = 'MultiProc',
-    plugin_args: dict[str, Any] | None = None,
+    workflow: Workflow, work_dir: Path, log_dir: Path, plugin: Plugin = Plugin()
 ) -> dict[str, Any]:
     """Run a workflow in a folder of its own, crash files to the logs.
 
@@ -31,33 +31,63 @@ def run_workflow(
     Raises
     ------
     ModelArrayIOError
-        What its nodes failed for, where a user can mend it.
-    RuntimeError
+        What its nodes failed for, where a user can mend it; of a job that was killed, which.
+    Exception
         Whatever else Nipype stopped for.
     """
     workflow.base_dir = str(work_dir)
-    workflow.config['execution'] = {
-        'crashdump_dir': str(log_dir),
-        'crashfile_format': 'txt',
-        'stop_on_first_crash': 'true',
-        # Nipype looks for finished nodes every 2 s by default: most of ours take less.
-        'poll_sleep_duration': '0.1',
-        'check_version': 'false',
-    }
+    workflow.config['execution'] = _execution(log_dir, plugin)
     folder, before = work_dir / workflow.name, set(log_dir.glob('crash-*'))
     forget_errors(folder)
     try:
         with _workers_stopped():
-            graph = workflow.run(plugin=plugin, plugin_args=plugin_args or {})
+            graph = workflow.run(plugin=plugin.name, plugin_args=plugin.arguments)
     except Exception:
-        errors = _unique(errors_below(folder))
-        if not errors:
+        crashes = set(log_dir.glob('crash-*')) - before
+        ends = errors_below(folder)
+        interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
+        errors = _unique(ends) or _lost(crashes)
+        if not interrupts and not errors:
             raise
-        # The error says all there is to say: the crash files of this run would not add to it.
-        for path in set(log_dir.glob('crash-*')) - before:
+        # These say all there is to say: the crash files of this run would not add to it.
+        for path in crashes:
             path.unlink()
+        if interrupts:
+            raise interrupts[0] from None
         raise_problems(errors)
     return {node.name: node.result.outputs for node in graph.nodes()}
+
+
+def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
+    settings = {
+        'crashdump_dir': str(log_dir),
+        'crashfile_format': 'txt',
+        'check_version': 'false',
+        'stop_on_first_crash': 'true',
+        # Nipype looks for finished nodes every 2 s by default: most of ours take less.
+        'poll_sleep_duration': '0.1',
+    }
+    if not plugin.is_local:
+        # What other machines are reading is kept; a scheduler is not to be asked ten times a
+        # second; and a file of another machine may take a while to be seen here.
+        settings |= {
+            'stop_on_first_crash': 'false',
+            'poll_sleep_duration': '2',
+            'job_finished_timeout': '15',
+        }
+    return settings
+
+
+def _lost(crashes: Iterable[Path]) -> list[ModelArrayIOError]:
+    """The jobs that a scheduler took, and that ended before a node began."""
+    return [
+        JobError(
+            f'the job of {path.name.split("-")[3]} ended without a result',
+            remedy='Look at what the scheduler says of it, and run the same command again.',
+        )
+        for path in sorted(crashes)
+        if _WITHOUT_RESULT in path.read_text('utf-8', 'replace')
+    ]
 
 
 @contextmanager
@@ -78,5 +108,5 @@ def _workers_stopped() -> Iterator[None]:
         raise
 
 
-def _unique(errors: list[ModelArrayIOError]) -> list[ModelArrayIOError]:
-    return list({str(error): error for error in errors}.values())
+def _unique(ends: Iterable[BaseException]) -> list[ModelArrayIOError]:
+    return list({str(end): end for end in ends if isinstance(end, ModelArrayIOError)}.values())

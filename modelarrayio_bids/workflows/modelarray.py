@@ -8,7 +8,14 @@ from typing import Any
 from nipype import MapNode, Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
-from modelarrayio_bids.interfaces import CollectCohort, GroupMask, ToModelArray, WriteSidecars
+from modelarrayio_bids.interfaces import (
+    CollectCohort,
+    GroupMask,
+    PlanRowBlocks,
+    ReadRowBlock,
+    ToModelArray,
+    WriteSidecars,
+)
 
 #: What both the cohorts and the group masks depend on.
 _OF_GROUP_MASKS = ('threshold', 'group_mask_file')
@@ -21,6 +28,8 @@ def init_modelarray_wf(
     overwrite: bool = False,
     nprocs: int = 1,
     mem_mb: int | None = None,
+    blocks_dir: str | PathLike[str] | None = None,
+    n_blocks: int = 0,
     name: str = 'modelarray_wf',
     **selection: Any,
 ) -> Workflow:
@@ -34,6 +43,11 @@ def init_modelarray_wf(
         Replace HDF5 files that hold results.
     nprocs, mem_mb : int, optional
         Threads and memory of each node.
+    blocks_dir : path-like, optional
+        For a cluster: images are read in blocks, by nodes that may run on different machines, into
+        files in this folder. Whoever runs the workflow removes it; what is in it is used again.
+    n_blocks : int, optional
+        Row blocks of each cohort; 0 for as many as hold a gigabyte of values each.
     name : str, optional
         Of the workflow.
     **selection
@@ -49,24 +63,57 @@ def init_modelarray_wf(
         mask and the coverage are None.
     """
     folders = {'bids_dir': str(bids_dir), 'output_dir': str(output_dir)}
+    threads = {'num_threads': nprocs}
+    limits = _given(mem_mb=mem_mb) | threads
+    blocks = {} if blocks_dir is None else {'blocks_dir': str(blocks_dir), 'n_blocks': n_blocks}
     selected = _given(**selection)
-    common = {'overwrite': overwrite, 'num_threads': nprocs}
-    collect = Node(CollectCohort(**folders, **common, **selected), 'collect_cohort')
+    collect = Node(
+        CollectCohort(**folders, **selected, **threads, overwrite=overwrite),
+        name='collect_cohort',
+        n_procs=nprocs,
+    )
     # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
     # collected anew, the cohorts are newer than any cached node after them.
     collect.overwrite = True
     group_mask = MapNode(
-        GroupMask(**_given(**{name: selection.get(name) for name in _OF_GROUP_MASKS})),
+        GroupMask(**_given(**{name: selection.get(name) for name in _OF_GROUP_MASKS}), **threads),
         name='group_mask',
         iterfield=['cohort_file', 'out_mask', 'out_coverage'],
+        n_procs=nprocs,
     )
     build = MapNode(
-        ToModelArray(**common, **_given(mem_mb=mem_mb)),
+        ToModelArray(**limits, **blocks, overwrite=overwrite),
         name='to_modelarray',
         iterfield=['cohort_file', 'mask', 'out_file'],
         n_procs=nprocs,
     )
-    return _connected(Workflow(name), collect, group_mask, build)
+    workflow = _connected(Workflow(name), collect, group_mask, build)
+    if blocks:
+        _read_in_blocks(workflow, nprocs, **limits, **blocks)
+    return workflow
+
+
+def _read_in_blocks(workflow: Workflow, nprocs: int, **settings: Any) -> None:
+    """Put the reading of row blocks before the building."""
+    collect, group_mask, build = map(
+        workflow.get_node, ('collect_cohort', 'group_mask', 'to_modelarray')
+    )
+    plan = Node(PlanRowBlocks(**settings), 'plan_row_blocks', n_procs=nprocs)
+    read = MapNode(
+        ReadRowBlock(**settings),
+        name='read_row_block',
+        iterfield=['cohort_file', 'mask', 'number'],
+        n_procs=nprocs,
+    )
+    for node in (plan, read):
+        # What is done is known by its file: see ReadRowBlock.
+        node.overwrite = True
+    workflow.connect([
+        (collect, plan, [('cohort_files', 'cohort_files')]),
+        (group_mask, plan, [('out_mask', 'masks')]),
+        (plan, read, [('cohort_files', 'cohort_file'), ('masks', 'mask'), ('numbers', 'number')]),
+        (read, build, [('out_file', 'row_files')]),
+    ])  # fmt: skip
 
 
 def _given(**inputs: Any) -> dict[str, Any]:

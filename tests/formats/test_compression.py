@@ -65,7 +65,7 @@ def test_the_standard_library_does_the_same_where_isal_is_absent(tmp_path):
     (tmp_path / 'x.gz').write_bytes(gzip.compress(DATA))
     (tmp_path / 'cut.gz').write_bytes(gzip.compress(DATA)[:-20])
     code = f"""
-import sys, zlib
+import gzip, sys, zlib
 sys.modules['isal'] = None
 from modelarrayio_bids.formats import compression as c
 from modelarrayio_bids.errors import FormatError
@@ -73,7 +73,7 @@ assert not c.HAS_ISAL
 data = c.read_file({str(tmp_path / 'x.gz')!r})
 assert data == bytes(range(256)) * 400
 assert zlib.decompress(c.deflate(data)) == data
-assert c.inflate(c.gzip_compress(data)) == data
+assert gzip.decompress(c.gzip_compress(data)) == data
 try:
     c.read_file({str(tmp_path / 'cut.gz')!r})
 except FormatError:

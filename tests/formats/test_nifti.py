@@ -16,8 +16,8 @@ EVERY = np.arange(np.prod(SHAPE))
 
 def read(path):
     """All values in C order, through the codec."""
-    voxels = nifti.Volume.from_file(path).read()
-    return voxels.take(EVERY).reshape(voxels.shape, order='F')
+    with nifti.opened(path) as voxels:
+        return voxels.take(EVERY).reshape(voxels.volume.shape, order='F')
 
 
 @pytest.mark.parametrize('ending', ['.nii', '.nii.gz'])
@@ -117,9 +117,10 @@ def test_a_missing_file(tmp_path):
 def test_masks_are_what_is_above_zero(tmp_path):
     data = np.zeros(SHAPE, np.float32)
     data[1, 2, 3], data[0, 0, 0], data[3, 4, 5] = 0.5, -1, np.nan
-    voxels = nifti.Volume.from_file(save(tmp_path / 'm.nii.gz', data)).read()
-    assert np.argwhere(voxels.positive()).tolist() == [[1, 2, 3]]
-    assert np.argwhere(voxels.present()).tolist() == [[0, 0, 0], [1, 2, 3]]
+    with nifti.opened(save(tmp_path / 'm.nii.gz', data)) as voxels:
+        assert np.argwhere(voxels.positive()).tolist() == [[1, 2, 3]]
+        assert np.flatnonzero(voxels.take_positive(EVERY)).size == 1
+        assert np.argwhere(voxels.present()).tolist() == [[0, 0, 0], [1, 2, 3]]
 
 
 @pytest.mark.parametrize('ending', ['.nii', '.nii.gz'])

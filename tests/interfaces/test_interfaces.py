@@ -14,6 +14,12 @@ from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.interfaces import CollectCohort, ExportResults, GroupMask, ToModelArray
 from modelarrayio_bids.interfaces.base import errors_below
 
+ROW_BLOCKS = {
+    'blocks_dir': 'Str!',
+    'n_blocks': 'Int',
+    'num_threads': 'Int',
+    'mem_mb': 'Int',
+}
 # A change here is a change for everyone whose pipeline has the interface in it.
 SPECIFICATIONS = {
     'CollectCohort': {
@@ -42,6 +48,7 @@ SPECIFICATIONS = {
         'mask_files': 'InputMultiObject!',
         'threshold': 'Range',
         'group_mask_file': 'File',
+        'num_threads': 'Int',
         'out_mask': 'Str',
         'out_coverage': 'Str',
     },
@@ -63,6 +70,16 @@ SPECIFICATIONS = {
         'overwrite': 'Bool',
         'num_threads': 'Int',
         'mem_mb': 'Int',
+        'blocks_dir': 'Str',
+        'n_blocks': 'Int',
+        'row_files': 'InputMultiObject',
+    },
+    'PlanRowBlocks': {**ROW_BLOCKS, 'cohort_files': 'InputMultiObject!', 'masks': 'List!'},
+    'ReadRowBlock': {
+        **ROW_BLOCKS,
+        'cohort_file': 'File!',
+        'mask': 'TraitCompound',
+        'number': 'Int!',
     },
     'ExportResults': {
         'in_file': 'File!',
@@ -90,6 +107,8 @@ OUTPUTS = {
     'WriteSidecars': {'out_files'},
     'GroupMask': {'out_mask', 'out_coverage'},
     'ToModelArray': {'out_file'},
+    'PlanRowBlocks': {'cohort_files', 'masks', 'numbers'},
+    'ReadRowBlock': {'out_file'},
     'ExportResults': {'out_files'},
 }
 

@@ -1,0 +1,122 @@
+"""Rows read on several machines."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    InputMultiObject,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
+from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.reading import source_problems
+from modelarrayio_bids.resources import MIB
+from modelarrayio_bids.row_blocks import RowBlock, plan_row_blocks
+from modelarrayio_bids.spaces import ElementSpace, References, space_of
+from modelarrayio_bids.store.writer import Layout
+
+logger = logging.getLogger(__name__)
+
+
+class _RowBlocksInputSpec(BaseInterfaceInputSpec):
+    blocks_dir = traits.Str(mandatory=True, desc='folder for row blocks, seen by every machine')
+    n_blocks = traits.Int(0, usedefault=True, desc='row blocks of a cohort; 0: by their size')
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read in threads')
+    mem_mb = traits.Int(desc='memory a machine may use')
+
+
+class _PlanRowBlocksInputSpec(_RowBlocksInputSpec):
+    cohort_files = InputMultiObject(File(exists=True), mandatory=True, desc='cohorts to read')
+    masks = traits.List(mandatory=True, desc='group mask of each, or None')
+
+
+class _PlanRowBlocksOutputSpec(TraitedSpec):
+    cohort_files = traits.List(File(exists=True), desc='of each row block, its cohort')
+    masks = traits.List(desc='of each row block, the group mask of its cohort, or None')
+    numbers = traits.List(traits.Int, desc='of each row block, its number in the cohort, from 0')
+
+
+class PlanRowBlocks(LibraryInterface):
+    """Check the headers of all cohorts, and say which row blocks are still to be read.
+
+    If none is, the first one is named all the same: Nipype's plugins want something to map.
+    """
+
+    input_spec = _PlanRowBlocksInputSpec
+    output_spec = _PlanRowBlocksOutputSpec
+
+    def _call(self, _folder: Path) -> dict[str, Any]:
+        planned: list[tuple[str, str | None, int]] = []
+        missing: list[tuple[str, str | None, int]] = []
+        problems: list[ModelArrayIOError] = []
+        for cohort_file, mask in zip(self.inputs.cohort_files, self.inputs.masks, strict=True):
+            cohort, space = cohort_and_space(cohort_file, mask)
+            problems += source_problems(cohort.sources(), space, self.inputs.num_threads)
+            if not problems:
+                for number, block in enumerate(row_blocks(self.inputs, cohort, space)):
+                    planned.append((cohort_file, mask, number))
+                    if not block.is_done:
+                        missing.append(planned[-1])
+        raise_problems(problems)
+        if kept := len(planned) - len(missing):
+            logger.info('Kept from an earlier run: %d of %d row blocks', kept, len(planned))
+        cohort_files, masks, numbers = zip(*(missing or planned[:1]), strict=True)
+        return {
+            'cohort_files': list(cohort_files),
+            'masks': list(masks),
+            'numbers': list(numbers),
+        }
+
+
+class _ReadRowBlockInputSpec(_RowBlocksInputSpec):
+    cohort_file = File(exists=True, mandatory=True, desc='one row per image')
+    mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
+    number = traits.Int(mandatory=True, desc='which of the row blocks, from 0')
+
+
+class _ReadRowBlockOutputSpec(TraitedSpec):
+    out_file = File(exists=True, desc='values of some rows')
+
+
+class ReadRowBlock(LibraryInterface):
+    """Read some rows of a cohort into a file; one that is there from before is kept."""
+
+    input_spec = _ReadRowBlockInputSpec
+    output_spec = _ReadRowBlockOutputSpec
+
+    @property
+    def what(self) -> str:
+        """Which row block, for a person."""
+        return f'row block {self.inputs.number + 1} of {self.inputs.cohort_file}'
+
+    def _call(self, _folder: Path) -> dict[str, Any]:
+        cohort, space = cohort_and_space(self.inputs.cohort_file, self.inputs.mask)
+        block = row_blocks(self.inputs, cohort, space)[self.inputs.number]
+        return {'out_file': str(block.read(space, self.inputs.num_threads))}
+
+
+def cohort_and_space(cohort_file: str, mask: str | None) -> tuple[Cohort, ElementSpace]:
+    """A cohort of one scalar, and its elements."""
+    cohort = Cohort.from_csv(cohort_file)
+    references = References(mask=None if not isdefined(mask) or mask is None else Path(mask))
+    return cohort, space_of(cohort.sources(), references)
+
+
+def row_blocks(
+    inputs: BaseInterfaceInputSpec, cohort: Cohort, space: ElementSpace, layout: Layout = Layout()
+) -> list[RowBlock]:
+    """The row blocks that an interface's inputs speak of."""
+    memory = inputs.mem_mb * MIB if isdefined(inputs.mem_mb) else None
+    folder = Path(inputs.blocks_dir)
+    return plan_row_blocks(
+        cohort.sources(), space, layout, folder, n_blocks=inputs.n_blocks, memory=memory
+    )

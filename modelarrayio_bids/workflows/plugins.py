@@ -1,0 +1,90 @@
+"""Where the nodes of a workflow run: Nipype's plugins, and what a scheduler is told of a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from nipype import Workflow
+
+from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+
+#: In this process, one node after the other: each uses all threads by itself.
+LOCAL = 'Linear'
+#: Nipype's names of those that keep watch over their jobs, so that a run can say how it ended.
+PLUGINS = ('Linear', 'MultiProc', 'SLURM', 'PBS', 'SGE', 'LSF', 'OAR', 'Condor')
+
+# How each scheduler is asked for processors and memory (MiB), by the argument its plugin takes. Of
+# the others, parallel environments and units differ from site to site: see --nipype-plugin-file.
+_NODE_ARGUMENTS = {
+    'SLURM': ('sbatch_args', '--cpus-per-task={cpus}', '--mem={memory}M'),
+    'PBS': ('qsub_args', '-l ncpus={cpus}', '-l mem={memory}mb'),
+    'SGE': ('qsub_args', '', '-l h_vmem={memory}M'),
+    'LSF': ('bsub_args', '-n {cpus}', '-M {memory}MB'),
+}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin of Nipype's with its arguments.
+
+    Parameters
+    ----------
+    name : str
+        As Nipype knows it.
+    arguments : dict, optional
+        As ``plugin_args`` of :meth:`nipype.Workflow.run`.
+    """
+
+    name: str = LOCAL
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in PLUGINS:
+            raise UsageError(
+                f'there is no plugin {self.name!r} that can be waited for',
+                remedy=f'Choose among {", ".join(PLUGINS)}.',
+            )
+
+    @classmethod
+    def from_file(cls, path: Path) -> Plugin:
+        """From YAML or JSON: ``plugin``, a name, and ``plugin_args``, as other BIDS Apps take it.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If it cannot be used.
+        """
+        try:
+            content = yaml.safe_load(path.read_text('utf-8-sig'))
+        except FileNotFoundError as error:
+            raise SourceNotFoundError('no such file', path, 'Check the path.') from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            first = str(error).partition('\n')[0]
+            raise FormatError(f'is no YAML ({first})', path, _EXAMPLE) from error
+        if not isinstance(content, dict) or not isinstance(content.get('plugin'), str):
+            raise FormatError('names no plugin', path, _EXAMPLE)
+        arguments = content.get('plugin_args') or {}
+        if set(content) - {'plugin', 'plugin_args'} or not isinstance(arguments, dict):
+            raise FormatError('holds more than a plugin and its arguments', path, _EXAMPLE)
+        return cls(content['plugin'], arguments)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all nodes run on this machine."""
+        return self.name in {LOCAL, 'MultiProc'}
+
+    def ask_for(self, workflow: Workflow, cpus: int, mem_mb: int | None) -> None:
+        """Have every node ask the scheduler for processors and memory."""
+        if self.name not in _NODE_ARGUMENTS:
+            return
+        argument, for_cpus, for_memory = _NODE_ARGUMENTS[self.name]
+        asked = [for_cpus, for_memory] if mem_mb else [for_cpus]
+        text = ' '.join(asked).format(cpus=cpus, memory=mem_mb).strip()
+        for name in workflow.list_node_names():
+            workflow.get_node(name).plugin_args = {argument: f' {text}'}
+
+
+_EXAMPLE = 'Write "plugin: SLURM" and, below it, "plugin_args: {sbatch_args: \'-p long\'}".'
