@@ -282,7 +282,7 @@ def grid_problems(images: Sequence[Path], reference: Path | None = None) -> list
     expected, unreadable = _headers([reference])
     if unreadable:
         return [*problems, *unreadable]
-    return [*problems, *_unlike(Grid.of(expected[0]), volumes, f'that of {reference}')]
+    return [*problems, *_unlike(Grid.of(expected[0]), volumes, str(reference))]
 
 
 def _headers(paths: Iterable[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
@@ -312,7 +312,7 @@ def _off_grid(
         return []
     counts = [sum(times[volume.path] for volume in members) for _, members in families]
     common = families[counts.index(max(counts))][0]
-    return _unlike(common, volumes, f'that of {max(counts)} of {sum(counts)} files')
+    return _unlike(common, volumes, f'{max(counts)} of {sum(counts)} files')
 
 
 def _unlike(
@@ -321,7 +321,7 @@ def _unlike(
     """The images on another grid than that expected, in words that say whose that is."""
     return [
         SpaceMismatchError(
-            f'{expected.mismatch(Grid.of(volume))}; expected is {whose}',
+            f'{expected.mismatch(Grid.of(volume))}; the grid of {whose} is expected',
             volume.path,
             'Resample it or leave its image out: --on-grid-mismatch does either.',
         )

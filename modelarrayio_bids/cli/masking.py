@@ -37,8 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=MASK_SOURCES,
         metavar='SOURCE',
-        help='allow only masks of these sources (default: the first of all but the last that has '
-        'just one): same-dataset, other-dataset, relaxed (of another run, acquisition or task), '
+        help='allow only masks of these sources, of which the first that has exactly one serves '
+        '(default: all but no-map-itself): same-dataset, other-dataset, relaxed (of another run, '
+        'acquisition or task), '
         "anatomical (that of the anatomy, on the map's grid), map-itself (finite voxels other than "
         'zero), no-map-itself (any but that)',
     )

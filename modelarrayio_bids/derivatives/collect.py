@@ -149,11 +149,12 @@ def collect(request: Request) -> Collection:
     _require_scalars(found, datasets)
     groups = tuple(_groups(found, request))
     _require_masks(groups, request)
-    visits = {visit for group in groups for visit in group.visits}
+    everybody = {visit for group in groups for visit in group.visits}
     notices.say_map_itself(groups)
     notices.say_mixed(groups)
-    notices.say_left_out(groups)
-    notices.say_phenotypes(phenotypes, visits, phenotypes.unmatched(visits, request.wants))
+    notices.say_left_out([one for dropped in found.dropped.values() for one in dropped])
+    notices.say_unmatched(phenotypes.unmatched(everybody, request.wants))
+    notices.say_blanks(phenotypes, {row.visit for group in groups for row in group.rows})
     return Collection(request, tuple(datasets), groups, found.left_out(), phenotypes)
 
 

@@ -154,8 +154,8 @@ class ScalarGroup:
 
     @property
     def visits(self) -> tuple[Visit, ...]:
-        """Whom the images are of, in the order of the rows."""
-        return tuple(row.visit for row in self.rows)
+        """Whom the images are of, those left out as well."""
+        return tuple(one.visit for one in (*self.rows, *self.left_out))
 
     @property
     def mixed(self) -> tuple[str, ...]:

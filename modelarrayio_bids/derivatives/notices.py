@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from modelarrayio_bids.derivatives.groups import ScalarGroup
+from modelarrayio_bids.derivatives.groups import Dropped, ScalarGroup
 from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, Pairing
 from modelarrayio_bids.derivatives.phenotypes import Phenotypes, Unmatched, some
 from modelarrayio_bids.derivatives.tables import Visit
@@ -65,9 +66,8 @@ def say_mixed(groups: Iterable[ScalarGroup]) -> None:
         )
 
 
-def say_left_out(groups: Iterable[ScalarGroup]) -> None:
+def say_left_out(dropped: Sequence[Dropped]) -> None:
     """How many images a person's demands left out, and whose."""
-    dropped = [one for group in groups for one in group.left_out]
     for reason, count in Counter(one.reason for one in dropped).items():
         visits = sorted({one.visit for one in dropped if one.reason == reason})
         logger.warning(
@@ -76,10 +76,8 @@ def say_left_out(groups: Iterable[ScalarGroup]) -> None:
         )
 
 
-def say_phenotypes(
-    phenotypes: Phenotypes, visits: Collection[Visit], unmatched: Iterable[Unmatched]
-) -> None:
-    """Who is on one side of a join alone, and which phenotypes are blank or unexpected."""
+def say_unmatched(unmatched: Iterable[Unmatched]) -> None:
+    """Who is on one side of a join alone."""
     for one in unmatched:
         if one.without_phenotypes:
             logger.warning(
@@ -87,14 +85,34 @@ def say_phenotypes(
                 *(len(one.without_phenotypes), one.table, some(one.without_phenotypes)),
             )
         if one.without_images:
-            logger.warning(
+            logger.info(
                 '%d in %s have no image: %s',
                 *(len(one.without_images), one.table, some(one.without_images)),
             )
-    for column, count in phenotypes.blanks(visits).items():
-        logger.info('%s is blank for %d of %d', column, count, len(visits))
+        if alike := _but_for_zeros(one):
+            logger.warning(
+                '%s: did a spreadsheet drop leading zeros? Nothing is joined to %s',
+                *(one.table, some(alike)),
+            )
+
+
+def say_blanks(phenotypes: Phenotypes, visits: Collection[Visit]) -> None:
+    """Which phenotypes are blank, or not as their data dictionary says."""
+    if blanks := phenotypes.blanks(visits):
+        counts = (f'{column} ({count})' for column, count in blanks.items())
+        logger.info('blank for some of %d: %s', len(visits), some(counts, most=20))
     for oddity in phenotypes.oddities(visits):
         logger.warning('%s', oddity)
+
+
+def _but_for_zeros(one: Unmatched) -> list[str]:
+    """Who has images, and would have a row if its label had its leading zeros."""
+    there = {_without_zeros(label) for label in one.without_images}
+    return [label for label in one.without_phenotypes if _without_zeros(label) in there]
+
+
+def _without_zeros(label: str) -> str:
+    return re.sub(r'-0+(?=\d)', '-', label)
 
 
 def _each(names: Iterable[str]) -> str:

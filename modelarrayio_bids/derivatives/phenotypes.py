@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -103,17 +104,24 @@ class Phenotypes:
         raise_problems(problems)
         return joined
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The phenotypes, each once, in the order of the tables."""
         return tuple(dict.fromkeys(column for table in self.tables for column in table.columns))
 
     def of_visit(self, visit: Visit) -> dict[str, str]:
         """Every phenotype of a visit: blank where no table has it."""
-        cells = dict.fromkeys(self.columns, '')
-        for table in self.tables:
-            cells |= {column: text for column, text in table.get(visit).items() if text}
-        return cells
+        if visit not in self._joined:
+            cells = dict.fromkeys(self.columns, '')
+            for table in self.tables:
+                cells |= {column: text for column, text in table.get(visit).items() if text}
+            self._joined[visit] = cells
+        return self._joined[visit]
+
+    @cached_property
+    def _joined(self) -> dict[Visit, dict[str, str]]:
+        # Tables of thousands of columns are joined once for a visit, not once for each scalar.
+        return {}
 
     def tell_apart(self, visits: Sequence[Visit]) -> bool:
         """Whether the tables have a row of its own for each of these visits."""

@@ -61,7 +61,7 @@ def test_sources_of_masks_are_allowed(group, cohort, unmasked, sources, rungs):
         (['--mask-source', 'best'], 64, "invalid choice: 'best'"),
         (['--group-mask-file', 'none.nii.gz'], 66, 'Check --group-mask-file'),
         (['--group-mask-file', 'mask.nii.gz', '--group-mask-threshold', '0.5'], 64, 'no threshold'),
-        (['--group-mask-file', 'other.nii.gz'], 65, 'expected is that of'),
+        (['--group-mask-file', 'other.nii.gz'], 65, 'other.nii.gz is expected'),
         (['--group-mask-file', 'empty.nii.gz'], 65, 'is an empty mask'),
     ],
 )
@@ -123,7 +123,7 @@ def test_an_odd_grid_is_an_error_that_names_it_and_that_of_the_others(group, odd
         assert code == 65
         assert '2 problems, nothing was built' in said
         assert f'{odd_image(odd)}: has shape 13 × 15 × 13, expected 16 × 18 × 16; ' in said
-        assert 'expected is that of 6 of 8 files' in said
+        assert '; the grid of 6 of 8 files is expected' in said
         assert '--on-grid-mismatch does either' in said
     assert not list((tmp_path / 'out').rglob('*.csv'))
 

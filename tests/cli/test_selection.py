@@ -27,6 +27,15 @@ def test_tables_are_joined_and_their_dictionaries_kept(group, cohort, tmp_path):
     assert f'1 in {table} have no image: sub-9' in said
 
 
+def test_labels_that_lost_their_zeros_are_pointed_out(group, cohort, tmp_path):
+    table = tmp_path / 'more.csv'
+    table.write_text('participant_id,iq\n1,100\n02,90\n')
+    code, _, said = group('--phenotypes', table)
+    assert code == 0
+    assert [row['iq'] for row in cohort()[0]] == ['', '90', '', '']
+    assert 'did a spreadsheet drop leading zeros? Nothing is joined to sub-01\n' in said
+
+
 def test_rows_without_a_required_phenotype_are_left_out(group, cohort):
     code, _, said = group('--require', 'age', 'sex')
     assert code == 0
@@ -36,6 +45,7 @@ def test_rows_without_a_required_phenotype_are_left_out(group, cohort):
     (left_out,) = sidecar['LeftOut']
     assert (left_out['Of'], left_out['Reason']) == ('sub-02', 'without age')
     assert left_out['Image'].endswith('/sub-02_space-MNI152NLin2009cAsym_cbf.nii.gz')
+    assert 'Unmatched' not in sidecar  # sub-02 is left out, and not without images
     assert 'left out 1 images without age, of 1 participants or visits: sub-02' in said
 
 
