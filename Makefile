@@ -1,15 +1,18 @@
 # make demo   a small study, from derivatives to HDF5
 # make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: all of them)
 # make check  style, types and import rules
+# make benchmark   how fast and in how much memory, beside the predecessor: ten minutes
+#                  (BENCHMARK_ARGS='voxels-2mm-400 --runs 5'; BENCHMARK_ARGS=--help)
 PYTHON ?= python3
 VENV ?= .venv
 IMAGE ?= modelarrayio-bids
 DEMO ?= demo
+BENCHMARK ?= benchmark
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check image test-image clean help
+.PHONY: demo test check benchmark image test-image clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -42,6 +45,9 @@ check: $(VENV)/.installed-check  ## style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+benchmark: $(VENV)/.installed  ## measure beside the predecessor, in ten minutes (in benchmark/)
+	$(BIN)/python tests/benchmarks --folder $(BENCHMARK) $(BENCHMARK_ARGS)
+
 image:  ## the container image
 	docker build --tag $(IMAGE) .
 
@@ -49,4 +55,4 @@ test-image: image $(VENV)/.installed-test  ## run the image as its users do
 	MODELARRAYIO_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/container
 
 clean:  ## what the targets above made
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(BENCHMARK) .pytest_cache .mypy_cache .ruff_cache .hypothesis

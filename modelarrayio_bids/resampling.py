@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from nibabel.affines import apply_affine
 from nibabel.nifti1 import Nifti1Image
-from nibabel.processing import resample_from_to
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.errors import SpaceMismatchError
@@ -36,6 +35,9 @@ def write_map(image: Path, like: Path, output: str | PathLike[str]) -> None:
     SpaceMismatchError
         If nothing of it is on that grid.
     """
+    # It loads scipy, which takes 0.2 s and 25 MB that most runs do without.
+    from nibabel.processing import resample_from_to  # noqa: PLC0415
+
     target = nifti.Volume.from_file(like)
     with nifti.opened(image) as voxels:
         source = voxels.volume

@@ -26,8 +26,8 @@ from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.grids import reconciled
 from modelarrayio_bids.derivatives.groups import Row, ScalarGroup
-from modelarrayio_bids.derivatives.listing import TableRow, as_object
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.overview import TableRow, as_object
 from modelarrayio_bids.derivatives.pairing import (
     NOT_NEEDED,
     UNSERVED,

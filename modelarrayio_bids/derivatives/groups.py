@@ -155,7 +155,7 @@ class ScalarGroup:
     @property
     def visits(self) -> tuple[Visit, ...]:
         """Whom the images are of, those left out as well."""
-        return tuple(one.visit for one in (*self.rows, *self.left_out))
+        return (*(row.visit for row in self.rows), *(one.visit for one in self.left_out))
 
     @property
     def mixed(self) -> tuple[str, ...]:

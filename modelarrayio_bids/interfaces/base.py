@@ -21,9 +21,10 @@ from modelarrayio_bids.errors import JobError, ModelArrayIOError
 #: Written into the folder of a node that failed for a reason a user can mend. Nipype hands on a
 #: traceback as text; with this the workflow's caller has the error itself, whatever the plugin.
 ERROR_FILE = 'modelarrayio_error.pickle'
-_AGAIN = (
+#: What to do about a job that was killed.
+AGAIN = (
     'Look at what the scheduler says of it (memory, time), and run the same command again: what is '
-    'done is kept in the work folder.'
+    'done is kept in the work folder, and jobs still in the queue go on.'
 )
 
 
@@ -43,7 +44,7 @@ class LibraryInterface(SimpleInterface):
         logs.configure_worker()
         folder = Path(runtime.cwd)
         # Stays behind if the process is killed: a job out of memory, or out of time.
-        _leave(JobError(f'{self.what} was begun, and its process ended', remedy=_AGAIN), folder)
+        _leave(JobError(f'{self.what} was begun, and its process ended', remedy=AGAIN), folder)
         try:
             with _clean_when_terminated():
                 self._results.update(self._call(folder))

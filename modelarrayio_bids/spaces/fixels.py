@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -101,11 +102,12 @@ class FixelIndex:
             If there are no fixels, or their ranges overlap or leave gaps.
         """
         _require_index(values, path)
-        counts, firsts = values.reshape(-1, 2).T.astype(np.int64)
-        occupied = np.flatnonzero(counts)
-        positions = occupied[np.argsort(firsts[occupied], kind='stable')]
-        index = cls(header, positions, counts[positions].astype(np.uint32))
-        index._require_consecutive(firsts[positions], path)
+        pairs = values.reshape(-1, 2)
+        occupied = np.flatnonzero(pairs[:, 0])
+        counts, firsts = pairs[occupied].T.astype(np.int64)
+        order = np.argsort(firsts, kind='stable')
+        index = cls(header, occupied[order], counts[order].astype(np.uint32))
+        index._require_consecutive(firsts[order], path)
         return index
 
     @property
@@ -190,6 +192,7 @@ class FixelSpace(ElementSpace):
                 f'directions of shape {self.directions.shape}, expected {(len(self), 3)}'
             )
         self._same_folders: dict[Path, bool] = {}
+        self._lock = Lock()
 
     @classmethod
     def from_arrays(
@@ -233,7 +236,11 @@ class FixelSpace(ElementSpace):
                 'Give index and directions of one fixel directory.',
             )
         _require_real(header, directions)
-        return cls(checked, values.reshape(-1, 3))
+        space = cls(checked, values.reshape(-1, 3))
+        folder = Path(index).resolve().parent
+        if is_fixel_directory(folder) and folder == Path(directions).resolve().parent:
+            space._same_folders[folder] = True
+        return space
 
     @classmethod
     def from_fixel_directory(cls, folder: str | PathLike[str]) -> FixelSpace:
@@ -313,12 +320,13 @@ class FixelSpace(ElementSpace):
 
         Voxels are numbered in the order of their first fixel.
         """
-        voxel_ids = np.arange(self.index.counts.size)
+        voxels = np.empty((4, self.index.counts.size), np.int32)
+        voxels[0] = np.arange(self.index.counts.size)
+        voxels[1:] = self.index.voxels()
         fixels = np.empty((5, len(self)))
         fixels[0] = np.arange(len(self))
-        fixels[1] = np.repeat(voxel_ids, self.index.counts)
+        fixels[1] = np.repeat(voxels[0], self.index.counts)
         fixels[2:] = self.directions.T
-        voxels = np.vstack([voxel_ids, self.index.voxels()]).astype(np.int32)
         return {
             'fixels': ElementTable(fixels, ('fixel_id', 'voxel_id', 'x', 'y', 'z')),
             'voxels': ElementTable(voxels, ('voxel_id', 'i', 'j', 'k')),
@@ -331,10 +339,7 @@ class FixelSpace(ElementSpace):
         """
         header = mif.MifHeader.from_file(source.path)
         self._require_values(header.realigned(), source.path)
-        folder = source.path.parent
-        if folder not in self._same_folders:
-            self._same_folders[folder] = self._fits(folder)
-        if not self._same_folders[folder]:
+        if not self._is_same(source.path.resolve().parent):
             raise SpaceMismatchError(
                 'lies in a fixel directory with another index or other directions than expected',
                 source.path,
@@ -387,6 +392,12 @@ class FixelSpace(ElementSpace):
                 folder,
                 'Export to a folder of its own.',
             )
+
+    def _is_same(self, folder: Path) -> bool:
+        with self._lock:
+            if folder not in self._same_folders:
+                self._same_folders[folder] = self._fits(folder)
+            return self._same_folders[folder]
 
     def _fits(self, folder: Path) -> bool:
         """Whether data in a folder are on these fixels, as far as the folder says."""

@@ -11,11 +11,8 @@ from typing import Any
 from nipype import Workflow
 
 from modelarrayio_bids.errors import JobError, ModelArrayIOError, raise_problems
-from modelarrayio_bids.interfaces.base import errors_below, forget_errors
+from modelarrayio_bids.interfaces.base import AGAIN, errors_below, forget_errors
 from modelarrayio_bids.workflows.plugins import Plugin
-
-# What Nipype says of a job that its scheduler no longer knows.
-_WITHOUT_RESULT = 'results file does not exist'
 
 
 def run_workflow(
@@ -42,11 +39,11 @@ def run_workflow(
     try:
         with _workers_stopped():
             graph = workflow.run(plugin=plugin.name, plugin_args=plugin.arguments)
-    except Exception:
+    except Exception as error:
         crashes = set(log_dir.glob('crash-*')) - before
         ends = errors_below(folder)
         interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
-        errors = _unique(ends) or _lost(crashes)
+        errors = _unique(ends) or _lost(error, folder)
         if not interrupts and not errors:
             raise
         # These say all there is to say: the crash files of this run would not add to it.
@@ -78,16 +75,19 @@ def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
     return settings
 
 
-def _lost(crashes: Iterable[Path]) -> list[ModelArrayIOError]:
-    """The jobs that a scheduler took, and that ended before a node began."""
-    return [
-        JobError(
-            f'the job of {path.name.split("-")[3]} ended without a result',
-            remedy='Look at what the scheduler says of it, and run the same command again.',
-        )
-        for path in sorted(crashes)
-        if _WITHOUT_RESULT in path.read_text('utf-8', 'replace')
-    ]
+def _lost(error: BaseException | None, folder: Path) -> list[ModelArrayIOError]:
+    """The job that a scheduler ended before its node began.
+
+    Nipype looks for its result, finds none, and fails over telling that.
+    """
+    while error is not None:
+        missing = Path(str(error))
+        if isinstance(error, FileNotFoundError) and missing.is_relative_to(folder):
+            step = missing.parent.name.lstrip('_')
+            what = f'the job of {step} ended without a result'
+            return [JobError(what, missing.parent, AGAIN)]
+        error = error.__context__
+    return []
 
 
 @contextmanager

@@ -1,0 +1,59 @@
+"""What is measured, and what is promised of it: the table, as data.
+
+Ratios are to modelarrayio 26.0.0 with its defaults; memory is in MiB. Cases without a promise are
+there to be quick.
+"""
+
+from benchmarks.data import Edges, Fixels, Greyordinates, Parcels, Voxels
+from benchmarks.report import Goal
+from benchmarks.tasks import Build, Export, Help, Index, Memory, PerSubject, ReadElement
+
+TWO_MM = Voxels('voxels-2mm')
+ONE_MM = Voxels('voxels-1mm', (182, 218, 182), 1.0)
+FIXELS = Fixels('fixels-mif')
+FIXELS_GZ = Fixels('fixels-mif.gz', ending='.mif.gz')
+GREYORDINATES = Greyordinates('dscalar-91k')
+PARCELS = Parcels('pscalar-1056')
+EDGES = Edges('pconn-456')
+# A file is at most so much larger than the peer's.
+SIZE = 1.03
+
+#: Those that run when none is named: about ten minutes on two cores.
+SMALL = (
+    Build('voxels-2mm-25', Goal(memory=128), TWO_MM, 25),
+    Build('voxels-2mm-100', Goal(8, memory=128, size=SIZE), TWO_MM, 100),
+    Build('voxels-1mm-5', Goal(memory=256), ONE_MM, 5),
+    Build('fixels-mif-10', Goal(memory=128), FIXELS, 10),
+    Build('fixels-mif.gz-10', Goal(memory=128), FIXELS_GZ, 10),
+    Build('dscalar-91k-25', Goal(memory=160), GREYORDINATES, 25),
+    Export('export-2mm-30', Goal(18, memory=160), TWO_MM, 30),
+    ReadElement('read-element-100', Goal(2.5), TWO_MM, 100),
+    Help('help-modelarrayio', Goal(seconds=0.1)),
+    Help('help-modelarrayio-bids', Goal(seconds=0.15), 'modelarrayio-bids'),
+)
+
+LARGE = (
+    Build('voxels-2mm-400', Goal(10, memory=128, floor=1.6, size=SIZE), TWO_MM, 400),
+    PerSubject('voxels-2mm-2000', Goal(1, memory=160), TWO_MM, 2000, files=400),
+    Build('voxels-1mm-20', Goal(8, memory=256, size=SIZE), ONE_MM, 20),
+    Build('fixels-mif-50', Goal(6, memory=128, size=SIZE), FIXELS, 50),
+    Build('fixels-mif.gz-50', Goal(6, memory=128, size=SIZE), FIXELS_GZ, 50),
+    Build('dscalar-91k-50', Goal(20, memory=160, size=SIZE), GREYORDINATES, 50),
+    Build('dscalar-91k-400', Goal(40, memory=160, size=SIZE), GREYORDINATES, 400),
+    Export('export-1mm-6', Goal(7, memory=256), ONE_MM, 6),
+    ReadElement('read-element-400', Goal(2.5), TWO_MM, 400),
+    Index('index-50000', Goal(seconds=8, memory=300), cached=Goal(seconds=0.5, memory=300)),
+)
+
+#: Every space, three budgets and three cohort sizes; 50 subjects have files of their own.
+MEMORY = (
+    Memory('memory-voxels-2mm', kind=TWO_MM, files=50),
+    Memory('memory-voxels-1mm', kind=ONE_MM, files=5, sizes=(5, 20, 80), budgets=(256, 384, 768)),
+    Memory('memory-fixels', kind=FIXELS, files=50),
+    Memory('memory-fixels-gz', kind=FIXELS_GZ, files=50),
+    Memory('memory-greyordinates', kind=GREYORDINATES, files=50),
+    Memory('memory-parcels', kind=PARCELS, files=50),
+    Memory('memory-edges', kind=EDGES, files=50),
+)
+
+CASES = (*SMALL, *LARGE, *MEMORY)
