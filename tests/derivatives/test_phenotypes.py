@@ -1,7 +1,11 @@
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 import trees
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelarrayio_bids.derivatives.collect import collect
 from modelarrayio_bids.derivatives.phenotypes import Phenotypes
@@ -220,3 +224,34 @@ def test_visits_without_a_required_phenotype_are_left_out(visits, tmp_path, capl
     ]
     assert found.left_out['without age'].count == 1
     assert 'left out 1 images without age, of 1 participants or visits: sub-02 ses-2' in caplog.text
+
+
+WORDS = st.text('abcXYZ 019.+', min_size=1, max_size=6).map(str.strip).filter(bool)
+
+
+@given(
+    rows=st.dictionaries(
+        st.from_regex('[b-zB-Z0-9]{1,4}', fullmatch=True),  # neither NA nor nan
+        st.tuples(WORDS, st.decimals(-99, 99, places=2).map(str), st.just('n/a')),
+        min_size=1,
+        max_size=5,
+    ),
+    separator=st.sampled_from('\t,;'),
+    encoding=st.sampled_from(['utf-8', 'utf-8-sig', 'utf-16']),
+    end=st.sampled_from(['\n', '\r\n']),
+    prefix=st.sampled_from(['', 'sub-']),
+)
+def test_a_table_says_the_same_however_it_was_saved(rows, separator, encoding, end, prefix):
+    lines = [['participant_id', 'word', 'number', 'nothing']]
+    for label, (word, number, nothing) in rows.items():
+        written = number.replace('.', ',') if separator == ';' else number
+        lines.append([prefix + label, word, written, nothing])
+    text = end.join(separator.join(line) for line in lines) + end
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'table.csv'
+        path.write_bytes(text.encode(encoding))
+        found = Table.from_file(path).rows
+    assert found == {
+        Visit(label): {'word': word, 'number': number, 'nothing': ''}
+        for label, (word, number, _) in rows.items()
+    }
