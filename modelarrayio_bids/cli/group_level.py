@@ -75,6 +75,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             mask_source=list(request.mask_sources),
             group_mask_file=request.group_mask,
             on_grid_mismatch=request.on_grid_mismatch,
+            database_dir=request.database_dir,
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,

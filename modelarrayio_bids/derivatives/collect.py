@@ -129,8 +129,12 @@ def collect(request: Request) -> Collection:
     ------
     SourceNotFoundError, InvalidDatasetError
         If a folder, or the mask, is not there or is not what it should be.
+    UsageError
+        As :meth:`Request.look_into`.
     NoMatchError
-        If nothing is left, or a participant or scalar asked for is not there.
+        If nothing is left, or a participant, session or scalar asked for is not there.
+    OutputError
+        If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected: all such places together.
     """
@@ -138,7 +142,10 @@ def collect(request: Request) -> Collection:
     _require_participants(request, datasets)
     _say_not_there(request, datasets)
     found = _sorted(request, datasets)
-    found.only(request.scalars)
+    _require_sessions(request, datasets, found)
+    _require_scalars(found, request, datasets)
+    selection = request.selection()
+    found.only(request.scalars, selection and f' among the images{selection}')
     found.only_in(request.spaces)
     folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
     phenotypes = Phenotypes.find(folders, request.phenotypes)
@@ -146,7 +153,7 @@ def collect(request: Request) -> Collection:
     found.require(phenotypes, request.required)
     raise_problems(list(ambiguities(found.scalars, phenotypes, request.chosen_rows)))
     found.drop_series()
-    _require_scalars(found, datasets)
+    _require_scalars(found, request, datasets)
     groups = tuple(_groups(found, request))
     _require_masks(groups, request)
     everybody = {visit for group in groups for visit in group.visits}
@@ -166,7 +173,8 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
         if not dataset.is_fixel_template:
             recipe = recipe_for(dataset)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            found.add(find_images(dataset, request.participants, sessions), recipe)
+            images = find_images(dataset, request.participants, sessions, request.database_dir)
+            found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
         fixels = find_fixel_files(dataset, request.participants, sessions)
@@ -187,6 +195,25 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
         )
 
 
+def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sorting) -> None:
+    wanted = {bare_label(label) for label in request.sessions}
+    missing = sorted(wanted - found.sessions_met)
+    if not missing:
+        return
+    images = (
+        image
+        for dataset in datasets
+        for find in (find_images, find_fixel_files)
+        for image in find(dataset, request.participants)
+    )
+    there = sorted({image.entities['session'] for image in images if 'session' in image.entities})
+    raise NoMatchError(
+        f'there is no image{replace(request, sessions=()).selection()}'
+        f' of the sessions {", ".join(missing)}',
+        remedy=f'There are: {", ".join(there) or "none"}.',
+    )
+
+
 def _say_not_there(request: Request, datasets: Sequence[Dataset]) -> None:
     """A list of people to exclude is often longer than the dataset: said, and no error."""
     excluded = {bare_label(label) for label in request.excluded}
@@ -194,7 +221,7 @@ def _say_not_there(request: Request, datasets: Sequence[Dataset]) -> None:
         logger.warning('no dataset has these participants to exclude: %s', ', '.join(absent))
 
 
-def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
+def _require_scalars(found: Sorting, request: Request, datasets: Sequence[Dataset]) -> None:
     if found.scalars:
         return
     places = ', '.join(f'{dataset.name} ({dataset.root})' for dataset in datasets)
@@ -203,7 +230,7 @@ def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
         for reason, out in found.left_out().items()
     )
     raise NoMatchError(
-        f'nothing to analyse among {found.n_images} images of {places}'
+        f'nothing to analyse among {found.n_images} images{request.selection()} of {places}'
         + (f'. Left out: {reasons}' if reasons else ''),
         remedy='Name other datasets with -d NAME=PATH, or ask for less with the filters.',
     )
@@ -234,7 +261,7 @@ def _groups(found: Sorting, request: Request) -> Iterator[ScalarGroup]:
             wording.long_name,
             wording.units,
             kind,
-            tuple(found.dropped[scalar, stem]),
+            left_out=tuple(found.dropped[scalar, stem]),
         )
     notices.say_passed_over(passed_over)
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class NameTemplate:
             raise ValueError(f'name: there is no entity {unknown[0]!r}')
         return template
 
-    @property
+    @functools.cached_property
     def required(self) -> tuple[str, ...]:
         """The entities without which there is no name."""
         return tuple(found['entity'] for found in _PART.finditer(self.text) if found['entity'])

@@ -11,6 +11,7 @@ from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.grids import ERROR
 from modelarrayio_bids.derivatives.pairing import allowed
+from modelarrayio_bids.derivatives.phenotypes import some
 from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 
@@ -46,6 +47,9 @@ class Request:
         The only ones allowed: of :data:`~modelarrayio_bids.derivatives.pairing.SOURCES`.
     group_mask : pathlib.Path, optional
         The voxels to be analysed, on the grid of the images.
+    database_dir : pathlib.Path, optional
+        Where indexes of the datasets are kept for other runs, see
+        :mod:`~modelarrayio_bids.derivatives.index_cache`.
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
         What becomes of images on another grid than the others.
     """
@@ -64,6 +68,7 @@ class Request:
     required: tuple[str, ...] = ()
     mask_sources: tuple[str, ...] = ()
     group_mask: Path | None = None
+    database_dir: Path | None = None
     on_grid_mismatch: str = ERROR
 
     def look_into(self) -> list[Dataset]:
@@ -74,8 +79,12 @@ class Request:
         SourceNotFoundError, InvalidDatasetError
             If one of them, or a file named, is not there or is not what it should be.
         UsageError
-            If the output folder is one of them, or holds it; if options contradict each other.
+            If the output folder is one of them, or holds it; if options contradict each other; or
+            if a label is empty.
         """
+        _require_labels('--participant-label', self.participants)
+        _require_labels('--exclude-participant-label', self.excluded)
+        _require_labels('--session-label', self.sessions)
         self._check_files()
         allowed(self.mask_sources)
         if self.mask is not None and self.mask_sources:
@@ -92,6 +101,22 @@ class Request:
                     'Give a folder of its own for the outputs.',
                 )
         return datasets
+
+    def selection(self) -> str:
+        """Which images are wanted, whatever their scalars, in words for an error.
+
+        >>> request = Request(Path('study'), Path('out'), participants=('01',), sessions=('ses-2',))
+        >>> request.selection()
+        ' of the participants 01 and of the sessions 2'
+        """
+        parts = [
+            f' of the {noun} {some(bare_label(label) for label in labels)}'
+            for noun, labels in (('participants', self.participants), ('sessions', self.sessions))
+            if labels
+        ]
+        if self.bids_filters.scalar:
+            parts.append(' that the BIDS filters let pass')
+        return ' and'.join(parts)
 
     def _check_files(self) -> None:
         files = [
@@ -121,3 +146,12 @@ class Request:
 
 def _bare(labels: Iterable[str]) -> set[str]:
     return {bare_label(label) for label in labels}
+
+
+def _require_labels(option: str, labels: Iterable[str]) -> None:
+    for label in labels:
+        if not bare_label(label.strip()):
+            raise UsageError(
+                f'{option} {label!r} is no label',
+                remedy='Leave the option out to take all, or check the variable it came from.',
+            )

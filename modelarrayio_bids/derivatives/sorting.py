@@ -63,6 +63,8 @@ class Sorting:
     sessions: Collection[str] = ()
     excluded: Collection[str] = ()
     n_images: int = 0
+    #: Labels of the sessions met, wanted or not.
+    sessions_met: set[str | None] = field(default_factory=set)
     masks: list[Image] = field(default_factory=list)
     #: By scalar and stem.
     scalars: dict[tuple[str, str], list[Image]] = field(default_factory=lambda: defaultdict(list))
@@ -86,6 +88,7 @@ class Sorting:
         for image in images:
             self._datasets[recipe.name].add(image.dataset)
             self.n_images += 1
+            self.sessions_met.add(image.entities.get('session'))
             if bids_entities.matches(image.entities, are_masks):
                 self.masks.append(image)
             elif reason := self._why_left_out(image, recipe):
@@ -95,8 +98,15 @@ class Sorting:
                 self.wordings.setdefault(scalar, recipe.wording(scalar))
                 self._origins[image.path] = recipe.copied_from(image.entities)
 
-    def only(self, patterns: Sequence[str]) -> None:
+    def only(self, patterns: Sequence[str], among: str = '') -> None:
         """Keep the scalars whose names fit one of these shell patterns; the case is no matter.
+
+        Parameters
+        ----------
+        patterns : sequence of str
+            If there is none, all are kept.
+        among : str, optional
+            Which these are, for the error.
 
         Raises
         ------
@@ -109,7 +119,7 @@ class Sorting:
         for pattern in patterns:
             if not any(_fits(name, pattern) for name in names):
                 raise NoMatchError(
-                    f'no scalar is called {pattern!r}',
+                    f'no scalar is called {pattern!r}{among}',
                     remedy=f'There are: {", ".join(names) or "none"}.',
                 )
         self._drop(

@@ -11,6 +11,7 @@ from modelarrayio_bids.errors import (
     CohortProblemsError,
     NoMatchError,
     SourceNotFoundError,
+    UsageError,
 )
 
 MNI = trees.SPACE
@@ -98,6 +99,25 @@ def test_participants_are_chosen_and_missing_ones_named(study, ask):
     assert {group.participants for group in found.groups} == {('02', '04')}
     with pytest.raises(NoMatchError, match=r'participants 07, 9. There are: 01, 02, 03, 04'):
         ask(study, participants=('01', 'sub-9', '07'))
+
+
+def test_what_left_nothing_is_named_not_the_scalar(dataset, ask):
+    root = dataset('aslprep', [f'sub-01/ses-1/perf/sub-01_ses-1_space-{MNI}_cbf.nii.gz'])
+    with pytest.raises(NoMatchError, match=r'no image of the sessions zz. There are: 1'):
+        ask(root, sessions=('ses-zz',), scalars=('cbf',))
+    filters = BidsFilters.from_dict({'scalar': {'acq': 'x'}})
+    with pytest.raises(NoMatchError, match=r'that the BIDS filters let pass.*1 ruled out by'):
+        ask(root, bids_filters=filters, scalars=('cbf',))
+    with pytest.raises(NoMatchError, match=r"'fa' among the images of the participants 01. There"):
+        ask(root, participants=('01',), scalars=('fa',))
+
+
+@pytest.mark.parametrize('option', ['participants', 'sessions'])
+@pytest.mark.parametrize('label', ['', ' ', 'sub-'])
+def test_an_empty_label_is_a_usage_error(study, ask, option, label):
+    with pytest.raises(UsageError, match='is no label') as caught:
+        ask(study, **{option: ('01', label)})
+    assert caught.value.exit_code == 64  # sysexits
 
 
 def test_filters_on_scalars_and_masks(study, ask):

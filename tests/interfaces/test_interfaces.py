@@ -38,6 +38,7 @@ SPECIFICATIONS = {
         'on_grid_mismatch': 'Enum',
         'phenotypes': 'InputMultiObject',
         'require': 'InputMultiObject',
+        'database_dir': 'Directory',
         'threshold': 'Range',
         'overwrite': 'Bool',
         'num_threads': 'Int',
