@@ -76,6 +76,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             group_mask_file=request.group_mask,
             on_grid_mismatch=request.on_grid_mismatch,
             database_dir=request.database_dir,
+            recipes=[str(path) for path in request.recipes],
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,

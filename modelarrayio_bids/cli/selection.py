@@ -52,6 +52,7 @@ def request(options: argparse.Namespace) -> Request:
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
         required=tuple(options.require),
         database_dir=None if database is None else database.absolute(),
+        recipes=tuple(path.absolute() for path in options.recipe),
     )
 
 
@@ -127,6 +128,15 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar='JSON',
         help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
         '"must be absent", "*" for "must be there"',
+    )
+    group.add_argument(
+        '--recipe',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='YAML',
+        help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
+        'asked',
     )
     add(
         group,

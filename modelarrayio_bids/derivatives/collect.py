@@ -38,7 +38,7 @@ from modelarrayio_bids.derivatives.pairing import (
 )
 from modelarrayio_bids.derivatives.phenotypes import MIXED, Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
-from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
+from modelarrayio_bids.derivatives.recipes import fixel_recipe, own_recipes, recipe_for
 from modelarrayio_bids.derivatives.request import Request
 from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
 from modelarrayio_bids.errors import (
@@ -146,6 +146,7 @@ def collect(request: Request) -> Collection:
     _require_scalars(found, request, datasets)
     selection = request.selection()
     found.only(request.scalars, selection and f' among the images{selection}')
+    _require_scalars(found, request, datasets)
     found.only_in(request.spaces)
     folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
     phenotypes = Phenotypes.find(folders, request.phenotypes)
@@ -169,9 +170,10 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
     sessions = frozenset(bare_label(label) for label in request.sessions)
     excluded = frozenset(bare_label(label) for label in request.excluded)
     found = Sorting(request.bids_filters, sessions, excluded)
+    own = own_recipes(request.recipes)
     for dataset in datasets:
         if not dataset.is_fixel_template:
-            recipe = recipe_for(dataset)
+            recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
             images = find_images(dataset, request.participants, sessions, request.database_dir)
             found.add(images, recipe)
@@ -261,6 +263,7 @@ def _groups(found: Sorting, request: Request) -> Iterator[ScalarGroup]:
             wording.long_name,
             wording.units,
             kind,
+            wording.range,
             left_out=tuple(found.dropped[scalar, stem]),
         )
     notices.say_passed_over(passed_over)

@@ -116,6 +116,8 @@ class ScalarGroup:
         For a person; units may be unknown, hence empty.
     kind : str
         The kind of elements.
+    range : tuple of float, optional
+        Lowest and highest value of a colour bar, where known.
     left_out : tuple of Dropped
         Images that would have been rows but for a person's demand, and why.
     reference : pathlib.Path, optional
@@ -129,6 +131,7 @@ class ScalarGroup:
     long_name: str = ''
     units: str = ''
     kind: str = DEFAULT_KIND
+    range: tuple[float, float] | None = None
     left_out: tuple[Dropped, ...] = ()
     reference: Path | None = None
 

@@ -34,7 +34,8 @@ _PART = re.compile(r'\[(?P<before>\w*)\{(?P<option>\w+)\}(?P<after>\w*)\]|\{(?P<
 class NameTemplate:
     """How a scalar's name is made of its file's entities.
 
-    ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent.
+    ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent. A
+    mere word is a name as it stands.
     """
 
     text: str
@@ -46,11 +47,11 @@ class NameTemplate:
         Raises
         ------
         ValueError
-            If it names none, one that is not known, or has stray signs.
+            If it names one that is not known, or has stray signs.
         """
         template = cls(text)
         stray = _PART.sub('', text)
-        if not template.entities or not re.fullmatch(r'\w*', stray):
+        if not re.fullmatch(r'\w*', stray):
             raise ValueError(f'name: {text!r} is no template such as {{model}}_{{param}}')
         if unknown := [name for name in template.entities if name not in bids_entities.names()]:
             raise ValueError(f'name: there is no entity {unknown[0]!r}')

@@ -48,7 +48,8 @@ SOURCES = (*RUNGS[1:], NO_MAP_ITSELF)
 
 #: What tells a map from the mask of the same brain, and one map of it from another.
 _OF_THE_MAP = frozenset(
-    {'model', 'param', 'stat', 'desc', 'label', 'bundle', 'atlas', 'seg', 'suffix', 'extension'}
+    {'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg'}
+    | {'suffix', 'extension'}
 )
 _OF_THE_RUN = frozenset({'run', 'acq', 'task'})
 #: In this order the anatomical masks of a participant and space are narrowed down.

@@ -12,6 +12,7 @@ from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.grids import ERROR
 from modelarrayio_bids.derivatives.pairing import allowed
 from modelarrayio_bids.derivatives.phenotypes import some
+from modelarrayio_bids.derivatives.recipes import own_recipes, require_use
 from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 
@@ -52,6 +53,8 @@ class Request:
         :mod:`~modelarrayio_bids.derivatives.index_cache`.
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
         What becomes of images on another grid than the others.
+    recipes : tuple of pathlib.Path, optional
+        A person's own recipes, which win over those that come along.
     """
 
     bids_dir: Path
@@ -70,6 +73,7 @@ class Request:
     group_mask: Path | None = None
     database_dir: Path | None = None
     on_grid_mismatch: str = ERROR
+    recipes: tuple[Path, ...] = ()
 
     def look_into(self) -> list[Dataset]:
         """The datasets it is about.
@@ -81,6 +85,8 @@ class Request:
         UsageError
             If the output folder is one of them, or holds it; if options contradict each other; or
             if a label is empty.
+        RecipeError
+            If one of the recipes cannot be used, or serves none of them.
         """
         _require_labels('--participant-label', self.participants)
         _require_labels('--exclude-participant-label', self.excluded)
@@ -100,6 +106,8 @@ class Request:
                     self.output_dir,
                     'Give a folder of its own for the outputs.',
                 )
+        own = own_recipes(self.recipes)
+        require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
 
     def selection(self) -> str:

@@ -48,10 +48,20 @@ _PIECE = 4096
 
 
 class _Buffers(threading.local):
-    """The buffers of one thread that are free: one, unless two files are open at a time."""
+    """The buffers of one thread that are free: one, unless two files are open at a time.
+
+    They go with their thread. The main one reads a file here and there, and keeps none.
+    """
 
     def __init__(self) -> None:
-        self.free: list[bytearray] = []
+        self._free: list[bytearray] = []
+
+    def take(self) -> bytearray:
+        return self._free.pop() if self._free else bytearray()
+
+    def give_back(self, buffer: bytearray) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            self._free.append(buffer)
 
 
 _BUFFERS = _Buffers()
@@ -71,12 +81,12 @@ def inflated(path: str | PathLike[str]) -> Iterator[memoryview]:
     FormatError
         If the compressed data end early or are damaged.
     """
-    buffer = _BUFFERS.free.pop() if _BUFFERS.free else bytearray()
+    buffer = _BUFFERS.take()
     try:
         buffer, size = _filled(buffer, path)
         yield memoryview(buffer)[:size]
     finally:
-        _BUFFERS.free.append(buffer)
+        _BUFFERS.give_back(buffer)
 
 
 def read_file(path: str | PathLike[str]) -> bytes:

@@ -53,6 +53,7 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     )
     require = InputMultiObject(traits.Str, desc='phenotypes without which an image is left out')
     database_dir = Directory(nohash=True, desc='where indexes are kept for other runs')
+    recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
     threshold = traits.Range(
         low=0.0,
         high=1.0,
@@ -128,6 +129,7 @@ class CollectCohort(LibraryInterface):
             database_dir=Path(given['database_dir']).absolute()
             if 'database_dir' in given
             else None,
+            recipes=tuple(Path(path).absolute() for path in self._several('recipes')),
         )
 
     def _several(self, name: str) -> tuple[str, ...]:

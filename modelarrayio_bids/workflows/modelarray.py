@@ -52,8 +52,8 @@ def init_modelarray_wf(
         Of the workflow.
     **selection
         Other inputs of :class:`~modelarrayio_bids.interfaces.CollectCohort`: ``datasets``,
-        ``participant_label``, ``scalars``, ``phenotypes``, ``threshold``, ``group_mask_file``
-        and so on. What is None or empty is left out.
+        ``participant_label``, ``scalars``, ``phenotypes``, ``recipes``, ``threshold``,
+        ``group_mask_file`` and so on. What is None or empty is left out.
 
     Returns
     -------

@@ -39,6 +39,7 @@ SPECIFICATIONS = {
         'phenotypes': 'InputMultiObject',
         'require': 'InputMultiObject',
         'database_dir': 'Directory',
+        'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
         'num_threads': 'Int',
