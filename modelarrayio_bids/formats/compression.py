@@ -89,6 +89,24 @@ def inflated(path: str | PathLike[str]) -> Iterator[memoryview]:
         _BUFFERS.give_back(buffer)
 
 
+@contextmanager
+def scratch(size: int) -> Iterator[memoryview]:
+    """Memory for a file to be made, which the thread uses again: its bytes are any."""
+    buffer = _at_least(_BUFFERS.take(), size)
+    try:
+        yield memoryview(buffer)[:size]
+    finally:
+        _BUFFERS.give_back(buffer)
+
+
+def write_file(data: bytes | memoryview, path: str | PathLike[str]) -> None:
+    """Write a whole file, compressed if its name ends in ``.gz``."""
+    if str(path).endswith('.gz'):
+        data = gzip_compress(data)
+    with open(path, 'wb') as file:
+        file.write(data)
+
+
 def read_file(path: str | PathLike[str]) -> bytes:
     """The same, as bytes to keep."""
     with inflated(path) as data:
@@ -126,7 +144,7 @@ def inflated_size(path: str | PathLike[str]) -> int:
         return _last_size(file) if _is_gzip(file) else os.fstat(file.fileno()).st_size
 
 
-def gzip_compress(data: bytes, level: int = _ISAL_LEVEL) -> bytes:
+def gzip_compress(data: bytes | memoryview, level: int = _ISAL_LEVEL) -> bytes:
     """Compress into one gzip member without a time stamp: equal data give equal files."""
     if HAS_ISAL:
         return igzip.compress(data, compresslevel=min(level, 3), mtime=0)
@@ -149,6 +167,28 @@ def deflate(data: bytes | memoryview, level: int | None = None) -> bytes:
     if HAS_ISAL:
         return isal_zlib.compress(data, _ISAL_LEVEL)
     return zlib.compress(data, _ZLIB_LEVEL)
+
+
+def inflate_exactly(data: bytes, size: int) -> bytes:
+    """The inverse of :func:`deflate`, where the size of the answer is known.
+
+    Raises
+    ------
+    FormatError
+        If the data are damaged, or of another size.
+    """
+    try:
+        found = (isal_zlib if HAS_ISAL else zlib).decompress(data, bufsize=size + 1)
+    except _BROKEN as error:
+        raise FormatError(
+            f'compressed data are damaged: {error}', remedy='Make the file again.'
+        ) from error
+    if len(found) != size:
+        raise FormatError(
+            f'compressed data hold {len(found)} bytes, expected {size}',
+            remedy='Make the file again.',
+        )
+    return found
 
 
 def is_gzip(path: str | PathLike[str]) -> bool:
