@@ -1,0 +1,136 @@
+"""What a run may use, asked of whole processes; and that it keeps to it."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks import data
+from images import write_cohort
+
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.resources import MIB, Resources
+
+LAUNCH = Path(data.__file__).with_name('launch.py')
+COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files', 'to-modelarray']
+KINDS = [
+    data.Voxels('voxels'),
+    data.Greyordinates('greyordinates'),
+    data.Fixels('fixels', count=200_000),
+]
+
+
+def bare():
+    """The environment without what a scheduler said of the job these tests may run in."""
+    return {name: text for name, text in os.environ.items() if not name.startswith('SLURM_')}
+
+
+def arguments(cohort, folder):
+    options = ['--cohort-file', cohort.csv, *cohort.references, '--nprocs', '2']
+    return [*COMMAND, *options, '--output', folder / 'x.h5']
+
+
+def refused(command, **keywords):
+    """The megabytes that a command says would do."""
+    keywords = {'env': bare(), **keywords}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **keywords)
+    assert done.returncode == 64, done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert 'MB of memory are too few' in said
+    return int(re.search(r'Give at least (\d+) MB \(--mem-mb\)', said)[1])
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A command for a cohort of three images of 4 × 5 × 6 voxels."""
+    write_cohort(tmp_path)
+    return arguments(
+        data.Cohort(tmp_path / 'cohort.csv', ['--mask', tmp_path / 'group_mask.nii.gz']), tmp_path
+    )
+
+
+# All of them 60 MB: Python with numpy, h5py and nibabel alone is more.
+@pytest.mark.parametrize(
+    'slurm',
+    [
+        {'SLURM_MEM_PER_NODE': '60'},
+        {'SLURM_MEM_PER_CPU': '20', 'SLURM_CPUS_ON_NODE': '3'},
+        {'SLURM_MEM_PER_NODE': '60', 'SLURM_MEM_PER_CPU': '9000', 'SLURM_CPUS_ON_NODE': '3'},
+    ],
+)
+def test_what_slurm_gave_is_the_limit(small, tmp_path, slurm):
+    assert refused(small, env=bare() | slurm) > 60
+    assert not (tmp_path / 'x.h5').exists()
+
+
+@pytest.mark.parametrize(
+    'slurm',
+    [
+        # All memory of the node, as sbatch's manual has it of --mem=0.
+        {'SLURM_MEM_PER_NODE': '0'},
+        {'SLURM_MEM_PER_NODE': '2000'},
+        {'SLURM_MEM_PER_CPU': '20'},
+    ],
+)
+def test_what_is_enough_or_says_nothing_is_no_hindrance(small, slurm):
+    subprocess.run(small, check=True, env=bare() | slurm)
+
+
+def test_what_ulimit_gives_is_a_limit_too(small, tmp_path):
+    # Addresses, not pages: counted with what libraries map without using it.
+    def limited():
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    limit = _mapped_by_imports() + 20 * MIB
+    least = refused(small, preexec_fn=limited)
+    limit += least * MIB
+    subprocess.run(small, check=True, preexec_fn=limited)
+
+
+def _mapped_by_imports():
+    code = (
+        'import modelarrayio_bids.build, modelarrayio_bids.spaces, os;'
+        "print(int(open('/proc/self/statm').read().split()[0]) * os.sysconf('SC_PAGE_SIZE'))"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, check=True)
+    return int(done.stdout)
+
+
+def test_the_users_word_goes_before_what_is_found(small):
+    least = refused([*small, '--mem-mb', '60'])
+    generous = [*small, '--mem-mb', str(2 * least)]
+    subprocess.run(generous, check=True, env=bare() | {'SLURM_MEM_PER_NODE': '60'})
+
+
+def measured(command):
+    """Exit code and peak resident memory, in MB, of a command that a small process starts."""
+    done = subprocess.run(
+        [sys.executable, LAUNCH, *command], capture_output=True, text=True, check=True, env=bare()
+    )
+    result = json.loads(done.stdout.splitlines()[-1])
+    return result['code'], result['peak']
+
+
+@pytest.fixture(scope='module', params=KINDS, ids=lambda kind: kind.name)
+def real_size(request, tmp_path_factory):
+    """Twelve subjects of the size that studies have."""
+    return data.cohort(request.param, tmp_path_factory.mktemp('cohorts'), 12)
+
+
+def test_memory_stays_below_what_is_promised(real_size, tmp_path):
+    command = arguments(real_size, tmp_path)
+    least = refused([*command, '--mem-mb', '60'])
+    for budget in (least, 2 * least):
+        code, peak = measured([*command, '--mem-mb', str(budget)])
+        print(least, budget, code, peak)
+        assert code == 0
+        assert peak <= budget
+
+
+def test_at_least_one_thread():
+    with pytest.raises(UsageError, match='at least one thread is needed'):
+        Resources(threads=0)
