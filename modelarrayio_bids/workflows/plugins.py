@@ -63,7 +63,9 @@ class Plugin:
             raise SourceNotFoundError('no such file', path, 'Check the path.') from error
         except OSError as error:
             what = f'cannot be read ({error.strerror})'
-            raise SourceNotFoundError(what, path, 'Check that it is a file you may read.') from error
+            raise SourceNotFoundError(
+                what, path, 'Check that it is a file you may read.'
+            ) from error
         except (yaml.YAMLError, ValueError) as error:
             # YAML has dates, and ValueError is what an impossible one makes.
             first = str(error).partition('\n')[0]

@@ -73,9 +73,7 @@ def contents(path):
 
 
 def raw_chunks(dataset):
-    places = [
-        dataset.id.get_chunk_info(n).chunk_offset for n in range(dataset.id.get_num_chunks())
-    ]
+    places = [dataset.id.get_chunk_info(n).chunk_offset for n in range(dataset.id.get_num_chunks())]
     return {place: dataset.id.read_direct_chunk(place) for place in places}
 
 
