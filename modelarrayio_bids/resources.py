@@ -82,8 +82,8 @@ class Resources:
             raise UsageError(
                 f'{memory // MIB} MB of memory are too few to read images of {shape[1]:,} elements '
                 f'in {self.threads} threads',
-                remedy=f'Give at least {-(-(least + _SPREAD) // MIB)} MB (--mem-mb), or fewer threads '
-                '(--nprocs).',
+                remedy=f'Give at least {-(-(least + _SPREAD) // MIB)} MB (--mem-mb), or fewer '
+                'threads (--nprocs).',
             )
         return min(wanted_block(shape, itemsize), memory - needed)
 

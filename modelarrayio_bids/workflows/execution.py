@@ -77,7 +77,7 @@ def _reasons(error: Exception, folder: Path, plugin: Plugin) -> list[BaseExcepti
         # A node of this machine that only began is one that still runs.
         ends = [end for end in ends if not isinstance(end, JobError)]
     interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
-    return interrupts[:1] or ends or _lost(error, folder)
+    return interrupts[:1] or ends or [*_lost(error, folder)]
 
 
 def _raise(reasons: Sequence[BaseException]) -> NoReturn:

@@ -133,7 +133,7 @@ def test_blocks_go_when_they_are_assembled(study, plain, tmp_path):
 def test_blocks_of_a_run_that_failed_serve_the_next(study, tmp_path, plain, capsys):
     broken = trees.write_study(tmp_path / 'study', trees.people(5))
     # Of the second block, which has the last three.
-    path = sorted(broken.rglob('sub-05_space-MNI152NLin2009cAsym_cbf.nii.gz'))[0]
+    path = min(broken.rglob('sub-05_space-MNI152NLin2009cAsym_cbf.nii.gz'))
     whole = path.read_bytes()
     # Its checksum (RFC 1952, 2.3.1): only who reads all of it finds out.
     path.write_bytes(whole[:-8] + bytes([whole[-8] ^ 0xFF]) + whole[-7:])
