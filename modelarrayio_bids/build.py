@@ -26,7 +26,7 @@ from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.cohort import Cohort, Source
 from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.reading import check_sources, read_rows
-from modelarrayio_bids.resources import Resources
+from modelarrayio_bids.resources import Resources, give_back_memory
 from modelarrayio_bids.row_blocks import RowBlock, joined
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
@@ -139,6 +139,7 @@ def _fill(
 ) -> None:
     # Before they are read: a source that changes meanwhile shows.
     facets = {scalar: _facets(cohort.sources(scalar)) for scalar in cohort.scalars}
+    give_back_memory()
     store.write_space(space.kind, space.tables(), space.template())
     for scalar in cohort.scalars:
         sources = cohort.sources(scalar)
@@ -164,6 +165,7 @@ def _read(
     blocks = Blocks.within(shape, chunk, dtype.itemsize, budget)
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
         read_rows(sources, space, scratch.put, resources.threads)
+        give_back_memory()
         yield scratch
 
 

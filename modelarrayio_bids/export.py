@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,12 +28,19 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
+from modelarrayio_bids.resources import MIB
 from modelarrayio_bids.spaces import SPACES, ElementSpace, References, Template, space_of_references
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.chunked import block_columns
+from modelarrayio_bids.store.chunks import Blocks
 from modelarrayio_bids.store.reader import Analysis, StoreReader
+from modelarrayio_bids.store.scratch import Scratch
 
 logger = logging.getLogger(__name__)
 
 P_VALUE = 'p.value'
+# Values of all images up to this many bytes are kept in memory, others in a file.
+_IN_MEMORY = 64 * MIB
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,9 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class _Image:
-    """One image to write: a result as it is, or derived from it."""
+    """One image to write: a result, a row of the matrix, as it is or what is derived from it."""
 
+    row: int
     result: str
     name: str
     file: str
@@ -117,13 +124,20 @@ def export_results(
         results = reader.analysis(analysis)
         space = space_of_store(reader, references)
         images = _plan(results, space.extension(options.compress), log_p=options.log_p)
-        positions = results.positions(len(space))
+        results.require_elements(len(space))
         _prepare(output_dir)
-        space.write_companions(output_dir)
-        with _staged(output_dir) as folder:
-            maps = _maps(results, images, positions, len(space))
-            write = partial(_write, space, folder, options.fill)
-            written = ordered_map(write, maps, options.threads)
+        with (
+            _staged(output_dir) as folder,
+            _gathered(results, images, output_dir, options.threads) as (values, element_ids),
+        ):
+            positions = results.positions(element_ids, len(space))
+            space.write_companions(output_dir)
+
+            def write(number: int) -> None:
+                image, row = images[number], _placed(values.row(number), positions, len(space))
+                space.write(row, folder / image.file, options.fill, image.name)
+
+            written = ordered_map(write, range(len(images)), options.threads)
             for _ in tracked(written, f'Writing {analysis}', len(images), 'images'):
                 pass
             _describe(results, images, folder)
@@ -201,8 +215,8 @@ def file_name(analysis: str, result: str, extension: str) -> str:
 
 def _plan(results: Analysis, extension: str, *, log_p: bool) -> list[_Image]:
     images = [
-        _Image(result, name, file_name(results.name, name, extension), derive)
-        for result in results.names
+        _Image(row, result, name, file_name(results.name, name, extension), derive)
+        for row, result in enumerate(results.names)
         for name, derive in _versions(result, log_p=log_p)
     ]
     owners: dict[str, str] = {}
@@ -240,25 +254,44 @@ def _minus_log10(p: np.ndarray) -> np.ndarray:
         return -np.log10(p)
 
 
-def _maps(
-    results: Analysis, images: list[_Image], positions: np.ndarray | None, n_elements: int
-) -> Iterator[tuple[_Image, np.ndarray]]:
-    """Each image with its values, (n_elements,), while the matrix is read once."""
-    by_result: dict[str, list[_Image]] = {}
-    for image in images:
-        by_result.setdefault(image.result, []).append(image)
-    for result, column in zip(results.names, results.columns(), strict=True):
-        values = column
-        if positions is not None:
-            values = np.full(n_elements, np.nan)
-            values[positions] = column
-        for image in by_result[result]:
-            yield image, image.derive(values)
+@contextmanager
+def _gathered(
+    results: Analysis, images: list[_Image], folder: Path, threads: int
+) -> Iterator[tuple[Scratch, np.ndarray | None]]:
+    """Each image's values, a row of float32, and the numbers of the elements they are about.
+
+    The matrix is read once, some elements of all results at a time.
+    """
+    n_elements, width = results.matrix.shape[1], block_columns(results.matrix)
+    if len(images) * n_elements * 4 <= _IN_MEMORY:
+        width = n_elements
+    element_ids = np.empty(n_elements) if schema.ELEMENT_ID in results.names else None
+    blocks = Blocks(len(images), n_elements, chunk=1, width=width)
+    with Scratch(blocks, np.dtype(np.float32), folder) as scratch:
+        for start, values in results.blocks(threads):
+            if element_ids is not None:
+                row = results.names.index(schema.ELEMENT_ID)
+                element_ids[start : start + values.shape[1]] = values[row]
+            scratch.put_block(start, _derived(images, values))
+        yield scratch, element_ids
 
 
-def _write(space: ElementSpace, folder: Path, fill: float, job: tuple[_Image, np.ndarray]) -> None:
-    image, values = job
-    space.write(values, folder / image.file, fill, image.name)
+def _derived(images: list[_Image], values: np.ndarray) -> np.ndarray:
+    """Values of all images, (n_images, width) float32, from those of all results."""
+    derived = np.empty((len(images), values.shape[1]), np.float32)
+    with np.errstate(over='ignore'):
+        for number, image in enumerate(images):
+            derived[number] = image.derive(values[image.row])
+    return derived
+
+
+def _placed(values: np.ndarray, positions: np.ndarray | None, n_elements: int) -> np.ndarray:
+    """Values at their elements, (n_elements,), NaN at those that were not analysed."""
+    if positions is None:
+        return values
+    everywhere = np.full(n_elements, np.nan, np.float32)
+    everywhere[positions] = values
+    return everywhere
 
 
 def _prepare(output_dir: Path) -> None:

@@ -17,16 +17,14 @@ def ordered_map(
     """Results in the order of the items, few of them waiting at any time.
 
     Unlike ``Executor.map`` it takes items only as results are used, so a long run stays flat in
-    memory; and what was not started when an error comes up is not started after it.
+    memory; and what was not started when an error comes up is not started after it. One thread is a
+    thread of its own too: what it keeps for itself ends with it.
 
     >>> list(ordered_map(abs, [-3, 2, -1], threads=2))
     [3, 2, 1]
     """
-    if threads <= 1:
-        yield from map(function, items)
-        return
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(max(1, threads)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))

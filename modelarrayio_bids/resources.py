@@ -7,7 +7,7 @@ to the blocks of the matrix, whose size is free to choose.
 
 from __future__ import annotations
 
-import logging
+import ctypes
 import math
 import os
 import resource
@@ -18,12 +18,10 @@ from pathlib import Path
 
 from modelarrayio_bids.errors import UsageError
 
-logger = logging.getLogger(__name__)
-
 MIB = 2**20
 _CGROUP = Path('/sys/fs/cgroup')
 #: Smallest and largest block that was fast, from 50 sources to 2,000.
-_SMALLEST_WANTED, _LARGEST_WANTED = 32 * MIB, 256 * MIB
+_SMALLEST_WANTED, _LARGEST_WANTED = 16 * MIB, 256 * MIB
 # What the allocator keeps and the HDF5 library caches, measured as the most beyond the rest.
 _SLACK = 10 * MIB
 # What one run holds more than another of the same: measured, between 1 and 2 MiB.
@@ -74,6 +72,7 @@ class Resources:
             If the memory allowed is not enough: with the least that would do.
         """
         memory = memory_limit() if self.memory is None else self.memory
+        give_back_memory()
         reading = self.threads * source_bytes
         writing = (self.threads + 1) * _CHUNKS * chunk_bytes
         needed = resident_bytes() + _SLACK + reading + writing
@@ -132,6 +131,13 @@ def _slurm_limits() -> Iterator[int]:
     processors = os.environ.get('SLURM_CPUS_ON_NODE', '')
     if per_processor.isdecimal() and processors.isdecimal() and int(per_processor):
         yield int(per_processor) * int(processors) * MIB
+
+
+def give_back_memory() -> None:
+    """Return to the system what was freed: glibc keeps it, for each thread there ever was."""
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:
+        trim(0)
 
 
 def resident_bytes() -> int:

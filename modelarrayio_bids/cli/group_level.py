@@ -62,6 +62,8 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
             scalars=list(request.scalars),
             bids_filters=_raw_filters(options.bids_filter_file),
             mask=request.mask,
+            database_dir=request.database_dir,
+            recipes=[str(path) for path in request.recipes],
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,
@@ -92,6 +94,8 @@ def _request(options: argparse.Namespace) -> Request:
         tuple(options.scalars),
         BidsFilters() if filters is None else BidsFilters.from_file(filters),
         None if options.mask is None else options.mask.absolute(),
+        None if options.bids_database_dir is None else options.bids_database_dir.absolute(),
+        tuple(path.absolute() for path in options.recipe),
     )
 
 
@@ -208,6 +212,23 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         metavar='JSON',
         help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
         '"must be absent", "*" for "must be there"',
+    )
+    group.add_argument(
+        '--recipe',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='YAML',
+        help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
+        'asked',
+    )
+    add(
+        group,
+        '--bids-database-dir',
+        type=Path,
+        metavar='DIR',
+        help='keep the index of each dataset here, and use it in later runs for as long as the '
+        'dataset holds the same files',
     )
     add(
         group,

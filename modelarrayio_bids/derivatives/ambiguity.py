@@ -43,7 +43,8 @@ def _of_datasets(scalar: str, stem: str, examples: Mapping[str, Image]) -> Ambig
     found = '; '.join(f'{name}: {image.path}' for name, image in sorted(examples.items()))
     return AmbiguousMatchError(
         f'{scalar} ({stem}) comes from {len(examples)} datasets ({found})',
-        remedy='Name one of them alone with -d NAME=PATH.',
+        remedy='Name one of them alone with -d NAME=PATH, or give the scalars of one a name of '
+        'their own with --recipe FILE.',
     )
 
 

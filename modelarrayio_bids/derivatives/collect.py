@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.ambiguity import ambiguities
@@ -28,7 +28,12 @@ from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, NOT_NEEDED, MaskIndex, Pairing, pair
 from modelarrayio_bids.derivatives.participants import Participants
 from modelarrayio_bids.derivatives.query import Image, find_fixel_files, find_images
-from modelarrayio_bids.derivatives.recipes import fixel_recipe, recipe_for
+from modelarrayio_bids.derivatives.recipes import (
+    fixel_recipe,
+    own_recipes,
+    recipe_for,
+    require_use,
+)
 from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
@@ -65,6 +70,11 @@ class Request:
         Further conditions.
     mask : pathlib.Path, optional
         A mask that serves every volume.
+    database_dir : pathlib.Path, optional
+        Where indexes of the datasets are kept for other runs, see
+        :mod:`~modelarrayio_bids.derivatives.index_cache`.
+    recipes : tuple of pathlib.Path, optional
+        A person's own recipes, which win over those that come along.
     """
 
     bids_dir: Path
@@ -75,6 +85,8 @@ class Request:
     scalars: tuple[str, ...] = ()
     bids_filters: BidsFilters = field(default_factory=BidsFilters)
     mask: Path | None = None
+    database_dir: Path | None = None
+    recipes: tuple[Path, ...] = ()
 
     def look_into(self) -> list[Dataset]:
         """The datasets it is about.
@@ -84,8 +96,12 @@ class Request:
         SourceNotFoundError, InvalidDatasetError
             If one of them, or the mask, is not there or is not what it should be.
         UsageError
-            If the output folder is one of them, or holds it.
+            If the output folder is one of them, or holds it; or if a label is empty.
+        RecipeError
+            If one of the recipes cannot be used, or serves none of them.
         """
+        _require_labels('--participant-label', self.participants)
+        _require_labels('--session-label', self.sessions)
         if self.mask is not None and not self.mask.is_file():
             raise SourceNotFoundError('no such file', self.mask, 'Check --mask.')
         datasets = find_datasets(self.bids_dir, self.datasets)
@@ -96,7 +112,25 @@ class Request:
                     self.output_dir,
                     'Give a folder of its own for the outputs.',
                 )
+        own = own_recipes(self.recipes)
+        require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
+
+    def selection(self) -> str:
+        """Which images are wanted, whatever their scalars, in words for an error.
+
+        >>> request = Request(Path('study'), Path('out'), participants=('01',), sessions=('ses-2',))
+        >>> request.selection()
+        ' of the participants 01 and of the sessions 2'
+        """
+        parts = [
+            f' of the {noun} {_some([bare_label(label) for label in labels])}'
+            for noun, labels in (('participants', self.participants), ('sessions', self.sessions))
+            if labels
+        ]
+        if self.bids_filters.scalar:
+            parts.append(' that the BIDS filters let pass')
+        return ' and'.join(parts)
 
 
 @dataclass(frozen=True)
@@ -194,18 +228,25 @@ def collect(request: Request) -> Collection:
     ------
     SourceNotFoundError, InvalidDatasetError
         If a folder, or the mask, is not there or is not what it should be.
+    UsageError
+        As :meth:`Request.look_into`.
     NoMatchError
-        If nothing is left, or a participant or scalar asked for is not there.
+        If nothing is left, or a participant, session or scalar asked for is not there.
+    OutputError
+        If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected: all such places together.
     """
     datasets = request.look_into()
     _require_participants(request, datasets)
     found = _sorted(request, datasets)
-    found.only(request.scalars)
+    _require_sessions(request, datasets, found)
+    _require_scalars(found, request, datasets)
+    selection = request.selection()
+    found.only(request.scalars, selection and f' among the images{selection}')
     raise_problems(list(ambiguities(found.scalars)))
     found.drop_series()
-    _require_scalars(found, datasets)
+    _require_scalars(found, request, datasets)
     groups = _groups(found, request.mask)
     return Collection(request.bids_dir, tuple(datasets), tuple(groups), found.left_out())
 
@@ -213,11 +254,13 @@ def collect(request: Request) -> Collection:
 def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
     sessions = frozenset(bare_label(label) for label in request.sessions)
     found = Sorting(request.bids_filters, sessions)
+    own = own_recipes(request.recipes)
     for dataset in datasets:
         if not dataset.is_fixel_template:
-            recipe = recipe_for(dataset)
+            recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            found.add(find_images(dataset, request.participants, sessions), recipe)
+            images = find_images(dataset, request.participants, sessions, request.database_dir)
+            found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
         fixels = find_fixel_files(dataset, request.participants, sessions)
@@ -238,7 +281,40 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
         )
 
 
-def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
+def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sorting) -> None:
+    wanted = {bare_label(label) for label in request.sessions}
+    missing = sorted(wanted - found.sessions_met)
+    if not missing:
+        return
+    images = (
+        image
+        for dataset in datasets
+        for find in (find_images, find_fixel_files)
+        for image in find(dataset, request.participants)
+    )
+    there = sorted({image.entities['session'] for image in images if 'session' in image.entities})
+    raise NoMatchError(
+        f'there is no image{replace(request, sessions=()).selection()}'
+        f' of the sessions {", ".join(missing)}',
+        remedy=f'There are: {", ".join(there) or "none"}.',
+    )
+
+
+def _some(labels: Sequence[str], most: int = 5) -> str:
+    more = f' and {len(labels) - most} more' if len(labels) > most else ''
+    return ', '.join(labels[:most]) + more
+
+
+def _require_labels(option: str, labels: Sequence[str]) -> None:
+    for label in labels:
+        if not bare_label(label.strip()):
+            raise UsageError(
+                f'{option} {label!r} is no label',
+                remedy='Leave the option out to take all, or check the variable it came from.',
+            )
+
+
+def _require_scalars(found: Sorting, request: Request, datasets: Sequence[Dataset]) -> None:
     if found.scalars:
         return
     places = ', '.join(f'{dataset.name} ({dataset.root})' for dataset in datasets)
@@ -247,7 +323,7 @@ def _require_scalars(found: Sorting, datasets: Sequence[Dataset]) -> None:
         for reason, out in found.left_out().items()
     )
     raise NoMatchError(
-        f'nothing to analyse among {found.n_images} images of {places}'
+        f'nothing to analyse among {found.n_images} images{request.selection()} of {places}'
         + (f'. Left out: {reasons}' if reasons else ''),
         remedy='Name other datasets with -d NAME=PATH, or ask for less with the filters.',
     )
@@ -273,6 +349,7 @@ def _groups(found: Sorting, given: Path | None) -> Iterator[ScalarGroup]:
             wording.long_name,
             wording.units,
             kind,
+            wording.range,
         )
         _say_map_itself(group)
         _say_mixed(group, images)

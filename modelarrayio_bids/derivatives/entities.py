@@ -51,6 +51,9 @@ ALIASES = {
     'volume': 'voi',
 }
 
+#: Entities whose labels BIDS calls an index: a number, however many zeros are before it.
+_INDICES = frozenset({'run', 'echo', 'flip', 'inv', 'split', 'chunk'})
+
 #: Spaces of one subject (BIDS 1.10, appendix "Coordinate systems", and the names that fMRIPrep,
 #: ASLPrep, QSIPrep and QSIRecon use): elements of two subjects do not correspond in them.
 NATIVE_SPACES = frozenset(
@@ -145,10 +148,10 @@ def _labels(key: str, value: Any) -> Iterable[str | None]:
         return (None,)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == '':
         raise ValueError(f'{key}: {value!r} is no label; give text, a list, null or "*"')
-    if isinstance(value, int):
-        # pybids takes run: 1 for run-01 and run-001 as well, and filter files rely on it.
-        return tuple(f'{value:0{width}d}' for width in (1, 2, 3))
     name = entity_name(key)
+    if isinstance(value, int) or (name in _INDICES and value.isdecimal()):
+        # pybids takes run: 1 and run: "1" for run-01 and run-001, and filter files rely on it.
+        return tuple(f'{int(value):0{width}d}' for width in (1, 2, 3))
     if name == 'extension':
         return (value if value == ANY else f'.{value.lstrip(".")}',)
     return (bare_label(value) if name in {'subject', 'session'} else value,)

@@ -83,6 +83,8 @@ class ScalarGroup:
         For a person; units may be unknown, hence empty.
     kind : str
         The kind of elements.
+    range : tuple of float, optional
+        Lowest and highest value of a colour bar, where known.
     """
 
     scalar: str
@@ -92,6 +94,7 @@ class ScalarGroup:
     long_name: str = ''
     units: str = ''
     kind: str = DEFAULT_KIND
+    range: tuple[float, float] | None = None
 
     @property
     def needs_masks(self) -> bool:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ _PART = re.compile(r'\[(?P<before>\w*)\{(?P<option>\w+)\}(?P<after>\w*)\]|\{(?P<
 class NameTemplate:
     """How a scalar's name is made of its file's entities.
 
-    ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent.
+    ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent. A
+    mere word is a name as it stands.
     """
 
     text: str
@@ -45,17 +47,17 @@ class NameTemplate:
         Raises
         ------
         ValueError
-            If it names none, one that is not known, or has stray signs.
+            If it names one that is not known, or has stray signs.
         """
         template = cls(text)
         stray = _PART.sub('', text)
-        if not template.entities or not re.fullmatch(r'\w*', stray):
+        if not re.fullmatch(r'\w*', stray):
             raise ValueError(f'name: {text!r} is no template such as {{model}}_{{param}}')
         if unknown := [name for name in template.entities if name not in bids_entities.names()]:
             raise ValueError(f'name: there is no entity {unknown[0]!r}')
         return template
 
-    @property
+    @functools.cached_property
     def required(self) -> tuple[str, ...]:
         """The entities without which there is no name."""
         return tuple(found['entity'] for found in _PART.finditer(self.text) if found['entity'])

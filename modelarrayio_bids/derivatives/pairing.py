@@ -42,7 +42,8 @@ RUNGS = (GIVEN, SAME_DATASET, OTHER_DATASET, RELAXED, ANATOMICAL, MAP_ITSELF)
 
 #: What tells a map from the mask of the same brain, and one map of it from another.
 _OF_THE_MAP = frozenset(
-    {'model', 'param', 'stat', 'desc', 'label', 'bundle', 'atlas', 'seg', 'suffix', 'extension'}
+    {'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg'}
+    | {'suffix', 'extension'}
 )
 _OF_THE_RUN = frozenset({'run', 'acq', 'task'})
 #: In this order the anatomical masks of a participant and space are narrowed down.

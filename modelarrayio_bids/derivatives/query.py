@@ -1,34 +1,28 @@
-"""What images a dataset holds: the one place where pybids is asked.
+"""What images a dataset holds.
 
-pybids is held as it must be to tell real derivatives apart: an entity configuration of our own
-that looks at base names only, one layout per dataset, no validation, no metadata, and only what
-can matter indexed. Of fixel directories it is not asked: see
-:mod:`~modelarrayio_bids.derivatives.fixel_folders`.
+pybids is asked of them, see :mod:`~modelarrayio_bids.derivatives.index`, but not of fixel
+directories: see :mod:`~modelarrayio_bids.derivatives.fixel_folders`.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from bids import BIDSLayout, BIDSLayoutIndexer
-from bids.layout.models import Tag
 
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.fixel_folders import fixel_files
+from modelarrayio_bids.derivatives.index_cache import find_entities
+from modelarrayio_bids.derivatives.listing import image_names, passed_over
 from modelarrayio_bids.derivatives.naming import syntactic
 from modelarrayio_bids.errors import AmbiguousMatchError
 from modelarrayio_bids.spaces import space_class
 
 logger = logging.getLogger(__name__)
-
-#: Folders of a dataset's root that hold other datasets, or nothing that was measured.
-_PASSED_OVER = ('derivatives', 'sourcedata', 'code', 'logs', 'figures', 'models', 'stimuli')
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +52,14 @@ class Image:
         UnknownSpaceError
             If no space reads files named so.
         """
-        return space_class(self.path.name).kind
+        return _kind(self.path.name[self.path.name.index('.') :])
 
 
 def find_images(
-    dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
+    dataset: Dataset,
+    participants: Collection[str] = (),
+    sessions: Collection[str] = (),
+    database_dir: Path | None = None,
 ) -> list[Image]:
     """Every NIfTI and CIFTI image of a dataset, sorted by path.
 
@@ -76,18 +73,21 @@ def find_images(
         Labels with or without ``sub-`` and ``ses-``. Only their folders are read; a file of no
         session is found with any, and so are the anatomical folders of other sessions, whose
         masks may be the only ones a participant has.
+    database_dir : pathlib.Path, optional
+        Where the index is kept for other runs.
+
+    Raises
+    ------
+    OutputError
+        If it has to be written there and cannot be.
     """
     participants = {bids_entities.bare_label(label) for label in participants}
     sessions = {bids_entities.bare_label(label) for label in sessions}
     fixels = [folder.name for folder in dataset.fixel_directories]
-    ignored = list(_ignored(participants, sessions, fixels))
-    layout = BIDSLayout(
-        dataset.root,
-        validate=False,
-        config=[bids_entities.configuration()],
-        indexer=BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignored),
-    )
-    images = [Image(Path(path), dataset.name, found) for path, found in _entities_by_path(layout)]
+    ignored = passed_over(participants, sessions, fixels)
+    names = image_names(dataset.root, ignored)
+    found = find_entities(dataset.root, names, ignored, database_dir)
+    images = [Image(path, dataset.name, entities) for path, entities in found]
     logger.debug('%s: %d images', dataset.root, len(images))
     return _wanted(images, participants, sessions)
 
@@ -125,6 +125,11 @@ def find_fixel_files(
     return _wanted(images, participants, sessions)
 
 
+@functools.cache
+def _kind(ending: str) -> str:
+    return space_class(ending).kind
+
+
 def _require_names_of_their_own(folders: Sequence[Path]) -> None:
     names: dict[str, Path] = {}
     for folder in folders:
@@ -149,33 +154,6 @@ def _wanted(
 def _some(paths: Sequence[Path], root: Path, most: int = 10) -> str:
     more = f' and {len(paths) - most} more' if len(paths) > most else ''
     return ', '.join(path.relative_to(root).as_posix() for path in paths[:most]) + more
-
-
-def _ignored(
-    participants: Collection[str], sessions: Collection[str], folders: Collection[str]
-) -> Iterator[re.Pattern[str]]:
-    """Patterns on paths below the root, of folders and files not to be read."""
-    yield re.compile(rf'^/({_any_of({*_PASSED_OVER, *folders})})(/|$)')
-    yield re.compile(r'/[^/]*\.[^/]*(?<!\.nii)(?<!\.nii\.gz)$')
-    if participants:
-        yield re.compile(rf'^/sub-(?!({_any_of(participants)})([/_.]|$))')
-    if sessions:
-        others = rf'ses-(?!({_any_of(sessions)})([/_.]|$))[^/]*'
-        yield re.compile(rf'^/sub-[^/]+/{others}/(?!anat(/|$))')
-
-
-def _any_of(labels: Iterable[str]) -> str:
-    return '|'.join(re.escape(label) for label in sorted(labels))
-
-
-def _entities_by_path(layout: BIDSLayout) -> Iterator[tuple[str, dict[str, str]]]:
-    """Paths and entities, sorted by path, in one query: pybids' own ``get`` makes one per file."""
-    columns = Tag.__table__.c
-    rows = layout.session.query(columns.file_path, columns.entity_name, columns['_value'])
-    found: dict[str, dict[str, str]] = {}
-    for path, name, label in rows:
-        found.setdefault(path, {})[name] = label
-    yield from sorted((path, tags) for path, tags in found.items() if 'extension' in tags)
 
 
 def _may_serve(found: Entities, sessions: Collection[str]) -> bool:

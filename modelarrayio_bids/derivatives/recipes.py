@@ -15,42 +15,54 @@ in R, which are masks, and what is left out and why::
     known:
       - {names: '*_fa', long_name: fractional anisotropy, units: '1'}
 
-Files are tried against ``masks``, then ``leave_out``, then ``scalars``, each from the top. A scalar
-that a pipeline only hands on has ``copied_from``, the name of another recipe: where a dataset of
-that recipe is looked into and has the same image, the copy is left out.
+Files are tried against ``masks``, then ``leave_out``, then ``scalars``, each from the top. An
+entry of a list may be ``as_in: NAME``: the entries of that recipe stand there. An entry of
+``scalars`` may have further keys:
+
+``datasets``
+    Patterns: in these of the recipe's datasets alone.
+``copied_from``
+    The names of other recipes, for a scalar that the pipeline only hands on: where a dataset of
+    one of them is looked into and has the same image, the copy is left out.
+``on_request``
+    Why nobody is to get it who did not name it with ``--scalars``.
+
+``docs/recipes.md`` shows how a person writes one; ``data/recipe.schema.json`` is its form.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.dataset import Dataset
+from modelarrayio_bids.derivatives.documents import Document
 from modelarrayio_bids.derivatives.entities import Conditions, Entities
 from modelarrayio_bids.derivatives.naming import NameTemplate
-from modelarrayio_bids.errors import RecipeError, SourceNotFoundError
+from modelarrayio_bids.errors import RecipeError
 
 GENERIC = 'generic'
-_NEEDED = frozenset({'name', 'documentation', 'datasets', 'masks', 'scalars'})
+_MASKS = {'suffix': 'mask', 'desc': 'brain'}
 
 Item = TypeVar('Item')
 
 
 @dataclass(frozen=True)
 class ScalarRule:
-    """Files that are scalars, their name, and the recipe of the dataset they are copies from."""
+    """Files that are scalars, and their name; the rest is in the module's own text."""
 
     where: Conditions
     name: NameTemplate
-    copied_from: str = ''
+    datasets: tuple[str, ...] = ()
+    copied_from: tuple[str, ...] = ()
+    on_request: str = ''
 
     def fits(self, entities: Entities) -> bool:
         """Whether a file fulfils the conditions and can be named."""
@@ -74,6 +86,8 @@ class Wording:
     names: str
     long_name: str
     units: str = ''
+    #: Lowest and highest value of a colour bar.
+    range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,36 +95,41 @@ class Recipe:
     """What one pipeline writes; see the module's own text."""
 
     name: str
-    documentation: str
     datasets: tuple[str, ...]
     masks: Conditions
     scalars: tuple[ScalarRule, ...]
     leave_out: tuple[Exclusion, ...] = ()
     known: tuple[Wording, ...] = ()
+    documentation: str = ''
 
     @classmethod
-    def from_yaml(cls, path: Path) -> Recipe:
+    def from_yaml(cls, path: Path, others: Sequence[Recipe] | None = None) -> Recipe:
         """Read and validate a recipe.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
+        others : sequence of Recipe, optional
+            Those that ``as_in`` may name; without any, those that come along.
 
         Raises
         ------
         SourceNotFoundError
             If there is no such file.
         RecipeError
-            If it is no YAML, or a key is missing, unknown or of the wrong kind.
+            If it is no YAML, or a key is missing, unknown or of the wrong kind: which, the line,
+            and what is allowed there.
         """
-        try:
-            raw = yaml.safe_load(path.read_text('utf-8'))
-        except FileNotFoundError as error:
-            raise SourceNotFoundError('no such file', path, 'Check the recipe.') from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise RecipeError(f'is not YAML ({error})', path, 'Mend it.') from error
-        try:
-            return _recipe(raw)
-        except ValueError as error:
-            raise RecipeError(
-                f'cannot be used: {error}', path, 'The recipes that come along show the form.'
-            ) from error
+        document = Document.read(path)
+        document.check(_schema())
+        others = builtin_recipes() if others is None else others
+        return _Reader(document, functools.partial(_called, others)).recipe()
+
+    def of(self, dataset: Dataset) -> Recipe:
+        """The recipe as one of its datasets has it: without the rules for others of them."""
+        rules = (one for one in self.scalars if not one.datasets or _fits(one.datasets, dataset))
+        return replace(self, scalars=tuple(rules))
 
     def is_mask(self, entities: Entities) -> bool:
         """Whether a file is the mask of a brain."""
@@ -127,130 +146,164 @@ class Recipe:
 
     def scalar_name(self, entities: Entities) -> str | None:
         """What a file is called as a scalar, if it is one."""
-        rule = self._rule(entities)
+        rule = self.rule(entities)
         return None if rule is None else rule.name.fill(entities)
 
-    def copied_from(self, entities: Entities) -> str:
-        """The recipe of the datasets that a scalar's file is a copy from; empty if it is none."""
-        rule = self._rule(entities)
-        return '' if rule is None else rule.copied_from
+    def rule(self, entities: Entities) -> ScalarRule | None:
+        """The rule that makes a scalar of a file, if one does."""
+        return next((rule for rule in self.scalars if rule.fits(entities)), None)
 
     def wording(self, scalar: str) -> Wording:
         """What a person calls a scalar: its own name where nothing better is known."""
         found = next((w for w in self.known if fnmatchcase(scalar, w.names)), None)
         return replace(found, names=scalar) if found else Wording(scalar, scalar)
 
-    def _rule(self, entities: Entities) -> ScalarRule | None:
-        return next((rule for rule in self.scalars if rule.fits(entities)), None)
 
-
-@functools.cache
 def builtin_recipes() -> tuple[Recipe, ...]:
     """The recipes that come along, the one for any dataset last."""
-    with as_file(files('modelarrayio_bids').joinpath('data', 'recipes')) as folder:
-        recipes = [Recipe.from_yaml(path) for path in sorted(folder.glob('*.yaml'))]
-    return tuple(sorted(recipes, key=lambda recipe: recipe.name == GENERIC))
+    folder = files('modelarrayio_bids').joinpath('data', 'recipes')
+    names = sorted(path.name.removesuffix('.yaml') for path in folder.iterdir())
+    return tuple(_builtin(name) for name in sorted(names, key=lambda name: name == GENERIC))
 
 
-def recipe_for(dataset: Dataset, recipes: Sequence[Recipe] | None = None) -> Recipe:
+def own_recipes(paths: Iterable[Path]) -> tuple[Recipe, ...]:
+    """A person's own recipes; each may borrow from those before it and from those that come along.
+
+    Raises
+    ------
+    SourceNotFoundError, RecipeError
+        As :meth:`Recipe.from_yaml`.
+    """
+    recipes: list[Recipe] = []
+    for path in paths:
+        recipes.append(Recipe.from_yaml(path, [*reversed(recipes), *builtin_recipes()]))
+    return tuple(recipes)
+
+
+def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
     """The recipe for a dataset: by what it says made it, then by its name, then its folder's.
+
+    A person's own recipes come before those that come along.
+    """
+    special = [recipe for recipe in builtin_recipes() if recipe.name != GENERIC]
+    for recipes in (own, special):
+        for name in _names(dataset):
+            for recipe in recipes:
+                if _is_for(recipe.datasets, name):
+                    return recipe.of(dataset)
+    return _builtin(GENERIC).of(dataset)
+
+
+def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None:
+    """See that each of a person's own recipes serves a dataset.
 
     Raises
     ------
     RecipeError
-        If none is for it.
+        If one serves none: its patterns miss what they were written for.
     """
-    recipes = builtin_recipes() if recipes is None else recipes
-    for name in (*dataset.generators, dataset.name, dataset.root.name):
-        for recipe in recipes:
-            if recipe.name != GENERIC and _is_for(recipe, name):
-                return recipe
-    for recipe in recipes:
-        if _is_for(recipe, dataset.name):
-            return recipe
-    raise RecipeError('no recipe is for this dataset', dataset.root, 'Give one of your own.')
+    used = {recipe_for(dataset, tuple(own.values())).name for dataset in datasets}
+    for path, recipe in own.items():
+        if recipe.name not in used:
+            names = dict.fromkeys(name for dataset in datasets for name in _names(dataset))
+            raise RecipeError(
+                f'serves none of the datasets, which are known as {", ".join(names)}',
+                path,
+                'Write a pattern that one of these fits into its datasets.',
+            )
 
 
 @functools.cache
 def fixel_recipe() -> Recipe:
     """The recipe for fixel directories, in whichever dataset they are."""
     with as_file(files('modelarrayio_bids').joinpath('data', 'fixels.yaml')) as path:
-        return Recipe.from_yaml(path)
+        return Recipe.from_yaml(path, ())
 
 
-def _is_for(recipe: Recipe, name: str) -> bool:
-    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in recipe.datasets)
+@functools.cache
+def _builtin(name: str) -> Recipe:
+    with as_file(files('modelarrayio_bids').joinpath('data', 'recipes', f'{name}.yaml')) as path:
+        document = Document.read(path)
+    document.check(_schema())
+    return _Reader(document, _builtin).recipe()
 
 
-def _recipe(raw: Any) -> Recipe:
-    _check_keys(raw, 'recipe', _NEEDED, frozenset({'leave_out', 'known'}))
-    return Recipe(
-        _text(raw, 'name'),
-        _text(raw, 'documentation'),
-        tuple(_each(raw, 'datasets', _pattern)),
-        _conditions(raw, 'masks'),
-        tuple(_each(raw, 'scalars', _scalar_rule)),
-        tuple(_each(raw, 'leave_out', _exclusion)),
-        tuple(_each(raw, 'known', _wording)),
+@functools.cache
+def _schema() -> dict[str, Any]:
+    text = files('modelarrayio_bids').joinpath('data', 'recipe.schema.json').read_text('utf-8')
+    return json.loads(text)
+
+
+def _called(recipes: Sequence[Recipe], name: str) -> Recipe:
+    found = next((recipe for recipe in recipes if recipe.name == name), None)
+    if found is None:
+        names = ', '.join(sorted({recipe.name for recipe in recipes}))
+        raise ValueError(f'as_in: there is no recipe {name!r} (there are: {names or "none"})')
+    return found
+
+
+def _names(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*dataset.generators, dataset.name, dataset.root.name)))
+
+
+def _fits(patterns: Sequence[str], dataset: Dataset) -> bool:
+    return any(_is_for(patterns, name) for name in _names(dataset))
+
+
+def _is_for(patterns: Sequence[str], name: str) -> bool:
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What a document of the right form means; the recipes that it borrows from, by name."""
+
+    document: Document
+    other: Callable[[str], Recipe]
+
+    def recipe(self) -> Recipe:
+        raw = self.document.content
+        return Recipe(
+            raw['name'].strip(),
+            tuple(raw['datasets']),
+            self._parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', _MASKS)),
+            tuple(self._each('scalars', _scalar_rule)),
+            tuple(self._each('leave_out', _exclusion)),
+            tuple(self._each('known', _wording)),
+            raw.get('documentation', '').strip(),
+        )
+
+    def _each(self, key: str, parse: Callable[[Mapping[str, Any]], Item]) -> Iterator[Item]:
+        for number, entry in enumerate(self.document.content.get(key, ())):
+            if 'as_in' in entry:
+                yield from getattr(self._parsed((key, number), self.other, entry['as_in']), key)
+            else:
+                yield self._parsed((key, number), parse, entry)
+
+    def _parsed(self, keys: tuple[str | int, ...], parse: Callable[[Any], Item], raw: Any) -> Item:
+        try:
+            return parse(raw)
+        except ValueError as error:
+            raise self.document.error(keys, str(error)) from error
+
+
+def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:
+    return ScalarRule(
+        bids_entities.parse_conditions(raw['where']),
+        NameTemplate.from_text(raw['name'].strip()),
+        tuple(raw.get('datasets', ())),
+        tuple(raw.get('copied_from', ())),
+        raw.get('on_request', ''),
     )
 
 
-def _pattern(raw: Any) -> str:
-    return _text({'entry': raw}, 'entry')
+def _exclusion(raw: Mapping[str, Any]) -> Exclusion:
+    return Exclusion(bids_entities.parse_conditions(raw['where']), raw['reason'].strip())
 
 
-def _scalar_rule(raw: Any) -> ScalarRule:
-    _check_keys(raw, 'entry', frozenset({'where', 'name'}), frozenset({'copied_from'}))
-    template = NameTemplate.from_text(_text(raw, 'name'))
-    origin = _text(raw, 'copied_from') if 'copied_from' in raw else ''
-    return ScalarRule(_conditions(raw, 'where'), template, origin)
-
-
-def _exclusion(raw: Any) -> Exclusion:
-    _check_keys(raw, 'entry', frozenset({'where', 'reason'}))
-    return Exclusion(_conditions(raw, 'where'), _text(raw, 'reason'))
-
-
-def _wording(raw: Any) -> Wording:
-    _check_keys(raw, 'entry', frozenset({'names', 'long_name'}), frozenset({'units'}))
-    units = _text(raw, 'units') if 'units' in raw else ''
-    return Wording(_text(raw, 'names'), _text(raw, 'long_name'), units)
-
-
-def _conditions(raw: Mapping[str, Any], key: str) -> Conditions:
-    try:
-        return bids_entities.parse_conditions(raw[key])
-    except ValueError as error:
-        raise ValueError(f'{key}: {error}') from error
-
-
-def _each(raw: Mapping[str, Any], key: str, parse: Callable[[Any], Item]) -> list[Item]:
-    entries = raw.get(key, [])
-    if not isinstance(entries, list):
-        raise ValueError(f'{key}: should be a list')  # noqa: TRY004 - one kind
-    if key in _NEEDED and not entries:
-        raise ValueError(f'{key}: should name at least one')
-    parsed = []
-    for number, entry in enumerate(entries, start=1):
-        try:
-            parsed.append(parse(entry))
-        except ValueError as error:
-            raise ValueError(f'{key}, entry {number}: {error}') from error
-    return parsed
-
-
-def _text(raw: Mapping[str, Any], key: str) -> str:
-    if not isinstance(raw[key], str) or not raw[key].strip():
-        raise ValueError(f'{key}: should be text, found {raw[key]!r}')
-    return raw[key].strip()
-
-
-def _check_keys(
-    raw: Any, what: str, needed: frozenset[str], optional: frozenset[str] = frozenset()
-) -> None:
-    if not isinstance(raw, dict):
-        raise ValueError(f'the {what} should map keys to values, found {raw!r}')  # noqa: TRY004 - one kind
-    if missing := sorted(needed - set(raw)):
-        raise ValueError(f'the {what} lacks {", ".join(missing)}')
-    if unknown := sorted(map(str, set(raw) - needed - optional)):
-        raise ValueError(f'the {what} has unknown keys: {", ".join(unknown)}')
+def _wording(raw: Mapping[str, Any]) -> Wording:
+    low, high = raw.get('range', (0, 1))
+    if not low < high:
+        raise ValueError(f'range: {low} should be less than {high}')
+    bounds = (float(low), float(high)) if 'range' in raw else None
+    return Wording(raw['names'], raw['long_name'].strip(), raw.get('units', ''), bounds)

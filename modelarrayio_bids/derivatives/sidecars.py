@@ -85,6 +85,7 @@ def _of_store(group: ScalarGroup, threshold: float | None) -> dict[str, Any]:
         'Scalar': group.scalar,
         'LongName': group.long_name,
         **({'Units': group.units} if group.units else {}),
+        **({'DisplayRange': list(group.range)} if group.range else {}),
         'Elements': group.kind,
         **(_threshold(threshold) if group.needs_masks else {}),
     }

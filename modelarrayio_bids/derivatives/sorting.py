@@ -57,14 +57,18 @@ class Sorting:
     filters: BidsFilters = field(default_factory=BidsFilters)
     sessions: Collection[str] = ()
     n_images: int = 0
+    #: Labels of the sessions met, wanted or not.
+    sessions_met: set[str | None] = field(default_factory=set)
     masks: list[Image] = field(default_factory=list)
     #: By scalar and stem.
     scalars: dict[tuple[str, str], list[Image]] = field(default_factory=lambda: defaultdict(list))
     wordings: dict[str, Wording] = field(default_factory=dict)
     #: By recipe: the names of its datasets.
     _datasets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    #: By image that was handed on: the recipe of the datasets it may be from.
-    _origins: dict[Path, str] = field(default_factory=dict)
+    #: By image: the recipes of the datasets that it may be handed on from.
+    _origins: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    #: By image nobody gets who does not ask: why.
+    _on_request: dict[Path, str] = field(default_factory=dict)
     _left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, images: Iterable[Image], recipe: Recipe) -> None:
@@ -73,17 +77,27 @@ class Sorting:
         for image in images:
             self._datasets[recipe.name].add(image.dataset)
             self.n_images += 1
+            self.sessions_met.add(image.entities.get('session'))
             if bids_entities.matches(image.entities, are_masks):
                 self.masks.append(image)
             elif reason := self._why_left_out(image, recipe):
                 self._left_out[reason].append(image.path)
-            elif scalar := recipe.scalar_name(image.entities):
+            elif rule := recipe.rule(image.entities):
+                scalar = rule.name.fill(image.entities)
                 self.scalars[scalar, stem(image.entities, image.kind)].append(image)
                 self.wordings.setdefault(scalar, recipe.wording(scalar))
-                self._origins[image.path] = recipe.copied_from(image.entities)
+                self._origins[image.path] = rule.copied_from
+                self._on_request[image.path] = rule.on_request
 
-    def only(self, patterns: Sequence[str]) -> None:
+    def only(self, patterns: Sequence[str], among: str = '') -> None:
         """Keep the scalars whose names fit one of these shell patterns; the case is no matter.
+
+        Parameters
+        ----------
+        patterns : sequence of str
+            If there is none, all are kept for which nobody needs to ask.
+        among : str, optional
+            Which these are, for the error.
 
         Raises
         ------
@@ -91,12 +105,13 @@ class Sorting:
             If a pattern fits none: with those there are.
         """
         if not patterns:
+            self._drop_unasked()
             return
         names = sorted({scalar for scalar, _ in self.scalars})
         for pattern in patterns:
             if not any(_fits(name, pattern) for name in names):
                 raise NoMatchError(
-                    f'no scalar is called {pattern!r}',
+                    f'no scalar is called {pattern!r}{among}',
                     remedy=f'There are: {", ".join(names) or "none"}.',
                 )
         self._drop(
@@ -110,11 +125,33 @@ class Sorting:
             held = {(image.dataset, _row(image)) for image in images}
             self.scalars[key] = []
             for image in images:
-                origin = self._origins[image.path]
-                if any((dataset, _row(image)) in held for dataset in self._datasets[origin]):
-                    self._left_out[f'a copy of what {origin} wrote'].append(image.path)
-                else:
+                origin = self._origin(image, held)
+                if origin is None:
                     self.scalars[key].append(image)
+                else:
+                    self._left_out[f'a copy of what {origin} wrote'].append(image.path)
+
+    def _origin(
+        self, image: Image, held: Collection[tuple[str, tuple[str | None, ...]]]
+    ) -> str | None:
+        """The recipe of a dataset at hand that an image was copied from."""
+        for origin in self._origins[image.path]:
+            if any((dataset, _row(image)) in held for dataset in self._datasets[origin]):
+                return origin
+        return None
+
+    def _drop_unasked(self) -> None:
+        dropped: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        for key in sorted(self.scalars):
+            images = self.scalars.pop(key)
+            for image in images:
+                if reason := self._on_request[image.path]:
+                    dropped[reason][key[0]].append(image.path)
+            if kept := [image for image in images if not self._on_request[image.path]]:
+                self.scalars[key] = kept
+        for reason, scalars in dropped.items():
+            paths = [path for several in scalars.values() for path in several]
+            self._left_out[f'{reason}, taken with --scalars {_some(list(scalars))}'] += paths
 
     def drop_series(self) -> None:
         """Leave out groups whose first image holds several maps, whatever its name says."""
@@ -170,3 +207,8 @@ def _is_series(image: Image) -> bool:
     except (FormatError, SourceNotFoundError):
         # Kept: the check of every header before a build reports it, with all the others.
         return False
+
+
+def _some(names: Sequence[str], most: int = _EXAMPLES) -> str:
+    more = f' (and {len(names) - most} more)' if len(names) > most else ''
+    return ' '.join(names[:most]) + more

@@ -50,10 +50,20 @@ _PIECE = 4096
 
 
 class _Buffers(threading.local):
-    """The buffers of one thread that are free: one, unless two files are open at a time."""
+    """The buffers of one thread that are free: one, unless two files are open at a time.
+
+    They go with their thread. The main one reads a file here and there, and keeps none.
+    """
 
     def __init__(self) -> None:
-        self.free: list[bytearray] = []
+        self._free: list[bytearray] = []
+
+    def take(self) -> bytearray:
+        return self._free.pop() if self._free else bytearray()
+
+    def give_back(self, buffer: bytearray) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            self._free.append(buffer)
 
 
 _BUFFERS = _Buffers()
@@ -73,12 +83,30 @@ def inflated(path: str | PathLike[str]) -> Iterator[memoryview]:
     FormatError
         If the compressed data end early or are damaged.
     """
-    buffer = _BUFFERS.free.pop() if _BUFFERS.free else bytearray()
+    buffer = _BUFFERS.take()
     try:
         buffer, size = _filled(buffer, path)
         yield memoryview(buffer)[:size]
     finally:
-        _BUFFERS.free.append(buffer)
+        _BUFFERS.give_back(buffer)
+
+
+@contextmanager
+def scratch(size: int) -> Iterator[memoryview]:
+    """Memory for a file to be made, which the thread uses again: its bytes are any."""
+    buffer = _at_least(_BUFFERS.take(), size)
+    try:
+        yield memoryview(buffer)[:size]
+    finally:
+        _BUFFERS.give_back(buffer)
+
+
+def write_file(data: bytes | memoryview, path: str | PathLike[str]) -> None:
+    """Write a whole file, compressed if its name ends in ``.gz``."""
+    if str(path).endswith('.gz'):
+        data = gzip_compress(data)
+    with open(path, 'wb') as file:
+        file.write(data)
 
 
 def read_file(path: str | PathLike[str]) -> bytes:
@@ -118,7 +146,7 @@ def inflated_size(path: str | PathLike[str]) -> int:
         return _last_size(file) if _is_gzip(file) else os.fstat(file.fileno()).st_size
 
 
-def gzip_compress(data: bytes, level: int = _ISAL_LEVEL) -> bytes:
+def gzip_compress(data: bytes | memoryview, level: int = _ISAL_LEVEL) -> bytes:
     """Compress into one gzip member without a time stamp: equal data give equal files."""
     if HAS_ISAL:
         return igzip.compress(data, compresslevel=min(level, 3), mtime=0)
@@ -141,6 +169,28 @@ def deflate(data: bytes | memoryview, level: int | None = None) -> bytes:
     if HAS_ISAL:
         return isal_zlib.compress(data, _ISAL_LEVEL)
     return zlib.compress(data, _ZLIB_LEVEL)
+
+
+def inflate_exactly(data: bytes, size: int) -> bytes:
+    """The inverse of :func:`deflate`, where the size of the answer is known.
+
+    Raises
+    ------
+    FormatError
+        If the data are damaged, or of another size.
+    """
+    try:
+        found = (isal_zlib if HAS_ISAL else zlib).decompress(data, bufsize=size + 1)
+    except _BROKEN as error:
+        raise FormatError(
+            f'compressed data are damaged: {error}', remedy='Make the file again.'
+        ) from error
+    if len(found) != size:
+        raise FormatError(
+            f'compressed data hold {len(found)} bytes, expected {size}',
+            remedy='Make the file again.',
+        )
+    return found
 
 
 def is_gzip(path: str | PathLike[str]) -> bool:

@@ -530,10 +530,7 @@ def write(header: MifHeader, values: np.ndarray, path: str | PathLike[str]) -> N
         raise FormatError(
             'is no name for an MRtrix image that is written', path, 'Use .mif or .mif.gz.'
         )
-    image = header.to_bytes() + header.encode(values)
-    if str(path).endswith('.gz'):
-        image = compression.gzip_compress(image)
-    Path(path).write_bytes(image)
+    compression.write_file(header.to_bytes() + header.encode(values), path)
 
 
 class _Fields:

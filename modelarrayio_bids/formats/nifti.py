@@ -222,7 +222,7 @@ def write_volume(header: Nifti1Header, data: np.ndarray, path: str | PathLike[st
     Parameters
     ----------
     header : nibabel.nifti1.Nifti1Header
-        With the type and shape of ``data``.
+        With the shape of ``data``; the type written is that of ``data``.
     data : numpy.ndarray
         Three-dimensional.
     path : path-like
@@ -230,16 +230,35 @@ def write_volume(header: Nifti1Header, data: np.ndarray, path: str | PathLike[st
     """
     header = header.copy()
     header.set_data_dtype(data.dtype)
+    with created(header, path) as flat:
+        flat[:] = data.reshape(-1, order='F')
+
+
+@contextmanager
+def created(header: Nifti1Header, path: str | PathLike[str]) -> Iterator[np.ndarray]:
+    """The data of a volume to be filled, which is written when the context ends.
+
+    Parameters
+    ----------
+    header : nibabel.nifti1.Nifti1Header
+        With type and shape.
+    path : path-like
+        Replaced if it exists; compressed if it ends in ``.gz``.
+
+    Yields
+    ------
+    numpy.ndarray
+        (n_voxels,), any values, in the type of the header, the first axis running fastest.
+    """
+    header = header.copy()
     single = {Nifti1Header: (b'n+1', 352), Nifti2Header: (b'n+2\0\r\n\x1a\n', 544)}
     header['magic'], offset = single[type(header)]
     header.set_data_offset(offset)
-    stored = data.astype(header.get_data_dtype(), copy=False)
-    image = b''.join(
-        (header.binaryblock, b'\0' * (offset - len(header.binaryblock)), stored.tobytes('F'))
-    )
-    if str(path).endswith('.gz'):
-        image = compression.gzip_compress(image)
-    Path(path).write_bytes(image)
+    dtype, n_voxels = header.get_data_dtype(), int(np.prod(header.get_data_shape()))
+    with compression.scratch(offset + n_voxels * dtype.itemsize) as image:
+        image[:offset] = header.binaryblock.ljust(offset, b'\0')
+        yield np.frombuffer(image, dtype, offset=offset)
+        compression.write_file(image, path)
 
 
 def is_cifti(header: Nifti1Header) -> bool:

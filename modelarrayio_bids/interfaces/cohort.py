@@ -37,6 +37,8 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     scalars = InputMultiObject(traits.Str, desc='the only scalars wanted: names or shell patterns')
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
     mask = File(exists=True, desc='mask that serves every volume')
+    database_dir = Directory(nohash=True, desc='where indexes are kept for other runs')
+    recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
     threshold = traits.Range(
         low=0.0,
         high=1.0,
@@ -94,8 +96,8 @@ class CollectCohort(LibraryInterface):
 
     def _request(self, output_dir: Path) -> Request:
         inputs = self.inputs
-        given = self.given('datasets', 'bids_filters', 'mask')
-        several = self.given('participant_label', 'session_label', 'scalars')
+        given = self.given('datasets', 'bids_filters', 'mask', 'database_dir')
+        several = self.given('participant_label', 'session_label', 'scalars', 'recipes')
         return Request(
             Path(inputs.bids_dir),
             output_dir,
@@ -105,6 +107,8 @@ class CollectCohort(LibraryInterface):
             tuple(several.get('scalars', ())),
             BidsFilters.from_dict(given.get('bids_filters', {})),
             Path(given['mask']).absolute() if 'mask' in given else None,
+            Path(given['database_dir']).absolute() if 'database_dir' in given else None,
+            tuple(Path(path).absolute() for path in several.get('recipes', ())),
         )
 
     def _write(

@@ -20,10 +20,12 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -38,7 +40,7 @@ from modelarrayio_bids.errors import (
     SpaceMismatchError,
     UsageError,
 )
-from modelarrayio_bids.formats import mif, nifti
+from modelarrayio_bids.formats import compression, mif, nifti
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.store.schema import ElementTable
@@ -84,8 +86,8 @@ class FixelIndex:
         SpaceError
             As :meth:`from_image`.
         """
-        header, values = _read(path)
-        return cls.from_image(header, values, path)
+        with _opened(path) as (header, values):
+            return cls.from_image(header, values, path)
 
     @classmethod
     def from_image(
@@ -101,11 +103,12 @@ class FixelIndex:
             If there are no fixels, or their ranges overlap or leave gaps.
         """
         _require_index(values, path)
-        counts, firsts = values.reshape(-1, 2).T.astype(np.int64)
-        occupied = np.flatnonzero(counts)
-        positions = occupied[np.argsort(firsts[occupied], kind='stable')]
-        index = cls(header, positions, counts[positions].astype(np.uint32))
-        index._require_consecutive(firsts[positions], path)
+        pairs = values.reshape(-1, 2)
+        occupied = np.flatnonzero(pairs[:, 0])
+        counts, firsts = pairs[occupied].T.astype(np.int64)
+        order = np.argsort(firsts, kind='stable')
+        index = cls(header, occupied[order], counts[order].astype(np.uint32))
+        index._require_consecutive(firsts[order], path)
         return index
 
     @property
@@ -190,6 +193,9 @@ class FixelSpace(ElementSpace):
                 f'directions of shape {self.directions.shape}, expected {(len(self), 3)}'
             )
         self._same_folders: dict[Path, bool] = {}
+        # The two files it is from, by their bytes: most folders of a study hold copies.
+        self._files: tuple[bytes, bytes] | None = None
+        self._lock = Lock()
 
     @classmethod
     def from_arrays(
@@ -220,20 +226,11 @@ class FixelSpace(ElementSpace):
             If the two hold different numbers of fixels.
         """
         checked = FixelIndex.from_file(index)
-        header, values = _read(directions)
-        shape = header.get_data_shape()
-        if shape[1:2] != (3,) or any(n != 1 for n in shape[2:]):
-            raise FormatError(
-                f'is {_by(shape)}, expected fixels × 3 × 1', directions, 'Give directions.mif.'
-            )
-        if shape[0] != checked.n_fixels:
-            raise SpaceMismatchError(
-                f'holds {shape[0]} directions, expected {checked.n_fixels}, the fixels of {index}',
-                directions,
-                'Give index and directions of one fixel directory.',
-            )
-        _require_real(header, directions)
-        return cls(checked, values.reshape(-1, 3))
+        with _opened(directions) as (header, values):
+            _require_directions(header, checked, index, directions)
+            space = cls(checked, values.reshape(-1, 3))
+        space._files = (compression.digest(index), compression.digest(directions))
+        return space
 
     @classmethod
     def from_fixel_directory(cls, folder: str | PathLike[str]) -> FixelSpace:
@@ -313,12 +310,13 @@ class FixelSpace(ElementSpace):
 
         Voxels are numbered in the order of their first fixel.
         """
-        voxel_ids = np.arange(self.index.counts.size)
+        voxels = np.empty((4, self.index.counts.size), np.int32)
+        voxels[0] = np.arange(self.index.counts.size)
+        voxels[1:] = self.index.voxels()
         fixels = np.empty((5, len(self)))
         fixels[0] = np.arange(len(self))
-        fixels[1] = np.repeat(voxel_ids, self.index.counts)
+        fixels[1] = np.repeat(voxels[0], self.index.counts)
         fixels[2:] = self.directions.T
-        voxels = np.vstack([voxel_ids, self.index.voxels()]).astype(np.int32)
         return {
             'fixels': ElementTable(fixels, ('fixel_id', 'voxel_id', 'x', 'y', 'z')),
             'voxels': ElementTable(voxels, ('voxel_id', 'i', 'j', 'k')),
@@ -331,10 +329,7 @@ class FixelSpace(ElementSpace):
         """
         header = mif.MifHeader.from_file(source.path)
         self._require_values(header.realigned(), source.path)
-        folder = source.path.parent
-        if folder not in self._same_folders:
-            self._same_folders[folder] = self._fits(folder)
-        if not self._same_folders[folder]:
+        if not self._is_same(source.path.parent):
             raise SpaceMismatchError(
                 'lies in a fixel directory with another index or other directions than expected',
                 source.path,
@@ -388,9 +383,18 @@ class FixelSpace(ElementSpace):
                 'Export to a folder of its own.',
             )
 
+    def _is_same(self, folder: Path) -> bool:
+        with self._lock:
+            if folder not in self._same_folders:
+                self._same_folders[folder] = self._fits(folder)
+            return self._same_folders[folder]
+
     def _fits(self, folder: Path) -> bool:
         """Whether data in a folder are on these fixels, as far as the folder says."""
-        return not is_fixel_directory(folder) or FixelSpace.from_fixel_directory(folder) == self
+        if not is_fixel_directory(folder):
+            return True
+        files = tuple(compression.digest(_find(folder, stem)) for stem in COMPANIONS)
+        return files == self._files or FixelSpace.from_fixel_directory(folder) == self
 
     def _data_header(self, columns: int) -> mif.MifHeader:
         # MRtrix gives fixel data the index's voxel sizes and no transform of their own.
@@ -430,15 +434,36 @@ def _candidates(folder: Path, stem: str) -> list[Path]:
     return [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
 
 
-def _read(path: str | PathLike[str]) -> tuple[mif.MifHeader, np.ndarray]:
-    """An index or directions image, its axes as MRtrix sees them."""
+@contextmanager
+def _opened(path: str | PathLike[str]) -> Iterator[tuple[mif.MifHeader, np.ndarray]]:
+    """An index or directions image, its axes as MRtrix sees them, valid within the context."""
     if not str(path).endswith(nifti.EXTENSIONS):
-        return mif.read(path, realign=True)
+        with mif.opened(path, realign=True) as image:
+            yield image
+        return
     with nifti.opened(path, single=False) as voxels:
         header = mif.MifHeader(voxels.flat.dtype, voxels.volume.shape)
         header.set_affine(voxels.volume.affine)
         header = header.realigned()
-        return header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
+        yield header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
+
+
+def _require_directions(
+    header: mif.MifHeader,
+    index: FixelIndex,
+    index_path: str | PathLike[str],
+    path: str | PathLike[str],
+) -> None:
+    shape = header.get_data_shape()
+    if shape[1:2] != (3,) or any(n != 1 for n in shape[2:]):
+        raise FormatError(f'is {_by(shape)}, expected fixels × 3 × 1', path, 'Give directions.mif.')
+    if shape[0] != index.n_fixels:
+        raise SpaceMismatchError(
+            f'holds {shape[0]} directions, expected {index.n_fixels}, the fixels of {index_path}',
+            path,
+            'Give index and directions of one fixel directory.',
+        )
+    _require_real(header, path)
 
 
 def _require_real(header: mif.MifHeader, path: str | PathLike[str]) -> None:

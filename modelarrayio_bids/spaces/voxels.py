@@ -227,11 +227,11 @@ class VoxelSpace(ElementSpace):
 
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write a float32 volume, ``fill`` outside the group mask, described by its name."""
-        data = np.full(self.mask.size, fill, np.float32)
-        with np.errstate(over='ignore'):
-            data[self._positions] = values
         header = nifti.map_header(self.header, name or NAME)
-        nifti.write_volume(header, data.reshape(self.mask.shape, order='F'), path)
+        with nifti.created(header, path) as data:
+            data[:] = fill
+            with np.errstate(over='ignore'):
+                data[self._positions] = values
 
     def extension(self, compress: bool) -> str:
         """``.nii.gz``, or ``.nii`` uncompressed."""

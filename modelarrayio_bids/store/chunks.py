@@ -125,6 +125,17 @@ def shuffled(block: np.ndarray, start: int, stop: int, columns: int) -> np.ndarr
     return planes
 
 
+def unshuffled(data: bytes, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """The inverse of :func:`shuffled`, for a whole chunk: (n_rows, columns).
+
+    >>> block = np.arange(6, dtype='<f8').reshape(2, 3)
+    >>> unshuffled(shuffled(block, 0, 3, 3).tobytes(), (2, 3), block.dtype).tolist()
+    [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    """
+    planes = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1)
+    return np.ascontiguousarray(planes.T).view(dtype).reshape(shape)
+
+
 def plain(block: np.ndarray, start: int, stop: int, columns: int) -> np.ndarray:
     """One chunk of a block, padded to full width: (n_rows, columns), contiguous."""
     chunk = np.zeros((block.shape[0], columns), block.dtype)

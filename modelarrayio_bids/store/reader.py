@@ -19,13 +19,11 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
 )
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.chunked import column_blocks
 
 logger = logging.getLogger(__name__)
 
 _LOCK_ERRORS = {errno.ENOLCK, errno.EAGAIN, errno.ENOSYS, errno.EOPNOTSUPP}
-#: Bytes of results read at a time. R writes chunks that span many results, so every further pass
-#: inflates all of them again.
-_PASS_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -52,41 +50,56 @@ class Analysis:
     levels: dict[str, tuple[str, ...]]
     path: Path
 
-    def columns(self, pass_bytes: int = _PASS_BYTES) -> Iterator[np.ndarray]:
-        """Each result in order, (n_rows,) float64, the matrix read in as few passes as fit."""
-        n_results, n_rows = self.matrix.shape
-        at_once = max(1, pass_bytes // max(1, n_rows * self.matrix.dtype.itemsize))
-        for start in range(0, n_results, at_once):
-            yield from np.asarray(self.matrix[start : start + at_once], np.float64)
+    def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and values, (n_results, width) float64, of runs of rows, in order."""
+        for start, values in column_blocks(self.matrix, threads):
+            yield start, values.astype(np.float64, copy=False)
 
-    def positions(self, n_elements: int) -> np.ndarray | None:
+    def positions(self, element_ids: np.ndarray | None, n_elements: int) -> np.ndarray | None:
         """Which element each row is about: (n_rows,) integers, None for all in order.
+
+        Parameters
+        ----------
+        element_ids : numpy.ndarray
+            The result :data:`~modelarrayio_bids.store.schema.ELEMENT_ID`, (n_rows,); None if
+            there is none.
+        n_elements : int
+            How many elements there are.
 
         Raises
         ------
         SchemaError
-            If the rows cannot be matched with ``n_elements`` elements.
+            If they are no different whole numbers below ``n_elements``.
         """
-        n_rows = self.matrix.shape[1]
-        if schema.ELEMENT_ID not in self.names:
-            if n_rows == n_elements:
-                return None
-            raise self._broken(
-                f'has {n_rows} rows and no {schema.ELEMENT_ID}, the file {n_elements} elements'
-            )
-        row = np.asarray(self.matrix[self.names.index(schema.ELEMENT_ID)])
-        whole = np.isfinite(row) & (row == np.floor(row)) & (row >= 0) & (row < n_elements)
+        if element_ids is None:
+            return None
+        whole = np.isfinite(element_ids) & (element_ids == np.floor(element_ids))
+        whole &= (element_ids >= 0) & (element_ids < n_elements)
         if not whole.all():
-            bad = row[~whole][0]
+            bad = element_ids[~whole][0]
             raise self._broken(
                 f'has the {schema.ELEMENT_ID} {bad:g}, expected 0 to {n_elements - 1}'
             )
-        positions = row.astype(np.int64)
-        if n_rows == n_elements and np.array_equal(positions, np.arange(n_elements)):
+        positions = element_ids.astype(np.int64)
+        if positions.size == n_elements and np.array_equal(positions, np.arange(n_elements)):
             return None
         if np.unique(positions).size != positions.size:
             raise self._broken(f'has an {schema.ELEMENT_ID} twice')
         return positions
+
+    def require_elements(self, n_elements: int) -> None:
+        """Refuse results without element numbers that are not one for each element.
+
+        Raises
+        ------
+        SchemaError
+            With both numbers.
+        """
+        n_rows = self.matrix.shape[1]
+        if schema.ELEMENT_ID not in self.names and n_rows != n_elements:
+            raise self._broken(
+                f'has {n_rows} rows and no {schema.ELEMENT_ID}, the file {n_elements} elements'
+            )
 
     def _broken(self, what: str) -> SchemaError:
         return SchemaError(

@@ -60,6 +60,20 @@ class RowFile:
         if self._file.readinto(block.data.cast('B')) < block.nbytes:  # type: ignore[attr-defined]
             raise OSError(f'{self._file.name} is shorter than its rows')
 
+    def put_block(self, start: int, block: np.ndarray) -> None:
+        """Keep one of the blocks, (n_rows, width), that begins with a column."""
+        stop = start + block.shape[1]
+        self._write(np.ascontiguousarray(block, self.dtype).ravel(), self._offset(start, stop, 0))
+
+    def row(self, row: int) -> np.ndarray:
+        """Read the values of one row, (n_columns,), from any thread."""
+        values = np.empty(self.blocks.n_columns, self.dtype)
+        for start, stop in self.blocks.spans():
+            part = values[start:stop].data.cast('B')
+            if os.preadv(self._file.fileno(), [part], self._offset(start, stop, row)) < len(part):
+                raise OSError(f'{self._file.name} is shorter than its rows')
+        return values
+
     def _offset(self, start: int, stop: int, row: int) -> int:
         return (start * self.blocks.n_rows + (stop - start) * row) * self.dtype.itemsize
 
@@ -71,7 +85,10 @@ class RowFile:
 
 
 class Scratch:
-    """A matrix that is filled by rows and read by blocks of columns: a context manager.
+    """A matrix that is filled one way and read the other: a context manager.
+
+    By rows and then by blocks of columns, as images come and chunks are wanted, or the other way
+    round.
 
     Parameters
     ----------
@@ -118,6 +135,17 @@ class Scratch:
             self._rows.put(row, values)
         else:
             self._matrix[row] = as_stored(values, self.dtype)
+
+    def put_block(self, start: int, block: np.ndarray) -> None:
+        """Keep one of the blocks, (n_rows, width), that begins with a column."""
+        if self._matrix is None:
+            self._rows.put_block(start, block)
+        else:
+            self._matrix[:, start : start + block.shape[1]] = block
+
+    def row(self, row: int) -> np.ndarray:
+        """The values of one row, (n_columns,), from any thread."""
+        return self._rows.row(row) if self._matrix is None else self._matrix[row]
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """As :class:`ColumnBlocks`."""

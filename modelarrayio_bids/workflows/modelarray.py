@@ -50,7 +50,7 @@ def init_modelarray_wf(
     **selection
         Other inputs of :class:`~modelarrayio_bids.interfaces.CollectCohort`: ``datasets``,
         ``participant_label``, ``session_label``, ``scalars``, ``bids_filters``, ``mask``,
-        ``threshold``. What is None or empty is left out.
+        ``database_dir``, ``recipes``, ``threshold``. What is None or empty is left out.
 
     Returns
     -------

@@ -18,8 +18,7 @@ from tools import require_tool
 
 from modelarrayio_bids.cli.bids_app import main
 
-SCALARS = ['cbf', 'cbf_score', 'cbf_scrub', 'csf_probseg', 'dki_fa', 'dki_mk', 'gm_probseg']
-SCALARS += ['tensor_fa', 'wm_probseg']
+SCALARS = ['cbf', 'cbf_score', 'cbf_scrub', 'dki_fa', 'dki_mk', 'tensor_fa']
 CBF = 'cbf/space-MNI152NLin2009cAsym'
 
 
@@ -156,7 +155,7 @@ def test_listing_builds_nothing(study, tmp_path, capsys):
 
 def test_a_dry_run_checks_and_writes_nothing(study, tmp_path, capsys):
     assert main([str(study), str(tmp_path / 'out'), 'group', '--dry-run']) == 0
-    assert '9 HDF5 files would be written' in capsys.readouterr().out
+    assert f'{len(SCALARS)} HDF5 files would be written' in capsys.readouterr().out
     assert not (tmp_path / 'out').exists()
 
 
@@ -329,3 +328,36 @@ def test_an_interrupt_leaves_no_half_file(tmp_path):
             assert 'created' in file['modelarrayio'].attrs
     assert not list(output.rglob('.*partial'))
     assert not list(output.glob('.work-*'))
+
+
+def test_an_index_is_kept_where_asked_for_and_used(study, tmp_path, capsys):
+    arguments = [str(study), str(tmp_path / 'out'), 'group', '--list-scalars']
+    assert main(arguments) == 0
+    plain = capsys.readouterr().out
+    for _ in range(2):
+        assert main([*arguments, '--bids-database-dir', str(tmp_path / 'kept')]) == 0
+        assert capsys.readouterr().out == plain
+    arguments = [str(study), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']
+    assert main([*arguments, '--bids-database-dir', str(tmp_path / 'kept')]) == 0
+    kept = sorted(path.name.rpartition('-')[0] for path in (tmp_path / 'kept').iterdir())
+    assert kept == ['aslprep', 'fmriprep', 'qsirecon', 'qsirecon-DIPYDKI']
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no such limits')
+def test_an_index_that_fills_the_disk_is_one_line_and_leaves_nothing(study, tmp_path):
+    import resource
+
+    limit = 2**15  # less than an empty database of pybids
+    arguments = [str(study), str(tmp_path / 'out'), 'group', '--list-scalars']
+    arguments += ['--bids-database-dir', str(tmp_path / 'kept')]
+    done = subprocess.run(
+        [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 73  # sysexits: cannot create
+    assert 'Traceback' not in done.stderr
+    assert done.stderr.splitlines()[-1].endswith('or leave --bids-database-dir out.')
+    assert [path for path in (tmp_path / 'kept').rglob('*') if path.is_file()] == []

@@ -6,11 +6,15 @@ import trees
 
 from modelarrayio_bids.derivatives.collect import Request, collect
 from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.naming import sidecar
+from modelarrayio_bids.derivatives.sidecars import sidecars
 from modelarrayio_bids.errors import (
     AmbiguousMatchError,
     CohortProblemsError,
     NoMatchError,
+    RecipeError,
     SourceNotFoundError,
+    UsageError,
 )
 
 MNI = trees.SPACE
@@ -33,20 +37,18 @@ def summary(collection):
 def test_a_study_of_three_pipelines(study, ask):
     """The table that ``trees.write_study`` describes, four persons each."""
     found = ask(study)
-    asl, prep = f'space-{MNI}', f'space-{MNI}_res-2'
+    asl = f'space-{MNI}'
     assert summary(found) == {
         ('cbf', asl): (4, {'same-dataset': 4}),
         ('cbf_score', asl): (4, {'same-dataset': 4}),
         ('cbf_scrub', asl): (4, {'same-dataset': 4}),
-        ('csf_probseg', prep): (4, {'same-dataset': 4}),
-        ('gm_probseg', prep): (4, {'same-dataset': 4}),
-        ('wm_probseg', prep): (4, {'same-dataset': 4}),
         ('dki_fa', asl): (4, {'anatomical': 4}),
         ('dki_mk', asl): (4, {'anatomical': 4}),
         ('tensor_fa', asl): (4, {'anatomical': 4}),
     }
     counts = {reason: out.count for reason, out in found.left_out.items()}
     assert counts == {
+        'a probability of a tissue, taken with --scalars csf_probseg gm_probseg wm_probseg': 4 * 3,
         "in the participant's own space (no space)": 4 * (3 + 3),
         "in the participant's own space (space-T1w)": 4 * 3,
         'a time series': 4 * 2,
@@ -54,6 +56,17 @@ def test_a_study_of_three_pipelines(study, ask):
         'an anatomical image, whose intensities are arbitrary': 4,
         "anatomical, which is fMRIPrep's or sMRIPrep's to give": 4,
         'a reference image or field map, not a measure': 4,
+    }
+
+
+def test_probabilities_are_for_those_who_ask(study, ask):
+    found = ask(study, scalars=('*_probseg', 'dki_fa'))
+    prep = f'space-{MNI}_res-2'
+    assert summary(found) == {
+        ('csf_probseg', prep): (4, {'same-dataset': 4}),
+        ('dki_fa', f'space-{MNI}'): (4, {'anatomical': 4}),
+        ('gm_probseg', prep): (4, {'same-dataset': 4}),
+        ('wm_probseg', prep): (4, {'same-dataset': 4}),
     }
 
 
@@ -97,6 +110,25 @@ def test_participants_are_chosen_and_missing_ones_named(study, ask):
         ask(study, participants=('01', 'sub-9', '07'))
 
 
+def test_what_left_nothing_is_named_not_the_scalar(dataset, ask):
+    root = dataset('aslprep', [f'sub-01/ses-1/perf/sub-01_ses-1_space-{MNI}_cbf.nii.gz'])
+    with pytest.raises(NoMatchError, match=r'no image of the sessions zz. There are: 1'):
+        ask(root, sessions=('ses-zz',), scalars=('cbf',))
+    filters = BidsFilters.from_dict({'scalar': {'acq': 'x'}})
+    with pytest.raises(NoMatchError, match=r'that the BIDS filters let pass.*1 ruled out by'):
+        ask(root, bids_filters=filters, scalars=('cbf',))
+    with pytest.raises(NoMatchError, match=r"'fa' among the images of the participants 01. There"):
+        ask(root, participants=('01',), scalars=('fa',))
+
+
+@pytest.mark.parametrize('option', ['participants', 'sessions'])
+@pytest.mark.parametrize('label', ['', ' ', 'sub-'])
+def test_an_empty_label_is_a_usage_error(study, ask, option, label):
+    with pytest.raises(UsageError, match='is no label') as caught:
+        ask(study, **{option: ('01', label)})
+    assert caught.value.exit_code == 64  # sysexits
+
+
 def test_filters_on_scalars_and_masks(study, ask):
     no_desc = BidsFilters.from_dict({'scalar': {'desc': None, 'datatype': 'perf'}})
     assert [row.scalar for row in ask(study, bids_filters=no_desc).table()] == ['cbf']
@@ -120,7 +152,7 @@ def test_several_volumes_are_dropped_whatever_the_name_says(dataset, ask, person
     path = root / f'sub-01/func/sub-01_space-{MNI}_stat-peaks_boldmap.nii.gz'
     trees.write_map(path, persons[0], volumes=3)
     found = ask(root)
-    assert [row.scalar for row in found.table()] == ['reho_boldmap']
+    assert [row.scalar for row in found.table()] == ['reho']
     assert found.left_out['several maps in one file'].examples == (path,)
 
 
@@ -213,7 +245,10 @@ def test_a_resolution_of_its_own_is_a_group_of_its_own(dataset, ask):
         'fmriprep',
         [f'sub-01/anat/sub-01_space-{MNI}_res-{r}_label-GM_probseg.nii.gz' for r in '12'],
     )
-    assert [row.space for row in ask(root).table()] == [f'{MNI}:res-1', f'{MNI}:res-2']
+    assert [row.space for row in ask(root, scalars=('gm_probseg',)).table()] == [
+        f'{MNI}:res-1',
+        f'{MNI}:res-2',
+    ]
 
 
 def test_what_was_found_can_be_pickled(study, ask):
@@ -221,3 +256,107 @@ def test_what_was_found_can_be_pickled(study, ask):
     again = pickle.loads(pickle.dumps(found))
     assert again.table() == found.table()
     assert again.groups[0].rows == found.groups[0].rows
+
+
+def test_a_persons_own_recipe_names_describes_and_is_written_beside_the_store(
+    dataset, ask, tmp_path
+):
+    recipe = tmp_path / 'mine.yaml'
+    recipe.write_text(
+        'name: mine\n'
+        'datasets: [aslprep]\n'
+        'scalars:\n'
+        "  - {where: {suffix: cbf}, name: 'perfusion[_{desc}]'}\n"
+        'known:\n'
+        '  - {names: perfusion, long_name: blood flow, units: mL/min, range: [0, 80]}\n'
+    )
+    paths = [f'sub-01/perf/sub-01_space-{MNI}{end}_cbf.nii.gz' for end in ('', '_desc-timeseries')]
+    found = ask(dataset('aslprep', paths), recipes=(recipe,))
+    assert [row.scalar for row in found.table()] == ['perfusion', 'perfusion_timeseries']
+    group = found.groups[0]
+    outputs = group.outputs(tmp_path / 'out')
+    cohort = group.write_cohort(outputs, found.participants())
+    content = sidecars(group, outputs, cohort, found.datasets)[sidecar(outputs.store)]
+    assert {key: content[key] for key in ('LongName', 'Units', 'DisplayRange')} == {
+        'LongName': 'blood flow',
+        'Units': 'mL/min',
+        'DisplayRange': [0, 80],
+    }
+
+
+def test_a_recipe_for_none_of_the_datasets_is_an_error(study, ask, tmp_path):
+    recipe = tmp_path / 'mine.yaml'
+    recipe.write_text("name: mine\ndatasets: [m]\nscalars: [{where: {}, name: '{suffix}'}]\n")
+    with pytest.raises(RecipeError, match='none of the datasets, which are known as ASLPrep, '):
+        ask(study, recipes=(recipe,))
+
+
+def test_adding_a_dataset_renames_nothing(study, dataset, ask, tmp_path):
+    """Nor does a description that gets lost, or any other name of the dataset."""
+    cbf = [f'sub-01/perf/sub-01_space-{MNI}{end}_cbf.nii.gz' for end in ('', '_desc-score')]
+    fa = f'sub-01/dwi/sub-01_space-{MNI}_model-tensor_param-fa_dwimap.nii.gz'
+    roots = {
+        'asl': dataset('asl', cbf, 'ASLPrep', tmp_path / 'a'),
+        'dsi': dataset('qsirecon-DSIStudio', [fa], 'qsirecon'),
+        'tortoise': dataset('qsirecon-TORTOISE', [fa], 'qsirecon'),
+    }
+    alone = {
+        (name, row.scalar)
+        for name, root in roots.items()
+        for row in ask(root, datasets={name: root}).table()
+    }
+    together = {(row.dataset, row.scalar) for row in ask(study, datasets=roots).table()}
+    assert together == alone
+    assert together == {
+        ('asl', 'cbf'),
+        ('asl', 'cbf_score'),
+        ('dsi', 'tensor_fa'),
+        ('tortoise', 'tortoise_tensor_fa'),
+    }
+    (roots['asl'] / 'dataset_description.json').unlink()
+    renamed = ask(roots['asl'], datasets={'mine': roots['asl']})
+    assert [row.scalar for row in renamed.table()] == ['cbf', 'cbf_score']
+
+
+def test_templates_of_infants_are_groups_by_age_in_either_spelling(dataset, ask):
+    """As NiBabies 21 and 25 write them."""
+    spaces = ('MNIInfant_cohort-1', 'MNIInfant_cohort-2', 'MNIInfant+1')
+    names = [
+        f'sub-01/ses-1mo/anat/sub-01_ses-1mo_run-001_space-{space}_{end}.nii.gz'
+        for space in spaces
+        for end in ('label-GM_probseg', 'desc-brain_mask')
+    ]
+    found = ask(dataset('nibabies', names), scalars=('gm_probseg',))
+    assert summary(found) == {
+        ('gm_probseg', f'space-{space}'): (1, {'same-dataset': 1}) for space in spaces
+    }
+    assert {row.space for row in found.table()} == {
+        'MNIInfant:cohort-1',
+        'MNIInfant:cohort-2',
+        'MNIInfant+1',
+    }
+
+
+def test_effects_of_first_level_models_are_taken_and_other_statistics_on_request(dataset, ask):
+    """As FitLins writes them: a folder for each node, and maps without a subject for the group."""
+    stats = ('effect', 'variance', 'z', 'p')
+    maps = [
+        f'contrast-{contrast}_stat-{stat}_statmap.nii.gz' for contrast in 'ab' for stat in stats
+    ]
+    stem = f'task-rest_space-{MNI}'
+    root = dataset(
+        'fitlins',
+        [f'node-runLevel/sub-{s}/sub-{s}_{stem}_{name}' for s in ('01', '02') for name in maps]
+        + [f'node-dataLevel/{name}' for name in maps[:1]],
+    )
+    found = ask(root)
+    assert summary(found) == {
+        ('a_effect', stem): (2, {'map-itself': 2}),
+        ('b_effect', stem): (2, {'map-itself': 2}),
+    }
+    counts = {reason: out.count for reason, out in found.left_out.items()}
+    assert counts['of no participant'] == 1
+    assert counts['a p value or degrees of freedom'] == 4
+    some = 'taken with --scalars a_variance a_z b_variance (and 1 more)'
+    assert counts[f'a statistic of a single participant, {some}'] == 8
+    assert [row.scalar for row in ask(root, scalars=('*_z',)).table()] == ['a_z', 'b_z']

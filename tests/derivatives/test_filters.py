@@ -33,11 +33,18 @@ def test_conditions_mean_what_fmriprep_means_by_them(condition, label, fits):
         ({'ses': ['ses-1']}, {'session': '1'}),
         ({'run': 1}, {'run': '01'}),
         ({'run': 2}, {'run': '2'}),
+        ({'run': '2'}, {'run': '02'}),
+        ({'run': '02'}, {'run': '2'}),
         ({'extension': 'nii.gz'}, {'extension': '.nii.gz'}),
     ],
 )
 def test_labels_may_be_written_as_people_write_them(condition, entities):
     assert matches(entities, parse_conditions(condition))
+
+
+def test_numbers_that_are_labels_stay_text():
+    assert not matches({'subject': '01'}, parse_conditions({'subject': '1'}))
+    assert not matches({'acq': '02'}, parse_conditions({'acq': '2'}))
 
 
 @pytest.mark.parametrize(

@@ -97,10 +97,10 @@ def test_kinds_of_the_same_entities_are_not_mixed(ask, dataset):
     endings = ['.nii.gz', '.dscalar.nii', '.pscalar.nii', '.pconn.nii']
     found = ask(dataset('other', [f'{FUNC}_stat-mean_boldmap{ending}' for ending in endings]))
     assert summary(found) == {
-        ('mean_boldmap', 'voxels', 'task-rest_space-fsLR'): 1,
-        ('mean_boldmap', 'greyordinates', 'task-rest_space-fsLR_desc-greyordinates'): 1,
-        ('mean_boldmap', 'parcels', 'task-rest_space-fsLR_desc-parcels'): 1,
-        ('mean_boldmap', 'edges', 'task-rest_space-fsLR_desc-edges'): 1,
+        ('mean', 'voxels', 'task-rest_space-fsLR'): 1,
+        ('mean', 'greyordinates', 'task-rest_space-fsLR_desc-greyordinates'): 1,
+        ('mean', 'parcels', 'task-rest_space-fsLR_desc-parcels'): 1,
+        ('mean', 'edges', 'task-rest_space-fsLR_desc-edges'): 1,
     }
 
 
@@ -127,7 +127,7 @@ def test_cifti_that_is_no_scalar_is_left_out_and_says_why(ask, dataset):
     (root / f'{FUNC}_x.dscalar.nii.gz').touch()
     trees.write_cifti(root / f'{FUNC}_contrasts.dscalar.nii', trees.people(1)[0], maps=2)
     found = ask(root)
-    assert [row.scalar for row in found.table()] == ['z_boldmap']
+    assert [row.scalar for row in found.table()] == ['z']
     assert reasons(found) == {
         'is CIFTI dense series (dtseries), which cannot be analysed as it is': 1,
         'is CIFTI parcellated series (ptseries), which cannot be analysed as it is': 1,
@@ -151,15 +151,16 @@ def test_a_file_that_tells_its_elements_needs_no_space_but_may_not_have_its_own(
     assert reasons(found) == {"in the participant's own space (space-fsnative)": 1}
 
 
-def test_morphometry_that_xcp_d_handed_on_is_taken_from_fmriprep(ask, dataset, tmp_path):
+@pytest.mark.parametrize('origin', ['fmriprep', 'nibabies'])
+def test_morphometry_that_xcp_d_handed_on_is_taken_from_its_origin(ask, dataset, tmp_path, origin):
     trees.describe(tmp_path)
     names = [f'sub-0{n}/anat/sub-0{n}_space-fsLR_den-91k_sulc.dscalar.nii' for n in (1, 2)]
-    for pipeline in ('fmriprep', 'xcp_d'):
+    for pipeline in (origin, 'xcp_d'):
         dataset(pipeline, names, root=tmp_path / 'derivatives')
     found = ask(tmp_path)
-    assert [(row.dataset, row.n_images) for row in found.table()] == [('fmriprep', 2)]
-    assert reasons(found) == {'a copy of what fmriprep wrote': 2}
-    (tmp_path / 'derivatives' / 'fmriprep' / names[1]).unlink()
+    assert [(row.dataset, row.n_images) for row in found.table()] == [(origin, 2)]
+    assert reasons(found) == {f'a copy of what {origin} wrote': 2}
+    (tmp_path / 'derivatives' / origin / names[1]).unlink()
     with pytest.raises(AmbiguousMatchError, match='sulc .* comes from 2 datasets'):
         ask(tmp_path)
 

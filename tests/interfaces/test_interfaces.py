@@ -31,6 +31,8 @@ SPECIFICATIONS = {
         'scalars': 'InputMultiObject',
         'bids_filters': 'Dict',
         'mask': 'File',
+        'database_dir': 'Directory',
+        'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
         'num_threads': 'Int',

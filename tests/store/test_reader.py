@@ -19,11 +19,16 @@ def analysis(path, name='mylm'):
     return StoreReader(path).analysis(name)
 
 
+def values_of(found, threads=1):
+    """The whole matrix, from its blocks."""
+    return np.hstack([values for _, values in found.blocks(threads)])
+
+
 @pytest.mark.parametrize('where', ['attribute', 'dataset'])
 def test_names_are_found_where_modelarray_puts_them(tmp_path, where):
     found = analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX, where=where))
     assert found.names == tuple(NAMES)
-    np.testing.assert_array_equal(np.array(list(found.columns())), MATRIX.T)
+    np.testing.assert_array_equal(values_of(found), MATRIX.T)
 
 
 def test_the_attribute_wins(tmp_path):
@@ -39,11 +44,42 @@ def test_a_blank_name_keeps_its_place(tmp_path):
     assert analysis(path).names == ('element_id', 'component002', 'age.p.value')
 
 
-def test_passes_over_a_large_matrix_give_the_same(tmp_path):
+@pytest.mark.parametrize(
+    'layout',
+    [
+        {},
+        {'chunks': (3, 4), 'compression': 'gzip'},
+        {'chunks': (3, 4), 'compression': 'gzip', 'shuffle': True},
+        {'chunks': (3, 4), 'compression': 'gzip', 'fletcher32': True},
+        {'chunks': (2, 4), 'compression': 'gzip', 'shuffle': True},
+        {'chunks': (3, 4), 'compression': 'lzf'},
+        {'chunks': (3, 100)},
+    ],
+)
+@pytest.mark.parametrize('dtype', ['<f8', '>f8', '<f4', '<i4'])
+def test_blocks_are_the_matrix_however_it_is_stored(tmp_path, layout, dtype):
+    matrix = np.arange(3 * 101).reshape(3, 101).astype(dtype)
     path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
-    two_results = 2 * MATRIX.shape[0] * 8
-    columns = analysis(path).columns(pass_bytes=two_results)
-    np.testing.assert_array_equal(np.array(list(columns)), MATRIX.T)
+    with h5py.File(path, 'a') as file:
+        names = file['results/mylm/results_matrix'].attrs['colnames']
+        del file['results/mylm/results_matrix']
+        dataset = file.create_dataset('results/mylm/results_matrix', data=matrix, **layout)
+        dataset.attrs['colnames'] = names
+    for threads in (1, 2):
+        np.testing.assert_array_equal(values_of(analysis(path), threads), matrix)
+
+
+def test_chunks_that_were_never_written_are_zero(tmp_path):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
+    with h5py.File(path, 'a') as file:
+        names = file['results/mylm/results_matrix'].attrs['colnames']
+        del file['results/mylm/results_matrix']
+        dataset = file.create_dataset(
+            'results/mylm/results_matrix', (3, 9), 'f8', chunks=(3, 4), compression='gzip'
+        )
+        dataset.attrs['colnames'] = names
+        dataset[:, :4] = 1
+    assert values_of(analysis(path)).sum() == 12
 
 
 def test_levels_of_factors(tmp_path):
@@ -58,7 +94,8 @@ def test_levels_of_factors(tmp_path):
 def test_rows_are_placed_by_element_id(tmp_path, ids, n_elements, positions):
     matrix = MATRIX.copy()
     matrix[:, 0] = ids
-    found = analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, matrix)).positions(n_elements)
+    results = analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, matrix))
+    found = results.positions(values_of(results)[0], n_elements)
     assert (found if found is None else found.tolist()) == positions
 
 
@@ -75,15 +112,17 @@ def test_rows_are_placed_by_element_id(tmp_path, ids, n_elements, positions):
 def test_rows_that_match_no_elements(tmp_path, ids, says):
     matrix = MATRIX.copy()
     matrix[:, 0] = ids
+    results = analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, matrix))
     with pytest.raises(SchemaError, match=says):
-        analysis(write_results(tmp_path / 'x.h5', 'mylm', NAMES, matrix)).positions(4)
+        results.positions(values_of(results)[0], 4)
 
 
 def test_without_ids_only_all_elements_in_order_will_do(tmp_path):
     path = write_results(tmp_path / 'x.h5', 'mylm', ['a', 'b', 'c'], MATRIX)
-    assert analysis(path).positions(4) is None
+    analysis(path).require_elements(4)
+    assert analysis(path).positions(None, 4) is None
     with pytest.raises(SchemaError, match='4 rows and no element_id, the file 9 elements'):
-        analysis(path).positions(9)
+        analysis(path).require_elements(9)
 
 
 def test_an_analysis_that_is_not_there_names_those_that_are(tmp_path):

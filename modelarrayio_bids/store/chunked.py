@@ -1,0 +1,84 @@
+"""A matrix in an HDF5 file read chunk by chunk, inflated in threads.
+
+R writes the results of an analysis in chunks that span all of them. HDF5 inflates a chunk each time
+it is asked for a part of it, in one thread; here each is inflated once, by whatever codec is the
+fastest, and handed on whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import h5py
+import numpy as np
+
+from modelarrayio_bids.formats.compression import inflate_exactly
+from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.store.chunks import unshuffled
+
+# Columns of a dataset that is not compressed as R does it, read at a time: about this many bytes.
+_PART_BYTES = 4 * 2**20
+_DEFLATE = (h5py.h5z.FILTER_DEFLATE,)
+_SHUFFLE_DEFLATE = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)
+
+
+def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
+    """Runs of columns, each whole, in order, every chunk inflated once.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of two dimensions.
+    threads : int, optional
+        That inflate, where chunks span all rows.
+
+    Yields
+    ------
+    tuple
+        First column, and values (n_rows, width) in the type of the dataset.
+    """
+    starts = range(0, dataset.shape[1], block_columns(dataset))
+    read = partial(_read_chunk, dataset) if _is_simple(dataset) else partial(_read_part, dataset)
+    yield from zip(starts, ordered_map(read, starts, threads), strict=True)
+
+
+def block_columns(dataset: h5py.Dataset) -> int:
+    """Columns of the runs that :func:`column_blocks` yields: whole chunks."""
+    n_rows, n_columns = dataset.shape
+    if _is_simple(dataset):
+        return min(dataset.chunks[1], n_columns)
+    wanted = max(1, _PART_BYTES // (n_rows * dataset.dtype.itemsize))
+    chunk = dataset.chunks[1] if dataset.chunks else 1
+    return min(max(1, wanted // chunk) * chunk, n_columns)
+
+
+def _is_simple(dataset: h5py.Dataset) -> bool:
+    """Whether chunks span all rows and are deflated, shuffled or not, and nothing else."""
+    if not dataset.chunks or dataset.chunks[0] < dataset.shape[0]:
+        return False
+    return _filters(dataset) in {_DEFLATE, _SHUFFLE_DEFLATE}
+
+
+def _filters(dataset: h5py.Dataset) -> tuple[int, ...]:
+    settings = dataset.id.get_create_plist()
+    return tuple(settings.get_filter(number)[0] for number in range(settings.get_nfilters()))
+
+
+def _read_part(dataset: h5py.Dataset, start: int) -> np.ndarray:
+    return dataset[:, start : start + block_columns(dataset)]
+
+
+def _read_chunk(dataset: h5py.Dataset, start: int) -> np.ndarray:
+    info = dataset.id.get_chunk_info_by_coord((0, start))
+    if info.byte_offset is None or info.filter_mask:
+        # Never written, or stored as it is because compression did not pay.
+        return _read_part(dataset, start)
+    _, payload = dataset.id.read_direct_chunk((0, start))
+    n_rows, columns = dataset.chunks
+    data = inflate_exactly(payload, n_rows * columns * dataset.dtype.itemsize)
+    if _filters(dataset) == _SHUFFLE_DEFLATE:
+        chunk = unshuffled(data, (n_rows, columns), dataset.dtype)
+    else:
+        chunk = np.frombuffer(data, dataset.dtype).reshape(n_rows, columns)
+    return chunk[: dataset.shape[0], : dataset.shape[1] - start]

@@ -1,0 +1,100 @@
+import bids
+import trees
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from modelarrayio_bids.derivatives.entities import configuration
+from modelarrayio_bids.derivatives.index import index_names, write_database
+from modelarrayio_bids.derivatives.listing import image_names, passed_over
+
+
+def of_pybids(root):
+    """What pybids' own indexer, with our configuration, says of the images."""
+    layout = bids.BIDSLayout(
+        root,
+        validate=False,
+        config=[configuration()],
+        indexer=bids.BIDSLayoutIndexer(validate=False, index_metadata=False),
+    )
+    return {
+        file.path: dict(file.entities)
+        for file in layout.get(return_type='object')
+        if file.path.endswith(('.nii', '.nii.gz'))
+    }
+
+
+def ours(root):
+    names = image_names(root, passed_over((), (), ()))
+    return {str(path): entities for path, entities in index_names(root, names)}
+
+
+def test_a_study_is_indexed_as_pybids_would(study):
+    for name in ('fmriprep', 'aslprep', 'qsirecon', 'qsirecon/derivatives/qsirecon-DIPYDKI'):
+        root = study / 'derivatives' / name
+        assert ours(root) == of_pybids(root)
+        assert ours(root)
+
+
+part = st.one_of(
+    st.sampled_from(['sub-01', 'ses-1', 'run-02', 'desc-a+b', 'param-fa', 'label', 'dwi', 'x-y']),
+    st.from_regex(r'[a-z0-9]{1,3}(-[a-zA-Z0-9]{0,3}){0,2}', fullmatch=True),
+)
+ending = st.sampled_from(
+    ['.nii', '.nii.gz', '.dscalar.nii', '.x.nii.gz', '.json', '.nii.gz.txt', '']
+)
+folder = st.sampled_from(['sub-01', 'ses-1', 'dwi', 'anat', 'x', '.git'])
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(st.lists(folder, max_size=3), st.lists(part, min_size=1, max_size=6), ending),
+        max_size=8,
+    )
+)
+def test_any_names_are_indexed_as_pybids_would(tmp_path_factory, files):
+    root = trees.describe(tmp_path_factory.mktemp('ds'), 'x')
+    for folders, parts, end in files:
+        path = root.joinpath(*folders, '_'.join(parts) + end)
+        if not any(above.is_file() for above in path.parents) and not path.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert ours(root) == of_pybids(root)
+
+
+def test_the_database_is_one_that_pybids_can_open_and_query(study, tmp_path):
+    root = study / 'derivatives' / 'qsirecon' / 'derivatives' / 'qsirecon-DIPYDKI'
+    write_database(root, image_names(root), tmp_path)
+    layout = bids.BIDSLayout(database_path=tmp_path)
+    found = layout.get(subject=['01', '03'], param='fa', model='dki', space=trees.SPACE)
+    assert [file.filename for file in found] == [
+        f'sub-{label}_space-{trees.SPACE}_model-dki_param-fa_dwimap.nii.gz'
+        for label in ('01', '03')
+    ]
+    assert found[0].get_image().shape == trees.DIFFUSION.shape
+
+
+def test_links_are_followed_but_not_to_where_they_are(tmp_path):
+    image = tmp_path / 'elsewhere' / 'sub-01' / 'anat' / 'sub-01_T1w.nii.gz'
+    image.parent.mkdir(parents=True)
+    image.touch()
+    root = tmp_path / 'ds'
+    root.mkdir()
+    (root / 'sub-01').symlink_to(tmp_path / 'elsewhere' / 'sub-01')
+    (root / 'sub-02').symlink_to(root)
+    (root / 'sub-03_T1w.nii.gz').symlink_to(tmp_path / 'not-fetched-yet')
+    assert image_names(root) == ['sub-01/anat/sub-01_T1w.nii.gz', 'sub-03_T1w.nii.gz']
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, caplog):
+    assert image_names(tmp_path / 'gone') == []
+    assert f'{tmp_path / "gone"} cannot be read (No such file or directory)' in caplog.text
+
+
+def test_more_names_than_go_in_at_once(tmp_path):
+    names = sorted(f'sub-{n}/anat/sub-{n}_T1w.nii.gz' for n in range(5_001))
+    found = list(index_names(tmp_path, names))
+    assert [path for path, _ in found] == [tmp_path / name for name in names]
+    assert {entities['suffix'] for _, entities in found} == {'T1w'}
