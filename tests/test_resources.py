@@ -82,7 +82,7 @@ def test_what_is_enough_or_says_nothing_is_no_hindrance(small, slurm):
 #: The command in a process whose addresses are limited once all libraries are at work: what they
 #: map for themselves differs from build to build, and OpenBLAS ends a process that has too few.
 LIMITED = """
-import os, resource, sys
+import os, resource, sys, threading
 import modelarrayio_bids.build, modelarrayio_bids.spaces
 import numpy as np
 from modelarrayio_bids.cli.files import main
@@ -90,20 +90,31 @@ np.ones((99, 99)) @ np.ones((99, 99))
 pages = int(open('/proc/self/statm').read().split()[0])
 limit = pages * os.sysconf('SC_PAGE_SIZE') + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-sys.exit(main(sys.argv[2:]))
+threading.stack_size(int(sys.argv[2]) * 2**20)
+sys.exit(main(sys.argv[3:]))
 """
+
+
+def limited(command, megabytes, stack=8):
+    """The command with one thread, whose stack and so many more megabytes it may map."""
+    options = [str(megabytes + 8), str(stack), *command[len(PROGRAM) :], '--nprocs', '1']
+    return [sys.executable, '-c', LIMITED, *options]
 
 
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='/proc is Linux')
 def test_what_ulimit_gives_is_a_limit_too(small, tmp_path):
-    def limited(megabytes):
-        command = [sys.executable, '-c', LIMITED, str(megabytes), *small[len(PROGRAM) :]]
-        return [*command, '--nprocs', '1']
-
-    # 8 MB beside what is loaded are fewer than the 10 of slack alone, see resources.py.
-    refused(limited(8))
+    # Fewer than the 10 MB of slack alone, see resources.py.
+    refused(limited(small, 6))
     assert not (tmp_path / 'x.h5').exists()
-    subprocess.run(limited(500), check=True, env=bare())
+    subprocess.run(limited(small, 500), check=True, env=bare())
+
+
+@pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='/proc is Linux')
+def test_threads_the_system_does_not_start_are_no_bug(small):
+    command = limited(small, 100, stack=400)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=bare())
+    assert done.returncode == 64, done.stderr
+    assert 'the system starts no more threads. Give fewer (--nprocs)' in done.stderr
 
 
 def test_the_users_word_goes_before_what_is_found(small):
