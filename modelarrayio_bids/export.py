@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 P_VALUE = 'p.value'
 # Values of all images up to this many bytes are kept in memory, others in a file.
 _IN_MEMORY = 64 * MIB
+# In bytes: file systems take 255, of which a file that is being written needs ten more.
+_LONGEST_NAME = 245
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,8 @@ def export_results(
         If the analysis was not finished, or its rows match no elements.
     ResultNameCollisionError
         If two results would be written to one file.
+    OutputError
+        If a name is too long for a file, or the folder cannot be made.
     SpaceMismatchError
         If the file's elements are not those of ``references``.
     """
@@ -335,6 +339,13 @@ def _named(
     owners: dict[str, Image] = {}
     for image in images:
         file = naming.file_name(results.name, image.name, extension)
+        if len(file.encode()) > _LONGEST_NAME:
+            raise OutputError(
+                f'result {image.result!r} of {results.name} needs a file name that is too long '
+                f'({len(file.encode())} bytes, at most {_LONGEST_NAME})',
+                results.path,
+                naming.remedy,
+            )
         # Many file systems do not tell upper from lower case.
         other = owners.setdefault(file.casefold(), image)
         if other is not image:

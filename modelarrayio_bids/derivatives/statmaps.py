@@ -27,7 +27,7 @@ import numpy as np
 
 from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.naming import STORE_ENDING, sidecar
-from modelarrayio_bids.derivatives.sidecars import Uris
+from modelarrayio_bids.derivatives.uris import Uris
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.export import Image, Naming, levels
 from modelarrayio_bids.spaces import SPACES
