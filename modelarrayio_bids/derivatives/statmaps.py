@@ -68,6 +68,8 @@ _STAT_LABELS = {
     'mlog10.p.value': 'logp',
     'r.squared': 'rsquared',
 }
+#: What a group's stem says of its kind, see ``naming.stem``.
+_KINDS = frozenset(f'desc-{kind}' for kind in SPACES)
 _DEGREES_OF_FREEDOM = ('df', 'df.residual', 'edf', 'ref.df')
 #: R's ``p.adjust.methods``.
 _CORRECTIONS = ('holm', 'hochberg', 'hommel', 'bonferroni', 'BH', 'BY', 'fdr', 'none')
@@ -193,13 +195,14 @@ class StatMapNaming(Naming):
 
         A folder each, for all kinds alike: fixels need one, with their index and directions.
         """
-        parts = (self.store.name.removesuffix(STORE_ENDING), f'node-{label(analysis)}')
-        return self.store.parent / '_'.join(filter(None, parts))
+        return self.store.parent / '_'.join((*self._parts, f'node-{label(analysis)}'))
 
     def file_name(self, analysis: str, name: str, extension: str) -> str:
         """The file's entities, then those of the result."""
         entities = {'node': label(analysis), **ResultName.of(name).entities()}
-        parts = (*self._stem(), *(f'{key}-{value}' for key, value in entities.items()), 'statmap')
+        # The extension tells the kind; ``desc`` is for how a p value was corrected.
+        stem = (part for part in self._parts if part not in _KINDS)
+        parts = (*stem, *(f'{key}-{value}' for key, value in entities.items()), 'statmap')
         return '_'.join(parts) + extension
 
     def sidecars(
@@ -224,11 +227,12 @@ class StatMapNaming(Naming):
             for file, image in images.items()
         }
 
-    def _stem(self) -> tuple[str, ...]:
-        # The extension of a map tells its kind; ``desc`` then says how a p value was corrected.
-        kinds = {f'desc-{kind}' for kind in SPACES}
-        parts = self.store.name.removesuffix(STORE_ENDING).split('_')
-        return tuple(part for part in parts if part and part not in kinds)
+    @property
+    def _parts(self) -> list[str]:
+        """The entities of the HDF5 file; a name of another form as it is."""
+        ending = STORE_ENDING.removeprefix('_').removesuffix('.h5')
+        parts = self.store.stem.split('_')
+        return list(filter(None, parts[:-1] if parts[-1] == ending else parts))
 
     def _of_scalar(self) -> dict[str, Any]:
         # Not ``LongName`` and ``Units`` as they stand: those would be the map's own.
@@ -300,15 +304,14 @@ def _degrees_of_freedom(
     degrees: dict[str, dict[str, Any]] = {}
     for name in results.names:
         result = ResultName.of(name)
-        numbers = values(name)[np.isfinite(values(name))] if _counts(result) else np.empty(0)
+        if not result.term or result.statistic not in _DEGREES_OF_FREEDOM:
+            continue
+        numbers = values(name)
+        numbers = numbers[np.isfinite(numbers)]
         if numbers.size:
             ends = [_shortest(numbers.min()), _shortest(numbers.max())]
             degrees.setdefault(result.term, {})[name] = ends if ends[0] != ends[1] else ends[0]
     return degrees
-
-
-def _counts(result: ResultName) -> bool:
-    return bool(result.term) and result.statistic in _DEGREES_OF_FREEDOM
 
 
 def _shortest(number: np.float32) -> float | int:

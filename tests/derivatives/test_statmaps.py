@@ -253,3 +253,9 @@ def test_the_kind_is_in_the_folder_and_the_extension(store, folder, image):
     naming = StatMapNaming(Path(f'/out/x/{store}_modelarray.h5'), Path('/out'), {})
     assert naming.folder('a').name == (folder or f'{store}_node-a')
     assert naming.file_name('a', 'x', '.mif') == f'{image}_stat-x_statmap.mif'
+
+
+def test_files_of_another_name():
+    for name, image in (('modelarray.h5', 'node-a'), ('FA.h5', 'FA_node-a')):
+        naming = StatMapNaming.of(f'/out/{name}', '/out')
+        assert naming.file_name('a', 'x', '.nii') == f'{image}_stat-x_statmap.nii'
