@@ -24,6 +24,8 @@ _CGROUP = Path('/sys/fs/cgroup')
 _SMALLEST_WANTED, _LARGEST_WANTED = 16 * MIB, 256 * MIB
 # What the allocator keeps and the HDF5 library caches, measured as the most beyond the rest.
 _SLACK = 10 * MIB
+# What one run holds more than another of the same: measured, between 1 and 2 MiB.
+_SPREAD = 4 * MIB
 # Chunks in the hands of a thread: shuffled, deflated, and waiting to be written.
 _CHUNKS = 4
 
@@ -67,22 +69,44 @@ class Resources:
         Raises
         ------
         UsageError
+            As :meth:`room`.
+        """
+        needed = self.threads * source_bytes + self.writing_bytes(chunk_bytes)
+        room = self.room(shape[1], needed, max(chunk_bytes, MIB))
+        return min(wanted_block(shape, itemsize), room)
+
+    def writing_bytes(self, chunk_bytes: int) -> int:
+        """Bytes of the chunks that are on their way from a block to the file."""
+        return (self.threads + 1) * _CHUNKS * chunk_bytes
+
+    def room(self, n_elements: int, needed: int, least: int = 0) -> int:
+        """Bytes left beside what the process holds and what it will need.
+
+        Parameters
+        ----------
+        n_elements : int
+            Of an image, for an error to name.
+        needed : int
+            Bytes that reading and writing take.
+        least : int, optional
+            Bytes that have to be left.
+
+        Raises
+        ------
+        UsageError
             If the memory allowed is not enough: with the least that would do.
         """
         memory = memory_limit() if self.memory is None else self.memory
         give_back_memory()
-        reading = self.threads * source_bytes
-        writing = (self.threads + 1) * _CHUNKS * chunk_bytes
-        needed = resident_bytes() + _SLACK + reading + writing
-        least = needed + max(chunk_bytes, MIB)
-        if memory < least:
+        needed += resident_bytes() + _SLACK
+        if memory < needed + least:
+            enough = -(-(needed + least + _SPREAD) // MIB)
             raise UsageError(
-                f'{memory // MIB} MB of memory are too few to read images of {shape[1]:,} elements '
-                f'in {self.threads} threads',
-                remedy=f'Give at least {-(-least // MIB)} MB (--mem-mb), or fewer threads '
-                '(--nprocs).',
+                f'{memory // MIB} MB of memory are too few to read images of {n_elements:,} '
+                f'elements in {self.threads} threads',
+                remedy=f'Give at least {enough} MB (--mem-mb), or fewer threads (--nprocs).',
             )
-        return min(wanted_block(shape, itemsize), memory - needed)
+        return memory - needed
 
 
 def wanted_block(shape: tuple[int, int], itemsize: int) -> int:
@@ -111,13 +135,18 @@ def _limits() -> Iterator[int]:
 
 
 def _cgroup_limits() -> Iterator[int]:
-    """Of version 2, of this process and all above it, and of version 1."""
-    own = _text(Path('/proc/self/cgroup')).rpartition('::')[2].strip().lstrip('/')
-    for group in (_CGROUP / own, *(_CGROUP / own).parents):
-        if group.is_relative_to(_CGROUP) and (limit := _text(group / 'memory.max')).isdecimal():
-            yield int(limit)
-    if (limit := _text(_CGROUP / 'memory' / 'memory.limit_in_bytes')).isdecimal():
-        yield int(limit)
+    """Of this process and all above it, in version 2 and in version 1."""
+    files = {'': 'memory.max', 'memory': 'memory.limit_in_bytes'}
+    for line in _text(Path('/proc/self/cgroup')).splitlines():
+        _, controllers, own = line.split(':', 2)
+        if controllers in files:
+            top = _CGROUP / controllers
+            # In a container, the name is one the outside knows, and the top is its own.
+            group = top / own.lstrip('/')
+            for folder in (group, *group.parents):
+                limit = _text(folder / files[controllers])
+                if folder.is_relative_to(top) and limit.isdecimal():
+                    yield int(limit)
 
 
 def _slurm_limits() -> Iterator[int]:

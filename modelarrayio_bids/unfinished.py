@@ -27,6 +27,8 @@ from typing import Self
 logger = logging.getLogger(__name__)
 
 MARK = '.unfinished-'
+# In bytes, on most file systems.
+_LONGEST_NAME = 255
 _BOOT = Path('/proc/sys/kernel/random/boot_id')
 
 
@@ -63,9 +65,7 @@ class Unfinished:
     def __init__(self, path: Path, *, folder: bool = False) -> None:
         lock = None
         while lock is None:
-            self.path = path.with_name(
-                f'{MARK}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}'
-            )
+            self.path = path.with_name(_new_name(path.name))
             # A signal may end this very function: then nobody has us to close, but Python has.
             self._discard = weakref.finalize(self, _discard, self.path, os.getpid())
             lock = _made_and_locked(self.path, folder=folder)
@@ -167,6 +167,11 @@ def _made_and_locked(path: Path, *, folder: bool) -> int | None:
         os.close(lock)
         return None
     return lock
+
+
+def _new_name(name: str) -> str:
+    maker = f'{MARK}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}-'
+    return maker + os.fsencode(name)[len(maker) - _LONGEST_NAME :].decode(errors='ignore')
 
 
 def _discard(path: Path, maker: int) -> None:

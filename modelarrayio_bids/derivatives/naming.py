@@ -18,12 +18,13 @@ from pathlib import Path
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.errors import SchemaError
-from modelarrayio_bids.formats import nifti
-from modelarrayio_bids.spaces import VoxelSpace
+from modelarrayio_bids.spaces import SPACES, VoxelSpace
 from modelarrayio_bids.store.schema import check_scalar_name
 
 #: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
 GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
+#: How the names of HDF5 files for ModelArray end.
+STORE_ENDING = '_modelarray.h5'
 #: The kind of elements that a name need not tell.
 DEFAULT_KIND = VoxelSpace.kind
 
@@ -119,7 +120,7 @@ class Outputs:
     @property
     def store(self) -> Path:
         """The HDF5 file for ModelArray."""
-        return self._named('modelarray.h5')
+        return self._named(STORE_ENDING.removeprefix('_'))
 
     @property
     def masks(self) -> Path:
@@ -136,6 +137,15 @@ class Outputs:
         base = re.sub(r'(_desc-[^_]+)?_[^_]+$', '', image.name)
         return self.masks / f'{base}_desc-{desc}_mask.nii.gz'
 
+    def own_map(self, image: Path) -> Path:
+        """A map on the group's grid, where the image has another.
+
+        >>> Outputs(Path('cbf_scrub'), '').own_map(Path('sub-01_space-X_desc-scrub_cbf.nii')).name
+        'sub-01_space-X_desc-resampled_cbf.nii.gz'
+        """
+        base, _, suffix = re.sub(r'_desc-[^_]+', '', image.name).rpartition('_')
+        return self.folder / 'maps' / f'{base}_desc-resampled_{suffix.partition(".")[0]}.nii.gz'
+
     def _named(self, ending: str) -> Path:
         return self.folder / '_'.join(part for part in (self.stem, ending) if part)
 
@@ -145,8 +155,12 @@ def sidecar(path: Path) -> Path:
 
     >>> sidecar(Path('a/space-X_coverage.nii.gz')).as_posix()
     'a/space-X_coverage.json'
+    >>> sidecar(Path('a/space-fsLR_stat-p_statmap.dscalar.nii')).as_posix()
+    'a/space-fsLR_stat-p_statmap.json'
     """
-    ending = next((end for end in nifti.EXTENSIONS if path.name.endswith(end)), path.suffix)
+    # SPACES has the most particular ending first.
+    endings = (ending for space in SPACES.values() for ending in space.extensions)
+    ending = next((ending for ending in endings if path.name.endswith(ending)), path.suffix)
     return path.with_name(path.name.removesuffix(ending) + '.json')
 
 
@@ -162,6 +176,16 @@ def stem(entities: Entities, kind: str = DEFAULT_KIND) -> str:
     """
     parts = [f'{name}-{entities[name]}' for name in GROUP_ENTITIES if name in entities]
     return '_'.join(parts if kind == DEFAULT_KIND else [*parts, f'desc-{kind}'])
+
+
+def space_name(entities: Entities) -> str:
+    """The space of an image as fMRIPrep's ``--output-spaces`` writes it; blank without one.
+
+    >>> space_name({'space': 'MNI152NLin6Asym', 'res': '2', 'suffix': 'probseg'})
+    'MNI152NLin6Asym:res-2'
+    """
+    more = [f'{name}-{entities[name]}' for name in ('cohort', 'res', 'den') if name in entities]
+    return ':'.join([entities.get('space', ''), *more])
 
 
 def syntactic(name: str) -> str:

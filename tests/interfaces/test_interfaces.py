@@ -28,9 +28,16 @@ SPECIFICATIONS = {
         'datasets': 'Dict',
         'participant_label': 'InputMultiObject',
         'session_label': 'InputMultiObject',
+        'exclude_participant_label': 'InputMultiObject',
         'scalars': 'InputMultiObject',
+        'space': 'InputMultiObject',
         'bids_filters': 'Dict',
         'mask': 'File',
+        'mask_source': 'InputMultiObject',
+        'group_mask_file': 'File',
+        'on_grid_mismatch': 'Enum',
+        'phenotypes': 'InputMultiObject',
+        'require': 'InputMultiObject',
         'database_dir': 'Directory',
         'recipes': 'InputMultiObject',
         'threshold': 'Range',
@@ -42,6 +49,7 @@ SPECIFICATIONS = {
         'cohort_file': 'File!',
         'mask_files': 'InputMultiObject!',
         'threshold': 'Range',
+        'group_mask_file': 'File',
         'num_threads': 'Int',
         'out_mask': 'Str',
         'out_coverage': 'Str',
@@ -80,6 +88,7 @@ SPECIFICATIONS = {
         'in_file': 'File!',
         'analysis_name': 'Str!',
         'output_dir': 'Str',
+        'bids_root': 'Directory',
         'mask': 'TraitCompound',
         'index_file': 'File',
         'directions_file': 'File',
@@ -150,6 +159,12 @@ def test_cohort_to_store_to_images(tmp_path):
         'mylm_age.1m.p.value.nii.gz',
     ]
     assert all(path.startswith(str(tmp_path)) for path in exported.out_files)
+    named = {'analysis_name': 'mylm', 'bids_root': str(tmp_path)}
+    exported = run(ExportResults, tmp_path, in_file=built.out_file, **named)
+    assert [path.split('/')[-1] for path in exported.out_files] == [
+        'node-mylm_contrast-age_stat-p_statmap.nii.gz',
+        'node-mylm_contrast-age_stat-1mp_statmap.nii.gz',
+    ]
 
 
 def test_masks_may_be_listed_by_hand(tmp_path):
