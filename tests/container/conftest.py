@@ -11,17 +11,20 @@ import pytest
 import trees
 from tools import missing, require_tool
 
-#: Who that is, the image cannot know.
-ANYONE = random.randrange(10_000, 60_000)
+
+@pytest.fixture(scope='session')
+def anyone():
+    """Number of a user whom the image cannot know."""
+    return random.randrange(10_000, 60_000)
 
 
 @pytest.fixture(scope='session')
 def docker():
     program = require_tool('docker')
 
-    def call(*arguments, **options):
-        options = {'check': False, 'capture_output': True, 'text': True} | options
-        return subprocess.run([program, *map(str, arguments)], **options)
+    def call(*arguments):
+        command = [program, *map(str, arguments)]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
 
     return call
 
@@ -35,9 +38,9 @@ def image():
 
 
 @pytest.fixture(scope='session')
-def confined(docker):
+def confined(docker, anyone):
     """Options of ``docker run`` that leave an application nothing but its mounts."""
-    options = ['--rm', '--read-only', '--network', 'none', '--user', f'{ANYONE}:{ANYONE}']
+    options = ['--rm', '--read-only', '--network', 'none', '--user', f'{anyone}:{anyone}']
     if '--read-only-tmpfs' in docker('run', '--help').stdout:
         # Podman lends a /tmp that Docker does not.
         options.append('--read-only-tmpfs=false')
@@ -49,14 +52,20 @@ def study(tmp_path_factory):
     return trees.write_study(tmp_path_factory.mktemp('study') / 'study', trees.people(24))
 
 
-def writable(folder):
-    folder.mkdir(parents=True)
-    folder.chmod(0o777)
-    return folder
+@pytest.fixture(scope='session')
+def writable():
+    """Make a folder that everybody may write to."""
+
+    def call(folder):
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+        return folder
+
+    return call
 
 
 @pytest.fixture(scope='session')
-def built(docker, image, confined, study, tmp_path_factory):
+def built(docker, image, confined, study, writable, tmp_path_factory):
     """What the group level makes of two scalars of a study, and what it said."""
     output = writable(tmp_path_factory.mktemp('built') / 'out')
     mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']

@@ -13,7 +13,6 @@ import nibabel as nb
 import numpy as np
 import pytest
 import trees
-from conftest import ANYONE, writable
 from stores import write_results
 from tools import missing, require_tool
 
@@ -24,7 +23,7 @@ R_SCRIPT = Path(__file__).parents[1] / 'r' / 'read_store.R'
 
 
 @pytest.fixture
-def run(docker, image, confined, study, tmp_path):
+def run(docker, image, confined, study, writable, tmp_path):
     """Run the image on a study, writable only in /out."""
     output = writable(tmp_path / 'out')
 
@@ -136,7 +135,7 @@ def test_from_derivatives_to_maps(run, built, study, tmp_path):
     assert snapshot(study) == before
 
 
-def test_only_the_mounts_are_written_to(docker, image, study, tmp_path):
+def test_only_the_mounts_are_written_to(docker, image, study, writable, tmp_path):
     output = writable(tmp_path / 'out')
     name = f'modelarrayio-{os.getpid()}'
     mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
@@ -172,7 +171,7 @@ def test_environments_of_a_cluster(run, tmp_path, environment):
     }
 
 
-def test_mounts_and_files_that_are_links(docker, image, confined, study, tmp_path):
+def test_mounts_and_files_that_are_links(docker, image, confined, study, writable, tmp_path):
     """As DataLad leaves datasets, and clusters their folders."""
     shutil.copytree(study, tmp_path / 'real', symlinks=True)
     (tmp_path / 'real' / 'annex').mkdir()
@@ -209,7 +208,7 @@ def stopped(docker, image, confined, study, output, signal):
 
 @pytest.mark.parametrize(('signal', 'code'), [('TERM', 143), ('KILL', 137)])
 def test_another_container_finishes_what_was_killed(
-    docker, image, confined, tmp_path, signal, code
+    docker, image, confined, writable, tmp_path, signal, code
 ):
     study = trees.write_study(tmp_path / 'study', trees.people(4))
     output = writable(tmp_path / 'out')
@@ -229,7 +228,9 @@ def test_another_container_finishes_what_was_killed(
     assert not list(output.rglob('.unfinished-*'))
 
 
-def test_the_memory_of_its_cgroup_is_all_it_uses(docker, image, confined, study, tmp_path):
+def test_the_memory_of_its_cgroup_is_all_it_uses(
+    docker, image, confined, study, writable, tmp_path
+):
     output = writable(tmp_path / 'out')
     mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
     limits = ['--memory', '256m', '--memory-swap', '256m']
@@ -239,6 +240,6 @@ def test_the_memory_of_its_cgroup_is_all_it_uses(docker, image, confined, study,
     assert done.returncode == 0, done.stderr
 
 
-def test_whose_files_they_are(built):
+def test_whose_files_they_are(built, anyone):
     output, _ = built
-    assert {path.stat().st_uid for path in output.rglob('*')} == {ANYONE}
+    assert {path.stat().st_uid for path in output.rglob('*')} == {anyone}
