@@ -112,7 +112,13 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         **several,
     )
     add(group, '--exclude-participant-label', help='not these; @FILE as above', **several)
-    add(group, '--session-label', help='only these, with or without ses-; @FILE', **several)
+    add(
+        group,
+        '--session-label',
+        '--session-id',
+        help='only these, with or without ses-; @FILE',
+        **several,
+    )
     several['metavar'] = 'NAME'
     group.add_argument('--scalars', help='only these: names or shell patterns', **several)
     group.add_argument(
@@ -137,6 +143,12 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar='YAML',
         help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
         'asked',
+    )
+    add(
+        group,
+        '--skip-bids-validation',
+        action='store_true',
+        help='do not say what the datasets lack but can be done without',
     )
     add(
         group,
