@@ -24,6 +24,8 @@ _CGROUP = Path('/sys/fs/cgroup')
 _SMALLEST_WANTED, _LARGEST_WANTED = 16 * MIB, 256 * MIB
 # What the allocator keeps and the HDF5 library caches, measured as the most beyond the rest.
 _SLACK = 10 * MIB
+# What one run holds more than another of the same: measured, between 1 and 2 MiB.
+_SPREAD = 4 * MIB
 # Chunks in the hands of a thread: shuffled, deflated, and waiting to be written.
 _CHUNKS = 4
 
@@ -79,8 +81,8 @@ class Resources:
             raise UsageError(
                 f'{memory // MIB} MB of memory are too few to read images of {shape[1]:,} elements '
                 f'in {self.threads} threads',
-                remedy=f'Give at least {-(-least // MIB)} MB (--mem-mb), or fewer threads '
-                '(--nprocs).',
+                remedy=f'Give at least {-(-(least + _SPREAD) // MIB)} MB (--mem-mb), or fewer '
+                'threads (--nprocs).',
             )
         return min(wanted_block(shape, itemsize), memory - needed)
 

@@ -66,8 +66,13 @@ class RowBlock:
 
     @property
     def is_done(self) -> bool:
-        """Whether its file is there."""
-        return self.path.exists()
+        """Whether its file is there, and whole: a crash may leave one short of its last bytes."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            return False
+        cells = self.blocks.n_rows * self.blocks.n_columns
+        return size == cells * np.dtype(self.dtype).itemsize
 
     def read(self, space: ElementSpace, threads: int) -> Path:
         """Read the rows into the file, unless it is there from before.
