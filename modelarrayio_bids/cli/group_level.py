@@ -70,7 +70,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
     from modelarrayio_bids.workflows.execution import run_workflow
 
     where = plugin(options)
-    with session(options.bids_dir, options.output_dir, options.work_dir) as folders:
+    with session(options) as folders:
         in_blocks = options.blocks or not where.is_local
         blocks_dir = folders.work / 'row_blocks' if in_blocks else None
         workflow = init_modelarray_wf(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.options import add
+from modelarrayio_bids.cli.options import add, dataset, label
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def raw_filters(path: Path | None) -> dict[str, Any]:
 def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
     """The labels given, those in files named ``@FILE`` in their place."""
     labels = [
-        label
+        one
         for word in words
-        for label in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
+        for one in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
     ]
     return tuple(dict.fromkeys(labels))
 
@@ -98,12 +98,14 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--derivatives',
         nargs='+',
         action='extend',
+        type=dataset,
         default=[],
         metavar='NAME=PATH',
         help='derivatives, or folders of fixel directories, to look into; repeatable (default: '
         'bids_dir if it is a derivative, or else its derivatives/*)',
     )
-    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': [], 'metavar': 'LABEL'}
+    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': []}
+    several |= {'type': label, 'metavar': 'LABEL'}
     add(
         group,
         '--participant-label',
@@ -119,7 +121,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         help='only these, with or without ses-; @FILE',
         **several,
     )
-    several['metavar'] = 'NAME'
+    several |= {'type': None, 'metavar': 'NAME'}
     group.add_argument('--scalars', help='only these: names or shell patterns', **several)
     group.add_argument(
         '--space',

@@ -146,7 +146,7 @@ def test_blocks_of_a_run_that_failed_serve_the_next(study, tmp_path, plain, caps
     assert kept.name.startswith('cbf_')
     path.write_bytes(whole)
     assert main(command) == 0
-    (log, *_) = sorted((tmp_path / 'out' / 'logs').iterdir(), reverse=True)
+    (log, *_) = sorted((tmp_path / 'out' / 'logs').glob('*.log'), reverse=True)
     assert 'Kept from an earlier run: 1 of 2 row blocks' in log.read_text()
     np.testing.assert_array_equal(values(tmp_path / 'out'), plain)
 
