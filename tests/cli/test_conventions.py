@@ -1,15 +1,11 @@
 """Options that people bring along from other BIDS Apps."""
 
-import json
 import os
 import subprocess
 import sys
 import textwrap
 
-import nibabel as nb
 import pytest
-import trees
-import yaml
 
 from modelarrayio_bids.cli.bids_app import get_parser, main
 
