@@ -1,10 +1,8 @@
 """Row blocks read one by one, by different processes too, and the store made of them."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import greyordinates as cifti
 import numpy as np
@@ -15,7 +13,7 @@ from images import group_mask, save, subject_map, write_cohort
 from modelarrayio_bids.build import assemble, to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
-from modelarrayio_bids.resources import MIB
+from modelarrayio_bids.resources import MIB, Resources
 from modelarrayio_bids.row_blocks import plan_row_blocks
 from modelarrayio_bids.spaces import References, VoxelSpace, space_of
 from modelarrayio_bids.store.writer import Layout
@@ -25,13 +23,14 @@ READER = """
 import sys
 from pathlib import Path
 from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.resources import Resources
 from modelarrayio_bids.row_blocks import plan_row_blocks
 from modelarrayio_bids.spaces import VoxelSpace
 from modelarrayio_bids.store.writer import Layout
 cohort, space = Cohort.from_csv(sys.argv[1]), VoxelSpace.from_mask_file(sys.argv[2])
 folder, number = Path(sys.argv[3]), int(sys.argv[4])
 plan = plan_row_blocks(cohort.sources(), space, Layout(), folder, n_blocks=2)
-print(plan[number].read(space, 2))
+print(plan[number].read(space, Resources(2)))
 """
 
 
@@ -76,7 +75,7 @@ def assembled(cohort, space, folder, layout=Layout(), **keywords):
     """The bytes of the store that row blocks make, the last of them read first."""
     blocks = plan(cohort, space, folder, layout, **keywords)
     for block in reversed(blocks):
-        block.read(space, threads=2)
+        block.read(space, Resources(2))
     return assemble(
         cohort, space, folder / 'joined.h5', row_blocks=blocks, layout=layout
     ).read_bytes()
@@ -118,12 +117,12 @@ def test_without_a_number_there_is_a_block_for_every_gigabyte(voxels, tmp_path):
 def test_what_is_done_is_not_read_again(voxels, tmp_path):
     first, second = plan(*voxels, tmp_path, n_blocks=2)
     assert not first.is_done
-    path = first.read(voxels[1], threads=1)
+    path = first.read(voxels[1], Resources(1))
     assert first.is_done
     assert not second.is_done
     before = path.stat()
     again, _ = plan(*voxels, tmp_path, n_blocks=2)
-    assert again.read(voxels[1], threads=1) == path
+    assert again.read(voxels[1], Resources(1)) == path
     after = path.stat()
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
 
@@ -131,10 +130,10 @@ def test_what_is_done_is_not_read_again(voxels, tmp_path):
 def test_what_is_shorter_than_it_should_be_is_read_again(voxels, tmp_path):
     # Renamed before its bytes were on the disk, and then the power went.
     block, *_ = plan(*voxels, tmp_path, n_blocks=2)
-    whole = block.read(voxels[1], threads=1).read_bytes()
+    whole = block.read(voxels[1], Resources(1)).read_bytes()
     block.path.write_bytes(whole[:-1])
     assert not block.is_done
-    assert block.read(voxels[1], threads=1).read_bytes() == whole
+    assert block.read(voxels[1], Resources(1)).read_bytes() == whole
 
 
 def names(cohort, space, folder, layout=Layout(), **keywords):
@@ -184,7 +183,7 @@ def test_another_map_of_the_same_files_makes_other_blocks(tmp_path):
 
 def test_a_missing_block_is_an_error_that_names_its_rows(voxels, tmp_path):
     blocks = plan(*voxels, tmp_path, n_blocks=2)
-    blocks[0].read(voxels[1], threads=1)
+    blocks[0].read(voxels[1], Resources(1))
     with pytest.raises(SourceNotFoundError) as raised:
         assemble(*voxels, tmp_path / 'x.h5', row_blocks=blocks)
     said = str(raised.value)
@@ -198,7 +197,7 @@ def test_a_missing_block_is_an_error_that_names_its_rows(voxels, tmp_path):
 
 def test_an_image_that_changed_after_it_was_read_is_not_taken_for_what_it_was(voxels, tmp_path):
     for block in plan(*voxels, tmp_path, n_blocks=2):
-        block.read(voxels[1], threads=1)
+        block.read(voxels[1], Resources(1))
     save(tmp_path / 'FA' / 'sub-05_FA.nii.gz', subject_map(55))
     with pytest.raises(SourceNotFoundError, match='An image changed while the cohort was read'):
         assemble(*voxels, tmp_path / 'x.h5', row_blocks=plan(*voxels, tmp_path, n_blocks=2))
@@ -210,9 +209,9 @@ def test_an_error_in_the_middle_leaves_nothing(voxels, tmp_path):
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
     first, second = plan(*voxels, tmp_path, n_blocks=2)
-    second.read(voxels[1], threads=2)
+    second.read(voxels[1], Resources(2))
     with pytest.raises(FormatError, match='sub-02_FA.nii.gz'):
-        first.read(voxels[1], threads=2)
+        first.read(voxels[1], Resources(2))
     assert list((tmp_path / 'blocks').iterdir()) == [second.path]
 
 
@@ -227,29 +226,20 @@ def reader(folder, number=0):
     )
 
 
-def opened_by_a_reader(pipe, process):
-    """The end of a pipe to write to, once the process has opened the other."""
-    while process.poll() is None:
-        try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            time.sleep(0.01)
-    raise AssertionError(process.communicate())
+class Interrupted(VoxelSpace):
+    """Voxels whose second image is interrupted while it is read."""
+
+    def read(self, source):
+        if source.name.endswith('sub-01_FA.nii.gz'):
+            raise KeyboardInterrupt
+        return super().read(source)
 
 
 def test_an_interrupt_in_the_middle_leaves_nothing(voxels, tmp_path):
-    # A pipe in place of an image: who reads it waits, for as long as the test wants.
-    pipe = tmp_path / 'FA' / 'sub-02_FA.nii.gz'
-    pipe.unlink()
-    os.mkfifo(pipe)
-    process = reader(tmp_path)
-    end = opened_by_a_reader(pipe, process)
-    assert len(list((tmp_path / 'blocks').iterdir())) == 1
-    process.send_signal(signal.SIGINT)
-    # The thread that waits for the pipe has to end before its process can.
-    os.close(end)
-    _, said = process.communicate(timeout=60)
-    assert 'KeyboardInterrupt' in said
+    space = Interrupted.from_mask_file(tmp_path / 'group_mask.nii.gz')
+    (block,) = plan(voxels[0], space, tmp_path, n_blocks=1)
+    with pytest.raises(KeyboardInterrupt):
+        block.read(space, Resources(1))
     assert list((tmp_path / 'blocks').iterdir()) == []
 
 
@@ -260,6 +250,6 @@ def test_two_readers_at_once_of_one_block_end_well(voxels, tmp_path):
     first, second = plan(*voxels, tmp_path, n_blocks=2)
     assert {out.strip() for out, _ in ends} == {str(first.path)}
     assert list((tmp_path / 'blocks').iterdir()) == [first.path]
-    second.read(voxels[1], threads=1)
+    second.read(voxels[1], Resources(1))
     joined = assemble(*voxels, tmp_path / 'joined.h5', row_blocks=[first, second]).read_bytes()
     assert joined == to_modelarray(*voxels, tmp_path / 'x.h5').read_bytes()

@@ -17,7 +17,6 @@ What is given on the command line replaces what the file says.
 from __future__ import annotations
 
 import argparse
-import difflib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -190,6 +189,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _known(key: str, names: Mapping[str, Any]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(key.replace('_', '-'), names, 1)
     return f'Did you mean {near[0]}?' if near else f'Keys are: {", ".join(sorted(names))}.'
 

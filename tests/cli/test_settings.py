@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,7 +14,8 @@ import pytest
 import trees
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.bids_app import main
+from modelarrayio_bids.cli.bids_app import get_parser, main
+from modelarrayio_bids.cli.settings import parse
 
 
 def settings_of(output):
@@ -174,3 +177,14 @@ def test_options_of_a_command_line_may_stand_anywhere(said, flow, tmp_path, capf
     arguments = ['--scalars', 'cbf', '--config-file', config, str(flow), '--list-scalars']
     assert main([*arguments, str(tmp_path / 'out'), 'group']) == 0
     assert capfd.readouterr().out.splitlines()[1].split()[0] == 'cbf'
+
+
+def test_the_page_shows_a_file_that_can_be_used(tmp_path):
+    page = Path(__file__).parents[2] / 'docs' / 'group.md'
+    (text,) = re.findall(r'```toml\n(.*?)```', page.read_text('utf-8'), re.DOTALL)
+    (tmp_path / 'run.toml').write_text(text)
+    options = parse(get_parser(), ['--config-file', str(tmp_path / 'run.toml')])
+    assert options.output_dir == tmp_path / '../results'
+    assert options.participant_label == [f'@{tmp_path}/included.txt']
+    assert options.datasets == ['qsirecon=/study/derivatives/qsirecon']
+    assert (options.mem_mb, options.overwrite) == (8192, True)

@@ -250,6 +250,13 @@ def test_a_bug_is_not_taken_for_a_job_that_was_killed(tmp_path):
     assert len(list((tmp_path / 'logs').glob('crash-*'))) == 1
 
 
+def test_row_blocks_keep_the_promise_about_memory_too(study, tmp_path, capfd):
+    arguments = [str(study), str(tmp_path / 'out'), 'group', '--scalars', 'cbf', '--blocks', '2']
+    assert main([*arguments, '--mem-mb', '20']) == 64
+    assert 'Give at least' in capfd.readouterr().err
+    assert not list((tmp_path / 'out').rglob('*.h5'))
+
+
 #: What Nipype needs of Slurm; jobs are processes here. That of "waits" begins when the queue has
 #: been asked three times after the other's end.
 SLURM = {
