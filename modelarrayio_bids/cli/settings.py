@@ -68,7 +68,7 @@ class Settings:
         header = [
             f'{program} {__version__}, {datetime.now().astimezone().isoformat(timespec="seconds")}',
             self.command,
-            f'The same again: {program} --config-file {path}',
+            f'The same again: {program} --config-file {shlex.quote(str(path))}',
             f'Not set: {", ".join(self.unset)}',
         ]
         comments = '\n'.join(map(_comment, header))

@@ -167,10 +167,10 @@ def find_datasets(bids_dir: Path, given: Mapping[str, Path] | None = None) -> li
         tops = [Dataset.from_folder(Path(path), name) for name, path in given.items()]
     else:
         tops = _datasets_of(bids_dir)
-    for top in tops:
-        if NAME in top.generators:
+    for root in (bids_dir, *(top.root for top in tops)):
+        if hints.is_own_output(root):
             what = 'was written by this program: its outputs are no inputs'
-            raise InvalidDatasetError(what, top.root, hints.of_own_output(top.root))
+            raise InvalidDatasetError(what, root, hints.of_own_output(root))
     found: dict[Path, Dataset] = {}
     for dataset in [*tops, *(nested for top in tops for nested in _nested(top))]:
         found.setdefault(dataset.root.resolve(), dataset)

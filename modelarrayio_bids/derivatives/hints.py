@@ -39,6 +39,13 @@ def of_raw(root: Path) -> str:
     )
 
 
+def is_own_output(root: Path) -> bool:
+    """Whether this program wrote a folder, as the folder says."""
+    made_by = _described(root).get('GeneratedBy')
+    entries = made_by if isinstance(made_by, list) else []
+    return any(isinstance(entry, dict) and entry.get('Name') == NAME for entry in entries)
+
+
 def of_own_output(root: Path) -> str:
     """What to give in place of a folder that this program wrote."""
     sources = [str(path) for path in source_folders(root)]
@@ -58,7 +65,7 @@ def source_folders(root: Path) -> Iterator[Path]:
 def _datasets_in(folders: Iterable[Path]) -> list[Path]:
     """Datasets right below these folders, none of them ours."""
     found = [path.parent for folder in folders for path in sorted(folder.glob(f'*/{DESCRIPTION}'))]
-    return [path for path in found if not _is_ours(_described(path))]
+    return [path for path in found if not is_own_output(path)]
 
 
 def _as_options(roots: list[Path]) -> str:
@@ -68,12 +75,6 @@ def _as_options(roots: list[Path]) -> str:
 
 def _is_derivative(description: dict[str, Any]) -> bool:
     return description.get('DatasetType') == 'derivative' or 'GeneratedBy' in description
-
-
-def _is_ours(description: dict[str, Any]) -> bool:
-    made_by = description.get('GeneratedBy')
-    entries = made_by if isinstance(made_by, list) else []
-    return any(isinstance(entry, dict) and entry.get('Name') == NAME for entry in entries)
 
 
 def _described(root: Path) -> dict[str, Any]:

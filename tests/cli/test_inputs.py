@@ -33,12 +33,17 @@ def own(flow, tmp_path):
     return Path(shutil.copytree(flow, tmp_path / 'study'))
 
 
-def test_an_output_folder_is_no_input(said, tmp_path):
+def test_an_output_folder_is_no_input(said, flow, tmp_path):
     source = tmp_path / 'the study'
     folder = trees.describe(
         tmp_path / 'results', NAME, SourceDatasets=[{'URL': source.absolute().as_uri()}]
     )
-    for arguments in ([folder], [tmp_path, '-d', f'x={folder}']):
+    derivative = flow / 'derivatives' / 'aslprep'
+    for arguments in (
+        [folder],
+        [tmp_path, '-d', f'x={folder}'],
+        [folder, '-d', f'aslprep={derivative}'],
+    ):
         code, error, _ = said(*arguments)
         assert code == 16
         assert f'{folder}: was written by this program: its outputs are no inputs' in error

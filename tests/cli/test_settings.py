@@ -12,6 +12,8 @@ import h5py
 import numpy as np
 import pytest
 import trees
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.bids_app import get_parser, main
@@ -68,6 +70,46 @@ def test_a_run_can_be_given_back(flow, tmp_path, monkeypatch):
     with h5py.File(stores[0]) as one, h5py.File(stores[1]) as two:
         assert one['scalars/cbf/values'].shape[0] == 2
         np.testing.assert_array_equal(one['scalars/cbf/values'][()], two['scalars/cbf/values'][()])
+
+
+def any_options():
+    """Words of a command line: every kind of option, each with values of its kind."""
+    # No hyphen first: argparse takes that for an option.
+    text = st.text(st.characters(codec='utf-8', exclude_characters='\0'), min_size=1)
+    text = text.filter(lambda word: not word.startswith('-'))
+    number = st.integers(1, 10**6).map(str)
+    named = st.tuples(st.from_regex(r'[a-z]+', fullmatch=True), text).map('='.join)
+
+    def option(flag, values, most=1):
+        return st.lists(values, min_size=1, max_size=most).map(lambda words: [flag, *words])
+
+    return st.lists(
+        st.one_of(
+            option('-d', st.one_of(named, text.map('./'.__add__)), 3),
+            option('--participant-label', st.one_of(text, text.map('@'.__add__)), 3),
+            option('--scalars', text, 3),
+            option('--recipe', text),
+            option('--mask', text),
+            option('--mask-source', st.sampled_from(['same-dataset', 'relaxed']), 2),
+            option('--on-grid-mismatch', st.sampled_from(['error', 'drop'])),
+            option('--group-mask-threshold', st.floats(0, 1).map(repr)),
+            option('--outside', st.sampled_from(['0', 'nan'])),
+            option('--mem', number.map(lambda digits: f'{digits}M')),
+            option('--nprocs', number),
+            st.sampled_from([['--overwrite'], ['--no-compress'], ['-v'], ['-vv'], ['--debug']]),
+        ),
+        max_size=8,
+    ).map(lambda options: [word for option in options for word in option])
+
+
+@given(any_options())
+def test_settings_read_again_are_those_written(tmp_path_factory, words):
+    path = tmp_path_factory.mktemp('settings') / 'run.toml'
+    options = parse(get_parser(), ['study', 'out', 'group', *words])
+    options.settings.write(path)
+    again = parse(get_parser(), ['--config-file', str(path)])
+    assert repr(again.settings.values) == repr(options.settings.values)
+    assert again.settings.unset == options.settings.unset
 
 
 def test_the_settings_of_a_run_need_nothing_else(flow, tmp_path):
