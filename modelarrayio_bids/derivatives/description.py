@@ -90,7 +90,9 @@ def write_description(
 
 
 def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str]) -> None:
-    """After further outputs: what they need in ``.bidsignore``, and a description if there is none.
+    """After further outputs: what they need in ``.bidsignore``, and a description of this version.
+
+    Sources and links of an earlier one are kept; that of another program is let be.
 
     Parameters
     ----------
@@ -104,10 +106,14 @@ def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str
     OutputError
         If they cannot be written.
     """
-    if (output_dir / DESCRIPTION).exists():
-        _write_ignored(output_dir, folders)
-    else:
+    if not (output_dir / DESCRIPTION).exists():
         write_description(output_dir, (), bids_dir, folders)
+        return
+    earlier = Dataset.from_folder(output_dir)
+    if NAME in earlier.generators:
+        refreshed = {**earlier.description, 'GeneratedBy': [software()]}
+        write_json(refreshed, output_dir / DESCRIPTION)
+    _write_ignored(output_dir, folders)
 
 
 def _write_ignored(output_dir: Path, folders: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.derivatives.dataset import Dataset
-from modelarrayio_bids.derivatives.description import write_description
+from modelarrayio_bids.derivatives.description import complete_description, write_description
 from modelarrayio_bids.errors import OutputError
 
 
@@ -75,6 +75,18 @@ def test_those_of_an_earlier_version_are_refreshed(tmp_path, datasets):
     write_description(tmp_path, datasets, tmp_path, ['cbf'])
     assert 'old' not in (tmp_path / 'dataset_description.json').read_text()
     assert '*.h5' in (tmp_path / '.bidsignore').read_text().splitlines()
+
+
+def test_further_outputs_refresh_the_version_and_keep_the_sources(tmp_path, datasets):
+    path = write_description(tmp_path, datasets, tmp_path / 'study', ['cbf'])
+    first = json.loads(path.read_text())
+    path.write_text(json.dumps({**first, 'GeneratedBy': [{'Name': NAME, 'Version': '0.0.1'}]}))
+    complete_description(tmp_path, tmp_path / 'another', ['cbf'])
+    assert json.loads(path.read_text()) == first
+    others = '{"Name": "x", "GeneratedBy": [{"Name": "XCP-D"}]}'
+    path.write_text(others)
+    complete_description(tmp_path, tmp_path / 'another', ['cbf'])
+    assert path.read_text() == others
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, datasets):
