@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import missing, require_tool
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
 
@@ -32,8 +34,25 @@ def steps(page):
     """Each command of a page's console blocks; lines that end in a backslash go on."""
     for block in blocks(page, 'console'):
         for part in re.split(r'^\$ ', block, flags=re.MULTILINE)[1:]:
-            command, output = re.fullmatch(r'((?:[^\n]*\\\n)*[^\n]*\n)(.*)', part, re.DOTALL).groups()
+            command, output = re.fullmatch(
+                r'((?:[^\n]*\\\n)*[^\n]*\n)(.*)', part, re.DOTALL
+            ).groups()
             yield Step(command.rstrip(), output)
+
+
+def follow_all(page, folder):
+    """Run every command of a page, in order; without R as far as it goes."""
+    copy_downloads(page, folder)
+    for step in steps(page):
+        if step.command.startswith('Rscript') and not has_rhdf5():
+            missing('the R package rhdf5 is not installed: the page was followed as far as R')
+        follow(step, folder)
+
+
+def has_rhdf5():
+    program = require_tool('Rscript')
+    code = 'quit(status = !requireNamespace("rhdf5", quietly = TRUE))'
+    return not subprocess.run([program, '-e', code], check=False, capture_output=True).returncode
 
 
 def follow(step, folder):
@@ -56,5 +75,5 @@ def environment():
 
 def copy_downloads(page, folder):
     """The files that a page lets its reader download."""
-    for name in set(re.findall(r'\{download\}`([^`<>]+)`', page.read_text('utf-8'))):
+    for name in set(re.findall(r'\{download\}`(?:[^`<]+<)?([^`>]+)', page.read_text('utf-8'))):
         shutil.copy(page.parent / name, folder)

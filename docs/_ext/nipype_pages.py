@@ -62,19 +62,20 @@ class WorkflowGraph(SphinxDirective):
 def _group() -> Any:
     from modelarrayio_bids.workflows import init_modelarray_wf
 
-    return init_modelarray_wf('study', 'results')
+    return init_modelarray_wf('.', 'results')
 
 
 def _group_in_blocks() -> Any:
     from modelarrayio_bids.workflows import init_modelarray_wf
 
-    return init_modelarray_wf('study', 'results', blocks_dir='work/row_blocks')
+    return init_modelarray_wf('.', 'results', blocks_dir='work/row_blocks')
 
 
 def _export() -> Any:
     from modelarrayio_bids.workflows import init_export_wf
 
-    return init_export_wf([('results/cbf/modelarray.h5', 'mylm', 'results/cbf/mylm')])
+    # Nipype asks that a file be there, whatever is in it.
+    return init_export_wf([(__file__, 'mylm', 'maps')])
 
 
 EXAMPLES = {'group': _group, 'group-in-blocks': _group_in_blocks, 'export': _export}
@@ -91,12 +92,12 @@ def connections(workflow: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
 
 
 def _order(workflow: Any) -> list[str]:
-    """Names of the nodes: each after those it waits for, those that feed nobody last."""
+    """Names of the nodes: each after those it waits for, the outputs last."""
     import networkx as nx
 
     graph = workflow._graph  # noqa: SLF001
     order = nx.lexicographical_topological_sort(
-        graph, key=lambda node: (not graph.out_degree(node), node.name)
+        graph, key=lambda node: (node.name == 'outputnode', node.name)
     )
     return [node.name for node in order]
 

@@ -97,7 +97,8 @@ def values(label, shape):
 def ellipsoid(radius):
     """Voxels within so many millimetres of the origin."""
     centred = np.indices(SHAPE).T - (np.array(SHAPE) - 1) / 2
-    return np.linalg.norm(EDGE * centred, axis=-1).T < radius
+    distances = EDGE * np.linalg.norm(centred, axis=-1).T
+    return distances < radius
 
 
 def save_volume(path, data):
@@ -123,7 +124,9 @@ def write_cohort(path, rows):
     """The table that says which image is whose."""
     with open(path, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(['scalar_name', 'source_file', 'source_mask_file', 'subject_id', 'age', 'sex'])
+        writer.writerow(
+            ['scalar_name', 'source_file', 'source_mask_file', 'subject_id', 'age', 'sex']
+        )
         writer.writerows(rows)
 
 
