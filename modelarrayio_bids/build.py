@@ -114,10 +114,16 @@ def assemble(
     ------
     SourceNotFoundError
         If a row block is missing.
+    UsageError
+        If the memory allowed is not enough.
     WouldLoseResultsError, OutputError
         As :func:`to_modelarray`.
     """
+    blocks = row_blocks[0].blocks
+    chunk_bytes = len(cohort.sources()) * blocks.chunk * np.dtype(layout.dtype).itemsize
+    block_bytes = chunk_bytes * blocks.width // blocks.chunk
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
+        resources.room(len(space), block_bytes + resources.writing_bytes(chunk_bytes))
         _fill(store, cohort, space, lambda _: joined(row_blocks), resources.threads)
     return Path(output)
 

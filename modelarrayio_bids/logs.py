@@ -31,6 +31,8 @@ def configure(level: str, file: Path | None = None) -> None:
         handlers.append(logging.FileHandler(file, encoding='utf-8'))
     logging.basicConfig(level=level, format=_FORMAT, handlers=handlers, force=True)
     _quieten_nipype(level)
+    # Nipype's pools complain of workers that are stopped because another one failed.
+    logging.getLogger('concurrent.futures').setLevel(logging.CRITICAL + 1)
     # nibabel's remarks on headers it repairs are not for the user of a command.
     for name in ('nibabel', 'nibabel.global'):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

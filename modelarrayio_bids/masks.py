@@ -35,7 +35,7 @@ from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
-from modelarrayio_bids.spaces.voxels import Grid
+from modelarrayio_bids.spaces.voxels import Grid, VoxelSpace
 
 #: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,
 #: which leaves out an element that fewer subjects have. So no voxel it would analyse by default is
@@ -145,8 +145,10 @@ def group_mask(
     threshold: float = DEFAULT_THRESHOLD,
     coverage_output: str | PathLike[str] | None = None,
     threads: int = 1,
+    *,
+    given: Path | None = None,
 ) -> Path:
-    """Write the voxels that enough masks have, and how many have each.
+    """Write the voxels that enough masks have, or those of a given mask, and how many have each.
 
     Parameters
     ----------
@@ -160,6 +162,8 @@ def group_mask(
         The number of masks each voxel is in, int32.
     threads : int, optional
         That read.
+    given : pathlib.Path, optional
+        The group mask itself: the threshold is of no matter then.
 
     Returns
     -------
@@ -169,15 +173,29 @@ def group_mask(
     Raises
     ------
     ModelArrayIOError
-        As :func:`coverage` and :meth:`Coverage.group_mask`, or if nothing can be written.
+        As :func:`coverage` and :meth:`Coverage.group_mask`, or if nothing can be written; if the
+        mask given is empty or on another grid.
     """
     masks_needed(threshold, len(masks))
     found = coverage(masks, threads)
-    mask = found.group_mask(threshold)
+    mask = (
+        found.group_mask(threshold)
+        if given is None
+        else _given(given, Grid(found.counts.shape, found.header.get_best_affine()))
+    )
     _write(found.header, mask.astype(np.uint8), output)
     if coverage_output is not None:
         _write(found.header, found.counts, coverage_output)
     return Path(output)
+
+
+def _given(path: Path, grid: Grid) -> np.ndarray:
+    space = VoxelSpace.from_mask_file(path)
+    if space.grid != grid:
+        raise SpaceMismatchError(
+            grid.mismatch(space.grid), path, 'Give a group mask on the grid of the images.'
+        )
+    return space.mask
 
 
 def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None:
@@ -188,23 +206,22 @@ def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None
     SpaceMismatchError
         If nothing of the mask is on that grid.
     """
-    # It loads scipy, which takes 0.2 s and 25 MB that most runs do without.
-    from nibabel.processing import resample_from_to  # noqa: PLC0415
-
-    target = nifti.Volume.from_file(like)
     with nifti.opened(mask) as voxels:
-        image = Nifti1Image(voxels.positive().astype(np.uint8), voxels.volume.affine)
-    resampled = resample_from_to(image, (target.shape, target.affine), order=0)
-    data = np.asanyarray(resampled.dataobj).astype(np.uint8)
-    if not data.any():
-        raise SpaceMismatchError(
-            f'has no voxel on the grid of {like}', mask, 'Check both in a viewer.'
-        )
-    _write(target.header, data, output)
+        volume, inside = voxels.volume, voxels.positive()
+    _write_on(like, volume, inside, output)
 
 
-def write_present(image: Path, output: str | PathLike[str]) -> None:
+def write_present(image: Path, output: str | PathLike[str], like: Path | None = None) -> None:
     """Write the mask of an image's finite voxels other than zero.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The map.
+    output : path-like
+        The mask, uint8.
+    like : pathlib.Path, optional
+        An image on the grid it should have, by nearest neighbour; else the map's own.
 
     Raises
     ------
@@ -212,12 +229,32 @@ def write_present(image: Path, output: str | PathLike[str]) -> None:
         If there is none.
     """
     with nifti.opened(image) as voxels:
-        header, present = voxels.volume.header, voxels.present()
+        volume, present = voxels.volume, voxels.present()
     if not present.any():
         raise SpaceError(
             'has no finite value other than zero', image, 'Leave this image out, or make it again.'
         )
-    _write(header, present.astype(np.uint8), output)
+    if like is None:
+        _write(volume.header, present.astype(np.uint8), output)
+    else:
+        _write_on(like, volume, present, output)
+
+
+def _write_on(
+    like: Path, volume: nifti.Volume, inside: np.ndarray, output: str | PathLike[str]
+) -> None:
+    # It loads scipy, which takes 0.2 s and 25 MB that most runs do without.
+    from nibabel.processing import resample_from_to  # noqa: PLC0415
+
+    target = nifti.Volume.from_file(like)
+    image = Nifti1Image(inside.astype(np.uint8), volume.affine)
+    resampled = resample_from_to(image, (target.shape, target.affine), order=0)
+    data = np.asanyarray(resampled.dataobj).astype(np.uint8)
+    if not data.any():
+        raise SpaceMismatchError(
+            f'has no voxel on the grid of {like}', volume.path, 'Check both in a viewer.'
+        )
+    _write(target.header, data, output)
 
 
 def same_grid(one: Path, other: Path) -> bool:
@@ -225,13 +262,15 @@ def same_grid(one: Path, other: Path) -> bool:
     return Grid.of(nifti.Volume.from_file(one)) == Grid.of(nifti.Volume.from_file(other))
 
 
-def grid_problems(images: Sequence[Path]) -> list[ModelArrayIOError]:
+def grid_problems(images: Sequence[Path], reference: Path | None = None) -> list[ModelArrayIOError]:
     """What keeps images from being analysed together, from their headers.
 
     Parameters
     ----------
     images : sequence of pathlib.Path
-        Maps and masks; the grid most of them share is the expected one.
+        Maps and masks.
+    reference : pathlib.Path, optional
+        An image on the grid expected; without it, that is the grid most of them share.
 
     Returns
     -------
@@ -240,7 +279,12 @@ def grid_problems(images: Sequence[Path]) -> list[ModelArrayIOError]:
     """
     times = Counter(images)
     volumes, problems = _headers(times)
-    return [*problems, *_off_grid(volumes, times)]
+    if reference is None:
+        return [*problems, *_off_grid(volumes, times)]
+    expected, unreadable = _headers([reference])
+    if unreadable:
+        return [*problems, *unreadable]
+    return [*problems, *_unlike(Grid.of(expected[0]), volumes, str(reference))]
 
 
 def _headers(paths: Iterable[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
@@ -268,14 +312,23 @@ def _off_grid(
             family.append(volume)
     if not families:
         return []
-    common, _ = max(families, key=lambda family: sum(times[v.path] for v in family[1]))
+    counts = [sum(times[volume.path] for volume in members) for _, members in families]
+    common = families[counts.index(max(counts))][0]
+    return _unlike(common, volumes, f'{max(counts)} of {sum(counts)} files')
+
+
+def _unlike(
+    expected: Grid, volumes: Sequence[nifti.Volume], whose: str
+) -> list[SpaceMismatchError]:
+    """The images on another grid than that expected, in words that say whose that is."""
     return [
         SpaceMismatchError(
-            common.mismatch(Grid.of(volume)), volume.path, 'Resample it, or leave its image out.'
+            f'{expected.mismatch(Grid.of(volume))}; the grid of {whose} is expected',
+            volume.path,
+            'Resample it or leave its image out: --on-grid-mismatch does either.',
         )
-        for grid, members in families
-        if grid is not common
-        for volume in members
+        for volume in volumes
+        if Grid.of(volume) != expected
     ]
 
 

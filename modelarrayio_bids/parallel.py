@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from modelarrayio_bids.errors import UsageError
+
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
@@ -22,12 +24,17 @@ def ordered_map(
 
     >>> list(ordered_map(abs, [-3, 2, -1], threads=2))
     [3, 2, 1]
+
+    Raises
+    ------
+    UsageError
+        If the system starts no more threads.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max(1, threads)) as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                waiting.append(_submitted(pool, function, item))
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
@@ -35,3 +42,16 @@ def ordered_map(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], item: Item
+) -> Future[Result]:
+    try:
+        return pool.submit(function, item)
+    except RuntimeError as error:
+        raise UsageError(
+            'the system starts no more threads',
+            remedy='Give fewer (--nprocs), or raise the limits on addresses and processes '
+            '(ulimit -v, ulimit -u).',
+        ) from error

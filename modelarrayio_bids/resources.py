@@ -24,6 +24,8 @@ _CGROUP = Path('/sys/fs/cgroup')
 _SMALLEST_WANTED, _LARGEST_WANTED = 16 * MIB, 256 * MIB
 # What the allocator keeps and the HDF5 library caches, measured as the most beyond the rest.
 _SLACK = 10 * MIB
+# What one run holds more than another of the same: measured, between 1 and 2 MiB.
+_SPREAD = 4 * MIB
 # Chunks in the hands of a thread: shuffled, deflated, and waiting to be written.
 _CHUNKS = 4
 
@@ -67,22 +69,44 @@ class Resources:
         Raises
         ------
         UsageError
+            As :meth:`room`.
+        """
+        needed = self.threads * source_bytes + self.writing_bytes(chunk_bytes)
+        room = self.room(shape[1], needed, max(chunk_bytes, MIB))
+        return min(wanted_block(shape, itemsize), room)
+
+    def writing_bytes(self, chunk_bytes: int) -> int:
+        """Bytes of the chunks that are on their way from a block to the file."""
+        return (self.threads + 1) * _CHUNKS * chunk_bytes
+
+    def room(self, n_elements: int, needed: int, least: int = 0) -> int:
+        """Bytes left beside what the process holds and what it will need.
+
+        Parameters
+        ----------
+        n_elements : int
+            Of an image, for an error to name.
+        needed : int
+            Bytes that reading and writing take.
+        least : int, optional
+            Bytes that have to be left.
+
+        Raises
+        ------
+        UsageError
             If the memory allowed is not enough: with the least that would do.
         """
         memory = memory_limit() if self.memory is None else self.memory
         give_back_memory()
-        reading = self.threads * source_bytes
-        writing = (self.threads + 1) * _CHUNKS * chunk_bytes
-        needed = resident_bytes() + _SLACK + reading + writing
-        least = needed + max(chunk_bytes, MIB)
-        if memory < least:
+        needed += resident_bytes() + _SLACK
+        if memory < needed + least:
+            enough = -(-(needed + least + _SPREAD) // MIB)
             raise UsageError(
-                f'{memory // MIB} MB of memory are too few to read images of {shape[1]:,} elements '
-                f'in {self.threads} threads',
-                remedy=f'Give at least {-(-least // MIB)} MB (--mem-mb), or fewer threads '
-                '(--nprocs).',
+                f'{memory // MIB} MB of memory are too few to read images of {n_elements:,} '
+                f'elements in {self.threads} threads',
+                remedy=f'Give at least {enough} MB (--mem-mb), or fewer threads (--nprocs).',
             )
-        return min(wanted_block(shape, itemsize), memory - needed)
+        return memory - needed
 
 
 def wanted_block(shape: tuple[int, int], itemsize: int) -> int:

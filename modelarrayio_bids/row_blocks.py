@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ import numpy as np
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.formats.atomic import replacing
-from modelarrayio_bids.reading import read_rows
-from modelarrayio_bids.resources import MIB, wanted_block
+from modelarrayio_bids.reading import check_sources, read_rows
+from modelarrayio_bids.resources import MIB, Resources, wanted_block
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store.chunks import Blocks
 from modelarrayio_bids.store.scratch import JoinedRows, RowFile
@@ -66,25 +67,36 @@ class RowBlock:
 
     @property
     def is_done(self) -> bool:
-        """Whether its file is there."""
-        return self.path.exists()
+        """Whether its file is there, and whole: a crash may leave one short of its last bytes."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            return False
+        cells = self.blocks.n_rows * self.blocks.n_columns
+        return size == cells * np.dtype(self.dtype).itemsize
 
-    def read(self, space: ElementSpace, threads: int) -> Path:
+    def read(self, space: ElementSpace, resources: Resources) -> Path:
         """Read the rows into the file, unless it is there from before.
 
         Raises
         ------
         ModelArrayIOError
             If a source cannot be read.
+        UsageError
+            If the memory allowed is not enough.
         OutputError
             If the file cannot be made.
         """
         if self.is_done:
             logger.info('Kept from an earlier run: %s', self.rows)
             return self.path
+        most = check_sources(self.sources, space, resources.threads)
+        resources.room(len(space), resources.threads * most)
         with replacing(self.path) as partial, open(partial, 'w+b') as file:
             rows = RowFile(file, self.blocks, np.dtype(self.dtype))
-            read_rows(self.sources, space, rows.put, threads)
+            read_rows(self.sources, space, rows.put, resources.threads)
+            # On the disk before it has its name: a machine that goes down leaves no holes in it.
+            os.fsync(file.fileno())
         return self.path
 
 

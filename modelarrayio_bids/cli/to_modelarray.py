@@ -200,7 +200,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         '--target-chunk-mb',
         type=float,
         metavar='MIB',
-        help='size of a chunk in MiB (default: 0.25, which R reads fastest)',
+        help='size of a chunk in MiB (default: 0.0625, which R reads fastest)',
     )
 
 

@@ -1,42 +1,79 @@
-"""Several images where one was expected: never a silent choice, always the filter that decides."""
+"""Several images where one was expected: never a silent choice, always the filter that decides.
+
+Sessions and runs of one participant are rows of their own where a table of phenotypes has a row
+for each, or where a person names them (``--session-label 1 2``). Otherwise the rows would repeat
+what is known of one person, and a model would take them for several.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from modelarrayio_bids.derivatives import entities as bids_entities
+from modelarrayio_bids.derivatives.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.query import Image
+from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import AmbiguousMatchError
 
 #: What makes an image a row of its own in a cohort.
 ROW_ENTITIES = ('subject', 'session', 'run')
+_SESSION = ('subject', 'session')
 
 
 def ambiguities(
     scalars: Mapping[tuple[str, str], Sequence[Image]],
+    phenotypes: Phenotypes,
+    chosen: Collection[str] = (),
 ) -> Iterator[AmbiguousMatchError]:
-    """One error for each scalar and space that is not one image per row from one dataset.
+    """What is not one image per row from one dataset, or has rows that nothing tells apart.
 
     Parameters
     ----------
     scalars : mapping
         Scalar and stem to images.
+    phenotypes : Phenotypes
+        What may tell sessions and runs apart.
+    chosen : collection of str, optional
+        Those of ``session`` and ``run`` that a person chose by name: each is to be a row.
     """
+    repeated: dict[str, list[tuple[str, Sequence[Image]]]] = defaultdict(list)
     for (scalar, stem), images in scalars.items():
         by_dataset = {image.dataset: image for image in reversed(images)}
         if len(by_dataset) > 1:
             yield _of_datasets(scalar, stem, by_dataset)
         elif several := _several(images):
             yield _of_images(scalar, stem, several)
+        else:
+            for entity, alike in _repeated(images, phenotypes):
+                if entity not in chosen:
+                    repeated[entity].append((scalar, alike))
+    for entity, found in repeated.items():
+        yield _of_repeated(entity, found)
+
+
+def _repeated(
+    images: Sequence[Image], phenotypes: Phenotypes
+) -> Iterator[tuple[str, Sequence[Image]]]:
+    """For each participant, or session of one, whose images no phenotypes tell apart: by what."""
+    for entity, alike in (('session', _by(images, 'subject')), ('run', _by(images, *_SESSION))):
+        for several in alike:
+            firsts = {image.entities.get(entity): image for image in reversed(several)}
+            visits = [Visit.of(image.entities) for image in firsts.values()]
+            if len(visits) > 1 and not phenotypes.tell_apart(visits):
+                yield entity, list(firsts.values())[::-1]
+
+
+def _by(images: Sequence[Image], *names: str) -> list[list[Image]]:
+    found: dict[tuple[str | None, ...], list[Image]] = defaultdict(list)
+    for image in images:
+        found[tuple(image.entities.get(name) for name in names)].append(image)
+    return list(found.values())
 
 
 def _several(images: Sequence[Image]) -> list[list[Image]]:
-    rows: dict[tuple[str | None, ...], list[Image]] = defaultdict(list)
-    for image in images:
-        rows[tuple(image.entities.get(name) for name in ROW_ENTITIES)].append(image)
-    return [row for row in rows.values() if len(row) > 1]
+    return [row for row in _by(images, *ROW_ENTITIES) if len(row) > 1]
 
 
 def _of_datasets(scalar: str, stem: str, examples: Mapping[str, Image]) -> AmbiguousMatchError:
@@ -58,6 +95,34 @@ def _of_images(scalar: str, stem: str, several: Sequence[Sequence[Image]]) -> Am
         f'participants, sessions or runs; first: {found}'
         + (f' (they differ in {labels})' if differing else ''),
         remedy=_remedy(differing, first[0]),
+    )
+
+
+def _of_repeated(entity: str, found: Sequence[tuple[str, Sequence[Image]]]) -> AmbiguousMatchError:
+    scalars = ', '.join(dict.fromkeys(scalar for scalar, _ in found))
+    participants = {image.entities['subject'] for _, images in found for image in images}
+    first = found[0][1]
+    labels = list({image.entities.get(entity): None for _, images in found for image in images})
+    return AmbiguousMatchError(
+        f'{scalars}: {len(participants)} participants have several {entity}s, which no table of '
+        f'phenotypes tells apart; first: {", ".join(str(image.path) for image in first)}',
+        remedy=f'{_choice(entity, labels)}; or give a table with a row for each, and a column '
+        f'{entity}_id, with --phenotypes.',
+    )
+
+
+def _choice(entity: str, labels: Sequence[str | None]) -> str:
+    """The option that takes one of them, and that which takes each as a row."""
+    one = next(filter(None, labels))
+    if entity == 'session' and None not in labels:
+        return (
+            f'Choose one with --session-label {one}; or take each as a row with --session-label '
+            f'{" ".join(filter(None, labels))}'
+        )
+    single, each = (json.dumps({'scalar': {entity: what}}) for what in (one, list(labels)))
+    return (
+        f'Choose one with --bids-filter-file, for instance {single}; or take each as a row with '
+        f'{each}'
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from modelarrayio_bids import masks
+from modelarrayio_bids import masks, resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
-from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, stem
+from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
-from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION, Participants
+from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS, RESAMPLED, Phenotypes
+from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION, Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.parallel import ordered_map
@@ -40,6 +41,10 @@ class Row:
         The mask found; None where it is to be made from the map itself, or none is needed.
     rung : str
         Where on the ladder of :mod:`modelarrayio_bids.derivatives.pairing`.
+    labels : dict, optional
+        Entities of how it was acquired that differ in the group: this image's labels, or blanks.
+    resampled : bool
+        Whether the image is on another grid than the group, and is to be resampled.
     """
 
     image: Path
@@ -48,12 +53,19 @@ class Row:
     run: str | None
     mask: Path | None
     rung: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    resampled: bool = False
 
-    def cells(self, scalar: str, mask: Path | None) -> dict[str, str]:
+    @property
+    def visit(self) -> Visit:
+        """Whom, and which visit of theirs, it is of."""
+        return Visit(self.participant, self.session or '', self.run or '')
+
+    def cells(self, scalar: str, image: Path, mask: Path | None) -> dict[str, str]:
         """The row of a cohort, without phenotypes; mask, session and run where there are any."""
         cells = {
             SCALAR: scalar,
-            SOURCE: str(self.image),
+            SOURCE: str(image),
             PARTICIPANT: f'sub-{self.participant}',
         }
         if mask is not None:
@@ -62,7 +74,28 @@ class Row:
             cells[SESSION] = f'ses-{self.session}'
         if self.run is not None:
             cells[RUN] = f'run-{self.run}'
-        return cells
+        return cells | {
+            f'{name}_id': f'{name}-{label}' if label else '' for name, label in self.labels.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An image that would be a row but for a person's demand.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The map.
+    visit : Visit
+        Whom it is of.
+    reason : str
+        Why it is left out: ``without age``, say.
+    """
+
+    image: Path
+    visit: Visit
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +118,10 @@ class ScalarGroup:
         The kind of elements.
     range : tuple of float, optional
         Lowest and highest value of a colour bar, where known.
+    left_out : tuple of Dropped
+        Images that would have been rows but for a person's demand, and why.
+    reference : pathlib.Path, optional
+        An image on the grid of the group, where some have to be resampled to it.
     """
 
     scalar: str
@@ -95,6 +132,8 @@ class ScalarGroup:
     units: str = ''
     kind: str = DEFAULT_KIND
     range: tuple[float, float] | None = None
+    left_out: tuple[Dropped, ...] = ()
+    reference: Path | None = None
 
     @property
     def needs_masks(self) -> bool:
@@ -103,14 +142,8 @@ class ScalarGroup:
 
     @property
     def space(self) -> str:
-        """The space as fMRIPrep's ``--output-spaces`` writes it.
-
-        >>> ScalarGroup('fa', {'space': 'MNI152NLin6Asym', 'res': '2'}, (), 'x').space
-        'MNI152NLin6Asym:res-2'
-        """
-        more = [f'{name}-{self.entities[name]}' for name in ('cohort', 'res', 'den')
-                if name in self.entities]  # fmt: skip
-        return ':'.join([self.entities.get('space', ''), *more])
+        """The space as fMRIPrep's ``--output-spaces`` writes it."""
+        return space_name(self.entities)
 
     @property
     def stem(self) -> str:
@@ -123,6 +156,16 @@ class ScalarGroup:
         return tuple(sorted({row.participant for row in self.rows}))
 
     @property
+    def visits(self) -> tuple[Visit, ...]:
+        """Whom the images are of, those left out as well."""
+        return (*(row.visit for row in self.rows), *(one.visit for one in self.left_out))
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """The entities in which images differ that are taken together."""
+        return tuple(self.rows[0].labels) if self.rows else ()
+
+    @property
     def rungs(self) -> dict[str, int]:
         """How many images each rung serves."""
         return dict(Counter(row.rung for row in self.rows))
@@ -131,32 +174,38 @@ class ScalarGroup:
         """Where this group's files go."""
         return Outputs.of(output_dir.absolute(), self.scalar, self.entities, self.kind)
 
-    def problems(self) -> list[ModelArrayIOError]:
-        """What keeps the images and their masks from being one cohort, from headers alone."""
+    def problems(self, group_mask: Path | None = None) -> list[ModelArrayIOError]:
+        """What keeps the images and their masks from being one cohort, from headers alone.
+
+        Parameters
+        ----------
+        group_mask : pathlib.Path, optional
+            Says which grid voxels have to be on; else it is the one that most files share.
+        """
         if not self.needs_masks:
             return _element_problems(
                 [Source(self.scalar, str(row.image), row.image) for row in self.rows]
             )
         # An anatomical mask may lie on a grid of its own: it is resampled.
         own = [row.mask for row in self.rows if row.mask is not None and row.rung != ANATOMICAL]
-        return masks.grid_problems([*(row.image for row in self.rows), *own])
+        return masks.grid_problems([*(row.image for row in self.rows), *own], group_mask)
 
     def write_cohort(
         self,
         outputs: Outputs,
-        participants: Participants,
+        phenotypes: Phenotypes,
         threads: int = 1,
     ) -> Cohort:
-        """Make the masks that are needed and still to be made, and write the cohort CSV.
+        """Make the maps and masks that are still to be made, and write the cohort CSV.
 
         Parameters
         ----------
         outputs : Outputs
             Where to.
-        participants : Participants
-            The phenotypes.
+        phenotypes : Phenotypes
+            What is known of the participants.
         threads : int, optional
-            How many masks to make at a time.
+            How many of them to make at a time.
 
         Returns
         -------
@@ -166,43 +215,44 @@ class ScalarGroup:
         Raises
         ------
         ModelArrayIOError
-            If a mask cannot be made (all such together), or nothing can be written.
+            If one cannot be made (all such together), or nothing can be written.
         """
-        made = self._masks(outputs, threads) if self.needs_masks else [None] * len(self.rows)
-        names = participants.renamed(self.scalar)
-        cells = [row.cells(self.scalar, mask) for row, mask in zip(self.rows, made, strict=True)]
+        names = phenotypes.renamed(self.scalar)
+        self._say_renamed(names)
+        made = self._files(outputs, threads)
+        cells = [row.cells(self.scalar, *files) for row, files in zip(self.rows, made, strict=True)]
+        if self.reference is not None:
+            for row, source in zip(cells, self.rows, strict=True):
+                row[RESAMPLED] = 'yes' if source.resampled else 'no'
         own = dict.fromkeys(column for row in cells for column in row)
-        ordered = [column for column in (*_FIRST, SESSION, RUN) if column in own]
+        ordered = [column for column in OWN_COLUMNS if column in own]
         cohort = Cohort.from_rows(
             {column: row.get(column, '') for column in ordered}
-            | participants.of(source.participant, names)
+            | {names[column]: text for column, text in phenotypes.of_visit(source.visit).items()}
             for row, source in zip(cells, self.rows, strict=True)
         )
         with replacing(outputs.cohort) as file:
             cohort.to_csv(file)
-        self._report_blanks(participants)
         return cohort
 
-    def _masks(self, outputs: Outputs, threads: int) -> Sequence[Path | None]:
-        made = ordered_map(partial(_mask_or_problem, outputs), self.rows, threads)
+    def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:
+        """Image and mask of each row, made where they are still to be made."""
+        if not self.needs_masks:
+            return [(row.image, None) for row in self.rows]
+        make = partial(_files_or_problem, outputs, self.reference)
+        made = ordered_map(make, self.rows, threads)
         shown = tracked(made, f'Finding masks of {self.scalar}', len(self.rows), 'images')
         found = list(shown)
         raise_problems([one for one in found if isinstance(one, ModelArrayIOError)])
-        return [one for one in found if isinstance(one, Path)]
+        return [one for one in found if not isinstance(one, ModelArrayIOError)]
 
-    def _report_blanks(self, participants: Participants) -> None:
-        if participants.path is None:
-            return
-        if unlisted := participants.unlisted(self.participants):
-            logger.warning(
-                '%s: %d participants are not in %s, their phenotypes stay blank: %s',
-                *(self.scalar, len(unlisted), participants.path, _some(unlisted)),
-            )
-        for column, count in participants.blanks(self.participants).items():
-            logger.info('%s: %s is blank for %d participants', self.scalar, column, count)
-
-
-_FIRST = (SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT)
+    def _say_renamed(self, names: Mapping[str, str]) -> None:
+        for column, name in names.items():
+            if name != column:
+                logger.warning(
+                    'the phenotype %r is called %r in the cohort of %s, where %r is taken',
+                    *(column, name, self.scalar, column),
+                )
 
 
 def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
@@ -220,26 +270,32 @@ def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
     return list(problems.values())
 
 
-def _mask_or_problem(outputs: Outputs, row: Row) -> Path | ModelArrayIOError:
+def _files_or_problem(
+    outputs: Outputs, reference: Path | None, row: Row
+) -> tuple[Path, Path] | ModelArrayIOError:
     try:
-        return _mask_file(row, outputs)
+        return _map_file(row, reference, outputs), _mask_file(row, reference, outputs)
     except ModelArrayIOError as error:
         return error
 
 
-def _mask_file(row: Row, outputs: Outputs) -> Path:
-    """The file that serves a row, made where there is none on its image's grid."""
+def _map_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+    if not row.resampled or reference is None:
+        return row.image
+    moved = outputs.own_map(row.image)
+    resampling.write_map(row.image, reference, moved)
+    return moved
+
+
+def _mask_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+    """The file that serves a row, made where there is none on the grid its map is on."""
     if row.rung == MAP_ITSELF or row.mask is None:
         own = outputs.own_mask(row.image, 'present')
-        masks.write_present(row.image, own)
+        masks.write_present(row.image, own, reference if row.resampled else None)
         return own
-    if row.rung == ANATOMICAL and not masks.same_grid(row.mask, row.image):
+    like = reference or row.image
+    if (reference or row.rung == ANATOMICAL) and not masks.same_grid(row.mask, like):
         own = outputs.own_mask(row.image, 'resampled')
-        masks.write_resampled(row.mask, row.image, own)
+        masks.write_resampled(row.mask, like, own)
         return own
     return row.mask.absolute()
-
-
-def _some(labels: Sequence[str], most: int = 5) -> str:
-    more = f' and {len(labels) - most} more' if len(labels) > most else ''
-    return ', '.join(f'sub-{label}' for label in labels[:most]) + more

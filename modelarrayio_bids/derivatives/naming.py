@@ -136,6 +136,15 @@ class Outputs:
         base = re.sub(r'(_desc-[^_]+)?_[^_]+$', '', image.name)
         return self.masks / f'{base}_desc-{desc}_mask.nii.gz'
 
+    def own_map(self, image: Path) -> Path:
+        """A map on the group's grid, where the image has another.
+
+        >>> Outputs(Path('cbf_scrub'), '').own_map(Path('sub-01_space-X_desc-scrub_cbf.nii')).name
+        'sub-01_space-X_desc-resampled_cbf.nii.gz'
+        """
+        base, _, suffix = re.sub(r'_desc-[^_]+', '', image.name).rpartition('_')
+        return self.folder / 'maps' / f'{base}_desc-resampled_{suffix.partition(".")[0]}.nii.gz'
+
     def _named(self, ending: str) -> Path:
         return self.folder / '_'.join(part for part in (self.stem, ending) if part)
 
@@ -162,6 +171,16 @@ def stem(entities: Entities, kind: str = DEFAULT_KIND) -> str:
     """
     parts = [f'{name}-{entities[name]}' for name in GROUP_ENTITIES if name in entities]
     return '_'.join(parts if kind == DEFAULT_KIND else [*parts, f'desc-{kind}'])
+
+
+def space_name(entities: Entities) -> str:
+    """The space of an image as fMRIPrep's ``--output-spaces`` writes it; blank without one.
+
+    >>> space_name({'space': 'MNI152NLin6Asym', 'res': '2', 'suffix': 'probseg'})
+    'MNI152NLin6Asym:res-2'
+    """
+    more = [f'{name}-{entities[name]}' for name in ('cohort', 'res', 'den') if name in entities]
+    return ':'.join([entities.get('space', ''), *more])
 
 
 def syntactic(name: str) -> str:

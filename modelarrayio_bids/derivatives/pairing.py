@@ -10,7 +10,7 @@
 Images of fixels, greyordinates, parcels and edges need none and do not go down the ladder.
 
 Of several masks on one rung none is taken: the next rung is tried, and the candidates are kept to
-be named.
+be named. A person may allow some of the rungs only (``--mask-source``).
 
 >>> from modelarrayio_bids.derivatives.query import Image
 >>> one = {'subject': '01', 'space': 'MNI152NLin6Asym', 'datatype': 'perf'}
@@ -23,12 +23,13 @@ be named.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.query import Image
+from modelarrayio_bids.errors import UsageError
 
 GIVEN = 'given'
 SAME_DATASET = 'same-dataset'
@@ -38,7 +39,12 @@ ANATOMICAL = 'anatomical'
 MAP_ITSELF = 'map-itself'
 #: Not a rung: what is said of images that are complete without a mask.
 NOT_NEEDED = 'not-needed'
+#: Not a rung either: what is said of images that no rung allowed serves.
+UNSERVED = 'none'
 RUNGS = (GIVEN, SAME_DATASET, OTHER_DATASET, RELAXED, ANATOMICAL, MAP_ITSELF)
+#: What ``--mask-source`` takes: rungs, or all but the last.
+NO_MAP_ITSELF = 'no-map-itself'
+SOURCES = (*RUNGS[1:], NO_MAP_ITSELF)
 
 #: What tells a map from the mask of the same brain, and one map of it from another.
 _OF_THE_MAP = frozenset(
@@ -61,7 +67,7 @@ class Pairing:
     mask : pathlib.Path or None
         None on the last rung.
     rung : str
-        One of :data:`RUNGS`.
+        One of :data:`RUNGS`, or :data:`UNSERVED`.
     passed_over : tuple
         For each rung that had several candidates: its name and their paths.
     """
@@ -91,26 +97,61 @@ class MaskIndex:
         return index
 
 
-def pair(image: Image, masks: MaskIndex, given: Path | None = None) -> Pairing:
-    """Go down the ladder for one image, to the first rung with exactly one mask."""
+def allowed(sources: Collection[str]) -> frozenset[str]:
+    """The rungs that some of :data:`SOURCES` allow: all of them if there is none.
+
+    >>> sorted(allowed(['relaxed', 'same-dataset']))
+    ['relaxed', 'same-dataset']
+    >>> 'map-itself' in allowed(['no-map-itself'])
+    False
+
+    Raises
+    ------
+    UsageError
+        If one is unknown, or two contradict each other.
+    """
+    if unknown := [source for source in sources if source not in SOURCES]:
+        raise UsageError(
+            f'there is no mask source {unknown[0]!r}', remedy=f'There are: {", ".join(SOURCES)}.'
+        )
+    if {MAP_ITSELF, NO_MAP_ITSELF} <= set(sources):
+        raise UsageError(
+            f'{MAP_ITSELF} and {NO_MAP_ITSELF} contradict each other', remedy='Give one of them.'
+        )
+    rungs = set(sources) - {NO_MAP_ITSELF} or set(RUNGS)
+    return frozenset(rungs - {MAP_ITSELF} if NO_MAP_ITSELF in sources else rungs)
+
+
+def pair(
+    image: Image,
+    masks: MaskIndex,
+    given: Path | None = None,
+    rungs: Collection[str] = RUNGS,
+) -> Pairing:
+    """Go down the ladder for one image, to the first rung allowed with exactly one mask."""
     if given is not None:
         return Pairing(given, GIVEN)
+    passed_over: list[tuple[str, tuple[Path, ...]]] = []
+    for rung, candidates in _ladder(image, masks):
+        if rung not in rungs:
+            continue
+        if len(candidates) == 1:
+            return Pairing(candidates[0].path, rung, tuple(passed_over))
+        if candidates:
+            passed_over.append((rung, tuple(mask.path for mask in candidates)))
+    return Pairing(None, MAP_ITSELF if MAP_ITSELF in rungs else UNSERVED, tuple(passed_over))
+
+
+def _ladder(image: Image, masks: MaskIndex) -> tuple[tuple[str, Sequence[Image]], ...]:
     exact = masks.exact.get(_exact(image.entities), [])
     relaxed = masks.relaxed.get(_relaxed(image.entities), [])
     anatomical = masks.anatomical.get(_anatomical(image.entities), [])
-    rungs = (
+    return (
         (SAME_DATASET, [mask for mask in exact if mask.dataset == image.dataset]),
         (OTHER_DATASET, [mask for mask in exact if mask.dataset != image.dataset]),
         (RELAXED, _own_first(image, relaxed)),
         (ANATOMICAL, _narrowed(image, anatomical)),
     )
-    passed_over: list[tuple[str, tuple[Path, ...]]] = []
-    for rung, candidates in rungs:
-        if len(candidates) == 1:
-            return Pairing(candidates[0].path, rung, tuple(passed_over))
-        if candidates:
-            passed_over.append((rung, tuple(mask.path for mask in candidates)))
-    return Pairing(None, MAP_ITSELF, tuple(passed_over))
 
 
 def _own_first(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:

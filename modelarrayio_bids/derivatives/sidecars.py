@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modelarrayio_bids import resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.collect import Collection
 from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.groups import ScalarGroup
 from modelarrayio_bids.derivatives.naming import Outputs, sidecar
 from modelarrayio_bids.derivatives.pairing import RUNGS
-from modelarrayio_bids.derivatives.participants import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.derivatives.phenotypes import MIXED, RESAMPLED, Phenotypes
+from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
 
 _COLUMNS = {
     SCALAR: 'The name of the scalar in the HDF5 file.',
     SOURCE: 'The image.',
     MASK: "The image's own mask: outside of it values are missing.",
+    RESAMPLED: 'Whether the image was on another grid than the group: see Resampling.',
     MASK_RUNG: f'Where that mask came from, one of: {", ".join(RUNGS)}.',
     PARTICIPANT: 'The participant.',
     SESSION: 'The session.',
     RUN: 'The run.',
+    **{f'{name}_id': f'The label of {name}, which differs between the images.' for name in MIXED},
 }
 
 
@@ -29,7 +34,7 @@ def sidecars(
     group: ScalarGroup,
     outputs: Outputs,
     cohort: Cohort,
-    datasets: Sequence[Dataset],
+    collection: Collection,
     threshold: float | None = None,
 ) -> dict[Path, dict[str, Any]]:
     """What to say of the cohort, the HDF5 file and, where there are any, mask and coverage.
@@ -42,8 +47,8 @@ def sidecars(
         Where they are.
     cohort : Cohort
         As :meth:`ScalarGroup.write_cohort` returned it.
-    datasets : sequence of Dataset
-        The names in the BIDS URIs.
+    collection : Collection
+        Of the group: its datasets' names are in the BIDS URIs.
     threshold : float, optional
         Fraction of the masks a voxel of the group mask is in; None if a person gave the mask.
 
@@ -54,13 +59,15 @@ def sidecars(
     """
     contents: dict[Path, dict[str, Any]] = {
         outputs.cohort: {
-            column: {'Description': _description(column)} for column in cohort.columns
+            **_of_columns(group, cohort, collection.phenotypes),
+            **_of_people(group, collection),
+            **_of_grids(group, outputs, collection),
         },
         **_of_masks(group, outputs, threshold),
         outputs.store: _of_store(group, threshold),
     }
     what = _texts(group, outputs)
-    sources = _sources(group, outputs, cohort, datasets)
+    sources = _sources(group, outputs, cohort, collection)
     return {
         sidecar(path): {
             'Description': what[path],
@@ -106,23 +113,65 @@ def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
 
 
 def _sources(
-    group: ScalarGroup, outputs: Outputs, cohort: Cohort, datasets: Sequence[Dataset]
+    group: ScalarGroup, outputs: Outputs, cohort: Cohort, collection: Collection
 ) -> dict[Path, list[str]]:
-    uris = _Uris(outputs.folder.parent, datasets)
+    uris = _Uris(outputs.folder.parent, collection.datasets)
+    given = collection.request.group_mask
     sources = cohort.sources()
     images = uris.of(source.path for source in sources)
     masks = uris.of(source.mask for source in sources if source.mask is not None)
     made = [outputs.cohort, outputs.group_mask] if group.needs_masks else [outputs.cohort]
     return {
-        outputs.cohort: images,
-        outputs.group_mask: masks,
+        outputs.cohort: uris.of(row.image for row in group.rows),
+        outputs.group_mask: masks if given is None else uris.of([given]),
         outputs.coverage: masks,
         outputs.store: [*uris.of(made), *images],
     }
 
 
-def _description(column: str) -> str:
-    return _COLUMNS.get(column, 'A phenotype, as participants.tsv has it; blank where n/a.')
+def _of_columns(
+    group: ScalarGroup, cohort: Cohort, phenotypes: Phenotypes
+) -> dict[str, dict[str, Any]]:
+    """A data dictionary as BIDS has it, with the levels and units that the tables' own give."""
+    said = {
+        name: phenotypes.description(column)
+        for column, name in phenotypes.renamed(group.scalar).items()
+    }
+    return {
+        column: {'Description': _COLUMNS[column]} if column in _COLUMNS else said[column]
+        for column in cohort.columns
+    }
+
+
+def _of_people(group: ScalarGroup, collection: Collection) -> dict[str, Any]:
+    """Who was left out, and who is in the tables or among the images alone."""
+    unmatched = {
+        str(one.table): {
+            'WithoutPhenotypes': list(one.without_phenotypes),
+            'WithoutImages': list(one.without_images),
+        }
+        for one in collection.unmatched(group)
+    }
+    left_out = [
+        {'Image': str(one.image), 'Of': str(one.visit), 'Reason': one.reason}
+        for one in group.left_out
+    ]
+    named = {'Unmatched': unmatched, 'LeftOut': left_out}
+    return {name: content for name, content in named.items() if content}
+
+
+def _of_grids(group: ScalarGroup, outputs: Outputs, collection: Collection) -> dict[str, Any]:
+    """How images came on the grid of the others, and where they were before."""
+    if group.reference is None:
+        return {}
+    uris = _Uris(outputs.folder.parent, collection.datasets)
+    originals = {
+        uris.one(outputs.own_map(row.image)): uris.one(row.image)
+        for row in group.rows
+        if row.resampled
+    }
+    grid = {'Grid': uris.one(group.reference), 'Originals': originals}
+    return {'Resampling': {**resampling.DESCRIPTION, **grid}}
 
 
 class _Uris:
@@ -135,9 +184,11 @@ class _Uris:
 
     def of(self, paths: Iterable[Path]) -> list[str]:
         """One for each path, repeated paths once; ``file:`` for what is in no dataset."""
-        return [self._of(path.absolute()) for path in dict.fromkeys(paths)]
+        return [self.one(path) for path in dict.fromkeys(paths)]
 
-    def _of(self, path: Path) -> str:
+    def one(self, path: Path) -> str:
+        """That of one path."""
+        path = path.absolute()
         for name, root in self._roots:
             if path.is_relative_to(root):
                 return f'bids:{name}:{path.relative_to(root).as_posix()}'

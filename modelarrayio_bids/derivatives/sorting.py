@@ -12,9 +12,12 @@ from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.ambiguity import ROW_ENTITIES
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.filters import BidsFilters
-from modelarrayio_bids.derivatives.naming import stem
+from modelarrayio_bids.derivatives.groups import Dropped
+from modelarrayio_bids.derivatives.naming import space_name, stem
+from modelarrayio_bids.derivatives.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.query import Image
 from modelarrayio_bids.derivatives.recipes import Recipe, Wording
+from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import (
     FormatError,
     NoMatchError,
@@ -52,16 +55,21 @@ class Sorting:
         A person's own conditions.
     sessions : collection of str, optional
         Labels of the only sessions wanted.
+    excluded : collection of str, optional
+        Labels of participants not wanted.
     """
 
     filters: BidsFilters = field(default_factory=BidsFilters)
     sessions: Collection[str] = ()
+    excluded: Collection[str] = ()
     n_images: int = 0
     #: Labels of the sessions met, wanted or not.
     sessions_met: set[str | None] = field(default_factory=set)
     masks: list[Image] = field(default_factory=list)
     #: By scalar and stem.
     scalars: dict[tuple[str, str], list[Image]] = field(default_factory=lambda: defaultdict(list))
+    #: By scalar and stem: what a person's demand left out.
+    dropped: dict[tuple[str, str], list[Dropped]] = field(default_factory=lambda: defaultdict(list))
     wordings: dict[str, Wording] = field(default_factory=dict)
     #: By recipe: the names of its datasets.
     _datasets: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -70,6 +78,11 @@ class Sorting:
     #: By image nobody gets who does not ask: why.
     _on_request: dict[Path, str] = field(default_factory=dict)
     _left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def visits(self) -> set[Visit]:
+        """Whom the images of scalars are of."""
+        return {Visit.of(image.entities) for images in self.scalars.values() for image in images}
 
     def add(self, images: Iterable[Image], recipe: Recipe) -> None:
         """Sort the images of one dataset as its recipe says."""
@@ -85,7 +98,8 @@ class Sorting:
             elif rule := recipe.rule(image.entities):
                 scalar = rule.name.fill(image.entities)
                 self.scalars[scalar, stem(image.entities, image.kind)].append(image)
-                self.wordings.setdefault(scalar, recipe.wording(scalar))
+                if scalar not in self.wordings:
+                    self.wordings[scalar] = recipe.wording(scalar)
                 self._origins[image.path] = rule.copied_from
                 self._on_request[image.path] = rule.on_request
 
@@ -118,6 +132,54 @@ class Sorting:
             'not among the scalars asked for',
             lambda scalar, _: not any(_fits(scalar, pattern) for pattern in patterns),
         )
+
+    def only_in(self, patterns: Sequence[str]) -> None:
+        """Keep the scalars in spaces whose names fit one of these shell patterns.
+
+        Raises
+        ------
+        NoMatchError
+            If a pattern fits none: with those there are.
+        """
+        if not patterns:
+            return
+        spaces = {key: _space_names(images[0]) for key, images in self.scalars.items()}
+        for pattern in patterns:
+            if not any(_fits(name, pattern) for names in spaces.values() for name in names):
+                there = sorted({name for names in spaces.values() for name in names})
+                raise NoMatchError(
+                    f'no scalar is in a space called {pattern!r}',
+                    remedy=f'There are: {", ".join(there) or "none"}.',
+                )
+        self._drop(
+            'in no space asked for',
+            lambda _, images: (
+                not any(
+                    _fits(name, pattern) for name in _space_names(images[0]) for pattern in patterns
+                )
+            ),
+        )
+
+    def require(self, phenotypes: Phenotypes, columns: Sequence[str]) -> None:
+        """Leave out images of visits that lack one of these phenotypes.
+
+        Raises
+        ------
+        UsageError
+            If no table has such a column.
+        """
+        phenotypes.require(columns)
+        for key, images in list(self.scalars.items()) if columns else ():
+            lacking = {
+                image.path: phenotypes.lacking(Visit.of(image.entities), columns)
+                for image in images
+            }
+            self.scalars[key] = [image for image in images if not lacking[image.path]]
+            for image in images:
+                if missing := lacking[image.path]:
+                    self._drop_one(key, image, f'without {" and ".join(missing)}')
+            if not self.scalars[key]:
+                del self.scalars[key]
 
     def drop_copies(self) -> None:
         """Leave out images that a pipeline handed on, where the dataset they are from is there."""
@@ -171,7 +233,13 @@ class Sorting:
             return 'ruled out by the BIDS filters'
         if self.sessions and entities.get('session') not in self.sessions:
             return 'of no session asked for'
+        if entities['subject'] in self.excluded:
+            return 'of a participant excluded'
         return None
+
+    def _drop_one(self, key: tuple[str, str], image: Image, reason: str) -> None:
+        self._left_out[reason].append(image.path)
+        self.dropped[key].append(Dropped(image.path, Visit.of(image.entities), reason))
 
     def _drop(self, reason: str, is_out: Callable[[str, Sequence[Image]], bool]) -> None:
         for key in [key for key, images in self.scalars.items() if is_out(key[0], images)]:
@@ -199,6 +267,13 @@ def _row(image: Image) -> tuple[str | None, ...]:
 
 def _fits(name: str, pattern: str) -> bool:
     return fnmatchcase(name.lower(), pattern.lower())
+
+
+def _space_names(image: Image) -> tuple[str, ...]:
+    """What the space of an image may be called: without its resolution, or with it."""
+    if 'space' not in image.entities:
+        return ()
+    return tuple(dict.fromkeys([image.entities['space'], space_name(image.entities)]))
 
 
 def _is_series(image: Image) -> bool:

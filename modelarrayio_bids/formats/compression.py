@@ -43,6 +43,8 @@ _ISAL_LEVEL = 1
 _ZLIB_LEVEL = 4
 # zlib's word for a gzip stream (zlib.h, inflateInit2).
 _GZIP_BITS = 31
+# A header and a trailer (RFC 1952, 2.3).
+_SMALLEST_MEMBER = 18
 # Compressed bytes that hold any header.
 _PIECE = 4096
 
@@ -244,6 +246,8 @@ def _inflating(file: BinaryIO) -> Any:
 
 def _last_size(file: BinaryIO) -> int:
     """The size that the last member ends in; the file is back at its start."""
+    if os.fstat(file.fileno()).st_size < _SMALLEST_MEMBER:
+        raise EOFError
     file.seek(-4, os.SEEK_END)
     size = int.from_bytes(file.read(4), 'little')
     file.seek(0)

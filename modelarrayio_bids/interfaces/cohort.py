@@ -16,11 +16,13 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.derivatives.collect import Collection, Request, collect
+from modelarrayio_bids.derivatives.collect import Collection, collect
 from modelarrayio_bids.derivatives.description import write_description, write_json
 from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.grids import POLICIES
 from modelarrayio_bids.derivatives.groups import ScalarGroup
-from modelarrayio_bids.derivatives.participants import Participants
+from modelarrayio_bids.derivatives.pairing import SOURCES
+from modelarrayio_bids.derivatives.request import Request
 from modelarrayio_bids.derivatives.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
@@ -34,9 +36,22 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     )
     participant_label = InputMultiObject(traits.Str, desc='the only participants wanted')
     session_label = InputMultiObject(traits.Str, desc='the only sessions wanted')
+    exclude_participant_label = InputMultiObject(traits.Str, desc='participants not wanted')
     scalars = InputMultiObject(traits.Str, desc='the only scalars wanted: names or shell patterns')
+    space = InputMultiObject(traits.Str, desc='the only spaces wanted: names or shell patterns')
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
     mask = File(exists=True, desc='mask that serves every volume')
+    mask_source = InputMultiObject(
+        traits.Enum(*SOURCES), desc='the only kinds of masks allowed: rungs of the ladder'
+    )
+    group_mask_file = File(exists=True, desc='the group mask itself, on the grid of the images')
+    on_grid_mismatch = traits.Enum(
+        *POLICIES, usedefault=True, desc='what becomes of images on another grid than the others'
+    )
+    phenotypes = InputMultiObject(
+        File(exists=True), desc='tables besides participants.tsv and sessions.tsv'
+    )
+    require = InputMultiObject(traits.Str, desc='phenotypes without which an image is left out')
     database_dir = Directory(nohash=True, desc='where indexes are kept for other runs')
     recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
     threshold = traits.Range(
@@ -76,13 +91,12 @@ class CollectCohort(LibraryInterface):
         output_dir = Path(given.get('output_dir', folder)).absolute()
         collection = collect(self._request(output_dir))
         collection.check_outputs(output_dir, overwrite=inputs.overwrite)
-        collection.check()
+        collection = collection.reconciled()
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
-        participants = collection.participants()
         contents: dict[str, Any] = {}
         for group in collection.groups:
-            contents |= self._write(group, collection, participants, output_dir)
+            contents |= self._write(group, collection, output_dir)
         write_json(contents, folder / 'sidecars.json')
         outputs = [group.outputs(output_dir) for group in collection.groups]
         return {
@@ -95,33 +109,39 @@ class CollectCohort(LibraryInterface):
         }
 
     def _request(self, output_dir: Path) -> Request:
-        inputs = self.inputs
-        given = self.given('datasets', 'bids_filters', 'mask', 'database_dir')
-        several = self.given('participant_label', 'session_label', 'scalars', 'recipes')
+        given = self.given('datasets', 'bids_filters', 'mask', 'group_mask_file', 'database_dir')
         return Request(
-            Path(inputs.bids_dir),
+            Path(self.inputs.bids_dir),
             output_dir,
-            {name: Path(root) for name, root in given.get('datasets', {}).items()},
-            tuple(several.get('participant_label', ())),
-            tuple(several.get('session_label', ())),
-            tuple(several.get('scalars', ())),
-            BidsFilters.from_dict(given.get('bids_filters', {})),
-            Path(given['mask']).absolute() if 'mask' in given else None,
-            Path(given['database_dir']).absolute() if 'database_dir' in given else None,
-            tuple(Path(path).absolute() for path in several.get('recipes', ())),
+            datasets={name: Path(root) for name, root in given.get('datasets', {}).items()},
+            participants=self._several('participant_label'),
+            sessions=self._several('session_label'),
+            excluded=self._several('exclude_participant_label'),
+            scalars=self._several('scalars'),
+            spaces=self._several('space'),
+            bids_filters=BidsFilters.from_dict(given.get('bids_filters', {})),
+            mask=Path(given['mask']).absolute() if 'mask' in given else None,
+            mask_sources=self._several('mask_source'),
+            group_mask=Path(given['group_mask_file']) if 'group_mask_file' in given else None,
+            on_grid_mismatch=self.inputs.on_grid_mismatch,
+            phenotypes=tuple(Path(path).absolute() for path in self._several('phenotypes')),
+            required=self._several('require'),
+            database_dir=Path(given['database_dir']).absolute()
+            if 'database_dir' in given
+            else None,
+            recipes=tuple(Path(path).absolute() for path in self._several('recipes')),
         )
 
+    def _several(self, name: str) -> tuple[str, ...]:
+        return tuple(self.given(name).get(name, ()))
+
     def _write(
-        self,
-        group: ScalarGroup,
-        collection: Collection,
-        participants: Participants,
-        output_dir: Path,
+        self, group: ScalarGroup, collection: Collection, output_dir: Path
     ) -> dict[str, Any]:
         outputs = group.outputs(output_dir)
-        cohort = group.write_cohort(outputs, participants, self.inputs.num_threads)
-        threshold = None if self.given('mask') else self.inputs.threshold
-        found = sidecars(group, outputs, cohort, collection.datasets, threshold)
+        cohort = group.write_cohort(outputs, collection.phenotypes, self.inputs.num_threads)
+        threshold = None if self.given('mask', 'group_mask_file') else self.inputs.threshold
+        found = sidecars(group, outputs, cohort, collection, threshold)
         return {str(path): content for path, content in found.items()}
 
 

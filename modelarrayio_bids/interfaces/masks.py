@@ -33,6 +33,7 @@ class _GroupMaskInputSpec(BaseInterfaceInputSpec):
         usedefault=True,
         desc='fraction of the masks a voxel needs',
     )
+    group_mask_file = File(exists=True, desc='the group mask itself, instead of the threshold')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read in threads')
     # An output that is there already must not change the node's hash: hash_files=False.
     out_mask = traits.Str(
@@ -68,7 +69,11 @@ class GroupMask(LibraryInterface):
         masks = self._masks()
         if masks is None:
             return {'out_mask': None, 'out_coverage': None}
-        group_mask(masks, mask, inputs.threshold, coverage, inputs.num_threads)
+        given = self.given('group_mask_file').get('group_mask_file')
+        group_mask(
+            *(masks, mask, inputs.threshold, coverage, inputs.num_threads),
+            given=Path(given) if given else None,
+        )
         return {'out_mask': str(mask), 'out_coverage': str(coverage)}
 
     def _masks(self) -> list[Path] | None:

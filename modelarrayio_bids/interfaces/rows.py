@@ -19,7 +19,7 @@ from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.reading import source_problems
-from modelarrayio_bids.resources import MIB
+from modelarrayio_bids.resources import MIB, Resources
 from modelarrayio_bids.row_blocks import RowBlock, plan_row_blocks
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
 from modelarrayio_bids.store.writer import Layout
@@ -101,7 +101,7 @@ class ReadRowBlock(LibraryInterface):
     def _call(self, _folder: Path) -> dict[str, Any]:
         cohort, space = cohort_and_space(self.inputs.cohort_file, self.inputs.mask)
         block = row_blocks(self.inputs, cohort, space)[self.inputs.number]
-        return {'out_file': str(block.read(space, self.inputs.num_threads))}
+        return {'out_file': str(block.read(space, _resources(self.inputs)))}
 
 
 def cohort_and_space(cohort_file: str, mask: str | None) -> tuple[Cohort, ElementSpace]:
@@ -115,8 +115,12 @@ def row_blocks(
     inputs: BaseInterfaceInputSpec, cohort: Cohort, space: ElementSpace, layout: Layout = Layout()
 ) -> list[RowBlock]:
     """The row blocks that an interface's inputs speak of."""
-    memory = inputs.mem_mb * MIB if isdefined(inputs.mem_mb) else None
-    folder = Path(inputs.blocks_dir)
+    folder, memory = Path(inputs.blocks_dir), _resources(inputs).memory
     return plan_row_blocks(
         cohort.sources(), space, layout, folder, n_blocks=inputs.n_blocks, memory=memory
     )
+
+
+def _resources(inputs: BaseInterfaceInputSpec) -> Resources:
+    memory = inputs.mem_mb * MIB if isdefined(inputs.mem_mb) else None
+    return Resources(inputs.num_threads, memory)

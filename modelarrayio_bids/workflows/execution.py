@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import active_children
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nipype import Workflow
 
@@ -36,22 +36,17 @@ def run_workflow(
     workflow.config['execution'] = _execution(log_dir, plugin)
     folder, before = work_dir / workflow.name, set(log_dir.glob('crash-*'))
     forget_errors(folder)
-    try:
-        with _workers_stopped():
-            graph = workflow.run(plugin=plugin.name, plugin_args=plugin.arguments)
-    except Exception as error:
-        crashes = set(log_dir.glob('crash-*')) - before
-        ends = errors_below(folder)
-        interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
-        errors = _unique(ends) or _lost(error, folder)
-        if not interrupts and not errors:
+    with _workers_stopped():
+        try:
+            graph = workflow.run(plugin=plugin.name, plugin_args=plugin.run_arguments)
+        except Exception as error:
+            # Before workers are stopped: what they leave then is no reason for anything.
+            if reasons := _reasons(error, folder, plugin):
+                # These say all there is to say: the crash files of this run would not add to it.
+                for path in set(log_dir.glob('crash-*')) - before:
+                    path.unlink()
+                _raise(reasons)
             raise
-        # These say all there is to say: the crash files of this run would not add to it.
-        for path in crashes:
-            path.unlink()
-        if interrupts:
-            raise interrupts[0] from None
-        raise_problems(errors)
     return {node.name: node.result.outputs for node in graph.nodes()}
 
 
@@ -73,6 +68,22 @@ def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
             'job_finished_timeout': '15',
         }
     return settings
+
+
+def _reasons(error: Exception, folder: Path, plugin: Plugin) -> list[BaseException]:
+    """What nodes ended for, an interrupt before all else; nothing if it was a bug."""
+    ends = errors_below(folder)
+    if plugin.is_local:
+        # A node of this machine that only began is one that still runs.
+        ends = [end for end in ends if not isinstance(end, JobError)]
+    interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
+    return interrupts[:1] or ends or [*_lost(error, folder)]
+
+
+def _raise(reasons: Sequence[BaseException]) -> NoReturn:
+    ours = {str(reason): reason for reason in reasons if isinstance(reason, ModelArrayIOError)}
+    raise_problems(list(ours.values()))
+    raise reasons[0]
 
 
 def _lost(error: BaseException | None, folder: Path) -> list[ModelArrayIOError]:
@@ -106,7 +117,3 @@ def _workers_stopped() -> Iterator[None]:
         for worker in workers:
             worker.join()
         raise
-
-
-def _unique(ends: Iterable[BaseException]) -> list[ModelArrayIOError]:
-    return list({str(end): end for end in ends if isinstance(end, ModelArrayIOError)}.values())

@@ -17,6 +17,9 @@ from modelarrayio_bids.interfaces import (
     WriteSidecars,
 )
 
+#: What both the cohorts and the group masks depend on.
+_OF_GROUP_MASKS = ('threshold', 'group_mask_file')
+
 
 def init_modelarray_wf(
     bids_dir: str | PathLike[str],
@@ -49,8 +52,8 @@ def init_modelarray_wf(
         Of the workflow.
     **selection
         Other inputs of :class:`~modelarrayio_bids.interfaces.CollectCohort`: ``datasets``,
-        ``participant_label``, ``session_label``, ``scalars``, ``bids_filters``, ``mask``,
-        ``database_dir``, ``recipes``, ``threshold``. What is None or empty is left out.
+        ``participant_label``, ``scalars``, ``phenotypes``, ``recipes``, ``threshold``,
+        ``group_mask_file`` and so on. What is None or empty is left out.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def init_modelarray_wf(
     # collected anew, the cohorts are newer than any cached node after them.
     collect.overwrite = True
     group_mask = MapNode(
-        GroupMask(**_given(threshold=selection.get('threshold')), **threads),
+        GroupMask(**_given(**{name: selection.get(name) for name in _OF_GROUP_MASKS}), **threads),
         name='group_mask',
         iterfield=['cohort_file', 'out_mask', 'out_coverage'],
         n_procs=nprocs,

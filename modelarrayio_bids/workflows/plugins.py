@@ -61,7 +61,13 @@ class Plugin:
             content = yaml.safe_load(path.read_text('utf-8-sig'))
         except FileNotFoundError as error:
             raise SourceNotFoundError('no such file', path, 'Check the path.') from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except OSError as error:
+            what = f'cannot be read ({error.strerror})'
+            raise SourceNotFoundError(
+                what, path, 'Check that it is a file you may read.'
+            ) from error
+        except (yaml.YAMLError, ValueError) as error:
+            # YAML has dates, and ValueError is what an impossible one makes.
             first = str(error).partition('\n')[0]
             raise FormatError(f'is no YAML ({first})', path, _EXAMPLE) from error
         if not isinstance(content, dict) or not isinstance(content.get('plugin'), str):
@@ -75,6 +81,12 @@ class Plugin:
     def is_local(self) -> bool:
         """Whether all nodes run on this machine."""
         return self.name in {LOCAL, 'MultiProc'}
+
+    @property
+    def run_arguments(self) -> dict[str, Any]:
+        """The arguments for :meth:`nipype.Workflow.run`."""
+        # MultiProc refuses a node that asks for more threads than there are processors.
+        return {'raise_insufficient': False, **self.arguments}
 
     def ask_for(self, workflow: Workflow, cpus: int, mem_mb: int | None) -> None:
         """Have every node ask the scheduler for processors and memory."""

@@ -70,12 +70,22 @@ def test_probabilities_are_for_those_who_ask(study, ask):
     }
 
 
-def test_qsirecon_alone_is_served_by_its_maps_themselves_and_says_so_once_each(study, ask, caplog):
+@pytest.mark.parametrize('options', [{}, {'spaces': (MNI,)}])
+def test_a_study_of_probabilities_alone_says_how_to_get_them(dataset, ask, options):
+    root = dataset('fmriprep', [f'sub-01/anat/sub-01_space-{MNI}_label-GM_probseg.nii.gz'])
+    with pytest.raises(NoMatchError, match=r'taken with --scalars gm_probseg, such as sub-01'):
+        ask(root, **options)
+
+
+def test_qsirecon_alone_is_served_by_its_maps_themselves_and_says_so_once(study, ask, caplog):
     found = ask(study / 'derivatives' / 'qsirecon')
     assert [row.rungs for row in found.table()] == [{'map-itself': 4}] * 3
     said = [record.message for record in caplog.records if 'no mask found' in record.message]
-    assert len(said) == 3
-    assert 'no mask found for 4 of 4 images' in said[0]
+    (text,) = said
+    assert text == (
+        'no mask found for 12 of 12 images; their own finite voxels other than zero will serve. '
+        'Scalars: dki_fa, dki_mk, tensor_fa'
+    )
 
 
 def test_a_given_mask_serves_every_image(study, ask, tmp_path):
@@ -171,7 +181,11 @@ def test_runs_and_sessions_are_rows_and_tasks_groups(dataset, ask):
         for run in '12'
         for task in ('rest', 'play')
     ]
-    found = ask(dataset('xcp_d', paths))
+    root = dataset('xcp_d', paths)
+    lines = [f'01\t{ses}\t{run}\t5' for ses in '12' for run in '12']
+    header = 'participant_id\tsession_id\trun_id\tmood'
+    (root / 'participants.tsv').write_text('\n'.join([header, *lines]))
+    found = ask(root)
     assert [group.stem for group in found.groups] == [
         f'task-play_space-{MNI}',
         f'task-rest_space-{MNI}',
@@ -179,7 +193,7 @@ def test_runs_and_sessions_are_rows_and_tasks_groups(dataset, ask):
     assert [(row.session, row.run) for row in found.groups[0].rows] == [
         ('1', '1'), ('1', '2'), ('2', '1'), ('2', '2'),
     ]  # fmt: skip
-    only = ask(dataset('xcp_d', paths), sessions=('ses-2',))
+    only = ask(root, sessions=('ses-2',))
     assert {row.session for row in only.groups[0].rows} == {'2'}
 
 
@@ -215,6 +229,92 @@ def test_two_acquisitions_show_candidates_and_the_filter_that_decides(dataset, a
     advice = str(problems[0]).partition('for instance ')[2].rstrip('.')
     found = ask(root, bids_filters=BidsFilters.from_dict(json.loads(advice)))
     assert [row.n_images for row in found.table()] == [2, 2]
+
+
+@pytest.fixture
+def repeated(dataset):
+    """Blood flow of two visits with two runs each, and a map of one run alone."""
+    return dataset(
+        'aslprep',
+        [
+            f'sub-0{sub}/ses-{ses}/perf/sub-0{sub}_ses-{ses}_run-{run}_space-{MNI}{desc}_cbf.nii.gz'
+            for sub in (1, 2)
+            for ses in ('a', 'b')
+            for run in (1, 2)
+            for desc in ('', '_desc-score')
+        ],
+    )
+
+
+def test_visits_that_nothing_tells_apart_show_the_options_that_decide(repeated, ask):
+    (repeated / 'participants.tsv').write_text('participant_id\tage\n01\t9\n02\t8\n')
+    with pytest.raises(CohortProblemsError) as caught:
+        ask(repeated)
+    session, run = caught.value.problems
+    first = f'{repeated}/sub-01/ses-a/perf/sub-01_ses-a_run-1_space-{MNI}'
+    assert 'cbf, cbf_score: 2 participants have several sessions' in str(session)
+    assert f'{first}_cbf.nii.gz' in str(session)
+    assert (
+        'Choose one with --session-label a; or take each as a row with --session-label a b; '
+        in str(session)
+    )
+    assert '2 participants have several runs' in str(run)
+    one, each = (
+        json.loads(f'{{"scalar": {{"run": {text}}}}}')
+        for text in (str(run).split('"run": ')[n].split('}}')[0] for n in (1, 2))
+    )
+    assert (one, each) == ({'scalar': {'run': '1'}}, {'scalar': {'run': ['1', '2']}})
+    for filters, sessions, count in ((one, ['a'], 2), (each, ['a'], 4), (each, ['a', 'b'], 8)):
+        found = ask(repeated, bids_filters=BidsFilters.from_dict(filters), sessions=tuple(sessions))
+        assert [row.n_images for row in found.table()] == [count, count]
+
+
+def test_a_table_of_visits_tells_sessions_apart_and_not_runs(repeated, ask, tmp_path):
+    table = tmp_path / 'visits.csv'
+    table.write_text('participant_id,session_id,age\n1,a,9\n01,a,9\n01,b,10\n02,a,8\n02,b,9\n')
+    with pytest.raises(AmbiguousMatchError, match='several runs'):
+        ask(repeated, phenotypes=(table,))
+    one_run = BidsFilters.from_dict({'scalar': {'run': 1}})
+    found = ask(repeated, phenotypes=(table,), bids_filters=one_run)
+    assert [(row.participant, row.session) for row in found.groups[0].rows] == [
+        ('01', 'a'), ('01', 'b'), ('02', 'a'), ('02', 'b'),
+    ]  # fmt: skip
+
+
+def test_an_image_of_no_session_beside_one_is_decided_by_a_filter(dataset, ask):
+    root = dataset(
+        'aslprep',
+        [
+            f'sub-01/perf/sub-01_space-{MNI}_cbf.nii.gz',
+            f'sub-01/ses-1/perf/sub-01_ses-1_space-{MNI}_cbf.nii.gz',
+        ],
+    )
+    with pytest.raises(AmbiguousMatchError, match='several sessions') as caught:
+        ask(root)
+    assert '{"scalar": {"session": [null, "1"]}}' in str(caught.value)
+
+
+def test_acquisitions_that_differ_between_people_become_a_column(dataset, ask, tmp_path, caplog):
+    root = dataset(
+        'aslprep',
+        [
+            f'sub-0{sub}/perf/sub-0{sub}{acq}_space-{MNI}{desc}_cbf.nii.gz'
+            for sub, acq in ((1, '_acq-long'), (2, '_acq-short'), (3, ''), (4, '_acq-long'))
+            for desc in ('', '_desc-score')
+        ],
+    )
+    found = ask(root)
+    said = [record.message for record in caplog.records if 'acq labels' in record.message]
+    (text,) = said
+    assert text == (
+        'images of several acq labels are taken together, told apart in the column acq_id: '
+        'long (2), short (1), none (1); to choose, use --bids-filter-file. Scalars: cbf, cbf_score'
+    )
+    group = found.groups[0]
+    cohort = group.write_cohort(group.outputs(tmp_path / 'out'), found.phenotypes)
+    assert [row['acq_id'] for row in cohort.rows] == ['acq-long', 'acq-short', '', 'acq-long']
+    only = ask(root, bids_filters=BidsFilters.from_dict({'scalar': {'acq': 'long'}}))
+    assert [group.mixed for group in only.groups] == [(), ()]
 
 
 def test_one_scalar_of_two_datasets_is_ambiguous_even_for_different_people(dataset, ask, tmp_path):
@@ -275,8 +375,8 @@ def test_a_persons_own_recipe_names_describes_and_is_written_beside_the_store(
     assert [row.scalar for row in found.table()] == ['perfusion', 'perfusion_timeseries']
     group = found.groups[0]
     outputs = group.outputs(tmp_path / 'out')
-    cohort = group.write_cohort(outputs, found.participants())
-    content = sidecars(group, outputs, cohort, found.datasets)[sidecar(outputs.store)]
+    cohort = group.write_cohort(outputs, found.phenotypes)
+    content = sidecars(group, outputs, cohort, found)[sidecar(outputs.store)]
     assert {key: content[key] for key in ('LongName', 'Units', 'DisplayRange')} == {
         'LongName': 'blood flow',
         'Units': 'mL/min',

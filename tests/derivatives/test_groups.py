@@ -23,7 +23,7 @@ def write(tmp_path):
         found = collect(request)
         (group,) = found.groups
         outputs = group.outputs(request.output_dir)
-        cohort = group.write_cohort(outputs, found.participants(), threads)
+        cohort = group.write_cohort(outputs, found.phenotypes, threads)
         return found, group, outputs, cohort
 
     return write
@@ -93,6 +93,7 @@ def test_sessions_and_runs_are_columns_where_there_are_any(write, dataset):
             f'sub-02/perf/sub-02_space-{MNI}_cbf.nii.gz',
         ],
     )
+    (root / 'participants.tsv').write_text('participant_id\trun_id\nsub-01\t1\nsub-01\t2\n')
     *_, cohort = write(root, 'cbf')
     assert cohort.columns[4:] == ('participant_id', 'session_id', 'run_id')
     assert [(row['session_id'], row['run_id']) for row in cohort.rows] == [
@@ -113,8 +114,8 @@ def test_people_the_table_does_not_list_are_named(write, dataset, caplog):
     (root / 'participants.tsv').write_text('participant_id\tage\nsub-02\t55\n')
     *_, cohort = write(root, 'cbf')
     assert cohort.rows[0]['age'] == ''
-    assert '1 participants are not in' in caplog.text
-    assert 'sub-01' in caplog.text
+    assert f'1 with images are not in {root / "participants.tsv"}' in caplog.text
+    assert 'stay blank: sub-01' in caplog.text
 
 
 def test_all_masks_that_cannot_be_made_are_reported_and_no_cohort_is_written(
@@ -133,7 +134,7 @@ def test_all_masks_that_cannot_be_made_are_reported_and_no_cohort_is_written(
 
 def test_sidecars_say_what_each_output_is_made_of(write, study):
     found, group, outputs, cohort = write(study, 'dki_fa')
-    written = sidecars(group, outputs, cohort, found.datasets, 0.2)
+    written = sidecars(group, outputs, cohort, found, 0.2)
     assert list(written) == [
         sidecar(path)
         for path in (outputs.cohort, outputs.group_mask, outputs.coverage, outputs.store)

@@ -7,6 +7,7 @@ import trees
 
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.derivatives.collect import Request, collect
+from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.naming import sidecar
 from modelarrayio_bids.derivatives.sidecars import sidecars
 from modelarrayio_bids.errors import (
@@ -55,7 +56,7 @@ def test_xcp_d(tmp_path, persons, ask):
         'fsLR den-91k',
     ]
     assert reasons(found) == {'a time series': 8}
-    found.check()
+    found.reconciled()
 
 
 def test_fixels(tmp_path, persons, ask):
@@ -69,7 +70,7 @@ def test_fixels(tmp_path, persons, ask):
         'logarithm of the fibre cross-section',
     ]
     assert found.table()[0].label == 'n/a'
-    found.check()
+    found.reconciled()
 
 
 def test_one_scalar_in_a_volume_and_on_a_surface_has_two_stems_in_one_folder(ask, dataset):
@@ -112,7 +113,8 @@ def test_atlases_and_densities_are_groups_and_runs_are_rows(ask, dataset):
         for den in ('91k', '170k')
     ]
     ending = '_stat-coverage_boldmap.pscalar.nii'
-    found = ask(dataset('xcp_d', [f'sub-01/func/sub-01_{name}{ending}' for name in names]))
+    root = dataset('xcp_d', [f'sub-01/func/sub-01_{name}{ending}' for name in names])
+    found = ask(root, bids_filters=BidsFilters.from_dict({'scalar': {'run': '*'}}))
     assert summary(found) == {
         ('coverage', 'parcels', f'space-fsLR_atlas-{atlas}_den-{den}_desc-parcels'): 2
         for atlas in ('HCP', 'Tian')
@@ -182,7 +184,7 @@ def test_all_problems_of_all_groups_are_told_at_once(tmp_path, persons, ask):
     nb.save(nb.Cifti2Image(image.get_fdata()[:, ::-1], (rows, elements[::-1])), third)
     short = trees.save_mif(np.zeros((7, 1, 1), 'f4'), root / 'mrtrix' / 'fd' / 'sub-02.mif')
     with pytest.raises(CohortProblemsError) as caught:
-        ask(tmp_path / 'study').check()
+        ask(tmp_path / 'study').reconciled()
     assert [(type(problem), problem.path) for problem in caught.value.problems] == [
         (FormatError, str(first)),
         (SpaceMismatchError, str(third)),
@@ -195,7 +197,7 @@ def test_a_damaged_index_is_told_once(tmp_path, persons, ask):
     index = root / 'fd' / 'index.mif'
     index.write_bytes(index.read_bytes()[:-8])
     with pytest.raises(FormatError) as caught:
-        ask(root).check()
+        ask(root).reconciled()
     assert caught.value.path == str(index)
 
 
@@ -205,12 +207,12 @@ def test_cohort_and_sidecars_of_images_without_masks(tmp_path, persons, ask):
     found = ask(root, scalars=('thickness',))
     (group,) = found.groups
     outputs = group.outputs(tmp_path / 'out')
-    cohort = group.write_cohort(outputs, found.participants())
+    cohort = group.write_cohort(outputs, found.phenotypes)
     read = Cohort.from_csv(outputs.cohort)
     assert read.columns == ('scalar_name', 'source_file', 'participant_id', 'age', 'sex', 'site')
     assert read.rows == cohort.rows
     assert not read.has_masks
-    written = sidecars(group, outputs, cohort, found.datasets, 0.2)
+    written = sidecars(group, outputs, cohort, found, 0.2)
     assert list(written) == [sidecar(outputs.cohort), sidecar(outputs.store)]
     table, store = written.values()
     assert 'mask' not in table['Description']

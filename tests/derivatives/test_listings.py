@@ -9,7 +9,8 @@ import pytest
 import trees
 
 from modelarrayio_bids.derivatives.collect import Request, collect
-from modelarrayio_bids.errors import NoMatchError
+from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.errors import AmbiguousMatchError, NoMatchError
 
 N = 24
 MNI = 'space-MNI152NLin2009cAsym'
@@ -24,6 +25,9 @@ GENERATORS = {
     'xcp_d_ds001419_nifti': 'xcp_d',
     'xcp_d_pnc_cifti': 'xcp_d',
 }
+# task-imagery has run-01 and run-02, task-rest no run: each is to be a row.
+RUNS = {'bids_filters': BidsFilters.from_dict({'scalar': {'run': [None, '01', '02']}})}
+OPTIONS = {'xcp_d_ds001419_nifti': RUNS}
 ATLASES = ('HCP', 'MyersLabonte', 'Tian')
 
 # qsirecon_scalar_mapper: the lines under derivatives/qsirecon-{DIPYDKI,DSIStudio} that hold
@@ -151,14 +155,20 @@ def counts(collection):
 @pytest.mark.parametrize('name', [name for name, expected in EXPECTED.items() if expected])
 def test_what_is_found_in_a_real_run(tree, ask, name):
     root = tree(name)
-    found = ask(root)
+    found = ask(root, **OPTIONS.get(name, {}))
     assert table(found) == EXPECTED[name]
     assert counts(found) == {reason: N * each for reason, each in LEFT_OUT[name].items()}
-    found.check()
+    found.reconciled()
     # Nothing is passed over in silence.
     masks = [path for path in listings.images(root) if path.name.endswith('brain_mask.nii.gz')]
     used = sum(row.n_images for row in found.table())
     assert used + sum(counts(found).values()) + len(masks) == len(listings.images(root))
+
+
+def test_whether_the_runs_of_a_real_run_are_rows_is_for_a_person_to_say(tree, ask):
+    text = f'alff, alff_smooth, reho: {N} participants have several runs'
+    with pytest.raises(AmbiguousMatchError, match=text):
+        ask(tree('xcp_d_ds001419_nifti'))
 
 
 # What a run that can give nothing says of its images, which are the lines that end in .nii.gz.
@@ -199,7 +209,7 @@ def test_tissue_probabilities_of_a_real_run_come_when_asked_for(tree, ask):
 def test_the_brain_masks_of_fmriprep_serve_what_shares_their_space(tree, ask):
     """qsirecon's maps are in fMRIPrep's space, XCP-D's are in another one."""
     names = ('fmriprep_ds054', 'qsirecon_scalar_mapper', 'xcp_d_ds001419_nifti')
-    found = ask(tree(names[0]), datasets={name: tree(name) for name in names})
+    found = ask(tree(names[0]), datasets={name: tree(name) for name in names}, **RUNS)
     assert table(found) == {
         **{(scalar, MNI): everyone('anatomical') for scalar in QSIRECON},
         **EXPECTED['xcp_d_ds001419_nifti'],
@@ -212,5 +222,6 @@ def test_a_lost_description_changes_nothing_in_a_real_run(ask, tmp_path, name):
     listings.write(root, listings.paths(name), trees.people(2), 'unknown')
     for description in root.rglob('dataset_description.json'):
         description.unlink()
-    found = {(row.scalar, row.stem): set(row.rungs) for row in ask(root).table()}
+    rows = ask(root, **OPTIONS.get(name, {})).table()
+    found = {(row.scalar, row.stem): set(row.rungs) for row in rows}
     assert found == {key: set(rungs) for key, (_, _, rungs) in EXPECTED[name].items()}

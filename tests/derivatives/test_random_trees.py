@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from modelarrayio_bids.derivatives.collect import Request, collect
 from modelarrayio_bids.derivatives.entities import names
+from modelarrayio_bids.derivatives.filters import BidsFilters
 
 #: A digit at the end keeps them apart from words that mean something to a recipe or to R.
 LABELS = st.from_regex(r'[a-z]{1,3}[0-9]', fullmatch=True)
+SESSIONS = (None, '1', 'b')
+RUNS = (None, '1', '02')
+#: No table tells sessions and runs apart: a person says that each is a row.
+EACH = BidsFilters.from_dict({'scalar': {'session': list(SESSIONS), 'run': list(RUNS)}})
 SPACES = ('MNI152NLin6Asym', 'MNIInfant+1', 'fsLR')
 MOST = 3
 
@@ -65,8 +70,7 @@ def cohorts(draw):
     """Measures, each with the rows that have it; and who has masks."""
     found = draw(st.lists(measures(), min_size=1, max_size=MOST, unique_by=by_group))
     labels = st.sampled_from(draw(st.lists(LABELS, min_size=1, max_size=MOST, unique=True)))
-    visits = st.none() | st.sampled_from(['1', 'b'])
-    rows = st.tuples(labels, visits, st.none() | st.sampled_from(['1', '02']))
+    rows = st.tuples(labels, st.sampled_from(SESSIONS), st.sampled_from(RUNS))
     had = [draw(st.sets(rows, min_size=1, max_size=2 * MOST)) for _ in found]
     return list(zip(found, had, strict=True)), draw(st.sets(labels))
 
@@ -112,6 +116,6 @@ def test_what_is_found_is_what_was_made(tmp_path_factory, made):
             {(row.participant, row.session, row.run) for row in group.rows},
             group.rungs,
         )
-        for group in collect(Request(root, root.parent / 'out')).groups
+        for group in collect(Request(root, root.parent / 'out', bids_filters=EACH)).groups
     }
     assert found == expected

@@ -1,12 +1,17 @@
 import gzip
+import struct
 import subprocess
 import sys
 import zlib
 
+import h5py
+import nibabel as nb
+import numpy as np
 import pytest
+from images import AFFINE, group_mask, save, subject_map, write_csv
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
-from modelarrayio_bids.formats import compression
+from modelarrayio_bids.formats import compression, nifti
 
 DATA = bytes(range(256)) * 400
 
@@ -80,3 +85,91 @@ except FormatError:
     sys.exit(7)
 """
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 7
+
+
+def test_a_last_trailer_that_says_less_than_the_whole(tmp_path):
+    # As bgzip ends its files: a member without any content.
+    for name, last in {'short.gz': DATA[:9], 'empty.gz': b''}.items():
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(DATA) + gzip.compress(DATA) + gzip.compress(last))
+        assert compression.inflated_size(path) == len(last)
+        assert compression.read_file(path) == DATA + DATA + last
+    (tmp_path / 'tiny.gz').write_bytes(compression.GZIP_MAGIC)
+    with pytest.raises(FormatError, match='is truncated'):
+        compression.read_file(tmp_path / 'tiny.gz')
+
+
+#: 1,100 × 1,100 × 1,000 float32: 4.5 GiB.
+LARGE = (1100, 1100, 1000)
+
+
+def large_header():
+    image = nb.Nifti2Image(np.broadcast_to(np.float32(0), LARGE), AFFINE)
+    image.header.set_data_offset(544)
+    image.header['magic'] = b'n+2\0\r\n\x1a\n'
+    return image.header.binaryblock + bytes(4)
+
+
+def test_sizes_above_4_gib_are_checked(tmp_path):
+    size = 544 + 4 * int(np.prod(LARGE))
+    path = tmp_path / 'x.nii'
+    with open(path, 'wb') as file:
+        file.write(large_header())
+        file.truncate(size)  # a hole: it takes no space
+    volume = nifti.Volume.from_file(path)
+    assert volume.shape == LARGE
+    assert volume.n_bytes == compression.inflated_size(path) == size > 2**32
+    nifti.require_whole(path, volume.n_bytes)
+
+
+def with_trailer(content, size):
+    """A gzip member that says it has this size."""
+    return gzip.compress(content)[:-4] + struct.pack('<I', size % 2**32)
+
+
+def test_a_size_modulo_4_gib_is_trusted_until_the_data_are_read(tmp_path):
+    path = tmp_path / 'x.nii.gz'
+    size = 544 + 4 * int(np.prod(LARGE))
+    path.write_bytes(with_trailer(large_header() + bytes(1000), size))
+    assert nifti.Volume.from_file(path).n_bytes == size
+    with pytest.raises(FormatError, match='x.nii.gz: is (truncated|damaged)'), nifti.opened(path):
+        pass
+    # Another size gives itself away in the header's check.
+    path.write_bytes(gzip.compress(large_header() + bytes(1000)))
+    with pytest.raises(FormatError, match=f'is truncated: 1544 bytes of the {size}'):
+        nifti.Volume.from_file(path)
+
+
+def saved(folder, form, number):
+    """One map as some program may have left it, and what nibabel reads from it."""
+    data = subject_map(number)
+    ending = '.nii' if form == 'uncompressed' else '.nii.gz'
+    path = folder / f'sub-{number}_FA{ending}'
+    header = nb.Nifti1Header(endianness='>' if form == 'big-endian' else '<')
+    if form == 'scaled integers':
+        header.set_data_dtype(np.int16)  # nibabel then finds slope and intercept
+    nb.save(nb.Nifti1Image(data, AFFINE, header), path)
+    if form == 'members':
+        content = gzip.decompress(path.read_bytes())
+        pieces = (content[:100], content[100:900], content[900:], b'')
+        path.write_bytes(b''.join(map(gzip.compress, pieces)))
+    return path, nb.load(path).get_fdata()
+
+
+FORMS = ['big-endian', 'scaled integers', 'uncompressed', 'members', 'plain']
+
+
+@pytest.mark.parametrize('isal', [True, False])
+def test_all_forms_through_the_whole_command(tmp_path, isal):
+    mask = save(tmp_path / 'group_mask.nii.gz', group_mask())
+    maps = [saved(tmp_path, form, number) for number, form in enumerate(FORMS)]
+    header = ['scalar_name', 'source_file', 'source_mask_file']
+    cohort = write_csv(tmp_path / 'cohort.csv', header, [('FA', path, mask) for path, _ in maps])
+    absent = '' if isal else "sys.modules['isal'] = None; "
+    code = f'import sys; {absent}from modelarrayio_bids.cli.files import main; sys.exit(main())'
+    options = ['--cohort-file', cohort, '--mask', mask, '--dtype', 'float64']
+    output = ['--output', tmp_path / 'x.h5']
+    subprocess.run([sys.executable, '-c', code, 'to-modelarray', *options, *output], check=True)
+    with h5py.File(tmp_path / 'x.h5') as file:
+        values = file['scalars/FA/values'][()]
+    np.testing.assert_array_equal(values, [data[group_mask() > 0] for _, data in maps])

@@ -1,0 +1,64 @@
+"""``--list-scalars`` and ``--dry-run``: what was found, and nothing made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.collect import Collection
+    from modelarrayio_bids.derivatives.request import Request
+    from modelarrayio_bids.derivatives.sorting import LeftOut
+
+
+def show(request: Request, *, check: bool, as_json: bool) -> int:
+    """Print what a request finds; with ``check``, whether its headers agree."""
+    from modelarrayio_bids.derivatives.collect import collect
+
+    collection = collect(request)
+    if as_json:
+        _print_json(collection)
+    else:
+        _print_table(collection)
+    if check:
+        collection.reconciled()
+        print(f'\nAll headers agree. {len(collection.groups)} HDF5 files would be written to '
+              f'{request.output_dir}.')  # fmt: skip
+    return 0
+
+
+def _print_json(collection: Collection) -> None:
+    print(json.dumps(collection.document(), indent=2, ensure_ascii=False))
+
+
+def _print_table(collection: Collection) -> None:
+    """The scalars found, as aligned columns, and what was left out and why."""
+    lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
+    for row in collection.table():
+        counts = (str(row.n_subjects), str(row.n_images))
+        lines.append((row.scalar, row.kind, row.label, *counts, _masks(row.rungs), row.dataset))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print(
+            '  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
+    if collection.left_out:
+        print('\nLeft out:')
+    for reason, out in collection.left_out.items():
+        print(f'  {out.count} {reason}{_examples(out)}')
+
+
+def _examples(out: LeftOut) -> str:
+    """All of them if they are few, else one."""
+    if out.count > len(out.examples):
+        return f', such as {out.examples[0].name}'
+    return ': ' + ', '.join(path.name for path in out.examples)
+
+
+def _masks(rungs: Mapping[str, int]) -> str:
+    from modelarrayio_bids.derivatives.pairing import NOT_NEEDED
+
+    if set(rungs) == {NOT_NEEDED}:
+        return 'not needed'
+    return ', '.join(f'{rung} ({count})' for rung, count in rungs.items())
