@@ -254,6 +254,18 @@ def test_datasets_may_be_named_by_relative_paths(tmp_path, monkeypatch):
     assert (tmp_path / 'out' / f'{CBF}_modelarray.h5').is_file()
 
 
+def test_datasets_named_one_by_one_all_count(tmp_path, capsys):
+    # Other BIDS Apps keep the last -d alone, and cut a path at its last "=".
+    study = trees.write_study(tmp_path / 'study', trees.people(2))
+    moved = (study / 'derivatives' / 'aslprep').rename(tmp_path / 'run=1')
+    arguments = ['-d', f'asl={moved}', '-d', f'anat={study / "derivatives" / "fmriprep"}']
+    assert main([str(study), str(tmp_path / 'out'), 'group', '--list-scalars', *arguments]) == 0
+    listed = capsys.readouterr().out
+    assert f'{CBF.partition("/")[0]} ' in listed
+    assert ' anat' in listed
+    assert ' asl' in listed
+
+
 def test_nothing_to_export(study, outputs, tmp_path, capsys):
     assert main([str(study), str(outputs), 'export']) == 66
     assert 'holds no analysis at all' in said(capsys)
