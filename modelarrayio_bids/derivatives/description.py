@@ -27,7 +27,7 @@ _IGNORED = (
     '*_coverage.json',
     '*_mask.nii.gz',
     '*_mask.json',
-    '*_statmap.nii.gz',
+    '*_statmap.*',
     '*.html',
     'figures/',
     'logs/',
@@ -72,9 +72,34 @@ def write_description(
     }
     path = output_dir / DESCRIPTION
     write_json(description, path)
-    with replacing(output_dir / '.bidsignore') as partial:
-        partial.write_text('\n'.join((*_IGNORED, *_folders(output_dir, scalars))) + '\n', 'utf-8')
+    _write_ignored(output_dir, scalars)
     return path
+
+
+def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str]) -> None:
+    """After further outputs: what they need in ``.bidsignore``, and a description if there is none.
+
+    Parameters
+    ----------
+    output_dir, bids_dir : pathlib.Path
+        As for :func:`write_description`.
+    folders : iterable of str
+        Names of the folders written to.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    if (output_dir / DESCRIPTION).exists():
+        _write_ignored(output_dir, folders)
+    else:
+        write_description(output_dir, (), bids_dir, folders)
+
+
+def _write_ignored(output_dir: Path, folders: Iterable[str]) -> None:
+    with replacing(output_dir / '.bidsignore') as partial:
+        partial.write_text('\n'.join((*_IGNORED, *_folders(output_dir, folders))) + '\n', 'utf-8')
 
 
 def _folders(output_dir: Path, scalars: Iterable[str]) -> list[str]:

@@ -202,12 +202,14 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
             names = ['element_id', 'age.p.value']
             write_results(store, analysis, names, np.stack([np.arange(n), np.full(n, 0.25)], 1))
     assert main([str(study), str(output), 'export']) == 0
-    folders = {f'{CBF}_{analysis}' for analysis in ('mylm', 'mygam')} | {
-        f'gm_probseg/space-MNI152NLin2009cAsym_res-2_{analysis}' for analysis in ('mylm', 'mygam')
+    stems = {
+        f'{stem}_node-{analysis}'
+        for stem in (CBF, 'gm_probseg/space-MNI152NLin2009cAsym_res-2')
+        for analysis in ('mylm', 'mygam')
     }
-    for folder in folders:
-        analysis = folder.split('_')[-1]
-        data = nb.load(output / folder / f'{analysis}_age.1m.p.value.nii.gz').get_fdata()
+    for stem in stems:
+        name = f'{stem.split("/")[1]}_contrast-age_stat-1mp_statmap.nii.gz'
+        data = nb.load(output / stem / name).get_fdata()
         assert set(np.unique(data)) == {0, 0.75}
     assert 'Exported 4 analyses' in capsys.readouterr().out
     # What R wrote is not lost to a second run of the group level, nor is what belongs to it.
@@ -230,8 +232,9 @@ def test_only_the_named_analysis_is_exported(study, tmp_path, outputs, capsys):
         write_results(store, analysis, ['x'], np.zeros((n, 1)))
     arguments = ['--analysis-name', 'one', '--no-compress']
     assert main([str(study), str(output), 'export', *arguments]) == 0
-    assert [path.name for path in (output / f'{CBF}_one').glob('*.nii')] == ['one_x.nii']
-    assert not (output / f'{CBF}_two').exists()
+    folder = output / f'{CBF}_node-one'
+    assert [path.name for path in folder.glob('*.nii')] == [f'{folder.name}_stat-x_statmap.nii']
+    assert not (output / f'{CBF}_node-two').exists()
     assert main([str(study), str(output), 'export', '--analysis-name', 'three']) == 66
     assert 'holds no analysis three. Analyses it holds: one, two.' in said(capsys)
 
