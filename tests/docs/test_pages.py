@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import raised
@@ -119,7 +120,7 @@ def test_messages_that_are_explained_are_raised():
 
 def test_the_page_on_the_inside_names_every_part():
     page = (DOCS / 'inside.md').read_text('utf-8')
-    parts = {path.stem for path in (ROOT / 'modelarrayio_bids').iterdir()}
+    parts = {path.stem for path in Path(modelarrayio_bids.__file__).parent.iterdir()}
     parts -= {'__init__', '__about__', '__pycache__', 'data', 'py'}
     assert [part for part in sorted(parts) if f'`{part}`' not in page] == []
 
