@@ -60,6 +60,9 @@ FROM runtime
 COPY --from=build /opt/modelarrayio-bids /opt/modelarrayio-bids
 ARG VERSION=unknown
 ARG REVISION=unknown
+# What outputs say made them: docker build --build-arg CONTAINER_TAG=pennlinc/modelarrayio-bids:1.0
+ARG CONTAINER_TAG=modelarrayio-bids
+ENV MODELARRAYIO_CONTAINER_TAG=$CONTAINER_TAG
 LABEL org.opencontainers.image.title="modelarrayio-bids" \
       org.opencontainers.image.description="BIDS derivatives to ModelArray's HDF5 and back" \
       org.opencontainers.image.licenses="BSD-3-Clause" \

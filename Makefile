@@ -2,6 +2,7 @@
 # make demo   a small study, from derivatives to HDF5
 # make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: all of them)
 # make check  style, types and import rules
+# make docs   the documentation, warnings as errors
 # make benchmark   how fast and in how much memory, beside the predecessor: ten minutes
 #                  (BENCHMARK_ARGS='voxels-2mm-400 --runs 5'; BENCHMARK_ARGS=--help)
 PYTHON ?= python3
@@ -15,6 +16,7 @@ ARTIFACTS ?= artifacts
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VERSION = $(shell sed -n "s/^__version__ = '\(.*\)'/\1/p" modelarrayio_bids/__about__.py)
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD = docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 # pyenv hides its interpreters from nox unless they are named.
@@ -23,8 +25,9 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo test test-versions test-lowest check hooks lock benchmark image image-test test-image \
-    test-in-image outputs dist publish-image publish-package clean help
+.PHONY: demo oracles test test-coverage test-versions test-lowest check docs hooks lock benchmark \
+    image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
+    clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -51,8 +54,18 @@ demo: $(VENV)/.installed  ## a small study, from derivatives to HDF5 (in demo/)
 	$(BIN)/python tests/trees.py $(DEMO)/study --subjects 24
 	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group
 
+# Nothing is asked, and nothing else is installed.
+oracles:  ## the programs users use on the same files, from Debian or Ubuntu
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 > /dev/null
+
 test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=...)
 	$(BIN)/python -m pytest --ignore=tests/container $(PYTEST_ARGS)
+
+test-coverage: $(VENV)/.installed-test  ## the same, with a report of coverage (in artifacts/)
+	$(MAKE) test PYTEST_ARGS='--cov --cov-report=term --cov-report=xml:$(ARTIFACTS)/coverage.xml \
+	    --junitxml=$(ARTIFACTS)/tests.xml'
 
 test-versions: $(VENV)/.installed-dev  ## the tests on Python 3.11, 3.12, 3.13 and with the oldest packages
 	$(NOX)
@@ -66,6 +79,7 @@ check: $(VENV)/.installed-check  ## style, types, import rules, and what continu
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .circleci .pre-commit-config.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
 	$(BIN)/python .circleci/check.py
 
 lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lowest anew
@@ -75,11 +89,15 @@ lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lo
 	$(LOCK) pyproject.toml --extra test --resolution lowest-direct --python-version 3.11 \
 	    --universal -o requirements/lowest.txt
 
+# Warnings are errors, and so is a reference that leads nowhere.
+docs: $(VENV)/.installed-docs  ## the documentation (in docs/_build/html)
+	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
+
 benchmark: $(VENV)/.installed  ## measure beside the predecessor, in ten minutes (in benchmark/)
 	$(BIN)/python tests/benchmarks --folder $(BENCHMARK) $(BENCHMARK_ARGS)
 
 image:  ## the container image
-	$(BUILD) --tag $(IMAGE) .
+	$(BUILD) --build-arg CONTAINER_TAG=$(IMAGE) --tag $(IMAGE) .
 
 image-test:  ## the image with pytest
 	$(BUILD) --target test --tag $(IMAGE)-test .
@@ -100,6 +118,9 @@ dist: $(VENV)/.installed-dev  ## what PyPI gets (in dist/)
 	$(BIN)/uv build --quiet
 	$(BIN)/uvx --quiet twine check --strict dist/*
 
+check-tag:  ## whether TAG is the version
+	@[ '$(TAG)' = '$(VERSION)' ] || { echo "The tag is '$(TAG)', the version $(VERSION)."; exit 1; }
+
 publish-package: dist  ## to PyPI (UV_PUBLISH_TOKEN)
 	$(BIN)/uv publish
 
@@ -110,5 +131,5 @@ publish-image: image  ## to a registry (REGISTRY=docker.io/name)
 	docker push $(REGISTRY)/$(IMAGE):latest
 
 clean:  ## what the targets above made
-	rm -rf $(VENV) $(DEMO) $(BENCHMARK) $(ARTIFACTS) dist .nox .pytest_cache .mypy_cache \
+	rm -rf $(VENV) $(DEMO) $(BENCHMARK) $(ARTIFACTS) dist docs/_build .nox .pytest_cache .mypy_cache \
 	    .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -32,8 +33,10 @@ class Session:
 
 
 @contextmanager
-def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator[Session]:
+def session(options: argparse.Namespace) -> Iterator[Session]:
     """Make the folders of a run; a work folder of our choosing is removed after it.
+
+    Its log and its settings are written to the logs of the output.
 
     Raises
     ------
@@ -44,17 +47,20 @@ def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator
     OutputError
         If they cannot be made.
     """
-    check_folders(bids_dir, output_dir, work_dir)
+    output_dir, work_dir = options.output_dir, options.work_dir
+    check_folders(options.bids_dir, output_dir, work_dir)
     output = output_dir.absolute()
     log_dir = output / 'logs'
     with ExitStack() as ours:
         try:
             log_dir.mkdir(parents=True, exist_ok=True)
-            _log_to(log_dir)
+            log = log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
+            logs.also_to(log)
             remove_leftovers(output, below=True)
             work = _work_folder(output, work_dir, ours)
         except OSError as error:
             raise OutputError.from_os_error(error, work_dir or output) from error
+        options.settings.write(log.with_name(f'{log.stem}_settings.toml'))
         yield Session(output, log_dir, work)
 
 
@@ -74,12 +80,6 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
         raise UsageError(
             'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
         )
-
-
-def _log_to(folder: Path) -> None:
-    level = logging.getLevelName(logging.getLogger().level)
-    now = datetime.now().astimezone()
-    logs.configure(level, folder / f'modelarrayio-bids_{now:%Y%m%dT%H%M%S}.log')
 
 
 def _work_folder(output: Path, work_dir: Path | None, ours: ExitStack) -> Path:

@@ -133,6 +133,8 @@ def test_from_derivatives_to_maps(run, built, study, tmp_path):
     values = [set(np.unique(nb.load(path).get_fdata())) for path in maps]
     assert values == [{0, 0.75}] * 2
     assert snapshot(study) == before
+    description = json.loads((tmp_path / 'out' / 'dataset_description.json').read_text())
+    assert description['GeneratedBy'][0]['Container']['Tag'] == os.environ['MODELARRAYIO_IMAGE']
 
 
 def test_only_the_mounts_are_written_to(docker, image, study, writable, tmp_path):
