@@ -102,8 +102,8 @@ image:  ## the container image
 image-test:  ## the image with pytest
 	$(BUILD) --target test --tag $(IMAGE)-test .
 
-test-in-image: image-test  ## the tests inside that image, as any user and without a network
-	docker run --rm --user 4242:4242 --network none $(IMAGE)-test
+test-in-image: image-test  ## the tests inside that image, as a user it does not know
+	docker run --rm --user 4242:4242 $(IMAGE)-test
 
 test-image: image $(VENV)/.installed-test  ## run the image as its users do
 	MODELARRAYIO_IMAGE=$(IMAGE) MODELARRAYIO_ARTIFACTS=$(ARTIFACTS) \
