@@ -54,7 +54,7 @@ benchmark: $(VENV)/.installed  ## measure beside the predecessor, in ten minutes
 	$(BIN)/python tests/benchmarks --folder $(BENCHMARK) $(BENCHMARK_ARGS)
 
 image:  ## the container image
-	docker build --tag $(IMAGE) .
+	docker build --build-arg CONTAINER_TAG=$(IMAGE) --tag $(IMAGE) .
 
 test-image: image $(VENV)/.installed-test  ## run the image as its users do
 	MODELARRAYIO_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/container

@@ -123,7 +123,7 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
     from modelarrayio_bids.workflows.execution import run_workflow
 
     where = plugin(options)
-    with session(options.bids_dir, options.output_dir, options.work_dir) as folders:
+    with session(options) as folders:
         workflow = init_export_wf(
             jobs,
             compress=options.compress,

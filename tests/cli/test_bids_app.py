@@ -177,7 +177,7 @@ def test_it_says_what_it_made_and_what_to_do_next(study, tmp_path, capsys):
     words = capsys.readouterr().out
     for part in ('Made 1 HDF5 files', 'ModelArray.lm(cbf ~ age', 'modelarrayio-bids', 'export'):
         assert part in words
-    (log,) = (tmp_path / 'out' / 'logs').iterdir()
+    (log,) = (tmp_path / 'out' / 'logs').glob('*.log')
     assert 'Wrote' in log.read_text()
 
 
