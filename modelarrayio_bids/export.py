@@ -20,10 +20,12 @@ import numpy as np
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.errors import (
+    ModelArrayIOError,
     OutputError,
     ResultNameCollisionError,
     SchemaError,
     SpaceMismatchError,
+    UnfinishedOutputError,
     UsageError,
 )
 from modelarrayio_bids.parallel import ordered_map
@@ -337,6 +339,11 @@ def _staged(output_dir: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError.from_os_error(error, output_dir) from error
     with staging as folder:
-        yield Path(folder)
-        for path in sorted(Path(folder).iterdir()):
-            path.replace(output_dir / path.name)
+        try:
+            yield Path(folder)
+            for path in sorted(Path(folder).iterdir()):
+                path.replace(output_dir / path.name)
+        except ModelArrayIOError:
+            raise
+        except OSError as error:
+            raise UnfinishedOutputError.from_os_error(error, output_dir) from error
