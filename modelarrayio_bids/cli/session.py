@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import logging
 import shutil
 import tempfile
@@ -39,7 +41,7 @@ def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator
     SourceNotFoundError
         If there is no BIDS folder.
     UsageError
-        If the folders would get into each other.
+        If the folders would get into each other, or another run is at work in the work folder.
     OutputError
         If they cannot be made.
     """
@@ -56,7 +58,8 @@ def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator
         level, log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
     )
     try:
-        yield Session(output, log_dir, work)
+        with _alone(work):
+            yield Session(output, log_dir, work)
     finally:
         if work_dir is None:
             shutil.rmtree(work, ignore_errors=True)
@@ -78,6 +81,25 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
         raise UsageError(
             'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
         )
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep other runs out of a work folder: each would take the other's results for its own."""
+    with open(work / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                'is the work folder of a run that is not over',
+                work,
+                'Wait for it to end, or give another one with -w.',
+            ) from error
+        except OSError as error:
+            # A file system that cannot lock; any other reason is the user's to know.
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
+        yield
 
 
 def _work_folder(output: Path, work_dir: Path | None) -> Path:
