@@ -18,10 +18,13 @@ RUN /opt/modelarrayio-bids/bin/pip install --no-cache-dir --no-deps --force-rein
 
 FROM base
 COPY --from=build /opt/modelarrayio-bids /opt/modelarrayio-bids
+# What outputs say made them: docker build --build-arg CONTAINER_TAG=pennlinc/modelarrayio-bids:1.0
+ARG CONTAINER_TAG=modelarrayio-bids
 # Any user, any home, no network: nothing is looked for outside the image and the mounts.
 ENV PATH=/opt/modelarrayio-bids/bin:$PATH \
     PYTHONNOUSERSITE=1 \
-    NO_ET=1
+    NO_ET=1 \
+    MODELARRAYIO_CONTAINER_TAG=$CONTAINER_TAG
 LABEL org.opencontainers.image.title="modelarrayio-bids" \
       org.opencontainers.image.description="BIDS derivatives to ModelArray's HDF5 and back" \
       org.opencontainers.image.licenses="BSD-3-Clause"

@@ -1,6 +1,7 @@
 # make demo   a small study, from derivatives to HDF5
 # make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: all of them)
 # make check  style, types and import rules
+# make docs   the documentation, warnings as errors
 # make benchmark   how fast and in how much memory, beside the predecessor: ten minutes
 #                  (BENCHMARK_ARGS='voxels-2mm-400 --runs 5'; BENCHMARK_ARGS=--help)
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BENCHMARK ?= benchmark
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check benchmark image test-image clean help
+.PHONY: demo test check docs benchmark image test-image clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -45,14 +46,18 @@ check: $(VENV)/.installed-check  ## style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Warnings are errors, and so is a reference that leads nowhere.
+docs: $(VENV)/.installed-docs  ## the documentation (in docs/_build/html)
+	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
+
 benchmark: $(VENV)/.installed  ## measure beside the predecessor, in ten minutes (in benchmark/)
 	$(BIN)/python tests/benchmarks --folder $(BENCHMARK) $(BENCHMARK_ARGS)
 
 image:  ## the container image
-	docker build --tag $(IMAGE) .
+	docker build --build-arg CONTAINER_TAG=$(IMAGE) --tag $(IMAGE) .
 
 test-image: image $(VENV)/.installed-test  ## run the image as its users do
 	MODELARRAYIO_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/container
 
 clean:  ## what the targets above made
-	rm -rf $(VENV) $(DEMO) $(BENCHMARK) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(BENCHMARK) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,9 @@
 Companions are derived here and nowhere else: ``1m.p.value`` holds 1 − p, as a viewer's threshold
 wants it, and on request ``mlog10.p.value`` holds −log10 p, since 1 − p is exactly 1 in float32 for
 every p below 6e-8.
+
+What the images are called, and what is said of them, is a :class:`Naming`: by default the names R
+gave, as ModelArray's users know them.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +48,106 @@ logger = logging.getLogger(__name__)
 P_VALUE = 'p.value'
 # Values of all images up to this many bytes are kept in memory, others in a file.
 _IN_MEMORY = 64 * MIB
+# In bytes: file systems take 255, of which a file that is being written needs ten more.
+_LONGEST_NAME = 245
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image to write: a result as it is, or what is derived from it.
+
+    Parameters
+    ----------
+    row : int
+        Of the matrix.
+    result : str
+        What R called the row.
+    name : str
+        The same, or what the companion is called: ``age.1m.p.value``.
+    derive : callable
+        From the result's values to the image's.
+    """
+
+    row: int
+    result: str
+    name: str
+    derive: Callable[[np.ndarray], np.ndarray]
+
+
+class Naming(ABC):
+    """What images are called, and what is said of them in sidecars."""
+
+    #: What to do about two results that would share a name.
+    remedy: ClassVar[str]
+
+    @abstractmethod
+    def file_name(self, analysis: str, name: str, extension: str) -> str:
+        """Name of an image: two of one analysis must differ in more than upper and lower case."""
+
+    @abstractmethod
+    def sidecars(
+        self,
+        results: Analysis,
+        images: Mapping[str, Image],
+        values: Callable[[str], np.ndarray],
+    ) -> dict[str, dict[str, Any]]:
+        """What to say of them.
+
+        Parameters
+        ----------
+        results : Analysis
+            What they show.
+        images : dict of Image
+            By name of their files.
+        values : callable
+            From a result's name to its values, (n_rows,) float32.
+
+        Returns
+        -------
+        dict
+            By file name: the content of a JSON file.
+        """
+
+
+class ResultNaming(Naming):
+    """``<analysis>_<result>``, blanks and slashes turned to ``_``, and one sidecar for all.
+
+    >>> ResultNaming().file_name('mylm', 'age:sexM estimate', '.nii.gz')
+    'mylm_age:sexM_estimate.nii.gz'
+    """
+
+    remedy = 'Rename a term of the model and run it again.'
+
+    def file_name(self, analysis: str, name: str, extension: str) -> str:
+        """As the predecessor made it."""
+        safe = name.replace(' ', '_').replace('/', '_')
+        return f'{analysis}_{safe}{extension}'
+
+    def sidecars(
+        self,
+        results: Analysis,
+        images: Mapping[str, Image],
+        values: Callable[[str], np.ndarray],
+    ) -> dict[str, dict[str, Any]]:
+        """``<analysis>_results.json``: which result each image holds, and the levels of factors."""
+        sidecar = {
+            'Analysis': results.name,
+            'Sources': [str(results.path.absolute())],
+            'GeneratedBy': [{'Name': NAME, 'Version': __version__}],
+            'Images': {
+                file: {'Result': image.result, **levels(results, image.result)}
+                for file, image in images.items()
+            },
+        }
+        return {self.file_name(results.name, 'results', '.json'): sidecar}
+
+
+def levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
+    """BIDS' ``Levels`` of a result that is a factor, by the code in the image; else nothing."""
+    names = results.levels.get(result)
+    if names is None:
+        return {}
+    return {'Levels': {str(code): name for code, name in enumerate(names, start=1)}}
 
 
 @dataclass(frozen=True)
@@ -60,23 +165,15 @@ class ExportOptions:
         NaN tells "outside" from a true zero.
     threads : int
         Compress at the same time.
+    naming : Naming
+        What the images are called, and their sidecars.
     """
 
     compress: bool = True
     log_p: bool = False
     fill: float = 0.0
     threads: int = 1
-
-
-@dataclass(frozen=True)
-class _Image:
-    """One image to write: a result, a row of the matrix, as it is or what is derived from it."""
-
-    row: int
-    result: str
-    name: str
-    file: str
-    derive: Callable[[np.ndarray], np.ndarray]
+    naming: Naming = ResultNaming()
 
 
 def export_results(
@@ -89,8 +186,8 @@ def export_results(
     """Write every result of an analysis as a float32 image.
 
     Files are ``<analysis>_<result>`` with blanks and slashes of a result's name turned to ``_``,
-    as ModelArray's users know them, and ``<analysis>_results.json`` says what each one is. Elements
-    that were not analysed are NaN.
+    as ModelArray's users know them, and ``<analysis>_results.json`` says what each one is, unless
+    the options have another naming. Elements that were not analysed are NaN.
 
     Parameters
     ----------
@@ -103,7 +200,7 @@ def export_results(
     references : References, optional
         Files that say which elements there are. A file we built knows, and they are compared.
     options : ExportOptions, optional
-        Compression, companions and what stands outside.
+        Compression, companions, names and what stands outside.
 
     Returns
     -------
@@ -118,15 +215,15 @@ def export_results(
         If the analysis was not finished, or its rows match no elements.
     ResultNameCollisionError
         If two results would be written to one file.
+    OutputError
+        If a name is too long for a file, or the folder cannot be made.
     SpaceMismatchError
         If the file's elements are not those of ``references``.
     """
     output_dir = Path(output_dir)
     with StoreReader(Path(store)) as reader:
-        results = reader.analysis(analysis)
-        space = space_of_store(reader, references)
-        images = _plan(results, space.extension(options.compress), log_p=options.log_p)
-        results.require_elements(len(space))
+        results, space, files = _plan(reader, analysis, references, options)
+        images = list(files.values())
         _prepare(output_dir)
         with (
             _staged(output_dir) as folder,
@@ -135,16 +232,28 @@ def export_results(
             positions = results.positions(element_ids, len(space))
             space.write_companions(output_dir)
 
-            def write(number: int) -> None:
-                image, row = images[number], _placed(values.row(number), positions, len(space))
-                space.write(row, folder / image.file, options.fill, image.name)
+            def write(number_and_file: tuple[int, str]) -> None:
+                number, file = number_and_file
+                row = _placed(values.row(number), positions, len(space))
+                space.write(row, folder / file, options.fill, files[file].name)
 
-            written = ordered_map(write, range(len(images)), options.threads)
-            for _ in tracked(written, f'Writing {analysis}', len(images), 'images'):
+            written = ordered_map(write, enumerate(files), options.threads)
+            for _ in tracked(written, f'Writing {analysis}', len(files), 'images'):
                 pass
-            _describe(results, images, folder)
-    logger.info('Wrote %d images of %s to %s', len(images), analysis, output_dir)
-    return [output_dir / image.file for image in images]
+            _describe(options.naming, results, files, values, folder)
+    logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
+    return [output_dir / file for file in files]
+
+
+def planned_files(
+    store: str | os.PathLike[str],
+    analysis: str,
+    references: References = References(),
+    options: ExportOptions = ExportOptions(),
+) -> list[str]:
+    """Names of the images that :func:`export_results` would write, after the same checks."""
+    with StoreReader(Path(store)) as reader:
+        return list(_plan(reader, analysis, references, options)[2])
 
 
 def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
@@ -205,35 +314,51 @@ def _compare_tables(reader: StoreReader, space: ElementSpace) -> None:
             )
 
 
-def file_name(analysis: str, result: str, extension: str) -> str:
-    """Name of a result's image, as the predecessor made it.
+def _plan(
+    reader: StoreReader, analysis: str, references: References, options: ExportOptions
+) -> tuple[Analysis, ElementSpace, dict[str, Image]]:
+    """The results, their elements and, by file name, the images."""
+    results = reader.analysis(analysis)
+    space = space_of_store(reader, references)
+    images = _images(results, log_p=options.log_p)
+    files = _named(results, images, space.extension(options.compress), options.naming)
+    results.require_elements(len(space))
+    return results, space, files
 
-    >>> file_name('mylm', 'age:sexM estimate', '.nii.gz')
-    'mylm_age:sexM_estimate.nii.gz'
-    """
-    safe = result.replace(' ', '_').replace('/', '_')
-    return f'{analysis}_{safe}{extension}'
 
-
-def _plan(results: Analysis, extension: str, *, log_p: bool) -> list[_Image]:
-    images = [
-        _Image(row, result, name, file_name(results.name, name, extension), derive)
+def _images(results: Analysis, *, log_p: bool) -> list[Image]:
+    return [
+        Image(row, result, name, derive)
         for row, result in enumerate(results.names)
         for name, derive in _versions(result, log_p=log_p)
     ]
-    owners: dict[str, str] = {}
+
+
+def _named(
+    results: Analysis, images: list[Image], extension: str, naming: Naming
+) -> dict[str, Image]:
+    files: dict[str, Image] = {}
+    owners: dict[str, Image] = {}
     for image in images:
-        # Many file systems do not tell upper from lower case.
-        key = image.file.casefold()
-        if key in owners:
-            raise ResultNameCollisionError(
-                f'results {owners[key]!r} and {image.result!r} of {results.name} would both be '
-                f'written to {image.file}',
+        file = naming.file_name(results.name, image.name, extension)
+        if len(file.encode()) > _LONGEST_NAME:
+            raise OutputError(
+                f'result {image.result!r} of {results.name} needs a file name that is too long '
+                f'({len(file.encode())} bytes, at most {_LONGEST_NAME})',
                 results.path,
-                'Rename a term of the model and run it again.',
+                naming.remedy,
             )
-        owners[key] = image.result
-    return images
+        # Many file systems do not tell upper from lower case.
+        other = owners.setdefault(file.casefold(), image)
+        if other is not image:
+            raise ResultNameCollisionError(
+                f'results {other.result!r} and {image.result!r} of {results.name} would both be '
+                f'written to {file}',
+                results.path,
+                naming.remedy,
+            )
+        files[file] = image
+    return files
 
 
 def _versions(
@@ -258,7 +383,7 @@ def _minus_log10(p: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _gathered(
-    results: Analysis, images: list[_Image], folder: Path, threads: int
+    results: Analysis, images: list[Image], folder: Path, threads: int
 ) -> Iterator[tuple[Scratch, np.ndarray | None]]:
     """Each image's values, a row of float32, and the numbers of the elements they are about.
 
@@ -278,7 +403,7 @@ def _gathered(
         yield scratch, element_ids
 
 
-def _derived(images: list[_Image], values: np.ndarray) -> np.ndarray:
+def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:
     """Values of all images, (n_images, width) float32, from those of all results."""
     derived = np.empty((len(images), values.shape[1]), np.float32)
     with np.errstate(over='ignore'):
@@ -309,26 +434,14 @@ def _prepare(output_dir: Path) -> None:
         raise OutputError.from_os_error(error, output_dir) from error
 
 
-def _describe(results: Analysis, images: list[_Image], folder: Path) -> None:
-    """One sidecar for all images: which result each holds, and the levels of a factor."""
-    described = {
-        image.file: {'Result': image.result, **_levels(results, image.result)} for image in images
-    }
-    sidecar = {
-        'Analysis': results.name,
-        'Sources': [str(results.path.absolute())],
-        'GeneratedBy': [{'Name': NAME, 'Version': __version__}],
-        'Images': described,
-    }
-    text = json.dumps(sidecar, indent=2, ensure_ascii=False) + '\n'
-    (folder / file_name(results.name, 'results', '.json')).write_text(text, encoding='utf-8')
-
-
-def _levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
-    levels = results.levels.get(result)
-    if levels is None:
-        return {}
-    return {'Levels': {str(code): level for code, level in enumerate(levels, start=1)}}
+def _describe(
+    naming: Naming, results: Analysis, files: Mapping[str, Image], values: Scratch, folder: Path
+) -> None:
+    rows = {image.name: number for number, image in enumerate(files.values())}
+    sidecars = naming.sidecars(results, files, lambda result: values.row(rows[result]))
+    for name, content in sidecars.items():
+        text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+        (folder / name).write_text(text, encoding='utf-8')
 
 
 @contextmanager

@@ -167,6 +167,16 @@ def test_results_that_would_share_a_file_are_both_named(tmp_path, store, matrix,
     assert not (tmp_path / 'maps').exists()
 
 
+def test_a_name_too_long_for_a_file(tmp_path, store, matrix):
+    # 115 letters of 2 bytes and _sex.estimate.nii.gz: 250; _element_id.nii.gz makes 248.
+    write_results(store, 'ä' * 115, ['element_id', 'sex.estimate'], matrix[:, :2])
+    with pytest.raises(
+        OutputError, match=r"'element_id' of ä+ needs a file name that is too long .248 bytes"
+    ):
+        export_results(store, 'ä' * 115, tmp_path / 'maps')
+    assert not (tmp_path / 'maps').exists()
+
+
 def test_a_companion_does_not_replace_a_result(tmp_path, store, matrix):
     write_results(store, 'mylm', ['element_id', 'age.p.value', 'age.1m.p.value'], matrix[:, :3])
     with pytest.raises(ResultNameCollisionError):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,3 +24,11 @@ def missing(reason):
     if os.environ.get('REQUIRE_TOOLS') == '1':
         pytest.fail(f'REQUIRE_TOOLS=1, but {reason}')
     pytest.skip(reason)
+
+
+def slurm_answers():
+    """Whether there is a Slurm, with a node."""
+    if shutil.which('sinfo') is None:
+        return False
+    asked = subprocess.run(['sinfo', '--noheader'], capture_output=True, check=False, timeout=60)
+    return asked.returncode == 0 and bool(asked.stdout.strip())

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli import export_level, group_level
 from modelarrayio_bids.cli.export_results import add_images
-from modelarrayio_bids.cli.options import add, add_cluster, add_resources
+from modelarrayio_bids.cli.options import add, add_cluster, add_resources, positive
 from modelarrayio_bids.cli.run import Parser, run
+from modelarrayio_bids.cli.settings import add_config_file, parse
 from modelarrayio_bids.errors import UnknownLevelError
 
 PROGRAM = 'modelarrayio-bids'
@@ -21,12 +25,12 @@ LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``modelarrayio-bids``; returns an exit code."""
-    options = get_parser().parse_args(arguments)
-    logs.configure('DEBUG' if options.verbose else 'INFO')
-    return run(PROGRAM, lambda: _run(options))
+    words = sys.argv[1:] if arguments is None else arguments
+    logs.configure('INFO')
+    return run(PROGRAM, lambda: _run(parse(get_parser(), words)))
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """The command line of ``modelarrayio-bids``."""
     parser = Parser(
         prog=PROGRAM,
@@ -45,6 +49,10 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    logs.configure('DEBUG' if options.verbose else 'INFO', nipype=options.verbose > 1)
+    if options.omp_nthreads is not None:
+        # In time: numpy's library of linear algebra looks when it is loaded.
+        os.environ['OMP_NUM_THREADS'] = str(options.omp_nthreads)
     # Nipype asks who runs it for its crash files, and a container's user may have no name; it
     # also asks the network for a newer version of itself.
     os.environ.setdefault('LOGNAME', str(os.getuid()))
@@ -67,6 +75,14 @@ def _add_positional(parser: argparse.ArgumentParser) -> None:
         'analysis_level', metavar='{group,export}', help='what to do; there is no participant level'
     )
     parser.add_argument('--version', action='version', version=f'{PROGRAM} {__version__}')
+    add(
+        parser,
+        '--bids-exec-spec',
+        action=_PrintDescriptor,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help='print what this command line takes as a Boutiques descriptor (JSON)',
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +96,44 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help='where intermediate files are kept (default: a folder in output_dir, removed after)',
     )
     add(group, '--dry-run', action='store_true', help='check everything, write nothing')
-    group.add_argument('-v', '--verbose', action='store_true', help='say more')
+    add(
+        group,
+        '--omp-nthreads',
+        type=positive,
+        metavar='N',
+        help='threads that libraries of linear algebra start beside those of --nprocs',
+    )
+    add_config_file(group)
+    group.add_argument(
+        '-v',
+        '--verbose',
+        action='count',
+        default=0,
+        help='say more, and where errors were raised; -vv: what Nipype says too',
+    )
+    group.add_argument(
+        '--debug',
+        action='store_const',
+        dest='verbose',
+        const=2,
+        default=0,
+        help='the same as -vv',
+    )
+    group.add_argument(
+        '--notrack',
+        action='store_true',
+        help='as in other BIDS Apps; nothing is ever tracked, with or without it',
+    )
+
+
+class _PrintDescriptor(argparse.Action):
+    """Print the descriptor of the parser and stop, whatever else is given."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from modelarrayio_bids.cli.boutiques import descriptor
+
+        print(json.dumps(descriptor(get_parser()), indent=2))
+        parser.exit()
 
 
 if __name__ == '__main__':

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelarrayio_bids.cli.options import add, plugin
 from modelarrayio_bids.cli.session import session
-from modelarrayio_bids.errors import AnalysisNotFoundError, SourceNotFoundError
-
-STORE_ENDING = '_modelarray.h5'
+from modelarrayio_bids.errors import (
+    AnalysisNotFoundError,
+    ResultNameCollisionError,
+    SourceNotFoundError,
+)
 
 #: HDF5 file, analysis, and the folder for its maps.
 Job = tuple[Path, str, Path]
@@ -34,9 +36,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run_export(options: argparse.Namespace) -> int:
     """Run the level, or with ``--dry-run`` only say what it would write."""
     jobs = find_jobs(options.output_dir, options.analysis_name)
+    # All of them before any is written.
+    plans = list(_planned(options, jobs))
     if options.dry_run:
-        for store, analysis, folder in jobs:
-            print(f'{analysis} of {store} would be written to {folder}')
+        for (store, analysis, folder), files in zip(jobs, plans, strict=True):
+            print(f'{analysis} of {store} would be written to {folder}:')
+            print(*(f'  {file}' for file in files), sep='\n')
         return 0
     _export(options, jobs)
     print(f'\nExported {len(jobs)} analyses:')
@@ -54,16 +59,21 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
         If there is no HDF5 file.
     AnalysisNotFoundError
         If there is no analysis, or one that is wanted is in no file.
+    ResultNameCollisionError
+        If two analyses would be written to one folder.
     """
+    from modelarrayio_bids.derivatives.naming import STORE_ENDING
+    from modelarrayio_bids.derivatives.statmaps import StatMapNaming
     from modelarrayio_bids.store.reader import analyses_of
 
-    stores = sorted(output_dir.absolute().rglob(f'*{STORE_ENDING}'))
+    root = output_dir.absolute()
+    stores = sorted(root.rglob(f'*{STORE_ENDING}'))
     if not stores:
         raise SourceNotFoundError(
             f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
         )
     jobs = [
-        (store, name, store.parent / f'{store.name.removesuffix(STORE_ENDING)}_{name}')
+        (store, name, StatMapNaming.of(store, root).folder(name))
         for store in stores
         for name in analyses_of(store)
     ]
@@ -75,21 +85,54 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
             output_dir,
             f'Analyses it holds: {", ".join(held) or "none"}.',
         )
-    return [job for job in jobs if not wanted or job[1] in wanted]
+    chosen = [job for job in jobs if not wanted or job[1] in wanted]
+    _check_folders(chosen, jobs)
+    return chosen
+
+
+def _check_folders(chosen: Sequence[Job], jobs: Sequence[Job]) -> None:
+    """Also against those that are not chosen now: they may have been exported before."""
+    for store, analysis, folder in chosen:
+        for other_store, other, other_folder in jobs:
+            same = folder.parent == other_folder.parent and (
+                folder.name.casefold() == other_folder.name.casefold()
+            )
+            if same and (store, analysis) != (other_store, other):
+                raise ResultNameCollisionError(
+                    f'analyses {analysis!r} and {other!r} would both be written to {folder.name}',
+                    store,
+                    'Give one of them another name in R, or export it with modelarrayio '
+                    'export-results.',
+                )
+
+
+def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[str]]:
+    """The files of each job."""
+    from modelarrayio_bids.derivatives.statmaps import StatMapNaming
+    from modelarrayio_bids.export import ExportOptions, planned_files
+
+    for store, analysis, _ in jobs:
+        naming = StatMapNaming.of(store, options.output_dir)
+        how = ExportOptions(options.compress, options.log_p, naming=naming)
+        yield planned_files(store, analysis, options=how)
 
 
 def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
+    from modelarrayio_bids.derivatives.description import complete_description
     from modelarrayio_bids.workflows import init_export_wf
     from modelarrayio_bids.workflows.execution import run_workflow
 
     where = plugin(options)
-    with session(options.bids_dir, options.output_dir, options.work_dir) as folders:
+    with session(options) as folders:
         workflow = init_export_wf(
             jobs,
             compress=options.compress,
             log_p=options.log_p,
             outside='nan' if math.isnan(options.outside) else 'zero',
+            bids_root=folders.output,
             nprocs=options.nprocs,
         )
         where.ask_for(workflow, options.nprocs, options.mem_mb)
         run_workflow(workflow, folders.work, folders.logs, where)
+        written = {folder.relative_to(folders.output).parts[0] for _, _, folder in jobs}
+        complete_description(folders.output, options.bids_dir, written)

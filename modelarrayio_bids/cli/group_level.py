@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,10 @@ from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.cli.session import check_folders, session
 
 if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.dataset import Dataset
     from modelarrayio_bids.derivatives.request import Request
+
+logger = logging.getLogger(__name__)
 
 _R_STEPS = """
 Next, in R:
@@ -42,12 +47,21 @@ def run_group(options: argparse.Namespace) -> int:
     threshold = masking.threshold(options)
     request = replace(selection.request(options), **masking.settings(options))
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
-    request.look_into()
+    datasets = request.look_into()
+    if not options.skip_bids_validation:
+        _advise(request, datasets)
     if options.list_scalars or options.dry_run:
         return show(request, check=options.dry_run, as_json=options.json)
     made = _build(options, request, threshold)
     _say(made, options)
     return 0
+
+
+def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
+    from modelarrayio_bids.derivatives.advice import advice
+
+    for line in advice(request, datasets):
+        logger.warning(line)
 
 
 def _build(options: argparse.Namespace, request: Request, threshold: float) -> Any:
@@ -56,7 +70,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
     from modelarrayio_bids.workflows.execution import run_workflow
 
     where = plugin(options)
-    with session(options.bids_dir, options.output_dir, options.work_dir) as folders:
+    with session(options) as folders:
         in_blocks = options.blocks or not where.is_local
         blocks_dir = folders.work / 'row_blocks' if in_blocks else None
         workflow = init_modelarray_wf(

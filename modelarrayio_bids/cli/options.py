@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,31 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def memory(text: str) -> int:
+    """Megabytes (2**20 bytes), for argparse: a number of them, or with K, M, G or T.
+
+    >>> memory('4000'), memory('1.5G'), memory('2TB')
+    (4000, 1536, 2097152)
+    """
+    found = re.fullmatch(r'(\d+(?:\.\d+)?)\s*(?:([KMGT])(?:i?B)?)?', text.strip(), re.IGNORECASE)
+    megabytes = 0
+    if found is not None:
+        megabytes = int(float(found[1]) * 1024 ** ('KMGT'.index((found[2] or 'M').upper()) - 1))
+    if not megabytes:
+        raise argparse.ArgumentTypeError(f'{text!r} is no memory: give megabytes, or 8G')
+    return megabytes
+
+
+def label(text: str) -> str:
+    """A label, or ``@FILE`` for those in a file."""
+    return text
+
+
+def dataset(text: str) -> str:
+    """``NAME=PATH``, or a path."""
+    return text
+
+
 def add_nprocs(group: argparse._ActionsContainer) -> None:
     """``--nprocs``, in the words of several BIDS Apps."""
     add(
@@ -46,7 +73,7 @@ def add_nprocs(group: argparse._ActionsContainer) -> None:
         type=positive,
         default=os.cpu_count() or 1,
         metavar='N',
-        help='read and compress in N threads (default: one per processor, %(default)s)',
+        help='read and compress in N threads (default: one per processor)',
     )
 
 
@@ -57,15 +84,16 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     add(
         group,
         '--mem-mb',
-        type=positive,
+        '--mem',
+        type=memory,
         metavar='MB',
-        help='memory the whole run may use, Python included (default: what the machine, its '
-        'container or Slurm allows, whichever is least)',
+        help='memory the whole run may use, Python included: megabytes, or with a letter, 8G '
+        '(default: what the machine, its container or Slurm allows, whichever is least)',
     )
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """``--nipype-plugin``, ``--nipype-plugin-file`` and ``--blocks``."""
+    """``--nipype-plugin``, ``--nipype-plugin-file``, ``--blocks``, ``--stop-on-first-crash``."""
     group = parser.add_argument_group('on a cluster')
     plugin = group.add_mutually_exclusive_group()
     add(
@@ -91,6 +119,13 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help='read each cohort in N blocks, each a job of its own (default: on a cluster, one for '
         'every gigabyte of values; here, none)',
     )
+    add(
+        group,
+        '--stop-on-first-crash',
+        action='store_true',
+        help='stop when a job fails (default: on a cluster the others go on, for a later run to '
+        'use; here, stop)',
+    )
 
 
 def plugin(options: argparse.Namespace) -> Plugin:
@@ -112,7 +147,7 @@ def plugin(options: argparse.Namespace) -> Plugin:
             f'{chosen.name} needs a work folder that every node of the cluster sees',
             remedy='Give one with -w: an interrupted run continues from what is in it.',
         )
-    return chosen
+    return replace(chosen, stops_at_once=options.stop_on_first_crash)
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import traceback
@@ -17,6 +18,8 @@ from modelarrayio_bids.errors import (
     UnfinishedOutputError,
 )
 
+logger = logging.getLogger(__name__)
+
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -28,6 +31,27 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong with the command line, and stop."""
         self.print_usage(sys.stderr)
         self.exit(EXIT_USAGE, f'{self.prog}: error: {message}\n')
+
+    # argparse tells nobody else what a parser holds.
+
+    def actions(self) -> list[argparse.Action]:
+        """The arguments and options that have a value, in order."""
+        return [action for action in self._actions if action.default is not argparse.SUPPRESS]
+
+    def distinct(self) -> list[argparse.Action]:
+        """The same, but of options that set one attribute the first alone."""
+        once: dict[str, argparse.Action] = {}
+        for action in self.actions():
+            once.setdefault(action.dest, action)
+        return list(once.values())
+
+    def groups(self) -> list[tuple[str, list[argparse.Action]]]:
+        """Title and members of each group that ``--help`` shows."""
+        return [(group.title or '', group._group_actions) for group in self._action_groups]  # noqa: SLF001
+
+    def exclusive(self) -> list[list[argparse.Action]]:
+        """Options of which one alone may be given."""
+        return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
 
 
 def run(program: str, command: Callable[[], int]) -> int:
@@ -44,6 +68,7 @@ def run(program: str, command: Callable[[], int]) -> int:
     try:
         return command()
     except ModelArrayIOError as error:
+        logger.debug('raised here', exc_info=error)
         return _ended(program, str(error), error.exit_code)
     except KeyboardInterrupt:
         return _ended(program, 'interrupted; nothing half-written was left', EXIT_INTERRUPTED)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.options import add
+from modelarrayio_bids.cli.options import add, dataset, label
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def raw_filters(path: Path | None) -> dict[str, Any]:
 def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
     """The labels given, those in files named ``@FILE`` in their place."""
     labels = [
-        label
+        one
         for word in words
-        for label in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
+        for one in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
     ]
     return tuple(dict.fromkeys(labels))
 
@@ -98,12 +98,14 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--derivatives',
         nargs='+',
         action='extend',
+        type=dataset,
         default=[],
         metavar='NAME=PATH',
         help='derivatives, or folders of fixel directories, to look into; repeatable (default: '
         'bids_dir if it is a derivative, or else its derivatives/*)',
     )
-    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': [], 'metavar': 'LABEL'}
+    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': []}
+    several |= {'type': label, 'metavar': 'LABEL'}
     add(
         group,
         '--participant-label',
@@ -112,8 +114,14 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         **several,
     )
     add(group, '--exclude-participant-label', help='not these; @FILE as above', **several)
-    add(group, '--session-label', help='only these, with or without ses-; @FILE', **several)
-    several['metavar'] = 'NAME'
+    add(
+        group,
+        '--session-label',
+        '--session-id',
+        help='only these, with or without ses-; @FILE',
+        **several,
+    )
+    several |= {'type': None, 'metavar': 'NAME'}
     group.add_argument('--scalars', help='only these: names or shell patterns', **several)
     group.add_argument(
         '--space',
@@ -137,6 +145,12 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar='YAML',
         help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
         'asked',
+    )
+    add(
+        group,
+        '--skip-bids-validation',
+        action='store_true',
+        help='do not say what the datasets lack but can be done without',
     )
     add(
         group,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import fcntl
-import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -33,8 +33,10 @@ class Session:
 
 
 @contextmanager
-def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator[Session]:
+def session(options: argparse.Namespace) -> Iterator[Session]:
     """Make the folders of a run; a work folder of our choosing is removed after it.
+
+    Its log and its settings are written to the logs of the output.
 
     Raises
     ------
@@ -45,7 +47,8 @@ def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator
     OutputError
         If they cannot be made.
     """
-    check_folders(bids_dir, output_dir, work_dir)
+    output_dir, work_dir = options.output_dir, options.work_dir
+    check_folders(options.bids_dir, output_dir, work_dir)
     output = output_dir.absolute()
     log_dir = output / 'logs'
     try:
@@ -53,11 +56,10 @@ def session(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> Iterator
         work = _work_folder(output, work_dir)
     except OSError as error:
         raise OutputError.from_os_error(error, work_dir or output) from error
-    level = logging.getLevelName(logging.getLogger().level)
-    logs.configure(
-        level, log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
-    )
+    log = log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
+    logs.also_to(log)
     try:
+        options.settings.write(log.with_name(f'{log.stem}_settings.toml'))
         with _alone(work):
             yield Session(output, log_dir, work)
     finally:

@@ -13,19 +13,22 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import NAME
+from modelarrayio_bids.derivatives import hints
 from modelarrayio_bids.derivatives.fixel_folders import fixel_directories, fixel_files
+from modelarrayio_bids.derivatives.hints import DESCRIPTION
 from modelarrayio_bids.errors import InvalidDatasetError, SourceNotFoundError, UsageError
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = 'dataset_description.json'
-_GIVE_DATASETS = 'Name the derivatives with -d NAME=PATH.'
+# A name stands between the colons of a BIDS URI, where RFC 3986 wants most characters escaped.
+_NOT_IN_NAMES = re.compile(r'[^\w.+-]+', re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,12 @@ class Dataset:
         if not root.is_dir():
             raise SourceNotFoundError('no such folder', root, 'Check the path of the dataset.')
         dataset = cls(name or root.name, root, _read_description(root))
-        if not dataset.description and not dataset.is_fixel_template:
-            if not dataset.subjects:
-                raise InvalidDatasetError(
-                    f'is no BIDS dataset: it holds neither {DESCRIPTION} nor sub-* folders',
-                    root,
-                    'Give the folder that holds the sub-* folders, or the fixel directories.',
-                )
-            logger.warning('%s has no %s; taken for what its folder is called', root, DESCRIPTION)
+        if not (dataset.description or dataset.is_fixel_template or dataset.subjects):
+            raise InvalidDatasetError(
+                f'is no BIDS dataset: it holds neither {DESCRIPTION} nor sub-* folders',
+                root,
+                hints.of_no_dataset(root),
+            )
         return dataset
 
     @property
@@ -159,12 +160,17 @@ def find_datasets(bids_dir: Path, given: Mapping[str, Path] | None = None) -> li
     SourceNotFoundError
         If a folder is not there.
     InvalidDatasetError
-        If one is no dataset, or there is none with derivatives.
+        If one is no dataset, or an output folder of this program, or there is none with
+        derivatives.
     """
     if given:
         tops = [Dataset.from_folder(Path(path), name) for name, path in given.items()]
     else:
         tops = _datasets_of(bids_dir)
+    for root in (bids_dir, *(top.root for top in tops)):
+        if hints.is_own_output(root):
+            what = 'was written by this program: its outputs are no inputs'
+            raise InvalidDatasetError(what, root, hints.of_own_output(root))
     found: dict[Path, Dataset] = {}
     for dataset in [*tops, *(nested for top in tops for nested in _nested(top))]:
         found.setdefault(dataset.root.resolve(), dataset)
@@ -179,7 +185,8 @@ def _datasets_of(bids_dir: Path) -> list[Dataset]:
     if top.is_derivative or not (top.description or children):
         return [top]
     if not children:
-        raise InvalidDatasetError('is a raw dataset without derivatives', top.root, _GIVE_DATASETS)
+        what = 'is a raw dataset without derivatives'
+        raise InvalidDatasetError(what, top.root, hints.of_raw(top.root))
     return children
 
 
@@ -209,12 +216,15 @@ def _is_dataset(folder: Path) -> bool:
 
 
 def _uniquely_named(datasets: Iterable[Dataset]) -> Iterator[Dataset]:
-    """Two folders may be called alike; then the folder above the second one tells them apart."""
+    """Names for BIDS URIs.
+
+    Two folders may be called alike; then the folder above the second one tells them apart.
+    """
     taken: set[str] = set()
     for dataset in datasets:
-        name, above = dataset.name, dataset.root.parent
+        name, above = _NOT_IN_NAMES.sub('-', dataset.name), dataset.root.parent
         while name in taken:
-            name, above = f'{above.name}-{name}', above.parent
+            name, above = _NOT_IN_NAMES.sub('-', f'{above.name}-{name}'), above.parent
         taken.add(name)
         yield Dataset(name, dataset.root, dataset.description)
 

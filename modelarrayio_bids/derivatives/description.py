@@ -1,21 +1,32 @@
-"""What makes our output folder a BIDS derivative: its description, and what validators skip."""
+"""What makes our output folder a BIDS derivative: its description, and what validators skip.
+
+The description is written anew by every run. Of an earlier one it keeps the ``DatasetLinks`` that
+sidecars in the folder still use in their BIDS URIs, so that these go on resolving.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.formats.atomic import replacing
+
+logger = logging.getLogger(__name__)
 
 BIDS_VERSION = '1.10.0'
 #: Set by the container's recipe, so that outputs say which image made them.
 CONTAINER_TAG = 'MODELARRAYIO_CONTAINER_TAG'
-CONTAINER_TYPE = 'MODELARRAYIO_CONTAINER_TYPE'
+# Set inside a container by what runs it, as an image made for Docker does not tell.
+_RUN_BY = {'APPTAINER_CONTAINER': 'apptainer', 'SINGULARITY_CONTAINER': 'singularity'}
+_NAME_IN_URI = re.compile(r'"bids:([^:"]+):')
 
 #: Names BIDS has no rule for.
 _IGNORED = (
@@ -27,7 +38,7 @@ _IGNORED = (
     '*_coverage.json',
     '*_mask.nii.gz',
     '*_mask.json',
-    '*_statmap.nii.gz',
+    '*_statmap.*',
     '*.html',
     'figures/',
     'logs/',
@@ -61,20 +72,53 @@ def write_description(
     OutputError
         If they cannot be written.
     """
+    datasets = list(datasets)
     links = {dataset.name: dataset.root.as_uri() for dataset in datasets}
+    links = _links_in_use(output_dir, links) | links
     description = {
         'Name': f'{NAME}: group files for ModelArray',
         'BIDSVersion': BIDS_VERSION,
         'DatasetType': 'derivative',
         'GeneratedBy': [software()],
-        'SourceDatasets': [{'URL': url} for url in _sources(links.values(), bids_dir)],
+        'SourceDatasets': _sources(bids_dir, links.values(), datasets),
         'DatasetLinks': links,
     }
     path = output_dir / DESCRIPTION
     write_json(description, path)
-    with replacing(output_dir / '.bidsignore') as partial:
-        partial.write_text('\n'.join((*_IGNORED, *_folders(output_dir, scalars))) + '\n', 'utf-8')
+    _write_ignored(output_dir, scalars)
     return path
+
+
+def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str]) -> None:
+    """After further outputs: what they need in ``.bidsignore``, and a description of this version.
+
+    Sources and links of an earlier one are kept; that of another program is let be.
+
+    Parameters
+    ----------
+    output_dir, bids_dir : pathlib.Path
+        As for :func:`write_description`.
+    folders : iterable of str
+        Names of the folders written to.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    if not (output_dir / DESCRIPTION).exists():
+        write_description(output_dir, (), bids_dir, folders)
+        return
+    earlier = Dataset.from_folder(output_dir)
+    if NAME in earlier.generators:
+        refreshed = {**earlier.description, 'GeneratedBy': [software()]}
+        write_json(refreshed, output_dir / DESCRIPTION)
+    _write_ignored(output_dir, folders)
+
+
+def _write_ignored(output_dir: Path, folders: Iterable[str]) -> None:
+    with replacing(output_dir / '.bidsignore') as partial:
+        partial.write_text('\n'.join((*_IGNORED, *_folders(output_dir, folders))) + '\n', 'utf-8')
 
 
 def _folders(output_dir: Path, scalars: Iterable[str]) -> list[str]:
@@ -87,7 +131,8 @@ def software() -> dict[str, Any]:
     """An entry of BIDS' ``GeneratedBy``: we, and the container we run in, where there is one."""
     entry: dict[str, Any] = {'Name': NAME, 'Version': __version__, 'CodeURL': URL}
     if tag := os.environ.get(CONTAINER_TAG):
-        entry['Container'] = {'Type': os.environ.get(CONTAINER_TYPE, 'docker'), 'Tag': tag}
+        run_by = next((kind for name, kind in _RUN_BY.items() if name in os.environ), 'docker')
+        entry['Container'] = {'Type': run_by, 'Tag': tag}
     return entry
 
 
@@ -97,5 +142,61 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', 'utf-8')
 
 
-def _sources(roots: Iterable[str], bids_dir: Path) -> list[str]:
-    return list(dict.fromkeys([bids_dir.absolute().as_uri(), *roots]))
+def _sources(
+    bids_dir: Path, urls: Iterable[str], datasets: Iterable[Dataset]
+) -> list[dict[str, str]]:
+    dois = {
+        dataset.root.as_uri(): str(dataset.description['DatasetDOI'])
+        for dataset in datasets
+        if dataset.description.get('DatasetDOI')
+    }
+    return [
+        {'URL': url, 'DOI': dois[url]} if url in dois else {'URL': url}
+        for url in dict.fromkeys([bids_dir.absolute().as_uri(), *urls])
+    ]
+
+
+def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
+    """Of the links in a description of ours: those that sidecars need."""
+    if not (output_dir / DESCRIPTION).exists():
+        return {}
+    earlier = Dataset.from_folder(output_dir)
+    links = earlier.description.get('DatasetLinks', {})
+    if NAME not in earlier.generators or not isinstance(links, dict):
+        return {}
+    used = set(_names_in_uris(output_dir))
+    for name in used & new.keys() & links.keys():
+        if links[name] != new[name]:
+            was = 'in the sidecars here, "bids:%s:" stood for %s; now it stands for %s'
+            logger.warning(was, name, links[name], new[name])
+    return {name: str(url) for name, url in links.items() if name in used}
+
+
+def _names_in_uris(output_dir: Path) -> Iterator[str]:
+    for folder in sorted(output_dir.iterdir()):
+        # A work folder of ours is hidden, and logs are no sidecars.
+        if folder.is_dir() and not folder.name.startswith('.') and folder.name != 'logs':
+            for path in folder.rglob('*.json'):
+                yield from _NAME_IN_URI.findall(path.read_text('utf-8'))
+
+
+def refuse_others(output_dir: Path) -> None:
+    """Make sure that the output folder is no dataset of another program, or of raw data.
+
+    Raises
+    ------
+    UsageError
+        If its description would be replaced by ours.
+    InvalidDatasetError
+        If that description cannot be read.
+    """
+    if not (output_dir / DESCRIPTION).exists():
+        return
+    dataset = Dataset.from_folder(output_dir)
+    if NAME not in dataset.generators and (dataset.generators or dataset.subjects):
+        made_by = ', '.join(dataset.generators) or 'no program'
+        raise UsageError(
+            f'holds a dataset made by {made_by}, whose {DESCRIPTION} would be replaced',
+            output_dir,
+            f'Give a folder of its own for the outputs, such as {output_dir / "modelarray"}.',
+        )

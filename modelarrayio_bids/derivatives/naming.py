@@ -18,12 +18,13 @@ from pathlib import Path
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.errors import SchemaError
-from modelarrayio_bids.formats import nifti
-from modelarrayio_bids.spaces import VoxelSpace
+from modelarrayio_bids.spaces import SPACES, VoxelSpace
 from modelarrayio_bids.store.schema import check_scalar_name
 
 #: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
 GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
+#: How the names of HDF5 files for ModelArray end.
+STORE_ENDING = '_modelarray.h5'
 #: The kind of elements that a name need not tell.
 DEFAULT_KIND = VoxelSpace.kind
 
@@ -119,7 +120,7 @@ class Outputs:
     @property
     def store(self) -> Path:
         """The HDF5 file for ModelArray."""
-        return self._named('modelarray.h5')
+        return self._named(STORE_ENDING.removeprefix('_'))
 
     @property
     def masks(self) -> Path:
@@ -154,8 +155,12 @@ def sidecar(path: Path) -> Path:
 
     >>> sidecar(Path('a/space-X_coverage.nii.gz')).as_posix()
     'a/space-X_coverage.json'
+    >>> sidecar(Path('a/space-fsLR_stat-p_statmap.dscalar.nii')).as_posix()
+    'a/space-fsLR_stat-p_statmap.json'
     """
-    ending = next((end for end in nifti.EXTENSIONS if path.name.endswith(end)), path.suffix)
+    # SPACES has the most particular ending first.
+    endings = (ending for space in SPACES.values() for ending in space.extensions)
+    ending = next((ending for ending in endings if path.name.endswith(ending)), path.suffix)
     return path.with_name(path.name.removesuffix(ending) + '.json')
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
+from modelarrayio_bids.derivatives.description import refuse_others
 from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.grids import ERROR
@@ -83,8 +84,8 @@ class Request:
         SourceNotFoundError, InvalidDatasetError
             If one of them, or a file named, is not there or is not what it should be.
         UsageError
-            If the output folder is one of them, or holds it; if options contradict each other; or
-            if a label is empty.
+            If the output folder is one of them, or holds it, or is a dataset of another program;
+            if options contradict each other; or if a label is empty.
         RecipeError
             If one of the recipes cannot be used, or serves none of them.
         """
@@ -106,6 +107,7 @@ class Request:
                     self.output_dir,
                     'Give a folder of its own for the outputs.',
                 )
+        refuse_others(self.output_dir)
         own = own_recipes(self.recipes)
         require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids import resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.collect import Collection
-from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.groups import ScalarGroup
 from modelarrayio_bids.derivatives.naming import Outputs, sidecar
 from modelarrayio_bids.derivatives.pairing import RUNGS
 from modelarrayio_bids.derivatives.phenotypes import MIXED, RESAMPLED, Phenotypes
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.derivatives.uris import Uris
 
 _COLUMNS = {
     SCALAR: 'The name of the scalar in the HDF5 file.',
@@ -115,7 +114,7 @@ def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
 def _sources(
     group: ScalarGroup, outputs: Outputs, cohort: Cohort, collection: Collection
 ) -> dict[Path, list[str]]:
-    uris = _Uris(outputs.folder.parent, collection.datasets)
+    uris = Uris(outputs.folder.parent, collection.datasets)
     given = collection.request.group_mask
     sources = cohort.sources()
     images = uris.of(source.path for source in sources)
@@ -164,7 +163,7 @@ def _of_grids(group: ScalarGroup, outputs: Outputs, collection: Collection) -> d
     """How images came on the grid of the others, and where they were before."""
     if group.reference is None:
         return {}
-    uris = _Uris(outputs.folder.parent, collection.datasets)
+    uris = Uris(outputs.folder.parent, collection.datasets)
     originals = {
         uris.one(outputs.own_map(row.image)): uris.one(row.image)
         for row in group.rows
@@ -172,24 +171,3 @@ def _of_grids(group: ScalarGroup, outputs: Outputs, collection: Collection) -> d
     }
     grid = {'Grid': uris.one(group.reference), 'Originals': originals}
     return {'Resampling': {**resampling.DESCRIPTION, **grid}}
-
-
-class _Uris:
-    """BIDS URIs: ``bids:<dataset>:<path>``, and ``bids::<path>`` in our own output."""
-
-    def __init__(self, output_dir: Path, datasets: Iterable[Dataset]) -> None:
-        roots = [('', output_dir), *((dataset.name, dataset.root) for dataset in datasets)]
-        # The deepest folder first: a nested dataset's files are not its parent's.
-        self._roots = sorted(roots, key=lambda root: -len(root[1].parts))
-
-    def of(self, paths: Iterable[Path]) -> list[str]:
-        """One for each path, repeated paths once; ``file:`` for what is in no dataset."""
-        return [self.one(path) for path in dict.fromkeys(paths)]
-
-    def one(self, path: Path) -> str:
-        """That of one path."""
-        path = path.absolute()
-        for name, root in self._roots:
-            if path.is_relative_to(root):
-                return f'bids:{name}:{path.relative_to(root).as_posix()}'
-        return path.as_uri()

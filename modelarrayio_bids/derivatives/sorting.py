@@ -98,7 +98,8 @@ class Sorting:
             elif rule := recipe.rule(image.entities):
                 scalar = rule.name.fill(image.entities)
                 self.scalars[scalar, stem(image.entities, image.kind)].append(image)
-                self.wordings.setdefault(scalar, recipe.wording(scalar))
+                if scalar not in self.wordings:
+                    self.wordings[scalar] = recipe.wording(scalar)
                 self._origins[image.path] = rule.copied_from
                 self._on_request[image.path] = rule.on_request
 

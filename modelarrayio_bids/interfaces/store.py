@@ -10,6 +10,7 @@ from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
+    Directory,
     File,
     InputMultiObject,
     OutputMultiObject,
@@ -20,7 +21,8 @@ from nipype.interfaces.base import (
 
 from modelarrayio_bids.build import assemble, to_modelarray
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.export import ExportOptions, export_results
+from modelarrayio_bids.derivatives.statmaps import StatMapNaming
+from modelarrayio_bids.export import ExportOptions, Naming, ResultNaming, export_results
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.interfaces.rows import row_blocks
 from modelarrayio_bids.resources import MIB, Resources
@@ -114,6 +116,9 @@ class _ExportResultsInputSpec(_ReferencesInputSpec):
     output_dir = traits.Str(
         'results', usedefault=True, hash_files=False, desc='folder for the images'
     )
+    bids_root = Directory(
+        desc='BIDS dataset that the file is in: names and sidecars by BIDS (default: names of R)'
+    )
     compress = traits.Bool(True, usedefault=True, desc='.nii.gz rather than .nii')
     log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')
     outside = traits.Enum('zero', 'nan', usedefault=True, desc='value outside the group mask')
@@ -138,6 +143,11 @@ class ExportResults(LibraryInterface):
             inputs.analysis_name,
             folder / inputs.output_dir,
             _references(inputs),
-            ExportOptions(inputs.compress, inputs.log_p, fill, inputs.num_threads),
+            ExportOptions(inputs.compress, inputs.log_p, fill, inputs.num_threads, self._naming()),
         )
         return {'out_files': [str(path) for path in images]}
+
+    def _naming(self) -> Naming:
+        if not isdefined(self.inputs.bids_root):
+            return ResultNaming()
+        return StatMapNaming.of(self.inputs.in_file, self.inputs.bids_root)

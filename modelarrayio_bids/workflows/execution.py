@@ -55,15 +55,14 @@ def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
         'crashdump_dir': str(log_dir),
         'crashfile_format': 'txt',
         'check_version': 'false',
-        'stop_on_first_crash': 'true',
+        'stop_on_first_crash': str(plugin.is_local or plugin.stops_at_once).lower(),
         # Nipype looks for finished nodes every 2 s by default: most of ours take less.
         'poll_sleep_duration': '0.1',
     }
     if not plugin.is_local:
-        # What other machines are reading is kept; a scheduler is not to be asked ten times a
-        # second; and a file of another machine may take a while to be seen here.
+        # A scheduler is not to be asked ten times a second, and a file of another machine may take
+        # a while to be seen here.
         settings |= {
-            'stop_on_first_crash': 'false',
             'poll_sleep_duration': '2',
             'job_finished_timeout': '15',
         }

@@ -17,6 +17,7 @@ def init_export_wf(
     compress: bool = True,
     log_p: bool = False,
     outside: str = 'zero',
+    bids_root: str | PathLike[str] | None = None,
     nprocs: int = 1,
     name: str = 'export_wf',
 ) -> Workflow:
@@ -32,6 +33,9 @@ def init_export_wf(
         Write −log10 p beside each p-value.
     outside : {'zero', 'nan'}, optional
         Value outside the group mask.
+    bids_root : path-like, optional
+        The BIDS dataset that the HDF5 files are in: the images are named by BIDS, a sidecar beside
+        each. Without it they have the names R gave.
     nprocs : int, optional
         Threads of each node.
     name : str, optional
@@ -42,8 +46,9 @@ def init_export_wf(
     nipype.Workflow
         Its ``outputnode`` has ``out_files``, a list of images for each job.
     """
+    named = {} if bids_root is None else {'bids_root': str(bids_root)}
     export = MapNode(
-        ExportResults(compress=compress, log_p=log_p, outside=outside, num_threads=nprocs),
+        ExportResults(compress=compress, log_p=log_p, outside=outside, num_threads=nprocs, **named),
         name='export_results',
         iterfield=['in_file', 'analysis_name', 'output_dir'],
         n_procs=nprocs,

@@ -36,10 +36,14 @@ class Plugin:
         As Nipype knows it.
     arguments : dict, optional
         As ``plugin_args`` of :meth:`nipype.Workflow.run`.
+    stops_at_once : bool, optional
+        When a node fails, also where other machines run them. Without it, what does not need that
+        node goes on there, for a later run to use.
     """
 
     name: str = LOCAL
     arguments: dict[str, Any] = field(default_factory=dict)
+    stops_at_once: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in PLUGINS:

@@ -178,7 +178,7 @@ def test_it_says_what_it_made_and_what_to_do_next(study, tmp_path, capsys):
     words = capsys.readouterr().out
     for part in ('Made 1 HDF5 files', 'ModelArray.lm(cbf ~ age', 'modelarrayio-bids', 'export'):
         assert part in words
-    (log,) = (tmp_path / 'out' / 'logs').iterdir()
+    (log,) = (tmp_path / 'out' / 'logs').glob('*.log')
     assert 'Wrote' in log.read_text()
 
 
@@ -203,12 +203,14 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
             names = ['element_id', 'age.p.value']
             write_results(store, analysis, names, np.stack([np.arange(n), np.full(n, 0.25)], 1))
     assert main([str(study), str(output), 'export']) == 0
-    folders = {f'{CBF}_{analysis}' for analysis in ('mylm', 'mygam')} | {
-        f'gm_probseg/space-MNI152NLin2009cAsym_res-2_{analysis}' for analysis in ('mylm', 'mygam')
+    stems = {
+        f'{stem}_node-{analysis}'
+        for stem in (CBF, 'gm_probseg/space-MNI152NLin2009cAsym_res-2')
+        for analysis in ('mylm', 'mygam')
     }
-    for folder in folders:
-        analysis = folder.split('_')[-1]
-        data = nb.load(output / folder / f'{analysis}_age.1m.p.value.nii.gz').get_fdata()
+    for stem in stems:
+        name = f'{stem.split("/")[1]}_contrast-age_stat-1mp_statmap.nii.gz'
+        data = nb.load(output / stem / name).get_fdata()
         assert set(np.unique(data)) == {0, 0.75}
     assert 'Exported 4 analyses' in capsys.readouterr().out
     # What R wrote is not lost to a second run of the group level, nor is what belongs to it.
@@ -231,8 +233,9 @@ def test_only_the_named_analysis_is_exported(study, tmp_path, outputs, capsys):
         write_results(store, analysis, ['x'], np.zeros((n, 1)))
     arguments = ['--analysis-name', 'one', '--no-compress']
     assert main([str(study), str(output), 'export', *arguments]) == 0
-    assert [path.name for path in (output / f'{CBF}_one').glob('*.nii')] == ['one_x.nii']
-    assert not (output / f'{CBF}_two').exists()
+    folder = output / f'{CBF}_node-one'
+    assert [path.name for path in folder.glob('*.nii')] == [f'{folder.name}_stat-x_statmap.nii']
+    assert not (output / f'{CBF}_node-two').exists()
     assert main([str(study), str(output), 'export', '--analysis-name', 'three']) == 66
     assert 'holds no analysis three. Analyses it holds: one, two.' in said(capsys)
 
@@ -253,6 +256,18 @@ def test_datasets_may_be_named_by_relative_paths(tmp_path, monkeypatch):
     arguments = ['-d', 'asl=study/derivatives/aslprep', '--scalars', 'cbf']
     assert main(['study', 'out', 'group', *arguments]) == 0
     assert (tmp_path / 'out' / f'{CBF}_modelarray.h5').is_file()
+
+
+def test_datasets_named_one_by_one_all_count(tmp_path, capsys):
+    # Other BIDS Apps keep the last -d alone, and cut a path at its last "=".
+    study = trees.write_study(tmp_path / 'study', trees.people(2))
+    moved = (study / 'derivatives' / 'aslprep').rename(tmp_path / 'run=1')
+    arguments = ['-d', f'asl={moved}', '-d', f'anat={study / "derivatives" / "fmriprep"}']
+    assert main([str(study), str(tmp_path / 'out'), 'group', '--list-scalars', *arguments]) == 0
+    listed = capsys.readouterr().out
+    assert f'{CBF.partition("/")[0]} ' in listed
+    assert ' anat' in listed
+    assert ' asl' in listed
 
 
 def test_nothing_to_export(study, outputs, tmp_path, capsys):

@@ -24,6 +24,13 @@ UNMASKED = {
     'pearsoncorrelation': ('edges', TIAN),
     'thickness': ('greyordinates', 'space-fsLR_den-91k'),
 }
+#: How images of results end that are not compressed.
+ENDINGS = {
+    'greyordinates': '.dscalar.nii',
+    'parcels': '.pscalar.nii',
+    'edges': '.pconn.nii',
+    'fixels': '.mif',
+}
 COUNT = 4
 
 
@@ -125,10 +132,16 @@ def test_results_come_back_in_each_kind(study, tmp_path, threads):
     arguments = ['--no-compress', '--nprocs', threads]
     assert main([str(study), str(output), 'export', *arguments]) == 0
     for scalar, mean in expected.items():
-        (image,) = output.glob(f'{scalar}/{stem_of(scalar)}_means/means_mean.estimate.*')
+        kind, stem = UNMASKED[scalar]
+        folder = output / scalar / f'{stem_of(scalar)}_node-means'
+        name = '_'.join(filter(None, (stem, 'node-means_contrast-mean_stat-effect_statmap')))
+        image = folder / (name + ENDINGS[kind])
         np.testing.assert_allclose(values_of(str(image)), mean, rtol=precision(scalar))
-        described = json.loads((image.parent / 'means_results.json').read_text('utf-8'))
-        assert list(described['Images']) == ['means_mean.estimate' + ''.join(image.suffixes[1:])]
+        described = json.loads((folder / f'{name}.json').read_text('utf-8'))
+        assert described['Result'] == 'mean.estimate'
+        assert described['Elements'] == kind
+        beside = {'index.mif', 'directions.mif'} if kind == 'fixels' else set()
+        assert made(folder) == {image.name, f'{name}.json'} | beside
 
 
 def test_an_exported_fixel_directory_is_one_to_mrtrix(study, tmp_path):
@@ -137,8 +150,9 @@ def test_an_exported_fixel_directory_is_one_to_mrtrix(study, tmp_path):
     n = int(trees.N_FIXELS.sum())
     write_results(output / 'fd' / 'desc-fixels_modelarray.h5', 'ones', ['x'], np.ones((n, 1)))
     assert main([str(study), str(output), 'export', '--no-compress']) == 0
+    folder = output / 'fd' / 'desc-fixels_node-ones'
     sums = tmp_path / 'sums.mif'
-    run('fixel2voxel', output / 'fd' / 'desc-fixels_ones' / 'ones_x.mif', 'sum', sums)
+    run('fixel2voxel', folder / 'node-ones_stat-x_statmap.mif', 'sum', sums)
     # Of ones, the sum over the fixels of a voxel is their number.
     np.testing.assert_array_equal(dumped(sums, (4, 5, 6)).reshape(-1), trees.N_FIXELS)
 

@@ -3,6 +3,7 @@
 ``make test-image`` builds it and says in ``MODELARRAYIO_IMAGE`` what it is called.
 """
 
+import json
 import os
 import subprocess
 
@@ -83,6 +84,8 @@ def test_from_derivatives_to_maps(run, tmp_path):
     assert len(maps) == 2
     assert all(set(np.unique(nb.load(path).get_fdata())) == {0, 0.75} for path in maps)
     assert paths(tmp_path / 'study') == before
+    description = json.loads((tmp_path / 'out' / 'dataset_description.json').read_text())
+    assert description['GeneratedBy'][0]['Container']['Tag'] == os.environ['MODELARRAYIO_IMAGE']
 
 
 def test_a_user_error_is_one_line_and_its_code(run):

@@ -74,10 +74,17 @@ def test_folders_of_one_name_are_told_apart_by_the_one_above(tmp_path):
     assert names == ['a', 'b', 'x', 'derivatives-x']
 
 
-def test_a_folder_without_description_is_accepted_with_a_warning(tmp_path, caplog):
+def test_a_folder_without_description_is_accepted(tmp_path):
     (tmp_path / 'fmriprep' / 'sub-01').mkdir(parents=True)
     assert [d.name for d in find_datasets(tmp_path / 'fmriprep')] == ['fmriprep']
-    assert 'has no dataset_description.json' in caplog.text
+
+
+def test_names_can_stand_in_a_bids_uri(tmp_path):
+    for name in ('my maps:v1', 'my-maps-v1', 'fmriprep-24.1.0'):
+        trees.describe(tmp_path / name, 'fMRIPrep')
+    given = {name: tmp_path / name for name in ('my maps:v1', 'my-maps-v1', 'fmriprep-24.1.0')}
+    names = [dataset.name for dataset in find_datasets(tmp_path, given)]
+    assert names == ['my-maps-v1', f'{tmp_path.name}-my-maps-v1', 'fmriprep-24.1.0']
 
 
 def test_our_own_output_among_the_derivatives_is_passed_over(tmp_path):

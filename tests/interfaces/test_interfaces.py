@@ -87,6 +87,7 @@ SPECIFICATIONS = {
         'in_file': 'File!',
         'analysis_name': 'Str!',
         'output_dir': 'Str',
+        'bids_root': 'Directory',
         'mask': 'TraitCompound',
         'index_file': 'File',
         'directions_file': 'File',
@@ -157,6 +158,12 @@ def test_cohort_to_store_to_images(tmp_path):
         'mylm_age.1m.p.value.nii.gz',
     ]
     assert all(path.startswith(str(tmp_path)) for path in exported.out_files)
+    named = {'analysis_name': 'mylm', 'bids_root': str(tmp_path)}
+    exported = run(ExportResults, tmp_path, in_file=built.out_file, **named)
+    assert [path.split('/')[-1] for path in exported.out_files] == [
+        'node-mylm_contrast-age_stat-p_statmap.nii.gz',
+        'node-mylm_contrast-age_stat-1mp_statmap.nii.gz',
+    ]
 
 
 def test_masks_may_be_listed_by_hand(tmp_path):

@@ -10,9 +10,13 @@ import h5py
 import numpy as np
 import pytest
 import trees
+from nipype import Node, Workflow
+from nipype.interfaces.utility import Function
 
-from modelarrayio_bids.cli.bids_app import main
+from modelarrayio_bids.cli.bids_app import get_parser, main
+from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.workflows.execution import run_workflow
 from modelarrayio_bids.workflows.plugins import Plugin
 
 STORE = 'cbf/space-MNI152NLin2009cAsym_modelarray.h5'
@@ -146,7 +150,7 @@ def test_blocks_of_a_run_that_failed_serve_the_next(study, tmp_path, plain, caps
     assert kept.name.startswith('cbf_')
     path.write_bytes(whole)
     assert main(command) == 0
-    (log, *_) = sorted((tmp_path / 'out' / 'logs').iterdir(), reverse=True)
+    (log, *_) = sorted((tmp_path / 'out' / 'logs').glob('*.log'), reverse=True)
     assert 'Kept from an earlier run: 1 of 2 row blocks' in log.read_text()
     np.testing.assert_array_equal(values(tmp_path / 'out'), plain)
 
@@ -251,3 +255,66 @@ def test_row_blocks_keep_the_promise_about_memory_too(study, tmp_path, capfd):
     assert main([*arguments, '--mem-mb', '20']) == 64
     assert 'Give at least' in capfd.readouterr().err
     assert not list((tmp_path / 'out').rglob('*.h5'))
+
+
+#: What Nipype needs of Slurm; jobs are processes here. That of "waits" begins when the queue has
+#: been asked three times after the other's end.
+SLURM = {
+    'sbatch': """\
+        #!/bin/sh
+        cd "$(dirname "$0")"
+        for script; do :; done
+        case "$*" in
+        *waits*) (until [ -e go ]; do sleep 0.05; done; [ -e over ] || sh "$script") ;;
+        *) sh "$script"; touch failed ;;
+        esac >/dev/null 2>&1 &
+        echo "Submitted batch job $!"
+        """,
+    'squeue': """\
+        #!/bin/sh
+        cd "$(dirname "$0")"
+        if [ -e failed ]; then echo "$2" >>asked; fi
+        if [ "$(cat asked 2>/dev/null | wc -l)" -ge 3 ]; then touch go; fi
+        if kill -0 "$2" 2>/dev/null; then echo "$2"; fi
+        """,
+}
+
+
+def touch(path):
+    from pathlib import Path
+
+    Path(path).touch()
+    return path
+
+
+def fail(path):
+    raise ValueError(path)
+
+
+@pytest.mark.parametrize('stops', [False, True])
+def test_other_jobs_are_waited_for_unless_told_not_to(tmp_path, monkeypatch, stops):
+    for name, text in SLURM.items():
+        (tmp_path / name).write_text(textwrap.dedent(text))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv('LOGNAME', 'someone')
+    workflow = Workflow('both')
+    for name, function in (('waits', touch), ('fails', fail)):
+        node = Node(Function(['path'], ['path'], function=function), name)
+        node.inputs.path = str(tmp_path / 'ended')
+        workflow.add_nodes([node])
+    (tmp_path / 'logs').mkdir()
+    slurm = Plugin('SLURM', stops_at_once=stops)
+    try:
+        with pytest.raises(RuntimeError):
+            run_workflow(workflow, tmp_path / 'work', tmp_path / 'logs', slurm)
+        assert (tmp_path / 'ended').exists() != stops
+    finally:
+        (tmp_path / 'over').touch()
+        (tmp_path / 'go').touch()
+
+
+@pytest.mark.parametrize(('options', 'stops'), [([], False), (['--stop-on-first-crash'], True)])
+def test_not_to_wait_is_an_option(options, stops):
+    arguments = ['study', 'out', 'group', '--nipype-plugin', 'SLURM', '-w', 'work']
+    assert plugin(get_parser().parse_args([*arguments, *options])).stops_at_once == stops

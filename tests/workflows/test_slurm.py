@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ import time
 import h5py
 import pytest
 import trees
+from tools import slurm_answers
 
 from modelarrayio_bids.cli.bids_app import main
 
@@ -18,17 +18,9 @@ STORE = 'cbf/space-MNI152NLin2009cAsym_modelarray.h5'
 OWNER = f'modelarrayio{os.getpid()}'
 
 
-def answers():
-    """Whether there is a Slurm, with a node."""
-    if shutil.which('sinfo') is None:
-        return False
-    asked = subprocess.run(['sinfo', '--noheader'], capture_output=True, check=False, timeout=60)
-    return asked.returncode == 0 and bool(asked.stdout.strip())
-
-
 # Whatever REQUIRE_TOOLS says: a cluster is no program that can be installed beside the others. On
 # one of several nodes, --basetemp has to be a folder that all of them see.
-pytestmark = pytest.mark.skipif(not answers(), reason='there is no Slurm that answers')
+pytestmark = pytest.mark.skipif(not slurm_answers(), reason='there is no Slurm that answers')
 
 
 def start(study, output, work):

@@ -1,0 +1,283 @@
+"""Settings in files: ``--config-file FILE``, and those of a run, written beside its log.
+
+A settings file is TOML with a key for each option, by its long name, with ``-`` or ``_``::
+
+    bids_dir = "/study"
+    output_dir = "results"                # relative to the file, wherever the command is run
+    analysis_level = "group"
+    scalars = ["cbf", "dki_*"]
+    overwrite = true
+
+    [datasets]
+    aslprep = "derivatives/aslprep"
+
+What is given on the command line replaces what the file says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.__about__ import __version__
+from modelarrayio_bids.cli.options import add, dataset, label, memory, positive
+from modelarrayio_bids.cli.run import Parser
+from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+
+_WANTED: dict[Any, str] = {
+    None: 'text in quotes',
+    Path: 'a path in quotes',
+    label: 'a label in quotes',
+    dataset: '"NAME=PATH"',
+    positive: 'a whole number from 1',
+    memory: 'a number of megabytes, or text such as "8G"',
+    float: 'a number',
+}
+#: Types of options whose values are text, which TOML tells from numbers.
+_TEXTS = (None, Path, label, dataset)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was told, in full.
+
+    Parameters
+    ----------
+    command : str
+        The command line.
+    values : dict
+        By its name in a settings file: what each option was, paths absolute.
+    unset : tuple of str
+        Names of the options that were nothing.
+    """
+
+    command: str
+    values: Mapping[str, Any]
+    unset: tuple[str, ...]
+
+    def write(self, path: Path) -> None:
+        """Write them so that ``--config-file`` runs the same again."""
+        import tomli_w
+
+        program = self.command.partition(' ')[0]
+        header = [
+            f'{program} {__version__}, {datetime.now().astimezone().isoformat(timespec="seconds")}',
+            self.command,
+            f'The same again: {program} --config-file {shlex.quote(str(path))}',
+            f'Not set: {", ".join(self.unset)}',
+        ]
+        comments = '\n'.join(map(_comment, header))
+        path.write_text(f'{comments}\n\n{tomli_w.dumps(self.values)}', 'utf-8')
+
+
+def add_config_file(group: argparse._ActionsContainer) -> None:
+    """``--config-file``."""
+    add(
+        group,
+        '--config-file',
+        type=Path,
+        metavar='TOML',
+        help='options by their long names, paths relative to the file; those of the command line '
+        'win. A run writes its own to OUTPUT_DIR/logs',
+    )
+
+
+def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of the command line, else of the settings file it names, else the defaults.
+
+    Returns
+    -------
+    argparse.Namespace
+        Has an attribute ``settings`` of type :class:`Settings` besides.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        If there is no such file, or it is no TOML.
+    UsageError
+        If it has a key that is no option, or a value that the option does not take.
+    """
+    file = _config_file(parser.prog, arguments)
+    options = parser.parse_args(arguments) if file is None else _merged(parser, arguments, file)
+    named = {
+        _name(action): (action, getattr(options, action.dest))
+        for action in parser.distinct()
+        if action.dest != 'config_file'
+    }
+    options.settings = Settings(
+        shlex.join([parser.prog, *arguments]),
+        {name: _plain(*pair) for name, pair in named.items() if pair[1] is not None},
+        tuple(name for name, (_, value) in named.items() if value is None),
+    )
+    return options
+
+
+def _config_file(program: str, arguments: Sequence[str]) -> Path | None:
+    """Asked for first: what is in it need not be on the command line."""
+    parser = Parser(prog=program, add_help=False, allow_abbrev=False)
+    add_config_file(parser)
+    return parser.parse_known_args(arguments)[0].config_file
+
+
+def _merged(parser: Parser, arguments: Sequence[str], file: Path) -> argparse.Namespace:
+    said = _from_file(parser, file)
+    positional = [action for action in parser.actions() if not action.option_strings]
+    for action in positional:
+        action.nargs, action.required = '?', False
+    blank = argparse.Namespace(**{action.dest: None for action in parser.actions()})
+    given = {
+        dest: value
+        for dest, value in vars(parser.parse_intermixed_args(arguments, blank)).items()
+        if value is not None
+    }
+    _leave_one(parser, said, given, file)
+    merged = {action.dest: action.default for action in parser.distinct()} | said | given
+    if missing := [action.dest for action in positional if merged[action.dest] is None]:
+        parser.error(f'neither the command line nor {file} has {", ".join(missing)}')
+    return argparse.Namespace(**merged)
+
+
+def _leave_one(parser: Parser, said: dict[str, Any], given: Mapping[str, Any], file: Path) -> None:
+    """Of options that exclude each other, the one on the command line replaces the file's."""
+    for actions in parser.exclusive():
+        dests = [action.dest for action in actions]
+        if given.keys() & set(dests):
+            for dest in dests:
+                said.pop(dest, None)
+        elif len(both := [_name(action) for action in actions if action.dest in said]) > 1:
+            raise UsageError(f'has {" and ".join(both)}', file, 'They exclude each other.')
+
+
+def _from_file(parser: Parser, file: Path) -> dict[str, Any]:
+    """What a settings file says, by the attribute of the parsed options."""
+    actions = {
+        name: action
+        for action in parser.actions()
+        if action.dest != 'config_file'
+        for name in _names(action)
+    }
+    found: dict[str, Any] = {}
+    for key, value in _read(file).items():
+        action = actions.get(key.replace('_', '-'))
+        if action is None:
+            raise UsageError(f'has an unknown key {key!r}', file, _known(key, actions))
+        if action.dest in found:
+            raise UsageError(f'has {_name(action)} twice, as {key} too', file, 'Keep one.')
+        try:
+            found[action.dest] = _value(action, value, file.absolute().parent)
+        except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
+            raise UsageError(
+                f'{key} cannot be {value!r}', file, f'It takes {_wanted(action)}.'
+            ) from error
+    return found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text('utf-8-sig'))
+    except FileNotFoundError as error:
+        raise SourceNotFoundError('no such file', file, 'Check --config-file.') from error
+    except (OSError, ValueError) as error:
+        raise FormatError(f'cannot be read as TOML ({error})', file, 'Mend the file.') from error
+
+
+def _known(key: str, names: Mapping[str, Any]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key.replace('_', '-'), names, 1)
+    return f'Did you mean {near[0]}?' if near else f'Keys are: {", ".join(sorted(names))}.'
+
+
+def _value(action: argparse.Action, value: Any, folder: Path) -> Any:
+    """What argparse would have made of it; ValueError or TypeError if it would not."""
+    if action.nargs == 0:
+        return _of_flag(action, value)
+    if is_list(action):
+        if isinstance(value, dict) and action.type is dataset:
+            value = [f'{name}={path}' for name, path in value.items()]
+        items = value if isinstance(value, list) else [value]
+        return [_one(action, item, folder) for item in items]
+    return _one(action, value, folder)
+
+
+def _of_flag(action: argparse.Action, value: Any) -> Any:
+    """A switch, or how often a switch is given."""
+    if action.const is None:
+        if type(value) is not int or value < 0:
+            raise ValueError(value)
+        return value
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return action.const if value else action.default
+
+
+def _one(action: argparse.Action, value: Any, folder: Path) -> Any:
+    allowed = (str,) if action.type in _TEXTS else (str, int, float)
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise TypeError(value)
+    # 0.0 is written 0 on a command line.
+    whole = isinstance(value, float) and value.is_integer()
+    text = _rooted(action, str(int(value) if whole else value), folder)
+    made = text if action.type is None else action.type(text)  # type: ignore[operator]
+    if action.choices is not None and made not in action.choices:
+        raise ValueError(value)
+    return made
+
+
+def _rooted(action: argparse.Action, text: str, folder: Path) -> str:
+    """A value with the path in it, if there is one, taken from a folder."""
+    if action.type is Path:
+        return str(folder / text)
+    if action.type is label and text.startswith('@'):
+        return f'@{folder / text[1:]}'
+    if action.type is dataset:
+        name, equals, path = text.partition('=')
+        named = equals and '/' not in name
+        return f'{name}={folder / path}' if named else str(folder / text)
+    return text
+
+
+def _plain(action: argparse.Action, value: Any) -> Any:
+    """A parsed value as TOML has it."""
+    if isinstance(value, list):
+        return [_plain(action, item) for item in value]
+    if action.nargs == 0 and action.const is not None:
+        return value == action.const
+    return _rooted(action, str(value), Path.cwd()) if isinstance(value, str | Path) else value
+
+
+def _wanted(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return 'a whole number' if action.const is None else 'true or false'
+    if action.choices is not None:
+        wanted = f'one of {", ".join(map(repr, action.choices))}'
+    else:
+        wanted = _WANTED.get(action.type, str(action.metavar))
+    return f'a list, each item {wanted}' if is_list(action) else wanted
+
+
+def is_list(action: argparse.Action) -> bool:
+    """Whether it may be given several times, or takes several values."""
+    return isinstance(action.default, list)
+
+
+def _names(action: argparse.Action) -> list[str]:
+    """Its long spellings, all with hyphens."""
+    spellings = [word[2:] for word in action.option_strings if word.startswith('--')]
+    return [word.replace('_', '-') for word in spellings or [action.dest]]
+
+
+def _name(action: argparse.Action) -> str:
+    return _names(action)[0]
+
+
+def _comment(line: str) -> str:
+    # TOML allows no control character in a comment.
+    return '# ' + ''.join(letter if letter.isprintable() else ' ' for letter in line)

@@ -1,0 +1,159 @@
+"""The pages that are no tutorials: what they show is run, what they list is all there is."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import raised
+import trees
+from pages import DOCS, ROOT, environment, follow_all
+from tools import require_tool, slurm_answers
+
+import modelarrayio_bids
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A dataset of one pipeline."""
+    root = trees.describe(tmp_path / 'study')
+    persons = trees.people(4)
+    trees.write_participants(root, persons)
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
+    return root
+
+
+def test_the_first_five_minutes(tmp_path):
+    require_tool('modelarrayio-bids')
+    # Of what `make demo` writes, the scalars that the page shows.
+    root, persons = trees.describe(tmp_path / 'demo' / 'study'), trees.people(24)
+    trees.write_participants(root, persons)
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
+    trees.write_xcp_d(root / 'derivatives' / 'xcp_d', persons)
+    trees.write_fixels(root / 'derivatives' / 'mrtrix', persons)
+    follow_all(DOCS / 'start.md', tmp_path)
+
+
+def test_the_workflow_goes_behind_another_pipelines_sink(study, tmp_path):
+    script = DOCS / 'examples' / 'after_a_sink.py'
+    folders = [study, tmp_path / 'results', tmp_path / 'work']
+    done = subprocess.run(
+        [sys.executable, script, *folders], check=True, capture_output=True, text=True,
+        env=environment(), cwd=tmp_path,
+    )  # fmt: skip
+    store = tmp_path / 'results/cbf_smooth/space-MNI152NLin2009cAsym_modelarray.h5'
+    assert f'cbf_smooth {store}' in done.stdout
+    assert store.exists()
+
+
+SCRIPTS = sorted((DOCS / 'hpc').glob('*.sh'))
+
+
+@pytest.mark.parametrize('script', SCRIPTS, ids=lambda script: script.stem)
+def test_job_scripts_are_shown_and_are_bash(script):
+    subprocess.run([require_tool('bash'), '-n', script], check=True)
+    assert f'literalinclude}} hpc/{script.name}' in (DOCS / 'hpc.md').read_text('utf-8')
+
+
+@pytest.mark.parametrize('script', [script for script in SCRIPTS if script.stem != 'slurm-plugin'])
+def test_job_scripts_run_with_what_their_scheduler_sets(script, study, tmp_path):
+    variables = {
+        'SLURM_CPUS_PER_TASK': '1',
+        'SLURM_ARRAY_TASK_ID': '0',
+        'NSLOTS': '1',
+        'NCPUS': '1',
+        'PBS_O_WORKDIR': str(tmp_path),
+    }
+    subprocess.run(
+        [require_tool('bash'), script], check=True, cwd=tmp_path, capture_output=True,
+        env=environment() | variables | places(study, tmp_path),
+    )  # fmt: skip
+    assert list(tmp_path.rglob('results/**/cbf/*_modelarray.h5'))
+
+
+@pytest.mark.skipif(not slurm_answers(), reason='there is no Slurm that answers')
+def test_slurm_runs_the_single_job(study, tmp_path):
+    # What is asked for on the command line goes before what the script asks for.
+    command = ['sbatch', '--wait', '--cpus-per-task=1', '--mem=1G', DOCS / 'hpc' / 'slurm.sh']
+    done = subprocess.run(
+        command, check=False, cwd=tmp_path, env=environment() | places(study, tmp_path), timeout=300
+    )
+    (log,) = tmp_path.glob('modelarray-*.log')
+    assert done.returncode == 0, log.read_text()
+    assert 'Made 3 HDF5 files' in log.read_text()
+
+
+def places(study, folder):
+    return {
+        'STUDY': str(study),
+        'RESULTS': str(folder / 'results'),
+        'WORK': str(folder / 'work'),
+        'USER': 'someone',
+    }
+
+
+TROUBLE = (DOCS / 'troubleshooting.md').read_text('utf-8')
+
+
+def test_every_exit_code_is_explained():
+    from modelarrayio_bids.cli.run import EXIT_INTERRUPTED, EXIT_TERMINATED
+
+    codes = [0, EXIT_INTERRUPTED, EXIT_TERMINATED, *raised.exit_codes().values()]
+    assert [code for code in codes if f'\n| {code} | ' not in TROUBLE] == []
+
+
+def test_every_error_is_on_the_page_with_its_messages():
+    assert '```{messages}' in TROUBLE
+    found = raised.messages()
+    # Those that group others are not raised themselves; this one's message is the others'.
+    silent = {error.__name__ for error in raised.error_classes() if error.__subclasses__()}
+    silent.add('CohortProblemsError')
+    missed = {error.__name__ for error in raised.error_classes()} - set(found) - silent
+    assert missed == set()
+
+
+def test_messages_that_are_explained_are_raised():
+    texts = [message.what for of_one in raised.messages().values() for message in of_one]
+    explained = TROUBLE.partition('## What is asked most')[2].partition('\n## ')[0]
+    for line in explained.splitlines():
+        if line.startswith('### '):
+            told = line.removeprefix('### ')
+            assert any(told in text for text in texts), told
+
+
+def test_the_page_on_the_inside_names_every_part():
+    page = (DOCS / 'inside.md').read_text('utf-8')
+    parts = {path.stem for path in Path(modelarrayio_bids.__file__).parent.iterdir()}
+    parts -= {'__init__', '__about__', '__pycache__', 'data', 'py'}
+    assert [part for part in sorted(parts) if f'`{part}`' not in page] == []
+
+
+def test_every_public_name_is_in_the_reference():
+    page = (DOCS / 'api.md').read_text('utf-8')
+    public = set(modelarrayio_bids.__all__) - {'__version__'}
+    assert [name for name in sorted(public) if f'.{name}\n' not in page] == []
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path):
+    # Whatever REQUIRE_TOOLS says: `make docs` has an environment of its own for it.
+    for module in ('sphinx', 'furo', 'myst_parser', 'numpydoc'):
+        pytest.importorskip(module)
+    shutil.copytree(ROOT / 'docs', tmp_path / 'docs', ignore=shutil.ignore_patterns('_build'))
+    for beside in ('README.md', 'CHANGELOG.md'):
+        shutil.copy(ROOT / beside, tmp_path)
+    options = ['-W', '-n', '--keep-going', '-q', tmp_path / 'docs', tmp_path / 'html']
+    done = subprocess.run(
+        [sys.executable, '-m', 'sphinx', *options], check=False, capture_output=True, text=True,
+        env=environment() | {'PYTHONPATH': str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    usage = (tmp_path / 'html' / 'usage.html').read_text('utf-8')
+    assert 'id="cmdoption-modelarrayio-bids-mem-mb"' in usage
+
+
+def test_the_comparison_tells_the_size_of_our_chunks():
+    from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
+
+    page = (DOCS / 'predecessor.md').read_text('utf-8')
+    assert f'Chunks are of {DEFAULT_CHUNK_BYTES // 1024:.0f} KiB' in page
