@@ -124,11 +124,16 @@ def assemble(
         As :func:`to_modelarray`.
     """
     blocks = row_blocks[0].blocks
-    chunk_bytes = len(cohort.sources()) * blocks.chunk * np.dtype(layout.dtype).itemsize
+    n_rows = len(cohort.sources())
+    chunk_bytes = n_rows * blocks.chunk * np.dtype(layout.dtype).itemsize
     block_bytes = chunk_bytes * blocks.width // blocks.chunk
+
+    def read(_: Sequence[Source]) -> AbstractContextManager[ColumnBlocks]:
+        resources.room(len(space), block_bytes + resources.writing_bytes(n_rows, chunk_bytes))
+        return joined(row_blocks)
+
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
-        resources.room(len(space), block_bytes + resources.writing_bytes(chunk_bytes))
-        _fill(store, cohort, space, lambda _: joined(row_blocks), resources.threads)
+        _fill(store, cohort, space, read, resources.threads)
     return Path(output)
 
 

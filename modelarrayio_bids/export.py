@@ -24,10 +24,12 @@ import numpy as np
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.errors import (
+    ModelArrayIOError,
     OutputError,
     ResultNameCollisionError,
     SchemaError,
     SpaceMismatchError,
+    UnfinishedOutputError,
     UsageError,
 )
 from modelarrayio_bids.parallel import ordered_map
@@ -451,6 +453,11 @@ def _staged(output_dir: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError.from_os_error(error, output_dir) from error
     with staging:
-        yield staging.path
-        for path in sorted(staging.path.iterdir()):
-            path.replace(output_dir / path.name)
+        try:
+            yield staging.path
+            for path in sorted(staging.path.iterdir()):
+                path.replace(output_dir / path.name)
+        except ModelArrayIOError:
+            raise
+        except OSError as error:
+            raise UnfinishedOutputError.from_os_error(error, output_dir) from error

@@ -12,6 +12,7 @@ from modelarrayio_bids.build import to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
+    FormatError,
     OutputError,
     ResultNameCollisionError,
     SpaceMismatchError,
@@ -194,3 +195,19 @@ def test_a_folder_that_cannot_be_made(tmp_path, store, matrix):
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='cannot be created'):
         export_results(store, 'mylm', tmp_path / 'file' / 'maps')
+
+
+def test_results_that_are_damaged(tmp_path, store, matrix):
+    write_results(store, 'mylm', ['element_id', 'age.estimate'], matrix[:, :2])
+    with h5py.File(store, 'a') as file:
+        values = file['results/mylm/results_matrix'][()]
+        del file['results/mylm/results_matrix']
+        dataset = file['results/mylm'].create_dataset(
+            'results_matrix', data=values, chunks=values.shape, compression='gzip'
+        )
+        dataset.attrs['colnames'] = np.array([b'element_id', b'age.estimate'])
+        dataset.id.write_direct_chunk((0, 0), b'no zlib stream')
+    with pytest.raises(FormatError, match='analysis mylm cannot be read') as caught:
+        export_results(store, 'mylm', tmp_path / 'results')
+    assert caught.value.path == str(store)
+    assert not list((tmp_path / 'results').iterdir())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,7 +45,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
     SourceNotFoundError
         If there is no BIDS folder.
     UsageError
-        If the folders would get into each other.
+        If the folders would get into each other, or another run is at work in the work folder.
     OutputError
         If they cannot be made.
     """
@@ -61,7 +63,8 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
         except OSError as error:
             raise OutputError.from_os_error(error, work_dir or output) from error
         options.settings.write(log.with_name(f'{log.stem}_settings.toml'))
-        yield Session(output, log_dir, work)
+        with _alone(work):
+            yield Session(output, log_dir, work)
 
 
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
@@ -80,6 +83,25 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
         raise UsageError(
             'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
         )
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep other runs out of a work folder: each would take the other's results for its own."""
+    with open(work / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                'is the work folder of a run that is not over',
+                work,
+                'Wait for it to end, or give another one with -w.',
+            ) from error
+        except OSError as error:
+            # A file system that cannot lock; any other reason is the user's to know.
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
+        yield
 
 
 def _work_folder(output: Path, work_dir: Path | None, ours: ExitStack) -> Path:

@@ -90,6 +90,8 @@ class ToModelArray(LibraryInterface):
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         given = self.given('scalar_columns', 'compression_level', 'mem_mb', 'map')
+        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
+        resources = Resources(inputs.num_threads, memory)
         cohort = Cohort.from_csv(inputs.cohort_file, given.get('scalar_columns', ()))
         layout = Layout(
             inputs.dtype,
@@ -99,7 +101,6 @@ class ToModelArray(LibraryInterface):
             inputs.chunk_voxels,
             inputs.target_chunk_mb * MIB,
         )
-        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
         space = space_of(cohort.sources(), _references(inputs, given.get('map')))
         if inputs.keep and is_made(cohort, space, folder / inputs.out_file, layout):
             logger.info('Kept, made of the same images by an earlier run: %s', inputs.out_file)
@@ -112,7 +113,7 @@ class ToModelArray(LibraryInterface):
             space,
             folder / inputs.out_file,
             layout=layout,
-            resources=Resources(inputs.num_threads, memory),
+            resources=resources,
             overwrite=inputs.overwrite,
         )
         return {'out_file': str(out_file)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 DTYPES = ('float32', 'float64')
 COMPRESSIONS = ('gzip', 'lzf', 'none')
-# Enough for one read by R, and small against the values.
-_TABLE_CHUNK = 65_536
+# Cells of a chunk of a table: enough for one read by R, and small against the values.
+_TABLE_CHUNK = 2**18
 _STRING = h5py.string_dtype('utf-8')
 
 
@@ -144,8 +146,8 @@ class StoreWriter:
                 self._unfinished.path.replace(self._target)
         except ModelArrayIOError:
             raise
-        except OSError as failure:
-            raise UnfinishedOutputError.from_os_error(failure, self.path) from failure
+        except (OSError, RuntimeError) as failure:
+            raise UnfinishedOutputError.from_os_error(_of_system(failure), self.path) from failure
         finally:
             self._unfinished.close()
         if isinstance(error, OSError) and not isinstance(error, ModelArrayIOError):
@@ -262,7 +264,7 @@ class StoreWriter:
         if array.ndim == 0 or array.size == 0:
             self._file.create_dataset(path, data=array)
             return
-        columns = min(array.shape[-1], _TABLE_CHUNK)
+        columns = min(array.shape[-1], max(1, _TABLE_CHUNK // math.prod(array.shape[:-1])))
         dataset = self._file.create_dataset(
             path,
             shape=array.shape,
@@ -271,10 +273,11 @@ class StoreWriter:
             compression='gzip',
             shuffle=True,
         )
-        rows = np.ascontiguousarray(array).reshape(-1, array.shape[-1])
         for start in range(0, array.shape[-1], columns):
-            stop = min(start + columns, array.shape[-1])
-            chunk = chunks.shuffled(rows, start, stop, columns)
+            # Of these columns alone: the mask of a fine grid is large.
+            part = np.ascontiguousarray(array[..., start : start + columns])
+            rows = part.reshape(-1, part.shape[-1])
+            chunk = chunks.shuffled(rows, 0, rows.shape[1], columns)
             place = (*[0] * (array.ndim - 1), start)
             dataset.id.write_direct_chunk(place, deflate(chunk.data.cast('B')))
 
@@ -308,6 +311,16 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
             path,
             'Write to another file, or replace this one with --overwrite.',
         )
+
+
+def _of_system(failure: OSError | RuntimeError) -> OSError:
+    """What the system said of a file that cannot be closed: h5py has it in its text alone."""
+    if isinstance(failure, OSError):
+        return failure
+    number = re.search(r'errno = (\d+)', str(failure))
+    if number is None:
+        raise failure
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def _begun(target: Path, path: Path) -> Unfinished:

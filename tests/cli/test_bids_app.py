@@ -1,6 +1,7 @@
 """``modelarrayio-bids`` as its user meets it, from derivatives to HDF5 and from results to maps."""
 
 import csv
+import fcntl
 import json
 import os
 import signal
@@ -375,3 +376,13 @@ def test_an_index_that_fills_the_disk_is_one_line_and_leaves_nothing(study, tmp_
     assert 'Traceback' not in done.stderr
     assert done.stderr.splitlines()[-1].endswith('or leave --bids-database-dir out.')
     assert [path for path in (tmp_path / 'kept').rglob('*') if path.is_file()] == []
+
+
+def test_a_work_folder_that_another_run_is_using(study, tmp_path, capsys):
+    work = tmp_path / 'work'
+    work.mkdir()
+    with open(work / '.lock', 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        ended = main([str(study), str(tmp_path / 'out'), 'group', '-w', str(work)])
+    assert ended == 64
+    assert 'is the work folder of a run that is not over' in capsys.readouterr().err
