@@ -49,8 +49,12 @@ ENV PATH=/opt/modelarrayio-bids/bin:$PATH \
 
 # docker build --target test -t tested . && docker run --rm tested
 FROM runtime AS test
+# Some tests leave processes behind, as schedulers do: something has to collect them.
+RUN apt-get update && apt-get install --yes --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/*
+ENTRYPOINT ["tini", "--"]
 COPY --from=build-test /opt/modelarrayio-bids /opt/modelarrayio-bids
-COPY pyproject.toml README.md CHANGELOG.md /src/
+COPY pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md /src/
 COPY docs /src/docs
 COPY tests /src/tests
 WORKDIR /src
