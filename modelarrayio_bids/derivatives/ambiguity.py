@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.dataset import Dataset
@@ -21,8 +22,9 @@ from modelarrayio_bids.errors import AmbiguousMatchError
 
 #: What makes an image a row of its own in a cohort.
 ROW_ENTITIES = ('subject', 'session', 'run')
-# Labels as they stand in folders right below a dataset's own.
-_FOLDERS = re.compile(r'/sub-(?P<subject>[a-zA-Z0-9+]+)/(?:ses-(?P<session>[a-zA-Z0-9+]+)/)?')
+# Labels as they stand in folders right below a dataset's own: any signs, so that none is cut short.
+_FOLDERS = re.compile(r'/sub-(?P<subject>[^/]+?)(?:[/_]ses-(?P<session>[^/]+))?/')
+_CUT_SHORT = re.compile(r'(?:^|_)((?:sub|ses)-[a-zA-Z0-9+]+[^a-zA-Z0-9+_.][^_.]*)')
 _SESSION = ('subject', 'session')
 
 
@@ -60,19 +62,36 @@ def ambiguities(
 def misplaced(
     scalars: Iterable[Sequence[Image]], datasets: Iterable[Dataset]
 ) -> Iterator[AmbiguousMatchError]:
-    """Images whose name says another participant or session than the folder they lie in."""
+    """Images whose name says another participant or session than the folder they lie in.
+
+    Nor may a label hold other signs than letters and digits: it would be cut short, and sub-A-01
+    be taken for sub-A.
+    """
     roots = {dataset.name: dataset.root for dataset in datasets}
     for image in (image for images in scalars for image in images):
-        below = str(image.path)[len(str(roots[image.dataset])) :]
-        folders = _FOLDERS.match(below)
-        for entity, label in folders.groupdict().items() if folders else ():
-            if label is not None and image.entities.get(entity, label) != label:
-                yield AmbiguousMatchError(
-                    f'is named after {entity} {image.entities[entity]} and lies in the folder of '
-                    f'{entity} {label}',
-                    image.path,
-                    'Find out whose it is, and rename it or move it.',
-                )
+        if found := _CUT_SHORT.search(image.path.name):
+            yield AmbiguousMatchError(
+                f'does not tell whose it is: {found[1]!r} is no label of BIDS, which has letters '
+                'and digits only',
+                image.path,
+                'Rename it, its folder and its row in the tables.',
+            )
+        elif other := _other_folder(image, roots[image.dataset]):
+            entity, label = other
+            yield AmbiguousMatchError(
+                f'is named after {entity} {image.entities[entity]} and lies in the folder of '
+                f'{entity} {label}',
+                image.path,
+                'Find out whose it is, and rename it or move it.',
+            )
+
+
+def _other_folder(image: Image, root: Path) -> tuple[str, str] | None:
+    folders = _FOLDERS.match(str(image.path)[len(str(root)) :])
+    for entity, label in folders.groupdict().items() if folders else ():
+        if label is not None and image.entities.get(entity, label) != label:
+            return entity, label
+    return None
 
 
 def _repeated(

@@ -534,6 +534,18 @@ def test_an_image_in_the_folder_of_another_is_of_nobody(dataset, ask):
         (root / wrong).unlink()
 
 
+@pytest.mark.parametrize('label', ['A-01', 'A_01'])
+def test_a_label_that_would_be_cut_short_is_an_error(dataset, ask, label):
+    root = dataset('aslprep', [f'sub-{label}/perf/sub-{label}_space-{MNI}_cbf.nii.gz'])
+    with pytest.raises(AmbiguousMatchError, match=r'no label of BIDS|folder of subject A_01'):
+        ask(root)
+
+
+def test_a_folder_for_a_session_of_a_participant_is_right(dataset, ask):
+    root = dataset('aslprep', [f'sub-01_ses-2/perf/sub-01_ses-2_space-{MNI}_cbf.nii.gz'])
+    assert ask(root).table()[0].n_images == 1
+
+
 @pytest.mark.parametrize('space', ['nativepro', 'RASMM', 'petref'])
 def test_spaces_of_ones_own_that_other_pipelines_name(dataset, ask, space):
     root = dataset('micapipe', [f'sub-01/maps/sub-01_space-{space}_model-DTI_FA.nii.gz'])
