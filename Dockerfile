@@ -1,31 +1,71 @@
 # docker run --rm -v BIDS:/data:ro -v OUT:/out modelarrayio-bids /data /out group
-FROM debian:trixie-slim AS base
+#
+# The last stage is the image for users. `--target test` has its packages, pytest and the tests.
+FROM debian:trixie-slim AS python
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
 
-FROM base AS build
+# Every package as a wheel, each checked against its hash in requirements/.
+FROM python AS wheels
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
-# Dependencies change less often than the code: they are a layer of their own.
-COPY pyproject.toml README.md LICENSE /src/
-COPY modelarrayio_bids/__about__.py /src/modelarrayio_bids/
-RUN python3 -m venv /opt/modelarrayio-bids \
-    && /opt/modelarrayio-bids/bin/pip install --no-cache-dir /src
-COPY modelarrayio_bids /src/modelarrayio_bids
-RUN /opt/modelarrayio-bids/bin/pip install --no-cache-dir --no-deps --force-reinstall /src \
-    && /opt/modelarrayio-bids/bin/python -m compileall -q /opt/modelarrayio-bids/lib \
-    && /opt/modelarrayio-bids/bin/pip uninstall --yes --quiet pip
+COPY requirements/build.txt /src/requirements/
+RUN python3 -m venv /opt/build \
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes -r /src/requirements/build.txt
+# No compiler is here: what has no wheel has to be plain Python.
+COPY requirements/lock.txt /src/requirements/
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --require-hashes \
+    --wheel-dir /wheels/lock -r /src/requirements/lock.txt
 
-FROM base
-COPY --from=build /opt/modelarrayio-bids /opt/modelarrayio-bids
-# What outputs say made them: docker build --build-arg CONTAINER_TAG=pennlinc/modelarrayio-bids:1.0
-ARG CONTAINER_TAG=modelarrayio-bids
+FROM wheels AS build
+RUN python3 -m venv --without-pip /opt/modelarrayio-bids \
+    && /opt/build/bin/pip --python /opt/modelarrayio-bids/bin/python install \
+        --no-cache-dir --no-index --no-deps --no-compile /wheels/lock/*.whl
+# The code changes more often than what it needs: it is a layer of its own.
+COPY pyproject.toml README.md LICENSE /src/
+COPY modelarrayio_bids /src/modelarrayio_bids
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps \
+        --wheel-dir /wheels/own /src \
+    && /opt/build/bin/pip --python /opt/modelarrayio-bids/bin/python install \
+        --no-cache-dir --no-index --no-deps --no-compile /wheels/own/*.whl
+# The tests of other packages are a tenth of them. Nothing can be compiled later, on a read-only
+# root: so it is done here.
+RUN find /opt/modelarrayio-bids/lib -type d -name tests -prune -exec rm -rf {} + \
+    && python3 -m compileall -q -j 0 /opt/modelarrayio-bids/lib
+
+FROM build AS build-test
+COPY requirements/test.txt /src/requirements/
+RUN /opt/build/bin/pip --python /opt/modelarrayio-bids/bin/python install \
+    --no-cache-dir --no-deps --require-hashes --only-binary :all: --no-binary docopt \
+    -r /src/requirements/test.txt
+
+FROM python AS runtime
 # Any user, any home, no network: nothing is looked for outside the image and the mounts.
 ENV PATH=/opt/modelarrayio-bids/bin:$PATH \
     PYTHONNOUSERSITE=1 \
-    NO_ET=1 \
-    MODELARRAYIO_CONTAINER_TAG=$CONTAINER_TAG
+    PYTHONDONTWRITEBYTECODE=1 \
+    LC_ALL=C.UTF-8 \
+    NO_ET=1
+
+# docker build --target test -t tested . && docker run --rm tested
+FROM runtime AS test
+COPY --from=build-test /opt/modelarrayio-bids /opt/modelarrayio-bids
+COPY pyproject.toml README.md CHANGELOG.md /src/
+COPY docs /src/docs
+COPY tests /src/tests
+WORKDIR /src
+CMD ["pytest", "-o", "cache_dir=/tmp/pytest-cache", "tests"]
+
+FROM runtime
+COPY --from=build /opt/modelarrayio-bids /opt/modelarrayio-bids
+ARG VERSION=unknown
+ARG REVISION=unknown
+# What outputs say made them: docker build --build-arg CONTAINER_TAG=pennlinc/modelarrayio-bids:1.0
+ARG CONTAINER_TAG=modelarrayio-bids
+ENV MODELARRAYIO_CONTAINER_TAG=$CONTAINER_TAG
 LABEL org.opencontainers.image.title="modelarrayio-bids" \
       org.opencontainers.image.description="BIDS derivatives to ModelArray's HDF5 and back" \
-      org.opencontainers.image.licenses="BSD-3-Clause"
+      org.opencontainers.image.licenses="BSD-3-Clause" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
 ENTRYPOINT ["modelarrayio-bids"]

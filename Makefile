@@ -1,3 +1,4 @@
+# make hooks  everything a contributor needs: an environment, and the checks before each commit
 # make demo   a small study, from derivatives to HDF5
 # make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: all of them)
 # make check  style, types and import rules
@@ -9,14 +10,27 @@ VENV ?= .venv
 IMAGE ?= modelarrayio-bids
 DEMO ?= demo
 BENCHMARK ?= benchmark
+# Where a run leaves what a person may want to see: coverage, reports, HDF5 files of the image.
+ARTIFACTS ?= artifacts
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+VERSION = $(shell sed -n "s/^__version__ = '\(.*\)'/\1/p" modelarrayio_bids/__about__.py)
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILD = docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
+# pyenv hides its interpreters from nox unless they are named.
+NOX = PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-command 'make lock'
+# That of the image's distribution.
+LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo test check docs benchmark image test-image clean help
+.PHONY: demo oracles test test-coverage test-versions test-lowest check docs hooks lock benchmark \
+    image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
+    clean help
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,19 +46,48 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[$*]'
 	@touch $@
 
+hooks: $(VENV)/.installed-dev $(VENV)/.installed-test $(VENV)/.installed-check  ## set up a clone for development
+	$(BIN)/pre-commit install
+
 demo: $(VENV)/.installed  ## a small study, from derivatives to HDF5 (in demo/)
 	@rm -rf $(DEMO)
 	$(BIN)/python tests/trees.py $(DEMO)/study --subjects 24
 	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group
 
-test: $(VENV)/.installed-test  ## all tests but those of the image
-	$(BIN)/python -m pytest --ignore=tests/container
+# Nothing is asked, and nothing else is installed.
+oracles:  ## the programs users use on the same files, from Debian or Ubuntu
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 > /dev/null
 
-check: $(VENV)/.installed-check  ## style, types and import rules
+test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=...)
+	$(BIN)/python -m pytest --ignore=tests/container $(PYTEST_ARGS)
+
+test-coverage: $(VENV)/.installed-test  ## the same, with a report of coverage (in artifacts/)
+	$(MAKE) test PYTEST_ARGS='--cov --cov-report=term --cov-report=xml:$(ARTIFACTS)/coverage.xml \
+	    --junitxml=$(ARTIFACTS)/tests.xml'
+
+test-versions: $(VENV)/.installed-dev  ## the tests on Python 3.11, 3.12, 3.13 and with the oldest packages
+	$(NOX)
+
+test-lowest: $(VENV)/.installed-dev  ## the tests with the oldest packages
+	$(NOX) --session lowest
+
+check: $(VENV)/.installed-check  ## style, types, import rules, and what continuous integration runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .circleci .pre-commit-config.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
+	$(BIN)/python .circleci/check.py
+
+lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lowest anew
+	$(LOCK_IMAGE) requirements/build.in -o requirements/build.txt
+	$(LOCK_IMAGE) pyproject.toml -o requirements/lock.txt
+	$(LOCK_IMAGE) pyproject.toml --extra test -c requirements/lock.txt -o requirements/test.txt
+	$(LOCK) pyproject.toml --extra test --resolution lowest-direct --python-version 3.11 \
+	    --universal -o requirements/lowest.txt
 
 # Warnings are errors, and so is a reference that leads nowhere.
 docs: $(VENV)/.installed-docs  ## the documentation (in docs/_build/html)
@@ -54,10 +97,39 @@ benchmark: $(VENV)/.installed  ## measure beside the predecessor, in ten minutes
 	$(BIN)/python tests/benchmarks --folder $(BENCHMARK) $(BENCHMARK_ARGS)
 
 image:  ## the container image
-	docker build --build-arg CONTAINER_TAG=$(IMAGE) --tag $(IMAGE) .
+	$(BUILD) --build-arg CONTAINER_TAG=$(IMAGE) --tag $(IMAGE) .
+
+image-test:  ## the image with pytest
+	$(BUILD) --target test --tag $(IMAGE)-test .
+
+test-in-image: image-test  ## the tests inside that image, as a user it does not know
+	docker run --rm --user 4242:4242 $(IMAGE)-test
 
 test-image: image $(VENV)/.installed-test  ## run the image as its users do
-	MODELARRAYIO_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/container
+	MODELARRAYIO_IMAGE=$(IMAGE) MODELARRAYIO_ARTIFACTS=$(ARTIFACTS) \
+	    $(BIN)/python -m pytest tests/container
+
+outputs: image $(VENV)/.installed-test  ## accept what the image writes (tests/container/outputs.txt)
+	MODELARRAYIO_IMAGE=$(IMAGE) MODELARRAYIO_ACCEPT=1 \
+	    $(BIN)/python -m pytest tests/container -k outputs
+
+dist: $(VENV)/.installed-dev  ## what PyPI gets (in dist/)
+	rm -rf dist
+	$(BIN)/uv build --quiet
+	$(BIN)/uvx --quiet twine check --strict dist/*
+
+check-tag:  ## whether TAG is the version
+	@[ '$(TAG)' = '$(VERSION)' ] || { echo "The tag is '$(TAG)', the version $(VERSION)."; exit 1; }
+
+publish-package: dist  ## to PyPI (UV_PUBLISH_TOKEN)
+	$(BIN)/uv publish
+
+publish-image: image  ## to a registry (REGISTRY=docker.io/name)
+	docker tag $(IMAGE) $(REGISTRY)/$(IMAGE):$(VERSION)
+	docker tag $(IMAGE) $(REGISTRY)/$(IMAGE):latest
+	docker push $(REGISTRY)/$(IMAGE):$(VERSION)
+	docker push $(REGISTRY)/$(IMAGE):latest
 
 clean:  ## what the targets above made
-	rm -rf $(VENV) $(DEMO) $(BENCHMARK) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(BENCHMARK) $(ARTIFACTS) dist docs/_build .nox .pytest_cache .mypy_cache \
+	    .ruff_cache .hypothesis

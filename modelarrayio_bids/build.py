@@ -10,12 +10,15 @@ read on several machines.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,10 +30,11 @@ from modelarrayio_bids.cohort import Cohort, Source
 from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.reading import check_sources, read_rows
 from modelarrayio_bids.resources import Resources, give_back_memory
-from modelarrayio_bids.row_blocks import RowBlock, joined
+from modelarrayio_bids.row_blocks import RowBlock, identity_of_source, joined
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.reader import StoreReader, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks, Scratch
 from modelarrayio_bids.store.writer import Layout, StoreWriter
 
@@ -120,12 +124,43 @@ def assemble(
         As :func:`to_modelarray`.
     """
     blocks = row_blocks[0].blocks
-    chunk_bytes = len(cohort.sources()) * blocks.chunk * np.dtype(layout.dtype).itemsize
+    n_rows = len(cohort.sources())
+    chunk_bytes = n_rows * blocks.chunk * np.dtype(layout.dtype).itemsize
     block_bytes = chunk_bytes * blocks.width // blocks.chunk
+
+    def read(_: Sequence[Source]) -> AbstractContextManager[ColumnBlocks]:
+        resources.room(len(space), block_bytes + resources.writing_bytes(n_rows, chunk_bytes))
+        return joined(row_blocks)
+
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
-        resources.room(len(space), block_bytes + resources.writing_bytes(chunk_bytes))
-        _fill(store, cohort, space, lambda _: joined(row_blocks), resources.threads)
+        _fill(store, cohort, space, read, resources.threads)
     return Path(output)
+
+
+def is_made(cohort: Cohort, space: ElementSpace, output: Path, layout: Layout = Layout()) -> bool:
+    """Whether a file is there that the same images would only make once more.
+
+    So a run that was killed goes on after the last file it finished. Files appear when they are
+    whole; what they are made of is compared by paths, sizes and times.
+
+    Parameters
+    ----------
+    cohort, space, output, layout
+        As :func:`to_modelarray`.
+    """
+    if not is_store(output):
+        return False
+    with StoreReader(output) as store:
+        return store.identity == identity_of(cohort, space, layout)
+
+
+def identity_of(cohort: Cohort, space: ElementSpace, layout: Layout) -> str:
+    """A digest of everything that decides what a file will hold."""
+    sources = [
+        [source.scalar, source.name, *identity_of_source(source)] for source in cohort.sources()
+    ]
+    identity = [__version__, space.kind, space.fingerprint(), asdict(layout), sources]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
 def _new_store(
@@ -145,13 +180,14 @@ def _fill(
 ) -> None:
     # Before they are read: a source that changes meanwhile shows.
     facets = {scalar: _facets(cohort.sources(scalar)) for scalar in cohort.scalars}
+    facts = _facts() | {schema.IDENTITY_ATTRIBUTE: identity_of(cohort, space, store.layout)}
     give_back_memory()
     store.write_space(space.kind, space.tables(), space.template())
     for scalar in cohort.scalars:
         sources = cohort.sources(scalar)
         with matrix_of(sources) as matrix:
             _write(store, sources, matrix, threads)
-    store.write_provenance(_facts(), facets)
+    store.write_provenance(facts, facets)
     logger.info('Wrote %s: %s', store.path, _contents(cohort, space))
 
 

@@ -18,17 +18,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.errors import (
+    ModelArrayIOError,
     OutputError,
     ResultNameCollisionError,
     SchemaError,
     SpaceMismatchError,
+    UnfinishedOutputError,
     UsageError,
 )
 from modelarrayio_bids.parallel import ordered_map
@@ -40,14 +41,15 @@ from modelarrayio_bids.store.chunked import block_columns
 from modelarrayio_bids.store.chunks import Blocks
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
 P_VALUE = 'p.value'
 # Values of all images up to this many bytes are kept in memory, others in a file.
 _IN_MEMORY = 64 * MIB
-# In bytes: file systems take 255, of which a file that is being written needs ten more.
-_LONGEST_NAME = 245
+# In bytes, on most file systems.
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -446,10 +448,16 @@ def _describe(
 def _staged(output_dir: Path) -> Iterator[Path]:
     """A folder whose files move to the output together, when all of them are whole."""
     try:
-        staging = TemporaryDirectory(prefix='.export-', dir=output_dir)
+        remove_leftovers(output_dir)
+        staging = Unfinished(output_dir / 'export', folder=True)
     except OSError as error:
         raise OutputError.from_os_error(error, output_dir) from error
-    with staging as folder:
-        yield Path(folder)
-        for path in sorted(Path(folder).iterdir()):
-            path.replace(output_dir / path.name)
+    with staging:
+        try:
+            yield staging.path
+            for path in sorted(staging.path.iterdir()):
+                path.replace(output_dir / path.name)
+        except ModelArrayIOError:
+            raise
+        except OSError as error:
+            raise UnfinishedOutputError.from_os_error(error, output_dir) from error

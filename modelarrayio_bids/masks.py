@@ -333,5 +333,5 @@ def _unlike(
 
 
 def _write(header: Nifti1Header, data: np.ndarray, path: str | PathLike[str]) -> None:
-    with replacing(path) as partial:
+    with replacing(path, if_other=True) as partial:
         nifti.write_volume(nifti.map_header(header, NAME), data, partial)

@@ -52,7 +52,7 @@ def write_map(image: Path, like: Path, output: str | PathLike[str]) -> None:
     data = np.asanyarray(moved.dataobj)
     if not np.isfinite(data).any():
         raise _apart(source, target)
-    with replacing(output) as partial:
+    with replacing(output, if_other=True) as partial:
         nifti.write_volume(header, data.astype(np.float32), partial)
 
 

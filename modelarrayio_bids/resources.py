@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelarrayio_bids.errors import UsageError
@@ -28,6 +28,25 @@ _SLACK = 10 * MIB
 _SPREAD = 4 * MIB
 # Chunks in the hands of a thread: shuffled, deflated, and waiting to be written.
 _CHUNKS = 4
+# Names of a source as Python and the HDF5 library hold them, measured with 40,000.
+_NAMES = 1024
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ''
+
+
+def _peak_bytes() -> int:
+    """Most bytes this process ever held."""
+    for line in _text(Path('/proc/self/status')).splitlines():
+        if line.startswith('VmHWM:'):
+            return int(line.split()[1]) * 1024
+    # Elsewhere; on Linux it is the greater of this and of the program that started this one.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == 'darwin' else peak * 1024
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,9 @@ class Resources:
     threads: int = 1
     memory: int | None = None
     scratch: Path | None = None
+
+    #: Most the process held before it was to keep to this.
+    _before: int = field(default_factory=_peak_bytes, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -71,13 +93,13 @@ class Resources:
         UsageError
             As :meth:`room`.
         """
-        needed = self.threads * source_bytes + self.writing_bytes(chunk_bytes)
+        needed = self.threads * source_bytes + self.writing_bytes(shape[0], chunk_bytes)
         room = self.room(shape[1], needed, max(chunk_bytes, MIB))
         return min(wanted_block(shape, itemsize), room)
 
-    def writing_bytes(self, chunk_bytes: int) -> int:
-        """Bytes of the chunks that are on their way from a block to the file."""
-        return (self.threads + 1) * _CHUNKS * chunk_bytes
+    def writing_bytes(self, n_rows: int, chunk_bytes: int) -> int:
+        """Bytes of the chunks that are on their way from a block to the file, and of names."""
+        return (self.threads + 1) * _CHUNKS * chunk_bytes + n_rows * _NAMES
 
     def room(self, n_elements: int, needed: int, least: int = 0) -> int:
         """Bytes left beside what the process holds and what it will need.
@@ -99,8 +121,11 @@ class Resources:
         memory = memory_limit() if self.memory is None else self.memory
         give_back_memory()
         needed += resident_bytes() + _SLACK
-        if memory < needed + least:
-            enough = -(-(needed + least + _SPREAD) // MIB)
+        peak = _peak_bytes()
+        # What has been needed by now, if it was more: to read a group mask of another type, say.
+        enough = max(needed + least, peak if peak > self._before else 0)
+        if memory < enough:
+            enough = -(-(enough + _SPREAD) // MIB)
             raise UsageError(
                 f'{memory // MIB} MB of memory are too few to read images of {n_elements:,} '
                 f'elements in {self.threads} threads',
@@ -135,24 +160,36 @@ def _limits() -> Iterator[int]:
 
 
 def _cgroup_limits() -> Iterator[int]:
-    """Of version 2, of this process and all above it, and of version 1."""
-    own = _text(Path('/proc/self/cgroup')).rpartition('::')[2].strip().lstrip('/')
-    for group in (_CGROUP / own, *(_CGROUP / own).parents):
-        if group.is_relative_to(_CGROUP) and (limit := _text(group / 'memory.max')).isdecimal():
-            yield int(limit)
-    if (limit := _text(_CGROUP / 'memory' / 'memory.limit_in_bytes')).isdecimal():
-        yield int(limit)
+    """Of this process's group and of all above it, by version 2 and version 1 (cgroups(7))."""
+    for line in _text(Path('/proc/self/cgroup')).splitlines():
+        _, controllers, own = line.split(':', 2)
+        if not controllers:
+            root, name = _CGROUP, 'memory.max'
+        elif 'memory' in controllers.split(','):
+            root, name = _CGROUP / 'memory', 'memory.limit_in_bytes'
+        else:
+            continue
+        group = root / own.lstrip('/')
+        # A container sees its own group as the root, and still by its name outside.
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(root) and (limit := _text(folder / name)).isdecimal():
+                yield int(limit)
 
 
 def _slurm_limits() -> Iterator[int]:
     """What sbatch was asked for, in MiB (its manual, "OUTPUT ENVIRONMENT VARIABLES")."""
-    per_node = os.environ.get('SLURM_MEM_PER_NODE', '')
-    if per_node.isdecimal() and int(per_node):
-        yield int(per_node) * MIB
-    per_processor = os.environ.get('SLURM_MEM_PER_CPU', '')
-    processors = os.environ.get('SLURM_CPUS_ON_NODE', '')
-    if per_processor.isdecimal() and processors.isdecimal() and int(per_processor):
-        yield int(per_processor) * int(processors) * MIB
+    for amount in (
+        _from_environment('SLURM_MEM_PER_NODE'),
+        _from_environment('SLURM_MEM_PER_CPU') * _from_environment('SLURM_CPUS_ON_NODE'),
+    ):
+        if amount:
+            yield amount * MIB
+
+
+def _from_environment(name: str) -> int:
+    """A whole number; 0 for anything else."""
+    text = os.environ.get(name, '')
+    return int(text) if text.isdecimal() else 0
 
 
 def give_back_memory() -> None:
@@ -167,17 +204,9 @@ def resident_bytes() -> int:
     pages = _text(Path('/proc/self/statm')).split()
     if pages:
         return int(pages[1]) * os.sysconf('SC_PAGE_SIZE')
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == 'darwin' else peak * 1024
+    return _peak_bytes()
 
 
 def _mapped_bytes() -> int:
     pages = _text(Path('/proc/self/statm')).split()
     return int(pages[0]) * os.sysconf('SC_PAGE_SIZE') if pages else resident_bytes()
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ''

@@ -178,7 +178,7 @@ def _name(sources: Sequence[Source], space: str, blocks: Blocks, dtype: str) -> 
     identity = {
         'version': _VERSION,
         'space': space,
-        'sources': [_identity(source) for source in sources],
+        'sources': [identity_of_source(source) for source in sources],
         'cut': [blocks.n_columns, blocks.width],
         'dtype': dtype,
     }
@@ -186,7 +186,8 @@ def _name(sources: Sequence[Source], space: str, blocks: Blocks, dtype: str) -> 
     return f'{sources[0].scalar}_{digest[:24]}.rows'
 
 
-def _identity(source: Source) -> list[str | int]:
+def identity_of_source(source: Source) -> list[str | int]:
+    """Paths, sizes and times of an image and its mask: others, once one of them has changed."""
     files = [source.path, *([source.mask] if source.mask else [])]
     status = [file.stat() for file in files]
     facts: list[str | int] = [str(file.absolute()) for file in files]

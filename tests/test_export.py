@@ -12,6 +12,7 @@ from modelarrayio_bids.build import to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
+    FormatError,
     OutputError,
     ResultNameCollisionError,
     SpaceMismatchError,
@@ -167,12 +168,12 @@ def test_results_that_would_share_a_file_are_both_named(tmp_path, store, matrix,
 
 
 def test_a_name_too_long_for_a_file(tmp_path, store, matrix):
-    # 115 letters of 2 bytes and _sex.estimate.nii.gz: 250; _element_id.nii.gz makes 248.
-    write_results(store, 'ä' * 115, ['element_id', 'sex.estimate'], matrix[:, :2])
+    # 120 letters of 2 bytes and _element_id.nii.gz: 258, and file systems take 255.
+    write_results(store, 'ä' * 120, ['element_id', 'sex.estimate'], matrix[:, :2])
     with pytest.raises(
-        OutputError, match=r"'element_id' of ä+ needs a file name that is too long .248 bytes"
+        OutputError, match=r"'element_id' of ä+ needs a file name that is too long .258 bytes"
     ):
-        export_results(store, 'ä' * 115, tmp_path / 'maps')
+        export_results(store, 'ä' * 120, tmp_path / 'maps')
     assert not (tmp_path / 'maps').exists()
 
 
@@ -194,3 +195,19 @@ def test_a_folder_that_cannot_be_made(tmp_path, store, matrix):
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='cannot be created'):
         export_results(store, 'mylm', tmp_path / 'file' / 'maps')
+
+
+def test_results_that_are_damaged(tmp_path, store, matrix):
+    write_results(store, 'mylm', ['element_id', 'age.estimate'], matrix[:, :2])
+    with h5py.File(store, 'a') as file:
+        values = file['results/mylm/results_matrix'][()]
+        del file['results/mylm/results_matrix']
+        dataset = file['results/mylm'].create_dataset(
+            'results_matrix', data=values, chunks=values.shape, compression='gzip'
+        )
+        dataset.attrs['colnames'] = np.array([b'element_id', b'age.estimate'])
+        dataset.id.write_direct_chunk((0, 0), b'no zlib stream')
+    with pytest.raises(FormatError, match='analysis mylm cannot be read') as caught:
+        export_results(store, 'mylm', tmp_path / 'results')
+    assert caught.value.path == str(store)
+    assert not list((tmp_path / 'results').iterdir())

@@ -1,5 +1,6 @@
 """What a run may use, asked of whole processes; and that it keeps to it."""
 
+import gzip
 import json
 import os
 import re
@@ -7,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from benchmarks import data
-from images import write_cohort
+from images import save, write_cohort, write_csv
 
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.resources import Resources
@@ -73,6 +75,8 @@ def test_what_slurm_gave_is_the_limit(small, tmp_path, slurm):
         {'SLURM_MEM_PER_NODE': '0'},
         {'SLURM_MEM_PER_NODE': '2000'},
         {'SLURM_MEM_PER_CPU': '20'},
+        {'SLURM_MEM_PER_CPU': '20', 'SLURM_CPUS_ON_NODE': '0'},
+        {'SLURM_MEM_PER_NODE': '4G'},
     ],
 )
 def test_what_is_enough_or_says_nothing_is_no_hindrance(small, slurm):
@@ -145,6 +149,72 @@ def test_memory_stays_below_what_is_promised(real_size, tmp_path):
         code, peak = measured([*command, '--mem-mb', str(budget)])
         assert code == 0
         assert peak <= budget
+
+
+# Where the group mask, or one image, takes more than all the rest.
+@pytest.mark.parametrize(
+    ('source_type', 'mask_type', 'inside'),
+    [('f8', 'u1', 0.3), ('u1', 'f8', 0.001), ('u1', 'u1', 0.001), ('u1', 'u1', 1)],
+)
+@pytest.mark.parametrize('n_members', [1, 9])
+def test_memory_stays_below_whatever_the_images(
+    tmp_path, source_type, mask_type, inside, n_members
+):
+    shape = (200, 200, 200)
+    mask = np.zeros(shape, mask_type)
+    mask[: int(200 * inside) or 1] = 1
+    values = np.random.default_rng(0).integers(0, 9, shape).astype(source_type)
+    for name, array in {'mask': mask, 'x': values}.items():
+        path = save(tmp_path / f'{name}.nii', array)
+        in_members(path, tmp_path / f'{name}.nii.gz', n_members)
+    row = ['FA', tmp_path / 'x.nii.gz', tmp_path / 'mask.nii.gz']
+    csv = write_csv(
+        tmp_path / 'cohort.csv', ['scalar_name', 'source_file', 'source_mask_file'], [row]
+    )
+    cohort = data.Cohort(csv, ['--mask', tmp_path / 'mask.nii.gz'])
+    command = [*arguments(cohort, tmp_path), '--nprocs', '1']
+    least = refused([*command, '--mem-mb', '60'])
+    code, peak = measured([*command, '--mem-mb', str(least)])
+    assert code == 0
+    assert peak <= least
+
+
+def in_members(path, compressed, n_members):
+    """Compress a file into so many gzip members, as bgzip does."""
+    raw = path.read_bytes()
+    size = -(-len(raw) // n_members)
+    parts = [raw[start : start + size] for start in range(0, len(raw), size)]
+    compressed.write_bytes(b''.join(gzip.compress(part, 1) for part in parts))
+
+
+@pytest.fixture
+def control_group():
+    """A control group of version 1 or 2 that allows 60 MB, or none where we may not make one."""
+    for root, limit in {
+        '/sys/fs/cgroup/memory': 'memory.limit_in_bytes',
+        '/sys/fs/cgroup': 'memory.max',
+    }.items():
+        group = Path(root, f'modelarrayio-test-{os.getpid()}')
+        if not Path(root, 'cgroup.procs').exists():
+            continue
+        try:
+            group.mkdir()
+            (group / limit).write_text(str(60 * 2**20))
+        except OSError:
+            continue
+        yield group
+        group.rmdir()
+        return
+    pytest.skip('no control group may be made here')
+
+
+def test_what_the_control_group_gives_is_the_limit(control_group):
+    enter = f'import os; open({str(control_group / "cgroup.procs")!r}, "w").write(str(os.getpid()))'
+    run = 'from modelarrayio_bids.resources import memory_limit; print(memory_limit())'
+    done = subprocess.run(
+        [sys.executable, '-c', f'{enter}; {run}'], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == 60 * 2**20
 
 
 def test_at_least_one_thread():

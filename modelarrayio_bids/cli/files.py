@@ -16,6 +16,7 @@ from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 
 PROGRAM = 'modelarrayio'
+COMMANDS = ('to-modelarray', 'export-results')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

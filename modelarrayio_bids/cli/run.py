@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
+_AGAIN = (
+    'nothing half-written was left, and what is whole stays. Run the same command again to finish'
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -71,7 +74,11 @@ def run(program: str, command: Callable[[], int]) -> int:
         logger.debug('raised here', exc_info=error)
         return _ended(program, str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _ended(program, 'interrupted; nothing half-written was left', EXIT_INTERRUPTED)
+        return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code != EXIT_TERMINATED:
+            raise
+        return _ended(program, f'terminated (SIGTERM); {_AGAIN}', EXIT_TERMINATED)
     except OSError as error:
         unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
         return _ended(program, str(unfinished), unfinished.exit_code)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
+import errno
+import fcntl
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.errors import OutputError, SourceNotFoundError, UsageError
+from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
     SourceNotFoundError
         If there is no BIDS folder.
     UsageError
-        If the folders would get into each other.
+        If the folders would get into each other, or another run is at work in the work folder.
     OutputError
         If they cannot be made.
     """
@@ -49,19 +53,18 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
     check_folders(options.bids_dir, output_dir, work_dir)
     output = output_dir.absolute()
     log_dir = output / 'logs'
-    try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        work = _work_folder(output, work_dir)
-    except OSError as error:
-        raise OutputError.from_os_error(error, work_dir or output) from error
-    log = log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
-    logs.also_to(log)
-    try:
+    with ExitStack() as ours:
+        try:
+            log_dir.mkdir(parents=True, exist_ok=True)
+            log = log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
+            logs.also_to(log)
+            remove_leftovers(output, below=True)
+            work = _work_folder(output, work_dir, ours)
+        except OSError as error:
+            raise OutputError.from_os_error(error, work_dir or output) from error
         options.settings.write(log.with_name(f'{log.stem}_settings.toml'))
-        yield Session(output, log_dir, work)
-    finally:
-        if work_dir is None:
-            shutil.rmtree(work, ignore_errors=True)
+        with _alone(work):
+            yield Session(output, log_dir, work)
 
 
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
@@ -82,8 +85,30 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
         )
 
 
-def _work_folder(output: Path, work_dir: Path | None) -> Path:
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep other runs out of a work folder: each would take the other's results for its own."""
+    with open(work / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                'is the work folder of a run that is not over',
+                work,
+                'Wait for it to end, or give another one with -w.',
+            ) from error
+        except OSError as error:
+            # A file system that cannot lock; any other reason is the user's to know.
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
+        yield
+
+
+def _work_folder(output: Path, work_dir: Path | None, ours: ExitStack) -> Path:
     if work_dir is None:
-        return Path(tempfile.mkdtemp(prefix='.work-', dir=output))
+        work = ours.enter_context(Unfinished(output / 'work', folder=True)).path
+        logger.info('Intermediate files are in %s and removed at the end (others: -w)', work)
+        return work
     work_dir.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(work_dir, below=True)
     return work_dir.absolute()

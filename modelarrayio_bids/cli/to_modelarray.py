@@ -51,7 +51,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
     from modelarrayio_bids.reading import check_sources
     from modelarrayio_bids.spaces import space_of
 
-    layout = _layout(options)
+    layout, allowed = _layout(options), resources(options)
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
     sources = cohort.sources()
     space = space_of(sources, references(options, map=options.map))
@@ -60,9 +60,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
         # Every problem before the first file, not one file's after another.
         check_sources(sources, space, options.nprocs)
     for output, part in outputs.items():
-        build.to_modelarray(
-            part, space, output, layout, resources(options), overwrite=options.overwrite
-        )
+        build.to_modelarray(part, space, output, layout, allowed, overwrite=options.overwrite)
     return 0
 
 

@@ -28,7 +28,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.derivatives import entities as bids_entities
@@ -36,6 +35,7 @@ from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.tags import DATABASE, Row, parse_rows, read_rows
 from modelarrayio_bids.errors import OutputError
 from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +104,10 @@ def _made(file: Path, index_of: str, root: Path, names: Sequence[str]) -> list[R
     # Loads pybids, which takes half a second that an index which holds does without.
     from modelarrayio_bids.derivatives import index  # noqa: PLC0415
 
-    with replacing(file) as partial, TemporaryDirectory(prefix='.', dir=file.parent) as folder:
+    remove_leftovers(file.parent)
+    with replacing(file) as partial, Unfinished(file, folder=True) as folder:
         try:
-            written = index.write_database(root, names, Path(folder))
+            written = index.write_database(root, names, folder.path)
             with closing(sqlite3.connect(written)) as database, database:
                 rows = read_rows(database.execute)
                 database.execute(_CREATE)

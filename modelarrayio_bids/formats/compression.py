@@ -48,6 +48,8 @@ _GZIP_BITS = 31
 _SMALLEST_MEMBER = 18
 # Compressed bytes that hold any header.
 _PIECE = 4096
+# Bytes inflated at a time: what goes through Python's gzip objects is there twice.
+_INFLATED_PIECE = 2**20
 
 
 class _Buffers(threading.local):
@@ -221,20 +223,20 @@ def _filled(buffer: bytearray, path: str | PathLike[str]) -> tuple[bytearray, in
         except _BROKEN:
             # Damaged, or followed by something else: slower, and sure which of them it is.
             file.seek(0)
-            whole = bytearray(_inflated_members(file.read()))
-            return whole, len(whole)
+            buffer.clear()
+            _inflate_members(file, buffer)
+            return buffer, len(buffer)
 
 
 def _read_whole(file: Any, buffer: bytearray) -> tuple[bytearray, int]:
     size = 0
-    while True:
-        size += file.readinto(memoryview(buffer)[size:])
-        if size < len(buffer):
-            return buffer, size
-        # More than the trailer said: several members, or more than 4 GiB.
-        grown = bytearray(2 * len(buffer))
-        grown[:size] = buffer
-        buffer = grown
+    while found := file.readinto(memoryview(buffer)[size : size + _INFLATED_PIECE]):
+        size += found
+        if size == len(buffer):
+            # More than the trailer said: several members, or more than 4 GiB. In place, since a
+            # second buffer would double what a run needs.
+            buffer.extend(bytes(_INFLATED_PIECE))
+    return buffer, size
 
 
 def _at_least(buffer: bytearray, size: int) -> bytearray:
@@ -267,19 +269,25 @@ def _inflated_start(file: BinaryIO, size: int) -> bytes:
         return start
     file.seek(0)
     # The rare start that spans members.
-    return _inflated_members(file.read())[:size]
+    whole = bytearray()
+    _inflate_members(file, whole)
+    return bytes(whole[:size])
 
 
-def _inflated_members(data: bytes) -> bytes:
-    """The members of gzip data one by one, without what follows the last."""
-    members: list[bytes] = []
-    while not members or data.startswith(GZIP_MAGIC):
+def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
+    """Add the members of a gzip file one by one, without what follows the last."""
+    piece = file.read(_INFLATED_PIECE)
+    while True:
         stream = zlib.decompressobj(wbits=_GZIP_BITS)
-        members.append(stream.decompress(data))
-        if not stream.eof:
-            raise EOFError
-        data = stream.unused_data
-    return b''.join(members)
+        while not stream.eof:
+            if not piece:
+                raise EOFError
+            whole += stream.decompress(piece)
+            piece = stream.unused_data or file.read(_INFLATED_PIECE)
+        if len(piece) < len(GZIP_MAGIC):
+            piece += file.read(_INFLATED_PIECE)
+        if not piece.startswith(GZIP_MAGIC):
+            return
 
 
 @contextmanager

@@ -282,7 +282,9 @@ def scaled(values: np.ndarray, scaling: tuple[float, float] | None) -> np.ndarra
     if scaling is not None:
         slope, inter = scaling
         values *= slope
-        values += inter
+        if inter:
+            # Adding 0 would turn -0 to 0.
+            values += inter
     return values
 
 

@@ -99,9 +99,10 @@ class ReadRowBlock(LibraryInterface):
         return f'row block {self.inputs.number + 1} of {self.inputs.cohort_file}'
 
     def _call(self, _folder: Path) -> dict[str, Any]:
+        resources = _resources(self.inputs)
         cohort, space = cohort_and_space(self.inputs.cohort_file, self.inputs.mask)
         block = row_blocks(self.inputs, cohort, space)[self.inputs.number]
-        return {'out_file': str(block.read(space, _resources(self.inputs)))}
+        return {'out_file': str(block.read(space, resources))}
 
 
 def cohort_and_space(cohort_file: str, mask: str | None) -> tuple[Cohort, ElementSpace]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.build import assemble, to_modelarray
+from modelarrayio_bids.build import assemble, is_made, to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.derivatives.statmaps import StatMapNaming
 from modelarrayio_bids.export import ExportOptions, Naming, ResultNaming, export_results
@@ -29,6 +30,8 @@ from modelarrayio_bids.resources import MIB, Resources
 from modelarrayio_bids.spaces import References, space_of
 from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
 from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
+
+logger = logging.getLogger(__name__)
 
 
 class _ReferencesInputSpec(BaseInterfaceInputSpec):
@@ -62,6 +65,9 @@ class _ToModelArrayInputSpec(_ReferencesInputSpec):
         DEFAULT_CHUNK_BYTES / MIB, usedefault=True, desc='size of a chunk in MiB'
     )
     overwrite = traits.Bool(False, usedefault=True, desc='replace a file that holds results')
+    keep = traits.Bool(
+        False, usedefault=True, desc='keep a file that is there and was made of the same images'
+    )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read and compress in threads')
     mem_mb = traits.Int(nohash=True, desc='memory the run may use')
     blocks_dir = traits.Str(desc='folder with the row blocks of the cohort, read before')
@@ -84,6 +90,8 @@ class ToModelArray(LibraryInterface):
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         given = self.given('scalar_columns', 'compression_level', 'mem_mb', 'map')
+        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
+        resources = Resources(inputs.num_threads, memory)
         cohort = Cohort.from_csv(inputs.cohort_file, given.get('scalar_columns', ()))
         layout = Layout(
             inputs.dtype,
@@ -93,8 +101,10 @@ class ToModelArray(LibraryInterface):
             inputs.chunk_voxels,
             inputs.target_chunk_mb * MIB,
         )
-        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
         space = space_of(cohort.sources(), _references(inputs, given.get('map')))
+        if inputs.keep and is_made(cohort, space, folder / inputs.out_file, layout):
+            logger.info('Kept, made of the same images by an earlier run: %s', inputs.out_file)
+            return {'out_file': str(folder / inputs.out_file)}
         make: Callable[..., Path] = to_modelarray
         if isdefined(inputs.blocks_dir):
             make = partial(assemble, row_blocks=row_blocks(inputs, cohort, space, layout))
@@ -103,7 +113,7 @@ class ToModelArray(LibraryInterface):
             space,
             folder / inputs.out_file,
             layout=layout,
-            resources=Resources(inputs.num_threads, memory),
+            resources=resources,
             overwrite=inputs.overwrite,
         )
         return {'out_file': str(out_file)}

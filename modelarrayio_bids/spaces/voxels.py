@@ -184,7 +184,7 @@ class VoxelSpace(ElementSpace):
     def template(self) -> Template:
         """``mask`` (i, j, k) uint8, ``affine`` (4, 4) and ``header``, the bytes of the header."""
         return {
-            'mask': self.mask.astype(np.uint8),
+            'mask': self.mask.view(np.uint8),
             'affine': self.grid.affine,
             'header': np.frombuffer(self.header.binaryblock, np.uint8),
         }
@@ -203,10 +203,13 @@ class VoxelSpace(ElementSpace):
         """``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""
         n_i, n_j, _ = self.mask.shape
         values = np.empty((4, len(self)), np.int32)
-        values[0] = np.arange(len(self), dtype=np.int32)
-        values[1] = self._positions % n_i
-        values[2] = self._positions // n_i % n_j
-        values[3] = self._positions // (n_i * n_j)
+        # In place: positions are 64 bits wide, and there are as many as voxels.
+        voxel_id, i, j, k = values
+        voxel_id[:] = np.arange(len(self), dtype=np.int32)
+        np.remainder(self._positions, n_i, out=i, casting='unsafe')
+        np.floor_divide(self._positions, n_i, out=k, casting='unsafe')
+        np.remainder(k, n_j, out=j)
+        np.floor_divide(k, n_j, out=k)
         return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
 
     def check(self, source: Source) -> int:
@@ -218,10 +221,11 @@ class VoxelSpace(ElementSpace):
 
     def read(self, source: Source) -> np.ndarray:
         """Values at the group mask's voxels: float32 if so on disk, float64 otherwise."""
+        # The mask first: there are no values yet to be in memory beside it.
+        inside = self._masks.get(self._own_mask(source), self._inside)
         with nifti.opened(source.path) as voxels:
             self._require_grid(voxels.volume)
             values = voxels.take(self._positions)
-        inside = self._masks.get(self._own_mask(source), self._inside)
         values[~inside] = np.nan
         return values
 

@@ -51,9 +51,23 @@ class Analysis:
     path: Path
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and values, (n_results, width) float64, of runs of rows, in order."""
-        for start, values in column_blocks(self.matrix, threads):
-            yield start, values.astype(np.float64, copy=False)
+        """First row and values, (n_results, width) float64, of runs of rows, in order.
+
+        Raises
+        ------
+        FormatError
+            If what is in the file is damaged.
+        """
+        try:
+            for start, values in column_blocks(self.matrix, threads):
+                yield start, values.astype(np.float64, copy=False)
+        except (FormatError, OSError) as error:
+            said = error.what if isinstance(error, FormatError) else str(error)
+            raise FormatError(
+                f'analysis {self.name} cannot be read: {said}',
+                self.path,
+                'Copy the file again, or run the analysis again.',
+            ) from error
 
     def positions(self, element_ids: np.ndarray | None, n_elements: int) -> np.ndarray | None:
         """Which element each row is about: (n_rows,) integers, None for all in order.
@@ -146,6 +160,13 @@ class StoreReader:
         group = self._file[schema.TEMPLATE]
         kind = _text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
         return kind, {name: dataset[()] for name, dataset in group.items()}
+
+    @property
+    def identity(self) -> str | None:
+        """Of what the file was made, where it says so."""
+        facts = self._file.get(schema.PROVENANCE)
+        found = None if facts is None else facts.attrs.get(schema.IDENTITY_ATTRIBUTE)
+        return None if found is None else _text(found)
 
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""

@@ -32,6 +32,8 @@ PROVENANCE = 'modelarrayio'
 TEMPLATE = 'modelarrayio/template'
 KIND_ATTRIBUTE = 'kind'
 SOURCES = 'modelarrayio/sources'
+#: Of everything that decides the content: see :func:`modelarrayio_bids.build.identity_of`.
+IDENTITY_ATTRIBUTE = 'identity'
 SOURCE_SIZES = 'size'
 SOURCE_TIMES = 'modified'
 

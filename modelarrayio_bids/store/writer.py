@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,14 @@ from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
+from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
 DTYPES = ('float32', 'float64')
 COMPRESSIONS = ('gzip', 'lzf', 'none')
-# Enough for one read by R, and small against the values.
-_TABLE_CHUNK = 65_536
+# Cells of a chunk of a table: enough for one read by R, and small against the values.
+_TABLE_CHUNK = 2**18
 _STRING = h5py.string_dtype('utf-8')
 
 
@@ -124,9 +126,8 @@ class StoreWriter:
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
         self._target = self.path.resolve()
-        token = secrets.token_hex(4)
-        self._partial = self._target.with_name(f'.{self._target.name}.{token}.partial')
-        self._file = _created(self._partial, self.path)
+        self._unfinished = _begun(self._target, self.path)
+        self._file = _created(self._unfinished, self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -142,13 +143,13 @@ class StoreWriter:
             if kind is None:
                 # Results may have come while this file was being made.
                 refuse_to_replace(self.path, overwrite=self._overwrite)
-                self._partial.replace(self._target)
+                self._unfinished.path.replace(self._target)
         except ModelArrayIOError:
             raise
-        except OSError as failure:
-            raise UnfinishedOutputError.from_os_error(failure, self.path) from failure
+        except (OSError, RuntimeError) as failure:
+            raise UnfinishedOutputError.from_os_error(_of_system(failure), self.path) from failure
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._unfinished.close()
         if isinstance(error, OSError) and not isinstance(error, ModelArrayIOError):
             raise UnfinishedOutputError.from_os_error(error, self.path) from error
 
@@ -263,7 +264,7 @@ class StoreWriter:
         if array.ndim == 0 or array.size == 0:
             self._file.create_dataset(path, data=array)
             return
-        columns = min(array.shape[-1], _TABLE_CHUNK)
+        columns = min(array.shape[-1], max(1, _TABLE_CHUNK // math.prod(array.shape[:-1])))
         dataset = self._file.create_dataset(
             path,
             shape=array.shape,
@@ -272,10 +273,11 @@ class StoreWriter:
             compression='gzip',
             shuffle=True,
         )
-        rows = np.ascontiguousarray(array).reshape(-1, array.shape[-1])
         for start in range(0, array.shape[-1], columns):
-            stop = min(start + columns, array.shape[-1])
-            chunk = chunks.shuffled(rows, start, stop, columns)
+            # Of these columns alone: the mask of a fine grid is large.
+            part = np.ascontiguousarray(array[..., start : start + columns])
+            rows = part.reshape(-1, part.shape[-1])
+            chunk = chunks.shuffled(rows, 0, rows.shape[1], columns)
             place = (*[0] * (array.ndim - 1), start)
             dataset.id.write_direct_chunk(place, deflate(chunk.data.cast('B')))
 
@@ -311,9 +313,30 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
         )
 
 
-def _created(partial: Path, path: Path) -> h5py.File:
+def _of_system(failure: OSError | RuntimeError) -> OSError:
+    """What the system said of a file that cannot be closed: h5py has it in its text alone."""
+    if isinstance(failure, OSError):
+        return failure
+    number = re.search(r'errno = (\d+)', str(failure))
+    if number is None:
+        raise failure
+    return OSError(int(number[1]), os.strerror(int(number[1])))
+
+
+def _begun(target: Path, path: Path) -> Unfinished:
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        return h5py.File(partial, 'w', libver=schema.LIBVER)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target.parent, f'-{target.name}')
+        return Unfinished(target)
     except OSError as error:
+        raise OutputError.from_os_error(error, path) from error
+
+
+def _created(unfinished: Unfinished, path: Path) -> h5py.File:
+    try:
+        # Nobody else knows the name: it needs no lock of HDF5's, which some network file systems
+        # refuse.
+        return h5py.File(unfinished.path, 'w', libver=schema.LIBVER, locking=False)
+    except OSError as error:
+        unfinished.close()
         raise OutputError.from_os_error(error, path) from error

@@ -310,7 +310,9 @@ def large_cohort(folder):
     write_csv(folder / 'cohort.csv', LONG, rows)
 
 
-def test_a_disk_that_fills(folder):
+# HDF5 writes some of its own first and last, and the values between.
+@pytest.mark.parametrize('limit', [2**10, 2**15, 2**18, 2**20])
+def test_a_disk_that_fills(folder, limit):
     large_cohort(folder)
     before = contents(folder)
     options = ['--mask', 'group_mask.nii.gz', '--cohort-file', 'cohort.csv']
@@ -320,12 +322,26 @@ def test_a_disk_that_fills(folder):
         capture_output=True,
         text=True,
         # A limit on file size fails a write as a full disk does.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert done.returncode == 74
-    assert 'modelarrayio: error: ' in done.stderr
+    assert 'modelarrayio: error: modelarray.h5: could not be written' in done.stderr
     assert 'Traceback' not in done.stderr
     assert contents(folder) == before
+
+
+def test_a_disk_that_fills_with_results(store, folder):
+    options = ['--analysis-name', 'mylm', '--input-hdf5', store, '--output-dir', 'results']
+    done = subprocess.run(
+        [*COMMAND, 'export-results', *options, '--no-compress'],
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400)),
+    )
+    assert done.returncode == 74
+    assert 'modelarrayio: error: results: could not be written (File too large)' in done.stderr
+    assert not list((folder / 'results').iterdir())
 
 
 @pytest.mark.parametrize(('sent', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -339,7 +355,7 @@ def test_an_interrupt_in_the_middle(folder, sent, code):
         env=os.environ,
         text=True,
     )
-    while process.poll() is None and not list(folder.glob('.modelarray.h5.*')):
+    while process.poll() is None and not list(folder.glob('.unfinished-*-modelarray.h5')):
         time.sleep(0.01)
     time.sleep(0.3)
     process.send_signal(sent)

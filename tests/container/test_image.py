@@ -1,11 +1,12 @@
-"""The image as its users run it: read-only, any user, no home.
-
-``make test-image`` builds it and says in ``MODELARRAYIO_IMAGE`` what it is called.
-"""
+"""The image as its users run it."""
 
 import json
 import os
+import re
+import shutil
 import subprocess
+import time
+from pathlib import Path
 
 import h5py
 import nibabel as nb
@@ -15,77 +16,47 @@ import trees
 from stores import write_results
 from tools import missing, require_tool
 
-ANYONE = '4242:4242'
+from modelarrayio_bids import __version__
 
-
-@pytest.fixture(scope='session')
-def image():
-    require_tool('docker')
-    name = os.environ.get('MODELARRAYIO_IMAGE')
-    if not name:
-        missing('MODELARRAYIO_IMAGE names no image')
-    return name
+OUTPUTS = Path(__file__).with_name('outputs.txt')
+R_SCRIPT = Path(__file__).parents[1] / 'r' / 'read_store.R'
 
 
 @pytest.fixture
-def run(image, tmp_path):
-    """Run the image with ``tmp_path`` as /data, writable only in /data/out."""
-    trees.write_study(tmp_path / 'study', trees.people(24))
-    output = tmp_path / 'out'
-    output.mkdir()
-    output.chmod(0o777)
+def run(docker, image, confined, study, writable, tmp_path):
+    """Run the image on a study, writable only in /out."""
+    output = writable(tmp_path / 'out')
 
-    def call(*arguments):
-        mounts = ['-v', f'{tmp_path / "study"}:/data:ro', '-v', f'{output}:/out']
-        options = [
-            '--rm',
-            '--read-only',
-            '--user',
-            ANYONE,
-            '--env',
-            'HOME=/nowhere',
-        ]
-        command = ['docker', 'run', *options, *mounts, image, *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True)
+    def call(*arguments, options=(), start=image):
+        mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
+        return docker('run', *confined, *mounts, *options, start, *arguments)
 
     return call
 
 
-def paths(folder):
-    return {path.relative_to(folder) for path in folder.rglob('*')}
+def snapshot(folder):
+    return {path: path.lstat().st_mtime_ns for path in folder.rglob('*')}
 
 
-def test_it_says_its_version(image):
-    command = ['docker', 'run', '--rm', '--read-only', image, '--version']
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.startswith('modelarrayio-bids ')
+def test_it_says_what_it_is(docker, image, run):
+    assert run('--version').stdout == f'modelarrayio-bids {__version__}\n'
+    labels = json.loads(docker('inspect', image).stdout)[0]['Config']['Labels']
+    assert labels['org.opencontainers.image.version'] == __version__
+    assert re.fullmatch('[0-9a-f]{40}|unknown', labels['org.opencontainers.image.revision'])
 
 
-def test_from_derivatives_to_maps(run, tmp_path):
-    before = paths(tmp_path / 'study')
-    done = run('/data', '/out', 'group', '--scalars', 'cbf', 'dki_fa', '--nprocs', '2')
-    assert done.returncode == 0, done.stderr
-    stores = sorted((tmp_path / 'out').rglob('*_modelarray.h5'))
-    assert [store.parent.name for store in stores] == ['cbf', 'dki_fa']
-    for store in stores:
-        # The container's user owns the file; a copy is ours to add results to.
-        content = store.read_bytes()
-        store.unlink()
-        store.write_bytes(content)
-        with h5py.File(store) as file:
-            n = file['voxels'].shape[1]
-            assert file[f'scalars/{store.parent.name}/values'].shape == (24, n)
-        matrix = np.column_stack([np.arange(n), np.full(n, 0.25)])
-        write_results(store, 'mylm', ['element_id', 'age.p.value'], matrix)
-        store.parent.chmod(0o777)
-    done = run('/data', '/out', 'export')
-    assert done.returncode == 0, done.stderr
-    maps = sorted((tmp_path / 'out').rglob('mylm_age.1m.p.value.nii.gz'))
-    assert len(maps) == 2
-    assert all(set(np.unique(nb.load(path).get_fdata())) == {0, 0.75} for path in maps)
-    assert paths(tmp_path / 'study') == before
-    description = json.loads((tmp_path / 'out' / 'dataset_description.json').read_text())
-    assert description['GeneratedBy'][0]['Container']['Tag'] == os.environ['MODELARRAYIO_IMAGE']
+def test_nothing_in_it_that_only_builds(run):
+    script = 'for name in pip pip3 gcc cc make git; do command -v $name; done; ls /root/.cache'
+    done = run('-c', script, options=['--entrypoint', 'sh'])
+    assert done.stdout == ''
+
+
+def test_what_was_installed_can_be_imported_at_once(run):
+    # Compiled code is there and not older than its source: nothing could be compiled later.
+    script = 'find /opt -name "*.py" -path "*/modelarrayio_bids/*" | head -1; python -v -c "import '
+    script += 'modelarrayio_bids.cli.bids_app" 2>&1 | grep -c "code object from .*/opt.*[.]py$"'
+    done = run('-c', script, options=['--entrypoint', 'sh'])
+    assert done.stdout.splitlines()[1] == '0'
 
 
 def test_a_user_error_is_one_line_and_its_code(run):
@@ -93,3 +64,185 @@ def test_a_user_error_is_one_line_and_its_code(run):
     assert done.returncode == 17
     assert 'Use "group"' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_the_file_commands(run, built, tmp_path):
+    output, _ = built
+    shutil.copytree(output / 'cbf', tmp_path / 'out' / 'cbf')
+    (cohort,) = (tmp_path / 'out').rglob('*_cohort.csv')
+    inside = f'/out/cbf/{cohort.name}'
+    mask = inside.replace('_cohort.csv', '_desc-group_mask.nii.gz')
+    assert Path(tmp_path, mask[1:]).exists(), sorted(cohort.parent.iterdir())
+    files = ['--cohort-file', inside, '--mask', mask, '--output', '/out/x.h5']
+    done = run('to-modelarray', *files)
+    assert done.returncode == 0, done.stderr
+    assert run('export-results', '--help').stdout.startswith('usage: modelarrayio export-results')
+
+
+def test_the_outputs_are_those_of_the_inventory(built):
+    output, _ = built
+    found = sorted(str(path.relative_to(output)) for path in output.rglob('*'))
+    lines = [re.sub(r'\d{8}T\d{6}', '<time>', line) for line in found]
+    if os.environ.get('MODELARRAYIO_ACCEPT') == '1':
+        OUTPUTS.write_text('\n'.join(lines) + '\n')
+    # Meant to be otherwise? make outputs
+    assert lines == OUTPUTS.read_text().splitlines()
+    if kept := os.environ.get('MODELARRAYIO_ARTIFACTS'):
+        shutil.copytree(output, Path(kept) / 'image', dirs_exist_ok=True)
+
+
+def test_it_says_where_it_works(built):
+    _, done = built
+    assert re.search(r'Intermediate files are in /out/\S+ and removed', done.stderr)
+
+
+def test_r_reads_what_the_image_built(built, tmp_path):
+    rscript = require_tool('Rscript')
+    code = 'quit(status = !all(sapply(c("rhdf5", "HDF5Array"), requireNamespace, quietly = TRUE)))'
+    if subprocess.run([rscript, '-e', code], check=False, capture_output=True).returncode:
+        missing('the R packages rhdf5 and HDF5Array are not installed')
+    output, _ = built
+    (store,) = (output / 'cbf').glob('*.h5')
+    seen = tmp_path / 'seen.txt'
+    subprocess.run([rscript, R_SCRIPT, store, 'cbf', 'voxels', seen, '1'], check=True)
+    with h5py.File(store) as file:
+        values = file['scalars/cbf/values']
+        lines = seen.read_text().splitlines()
+        assert lines[0] == f'{values.shape[1]} 24'
+        first = [np.nan if word == 'NaN' else float.fromhex(word) for word in lines[27].split()]
+        np.testing.assert_array_equal(first, values[:, 0])
+
+
+def test_from_derivatives_to_maps(run, built, study, tmp_path):
+    before = snapshot(study)
+    # The container's user owns the files; copies are ours to add results to.
+    shutil.copytree(built[0], tmp_path / 'out', dirs_exist_ok=True)
+    for folder in (tmp_path / 'out').rglob('*/'):
+        folder.chmod(0o777)
+    for store in (tmp_path / 'out').rglob('*voxels*_modelarray.h5'):
+        store.unlink()
+    stores = [next((tmp_path / 'out' / name).glob('*.h5')) for name in ('cbf', 'dki_fa')]
+    for store in stores:
+        with h5py.File(store) as file:
+            n = file['voxels'].shape[1]
+            assert file[f'scalars/{store.parent.name}/values'].shape == (24, n)
+        matrix = np.column_stack([np.arange(n), np.full(n, 0.25)])
+        write_results(store, 'mylm', ['element_id', 'age.p.value'], matrix)
+    done = run('/data', '/out', 'export')
+    assert done.returncode == 0, done.stderr
+    maps = [path for path in (tmp_path / 'out').rglob('*.nii.gz') if '1m' in path.name.lower()]
+    values = [set(np.unique(nb.load(path).get_fdata())) for path in maps]
+    assert values == [{0, 0.75}] * 2
+    assert snapshot(study) == before
+    description = json.loads((tmp_path / 'out' / 'dataset_description.json').read_text())
+    assert description['GeneratedBy'][0]['Container']['Tag'] == os.environ['MODELARRAYIO_IMAGE']
+
+
+def test_only_the_mounts_are_written_to(docker, image, study, writable, tmp_path):
+    output = writable(tmp_path / 'out')
+    name = f'modelarrayio-{os.getpid()}'
+    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
+    command = ['/data', '/out', 'group', '--scalars', 'cbf']
+    try:
+        # Not read-only: what it would write elsewhere, it could.
+        done = docker('run', '--name', name, *mounts, image, *command)
+        assert done.returncode == 0, done.stderr
+        changes = {line.split()[1] for line in docker('diff', name).stdout.splitlines()}
+    finally:
+        docker('rm', '--force', name)
+    engine = ('/data', '/out', '/etc', '/run', '/dev', '/proc', '/sys')
+    assert [path for path in changes if not path.startswith(engine)] == []
+
+
+@pytest.mark.parametrize(
+    'environment',
+    [
+        # Apptainer's --cleanenv leaves next to nothing; --no-home and Slurm may leave no home.
+        ['-i', '/opt/modelarrayio-bids/bin/modelarrayio-bids'],
+        ['-u', 'HOME', '-u', 'LOGNAME', '-u', 'TMPDIR', 'modelarrayio-bids'],
+        ['HOME=/nowhere', 'TMPDIR=/nowhere', 'modelarrayio-bids'],
+        ['HOME=/out/home', 'XDG_CACHE_HOME=/', 'modelarrayio-bids'],
+    ],
+    ids=['empty', 'unset', 'missing', 'elsewhere'],
+)
+def test_environments_of_a_cluster(run, tmp_path, environment):
+    start = ['--entrypoint', 'env', '--workdir', '/proc']
+    done = run(*environment, '/data', '/out', 'group', '--scalars', 'cbf', options=start)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
+        *('.bidsignore', 'cbf', 'dataset_description.json', 'logs')
+    }
+
+
+def test_mounts_and_files_that_are_links(docker, image, confined, study, writable, tmp_path):
+    """As DataLad leaves datasets, and clusters their folders."""
+    shutil.copytree(study, tmp_path / 'real', symlinks=True)
+    (tmp_path / 'real' / 'annex').mkdir()
+    for number, path in enumerate(sorted((tmp_path / 'real').rglob('*_cbf.nii.gz'))):
+        content = tmp_path / 'real' / 'annex' / str(number)
+        path.rename(content)
+        path.symlink_to(os.path.relpath(content, path.parent))
+    (tmp_path / 'data').symlink_to('real')
+    writable(tmp_path / 'scratch' / 'out')
+    (tmp_path / 'out').symlink_to('scratch/out')
+    mounts = ['-v', f'{tmp_path / "data"}:/data:ro', '-v', f'{tmp_path / "out"}:/out']
+    command = ['/data', '/out', 'group', '--scalars', 'cbf']
+    done = docker('run', *confined, *mounts, image, *command)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / 'scratch' / 'out' / 'cbf').glob('*.h5'))
+
+
+def stopped(docker, image, confined, study, output, signal):
+    """A container that got a signal as soon as it had made one of its HDF5 files."""
+    name = f'modelarrayio-{os.getpid()}'
+    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
+    kept = [option for option in confined if option != '--rm']
+    docker('run', '--detach', '--name', name, *kept, *mounts, image, '/data', '/out', 'group')
+    try:
+        deadline = time.monotonic() + 120
+        while not list(output.rglob('[!.]*.h5')) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        docker('kill', '--signal', signal, name)
+        code = int(docker('wait', name).stdout)
+        return code, docker('logs', name).stderr
+    finally:
+        docker('rm', '--force', name)
+
+
+@pytest.mark.parametrize(('signal', 'code'), [('TERM', 143), ('KILL', 137)])
+def test_another_container_finishes_what_was_killed(
+    docker, image, confined, writable, tmp_path, signal, code
+):
+    study = trees.write_study(tmp_path / 'study', trees.people(4))
+    output = writable(tmp_path / 'out')
+    ended, said = stopped(docker, image, confined, study, output, signal)
+    assert ended == code
+    left = list(output.rglob('.unfinished-*'))
+    if signal == 'TERM':
+        assert 'Run the same command again' in said
+        assert not left
+    else:
+        assert left
+    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
+    done = docker('run', *confined, *mounts, image, '/data', '/out', 'group')
+    assert done.returncode == 0, done.stderr
+    assert 'Kept, made of the same images' in done.stderr
+    assert ('Removed what a killed run had left' in done.stderr) == (signal == 'KILL')
+    assert not list(output.rglob('.unfinished-*'))
+
+
+def test_the_memory_of_its_cgroup_is_all_it_uses(
+    docker, image, confined, study, writable, tmp_path
+):
+    output = writable(tmp_path / 'out')
+    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
+    limits = ['--memory', '256m', '--memory-swap', '256m']
+    done = docker(
+        'run', *confined, *limits, *mounts, image, '/data', '/out', 'group', '--scalars', 'cbf'
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_whose_files_they_are(built, anyone):
+    output, _ = built
+    assert {path.stat().st_uid for path in output.rglob('*')} == {anyone}

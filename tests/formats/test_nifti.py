@@ -36,6 +36,15 @@ def test_values_are_nibabels(tmp_path, ending, image_class, order, code):
     np.testing.assert_allclose(nifti.Volume.from_file(path).affine, AFFINE)
 
 
+@pytest.mark.parametrize('code', ['i2', 'f4', 'f8'])
+def test_scaling_keeps_the_sign_of_zero(tmp_path, code):
+    path = save(tmp_path / 'x.nii', np.full(SHAPE, -0.0).astype(code))
+    with open(path, 'r+b') as file:
+        file.seek(112)  # scl_slope and scl_inter, nifti1.h
+        file.write(struct.pack('<ff', -0.5, 0))
+    assert read(path).tobytes() == nb.load(path).get_fdata().tobytes()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     slope=st.floats(2**-10, 2**10, width=32),

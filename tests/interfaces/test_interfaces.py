@@ -70,6 +70,7 @@ SPECIFICATIONS = {
         'chunk_voxels': 'Int',
         'target_chunk_mb': 'Float',
         'overwrite': 'Bool',
+        'keep': 'Bool',
         'num_threads': 'Int',
         'mem_mb': 'Int',
         'blocks_dir': 'Str',

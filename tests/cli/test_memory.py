@@ -1,0 +1,50 @@
+"""A cohort of four times the memory there is, as 2 GB of values in 512 MB."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+from images import save
+
+EDGE, SUBJECTS = 96, 200
+#: Bytes of the values alone: 675 MiB.
+COHORT = SUBJECTS * EDGE**3 * 4
+LIMIT = COHORT // 4 // 2**20
+PROGRAM = """
+import sys
+from modelarrayio_bids.cli.files import main
+code = main(sys.argv[1:])
+print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))
+sys.exit(code)
+"""
+
+
+def write_cohort(folder):
+    """Hard links to one image: a cohort may be large on a small disk."""
+    image = np.indices((EDGE,) * 3).sum(0).astype(np.uint8)
+    save(folder / 'mask.nii.gz', np.ones_like(image), np.eye(4))
+    save(folder / '0.nii.gz', image, np.eye(4))
+    with open(folder / 'cohort.csv', 'w', newline='') as file:
+        table = csv.writer(file)
+        table.writerow(['scalar_name', 'source_file', 'source_mask_file'])
+        for n in range(SUBJECTS):
+            if n:
+                os.link(folder / '0.nii.gz', folder / f'{n}.nii.gz')
+            table.writerow(['FA', folder / f'{n}.nii.gz', folder / 'mask.nii.gz'])
+    return image
+
+
+def test_a_fourth_of_the_cohort_is_enough(tmp_path):
+    image = write_cohort(tmp_path)
+    options = ['--mask', tmp_path / 'mask.nii.gz', '--cohort-file', tmp_path / 'cohort.csv']
+    options += ['--mem-mb', str(LIMIT), '--nprocs', '2', '--output', tmp_path / 'x.h5']
+    command = [sys.executable, '-c', PROGRAM, 'to-modelarray', *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) // 1024 <= LIMIT
+    with h5py.File(tmp_path / 'x.h5') as file:
+        last = file['scalars/FA/values'][-1]
+    assert np.array_equal(last, image.ravel())
