@@ -69,7 +69,7 @@ class Unfinished:
             # A signal may end this very function: then nobody has us to close, but Python has.
             self._discard = weakref.finalize(self, _discard, self.path, os.getpid())
             lock = _made_and_locked(self.path, folder=folder)
-        self._lock = lock
+        self._lock: int | None = lock
 
     def __enter__(self) -> Self:
         return self
@@ -84,9 +84,14 @@ class Unfinished:
 
     def close(self) -> None:
         """Remove it, if it has not become something else, and release the lock."""
-        if self._discard.alive:
-            self._discard()
+        self._discard()
+        self.release()
+
+    def release(self) -> None:
+        """Leave the lock to whoever writes, if that is a library with one of its own."""
+        if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
 
 
 def remove_leftovers(folder: Path, ending: str = '', *, below: bool = False) -> list[Path]:

@@ -7,7 +7,6 @@ network the tests are skipped (and fail where ``REQUIRE_TOOLS=1`` says nothing m
 import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import h5py
@@ -33,10 +32,12 @@ def peer(request):
     home = Path(request.config.cache.mkdir('peer')) / f'{sys.version_info[0]}.{sys.version_info[1]}'
     command = home / 'bin' / 'modelarrayio'
     if not command.exists():
-        venv.create(home, with_pip=True, clear=True)
-        install = [home / 'bin' / 'python', '-m', 'pip', 'install', '--quiet', PEER]
-        if subprocess.run(install, check=False, capture_output=True).returncode:
-            shutil.rmtree(home)
+        python = home / 'bin' / 'python'
+        # The image's Python has no pip to put there.
+        steps = [[sys.executable, '-m', 'venv', '--clear', home]]
+        steps += [[python, '-m', 'pip', 'install', '--quiet', PEER]]
+        if any(subprocess.run(step, check=False, capture_output=True).returncode for step in steps):
+            shutil.rmtree(home, ignore_errors=True)
             missing(f'{PEER} cannot be installed')
     return lambda *arguments: subprocess.run(
         [command, *map(str, arguments)], check=True, capture_output=True

@@ -336,7 +336,15 @@ def _created(unfinished: Unfinished, path: Path) -> h5py.File:
     try:
         # Nobody else knows the name: it needs no lock of HDF5's, which some network file systems
         # refuse.
-        return h5py.File(unfinished.path, 'w', libver=schema.LIBVER, locking=False)
+        return _opened(unfinished.path)
+    except BlockingIOError:
+        # HDF5_USE_FILE_LOCKING can insist on its lock: then that one tells others we are at it.
+        unfinished.release()
+        return _opened(unfinished.path)
     except OSError as error:
         unfinished.close()
         raise OutputError.from_os_error(error, path) from error
+
+
+def _opened(path: Path) -> h5py.File:
+    return h5py.File(path, 'w', libver=schema.LIBVER, locking=False)

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -140,3 +142,21 @@ def test_places_that_cannot_be_written(tmp_path):
 def test_layouts_r_or_hdf5_cannot_read(wrong):
     with pytest.raises(UsageError):
         Layout(**wrong)
+
+
+@pytest.mark.parametrize('locking', ['TRUE', 'BEST_EFFORT', 'FALSE'])
+def test_whatever_hdf5_is_told_about_locks(tmp_path, locking):
+    """Clusters set this for network file systems; HDF5 reads it as it is loaded."""
+    program = 'import sys; from pathlib import Path; from modelarrayio_bids.unfinished import *; '
+    program += 'from modelarrayio_bids.store.writer import *\n'
+    program += 'with StoreWriter(Path(sys.argv[1], "x.h5"), Layout()) as store:\n'
+    program += '    print(remove_leftovers(Path(sys.argv[1])))'
+    done = subprocess.run(
+        [sys.executable, '-c', program, tmp_path],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {'HDF5_USE_FILE_LOCKING': locking},
+    )
+    assert done.stdout == '[]\n'
+    assert [path.name for path in tmp_path.iterdir()] == ['x.h5']
