@@ -50,6 +50,9 @@ def run_group(options: argparse.Namespace) -> int:
     datasets = request.look_into()
     if not options.skip_bids_validation:
         _advise(request, datasets)
+    if options.dry_run:
+        # An index would be written.
+        request = replace(request, database_dir=None)
     if options.list_scalars or options.dry_run:
         return show(request, check=options.dry_run, as_json=options.json)
     made = _build(options, request, threshold)

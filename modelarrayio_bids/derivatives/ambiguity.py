@@ -8,10 +8,13 @@ what is known of one person, and a model would take them for several.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from modelarrayio_bids.derivatives import entities as bids_entities
+from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.query import Image
 from modelarrayio_bids.derivatives.tables import Visit
@@ -19,6 +22,9 @@ from modelarrayio_bids.errors import AmbiguousMatchError
 
 #: What makes an image a row of its own in a cohort.
 ROW_ENTITIES = ('subject', 'session', 'run')
+# Labels as they stand in folders right below a dataset's own: any signs, so that none is cut short.
+_FOLDERS = re.compile(r'/sub-(?P<subject>[^/]+?)(?:[/_]ses-(?P<session>[^/]+))?/')
+_CUT_SHORT = re.compile(r'(?:^|_)((?:sub|ses)-[a-zA-Z0-9+]+[^a-zA-Z0-9+_.][^_.]*)')
 _SESSION = ('subject', 'session')
 
 
@@ -51,6 +57,41 @@ def ambiguities(
                     repeated[entity].append((scalar, alike))
     for entity, found in repeated.items():
         yield _of_repeated(entity, found)
+
+
+def misplaced(
+    scalars: Iterable[Sequence[Image]], datasets: Iterable[Dataset]
+) -> Iterator[AmbiguousMatchError]:
+    """Images whose name says another participant or session than the folder they lie in.
+
+    Nor may a label hold other signs than letters and digits: it would be cut short, and sub-A-01
+    be taken for sub-A.
+    """
+    roots = {dataset.name: dataset.root for dataset in datasets}
+    for image in (image for images in scalars for image in images):
+        if found := _CUT_SHORT.search(image.path.name):
+            yield AmbiguousMatchError(
+                f'does not tell whose it is: {found[1]!r} is no label of BIDS, which has letters '
+                'and digits only',
+                image.path,
+                'Rename it, its folder and its row in the tables.',
+            )
+        elif other := _other_folder(image, roots[image.dataset]):
+            entity, label = other
+            yield AmbiguousMatchError(
+                f'is named after {entity} {image.entities[entity]} and lies in the folder of '
+                f'{entity} {label}',
+                image.path,
+                'Find out whose it is, and rename it or move it.',
+            )
+
+
+def _other_folder(image: Image, root: Path) -> tuple[str, str] | None:
+    folders = _FOLDERS.match(str(image.path)[len(str(root)) :])
+    for entity, label in folders.groupdict().items() if folders else ():
+        if label is not None and image.entities.get(entity, label) != label:
+            return entity, label
+    return None
 
 
 def _repeated(
@@ -89,12 +130,14 @@ def _of_images(scalar: str, stem: str, several: Sequence[Sequence[Image]]) -> Am
     first = several[0]
     found = ', '.join(str(image.path) for image in first)
     differing = _differing(first)
-    labels = '; '.join(f'{name}: {_labels(name, first)}' for name in differing)
+    unknown = _unknown(first)
+    told = {name: _labels(name, first) for name in differing} | unknown
+    labels = '; '.join(f'{name}: {label}' for name, label in told.items())
     return AmbiguousMatchError(
         f'{scalar} ({stem}) has several images for one row, for {len(several)} '
         f'participants, sessions or runs; first: {found}'
-        + (f' (they differ in {labels})' if differing else ''),
-        remedy=_remedy(differing, first[0]),
+        + (f' (they differ in {labels})' if labels else ''),
+        remedy=_remedy(differing, first[0], unknown),
     )
 
 
@@ -139,7 +182,22 @@ def _labels(name: str, images: Sequence[Image]) -> str:
     return ', '.join(labels)
 
 
-def _remedy(differing: Sequence[str], image: Image) -> str:
+def _unknown(images: Sequence[Image]) -> dict[str, str]:
+    """What else tells these names apart, of which no filter and no recipe can speak."""
+    found = [bids_entities.unknown_pairs(image.path.name) for image in images]
+    labels = {
+        key: list(dict.fromkeys(pairs.get(key, 'absent') for pairs in found))
+        for key in dict.fromkeys(key for pairs in found for key in pairs)
+    }
+    return {key: ', '.join(several) for key, several in labels.items() if len(several) > 1}
+
+
+def _remedy(differing: Sequence[str], image: Image, unknown: Collection[str]) -> str:
+    if not differing and unknown:
+        return (
+            f'No entity is known by the name of {" or ".join(unknown)}, so no filter can choose: '
+            'leave the scalar out with --scalars, or give a folder, of links say, with one of them.'
+        )
     if not differing:
         return 'Their names hold no entity that tells them apart: move one out of the dataset.'
     wanted = {name: image.entities.get(name) for name in differing}

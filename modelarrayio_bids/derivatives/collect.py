@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.derivatives import notices
-from modelarrayio_bids.derivatives.ambiguity import ambiguities
+from modelarrayio_bids.derivatives.ambiguity import ambiguities, misplaced
 from modelarrayio_bids.derivatives.dataset import Dataset
 from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.grids import reconciled
@@ -136,7 +136,8 @@ def collect(request: Request) -> Collection:
     OutputError
         If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
-        If several images stand where one was expected: all such places together.
+        If several images stand where one was expected, or one in another's folder: all such
+        places together.
     """
     datasets = request.look_into()
     _require_participants(request, datasets)
@@ -149,6 +150,7 @@ def collect(request: Request) -> Collection:
     _require_scalars(found, request, datasets)
     found.only_in(request.spaces)
     folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
+    raise_problems(list(misplaced(found.scalars.values(), datasets)))
     phenotypes = Phenotypes.find(folders, request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
@@ -160,6 +162,7 @@ def collect(request: Request) -> Collection:
     everybody = {visit for group in groups for visit in group.visits}
     notices.say_map_itself(groups)
     notices.say_mixed(groups)
+    notices.say_unknown(groups)
     notices.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     notices.say_unmatched(phenotypes.unmatched(everybody, request.wants))
     notices.say_blanks(phenotypes, {row.visit for group in groups for row in group.rows})

@@ -236,7 +236,11 @@ def _read_description(root: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InvalidDatasetError(f'cannot be read ({error})', path, 'Mend the file.') from error
+        raise InvalidDatasetError(
+            f'cannot be read ({error})',
+            path,
+            'Mend the file, or take it away: the name of the folder then says what made it.',
+        ) from error
     if not _is_description(description):
         raise InvalidDatasetError(
             'is not what BIDS asks: an object whose GeneratedBy lists objects', path, 'Mend it.'

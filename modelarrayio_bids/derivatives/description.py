@@ -158,13 +158,14 @@ def _sources(
 
 def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
     """Of the links in a description of ours: those that sidecars need."""
-    if not (output_dir / DESCRIPTION).exists():
-        return {}
-    earlier = Dataset.from_folder(output_dir)
-    links = earlier.description.get('DatasetLinks', {})
-    if NAME not in earlier.generators or not isinstance(links, dict):
-        return {}
+    links = _earlier_links(output_dir)
     used = set(_names_in_uris(output_dir))
+    if lost := sorted(used - links.keys() - new.keys()):
+        logger.warning(
+            'in the sidecars here, nothing says any more what "bids:%s:" stands for: %s had no '
+            'such DatasetLinks; to have them again, run the group level on these datasets',
+            *(':", "bids:'.join(lost), output_dir / DESCRIPTION),
+        )
     for name in used & new.keys() & links.keys():
         if links[name] != new[name]:
             was = 'in the sidecars here, "bids:%s:" stood for %s; now it stands for %s'
@@ -172,8 +173,16 @@ def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
     return {name: str(url) for name, url in links.items() if name in used}
 
 
+def _earlier_links(output_dir: Path) -> dict[str, Any]:
+    if not (output_dir / DESCRIPTION).exists():
+        return {}
+    earlier = Dataset.from_folder(output_dir)
+    links = earlier.description.get('DatasetLinks', {})
+    return links if NAME in earlier.generators and isinstance(links, dict) else {}
+
+
 def _names_in_uris(output_dir: Path) -> Iterator[str]:
-    for folder in sorted(output_dir.iterdir()):
+    for folder in sorted(output_dir.glob('*')):
         # A work folder of ours is hidden, and logs are no sidecars.
         if folder.is_dir() and not folder.name.startswith('.') and folder.name != 'logs':
             for path in folder.rglob('*.json'):

@@ -55,10 +55,12 @@ ALIASES = {
 _INDICES = frozenset({'run', 'echo', 'flip', 'inv', 'split', 'chunk'})
 
 #: Spaces of one subject (BIDS 1.10, appendix "Coordinate systems", and the names that fMRIPrep,
-#: ASLPrep, QSIPrep and QSIRecon use): elements of two subjects do not correspond in them.
+#: ASLPrep, QSIPrep, QSIRecon, PETPrep, micapipe and pyAFQ use): elements of two subjects do not
+#: correspond in them.
 NATIVE_SPACES = frozenset(
     {'T1w', 'T2w', 'ACPC', 'anat', 'orig', 'individual', 'native', 'scanner', 'subject', 'fsnative'}
-    | {'boldref', 'aslref', 'dwiref', 'bold', 'asl', 'dwi', 'func'}
+    | {'boldref', 'aslref', 'dwiref', 'petref', 'bold', 'asl', 'dwi', 'func', 'pet', 'b0'}
+    | {'nativepro', 'RASMM', 'FLAIR', 'UNI', 'UNIT1', 'T1map'}
 )
 _NATIVE = frozenset(space.lower() for space in NATIVE_SPACES)
 
@@ -78,6 +80,11 @@ def names() -> tuple[str, ...]:
     ('subject', 'session', 'sample')
     """
     return tuple(entity['name'] for entity in configuration()['entities'])
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    return frozenset({*names(), *ALIASES})
 
 
 def entity_name(text: str) -> str:
@@ -127,6 +134,16 @@ def is_native(space: str | None) -> bool:
     (True, True, False)
     """
     return space is None or space.lower() in _NATIVE
+
+
+def unknown_pairs(name: str) -> dict[str, str]:
+    """Parts of a file's name that look like entities and are none of ours.
+
+    >>> unknown_pairs('sub-01_space-MNI152NLin6Asym_kernel-6_desc-smooth_cbf.nii.gz')
+    {'kernel': '6'}
+    """
+    pairs = (part.split('-', 1) for part in name.partition('.')[0].split('_') if '-' in part)
+    return {key: label for key, label in pairs if key not in _known()}
 
 
 def bare_label(text: str) -> str:

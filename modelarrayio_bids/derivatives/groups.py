@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modelarrayio_bids import masks, resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
+from modelarrayio_bids.derivatives.entities import unknown_pairs
 from modelarrayio_bids.derivatives.naming import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
 from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS, RESAMPLED, Phenotypes
@@ -42,7 +43,8 @@ class Row:
     rung : str
         Where on the ladder of :mod:`modelarrayio_bids.derivatives.pairing`.
     labels : dict, optional
-        Entities of how it was acquired that differ in the group: this image's labels, or blanks.
+        Entities that neither divide groups nor make rows, where they differ in the group: this
+        image's labels, or blanks.
     resampled : bool
         Whether the image is on another grid than the group, and is to be resampled.
     """
@@ -164,6 +166,16 @@ class ScalarGroup:
     def mixed(self) -> tuple[str, ...]:
         """The entities in which images differ that are taken together."""
         return tuple(self.rows[0].labels) if self.rows else ()
+
+    @property
+    def unknown(self) -> dict[str, tuple[str, ...]]:
+        """What looks like entities, is none known here, and differs between images."""
+        found = [unknown_pairs(row.image.name) for row in self.rows]
+        labels = {
+            key: tuple(dict.fromkeys(pairs.get(key, 'none') for pairs in found))
+            for key in sorted({key for pairs in found for key in pairs})
+        }
+        return {key: several for key, several in labels.items() if len(several) > 1}
 
     @property
     def rungs(self) -> dict[str, int]:

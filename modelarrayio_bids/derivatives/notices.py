@@ -66,6 +66,20 @@ def say_mixed(groups: Iterable[ScalarGroup]) -> None:
         )
 
 
+def say_unknown(groups: Iterable[ScalarGroup]) -> None:
+    """What tells images of one scalar apart that nothing here knows."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for group in groups:
+        for key, labels in group.unknown.items():
+            found[key, labels].append(group.scalar)
+    for (key, labels), scalars in found.items():
+        logger.warning(
+            'images are taken together whose names differ in %s-, which is no entity known here: '
+            '%s; see that they are of one kind. Scalars: %s',
+            *(key, some(labels), _each(scalars)),
+        )
+
+
 def say_left_out(dropped: Sequence[Dropped]) -> None:
     """How many images a person's demands left out, and whose."""
     for reason, count in Counter(one.reason for one in dropped).items():

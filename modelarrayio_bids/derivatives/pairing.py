@@ -49,9 +49,10 @@ SOURCES = (*RUNGS[1:], NO_MAP_ITSELF)
 #: What tells a map from the mask of the same brain, and one map of it from another.
 _OF_THE_MAP = frozenset(
     {'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg'}
+    | {'meas', 'pvc', 'ref', 'taskcontrast', 'seed'}
     | {'suffix', 'extension'}
 )
-_OF_THE_RUN = frozenset({'run', 'acq', 'task'})
+_OF_THE_RUN = frozenset({'run', 'acq', 'task', 'feature', 'setting'})
 #: In this order the anatomical masks of a participant and space are narrowed down.
 _NARROWING = ('session', 'res', 'den')
 

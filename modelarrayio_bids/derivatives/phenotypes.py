@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
+from modelarrayio_bids.derivatives import entities as bids_entities
+from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.tables import KEYS, PARTICIPANT, Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
 
@@ -25,9 +27,15 @@ logger = logging.getLogger(__name__)
 FILE = 'participants.tsv'
 #: Whether an image was on another grid than the others: ``yes`` or ``no``.
 RESAMPLED = 'resampled'
-#: Entities of how an image was acquired. Images that differ in them are taken together, since it is
-#: a person, or a model, that has to judge the difference: a column says which is which.
-MIXED = ('acq', 'ce', 'trc', 'rec', 'dir')
+_OF_A_ROW = ('subject', 'session', 'run')
+#: Entities that neither divide groups nor make rows, such as those of how an image was acquired.
+#: Images that differ in them are taken together, since it is a person, or a model, that has to
+#: judge the difference: a column says which is which.
+MIXED = tuple(
+    name
+    for name in bids_entities.names()
+    if name not in {*GROUP_ENTITIES, *_OF_A_ROW, 'suffix', 'datatype', 'extension'}
+)
 #: The columns of our own in a cohort, in their order.
 OWN_COLUMNS = (
     *(SCALAR, SOURCE, MASK, MASK_RUNG, RESAMPLED, *KEYS),

@@ -100,7 +100,9 @@ class Table:
             raise FormatError(
                 f'has no column {PARTICIPANT} (it has: {", ".join(header)})',
                 path,
-                f'Call the column of participants {PARTICIPANT}.',
+                f'Call the column of participants {PARTICIPANT}.'
+                if PARTICIPANT not in header[0]
+                else 'Its columns are not told apart: save it with tabs, or with commas as .csv.',
             )
         keys = tuple(key for key in KEYS if key in header)
         rows: dict[Visit, dict[str, str]] = {}

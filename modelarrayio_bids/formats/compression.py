@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
@@ -295,6 +296,10 @@ def _reported(path: str | PathLike[str]) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if Path(path).is_symlink():
+            what = f'is a link to what is not there ({Path(path).readlink()})'
+            remedy = 'Get the file, with "datalad get" if the dataset is one of DataLad.'
+            raise SourceNotFoundError(what, path, remedy) from error
         raise SourceNotFoundError('no such file', path, 'Check the path.') from error
     except EOFError as error:
         what = 'is truncated: the compressed data end early'

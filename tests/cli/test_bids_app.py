@@ -155,9 +155,10 @@ def test_listing_builds_nothing(study, tmp_path, capsys):
 
 
 def test_a_dry_run_checks_and_writes_nothing(study, tmp_path, capsys):
-    assert main([str(study), str(tmp_path / 'out'), 'group', '--dry-run']) == 0
+    index = ['--bids-database-dir', str(tmp_path / 'index')]
+    assert main([str(study), str(tmp_path / 'out'), 'group', '--dry-run', *index]) == 0
     assert f'{len(SCALARS)} HDF5 files would be written' in capsys.readouterr().out
-    assert not (tmp_path / 'out').exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_participants_sessions_and_filters_choose(study, tmp_path):

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import trees
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelarrayio_bids.__about__ import __version__
@@ -102,6 +102,7 @@ def any_options():
     ).map(lambda options: [word for option in options for word in option])
 
 
+@settings(deadline=None)
 @given(any_options())
 def test_settings_read_again_are_those_written(tmp_path_factory, words):
     path = tmp_path_factory.mktemp('settings') / 'run.toml'

@@ -460,3 +460,94 @@ def test_effects_of_first_level_models_are_taken_and_other_statistics_on_request
     some = 'taken with --scalars a_variance a_z b_variance (and 1 more)'
     assert counts[f'a statistic of a single participant, {some}'] == 8
     assert [row.scalar for row in ask(root, scalars=('*_z',)).table()] == ['a_z', 'b_z']
+
+
+def test_masks_of_bundles_regions_and_halves_are_not_the_brains(dataset, ask):
+    """As TractSeg and others name them, without a desc."""
+    others = ('bundle-CST', 'roi-hippocampus', 'hemi-L', 'seg-GM', 'atlas-X', 'label-lesion')
+    root = dataset(
+        'tractseg',
+        [
+            f'sub-01/dwi/sub-01_space-{MNI}_FA.nii.gz',
+            *(f'sub-01/{kind}/sub-01_space-{MNI}_{one}_mask.nii.gz'
+              for kind in ('dwi', 'anat') for one in others),
+        ],
+    )  # fmt: skip
+    assert ask(root).table()[0].rungs == {'map-itself': 1}
+    trees.write_mask(root / f'sub-01/anat/sub-01_space-{MNI}_mask.nii.gz', trees.people(9)[0])
+    assert ask(root).table()[0].rungs == {'anatomical': 1}
+
+
+def test_entities_of_pet_and_halfpipe_tell_scalars_apart(dataset, ask):
+    """BEP 23 (meas, pvc, ref) and HALFpipe (feature, seed, taskcontrast)."""
+    start = f'sub-01/func/sub-01_task-rest_feature-corr_seed-{{}}_space-{MNI}'
+    root = dataset(
+        'somepipe',
+        [
+            f'sub-01/pet/sub-01_space-{MNI}_model-MRTM2_meas-BPND_mimap.nii.gz',
+            f'sub-01/pet/sub-01_space-{MNI}_model-MRTM2_meas-R1_mimap.nii.gz',
+            f'{start.format("amyg")}_stat-effect_statmap.nii.gz',
+            f'{start.format("hipp")}_stat-effect_statmap.nii.gz',
+            f'sub-01/func/sub-01_task-rest_feature-corr_space-{MNI}_mask.nii.gz',
+            f'sub-01/pet/sub-01_space-{MNI}_desc-brain_mask.nii.gz',
+        ],
+    )
+    assert [(row.scalar, row.rungs) for row in ask(root).table()] == [
+        ('corr_amyg_effect_statmap', {'same-dataset': 1}),
+        ('corr_hipp_effect_statmap', {'same-dataset': 1}),
+        ('mrtm2_bpnd_mimap', {'same-dataset': 1}),
+        ('mrtm2_r1_mimap', {'same-dataset': 1}),
+    ]
+
+
+def test_entities_nobody_knows_are_named_where_they_alone_differ(dataset, ask, caplog):
+    name = f'sub-0{{0}}/dwi/sub-0{{0}}_kernel-{{1}}_space-{MNI}_FA.nii.gz'
+    root = dataset('newpipe', [name.format(1, 'a'), name.format(1, 'b')])
+    with pytest.raises(AmbiguousMatchError, match=r'differ in kernel: a, b.*No entity .* kernel'):
+        ask(root)
+    (root / name.format(1, 'b')).unlink()
+    dataset('newpipe', [name.format(2, 'b')])
+    assert ask(root).table()[0].n_images == 2
+    assert 'differ in kernel-, which is no entity known here: a, b' in caplog.text
+
+
+@pytest.mark.parametrize('entity', ['proc', 'flip', 'inv', 'mod', 'part', 'chunk'])
+def test_whatever_differs_between_people_becomes_a_column(dataset, ask, tmp_path, caplog, entity):
+    paths = [f'sub-0{one}/perf/sub-0{one}_{entity}-{one}_space-{MNI}_cbf.nii.gz' for one in (1, 2)]
+    found = ask(dataset('aslprep', paths))
+    assert f'images of several {entity} labels are taken together' in caplog.text
+    (group,) = found.groups
+    cohort = group.write_cohort(group.outputs(tmp_path / 'out'), found.phenotypes)
+    assert [row[f'{entity}_id'] for row in cohort.rows] == [f'{entity}-1', f'{entity}-2']
+
+
+def test_an_image_in_the_folder_of_another_is_of_nobody(dataset, ask):
+    """Below the dataset alone: folders above it may be called anything."""
+    right = f'sub-01/ses-1/perf/sub-01_ses-1_space-{MNI}_cbf.nii.gz'
+    root = dataset('sub-99/ses-9/aslprep', [right], 'ASLPrep')
+    assert ask(root).table()[0].n_images == 1
+    for wrong in (right.replace('sub-01_', 'sub-02_'), right.replace('ses-1_', 'ses-2_')):
+        dataset('sub-99/ses-9/aslprep', [wrong], 'ASLPrep')
+        with pytest.raises(AmbiguousMatchError, match='lies in the folder of') as caught:
+            ask(root)
+        assert str(root / wrong) in str(caught.value)
+        (root / wrong).unlink()
+
+
+@pytest.mark.parametrize('label', ['A-01', 'A_01'])
+def test_a_label_that_would_be_cut_short_is_an_error(dataset, ask, label):
+    root = dataset('aslprep', [f'sub-{label}/perf/sub-{label}_space-{MNI}_cbf.nii.gz'])
+    with pytest.raises(AmbiguousMatchError, match=r'no label of BIDS|folder of subject A_01'):
+        ask(root)
+
+
+def test_a_folder_for_a_session_of_a_participant_is_right(dataset, ask):
+    root = dataset('aslprep', [f'sub-01_ses-2/perf/sub-01_ses-2_space-{MNI}_cbf.nii.gz'])
+    assert ask(root).table()[0].n_images == 1
+
+
+@pytest.mark.parametrize('space', ['nativepro', 'RASMM', 'petref'])
+def test_spaces_of_ones_own_that_other_pipelines_name(dataset, ask, space):
+    root = dataset('micapipe', [f'sub-01/maps/sub-01_space-{space}_model-DTI_FA.nii.gz'])
+    with pytest.raises(NoMatchError, match="in the participant's own space"):
+        ask(root)

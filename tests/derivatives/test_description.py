@@ -94,3 +94,11 @@ def test_a_folder_that_cannot_be_written(tmp_path, datasets):
     with pytest.raises(OutputError) as caught:
         write_description(tmp_path / 'file', datasets, tmp_path, ['cbf'])
     assert caught.value.exit_code == 73  # sysexits.h: EX_CANTCREAT
+
+
+def test_links_that_went_with_a_lost_description_are_named(tmp_path, datasets, caplog):
+    output = tmp_path / 'out'
+    (output / 'cbf').mkdir(parents=True)
+    (output / 'cbf' / 'space-X_cohort.json').write_text('{"Sources": ["bids:gone:sub-01/a.nii"]}')
+    write_description(output, datasets, tmp_path, ['cbf'])
+    assert '"bids:gone:" stands for' in caplog.text

@@ -255,3 +255,11 @@ def test_a_table_says_the_same_however_it_was_saved(rows, separator, encoding, e
         Visit(label): {'word': word, 'number': number, 'nothing': ''}
         for label, (word, number, _) in rows.items()
     }
+
+
+@pytest.mark.parametrize('separator', [',', ';', ' '])
+def test_a_tsv_without_tabs_says_so(tmp_path, separator):
+    table = tmp_path / 'participants.tsv'
+    table.write_text(f'participant_id{separator}age\nsub-01{separator}20\n')
+    with pytest.raises(FormatError, match='columns are not told apart: save it with tabs'):
+        Table.from_file(table)

@@ -49,6 +49,13 @@ def test_what_is_not_there_or_is_a_folder(tmp_path):
             read(tmp_path)
 
 
+def test_a_link_that_leads_nowhere_says_how_datalad_gets_it(tmp_path):
+    link = tmp_path / 'sub-01_FA.nii.gz'
+    link.symlink_to('../.git/annex/objects/x')
+    with pytest.raises(SourceNotFoundError, match=r'link to what is not there .*datalad get'):
+        compression.read_file(link)
+
+
 @pytest.mark.parametrize('level', [None, 0, 1, 4, 9])
 def test_deflate_makes_zlib_streams(level):
     assert zlib.decompress(compression.deflate(DATA, level)) == DATA
