@@ -14,6 +14,9 @@ from modelarrayio_bids.errors import JobError, ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import AGAIN, errors_below, forget_errors
 from modelarrayio_bids.workflows.plugins import Plugin
 
+# Seconds for a worker to take away what is half-written.
+_PATIENCE = 10
+
 
 def run_workflow(
     workflow: Workflow, work_dir: Path, log_dir: Path, plugin: Plugin = Plugin()
@@ -114,5 +117,8 @@ def _workers_stopped() -> Iterator[None]:
         for worker in workers:
             worker.terminate()
         for worker in workers:
+            worker.join(_PATIENCE)
+            # One that was told between two nodes has forgotten it over its queue.
+            worker.kill()
             worker.join()
         raise
