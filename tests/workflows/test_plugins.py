@@ -257,8 +257,8 @@ def test_row_blocks_keep_the_promise_about_memory_too(study, tmp_path, capfd):
     assert not list((tmp_path / 'out').rglob('*.h5'))
 
 
-#: What Nipype needs of Slurm; jobs are processes here. That of "waits" begins when a patient run has
-#: asked for the queue three times after the other's end.
+#: What Nipype needs of Slurm; jobs are processes here. That of "waits" begins when a patient run
+#: has asked for the queue three times after the other's end.
 SLURM = {
     'sbatch': """\
         #!/bin/sh
