@@ -66,6 +66,8 @@ ARG VERSION=unknown
 ARG REVISION=unknown
 # What outputs say made them: docker build --build-arg CONTAINER_TAG=pennlinc/modelarrayio-bids:1.0
 ARG CONTAINER_TAG=modelarrayio-bids
+# Podman's cache looks at the arguments of RUN alone: ENV and LABEL would be those of another build.
+RUN echo "$CONTAINER_TAG $VERSION $REVISION" > /opt/modelarrayio-bids/image.txt
 ENV MODELARRAYIO_CONTAINER_TAG=$CONTAINER_TAG
 LABEL org.opencontainers.image.title="modelarrayio-bids" \
       org.opencontainers.image.description="BIDS derivatives to ModelArray's HDF5 and back" \

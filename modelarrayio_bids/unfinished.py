@@ -190,7 +190,10 @@ def _discard(path: Path, maker: int) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path)
+        # A thread that a signal surprised may write one last file into what is being removed.
+        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
