@@ -30,15 +30,19 @@ from modelarrayio_bids.cohort import Cohort, Source
 from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.reading import check_sources, read_rows
 from modelarrayio_bids.resources import Resources, give_back_memory
-from modelarrayio_bids.row_blocks import RowBlock, identity_of_source, joined
+from modelarrayio_bids.row_blocks import RowBlock, identity_of_source, joined, read_records
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunks import Blocks
 from modelarrayio_bids.store.reader import StoreReader, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks, Scratch
 from modelarrayio_bids.store.writer import Layout, StoreWriter
+from modelarrayio_bids.summaries import RowRecorder, SummarisedBlocks, memory_needed
 
 logger = logging.getLogger(__name__)
+
+#: A matrix and, if it is to be summarised, what was recorded of its rows.
+Rows = tuple[ColumnBlocks, np.ndarray | None]
 
 
 def to_modelarray(
@@ -49,6 +53,7 @@ def to_modelarray(
     resources: Resources = Resources(),
     *,
     overwrite: bool = False,
+    summaries: bool = False,
 ) -> Path:
     """Write every scalar of a cohort to one HDF5 file that ModelArray opens.
 
@@ -66,6 +71,8 @@ def to_modelarray(
         Threads and memory.
     overwrite : bool, optional
         Replace a file even if it holds results.
+    summaries : bool, optional
+        Keep a :class:`~modelarrayio_bids.store.summary.Summary` of each scalar, as reports need it.
 
     Returns
     -------
@@ -83,7 +90,14 @@ def to_modelarray(
     """
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
         most = check_sources(cohort.sources(), space, resources.threads)
-        read = partial(_read, space=space, store=store, resources=resources, source_bytes=most)
+        read = partial(
+            _read,
+            space=space,
+            store=store,
+            resources=resources,
+            source_bytes=most,
+            summaries=summaries,
+        )
         _fill(store, cohort, space, read, resources.threads)
     return Path(output)
 
@@ -97,6 +111,7 @@ def assemble(
     layout: Layout = Layout(),
     resources: Resources = Resources(),
     overwrite: bool = False,
+    summaries: bool = False,
 ) -> Path:
     """Write the scalar of a cohort from row blocks that were read before, maybe elsewhere.
 
@@ -106,7 +121,7 @@ def assemble(
         As :func:`to_modelarray`; of one scalar.
     row_blocks : sequence of RowBlock
         All rows, in order.
-    layout, resources, overwrite
+    layout, resources, overwrite, summaries
         As :func:`to_modelarray`; the layout is that the row blocks were planned for.
 
     Returns
@@ -128,9 +143,14 @@ def assemble(
     chunk_bytes = n_rows * blocks.chunk * np.dtype(layout.dtype).itemsize
     block_bytes = chunk_bytes * blocks.width // blocks.chunk
 
-    def read(_: Sequence[Source]) -> AbstractContextManager[ColumnBlocks]:
-        resources.room(len(space), block_bytes + resources.writing_bytes(n_rows, chunk_bytes))
-        return joined(row_blocks)
+    @contextmanager
+    def read(_: Sequence[Source]) -> Iterator[Rows]:
+        needed = block_bytes + resources.writing_bytes(n_rows, chunk_bytes)
+        if summaries:
+            needed += memory_needed(len(space), resources.threads)
+        resources.room(len(space), needed)
+        with joined(row_blocks) as matrix:
+            yield matrix, read_records(row_blocks) if summaries else None
 
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
         _fill(store, cohort, space, read, resources.threads)
@@ -175,7 +195,7 @@ def _fill(
     store: StoreWriter,
     cohort: Cohort,
     space: ElementSpace,
-    matrix_of: Callable[[Sequence[Source]], AbstractContextManager[ColumnBlocks]],
+    matrix_of: Callable[[Sequence[Source]], AbstractContextManager[Rows]],
     threads: int,
 ) -> None:
     # Before they are read: a source that changes meanwhile shows.
@@ -185,8 +205,13 @@ def _fill(
     store.write_space(space.kind, space.tables(), space.template())
     for scalar in cohort.scalars:
         sources = cohort.sources(scalar)
-        with matrix_of(sources) as matrix:
-            _write(store, sources, matrix, threads)
+        with matrix_of(sources) as (matrix, records):
+            if records is None:
+                _write(store, sources, matrix, threads)
+                continue
+            summarised = SummarisedBlocks(matrix, records, threads)
+            _write(store, sources, summarised, threads)
+            store.write_summary(scalar, summarised.summary())
     store.write_provenance(facts, facets)
     logger.info('Wrote %s: %s', store.path, _contents(cohort, space))
 
@@ -194,21 +219,25 @@ def _fill(
 @contextmanager
 def _read(
     sources: Sequence[Source],
+    *,
     space: ElementSpace,
     store: StoreWriter,
     resources: Resources,
     source_bytes: int,
-) -> Iterator[Scratch]:
+    summaries: bool,
+) -> Iterator[Rows]:
     """The values of a scalar, read into what memory there is."""
     shape, dtype = (len(sources), len(space)), np.dtype(store.layout.dtype)
     chunk = store.layout.chunk(shape)
     chunk_bytes = shape[0] * chunk * dtype.itemsize
-    budget = resources.block_bytes(shape, dtype.itemsize, chunk_bytes, source_bytes)
+    beside = memory_needed(len(space), resources.threads) if summaries else 0
+    budget = resources.block_bytes(shape, dtype.itemsize, chunk_bytes, source_bytes, beside)
     blocks = Blocks.within(shape, chunk, dtype.itemsize, budget)
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
-        read_rows(sources, space, scratch.put, resources.threads)
+        recorder = RowRecorder(sources, scratch.put)
+        read_rows(sources, space, recorder if summaries else scratch.put, resources.threads)
         give_back_memory()
-        yield scratch
+        yield scratch, recorder.records if summaries else None
 
 
 def _write(

@@ -75,7 +75,12 @@ class Resources:
             raise UsageError('at least one thread is needed', remedy='Give 1 or more.')
 
     def block_bytes(
-        self, shape: tuple[int, int], itemsize: int, chunk_bytes: int, source_bytes: int
+        self,
+        shape: tuple[int, int],
+        itemsize: int,
+        chunk_bytes: int,
+        source_bytes: int,
+        beside: int = 0,
     ) -> int:
         """Bytes that a block of columns may have.
 
@@ -87,13 +92,15 @@ class Resources:
             Bytes of one value, and of a chunk.
         source_bytes : int
             Most bytes that reading one source takes.
+        beside : int, optional
+            Bytes that something else takes meanwhile.
 
         Raises
         ------
         UsageError
             As :meth:`room`.
         """
-        needed = self.threads * source_bytes + self.writing_bytes(shape[0], chunk_bytes)
+        needed = beside + self.threads * source_bytes + self.writing_bytes(shape[0], chunk_bytes)
         room = self.room(shape[1], needed, max(chunk_bytes, MIB))
         return min(wanted_block(shape, itemsize), room)
 

@@ -1,5 +1,8 @@
 """Row blocks: the rows of a matrix, read on several machines and joined on one.
 
+A file holds the values of its rows, cut into column blocks, and after them what was recorded of
+each row (:data:`~modelarrayio_bids.store.summary.ROW`).
+
 A row block's name tells everything that decides its content: its sources with their sizes and
 times, the elements, the type, how it is cut. So what an interrupted run left is found again, and
 what belongs to other images, or to older ones, is not.
@@ -27,7 +30,9 @@ from modelarrayio_bids.resources import MIB, Resources, wanted_block
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store.chunks import Blocks
 from modelarrayio_bids.store.scratch import JoinedRows, RowFile
+from modelarrayio_bids.store.summary import ROW
 from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.summaries import RowRecorder, memory_needed
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +40,7 @@ logger = logging.getLogger(__name__)
 #: of waiting for a node.
 _ROW_BLOCK_BYTES = 1024 * MIB
 # Of the names: changes whenever the same name would mean another content.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,13 @@ class RowBlock:
             size = self.path.stat().st_size
         except FileNotFoundError:
             return False
+        return size == self.values_bytes + self.blocks.n_rows * ROW.itemsize
+
+    @property
+    def values_bytes(self) -> int:
+        """Bytes of the values, before the records."""
         cells = self.blocks.n_rows * self.blocks.n_columns
-        return size == cells * np.dtype(self.dtype).itemsize
+        return cells * np.dtype(self.dtype).itemsize
 
     def read(self, space: ElementSpace, resources: Resources) -> Path:
         """Read the rows into the file, unless it is there from before.
@@ -91,10 +101,15 @@ class RowBlock:
             logger.info('Kept from an earlier run: %s', self.rows)
             return self.path
         most = check_sources(self.sources, space, resources.threads)
-        resources.room(len(space), resources.threads * most)
+        beside = memory_needed(len(space), resources.threads)
+        resources.room(len(space), resources.threads * most + beside)
         with replacing(self.path) as partial, open(partial, 'w+b') as file:
             rows = RowFile(file, self.blocks, np.dtype(self.dtype))
-            read_rows(self.sources, space, rows.put, resources.threads)
+            recorder = RowRecorder(self.sources, rows.put)
+            read_rows(self.sources, space, recorder, resources.threads)
+            file.seek(self.values_bytes)
+            file.write(recorder.records.tobytes())
+            file.flush()
             # On the disk before it has its name: a machine that goes down leaves no holes in it.
             os.fsync(file.fileno())
         return self.path
@@ -164,6 +179,13 @@ def joined(row_blocks: Sequence[RowBlock]) -> Iterator[JoinedRows]:
                 )
             files.append((stack.enter_context(open(block.path, 'rb')), block.blocks.n_rows))
         yield JoinedRows(whole, np.dtype(first.dtype), files)
+
+
+def read_records(row_blocks: Sequence[RowBlock]) -> np.ndarray:
+    """What was recorded of the rows of row blocks that are all done: (n_rows,) of type ROW."""
+    return np.concatenate(
+        [np.fromfile(block.path, ROW, offset=block.values_bytes) for block in row_blocks]
+    )
 
 
 def _parts(sources: Sequence[Source], wanted: int) -> Iterator[tuple[Source, ...]]:

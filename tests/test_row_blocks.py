@@ -77,7 +77,7 @@ def assembled(cohort, space, folder, layout=Layout(), **keywords):
     for block in reversed(blocks):
         block.read(space, Resources(2))
     return assemble(
-        cohort, space, folder / 'joined.h5', row_blocks=blocks, layout=layout
+        *(cohort, space, folder / 'joined.h5'), row_blocks=blocks, layout=layout, summaries=True
     ).read_bytes()
 
 
@@ -87,7 +87,7 @@ def assembled(cohort, space, folder, layout=Layout(), **keywords):
 @pytest.mark.parametrize('memory', [None, 1])
 def test_voxels_are_the_same_as_read_at_once(voxels, tmp_path, n_blocks, dtype, memory):
     layout = Layout(dtype, chunk_columns=4)
-    at_once = to_modelarray(*voxels, tmp_path / 'x.h5', layout).read_bytes()
+    at_once = to_modelarray(*voxels, tmp_path / 'x.h5', layout, summaries=True).read_bytes()
     blocks = plan(*voxels, tmp_path, layout, n_blocks=n_blocks, memory=memory)
     assert len(blocks) == min(n_blocks, 7)
     assert len(blocks[0].blocks.spans()) == (1 if memory is None else 6)
@@ -100,7 +100,7 @@ def test_voxels_are_the_same_as_read_at_once(voxels, tmp_path, n_blocks, dtype, 
 def test_what_is_no_voxels_too(tmp_path, write, n_blocks):
     cohort, space = cohort_and_space(write(tmp_path))
     layout = Layout(chunk_columns=7)
-    at_once = to_modelarray(cohort, space, tmp_path / 'x.h5', layout).read_bytes()
+    at_once = to_modelarray(cohort, space, tmp_path / 'x.h5', layout, summaries=True).read_bytes()
     assert assembled(cohort, space, tmp_path, layout, n_blocks=n_blocks, memory=1) == at_once
 
 

@@ -68,6 +68,9 @@ class _ToModelArrayInputSpec(_ReferencesInputSpec):
     keep = traits.Bool(
         False, usedefault=True, desc='keep a file that is there and was made of the same images'
     )
+    summaries = traits.Bool(
+        False, usedefault=True, desc='keep summaries of subjects and elements, for a report'
+    )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read and compress in threads')
     mem_mb = traits.Int(nohash=True, desc='memory the run may use')
     blocks_dir = traits.Str(desc='folder with the row blocks of the cohort, read before')
@@ -115,6 +118,7 @@ class ToModelArray(LibraryInterface):
             layout=layout,
             resources=resources,
             overwrite=inputs.overwrite,
+            summaries=inputs.summaries,
         )
         return {'out_file': str(out_file)}
 

@@ -20,6 +20,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import column_blocks
+from modelarrayio_bids.store.summary import ROW, Summary
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +168,30 @@ class StoreReader:
         facts = self._file.get(schema.PROVENANCE)
         found = None if facts is None else facts.attrs.get(schema.IDENTITY_ATTRIBUTE)
         return None if found is None else _text(found)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What made the file: ``software``, ``version``, ``command``, ``created``; else nothing."""
+        group = self._file.get(schema.PROVENANCE)
+        return {} if group is None else {name: _text(text) for name, text in group.attrs.items()}
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Names of the scalars in the file."""
+        group = self._file.get(schema.SCALARS)
+        return tuple(group) if isinstance(group, h5py.Group) else ()
+
+    def summary(self, scalar: str) -> Summary | None:
+        """What is known of a scalar's values, where the file says it."""
+        group = self._file.get(schema.summary_path(scalar))
+        if group is None:
+            return None
+        rows = np.zeros(group['rows/mean'].shape, ROW)
+        for name in ROW.names or ():
+            rows[name] = group[f'rows/{name}'][()]
+        of_rows = {name: group[f'rows/{name}'][()] for name in ('correlation', 'distance')}
+        elements = {name: array[()] for name, array in group['elements'].items()}
+        return Summary(rows, **of_rows, **elements)
 
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""

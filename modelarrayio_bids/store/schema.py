@@ -32,6 +32,8 @@ PROVENANCE = 'modelarrayio'
 TEMPLATE = 'modelarrayio/template'
 KIND_ATTRIBUTE = 'kind'
 SOURCES = 'modelarrayio/sources'
+#: What :class:`modelarrayio_bids.store.summary.Summary` holds, by scalar.
+SUMMARIES = 'modelarrayio/summaries'
 #: Of everything that decides the content: see :func:`modelarrayio_bids.build.identity_of`.
 IDENTITY_ATTRIBUTE = 'identity'
 SOURCE_SIZES = 'size'
@@ -83,6 +85,15 @@ def scalar_path(scalar: str, leaf: str = '') -> str:
     'scalars/FA/values'
     """
     return '/'.join(part for part in (SCALARS, scalar, leaf) if part)
+
+
+def summary_path(scalar: str, leaf: str = '') -> str:
+    """Path of a scalar's summary, or of a dataset in it.
+
+    >>> summary_path('FA', 'rows/mean')
+    'modelarrayio/summaries/FA/rows/mean'
+    """
+    return '/'.join(part for part in (SUMMARIES, scalar, leaf) if part)
 
 
 def result_path(analysis: str, leaf: str = RESULTS_MATRIX) -> str:

@@ -27,6 +27,7 @@ from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
+from modelarrayio_bids.store.summary import Summary
 from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
@@ -221,6 +222,13 @@ class StoreWriter:
                     self._write_strings(path, values)
                 else:
                     self._write_array(path, np.asarray(values))
+
+    def write_summary(self, scalar: str, summary: Summary) -> None:
+        """Write what is known of a scalar's values."""
+        parts = {'rows': summary.of_rows(), 'elements': summary.of_elements()}
+        for part, arrays in parts.items():
+            for name, array in arrays.items():
+                self._write_array(schema.summary_path(scalar, f'{part}/{name}'), array)
 
     def _write_block(
         self, dataset: h5py.Dataset, first: int, block: np.ndarray, threads: int

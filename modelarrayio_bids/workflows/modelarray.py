@@ -82,7 +82,7 @@ def init_modelarray_wf(
         n_procs=nprocs,
     )
     build = MapNode(
-        ToModelArray(**limits, **blocks, overwrite=overwrite, keep=not overwrite),
+        ToModelArray(**(limits | blocks), overwrite=overwrite, keep=not overwrite, summaries=True),
         name='to_modelarray',
         iterfield=['cohort_file', 'mask', 'out_file'],
         n_procs=nprocs,
