@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -120,6 +120,18 @@ class ElementSpace(ABC):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array).data.cast('B'))
         return digest.hexdigest()
+
+    def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The ways in which an image of this space may have been flipped by mistake.
+
+        Yields
+        ------
+        str
+            What would be exchanged, for a person: ``'left and right'``.
+        numpy.ndarray
+            (n_elements,) int64: the element in whose place each would be, -1 for none.
+        """
+        yield from ()
 
     @abstractmethod
     def check(self, source: Source) -> int:

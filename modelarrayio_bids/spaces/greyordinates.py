@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from os import PathLike
 
 import numpy as np
@@ -41,6 +42,19 @@ class GreyordinateSpace(MapSpace):
     ) -> GreyordinateSpace:
         """A space from a file, see :meth:`MapSpace.from_file`."""
         return cls.from_file(path, map_choice)
+
+    def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The two cortices: their surfaces have corresponding vertices in fsLR."""
+        axis = self.elements.axis
+        pair = [axis.name == f'CIFTI_STRUCTURE_CORTEX_{side}' for side in ('LEFT', 'RIGHT')]
+        size = max(axis.nvertices.values(), default=0)
+        partners = np.full(len(self), -1)
+        for here, there in (pair, pair[::-1]):
+            of_vertex = np.full(size, -1)
+            of_vertex[axis.vertex[there]] = np.flatnonzero(there)
+            partners[here] = of_vertex[axis.vertex[here]]
+        if (partners >= 0).any():
+            yield 'left and right', partners
 
     def tables(self) -> dict[str, ElementTable]:
         """``greyordinates``: int32 (6, n_elements), with the names of the structures.

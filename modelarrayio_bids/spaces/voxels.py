@@ -15,7 +15,7 @@ The elements are the voxels of a group mask, in C order of its array: the first 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from os import PathLike
@@ -24,6 +24,7 @@ from threading import Lock
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
+from nibabel.orientations import aff2axcodes
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import Source
@@ -37,6 +38,16 @@ from modelarrayio_bids.store.schema import ElementTable
 #: times below; a shift of a tenth of a voxel is ten times above.
 GRID_TOLERANCE = 0.01
 _MOST_REMEMBERED = 8
+# By an end of an axis (nibabel's codes): what is exchanged when it is reversed.
+_EXCHANGED = {
+    code: what
+    for codes, what in (
+        ('LR', 'left and right'),
+        ('PA', 'front and back'),
+        ('IS', 'top and bottom'),
+    )
+    for code in codes
+}
 # A value taken from the buffer, as float64, and whether it is inside.
 _VALUE_BYTES = 20
 
@@ -211,6 +222,13 @@ class VoxelSpace(ElementSpace):
         np.remainder(k, n_j, out=j)
         np.floor_divide(k, n_j, out=k)
         return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
+
+    def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The axes of the array, each reversed: so it goes wrong where orientations are lost."""
+        numbers = np.full(self.mask.shape, -1)
+        numbers[self.mask] = np.arange(len(self))
+        for axis, code in enumerate(aff2axcodes(self.grid.affine)):
+            yield _EXCHANGED[code], np.flip(numbers, axis)[self.mask]
 
     def check(self, source: Source) -> int:
         """Grid of the map, and of its mask, against the group mask's."""

@@ -193,6 +193,25 @@ class StoreReader:
         elements = {name: array[()] for name, array in group['elements'].items()}
         return Summary(rows, **of_rows, **elements)
 
+    def columns(self, scalar: str, elements: np.ndarray) -> np.ndarray:
+        """The values of every source at some elements: (n_sources, elements.size).
+
+        Chunks are inflated one at a time, those needed and each once.
+        """
+        dataset = self._file[schema.scalar_path(scalar, schema.VALUES)]
+        found = np.empty((dataset.shape[0], elements.size), dataset.dtype)
+        width = dataset.chunks[1] if dataset.chunks else 1
+        for chunk in np.unique(elements // width):
+            wanted = np.flatnonzero(elements // width == chunk)
+            part = dataset[:, chunk * width : (chunk + 1) * width]
+            found[:, wanted] = part[:, elements[wanted] - chunk * width]
+        return found
+
+    def chunk_columns(self, scalar: str) -> int:
+        """Elements of one chunk of a scalar's values; 1 where they are not cut."""
+        dataset = self._file[schema.scalar_path(scalar, schema.VALUES)]
+        return int(dataset.chunks[1]) if dataset.chunks else 1
+
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
         if path not in self._file:

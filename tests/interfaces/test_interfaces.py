@@ -71,6 +71,7 @@ SPECIFICATIONS = {
         'target_chunk_mb': 'Float',
         'overwrite': 'Bool',
         'keep': 'Bool',
+        'summaries': 'Bool',
         'num_threads': 'Int',
         'mem_mb': 'Int',
         'blocks_dir': 'Str',

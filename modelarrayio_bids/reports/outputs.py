@@ -1,0 +1,139 @@
+"""What is in an output folder: each HDF5 file with the cohort, the sidecars and the maps beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.cohort import MASK_RUNG, SOURCE, Cohort
+from modelarrayio_bids.derivatives.naming import STORE_ENDING, Outputs, sidecar
+from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.errors import FormatError, SourceNotFoundError
+
+# As BIDS writes the labels of the columns.
+_PREFIXES = {PARTICIPANT: 'sub-', SESSION: 'ses-', RUN: 'run-'}
+
+
+@dataclass(frozen=True)
+class Output:
+    """The files of one scalar in one space.
+
+    Parameters
+    ----------
+    files : Outputs
+        Where they are.
+    cohort : Cohort
+        The sources.
+    known : dict
+        What the HDF5 file's sidecar says.
+    said : dict
+        What the cohort's sidecar says.
+    """
+
+    files: Outputs
+    cohort: Cohort
+    known: Mapping[str, Any]
+    said: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, store: Path) -> Output:
+        """That of an HDF5 file.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If the cohort is not beside it.
+        FormatError
+            If a sidecar is no JSON.
+        """
+        stem = store.name.removesuffix(STORE_ENDING.removeprefix('_')).removesuffix('_')
+        files = Outputs(store.parent, stem)
+        cohort = Cohort.from_csv(files.cohort)
+        return cls(files, cohort, _content(sidecar(files.store)), _content(sidecar(files.cohort)))
+
+    @property
+    def scalar(self) -> str:
+        """Its name in R."""
+        return self.cohort.scalars[0]
+
+    @property
+    def title(self) -> str:
+        """Its name for people, with the space where that is needed to tell it from others."""
+        return str(self.known.get('LongName', self.scalar))
+
+    @property
+    def units(self) -> str:
+        """Of its values; blank where they have none, or nobody says."""
+        return str(self.known.get('Units', ''))
+
+    @property
+    def key(self) -> str:
+        """Unique in the folder: of anchors and of the names of figures."""
+        return '_'.join(filter(None, (self.files.folder.name, self.files.stem)))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Whom each source is of: ``sub-01 ses-2``, or the file where the cohort does not say."""
+        return tuple(visit_name(row) for row in self.cohort.rows)
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """Where the mask of each source came from; blank where none was needed."""
+        return tuple(row.get(MASK_RUNG, '') for row in self.cohort.rows)
+
+    @property
+    def left_out(self) -> Sequence[Mapping[str, str]]:
+        """Images that a person's demands left out: ``Image``, ``Of`` and ``Reason``."""
+        return self.said.get('LeftOut', ())
+
+    @property
+    def unmatched(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """By table: ``WithoutPhenotypes`` and ``WithoutImages``."""
+        return self.said.get('Unmatched', {})
+
+
+def outputs_in(output_dir: Path) -> list[Output]:
+    """Those of a folder, by scalar and space.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there are none, or a cohort is missing.
+    """
+    stores = sorted(
+        path for path in output_dir.glob(f'*/*{STORE_ENDING.removeprefix("_")}')
+        if not path.name.startswith('.')
+    )  # fmt: skip
+    if not stores:
+        raise SourceNotFoundError(
+            f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
+        )
+    return [Output.of(store) for store in stores]
+
+
+def visit_name(row: Mapping[str, str]) -> str:
+    """Whom a row of a cohort is of.
+
+    >>> visit_name({'participant_id': 'sub-01', 'session_id': 'ses-2', 'source_file': 'x.nii'})
+    'sub-01 ses-2'
+    """
+    parts = [
+        prefix + row[column].removeprefix(prefix)
+        for column, prefix in _PREFIXES.items()
+        if row.get(column)
+    ]
+    return ' '.join(parts) or Path(row[SOURCE]).name
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text('utf-8'))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise FormatError(f'is not JSON ({error})', path, 'Mend it, or take it away.') from error
+    return content if isinstance(content, dict) else {}
