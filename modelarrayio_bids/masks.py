@@ -257,6 +257,18 @@ def _write_on(
     _write(target.header, data, output)
 
 
+def read_coverage(path: Path) -> np.ndarray:
+    """In how many masks each voxel of a coverage map is: (n_voxels,) int64, in the order of disk.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        If it cannot be read.
+    """
+    with nifti.opened(path) as voxels:
+        return voxels.take(np.arange(voxels.flat.size)).astype(np.int64)
+
+
 def same_grid(one: Path, other: Path) -> bool:
     """Whether two images share their voxels, from their headers."""
     return Grid.of(nifti.Volume.from_file(one)) == Grid.of(nifti.Volume.from_file(other))

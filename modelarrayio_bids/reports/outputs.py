@@ -1,4 +1,4 @@
-"""What is in an output folder: each HDF5 file with the cohort, the sidecars and the maps beside it."""
+"""What is in an output folder: each HDF5 file, and the cohort, sidecars and maps beside it."""
 
 from __future__ import annotations
 

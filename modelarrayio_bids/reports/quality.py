@@ -7,7 +7,7 @@ and Handle Outliers, 1993, advise 3.5). Naming is all that is done: nobody is le
 
 >>> values = np.array([0.90, 0.91, 0.92, 0.93, 0.94, 0.2])
 >>> deviations(values).round(1).tolist()
-[-0.8, -0.4, -0.2, 0.2, 0.7, -32.5]
+[-0.7, -0.2, 0.2, 0.7, 1.1, -32.2]
 """
 
 from __future__ import annotations

@@ -193,12 +193,24 @@ class StoreReader:
         elements = {name: array[()] for name, array in group['elements'].items()}
         return Summary(rows, **of_rows, **elements)
 
+    def shape(self, scalar: str) -> tuple[int, int]:
+        """Sources and elements of a scalar."""
+        n_rows, n_columns = self._values(scalar).shape
+        return int(n_rows), int(n_columns)
+
+    def layout(self, scalar: str) -> str:
+        """How its values are stored, for a person: ``float32 in chunks of 24 × 682, gzip``."""
+        dataset = self._values(scalar)
+        chunks = ' × '.join(map(str, dataset.chunks)) if dataset.chunks else ''
+        parts = [f'in chunks of {chunks}' if chunks else 'in one piece']
+        return f'{dataset.dtype.name} {", ".join([*parts, dataset.compression or "as it is"])}'
+
     def columns(self, scalar: str, elements: np.ndarray) -> np.ndarray:
         """The values of every source at some elements: (n_sources, elements.size).
 
         Chunks are inflated one at a time, those needed and each once.
         """
-        dataset = self._file[schema.scalar_path(scalar, schema.VALUES)]
+        dataset = self._values(scalar)
         found = np.empty((dataset.shape[0], elements.size), dataset.dtype)
         width = dataset.chunks[1] if dataset.chunks else 1
         for chunk in np.unique(elements // width):
@@ -209,8 +221,11 @@ class StoreReader:
 
     def chunk_columns(self, scalar: str) -> int:
         """Elements of one chunk of a scalar's values; 1 where they are not cut."""
-        dataset = self._file[schema.scalar_path(scalar, schema.VALUES)]
+        dataset = self._values(scalar)
         return int(dataset.chunks[1]) if dataset.chunks else 1
+
+    def _values(self, scalar: str) -> h5py.Dataset:
+        return self._file[schema.scalar_path(scalar, schema.VALUES)]
 
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""

@@ -1,0 +1,212 @@
+"""``report.html``: one page about everything in an output folder, with nothing outside of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from modelarrayio_bids.__about__ import NAME, __version__
+from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.errors import ModelArrayIOError
+from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.progress import tracked
+from modelarrayio_bids.reports.album import Album, Shown
+from modelarrayio_bids.reports.charts import chart_of_availability, chart_of_phenotypes
+from modelarrayio_bids.reports.citations import bibliography, markdown, works
+from modelarrayio_bids.reports.methods import methods
+from modelarrayio_bids.reports.outputs import Output, outputs_in
+from modelarrayio_bids.reports.people import Availability, Phenotype, phenotypes_of
+from modelarrayio_bids.reports.quality import (
+    LEAST_CORRELATION,
+    LEAST_DISTANCE,
+    LEAST_FRACTION,
+    MOST_DEVIATIONS,
+)
+from modelarrayio_bids.reports.scalars import ScalarPart, scalar_part
+
+logger = logging.getLogger(__name__)
+
+#: Of the page, in the output folder.
+NAME_OF_PAGE = 'report.html'
+_TITLE = 'Group files for ModelArray'
+#: Of a column with more values, nothing can be drawn.
+_MOST_CATEGORIES = 30
+# Names in a list of who is not in a file.
+_MOST_NAMES = 200
+
+
+def make_report(output_dir: Path, steps: Sequence[tuple[str, str]] = ()) -> Path:
+    """Write the page, its figures and its tables, over those of an earlier run.
+
+    Parameters
+    ----------
+    output_dir : pathlib.Path
+        With what the group level made, and the results that ModelArray wrote into it.
+    steps : sequence of tuple
+        What to do next: in words, and the command.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no HDF5 file, or a cohort is missing.
+    ModelArrayIOError
+        If a file cannot be read.
+    OutputError
+        If nothing can be written.
+    """
+    outputs, album = outputs_in(output_dir), Album(output_dir)
+    shown = tracked((scalar_part(one, album) for one in outputs), 'Drawing', len(outputs), 'files')
+    parts = list(shown)
+    availability = Availability.of(outputs)
+    pipelines = pipelines_of(output_dir)
+    cited = works(pipelines)
+    paragraphs = methods(outputs, len(availability.people), pipelines)
+    _write(output_dir / 'logs' / 'CITATION.md', markdown(paragraphs, cited))
+    _write(output_dir / 'logs' / 'CITATION.bib', bibliography(cited))
+    page = output_dir / NAME_OF_PAGE
+    context = {
+        'title': _TITLE,
+        'program': f'{NAME} {__version__}',
+        'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
+        'lead': _lead(outputs, availability),
+        'attention': list(_attention(parts)),
+        'rules': _rules(),
+        'steps': steps,
+        'people': _people(availability, album),
+        'phenotypes': _phenotypes(phenotypes_of(outputs), album),
+        'scalars': parts,
+        'results': [],
+        'methods': paragraphs,
+        'references': cited,
+        'output_dir': output_dir,
+    }
+    _write(page, _rendered(context))
+    logger.info('Wrote %s', page)
+    return page
+
+
+def _rendered(context: dict[str, Any]) -> str:
+    folder = files('modelarrayio_bids').joinpath('data', 'report')
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(folder.joinpath('report.html').read_text('utf-8'))
+    css = Markup(folder.joinpath('style.css').read_text('utf-8'))  # noqa: S704 - our own
+    return template.render(context, css=css, sections=list(_sections(context)))
+
+
+def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Anchors and names of the parts that there are."""
+    for anchor, name, there in (
+        ('look', 'To look at', True),
+        ('next', 'What to do next', context['steps']),
+        ('people', 'Who is in', True),
+        ('phenotypes', 'Phenotypes', context['phenotypes']['rows']),
+        ('scalars', 'Scalars', True),
+        ('results', 'Results', context['results']),
+        ('methods', 'Methods', True),
+    ):
+        if there:
+            yield anchor, name
+
+
+def _lead(outputs: Sequence[Output], availability: Availability) -> str:
+    images = sum(len(output.names) for output in outputs)
+    return (
+        f'{images:,} images of {len(availability.people):,} participants or visits, in '
+        f'{len(outputs)} HDF5 files. {availability.complete:,} are in all of them.'
+    )
+
+
+def _attention(parts: Sequence[ScalarPart]) -> Iterator[tuple[str, str, str, str]]:
+    """Whom to look at: who, the scalar, its place in the page, and what."""
+    for part in parts:
+        for who, what in part.findings:
+            yield who, part.name, part.anchor, what
+
+
+def _rules() -> str:
+    return (
+        f'Named is what is more than {MOST_DEVIATIONS:g} robust standard deviations (of the median '
+        'absolute deviation) away from the median of all, and more than '
+        f'{100 * LEAST_FRACTION:g}% of the elements, {LEAST_CORRELATION:g} of a correlation, or '
+        f'{LEAST_DISTANCE:g} times the usual distance; files with the same content; and maps that '
+        'are like the others once they are flipped.'
+    )
+
+
+def _people(availability: Availability, album: Album) -> dict[str, Any]:
+    absent = [
+        (output.scalar, [(reason, _some(names)) for reason, names in reasons.items()])
+        for output in availability.outputs
+        if (reasons := availability.absent(output))
+    ]
+    n_people = len(availability.people)
+    return {
+        'lead': f'{availability.complete:,} of {n_people:,} are in every file.',
+        'pictures': [album.add(chart_of_availability(availability), 'desc-availability_plot')],
+        'rows': [
+            (
+                output.scalar,
+                output.files.stem.replace('_', ' '),
+                output.known.get('Elements', ''),
+                f'{len(output.names):,}',
+                f'{n_people - len(set(output.names)):,}',
+            )
+            for output in availability.outputs
+        ],
+        'absent': absent,
+        'href': album.table(availability.rows(), 'desc-availability_summary'),
+    }
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    shown = list(names[:_MOST_NAMES])
+    return shown + ([f'and {len(names) - len(shown):,} more'] if len(names) > len(shown) else [])
+
+
+def _phenotypes(phenotypes: Sequence[Phenotype], album: Album) -> dict[str, Any]:
+    drawn = [one for one in phenotypes if one.is_numeric or 0 < len(one.counts) <= _MOST_CATEGORIES]
+    pictures: list[Shown] = []
+    if drawn:
+        pictures.append(album.add(chart_of_phenotypes(drawn), 'desc-phenotypes_plot'))
+    rows = [(one.name, f'{one.n_missing:,}', one.described()) for one in phenotypes]
+    return {'rows': rows, 'pictures': pictures}
+
+
+def pipelines_of(output_dir: Path) -> list[str]:
+    """Programs that made the images: those of the datasets an output folder is linked to."""
+    try:
+        description = json.loads((output_dir / DESCRIPTION).read_text('utf-8'))
+    except (OSError, ValueError):
+        return []
+    links = description.get('DatasetLinks', {})
+    return list(dict.fromkeys(name for link in links.items() for name in _generators(*link)))
+
+
+def _generators(name: str, url: str) -> Sequence[str]:
+    """Who made a dataset, as it says itself; else its name."""
+    try:
+        return Dataset.from_folder(Path(unquote(urlparse(url).path))).generators or (name,)
+    except (ModelArrayIOError, OSError):
+        return (name,)
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as partial:
+        partial.write_text(text, 'utf-8')
