@@ -74,7 +74,7 @@ class Album:
             f'data:{picture.media_type};base64,{encoded}',
             f'{FOLDER}/{path.name}',
             picture.extension[1:].upper(),
-            *(picture.width, picture.height, picture.alt, picture.caption),
+            *(*picture.size, picture.alt, picture.caption),
         )
 
     def table(

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from modelarrayio_bids.reports import style
 from modelarrayio_bids.reports.people import Availability, Phenotype
-from modelarrayio_bids.reports.style import Picture
 from modelarrayio_bids.reports.quality import Finding, fractions
 from modelarrayio_bids.reports.scales import number
+from modelarrayio_bids.reports.style import Picture
 from modelarrayio_bids.store.summary import QUANTILES, Summary
 
 #: Of more people a drawing of lines is larger than an image of it.
@@ -27,7 +27,7 @@ _MOST_NAMES = 8
 #: Both read on white, and by who does not tell red from green.
 _USUAL, _OUT = '#1f4e79', '#b3261e'
 # Inches.
-_PANEL, _SMALL_PANEL, _MATRIX_ROW = 1.55, 1.35, 0.3
+_PANEL, _SMALL_PANEL, _MATRIX_ROW, _THRESHOLD = 1.55, 1.35, 0.3, 2.3
 _COLUMNS = 2
 _MOST_LEVELS = 8
 _BINS = 20
@@ -52,14 +52,15 @@ def chart_of_sources(
     named = dict.fromkeys(finding.source for finding in findings)
     panels = _panels_of_sources(summary, what)
     with style.drawing():
-        figure = style.new_figure(_PANEL * len(panels) + 0.4)
+        height = _PANEL * len(panels) + 0.4
+        figure = style.titled(f'Each image of {what}', height)
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, (title, heights, draw) in zip(axes, panels, strict=True):
             draw(axis)
             axis.set_title(title, fontsize=style.TEXT, loc='left')
             _name(axis, heights, names, list(named))
         axes[-1].set_xlabel('Images, in the order of the cohort')
-        figure.tight_layout()
+        _fitted(figure, height)
         median = float(np.nan_to_num(np.nanmedian(summary.correlation)))
         alt = (
             f'Distribution of {what} in each of {len(names)} images, their correlation with the '
@@ -70,7 +71,8 @@ def chart_of_sources(
             'Above: thin lines from the 5th to the 95th percentile, thick ones from the 25th to '
             'the 75th, dots at the median. Images to look at are red.'
         )
-        return _picture(figure, alt, caption, lines=len(names))
+        draw_as = style.svg if len(names) <= _MOST_LINES else style.png
+        return draw_as(figure, alt, caption)
 
 
 def _panels_of_sources(
@@ -161,7 +163,7 @@ def chart_of_threshold(coverage: np.ndarray, n_masks: int, threshold: float | No
     kept = np.cumsum(of_count[::-1])[::-1][1:]
     wanted = np.arange(1, n_masks + 1) / n_masks
     with style.drawing():
-        figure = style.new_figure(2.3)
+        figure = style.titled('Size of the group mask, by its threshold', _THRESHOLD)
         axis = figure.subplots()
         axis.step(wanted, kept, where='pre', color=_USUAL)
         if threshold is not None:
@@ -171,21 +173,22 @@ def chart_of_threshold(coverage: np.ndarray, n_masks: int, threshold: float | No
         axis.set(xlabel='Fraction of people a voxel needs', ylabel='Voxels', xlim=(0, 1))
         axis.set_ylim(bottom=0)
         axis.yaxis.set_major_formatter(lambda value, _: number(value))
-        figure.tight_layout()
+        _fitted(figure, _THRESHOLD)
         everybody, anybody = int(kept[-1]), int(kept[0])
         alt = (
             f'Voxels of the group mask by threshold: {anybody:,} are in any mask, {everybody:,} in '
             f'all {n_masks}.'
         )
         used = '' if threshold is None else f' The red line is the threshold used, {threshold:g}.'
-        return _picture(figure, alt, f'How the group mask shrinks.{used}')
+        return style.svg(figure, alt, f'How the group mask shrinks.{used}')
 
 
 def chart_of_availability(availability: Availability) -> Picture:
     """Whose images are in which file: a column for each person, a row for each file."""
     matrix = availability.matrix
     with style.drawing():
-        figure = style.new_figure(_MATRIX_ROW * len(matrix) + 0.9)
+        height = _MATRIX_ROW * len(matrix) + 0.9
+        figure = style.titled('Whose images are in which file', height)
         axis = figure.subplots()
         colours = ListedColormap([style.NO_VALUE, _USUAL])
         axis.imshow(
@@ -199,7 +202,7 @@ def chart_of_availability(availability: Availability) -> Picture:
         axis.grid(which='minor', axis='y', color='white', lw=2)
         axis.tick_params(which='minor', length=0)
         axis.set_xlabel('People, by label')
-        figure.tight_layout()
+        _fitted(figure, height)
         alt = (
             f'{availability.complete} of {len(availability.people)} people are in all '
             f'{len(matrix)} files. '
@@ -208,22 +211,23 @@ def chart_of_availability(availability: Availability) -> Picture:
                 for output, row in zip(availability.outputs, matrix, strict=True)
             )
         )
-        return _picture(figure, alt, 'Blue: has an image. Grey: has none, or was left out.')
+        return style.svg(figure, alt, 'Blue: has an image. Grey: has none, or was left out.')
 
 
 def chart_of_phenotypes(phenotypes: Sequence[Phenotype]) -> Picture:
     """A histogram of each amount, bars of each category."""
     rows = -(-len(phenotypes) // _COLUMNS)
     with style.drawing():
-        figure = style.new_figure(_SMALL_PANEL * rows + 0.2)
+        height = _SMALL_PANEL * rows + 0.2
+        figure = style.titled('Phenotypes', height)
         axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for axis, phenotype in zip(axes, phenotypes, strict=False):
             _draw_phenotype(axis, phenotype)
         for axis in axes[len(phenotypes) :]:
             axis.set_visible(False)
-        figure.tight_layout()
+        _fitted(figure, height)
         alt = ' '.join(f'{one.name}: {one.described()}.' for one in phenotypes)
-        return _picture(figure, alt, 'How many people or visits have each value.')
+        return style.svg(figure, alt, 'How many people or visits have each value.')
 
 
 def _draw_phenotype(axis: Axes, phenotype: Phenotype) -> None:
@@ -240,9 +244,6 @@ def _short(text: str, most: int = 8) -> str:
     return text if len(text) <= most else f'{text[: most - 1]}…'
 
 
-def _picture(figure: Figure, alt: str, caption: str, lines: int = 0) -> Picture:
-    """As a drawing, or as an image where a drawing would be of too many lines."""
-    width, height = (round(inches * 96) for inches in figure.get_size_inches())
-    if lines > _MOST_LINES:
-        return Picture(style.png(figure), 'image/png', width, height, alt, caption)
-    return Picture(style.svg(figure), 'image/svg+xml', width, height, alt, caption)
+def _fitted(figure: Figure, height: float) -> None:
+    """Give the axes all the room below the title: so many inches."""
+    figure.tight_layout(rect=(0, 0, 1, height / figure.get_size_inches()[1]))

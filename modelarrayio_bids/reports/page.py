@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -75,6 +74,7 @@ def make_report(output_dir: Path, steps: Sequence[tuple[str, str]] = ()) -> Path
     availability = Availability.of(outputs)
     pipelines = pipelines_of(output_dir)
     cited = works(pipelines)
+    attention = list(_attention(parts))
     paragraphs = methods(outputs, len(availability.people), pipelines)
     _write(output_dir / 'logs' / 'CITATION.md', markdown(paragraphs, cited))
     _write(output_dir / 'logs' / 'CITATION.bib', bibliography(cited))
@@ -84,7 +84,8 @@ def make_report(output_dir: Path, steps: Sequence[tuple[str, str]] = ()) -> Path
         'program': f'{NAME} {__version__}',
         'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
         'lead': _lead(outputs, availability),
-        'attention': list(_attention(parts)),
+        'attention': attention,
+        'verdict': _verdict(attention),
         'rules': _rules(),
         'steps': steps,
         'people': _people(availability, album),
@@ -138,6 +139,11 @@ def _attention(parts: Sequence[ScalarPart]) -> Iterator[tuple[str, str, str, str
     for part in parts:
         for who, what in part.findings:
             yield who, part.name, part.anchor, what
+
+
+def _verdict(attention: Sequence[tuple[str, str, str, str]]) -> str:
+    images = {(who, anchor) for who, _, anchor, _ in attention}
+    return '1 image stands out.' if len(images) == 1 else f'{len(images):,} images stand out.'
 
 
 def _rules() -> str:
