@@ -39,7 +39,7 @@ def _text(path: Path) -> str:
         return ''
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Most bytes this process ever held."""
     for line in _text(Path('/proc/self/status')).splitlines():
         if line.startswith('VmHWM:'):
@@ -68,7 +68,7 @@ class Resources:
     scratch: Path | None = None
 
     #: Most the process held before it was to keep to this.
-    _before: int = field(default_factory=_peak_bytes, init=False, repr=False, compare=False)
+    _before: int = field(default_factory=peak_bytes, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -128,7 +128,7 @@ class Resources:
         memory = memory_limit() if self.memory is None else self.memory
         give_back_memory()
         needed += resident_bytes() + _SLACK
-        peak = _peak_bytes()
+        peak = peak_bytes()
         # What has been needed by now, if it was more: to read a group mask of another type, say.
         enough = max(needed + least, peak if peak > self._before else 0)
         if memory < enough:
@@ -211,7 +211,7 @@ def resident_bytes() -> int:
     pages = _text(Path('/proc/self/statm')).split()
     if pages:
         return int(pages[1]) * os.sysconf('SC_PAGE_SIZE')
-    return _peak_bytes()
+    return peak_bytes()
 
 
 def _mapped_bytes() -> int:

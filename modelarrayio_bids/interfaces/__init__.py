@@ -2,6 +2,7 @@
 
 from modelarrayio_bids.interfaces.cohort import CollectCohort, WriteSidecars
 from modelarrayio_bids.interfaces.masks import GroupMask
+from modelarrayio_bids.interfaces.report import MakeReport
 from modelarrayio_bids.interfaces.rows import PlanRowBlocks, ReadRowBlock
 from modelarrayio_bids.interfaces.store import ExportResults, ToModelArray
 
@@ -9,6 +10,7 @@ __all__ = [
     'CollectCohort',
     'ExportResults',
     'GroupMask',
+    'MakeReport',
     'PlanRowBlocks',
     'ReadRowBlock',
     'ToModelArray',

@@ -21,6 +21,7 @@ from modelarrayio_bids.derivatives.description import write_description, write_j
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.grids import POLICIES
 from modelarrayio_bids.derivatives.groups import ScalarGroup
+from modelarrayio_bids.derivatives.naming import sidecar
 from modelarrayio_bids.derivatives.pairing import SOURCES
 from modelarrayio_bids.derivatives.request import Request
 from modelarrayio_bids.derivatives.sidecars import sidecars
@@ -150,6 +151,12 @@ class _WriteSidecarsInputSpec(BaseInterfaceInputSpec):
     described = InputMultiObject(
         File(exists=True), mandatory=True, desc='the files that have to be there first'
     )
+    seconds = traits.List(
+        traits.Either(None, traits.Float), desc='that each took; None: as was said before'
+    )
+    peak_mb = traits.List(
+        traits.Either(None, traits.Float), desc='most memory each took; None: as was said before'
+    )
 
 
 class _WriteSidecarsOutputSpec(TraitedSpec):
@@ -164,6 +171,24 @@ class WriteSidecars(LibraryInterface):
 
     def _call(self, _folder: Path) -> dict[str, Any]:
         contents = json.loads(Path(self.inputs.sidecars_file).read_text('utf-8'))
+        building = self._building()
         for path, content in contents.items():
-            write_json(content, Path(path))
+            write_json(content | building.get(path, {}), Path(path))
         return {'out_files': list(contents)}
+
+    def _building(self) -> dict[str, dict[str, Any]]:
+        """By sidecar: what it took to build the file it describes, now or when that was."""
+        measured = self.given('seconds', 'peak_mb')
+        if len(measured) < 2:
+            return {}
+        costs = zip(measured['seconds'], measured['peak_mb'], strict=True)
+        found: dict[str, dict[str, Any]] = {}
+        for file, (seconds, peak) in zip(self.inputs.described, costs, strict=True):
+            path = sidecar(Path(file))
+            if seconds is not None:
+                cost = {'Seconds': round(seconds, 1), 'PeakMemoryMB': round(peak)}
+                found[str(path)] = {'Building': cost}
+            elif path.exists():
+                earlier = json.loads(path.read_text('utf-8'))
+                found[str(path)] = {key: earlier[key] for key in ('Building',) if key in earlier}
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from modelarrayio_bids.derivatives.statmaps import StatMapNaming
 from modelarrayio_bids.export import ExportOptions, Naming, ResultNaming, export_results
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.interfaces.rows import row_blocks
-from modelarrayio_bids.resources import MIB, Resources
+from modelarrayio_bids.resources import MIB, Resources, peak_bytes
 from modelarrayio_bids.spaces import References, space_of
 from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
 from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
@@ -82,6 +83,9 @@ class _ToModelArrayInputSpec(_ReferencesInputSpec):
 
 class _ToModelArrayOutputSpec(TraitedSpec):
     out_file = File(exists=True, desc='HDF5 file that ModelArray opens')
+    # Not undefined: a MapNode drops what is, and the others would move up.
+    seconds = traits.Either(None, traits.Float, desc='that it took; None of a file that was kept')
+    peak_mb = traits.Either(None, traits.Float, desc='most memory the process held, in MiB')
 
 
 class ToModelArray(LibraryInterface):
@@ -107,7 +111,8 @@ class ToModelArray(LibraryInterface):
         space = space_of(cohort.sources(), _references(inputs, given.get('map')))
         if inputs.keep and is_made(cohort, space, folder / inputs.out_file, layout):
             logger.info('Kept, made of the same images by an earlier run: %s', inputs.out_file)
-            return {'out_file': str(folder / inputs.out_file)}
+            return {'out_file': str(folder / inputs.out_file), 'seconds': None, 'peak_mb': None}
+        began = time.monotonic()
         make: Callable[..., Path] = to_modelarray
         if isdefined(inputs.blocks_dir):
             make = partial(assemble, row_blocks=row_blocks(inputs, cohort, space, layout))
@@ -120,7 +125,8 @@ class ToModelArray(LibraryInterface):
             overwrite=inputs.overwrite,
             summaries=inputs.summaries,
         )
-        return {'out_file': str(out_file)}
+        seconds, peak = time.monotonic() - began, peak_bytes() / MIB
+        return {'out_file': str(out_file), 'seconds': seconds, 'peak_mb': peak}
 
 
 class _ExportResultsInputSpec(_ReferencesInputSpec):

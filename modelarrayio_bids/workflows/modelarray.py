@@ -134,7 +134,9 @@ def _connected(workflow: Workflow, collect: Node, group_mask: MapNode, build: Ma
         (collect, build, [('cohort_files', 'cohort_file'), ('store_files', 'out_file')]),
         (group_mask, build, [('out_mask', 'mask')]),
         (collect, describe, [('sidecars_file', 'sidecars_file')]),
-        (build, describe, [('out_file', 'described')]),
+        (build, describe, [
+            ('out_file', 'described'), ('seconds', 'seconds'), ('peak_mb', 'peak_mb'),
+        ]),
         (collect, outputnode, [('scalars', 'scalars'), ('cohort_files', 'cohort_files')]),
         (group_mask, outputnode, [('out_mask', 'group_masks'), ('out_coverage', 'coverages')]),
         (build, outputnode, [('out_file', 'store_files')]),
