@@ -97,7 +97,9 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
     return Made(
-        *map(tuple, (collected.scalars, collected.store_files, written.out_files)),
+        tuple(collected.scalars),
+        tuple(collected.store_files),
+        tuple(written.out_files),
         dict(collected.left_out),
         folders.log,
     )

@@ -60,8 +60,8 @@ def init_modelarray_wf(
     -------
     nipype.Workflow
         Its ``outputnode`` has the lists ``scalars``, ``cohort_files``, ``group_masks``,
-        ``coverages``, ``store_files`` and ``fit_scripts``, in one order. Where a cohort is not of
-        voxels, the group mask and the coverage are None.
+        ``coverages``, ``store_files`` and ``fit_scripts``, in one order, and the dictionary
+        ``left_out``. Where a cohort is not of voxels, the group mask and the coverage are None.
     """
     folders = {'bids_dir': str(bids_dir), 'output_dir': str(output_dir)}
     threads = {'num_threads': nprocs}
@@ -128,7 +128,7 @@ def _connected(
 ) -> Workflow:
     describe = Node(WriteSidecars(), 'write_sidecars')
     fields = ['scalars', 'cohort_files', 'group_masks', 'coverages', 'store_files', 'fit_scripts']
-    outputnode = Node(IdentityInterface(fields), 'outputnode')
+    outputnode = Node(IdentityInterface([*fields, 'left_out']), 'outputnode')
     workflow.connect([
         (collect, group_mask, [
             ('cohort_files', 'cohort_file'),
@@ -147,7 +147,11 @@ def _connected(
         ]),
         (build, fit, [('out_file', 'store_files')]),
         (describe, fit, [('out_files', 'sidecar_files')]),
-        (collect, outputnode, [('scalars', 'scalars'), ('cohort_files', 'cohort_files')]),
+        (collect, outputnode, [
+            ('scalars', 'scalars'),
+            ('cohort_files', 'cohort_files'),
+            ('left_out', 'left_out'),
+        ]),
         (group_mask, outputnode, [('out_mask', 'group_masks'), ('out_coverage', 'coverages')]),
         (build, outputnode, [('out_file', 'store_files')]),
         (fit, outputnode, [('out_files', 'fit_scripts')]),
