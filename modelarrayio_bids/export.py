@@ -395,7 +395,11 @@ def _gathered(
     element_ids = np.empty(n_elements) if schema.ELEMENT_ID in results.names else None
     blocks = Blocks(len(images), n_elements, chunk=1, width=width)
     with Scratch(blocks, np.dtype(np.float32), folder) as scratch:
-        for start, values in results.blocks(threads):
+        read = tracked(
+            *(results.blocks(threads), f'Reading {results.name}'),
+            *(-(-n_elements // block_columns(results.matrix)), 'blocks of elements'),
+        )
+        for start, values in read:
             if element_ids is not None:
                 row = results.names.index(schema.ELEMENT_ID)
                 element_ids[start : start + values.shape[1]] = values[row]

@@ -1,59 +1,76 @@
-"""Logging of the commands. The library only logs; what becomes of it is its caller's business."""
+"""Messages of the commands: for a person on a terminal, for the log of a run, or for a program.
+
+The library only logs; what becomes of it is its caller's business. A record may carry ``facts``,
+a dictionary for programs to read (``extra={'facts': {...}}``): in JSON they stand beside the text,
+for a person the text has to say it all.
+
+======================  =====================================================
+to a terminal           ``WARNING: …``, the word coloured, around progress bars
+to a file or a pipe     the same without colour
+to the log of a run     ``2026-11-25 20:28:26 WARNING: …``
+as JSON, anywhere       ``{"time": …, "level": …, "logger": …, "message": …}``
+======================  =====================================================
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import multiprocessing
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import IO, Any
 
-_FORMAT = '%(levelname)s: %(message)s'
+TEXT, JSON = FORMATS = ('text', 'json')
+
 # Processes that Nipype starts know nothing of the command's logging but what the environment says.
 _LEVEL = 'MODELARRAYIO_LOG_LEVEL'
+_FORMAT = 'MODELARRAYIO_LOG_FORMAT'
 _FILE = 'MODELARRAYIO_LOG_FILE'
 _NIPYPE = 'MODELARRAYIO_LOG_NIPYPE'
+# ECMA-48, "select graphic rendition": yellow, red, and back.
+_COLOURS = {'WARNING': '\033[33m', 'ERROR': '\033[31m', 'CRITICAL': '\033[31m'}
+_PLAIN = '\033[0m'
+
+logger = logging.getLogger(__package__)
 
 
-def configure(level: str, file: Path | None = None, *, nipype: bool = False) -> None:
-    """Log to standard error, and to a file too if given, the level first.
+def configure(
+    level: str, file: Path | None = None, *, form: str = TEXT, nipype: bool = False
+) -> None:
+    """Log to standard error, and to a file too if given.
 
     Parameters
     ----------
     level : str
-        Least level shown.
+        Least level shown. A file gets ``INFO`` at least, however little is shown.
     file : pathlib.Path, optional
         Appended to.
+    form : {'text', 'json'}, optional
+        Of both: lines for people, or one JSON object a line.
     nipype : bool, optional
         Show what Nipype says of its steps, too.
     """
-    os.environ[_LEVEL] = level
-    os.environ[_NIPYPE] = 'yes' if nipype else ''
+    os.environ |= {_LEVEL: level, _FORMAT: form, _NIPYPE: 'yes' if nipype else ''}
     os.environ.pop(_FILE, None)
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers = [_console(level, form)]
     if file is not None:
         os.environ[_FILE] = str(file)
-        handlers.append(logging.FileHandler(file, encoding='utf-8'))
-    logging.basicConfig(level=level, format=_FORMAT, handlers=handlers, force=True)
-    _quieten_nipype('INFO' if nipype else logging.CRITICAL)
-    # Nipype's pools complain of workers that are stopped because another one failed.
-    logging.getLogger('concurrent.futures').setLevel(logging.CRITICAL + 1)
-    # nibabel's remarks on headers it repairs are not for the user of a command.
-    for name in ('nibabel', 'nibabel.global'):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        handlers.append(_log_file(file, level, form))
+    least = min(handler.level for handler in handlers)
+    logging.basicConfig(level=least, handlers=handlers, force=True)
+    logging.captureWarnings(form == JSON)
+    _quieten_others(nipype=nipype)
 
 
 def also_to(file: Path) -> None:
     """Log to a file besides, as much as before."""
-    configure(os.environ[_LEVEL], file, nipype=bool(os.environ[_NIPYPE]))
-
-
-def _quieten_nipype(level: str | int) -> None:
-    """Nipype's steps and crashes interest who debugs; our own errors say more to a user."""
-    for name in ('nipype', 'nipype.workflow', 'nipype.utils', 'nipype.interface'):
-        nipype = logging.getLogger(name)
-        # It brings a handler of its own, which would say everything twice.
-        nipype.handlers.clear()
-        nipype.setLevel(level)
+    settings = os.environ
+    configure(settings[_LEVEL], file, form=settings[_FORMAT], nipype=bool(settings[_NIPYPE]))
 
 
 def configure_worker() -> None:
@@ -61,5 +78,179 @@ def configure_worker() -> None:
     level = os.environ.get(_LEVEL)
     if level is None or logging.getLogger().handlers:
         return
-    file = os.environ.get(_FILE)
-    configure(level, Path(file) if file else None, nipype=bool(os.environ.get(_NIPYPE)))
+    file, form = os.environ.get(_FILE), os.environ.get(_FORMAT, TEXT)
+    nipype = bool(os.environ.get(_NIPYPE))
+    configure(level, Path(file) if file else None, form=form, nipype=nipype)
+
+
+def say_end(program: str, message: str, facts: Mapping[str, Any]) -> None:
+    """Say what a command ended for, whatever level is shown, and keep it in the log of the run.
+
+    Parameters
+    ----------
+    program : str
+        Name that starts the line on standard error.
+    message : str
+        What is wrong, in which file, what to do.
+    facts : mapping
+        The same for a program.
+    """
+    more = {'program': program, 'facts': dict(facts)}
+    record = logger.makeRecord(
+        *(logger.name, logging.ERROR, __file__, 0, message, (), None), extra=more
+    )  # fmt: skip
+    for handler in logging.getLogger().handlers or [_console('INFO', TEXT)]:
+        handler.handle(record)
+
+
+def say_done(text: str, facts: Mapping[str, Any]) -> None:
+    """Print what a command did, unless it is to be quiet, and keep it in the log of the run.
+
+    Parameters
+    ----------
+    text : str
+        Lines for a person, to standard output.
+    facts : mapping
+        The same for a program: where messages are JSON, to standard error.
+    """
+    if not _is_quiet():
+        print(f'\n{text}')  # noqa: T201 - the last lines are what a person looks for
+    logger.info('%s', text, extra={'facts': dict(facts), 'is_printed': True})
+
+
+def is_json() -> bool:
+    """Whether messages are for programs."""
+    return any(map(_is_json, logging.getLogger().handlers))
+
+
+def draws_bars() -> bool:
+    """Whether standard error is a terminal where somebody sees more than warnings.
+
+    Processes that Nipype starts share it: several bars would write over each other.
+    """
+    if multiprocessing.parent_process() is not None or not _is_terminal(sys.stderr):
+        return False
+    return any(
+        handler.stream is sys.stderr and handler.level <= logging.INFO and not _is_json(handler)
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler)
+    )
+
+
+class _Text(logging.Formatter):
+    """Lines for people.
+
+    Parameters
+    ----------
+    dated : bool
+        Begin each with the time.
+    coloured : bool
+        Colour the words that ask for attention.
+    """
+
+    def __init__(self, *, dated: bool = False, coloured: bool = False) -> None:
+        super().__init__(datefmt='%Y-%m-%d %H:%M:%S')
+        self._dated, self._coloured = dated, coloured
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        if self._dated:
+            return f'{self.formatTime(record, self.datefmt)} {record.levelname}: {record.message}'
+        program = getattr(record, 'program', None)
+        if program is not None:
+            return f'{program}: {self._coloured_as(record, "error")}: {record.message}'
+        return f'{self._coloured_as(record, record.levelname)}: {record.message}'
+
+    def _coloured_as(self, record: logging.LogRecord, word: str) -> str:
+        colour = _COLOURS.get(record.levelname) if self._coloured else None
+        return f'{colour}{word}{_PLAIN}' if colour else word
+
+
+class _Json(logging.Formatter):
+    """One object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            'time': datetime.fromtimestamp(record.created)
+            .astimezone()
+            .isoformat(timespec='seconds'),
+            'level': record.levelname,
+            'logger': record.name,
+            'message': record.getMessage(),
+            **getattr(record, 'facts', {}),
+        }
+        if record.exc_info:
+            said['traceback'] = self.formatException(record.exc_info)
+        # ASCII alone: a terminal of another encoding would make other escapes of the rest.
+        return json.dumps(said, default=str)
+
+
+class _Console(logging.StreamHandler[IO[str]]):
+    """Standard error: lines go above a progress bar, not through it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        with _bars_aside(self.stream):
+            super().emit(record)
+
+
+def _console(level: str, form: str) -> logging.Handler:
+    handler = _Console(sys.stderr)
+    handler.setLevel(level)
+    if form == JSON:
+        handler.setFormatter(_Json())
+    else:
+        handler.setFormatter(_Text(coloured=_is_coloured(sys.stderr)))
+        handler.addFilter(lambda record: not hasattr(record, 'is_printed'))
+    return handler
+
+
+def _log_file(file: Path, level: str, form: str) -> logging.Handler:
+    handler = logging.FileHandler(file, encoding='utf-8', errors='backslashreplace')
+    handler.setLevel(min(logging.getLevelNamesMapping()[level], logging.INFO))
+    handler.setFormatter(_Json() if form == JSON else _Text(dated=True))
+    return handler
+
+
+@contextmanager
+def _bars_aside(stream: IO[str]) -> Iterator[None]:
+    """Take progress bars away and put them back, if there are any."""
+    loaded = sys.modules.get('tqdm')
+    if loaded is None:
+        yield
+        return
+    with loaded.tqdm.external_write_mode(file=stream):
+        yield
+
+
+def _is_json(handler: logging.Handler) -> bool:
+    return isinstance(handler.formatter, _Json)
+
+
+def _is_quiet() -> bool:
+    """Whether our own handler of standard error leaves out what is no warning."""
+    consoles = [one for one in logging.getLogger().handlers if isinstance(one, _Console)]
+    return any(console.level > logging.INFO for console in consoles)
+
+
+def _is_terminal(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal that can do more than append lines."""
+    return stream.isatty() and os.environ.get('TERM') != 'dumb'
+
+
+def _is_coloured(stream: IO[str]) -> bool:
+    # https://no-color.org: whatever the variable holds, unless nothing.
+    return _is_terminal(stream) and not os.environ.get('NO_COLOR')
+
+
+def _quieten_others(*, nipype: bool) -> None:
+    """What other libraries say is for who debugs; our own errors say more to a user."""
+    for name in ('nipype', 'nipype.workflow', 'nipype.utils', 'nipype.interface'):
+        theirs = logging.getLogger(name)
+        # It brings a handler of its own, which would say everything twice.
+        theirs.handlers.clear()
+        theirs.setLevel(logging.INFO if nipype else logging.CRITICAL)
+    # Nipype's pools complain of workers that are stopped because another one failed.
+    logging.getLogger('concurrent.futures').setLevel(logging.CRITICAL + 1)
+    # nibabel's remarks on headers it repairs are not for the user of a command.
+    for name in ('nibabel', 'nibabel.global'):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -299,10 +299,10 @@ def grid_problems(images: Sequence[Path], reference: Path | None = None) -> list
     return [*problems, *_unlike(Grid.of(expected[0]), volumes, str(reference))]
 
 
-def _headers(paths: Iterable[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
+def _headers(paths: Collection[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
     volumes: list[nifti.Volume] = []
     problems: list[ModelArrayIOError] = []
-    for path in paths:
+    for path in tracked(paths, 'Checking headers', len(paths), 'volumes'):
         try:
             volumes.append(nifti.Volume.from_file(path))
         except ModelArrayIOError as error:

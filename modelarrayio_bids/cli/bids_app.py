@@ -14,10 +14,17 @@ from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli import export_level, group_level
 from modelarrayio_bids.cli.export_results import add_images
-from modelarrayio_bids.cli.options import add, add_cluster, add_resources, positive
+from modelarrayio_bids.cli.options import (
+    add,
+    add_cluster,
+    add_log_format,
+    add_resources,
+    log_format,
+    positive,
+)
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.cli.settings import add_config_file, parse
-from modelarrayio_bids.errors import UnknownLevelError
+from modelarrayio_bids.errors import UnknownLevelError, UsageError
 
 PROGRAM = 'modelarrayio-bids'
 LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
@@ -26,7 +33,7 @@ LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``modelarrayio-bids``; returns an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    logs.configure('INFO')
+    logs.configure('INFO', form=log_format(words))
     return run(PROGRAM, lambda: _run(parse(get_parser(), words)))
 
 
@@ -45,11 +52,12 @@ def get_parser() -> Parser:
     add_resources(parser)
     add_cluster(parser)
     _add_running(parser)
+    _add_messages(parser)
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
-    logs.configure('DEBUG' if options.verbose else 'INFO', nipype=options.verbose > 1)
+    logs.configure(_level(options), form=options.log_format, nipype=options.verbose > 1)
     if options.omp_nthreads is not None:
         # In time: numpy's library of linear algebra looks when it is loaded.
         os.environ['OMP_NUM_THREADS'] = str(options.omp_nthreads)
@@ -66,6 +74,13 @@ def _run(options: argparse.Namespace) -> int:
             '--participant-label), or "export" to write results as images.',
         )
     return level(options)
+
+
+def _level(options: argparse.Namespace) -> str:
+    # No exclusive group of the parser: the settings that a run writes say both.
+    if options.quiet and options.verbose:
+        raise UsageError('--quiet and --verbose contradict each other', remedy='Give one of them.')
+    return 'WARNING' if options.quiet else 'DEBUG' if options.verbose else 'INFO'
 
 
 def _add_positional(parser: argparse.ArgumentParser) -> None:
@@ -105,6 +120,15 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     add_config_file(group)
     group.add_argument(
+        '--notrack',
+        action='store_true',
+        help='as in other BIDS Apps; nothing is ever tracked, with or without it',
+    )
+
+
+def _add_messages(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('messages')
+    group.add_argument(
         '-v',
         '--verbose',
         action='count',
@@ -120,10 +144,12 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help='the same as -vv',
     )
     group.add_argument(
-        '--notrack',
+        '-q',
+        '--quiet',
         action='store_true',
-        help='as in other BIDS Apps; nothing is ever tracked, with or without it',
+        help='only warnings and errors; the log in OUTPUT_DIR/logs has the rest',
     )
+    add_log_format(group)
 
 
 class _PrintDescriptor(argparse.Action):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from modelarrayio_bids.cli.closing import close_export
 from modelarrayio_bids.cli.options import add, plugin
 from modelarrayio_bids.cli.session import session
 from modelarrayio_bids.errors import (
@@ -43,10 +44,7 @@ def run_export(options: argparse.Namespace) -> int:
             print(f'{analysis} of {store} would be written to {folder}:')
             print(*(f'  {file}' for file in files), sep='\n')
         return 0
-    _export(options, jobs)
-    print(f'\nExported {len(jobs)} analyses:')
-    for _, analysis, folder in jobs:
-        print(f'  {analysis}  {folder}')
+    close_export(jobs, _export(options, jobs))
     return 0
 
 
@@ -117,7 +115,8 @@ def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[
         yield planned_files(store, analysis, options=how)
 
 
-def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
+def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
+    """Run the workflow; where its log is."""
     from modelarrayio_bids.derivatives.description import complete_description
     from modelarrayio_bids.workflows import init_export_wf
     from modelarrayio_bids.workflows.execution import run_workflow
@@ -136,3 +135,4 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
         run_workflow(workflow, folders.work, folders.logs, where)
         written = {folder.relative_to(folders.output).parts[0] for _, _, folder in jobs}
         complete_description(folders.output, options.bids_dir, written)
+    return folders.log

@@ -7,11 +7,13 @@ unchanged.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli import export_results, to_modelarray
+from modelarrayio_bids.cli.options import log_format
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 
@@ -21,12 +23,14 @@ COMMANDS = ('to-modelarray', 'export-results')
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``modelarrayio``; returns an exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    logs.configure('INFO', form=log_format(words))
     parser = get_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     if not hasattr(options, 'command'):
         parser.print_help()
         return EXIT_USAGE
-    logs.configure(options.log_level)
+    logs.configure(options.log_level, form=options.log_format)
     return run(PROGRAM, lambda: options.command(options))
 
 

@@ -7,10 +7,10 @@ import logging
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli import masking, selection
+from modelarrayio_bids.cli.closing import Made, close_group
 from modelarrayio_bids.cli.listing import show
 from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.cli.session import check_folders, session
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.request import Request
 
 logger = logging.getLogger(__name__)
-
-_R_STEPS = """
-Next, in R:
-  library(ModelArray)
-  modelarray <- ModelArray("{store}", scalar_types = "{scalar}")
-  phenotypes <- read.csv("{cohort}")
-  result <- ModelArray.lm({scalar} ~ {term}, modelarray, phenotypes, "{scalar}")
-  writeResults("{store}", df.output = result, analysis_name = "mylm")
-and then, for maps of the results:
-  modelarrayio-bids {bids_dir} {output_dir} export"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +45,7 @@ def run_group(options: argparse.Namespace) -> int:
         request = replace(request, database_dir=None)
     if options.list_scalars or options.dry_run:
         return show(request, check=options.dry_run, as_json=options.json)
-    made = _build(options, request, threshold)
-    _say(made, options)
+    close_group(_build(options, request, threshold), options)
     return 0
 
 
@@ -67,8 +56,8 @@ def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
         logger.warning(line)
 
 
-def _build(options: argparse.Namespace, request: Request, threshold: float) -> Any:
-    """Run the workflow; the outputs of its first node say what it made."""
+def _build(options: argparse.Namespace, request: Request, threshold: float) -> Made:
+    """Run the workflow."""
     from modelarrayio_bids.workflows import init_modelarray_wf
     from modelarrayio_bids.workflows.execution import run_workflow
 
@@ -106,32 +95,11 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> A
         if blocks_dir is not None:
             # As large as the data, and of no use once they are assembled.
             shutil.rmtree(blocks_dir)
-    return outputs['collect_cohort']
-
-
-def _say(made: Any, options: argparse.Namespace) -> None:
-    """What was made, and what to do next."""
-    print(f'\nMade {len(made.scalars)} HDF5 files in {options.output_dir}:')
-    for scalar, store in zip(made.scalars, made.store_files, strict=True):
-        print(f'  {scalar}  {store}')
-    print('Beside each: its cohort CSV and, of voxels, the group mask and coverage map.')
-    cohort = made.cohort_files[0]
-    steps = {
-        'scalar': made.scalars[0],
-        'store': made.store_files[0],
-        'cohort': cohort,
-        'term': _term(Path(cohort)),
-        'bids_dir': options.bids_dir,
-        'output_dir': options.output_dir,
-    }
-    print(_R_STEPS.format_map(steps))
-
-
-def _term(cohort: Path) -> str:
-    """A phenotype to show a model with: age if there is one, else the first."""
-    from modelarrayio_bids.cohort import Cohort
-    from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS
-
-    found = Cohort.from_csv(cohort).phenotypes
-    own = [name for name in found if name not in OWN_COLUMNS]
-    return 'age' if 'age' in own else next(iter(own), '1')
+    collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
+    return Made(
+        tuple(collected.scalars),
+        tuple(collected.store_files),
+        tuple(written.out_files),
+        dict(collected.left_out),
+        folders.log,
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.logs import FORMATS as LOG_FORMATS
 
 if TYPE_CHECKING:
     from modelarrayio_bids.resources import Resources
@@ -171,14 +173,52 @@ def add_references(parser: argparse.ArgumentParser) -> None:
 
 
 def add_log_level(parser: argparse.ArgumentParser) -> None:
-    """``--log-level``."""
+    """``--log-level``, its short ways ``-v`` and ``-q``, and ``--log-format``."""
+    group = parser.add_argument_group('messages')
+    level = group.add_mutually_exclusive_group()
     add(
-        parser,
+        level,
         '--log-level',
         choices=LOG_LEVELS,
         default='INFO',
         help='least level shown (default: %(default)s)',
     )
+    short: dict[str, Any] = {'dest': 'log_level', 'action': 'store_const', 'default': 'INFO'}
+    level.add_argument('-v', '--verbose', const='DEBUG', help='the level DEBUG', **short)
+    level.add_argument(
+        *('-q', '--quiet'), const='WARNING', help='only warnings and errors: WARNING', **short
+    )  # fmt: skip
+    add_log_format(group)
+
+
+def add_log_format(group: argparse._ActionsContainer) -> None:
+    """``--log-format``."""
+    add(
+        group,
+        '--log-format',
+        choices=LOG_FORMATS,
+        default=LOG_FORMATS[0],
+        help='messages for people, or for programs: one JSON object a line, on standard error and '
+        'in the log of the run (default: %(default)s)',
+    )
+
+
+def log_format(arguments: Sequence[str]) -> str:
+    """What ``--log-format`` says before the rest of a command line is looked at.
+
+    So the errors of a command line are in that format too.
+
+    >>> log_format(['study', 'out', 'group', '--log-format', 'json', '--no-such-option'])
+    'json'
+    >>> log_format(['study', 'out', 'group', '--log-format=xml'])
+    'text'
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    add_log_format(parser)
+    try:
+        return parser.parse_known_args(arguments)[0].log_format
+    except argparse.ArgumentError:
+        return LOG_FORMATS[0]
 
 
 def resources(options: argparse.Namespace) -> Resources:

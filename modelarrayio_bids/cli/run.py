@@ -6,14 +6,15 @@ import argparse
 import logging
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from modelarrayio_bids import logs
 from modelarrayio_bids.errors import (
     EXIT_INTERNAL,
     EXIT_USAGE,
+    CohortProblemsError,
     ModelArrayIOError,
     UnfinishedOutputError,
 )
@@ -32,8 +33,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and stop."""
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f'{self.prog}: error: {message}\n')
+        if not logs.is_json():
+            self.print_usage(sys.stderr)
+        self.exit(_ended(self.prog, message, EXIT_USAGE))
 
     # argparse tells nobody else what a parser holds.
 
@@ -72,7 +74,7 @@ def run(program: str, command: Callable[[], int]) -> int:
         return command()
     except ModelArrayIOError as error:
         logger.debug('raised here', exc_info=error)
-        return _ended(program, str(error), error.exit_code)
+        return _ended(program, str(error), error.exit_code, _facts(error))
     except KeyboardInterrupt:
         return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
     except SystemExit as ended:
@@ -81,17 +83,27 @@ def run(program: str, command: Callable[[], int]) -> int:
         return _ended(program, f'terminated (SIGTERM); {_AGAIN}', EXIT_TERMINATED)
     except OSError as error:
         unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
-        return _ended(program, str(unfinished), unfinished.exit_code)
-    except Exception:  # noqa: BLE001 - the last resort, with everything there is to report
-        traceback.print_exc()
+        return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
+    except Exception:  # the last resort, with everything there is to report
+        logger.critical('what follows is not meant to happen', exc_info=True)
         return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _ended(program: str, message: str, code: int) -> int:
-    print(f'{program}: error: {message}', file=sys.stderr)
+def _ended(program: str, message: str, code: int, facts: dict[str, Any] | None = None) -> int:
+    logs.say_end(program, message, (facts or {'what': message}) | {'exit_code': code})
     return code
+
+
+def _facts(error: ModelArrayIOError) -> dict[str, Any]:
+    """What an error says, apart; of several together, of each."""
+    facts: dict[str, Any] = {'what': error.what, 'file': error.path, 'remedy': error.remedy}
+    if isinstance(error, CohortProblemsError):
+        facts['problems'] = [
+            _facts(problem) | {'exit_code': problem.exit_code} for problem in error.problems
+        ]
+    return facts
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

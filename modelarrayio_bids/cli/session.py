@@ -27,11 +27,14 @@ class Session:
     ----------
     output, logs, work : pathlib.Path
         Absolute folders that exist.
+    log : pathlib.Path
+        The log of the run.
     """
 
     output: Path
     logs: Path
     work: Path
+    log: Path
 
 
 @contextmanager
@@ -64,7 +67,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
             raise OutputError.from_os_error(error, work_dir or output) from error
         options.settings.write(log.with_name(f'{log.stem}_settings.toml'))
         with _alone(work):
-            yield Session(output, log_dir, work)
+            yield Session(output, log_dir, work, log)
 
 
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:

@@ -101,9 +101,14 @@ class Collection:
             All problems of all groups together.
         """
         request = self.request
-        return replace(
-            self, groups=reconciled(self.groups, request.on_grid_mismatch, request.group_mask)
-        )
+        groups = reconciled(self.groups, request.on_grid_mismatch, request.group_mask)
+        dropped = [
+            one.image
+            for before, after in zip(self.groups, groups, strict=True)
+            for one in after.left_out[len(before.left_out) :]
+        ]
+        more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
+        return replace(self, groups=groups, left_out={**self.left_out, **more})
 
     def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
         """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.

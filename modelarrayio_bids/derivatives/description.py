@@ -130,10 +130,18 @@ def _folders(output_dir: Path, scalars: Iterable[str]) -> list[str]:
 def software() -> dict[str, Any]:
     """An entry of BIDS' ``GeneratedBy``: we, and the container we run in, where there is one."""
     entry: dict[str, Any] = {'Name': NAME, 'Version': __version__, 'CodeURL': URL}
-    if tag := os.environ.get(CONTAINER_TAG):
-        run_by = next((kind for name, kind in _RUN_BY.items() if name in os.environ), 'docker')
-        entry['Container'] = {'Type': run_by, 'Tag': tag}
+    if we_run_in := container():
+        entry['Container'] = we_run_in
     return entry
+
+
+def container() -> dict[str, str] | None:
+    """What BIDS wants to know of the container we run in: what runs it, and its image's tag."""
+    tag = os.environ.get(CONTAINER_TAG)
+    if not tag:
+        return None
+    run_by = next((kind for name, kind in _RUN_BY.items() if name in os.environ), 'docker')
+    return {'Type': run_by, 'Tag': tag}
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from sqlalchemy.exc import DBAPIError
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.entities import Entities
 from modelarrayio_bids.derivatives.tags import DATABASE, parse_rows, read_rows
+from modelarrayio_bids.progress import tracked
 
 #: So many names at a time keep memory flat; a layout for them takes 0.07 s to set up.
 _PART = 5_000
@@ -53,11 +54,11 @@ class NameIndexer:
 
     Parameters
     ----------
-    names : sequence of str
-        Paths of images below the layout's root, with ``/`` between.
+    parts : iterable of sequences of str
+        Paths of images below the layout's root, with ``/`` between; some at a time.
     """
 
-    names: Sequence[str]
+    parts: Iterable[Sequence[str]]
 
     def __call__(self, layout: BIDSLayout) -> None:
         """Fill the layout's tables."""
@@ -65,7 +66,7 @@ class NameIndexer:
             entity for config in layout.config.values() for entity in config.entities.values()
         ]
         execute = layout.session.connection().exec_driver_sql
-        for part in _parts(self.names):
+        for part in self.parts:
             # Ten times as fast as Path().
             files = [(name, os.path.join(layout.root, name)) for name in part]  # noqa: PTH118
             execute(_INSERT_FILE, [_file(path) for _, path in files])
@@ -83,8 +84,8 @@ def index_names(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, Entiti
     names : sequence of str
         Paths from there, sorted.
     """
-    for part in _parts(names):
-        layout = _layout(root, part)
+    for part in _parts(root, names):
+        layout = _layout(root, [part])
         rows = read_rows(layout.session.connection().exec_driver_sql)
         _close(layout)
         yield from parse_rows(rows)
@@ -106,18 +107,18 @@ def write_database(root: Path, names: Sequence[str], folder: Path) -> Path:
         If the disk is full, or cannot lock files.
     """
     try:
-        _close(_layout(root, names, folder))
+        _close(_layout(root, _parts(root, names), folder))
     except DBAPIError as error:
         raise sqlite3.OperationalError(str(error.orig)) from error
     return folder / DATABASE
 
 
-def _layout(root: Path, names: Sequence[str], folder: Path | None = None) -> BIDSLayout:
+def _layout(root: Path, parts: Iterable[Sequence[str]], folder: Path | None = None) -> BIDSLayout:
     return BIDSLayout(
         root,
         validate=False,
         config=[bids_entities.configuration()],
-        indexer=NameIndexer(names),
+        indexer=NameIndexer(parts),
         database_path=folder,
     )
 
@@ -127,8 +128,10 @@ def _close(layout: BIDSLayout) -> None:
     layout.connection_manager.engine.dispose()
 
 
-def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[start : start + _PART] for start in range(0, len(names), _PART))
+def _parts(root: Path, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    starts = range(0, len(names), _PART)
+    parts = (names[start : start + _PART] for start in starts)
+    return tracked(parts, f'Indexing {root.name}', len(starts), f'parts of {_PART:,} names')
 
 
 def _file(path: str) -> tuple[str, str, str]:

@@ -13,6 +13,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from modelarrayio_bids.progress import tracked
+
 logger = logging.getLogger(__name__)
 
 #: All that pybids is asked for: volumes and CIFTI files.
@@ -55,7 +57,11 @@ def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]
     ignored : re.Pattern, optional
         As :func:`passed_over` makes it.
     """
-    names: list[str] = []
+    found = _found(root, ignored)
+    return sorted(tracked(found, f'Looking into {root.name}', None, 'images'))
+
+
+def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
     folders = ['']
     while folders:
         above = folders.pop()
@@ -65,10 +71,9 @@ def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]
                 continue
             # Datalad's files are links, and what they lead to need not be there: not asked for.
             if entry.name.endswith(_IMAGES) and not entry.is_dir(follow_symlinks=False):
-                names.append(name)
+                yield name
             elif entry.is_dir() and not _leads_back(entry):
                 folders.append(f'{name}/')
-    return sorted(names)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

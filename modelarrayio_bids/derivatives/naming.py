@@ -123,6 +123,16 @@ class Outputs:
         return self._named(STORE_ENDING.removeprefix('_'))
 
     @property
+    def fit_script(self) -> Path:
+        """The R script that fits a model to the HDF5 file.
+
+        >>> Outputs(Path('out/cbf'), 'space-X').fit_script.as_posix()
+        'out/code/fit_cbf_space-X.R'
+        """
+        name = '_'.join(part for part in ('fit', self.folder.name, self.stem) if part)
+        return self.folder.parent / 'code' / f'{name}.R'
+
+    @property
     def masks(self) -> Path:
         """Folder of the masks that had to be made for single images."""
         return self.folder / 'masks'

@@ -44,6 +44,11 @@ class LeftOut:
     count: int
     examples: tuple[Path, ...]
 
+    @classmethod
+    def of(cls, paths: Sequence[Path]) -> LeftOut:
+        """All of these."""
+        return cls(len(paths), tuple(paths[:_EXAMPLES]))
+
 
 @dataclass
 class Sorting:
@@ -222,7 +227,7 @@ class Sorting:
     def left_out(self) -> dict[str, LeftOut]:
         """The images that are not used, by reason, the commonest first."""
         reasons = sorted(self._left_out.items(), key=lambda item: (-len(item[1]), item[0]))
-        return {reason: LeftOut(len(paths), tuple(paths[:_EXAMPLES])) for reason, paths in reasons}
+        return {reason: LeftOut.of(paths) for reason, paths in reasons}
 
     def _why_left_out(self, image: Image, recipe: Recipe) -> str | None:
         entities = image.entities

@@ -1,6 +1,7 @@
 """The library as Nipype interfaces: each reads its traits, calls the library once, sets results."""
 
 from modelarrayio_bids.interfaces.cohort import CollectCohort, WriteSidecars
+from modelarrayio_bids.interfaces.fitting import WriteFitScripts
 from modelarrayio_bids.interfaces.masks import GroupMask
 from modelarrayio_bids.interfaces.report import MakeReport
 from modelarrayio_bids.interfaces.rows import PlanRowBlocks, ReadRowBlock
@@ -14,5 +15,6 @@ __all__ = [
     'PlanRowBlocks',
     'ReadRowBlock',
     'ToModelArray',
+    'WriteFitScripts',
     'WriteSidecars',
 ]

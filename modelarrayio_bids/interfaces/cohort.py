@@ -70,6 +70,8 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
 
 
 class _CollectCohortOutputSpec(TraitedSpec):
+    bids_dir = Directory(exists=True, desc='as given, absolute')
+    output_dir = Directory(exists=True, desc='folder for the outputs, absolute')
     scalars = traits.List(traits.Str, desc='names, one per scalar and space')
     cohort_files = traits.List(File(exists=True), desc='cohort CSV of each')
     group_mask_files = traits.List(
@@ -77,6 +79,8 @@ class _CollectCohortOutputSpec(TraitedSpec):
     )
     coverage_files = traits.List(traits.Str, desc='where the coverage map of each goes')
     store_files = traits.List(traits.Str, desc='where the HDF5 file of each goes')
+    script_files = traits.List(traits.Str, desc='where the R script that fits each goes')
+    left_out = traits.Dict(traits.Str, traits.Int, desc='how many images are not used, by reason')
     sidecars_file = File(exists=True, desc='JSON of sidecar path to content')
 
 
@@ -101,11 +105,15 @@ class CollectCohort(LibraryInterface):
         write_json(contents, folder / 'sidecars.json')
         outputs = [group.outputs(output_dir) for group in collection.groups]
         return {
+            'bids_dir': str(Path(inputs.bids_dir).absolute()),
+            'output_dir': str(output_dir),
             'scalars': scalars,
             'cohort_files': [str(files.cohort) for files in outputs],
             'group_mask_files': [str(files.group_mask) for files in outputs],
             'coverage_files': [str(files.coverage) for files in outputs],
             'store_files': [str(files.store) for files in outputs],
+            'script_files': [str(files.fit_script) for files in outputs],
+            'left_out': {reason: out.count for reason, out in collection.left_out.items()},
             'sidecars_file': str(folder / 'sidecars.json'),
         }
 

@@ -14,6 +14,7 @@ from modelarrayio_bids.interfaces import (
     PlanRowBlocks,
     ReadRowBlock,
     ToModelArray,
+    WriteFitScripts,
     WriteSidecars,
 )
 
@@ -59,8 +60,8 @@ def init_modelarray_wf(
     -------
     nipype.Workflow
         Its ``outputnode`` has the lists ``scalars``, ``cohort_files``, ``group_masks``,
-        ``coverages`` and ``store_files``, in one order. Where a cohort is not of voxels, the group
-        mask and the coverage are None.
+        ``coverages``, ``store_files`` and ``fit_scripts``, in one order, and the dictionary
+        ``left_out``. Where a cohort is not of voxels, the group mask and the coverage are None.
     """
     folders = {'bids_dir': str(bids_dir), 'output_dir': str(output_dir)}
     threads = {'num_threads': nprocs}
@@ -87,7 +88,8 @@ def init_modelarray_wf(
         iterfield=['cohort_file', 'mask', 'out_file'],
         n_procs=nprocs,
     )
-    workflow = _connected(Workflow(name), collect, group_mask, build)
+    fit = Node(WriteFitScripts(**threads), name='write_fit_scripts')
+    workflow = _connected(Workflow(name), collect, group_mask, build, fit)
     if blocks:
         _read_in_blocks(workflow, nprocs, **limits, **blocks)
     return workflow
@@ -121,10 +123,12 @@ def _given(**inputs: Any) -> dict[str, Any]:
     return {trait: value for trait, value in inputs.items() if value}
 
 
-def _connected(workflow: Workflow, collect: Node, group_mask: MapNode, build: MapNode) -> Workflow:
+def _connected(
+    workflow: Workflow, collect: Node, group_mask: MapNode, build: MapNode, fit: Node
+) -> Workflow:
     describe = Node(WriteSidecars(), 'write_sidecars')
-    fields = ['scalars', 'cohort_files', 'group_masks', 'coverages', 'store_files']
-    outputnode = Node(IdentityInterface(fields), 'outputnode')
+    fields = ['scalars', 'cohort_files', 'group_masks', 'coverages', 'store_files', 'fit_scripts']
+    outputnode = Node(IdentityInterface([*fields, 'left_out']), 'outputnode')
     workflow.connect([
         (collect, group_mask, [
             ('cohort_files', 'cohort_file'),
@@ -137,8 +141,21 @@ def _connected(workflow: Workflow, collect: Node, group_mask: MapNode, build: Ma
         (build, describe, [
             ('out_file', 'described'), ('seconds', 'seconds'), ('peak_mb', 'peak_mb'),
         ]),
-        (collect, outputnode, [('scalars', 'scalars'), ('cohort_files', 'cohort_files')]),
+        (collect, fit, [
+            ('bids_dir', 'bids_dir'),
+            ('output_dir', 'output_dir'),
+            ('cohort_files', 'cohort_files'),
+            ('script_files', 'script_files'),
+        ]),
+        (build, fit, [('out_file', 'store_files')]),
+        (describe, fit, [('out_files', 'sidecar_files')]),
+        (collect, outputnode, [
+            ('scalars', 'scalars'),
+            ('cohort_files', 'cohort_files'),
+            ('left_out', 'left_out'),
+        ]),
         (group_mask, outputnode, [('out_mask', 'group_masks'), ('out_coverage', 'coverages')]),
         (build, outputnode, [('out_file', 'store_files')]),
+        (fit, outputnode, [('out_files', 'fit_scripts')]),
     ])  # fmt: skip
     return workflow

@@ -1,0 +1,94 @@
+"""The last lines of a run: what was made, what was left out, where to look, what to do next.
+
+People get lines on standard output; the log of the run, and programs (``--log-format json``), the
+same as data.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelarrayio_bids import logs
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.next_steps import Step
+
+#: So many reasons, and files, are shown: a terminal has 40 lines.
+_MOST_REASONS = 5
+_MOST_FILES = 20
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the group level made.
+
+    Parameters
+    ----------
+    scalars, stores, scripts : tuple of str
+        Of each HDF5 file: its scalar, its path, and that of the R script that fits a model to it.
+    left_out : dict
+        Why images were left out to how many.
+    log : pathlib.Path
+        Of the run.
+    """
+
+    scalars: tuple[str, ...]
+    stores: tuple[str, ...]
+    scripts: tuple[str, ...]
+    left_out: Mapping[str, int]
+    log: Path
+
+
+def close_group(made: Made, options: argparse.Namespace) -> None:
+    """Say what the group level made."""
+    from modelarrayio_bids.derivatives.next_steps import next_steps
+
+    # As the folder was typed: shorter, and what a person knows.
+    output = options.output_dir
+    scripts = [output / Path(path).relative_to(output.absolute()) for path in made.scripts]
+    steps = next_steps(options.bids_dir, output, scripts)
+    parts = [_of_files(made, output), _of_left_out(made), f'Log: {made.log}', _of_steps(steps)]
+    facts = asdict(made) | {'next': [asdict(step) for step in steps]}
+    logs.say_done('\n\n'.join(filter(None, parts)), facts)
+
+
+def close_export(jobs: Sequence[tuple[Path, str, Path]], log: Path) -> None:
+    """Say what the export level wrote."""
+    lines = [f'Exported {len(jobs)} analyses:', *(f'  {name}  {to}' for _, name, to in jobs)]
+    facts = [{'store': str(store), 'analysis': name, 'folder': str(to)} for store, name, to in jobs]
+    logs.say_done('\n'.join([*lines, '', f'Log: {log}']), {'exported': facts, 'log': str(log)})
+
+
+def _of_files(made: Made, output: Path) -> str:
+    files = zip(made.scalars, made.stores, strict=True)
+    lines = [f'  {scalar}  {store}' for scalar, store in files]
+    if len(lines) > _MOST_FILES:
+        lines[_MOST_FILES:] = [f'  and {len(lines) - _MOST_FILES} more']
+    beside = 'Beside each: its cohort CSV and, of voxels, the group mask and coverage map.'
+    return '\n'.join([f'Made {len(made.stores)} HDF5 files in {output}:', *lines, beside])
+
+
+def _of_left_out(made: Made) -> str:
+    """The commonest reasons."""
+    if not made.left_out:
+        return ''
+    reasons = sorted(made.left_out.items(), key=lambda item: -item[1])
+    rest = reasons[_MOST_REASONS:]
+    lines = [f'  {count} {reason}' for reason, count in reasons[:_MOST_REASONS]]
+    if rest:
+        lines.append(f'  {sum(count for _, count in rest)} for {len(rest)} other reasons')
+    total = sum(made.left_out.values())
+    return '\n'.join([f'Left out {total} images (--list-scalars says which):', *lines])
+
+
+def _of_steps(steps: Sequence[Step]) -> str:
+    return '\n'.join(line for number, step in enumerate(steps) for line in _of_step(number, step))
+
+
+def _of_step(number: int, step: Step) -> Iterator[str]:
+    yield f'{"Then" if number else "Next"}, {step.what}:'
+    yield f'  {step.command}'

@@ -1,0 +1,56 @@
+"""From HDF5 files to scripts for R."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Directory,
+    File,
+    InputMultiObject,
+    TraitedSpec,
+    traits,
+)
+
+from modelarrayio_bids.derivatives.fit_script import FitScript
+from modelarrayio_bids.interfaces.base import LibraryInterface
+
+
+class _WriteFitScriptsInputSpec(BaseInterfaceInputSpec):
+    bids_dir = Directory(exists=True, mandatory=True, desc='BIDS dataset of the study')
+    output_dir = Directory(exists=True, mandatory=True, desc='folder that all files are in')
+    cohort_files = InputMultiObject(File(exists=True), mandatory=True, desc='cohort CSVs')
+    store_files = InputMultiObject(
+        File(exists=True), hash_files=False, mandatory=True, desc='HDF5 file of each'
+    )
+    script_files = InputMultiObject(
+        traits.Str, hash_files=False, mandatory=True, desc='R script to write for each'
+    )
+    sidecar_files = InputMultiObject(
+        File(exists=True), desc='those of the cohorts tell levels of phenotypes: to be there first'
+    )
+    num_threads = traits.Int(1, usedefault=True, desc='cores that R may use')
+
+
+class _WriteFitScriptsOutputSpec(TraitedSpec):
+    out_files = traits.List(
+        File(exists=True), desc='scripts; those that a person changed are kept as they are'
+    )
+
+
+class WriteFitScripts(LibraryInterface):
+    """Write an R script for each HDF5 file that fits a first model with ModelArray."""
+
+    input_spec = _WriteFitScriptsInputSpec
+    output_spec = _WriteFitScriptsOutputSpec
+
+    def _call(self, _folder: Path) -> dict[str, Any]:
+        inputs = self.inputs
+        folders = Path(inputs.bids_dir).absolute(), Path(inputs.output_dir).absolute()
+        files = zip(inputs.cohort_files, inputs.store_files, inputs.script_files, strict=True)
+        for cohort, store, script in files:
+            made = Path(cohort).absolute(), Path(store).absolute()
+            FitScript(*folders, *made, n_cores=inputs.num_threads).write(Path(script))
+        return {'out_files': inputs.script_files}
