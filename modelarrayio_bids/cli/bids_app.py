@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli import export_level, group_level
+from modelarrayio_bids.cli import export_level, group_level, reporting
 from modelarrayio_bids.cli.export_results import add_images
 from modelarrayio_bids.cli.options import (
     add,
@@ -48,6 +48,7 @@ def get_parser() -> Parser:
     _add_positional(parser)
     group_level.add_options(parser)
     export_level.add_options(parser)
+    reporting.add_options(parser)
     add_images(parser)
     add_resources(parser)
     add_cluster(parser)

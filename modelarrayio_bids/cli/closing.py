@@ -34,6 +34,8 @@ class Made:
         Why images were left out to how many.
     log : pathlib.Path
         Of the run.
+    report : pathlib.Path or None
+        The page, if one was wanted.
     """
 
     scalars: tuple[str, ...]
@@ -41,6 +43,7 @@ class Made:
     scripts: tuple[str, ...]
     left_out: Mapping[str, int]
     log: Path
+    report: Path | None
 
 
 def close_group(made: Made, options: argparse.Namespace) -> None:
@@ -51,7 +54,9 @@ def close_group(made: Made, options: argparse.Namespace) -> None:
     output = options.output_dir
     scripts = [output / Path(path).relative_to(output.absolute()) for path in made.scripts]
     steps = next_steps(options.bids_dir, output, scripts)
-    parts = [_of_files(made, output), _of_left_out(made), f'Log: {made.log}', _of_steps(steps)]
+    places = [f'Report: {made.report}'] if made.report else []
+    places.append(f'Log: {made.log}')
+    parts = [_of_files(made, output), _of_left_out(made), '\n'.join(places), _of_steps(steps)]
     facts = asdict(made) | {'next': [asdict(step) for step in steps]}
     logs.say_done('\n\n'.join(filter(None, parts)), facts)
 

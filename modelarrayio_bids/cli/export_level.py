@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelarrayio_bids.cli.closing import close_export
 from modelarrayio_bids.cli.options import add, plugin
+from modelarrayio_bids.cli.reporting import only_report
 from modelarrayio_bids.cli.session import session
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
@@ -36,6 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_export(options: argparse.Namespace) -> int:
     """Run the level, or with ``--dry-run`` only say what it would write."""
+    if options.reports_only:
+        return only_report(options)
     jobs = find_jobs(options.output_dir, options.analysis_name)
     # All of them before any is written.
     plans = list(_planned(options, jobs))
@@ -130,6 +133,7 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
             outside='nan' if math.isnan(options.outside) else 'zero',
             bids_root=folders.output,
             nprocs=options.nprocs,
+            report_of=options.bids_dir.absolute() if options.report else None,
         )
         where.ask_for(workflow, options.nprocs, options.mem_mb)
         run_workflow(workflow, folders.work, folders.logs, where)

@@ -13,6 +13,7 @@ from modelarrayio_bids.cli import masking, selection
 from modelarrayio_bids.cli.closing import Made, close_group
 from modelarrayio_bids.cli.listing import show
 from modelarrayio_bids.cli.options import plugin
+from modelarrayio_bids.cli.reporting import only_report
 from modelarrayio_bids.cli.session import check_folders, session
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_group(options: argparse.Namespace) -> int:
     """Run the level, or only show what it would take."""
+    if options.reports_only:
+        return only_report(options)
     threshold = masking.threshold(options)
     request = replace(selection.request(options), **masking.settings(options))
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
@@ -89,6 +92,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             mem_mb=options.mem_mb,
             blocks_dir=blocks_dir,
             n_blocks=options.blocks or 0,
+            report=options.report,
         )
         where.ask_for(workflow, options.nprocs, options.mem_mb)
         outputs = run_workflow(workflow, folders.work, folders.logs, where)
@@ -102,4 +106,5 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
         tuple(written.out_files),
         dict(collected.left_out),
         folders.log,
+        folders.output / 'report.html' if options.report else None,
     )

@@ -98,6 +98,14 @@ class Album:
             write_json(described, sidecar(path))
         return f'{FOLDER}/{path.name}'
 
+    def read(self, name: str) -> list[dict[str, str]]:
+        """The rows of a table; none where there is no such file."""
+        path = self.folder / f'{name}.tsv'
+        if not path.exists():
+            return []
+        with open(path, newline='', encoding='utf-8') as file:
+            return list(csv.DictReader(file, delimiter='\t'))
+
     def _write(self, path: Path, data: bytes) -> None:
         try:
             with replacing(path) as partial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from modelarrayio_bids.errors import FormatError, SourceNotFoundError
 
 # As BIDS writes the labels of the columns.
 _PREFIXES = {PARTICIPANT: 'sub-', SESSION: 'ses-', RUN: 'run-'}
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,12 @@ class Output:
 def outputs_in(output_dir: Path) -> list[Output]:
     """Those of a folder, by scalar and space.
 
+    Files without a cohort beside them are left out with a warning.
+
     Raises
     ------
     SourceNotFoundError
-        If there are none, or a cohort is missing.
+        If there are none.
     """
     stores = sorted(
         path for path in output_dir.glob(f'*/*{STORE_ENDING.removeprefix("_")}')
@@ -112,7 +118,13 @@ def outputs_in(output_dir: Path) -> list[Output]:
         raise SourceNotFoundError(
             f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
         )
-    return [Output.of(store) for store in stores]
+    outputs = []
+    for store in stores:
+        try:
+            outputs.append(Output.of(store))
+        except SourceNotFoundError as error:
+            logger.warning('%s is not in the report: %s', store, error)
+    return outputs
 
 
 def visit_name(row: Mapping[str, str]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -16,6 +17,7 @@ from markupsafe import Markup
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.derivatives.next_steps import Step, next_steps
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.progress import tracked
@@ -37,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 #: Of the page, in the output folder.
 NAME_OF_PAGE = 'report.html'
+_LEFT_OUT = 'desc-leftOut_summary'
 _TITLE = 'Group files for ModelArray'
 #: Of a column with more values, nothing can be drawn.
 _MOST_CATEGORIES = 30
@@ -44,15 +47,21 @@ _MOST_CATEGORIES = 30
 _MOST_NAMES = 200
 
 
-def make_report(output_dir: Path, steps: Sequence[tuple[str, str]] = ()) -> Path:
+def make_report(
+    output_dir: Path,
+    bids_dir: str | PathLike[str] | None = None,
+    left_out: Mapping[str, int] | None = None,
+) -> Path:
     """Write the page, its figures and its tables, over those of an earlier run.
 
     Parameters
     ----------
     output_dir : pathlib.Path
         With what the group level made, and the results that ModelArray wrote into it.
-    steps : sequence of tuple
-        What to do next: in words, and the command.
+    bids_dir : path-like, optional
+        The study, for commands to run next.
+    left_out : dict, optional
+        Why images were left out to how many; by default what an earlier report said.
 
     Returns
     -------
@@ -87,8 +96,9 @@ def make_report(output_dir: Path, steps: Sequence[tuple[str, str]] = ()) -> Path
         'attention': attention,
         'verdict': _verdict(attention),
         'rules': _rules(),
-        'steps': steps,
+        'steps': _steps(bids_dir, output_dir, outputs),
         'people': _people(availability, album),
+        'left_out': _left_out(left_out, album),
         'phenotypes': _phenotypes(phenotypes_of(outputs), album),
         'scalars': parts,
         'results': [],
@@ -99,6 +109,13 @@ def make_report(output_dir: Path, steps: Sequence[tuple[str, str]] = ()) -> Path
     _write(page, _rendered(context))
     logger.info('Wrote %s', page)
     return page
+
+
+def _steps(
+    bids_dir: str | PathLike[str] | None, output_dir: Path, outputs: Sequence[Output]
+) -> list[Step]:
+    scripts = [one.files.fit_script for one in outputs if one.files.fit_script.exists()]
+    return next_steps(bids_dir, output_dir, scripts) if bids_dir and scripts else []
 
 
 def _rendered(context: dict[str, Any]) -> str:
@@ -179,6 +196,14 @@ def _people(availability: Availability, album: Album) -> dict[str, Any]:
         'absent': absent,
         'href': album.table(availability.rows(), 'desc-availability_summary'),
     }
+
+
+def _left_out(counts: Mapping[str, int] | None, album: Album) -> list[tuple[str, str]]:
+    """Why images were left out, and how many; kept as a table for reports to come."""
+    if counts is not None:
+        rows = [{'reason': reason, 'images': count} for reason, count in counts.items()]
+        album.table(rows or [{'reason': 'n/a', 'images': 0}], _LEFT_OUT)
+    return [(row['reason'], row['images']) for row in album.read(_LEFT_OUT) if row['images'] != '0']
 
 
 def _some(names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from os import PathLike
 from nipype import MapNode, Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
-from modelarrayio_bids.interfaces import ExportResults
+from modelarrayio_bids.interfaces import ExportResults, MakeReport
 
 
 def init_export_wf(
@@ -19,6 +19,7 @@ def init_export_wf(
     outside: str = 'zero',
     bids_root: str | PathLike[str] | None = None,
     nprocs: int = 1,
+    report_of: str | PathLike[str] | None = None,
     name: str = 'export_wf',
 ) -> Workflow:
     """Build the workflow that writes analyses back as images.
@@ -38,13 +39,16 @@ def init_export_wf(
         each. Without it they have the names R gave.
     nprocs : int, optional
         Threads of each node.
+    report_of : path-like, optional
+        The BIDS dataset of the study: ``report.html`` in ``bids_root`` is made again, with the
+        results.
     name : str, optional
         Of the workflow.
 
     Returns
     -------
     nipype.Workflow
-        Its ``outputnode`` has ``out_files``, a list of images for each job.
+        Its ``outputnode`` has ``out_files``, a list of images for each job, and ``report``.
     """
     named = {} if bids_root is None else {'bids_root': str(bids_root)}
     export = MapNode(
@@ -57,8 +61,13 @@ def init_export_wf(
     export.inputs.in_file = [str(path) for path in files]
     export.inputs.analysis_name = list(analyses)
     export.inputs.output_dir = [str(path) for path in folders]
-    outputnode = Node(IdentityInterface(['out_files']), 'outputnode')
+    outputnode = Node(IdentityInterface(['out_files', 'report']), 'outputnode')
 
     workflow = Workflow(name)
     workflow.connect(export, 'out_files', outputnode, 'out_files')
+    if report_of is not None and bids_root is not None:
+        report = Node(MakeReport(output_dir=str(bids_root), bids_dir=str(report_of)), 'make_report')
+        report.overwrite = True
+        workflow.connect(export, 'out_files', report, 'made')
+        workflow.connect(report, 'out_file', outputnode, 'report')
     return workflow

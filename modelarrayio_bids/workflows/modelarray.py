@@ -11,6 +11,7 @@ from nipype.interfaces.utility import IdentityInterface
 from modelarrayio_bids.interfaces import (
     CollectCohort,
     GroupMask,
+    MakeReport,
     PlanRowBlocks,
     ReadRowBlock,
     ToModelArray,
@@ -31,6 +32,7 @@ def init_modelarray_wf(
     mem_mb: int | None = None,
     blocks_dir: str | PathLike[str] | None = None,
     n_blocks: int = 0,
+    report: bool = True,
     name: str = 'modelarray_wf',
     **selection: Any,
 ) -> Workflow:
@@ -49,6 +51,8 @@ def init_modelarray_wf(
         files in this folder. Whoever runs the workflow removes it; what is in it is used again.
     n_blocks : int, optional
         Row blocks of each cohort; 0 for as many as hold a gigabyte of values each.
+    report : bool, optional
+        Make ``report.html`` in the end, and for it summaries of all values.
     name : str, optional
         Of the workflow.
     **selection
@@ -60,8 +64,9 @@ def init_modelarray_wf(
     -------
     nipype.Workflow
         Its ``outputnode`` has the lists ``scalars``, ``cohort_files``, ``group_masks``,
-        ``coverages``, ``store_files`` and ``fit_scripts``, in one order, and the dictionary
-        ``left_out``. Where a cohort is not of voxels, the group mask and the coverage are None.
+        ``coverages``, ``store_files`` and ``fit_scripts``, in one order, the dictionary
+        ``left_out``, and ``report``. Where a cohort is not of voxels, the group mask and the
+        coverage are None.
     """
     folders = {'bids_dir': str(bids_dir), 'output_dir': str(output_dir)}
     threads = {'num_threads': nprocs}
@@ -83,7 +88,9 @@ def init_modelarray_wf(
         n_procs=nprocs,
     )
     build = MapNode(
-        ToModelArray(**(limits | blocks), overwrite=overwrite, keep=not overwrite, summaries=True),
+        ToModelArray(
+            **(limits | blocks), overwrite=overwrite, keep=not overwrite, summaries=report
+        ),
         name='to_modelarray',
         iterfield=['cohort_file', 'mask', 'out_file'],
         n_procs=nprocs,
@@ -92,7 +99,24 @@ def init_modelarray_wf(
     workflow = _connected(Workflow(name), collect, group_mask, build, fit)
     if blocks:
         _read_in_blocks(workflow, nprocs, **limits, **blocks)
+    if report:
+        _report(workflow)
     return workflow
+
+
+def _report(workflow: Workflow) -> None:
+    """Put the report after everything else."""
+    collect, fit = map(workflow.get_node, ('collect_cohort', 'write_fit_scripts'))
+    report = Node(MakeReport(), 'make_report')
+    # What it is about is a folder, whose files Nipype does not know.
+    report.overwrite = True
+    workflow.connect([
+        (collect, report, [
+            ('bids_dir', 'bids_dir'), ('output_dir', 'output_dir'), ('left_out', 'left_out'),
+        ]),
+        (fit, report, [('out_files', 'made')]),
+        (report, workflow.get_node('outputnode'), [('out_file', 'report')]),
+    ])  # fmt: skip
 
 
 def _read_in_blocks(workflow: Workflow, nprocs: int, **settings: Any) -> None:
@@ -128,7 +152,7 @@ def _connected(
 ) -> Workflow:
     describe = Node(WriteSidecars(), 'write_sidecars')
     fields = ['scalars', 'cohort_files', 'group_masks', 'coverages', 'store_files', 'fit_scripts']
-    outputnode = Node(IdentityInterface([*fields, 'left_out']), 'outputnode')
+    outputnode = Node(IdentityInterface([*fields, 'left_out', 'report']), 'outputnode')
     workflow.connect([
         (collect, group_mask, [
             ('cohort_files', 'cohort_file'),
