@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from modelarrayio_bids.reports import style
 from modelarrayio_bids.reports.people import Availability, Phenotype
-from modelarrayio_bids.reports.quality import Finding, fractions
+from modelarrayio_bids.reports.quality import Finding, fractions, usual
 from modelarrayio_bids.reports.scales import number
 from modelarrayio_bids.reports.style import Picture
 from modelarrayio_bids.store.summary import QUANTILES, Summary
@@ -61,11 +61,10 @@ def chart_of_sources(
             _name(axis, heights, names, list(named))
         axes[-1].set_xlabel('Images, in the order of the cohort')
         _fitted(figure, height)
-        median = float(np.nan_to_num(np.nanmedian(summary.correlation)))
         alt = (
             f'Distribution of {what} in each of {len(names)} images, their correlation with the '
-            f'mean of the others (median {median:.2f}), and their missing and zero elements. '
-            f'{_named_people(names, named)}'
+            f'mean of the others (median {usual(summary.correlation):.2f}), and their missing and '
+            f'zero elements. {_named_people(names, named)}'
         )
         caption = (
             'Above: thin lines from the 5th to the 95th percentile, thick ones from the 25th to '

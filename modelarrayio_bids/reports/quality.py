@@ -94,11 +94,15 @@ def deviations(values: np.ndarray) -> np.ndarray:
 
     Where more than half are alike, whatever differs is infinitely far.
     """
-    if not np.isfinite(values).any():
-        return np.full(values.shape, np.nan)
-    apart = values - np.nanmedian(values)
+    apart = values - usual(values)
     with np.errstate(divide='ignore', invalid='ignore'):
-        return np.where(apart == 0, 0.0, apart / (1.4826 * np.nanmedian(np.abs(apart))))
+        return np.where(apart == 0, 0.0, apart / (1.4826 * usual(np.abs(apart))))
+
+
+def usual(values: np.ndarray) -> float:
+    """The median of those that are finite; NaN where none is."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else np.nan
 
 
 def fractions(counts: np.ndarray, summary: Summary) -> np.ndarray:
@@ -147,8 +151,8 @@ def _unusual(summary: Summary) -> Iterator[Finding]:
     rows = summary.rows
     missing, zeros = (fractions(rows[name], summary) for name in ('n_missing', 'n_zero'))
     medians = rows['quantiles'][:, rows['quantiles'].shape[1] // 2]
-    farther = (LEAST_DISTANCE - 1) * float(np.nan_to_num(np.nanmedian(summary.distance)))
-    level = LEAST_LEVEL * float(np.nan_to_num(np.nanmedian(rows['sd'])))
+    farther = (LEAST_DISTANCE - 1) * usual(summary.distance)
+    level = LEAST_LEVEL * usual(rows['sd'])
     yield from _far(missing, 'missing', LEAST_FRACTION, 1, lambda value, usual: (
         f'lacks {value:.0%} of the elements, usual are {usual:.0%}'
     ))  # fmt: skip
@@ -174,12 +178,10 @@ def _far(
     say: Callable[[float, float], str],
 ) -> Iterator[Finding]:
     """Who is far above the median (``sign`` 1), below it (-1), or either (0)."""
-    if not np.isfinite(values).any():
-        return
-    usual, far = float(np.nanmedian(values)), deviations(values)
-    out = (np.abs(far) > MOST_DEVIATIONS) & (np.abs(values - usual) > least) & (far * sign >= 0)
+    middle, far = usual(values), deviations(values)
+    out = (np.abs(far) > MOST_DEVIATIONS) & (np.abs(values - middle) > least) & (far * sign >= 0)
     for source in np.flatnonzero(out):
-        yield Finding(int(source), kind, say(float(values[source]), usual))
+        yield Finding(int(source), kind, say(float(values[source]), middle))
 
 
 def mirrored(

@@ -1,0 +1,204 @@
+"""The page about an output folder, as its reader meets it."""
+
+import base64
+import csv
+import hashlib
+import re
+import subprocess
+import sys
+
+import h5py
+import nibabel as nb
+import numpy as np
+import pytest
+import trees
+from reports.conftest import ABSENT, COPIED, COPY, FLIPPED, HALF, N_PEOPLE, Page, cbf_of
+
+from modelarrayio_bids.cli.bids_app import main
+
+LOOK = 'Images that are not like the others'
+
+
+def found(page):
+    """Who, of which scalar, for what."""
+    return [tuple(row) for row in page.tables[LOOK][1:]]
+
+
+def tsv(path):
+    with open(path, newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file, delimiter='\t'))
+
+
+def test_the_planted_faults_are_named_and_nobody_else(page):
+    said = {}
+    for who, scalar, what in found(page):
+        assert scalar == 'cbf'
+        said.setdefault(who, []).append(what)
+    assert said.keys() == {FLIPPED, HALF, COPIED, COPY}
+    assert said[FLIPPED] == ['looks flipped: like the others when left and right are exchanged']
+    assert any('is zero at 5' in what for what in said[HALF])
+    assert said[COPIED] == [f'is the same file as that of {COPY}']
+    assert said[COPY] == [f'is the same file as that of {COPIED}']
+    assert '4 images stand out.' in page.texts['look']
+
+
+def test_who_is_not_in_and_why(page):
+    rows = {row[0]: row for row in page.tables['Images of each scalar'][1:]}
+    assert rows['cbf'][-2:] == [str(N_PEOPLE - 1), '1']
+    assert ABSENT in page.texts['people']
+    assert 'no image' in page.texts['people']
+    reasons = dict(page.tables['Images that were found and not used'][1:])
+    # Two time series of each: in MNI and without a space.
+    assert reasons['a time series'] == str(2 * (N_PEOPLE - 1))
+
+
+def test_phenotypes(page):
+    rows = {row[0]: row[1:] for row in page.tables['Columns of the cohorts, over everybody'][1:]}
+    ages = [person.age for person in trees.people(N_PEOPLE)]
+    # One has no image, one no age.
+    del ages[59], ages[1]
+    assert rows['age'][0] == '1'
+    assert rows['age'][1].startswith(f'{min(ages):g} to {max(ages):g}, mean {np.mean(ages):.3g}')
+    assert rows['sex'][1] == 'M 30, F 29' or rows['sex'][1] == 'F 30, M 29'
+
+
+def test_the_numbers_of_each_image(reported, planted):
+    name = f'space-{trees.SPACE}_param-cbf_desc-sources_summary'
+    rows = tsv(reported / 'figures' / f'{name}.tsv')
+    assert len(rows) == N_PEOPLE - 1
+    mask = nb.load(next(reported.glob('cbf/*_desc-group_mask.nii.gz'))).get_fdata() > 0
+    for row in rows[:3]:
+        path = cbf_of(planted / 'derivatives' / 'aslprep', row['participant'])
+        own = nb.load(str(path).replace('_cbf.', '_desc-brain_mask.')).get_fdata() > 0
+        inside = nb.load(path).get_fdata()[own & mask]
+        assert row['sha256'] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert int(row['n_missing']) == (mask & ~own).sum()
+        for column, value in (
+            ('mean', inside.mean()),
+            ('sd', inside.std()),
+            ('minimum', inside.min()),
+            ('maximum', inside.max()),
+            ('q50', np.quantile(inside, 0.5)),
+        ):
+            assert float(row[column]) == pytest.approx(value, rel=1e-6)
+    said = {row['participant'] for row in rows if row['findings'] != 'n/a'}
+    assert said == {FLIPPED, HALF, COPIED, COPY}
+    described = (reported / 'figures' / f'{name}.json').read_text()
+    assert all(f'"{column}"' in described for column in rows[0])
+
+
+def test_it_holds_everything_it_shows(page, reported):
+    for image in page.images:
+        kind, _, data = image['src'].partition(';base64,')
+        assert kind in {'data:image/png', 'data:image/svg+xml'}
+        assert len(image['alt']) > 20
+        # No figure fetches anything either; names of XML's own are no addresses.
+        text = base64.b64decode(data).decode('latin-1')
+        assert not re.search(r'(?:href|src)="(?!#)(?!data:)', text)
+    files = [link for link in page.links if not link.startswith(('#', 'data:'))]
+    assert files
+    assert all((reported / link).is_file() for link in files)
+    assert all(link[1:] in page.ids for link in page.links if link.startswith('#'))
+
+
+def test_figures_are_files_too(page, reported):
+    names = {path.name for path in (reported / 'figures').iterdir()}
+    of_cbf = f'space-{trees.SPACE}_param-cbf_desc-'
+    assert {
+        f'{of_cbf}mean_map.png',
+        f'{of_cbf}coverage_map.png',
+        f'{of_cbf}threshold_plot.svg',
+        f'{of_cbf}sources_plot.svg',
+        'desc-availability_plot.svg',
+        'desc-phenotypes_plot.svg',
+    } <= names
+    shown = {hashlib.sha256(base64.b64decode(one['src'].partition(',')[2])).digest()
+             for one in page.images}  # fmt: skip
+    kept = {hashlib.sha256((reported / 'figures' / name).read_bytes()).digest() for name in names}
+    assert shown <= kept
+
+
+def test_what_to_do_next(page, reported, planted):
+    assert f'modelarrayio-bids {planted} {reported} export' in page.texts['next']
+    assert f'{reported}/code/fit_' in page.texts['next']
+
+
+def test_methods_and_what_they_cite(page, reported):
+    text = (reported / 'logs' / 'CITATION.md').read_text('utf-8')
+    assert 'cerebral blood flow' in text
+    assert 'at least 20%' in text
+    # The images are ASLPrep's: its paper is cited, and no other pipeline's.
+    assert '10.1038/s41592-022-01458-7' in text
+    assert 'fMRIPrep' not in text
+    entries = re.findall(r'@article\{(\w+),', (reported / 'logs' / 'CITATION.bib').read_text())
+    assert {'modelarray2023', 'aslprep2022', 'bids2016'} <= set(entries)
+    assert '10.1016/j.neuroimage.2023.120037' in page.texts['methods']
+
+
+def test_the_same_files_make_the_same_page_again(planted, reported, tmp_path):
+    figures = {path: path.read_bytes() for path in (reported / 'figures').iterdir()}
+    before = without_time((reported / 'report.html').read_text('utf-8'))
+    assert main([str(planted), str(reported), 'group', '--reports-only']) == 0
+    assert without_time((reported / 'report.html').read_text('utf-8')) == before
+    assert {path: path.read_bytes() for path in (reported / 'figures').iterdir()} == figures
+
+
+def without_time(text):
+    return re.sub(r'\d{4}-\d\d-\d\d \d\d:\d\d \S+', '', text)
+
+
+def test_without_a_report_there_are_no_summaries(flow_of_four, tmp_path):
+    output = tmp_path / 'out'
+    arguments = [str(flow_of_four), str(output), 'group', '--scalars', 'cbf', '--no-report']
+    assert main(arguments) == 0
+    assert not (output / 'report.html').exists()
+    (store,) = output.rglob('*.h5')
+    with h5py.File(store) as file:
+        assert 'summaries' not in file['modelarrayio']
+    # A page can be made all the same: it says what it lacks.
+    assert main([str(flow_of_four), str(output), 'group', '--reports-only']) == 0
+    page = Page((output / 'report.html').read_text('utf-8'))
+    assert 'has no summaries' in page.texts['scalars']
+
+
+@pytest.fixture
+def flow_of_four(tmp_path):
+    root = trees.describe(tmp_path / 'study')
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', trees.people(4))
+    return root
+
+
+def test_labels_and_columns_are_text_not_html(tmp_path):
+    root = trees.describe(tmp_path / 'study')
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', trees.people(3))
+    rows = ['participant_id\t<b>odd & "name"\n', *(f'sub-0{n}\t<i>{n}</i>\n' for n in (1, 2, 3))]
+    (root / 'participants.tsv').write_text(''.join(rows))
+    output = tmp_path / 'out'
+    assert main([str(root), str(output), 'group', '--scalars', 'cbf']) == 0
+    text = (output / 'report.html').read_text('utf-8')
+    assert '<i>1</i>' not in text
+    assert '&lt;i&gt;1&lt;/i&gt;' in text
+
+
+def test_few_people_have_a_report_too(flow_of_four, tmp_path):
+    output = tmp_path / 'out'
+    arguments = [str(flow_of_four), str(output), 'group', '--scalars', 'cbf']
+    assert main([*arguments, '--participant-label', '01']) == 0
+    page = Page((output / 'report.html').read_text('utf-8'))
+    assert 'No image stands out' in page.texts['look']
+
+
+def test_a_folder_without_files(tmp_path, capsys):
+    (tmp_path / 'study').mkdir()
+    (tmp_path / 'out').mkdir()
+    assert main([str(tmp_path / 'study'), str(tmp_path / 'out'), 'group', '--reports-only']) == 66
+    assert 'Run the group level first' in capsys.readouterr().err
+
+
+def test_commands_that_make_no_figure_load_no_matplotlib():
+    code = (
+        'import sys, modelarrayio_bids.cli.files, modelarrayio_bids.cli.bids_app, '
+        'modelarrayio_bids.interfaces, modelarrayio_bids.workflows; '
+        'sys.exit("matplotlib" in sys.modules)'
+    )
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
