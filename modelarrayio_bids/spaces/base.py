@@ -17,6 +17,8 @@ from typing import ClassVar
 import numpy as np
 
 from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.formats.gifti import Mesh
+from modelarrayio_bids.spaces.panels import Panel
 from modelarrayio_bids.store.schema import ElementTable
 
 #: What makes a space again: arrays by name, stored in the HDF5 file.
@@ -192,6 +194,70 @@ class ElementSpace(ABC):
             If the folder holds a file that would contradict them.
         """
         return []
+
+    @abstractmethod
+    def labels(self, elements: np.ndarray) -> list[str]:
+        """What some elements are called, for a person: by name, or by their place in mm.
+
+        Parameters
+        ----------
+        elements : numpy.ndarray
+            (n,) positions in the space.
+        """
+
+    @abstractmethod
+    def coordinates(self, elements: np.ndarray) -> np.ndarray:
+        """Where they are in mm of RAS+, (n, 3) float64; NaN for those that are at no one place."""
+
+    def volumes(self, elements: np.ndarray) -> np.ndarray:
+        """What they fill in mm³, (n,) float64; NaN for those that fill nothing."""
+        return np.full(len(elements), np.nan)
+
+    @abstractmethod
+    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
+        """Which of some elements hang together.
+
+        Parameters
+        ----------
+        elements : numpy.ndarray
+            (n,) positions in the space, each once.
+        meshes : dict of Mesh
+            Surfaces at hand, by structure of :meth:`surfaces`.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) int64: the number of the piece each belongs to, from 0.
+        """
+
+    @abstractmethod
+    def connection(self, meshes: Mapping[str, Mesh]) -> str:
+        """The rule of :meth:`pieces`, in words: part of a sentence."""
+
+    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
+        """Values as flat pictures: slices through what lies on a grid, or a matrix; or none.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            (n_elements,).
+        weights : numpy.ndarray, optional
+            (n_elements,), not negative: how much each wants to be seen, where there is a choice.
+            Without them all count alike.
+        """
+        return []
+
+    def density(self) -> list[Panel]:
+        """Pictures of how many elements a voxel has; none where the question has no meaning."""
+        return []
+
+    def surfaces(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Values on surfaces: by structure (n_vertices,) float32, NaN where there is no element."""
+        return {}
+
+    def groups(self) -> dict[str, np.ndarray]:
+        """The elements of each structure, by its name for a person: positions; or no structures."""
+        return {}
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} of {len(self):,} {self.kind}>'

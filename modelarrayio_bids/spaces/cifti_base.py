@@ -308,6 +308,18 @@ def example_file(
     return sources[0].path
 
 
+def spoken_structure(name: str) -> str:
+    """A structure of CIFTI's, for a person.
+
+    >>> spoken_structure('CIFTI_STRUCTURE_CORTEX_LEFT'), spoken_structure('CIFTI_STRUCTURE_OTHER')
+    ('left cortex', 'other')
+    """
+    words = name.removeprefix('CIFTI_STRUCTURE_').lower().split('_')
+    if words[-1] in {'left', 'right'}:
+        words = [words[-1], *words[:-1]]
+    return ' '.join(words)
+
+
 def _structures(axis: BrainModelAxis) -> list[tuple[str, int]]:
     """Each run of one structure: its name and number of greyordinates."""
     return [(name, len(list(run))) for name, run in groupby(axis.name.tolist())]

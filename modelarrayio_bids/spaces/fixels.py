@@ -20,7 +20,7 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -28,6 +28,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from nibabel.affines import apply_affine
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import Source
@@ -42,7 +43,10 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats import compression, mif, nifti
 from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.spaces.clusters import TOUCHING, touching
+from modelarrayio_bids.spaces.panels import GridElements, Panel, place_names
 from modelarrayio_bids.store.schema import ElementTable
 
 #: The two files of a fixel directory beside its data, and the endings that MRtrix takes for them.
@@ -369,6 +373,55 @@ class FixelSpace(ElementSpace):
     def extension(self, compress: bool) -> str:
         """``.mif.gz``, or ``.mif`` uncompressed."""
         return '.mif.gz' if compress else '.mif'
+
+    def labels(self, elements: np.ndarray) -> list[str]:
+        """Numbers and places: two fixels of a voxel are at one place."""
+        edge = float(min(self.index.header.get_zooms()[:3]))
+        places = place_names(self.coordinates(elements), edge)
+        numbers = elements.tolist()
+        return [f'fixel {n} at {place}' for n, place in zip(numbers, places, strict=True)]
+
+    def coordinates(self, elements: np.ndarray) -> np.ndarray:
+        """Centres of their voxels."""
+        indices = self.index.voxels()[:, self._voxels(elements)]
+        return apply_affine(self.index.header.get_best_affine(), indices.T)
+
+    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
+        """Fixels of one voxel, and of voxels that touch, whatever their directions."""
+        voxels, inverse = np.unique(self._voxels(elements), return_inverse=True)
+        return touching(self.index.voxels()[:, voxels])[inverse]
+
+    def connection(self, meshes: Mapping[str, Mesh]) -> str:
+        """Twenty-six neighbours."""
+        return f'fixels of one voxel, or of {TOUCHING}'
+
+    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
+        """Slices of each voxel's mean over those of its fixels that have a value.
+
+        A voxel weighs what the heaviest of its fixels does.
+        """
+        if weights is not None:
+            weights = np.maximum.reduceat(weights, self.index.firsts)
+        return self._grid().panels(self._means(values), weights)
+
+    def density(self) -> list[Panel]:
+        """Slices of the number of fixels of each voxel."""
+        return self._grid().panels(self.index.counts)
+
+    def _grid(self) -> GridElements:
+        affine = self.index.header.get_best_affine()
+        return GridElements.of(self.index.voxels(), self.index.shape, affine)
+
+    def _voxels(self, elements: np.ndarray) -> np.ndarray:
+        """The voxel of each of some fixels, as a position in those of the index."""
+        return np.searchsorted(self.index.firsts, elements, side='right') - 1
+
+    def _means(self, values: np.ndarray) -> np.ndarray:
+        """By voxel with fixels, (n_voxels,) float64: NaN where no fixel has a value."""
+        present = ~np.isnan(values)
+        sums = np.add.reduceat(np.where(present, values, 0), self.index.firsts, dtype=np.float64)
+        with np.errstate(invalid='ignore'):
+            return sums / np.add.reduceat(present, self.index.firsts, dtype=np.float64)
 
     def _require_no_others(self, folder: Path) -> None:
         """The data in a whole fixel directory must keep the index they were made for."""

@@ -15,7 +15,7 @@ The elements are the voxels of a group mask, in C order of its array: the first 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from os import PathLike
@@ -23,6 +23,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from nibabel.affines import apply_affine
 from nibabel.nifti1 import Nifti1Header
 from nibabel.orientations import aff2axcodes
 
@@ -30,7 +31,10 @@ from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import CohortError, SpaceError, SpaceMismatchError, UsageError
 from modelarrayio_bids.formats import compression, nifti
+from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.spaces.clusters import TOUCHING, touching
+from modelarrayio_bids.spaces.panels import GridElements, Panel, place_names
 from modelarrayio_bids.store.schema import ElementTable
 
 #: How far a corner of two grids may lie apart, as a fraction of the smallest voxel edge. Affines
@@ -212,15 +216,9 @@ class VoxelSpace(ElementSpace):
 
     def tables(self) -> dict[str, ElementTable]:
         """``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""
-        n_i, n_j, _ = self.mask.shape
         values = np.empty((4, len(self)), np.int32)
-        # In place: positions are 64 bits wide, and there are as many as voxels.
-        voxel_id, i, j, k = values
-        voxel_id[:] = np.arange(len(self), dtype=np.int32)
-        np.remainder(self._positions, n_i, out=i, casting='unsafe')
-        np.floor_divide(self._positions, n_i, out=k, casting='unsafe')
-        np.remainder(k, n_j, out=j)
-        np.floor_divide(k, n_j, out=k)
+        values[0] = np.arange(len(self), dtype=np.int32)
+        self._locate(self._positions, values[1:])
         return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
 
     def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -258,6 +256,47 @@ class VoxelSpace(ElementSpace):
     def extension(self, compress: bool) -> str:
         """``.nii.gz``, or ``.nii`` uncompressed."""
         return '.nii.gz' if compress else '.nii'
+
+    def labels(self, elements: np.ndarray) -> list[str]:
+        """Their places in mm."""
+        return place_names(self.coordinates(elements), self.grid.voxel_edge)
+
+    def coordinates(self, elements: np.ndarray) -> np.ndarray:
+        """Centres of the voxels."""
+        return apply_affine(self.grid.affine, self._indices(elements).T)
+
+    def volumes(self, elements: np.ndarray) -> np.ndarray:
+        """That of a voxel."""
+        return np.full(len(elements), abs(np.linalg.det(self.grid.affine[:3, :3])))
+
+    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
+        """Voxels that touch."""
+        return touching(self._indices(elements))
+
+    def connection(self, meshes: Mapping[str, Mesh]) -> str:
+        """Twenty-six neighbours."""
+        return TOUCHING
+
+    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
+        """Slices, see :meth:`GridElements.panels`."""
+        indices = self._indices(slice(None))
+        return GridElements.of(indices, self.grid.shape, self.grid.affine).panels(values, weights)
+
+    def _indices(self, elements: np.ndarray | slice) -> np.ndarray:
+        """i, j, k of some elements: (3, n) int32."""
+        positions = self._positions[elements]
+        return self._locate(positions, np.empty((3, positions.size), np.int32))
+
+    def _locate(self, positions: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Write i, j, k of positions into ``indices``, and return it."""
+        n_i, n_j, _ = self.mask.shape
+        # In place: positions are 64 bits wide, and there are as many as voxels.
+        i, j, k = indices
+        np.remainder(positions, n_i, out=i, casting='unsafe')
+        np.floor_divide(positions, n_i, out=k, casting='unsafe')
+        np.remainder(k, n_j, out=j)
+        np.floor_divide(k, n_j, out=k)
+        return indices
 
     def _inside(self, mask: Path) -> np.ndarray:
         with nifti.opened(mask) as voxels:

@@ -8,6 +8,7 @@ from modelarrayio_bids import to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.export import export_results
 from modelarrayio_bids.spaces import SPACES, References, space_class
+from modelarrayio_bids.spaces.clusters import find_clusters
 from modelarrayio_bids.store.reader import StoreReader
 
 
@@ -107,3 +108,60 @@ class SpaceContract:
         expected = np.full(len(space), np.nan, np.float32)
         expected[chosen] = values[0, chosen]
         np.testing.assert_array_equal(space.read(source), expected)
+
+    def test_elements_have_names_and_places(self, space):
+        everything = np.arange(len(space))
+        labels = space.labels(everything)
+        assert len(labels) == len(space)
+        assert all(labels)
+        assert space.labels(everything[-1:]) == labels[-1:]
+        places, volumes = space.coordinates(everything), space.volumes(everything)
+        assert places.shape == (len(space), 3)
+        assert volumes.shape == (len(space),)
+        # What fills a volume is somewhere.
+        assert not (np.isnan(places).any(axis=1) & np.isfinite(volumes)).any()
+
+    def test_pictures_show_values_where_there_are_elements(self, space):
+        for fill, expected in ((2.5, {2.5}), (np.nan, set())):
+            values = np.full(len(space), fill)
+            for image in self.images(space, values):
+                assert image.dtype == np.float32
+                assert set(image[np.isfinite(image)].tolist()) == expected
+
+    def test_pictures_show_what_weighs_most(self, space):
+        for element in range(len(space)):
+            values, weights = np.full(len(space), np.nan), np.zeros(len(space))
+            values[element] = weights[element] = 1
+            assert any((image == 1).any() for image in self.images(space, values, weights))
+
+    def test_each_element_is_in_one_structure_if_there_are_any(self, space):
+        groups = space.groups()
+        if groups:
+            members = np.sort(np.concatenate(list(groups.values())))
+            np.testing.assert_array_equal(members, np.arange(len(space)))
+
+    def test_clusters_part_the_elements(self, space):
+        values = np.random.default_rng(3).normal(size=len(space))
+        clusters = find_clusters(space, values, np.ones(len(space), bool), {}, most=len(space))
+        assert clusters.count == len(clusters.largest)
+        members = np.concatenate([cluster.elements for cluster in clusters.largest])
+        np.testing.assert_array_equal(np.sort(members), np.arange(len(space)))
+        for cluster in clusters.largest:
+            own = values[cluster.elements]
+            assert abs(cluster.value) == abs(own).max()
+            assert len(set(np.sign(own))) == 1
+            assert cluster.where == space.labels(np.array([cluster.peak]))[0]
+        sizes = [cluster.size for cluster in clusters.largest]
+        assert sizes == sorted(sizes, reverse=True)
+        assert space.connection({})
+
+    def test_no_element_makes_no_cluster(self, space):
+        nothing = np.full(len(space), np.nan)
+        assert find_clusters(space, nothing, np.ones(len(space), bool), {}).count == 0
+        assert find_clusters(space, np.ones(len(space)), np.zeros(len(space), bool), {}).count == 0
+
+    @staticmethod
+    def images(space, values, weights=None):
+        """Every picture of a map."""
+        panels = [panel.image for panel in space.panels(values, weights)]
+        return panels + list(space.surfaces(values).values())

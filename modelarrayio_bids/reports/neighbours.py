@@ -1,0 +1,99 @@
+"""Files near the sources of a cohort, and templates: what pictures are drawn on.
+
+>>> space_label([Path('sub-01_space-fsLR_den-91k_thickness.dscalar.nii')])
+'fsLR'
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+#: So many people are looked at: what one lacks, everybody does.
+MOST_SUBJECTS = 3
+# A study has tens of derivatives. A folder of more is not one.
+_MOST_DATASETS = 100
+
+
+def anatomical_files(sources: Iterable[Path], pattern: str) -> Iterator[Path]:
+    """Files of the first subjects, in their own dataset and those beside it.
+
+    Parameters
+    ----------
+    sources : iterable of pathlib.Path
+        Images in a BIDS dataset; others have no neighbours.
+    pattern : str
+        A glob for the names in a subject's folder, and in its ``anat``, of every session.
+
+    Yields
+    ------
+    pathlib.Path
+        Subject by subject, the own dataset first; by name within a folder.
+    """
+    subjects = dict.fromkeys(filter(None, map(_subject_folder, sources)))
+    for subject in islice(subjects, MOST_SUBJECTS):
+        for dataset in study_folders(subject.parent):
+            for folder in _anatomical_folders(dataset / subject.name):
+                yield from sorted(path for path in folder.glob(pattern) if _has_content(path))
+
+
+def template_files(names: Sequence[str], pattern: str) -> Iterator[Path]:
+    """Files of templates that TemplateFlow has fetched to this machine; nothing is fetched.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Labels of templates.
+    pattern : str
+        A glob for the names in a template's folder.
+    """
+    home = os.environ.get('TEMPLATEFLOW_HOME')
+    root = Path(home) if home else Path.home() / '.cache' / 'templateflow'
+    for name in names:
+        # It keeps empty files for what it has not fetched.
+        yield from sorted(path for path in root.glob(f'tpl-{name}/{pattern}') if _has_content(path))
+
+
+def space_label(sources: Sequence[Path]) -> str | None:
+    """The space that the first source's name tells."""
+    found = re.search(r'_space-([A-Za-z0-9+]+)_', sources[0].name) if sources else None
+    return found[1] if found else None
+
+
+def study_folders(dataset: Path) -> list[Path]:
+    """A dataset, its neighbours in a folder ``derivatives``, and what they are derivatives of.
+
+    What lies beside it elsewhere may be another study, with another ``sub-01``.
+    """
+    found = [dataset]
+    while dataset.parent.name == 'derivatives':
+        beside = [*islice(sorted(_folders(dataset.parent)), _MOST_DATASETS), dataset.parent.parent]
+        found.extend(folder for folder in beside if folder not in found)
+        dataset = dataset.parent.parent
+    return found
+
+
+def _subject_folder(source: Path) -> Path | None:
+    return next((folder for folder in source.parents if folder.name.startswith('sub-')), None)
+
+
+def _anatomical_folders(subject: Path) -> list[Path]:
+    sessions = [subject, *sorted(subject.glob('ses-*'))]
+    return [folder for session in sessions for folder in (session, session / 'anat')]
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    try:
+        yield from (path for path in parent.iterdir() if path.is_dir())
+    except OSError:  # not ours to read: then nothing in it can be shown
+        return
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:  # a link to nowhere
+        return False
