@@ -54,8 +54,8 @@ class Scale:
 
     @classmethod
     def symmetric(cls, end: float, label: str) -> Scale:
-        """From minus to plus a number above 0, with white for 0."""
-        end = _rounded(end, math.ceil)
+        """From minus to plus a number, with white for 0."""
+        end = _rounded(end, math.ceil) or 1.0
         return cls(-end, end, label, DIVERGING)
 
     def extend(self, values: np.ndarray) -> str:

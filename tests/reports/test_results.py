@@ -1,0 +1,268 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from greyordinates import N_VERTICES, brain_models, parcels
+from meshes import sphere
+from mrtrix import AFFINE as FIXEL_AFFINE
+from mrtrix import direction_values, index_values
+from PIL import Image
+from stores import write_results
+
+from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.formats.gifti import Mesh
+from modelarrayio_bids.reports.pictures import MapBackground
+from modelarrayio_bids.reports.results import CLUSTER_COLUMNS, RESULT_COLUMNS, result_figures
+from modelarrayio_bids.reports.surfaces import Surface
+from modelarrayio_bids.spaces import (
+    EdgeSpace,
+    FixelSpace,
+    GreyordinateSpace,
+    ParcelSpace,
+    VoxelSpace,
+)
+from modelarrayio_bids.store.reader import StoreReader
+
+SHAPE = (12, 13, 14)
+AFFINE = np.array([[-2.0, 0, 0, 12], [0, 2, 0, -12], [0, 0, 2, -14], [0, 0, 0, 1]])
+NAMES = ['age.estimate', 'age.statistic', 'age.p.value', 'age.p.value.fdr', 'model.nobs']
+
+
+@pytest.fixture
+def space():
+    return VoxelSpace.from_mask(np.ones(SHAPE), AFFINE)
+
+
+@pytest.fixture
+def planted():
+    """Results of every voxel: a negative cube of 27 voxels, a positive one of 8."""
+    rng = np.random.default_rng(2)
+    statistic, p = rng.normal(size=SHAPE), rng.uniform(0.1, 1, SHAPE)
+    statistic[2:5, 3:6, 4:7], p[2:5, 3:6, 4:7] = -5, 0.01
+    statistic[8:10, 8:10, 8:10], p[8:10, 8:10, 8:10] = 6, 0.02
+    statistic[3, 4, 5], statistic[9, 8, 9], p[9, 8, 9] = -7.25, 8.5, 1e-5
+    columns = [statistic / 10, statistic, p / 10, p, np.full(SHAPE, 24)]
+    return np.column_stack([column.ravel() for column in columns])
+
+
+def figures(tmp_path, space, names, matrix, **options):
+    with StoreReader(write_results(tmp_path / 'x.h5', 'mylm', names, matrix)) as reader:
+        return list(result_figures(reader.analysis('mylm'), space, 30, 'cbf', **options))
+
+
+def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
+    (figure,) = figures(tmp_path, space, NAMES, planted)
+    assert figure.title == 'cbf ~ age'
+    # AFFINE: the voxel (9, 8, 9) lies at (12 - 18, -12 + 16, -14 + 18).
+    assert figure.finding == (
+        '35 of 2,184 voxels: p < 0.05, corrected (fdr). They make 2 clusters. '
+        'Strongest: (-6, 4, 4) mm, test statistic 8.5. Smallest p: 1e-05. N = 24.'
+    )
+    assert figure.rule == 'voxels that touch by a face, an edge or a corner'
+    (picture,) = figure.pictures
+    assert picture.alt == f'cbf ~ age: {figure.finding}'
+    # The 98th percentile of the strengths, of which 7.25 and 8.5 are the greatest two.
+    assert 'vik, from -7.66 to 7.66' in picture.caption
+    with Image.open(io.BytesIO(picture.data)) as image:
+        assert image.size == picture.size
+    assert figure.rows() == [
+        {
+            'cluster': 1,
+            'size': 27,
+            'volume_mm3': '216',
+            'peak': '-7.25',
+            'x': '6',
+            'y': '-4',
+            'z': '-4',
+            'where': '(6, -4, -4) mm',
+        },
+        {
+            'cluster': 2,
+            'size': 8,
+            'volume_mm3': '64',
+            'peak': '8.5',
+            'x': '-6',
+            'y': '4',
+            'z': '4',
+            'where': '(-6, 4, 4) mm',
+        },
+    ]
+    assert figure.numbers == {
+        'analysis': 'mylm',
+        'term': 'age',
+        'shown': 'age.statistic',
+        'p': 'age.p.value.fdr',
+        'correction': 'fdr',
+        'level': 0.05,
+        'n_min': 24,
+        'n_max': 24,
+        'elements': 2184,
+        'survived': 35,
+        'smallest_p': '1e-05',
+        'clusters': 2,
+    }
+    assert list(figure.numbers) == list(RESULT_COLUMNS)
+    assert list(figure.rows()[0]) == list(CLUSTER_COLUMNS)
+
+
+def test_slices_go_through_the_strongest(tmp_path, space, planted):
+    background = MapBackground(space, planted[:, 1], 'the mean')
+    (figure,) = figures(tmp_path, space, NAMES, planted, background=background)
+    assert 'Grey: the mean.' in figure.pictures[0].caption
+    weights = np.where(planted[:, 3] < 0.05, abs(planted[:, 1]), 0)
+    titles = {panel.title for panel in space.panels(planted[:, 1], weights)}
+    assert {'x = -6 mm', 'y = 4 mm', 'z = 4 mm'} <= titles
+
+
+def test_a_subset_in_any_order_returns_to_its_places(tmp_path, space, planted):
+    chosen = np.random.default_rng(4).permutation(len(space))[:2000]
+    chosen = np.union1d(chosen, np.flatnonzero(planted[:, 3] < 0.05))[::-1]
+    matrix = np.column_stack([chosen, planted[chosen]])
+    (figure,) = figures(tmp_path, space, ['element_id', *NAMES], matrix)
+    assert f'35 of {chosen.size:,} voxels' in figure.finding
+    assert [row['size'] for row in figure.rows()] == [27, 8]
+
+
+def test_nothing_survives(tmp_path, space, planted):
+    planted[:, 3] += 0.1
+    (figure,) = figures(tmp_path, space, NAMES, planted)
+    assert figure.finding == (
+        'None of 2,184 voxels has p < 0.05, corrected (fdr); all values are shown. '
+        'Smallest p: 0.1. N = 24.'
+    )
+    assert not figure.rows()
+    assert figure.numbers['clusters'] == 0
+    assert len(figure.pictures) == 1
+
+
+def test_without_a_correction_that_is_said(tmp_path, space, planted):
+    # p / 10 is below 0.001 in one voxel, and at exactly 0.001 in the others of the first cube.
+    planted[planted[:, 2] == 0.001, 2] = 0.0009
+    (figure,) = figures(tmp_path, space, NAMES[:3], planted[:, :3])
+    assert figure.finding.startswith(
+        '28 of 2,184 voxels: p < 0.001, not corrected for the number of tests.'
+    )
+    # Without model.nobs it is what the file has.
+    assert figure.finding.endswith('N = 30.')
+    assert figure.numbers['correction'] == 'n/a'
+
+
+def test_every_term_has_its_figure(tmp_path, space, planted):
+    names = [f'{term}.p.value' for term in ('Intercept', 'model', 'age', 'p')] + ['p.value']
+    found = figures(tmp_path, space, names, planted[:, [3] * 5])
+    assert [figure.title for figure in found] == [
+        'cbf ~ age',
+        'cbf ~ p',
+        'cbf',
+        'cbf, the whole model',
+        'cbf ~ Intercept',
+    ]
+    # -log10 of 1e-5, the only p below 0.001.
+    assert 'Strongest: (-6, 4, 4) mm, -log10 p 5.' in found[0].finding
+    assert found[0].numbers['shown'] == '-log10 p'
+
+
+def test_the_number_of_images_may_differ_between_elements(tmp_path, space, planted):
+    planted[5:, 4] = 20
+    (figure,) = figures(tmp_path, space, NAMES, planted)
+    assert figure.finding.endswith('N = 20 to 24, by element.')
+    assert (figure.numbers['n_min'], figure.numbers['n_max']) == (20, 24)
+
+
+def test_numbers_that_are_none(tmp_path, space, planted):
+    planted[:5, :4] = np.nan
+    planted[9, 1], planted[9, 3] = np.inf, 0
+    planted[10, 1], planted[10, 3] = np.nan, 0
+    (figure,) = figures(tmp_path, space, NAMES, planted)
+    assert figure.finding.startswith('37 of 2,179 voxels')
+    assert 'test statistic inf' in figure.finding
+    assert 'Smallest p: 0.' in figure.finding
+
+
+def test_no_p_value_at_all(tmp_path, space, planted):
+    planted[:, 3] = np.nan
+    (figure,) = figures(tmp_path, space, NAMES, planted)
+    assert figure.finding == 'No p value for any of 2,184 voxels. N = 24.'
+    assert figure.numbers['smallest_p'] == 'n/a'
+    assert figure.pictures
+
+
+def test_an_analysis_without_p_values_has_no_figures(tmp_path, space, planted):
+    assert figures(tmp_path, space, NAMES[:2], planted[:, :2]) == []
+
+
+def test_rows_must_match_elements(tmp_path, space, planted):
+    with pytest.raises(SchemaError, match='has 5 rows and no element_id'):
+        figures(tmp_path, space, NAMES, planted[:5])
+
+
+def small(tmp_path, space, kept, **options):
+    """The figure of a statistic that counts up from 1, where these elements survive."""
+    n = len(space)
+    p = np.where(np.isin(np.arange(n), kept), 0.001, 0.5)
+    matrix = np.column_stack([np.arange(1.0, n + 1), p])
+    (figure,) = figures(tmp_path, space, ['a.statistic', 'a.p.value.fdr'], matrix, **options)
+    return figure
+
+
+def test_one_sided_statistics_have_a_one_sided_scale(tmp_path, space):
+    figure = small(tmp_path, space, [100, 101, 200])
+    # Percentiles 2 and 98 of 101, 102 and 201: 101.04 and 197.04, outwards to three digits.
+    assert 'viridis, from 101 to 198' in figure.pictures[0].caption
+
+
+def test_parcels_and_edges_are_listed_by_name(tmp_path):
+    space = ParcelSpace.from_axis(parcels())
+    figure = small(tmp_path, space, [0, 2, 3])
+    assert figure.finding.startswith(
+        '3 of 4 parcels: p < 0.05, corrected (fdr). Strongest: Thalamus, test statistic 4.'
+    )
+    assert [(row['where'], row['x'], row['volume_mm3']) for row in figure.rows()] == [
+        ('Thalamus', 'n/a', 'n/a'),
+        ('MT', 'n/a', 'n/a'),
+        ('V1', 'n/a', 'n/a'),
+    ]
+    (tmp_path / 'x.h5').unlink()
+    edges = EdgeSpace.from_axes(parcels(), parcels()[:3])
+    figure = small(tmp_path, edges, [4, 11])
+    assert [row['where'] for row in figure.rows()] == ['Thalamus – MT', 'V2 – V2']
+    assert figure.rule == 'each edge by itself'
+
+
+def test_fixels_are_found_in_their_voxels(tmp_path):
+    space = FixelSpace.from_arrays(index_values(), direction_values(), FIXEL_AFFINE)
+    figure = small(tmp_path, space, [0, 1, 4])
+    # The voxels of fixels 0 and 1, and of 4, are (2, 0, 1) and (1, 1, 1): they share an edge.
+    assert figure.rows()[0]['size'] == 3
+    assert figure.rows()[0]['where'] == 'fixel 4 at (-8, 22, 32) mm'
+    assert figure.pictures
+
+
+def test_greyordinates_use_a_surface_where_there_is_one(tmp_path):
+    space = GreyordinateSpace.from_axis(brain_models())
+    # Vertices 3 and 39 of the left cortex, and two voxels of the brain stem beside each other.
+    kept = [0, 18, 49, 50]
+    figure = small(tmp_path, space, kept)
+    assert 'no surface was at hand' in figure.rule
+    assert [row['size'] for row in figure.rows()] == [2, 2]
+    assert [picture.extension for picture in figure.pictures] == ['.png', '.svg']
+    (tmp_path / 'x.h5').unlink()
+    mesh = Mesh(*sphere(N_VERTICES))
+    surface = {
+        f'CIFTI_STRUCTURE_CORTEX_{name}': Surface(side, mesh, np.ones(N_VERTICES), Path('x'))
+        for name, side in (('LEFT', 'L'), ('RIGHT', 'R'))
+    }
+    figure = small(tmp_path, space, kept, surfaces=surface)
+    assert [row['where'] for row in figure.rows()][1:] == [
+        'vertex 39 of left cortex',
+        'vertex 3 of left cortex',
+    ]
+    assert [picture.extension for picture in figure.pictures] == ['.png']
+
+
+@pytest.mark.parametrize('term', ['I(age^2)', 'sitemüller $x$', 'age:sexM', '年齢', '<b>&'])
+def test_terms_of_any_name(tmp_path, space, planted, term):
+    names = [f'{term}.statistic', f'{term}.p.value.fdr']
+    (figure,) = figures(tmp_path, space, names, planted[:, [1, 3]])
+    assert figure.title == f'cbf ~ {term}'
