@@ -22,6 +22,7 @@ from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.reports.album import Album, Shown
+from modelarrayio_bids.reports.analyses import analysis_parts
 from modelarrayio_bids.reports.charts import chart_of_availability, chart_of_phenotypes
 from modelarrayio_bids.reports.citations import bibliography, markdown, works
 from modelarrayio_bids.reports.methods import methods
@@ -101,7 +102,7 @@ def make_report(
         'left_out': _left_out(left_out, album),
         'phenotypes': _phenotypes(phenotypes_of(outputs), album),
         'scalars': parts,
-        'results': [],
+        'results': [part for output in outputs for part in analysis_parts(output, album)],
         'methods': paragraphs,
         'references': cited,
         'output_dir': output_dir,

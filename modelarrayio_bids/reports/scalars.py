@@ -13,20 +13,13 @@ import numpy as np
 from modelarrayio_bids.export import space_of_store
 from modelarrayio_bids.masks import read_coverage
 from modelarrayio_bids.reports.album import Album, Shown, figure_name
-from modelarrayio_bids.reports.anatomy import find_anatomy
 from modelarrayio_bids.reports.charts import chart_of_sources, chart_of_threshold
 from modelarrayio_bids.reports.outputs import Output
-from modelarrayio_bids.reports.pictures import (
-    Background,
-    MapBackground,
-    density_picture,
-    map_pictures,
-    mask_picture,
-)
+from modelarrayio_bids.reports.pictures import density_picture, map_pictures, mask_picture
 from modelarrayio_bids.reports.quality import Finding, findings, mirrored
 from modelarrayio_bids.reports.scales import Scale
 from modelarrayio_bids.reports.style import Picture
-from modelarrayio_bids.reports.surfaces import find_surfaces
+from modelarrayio_bids.reports.surroundings import Surroundings
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
@@ -173,20 +166,19 @@ def _pictures(
     """What each shows, the suffix of its name, and the picture."""
     units = f' ({output.units})' if output.units else ''
     what = f'{output.scalar}{units}'
-    sources = [source.path for source in output.cohort.sources()]
-    sizes = {name: values.size for name, values in space.surfaces(summary.mean).items()}
-    surfaces = find_surfaces(sizes, sources)
+    around = Surroundings.of(output, space, summary)
     for shown, values in (('mean', summary.mean), ('sd', summary.sd)):
         if not np.isfinite(values).any():
             continue
         name = {'mean': 'Mean', 'sd': 'Standard deviation'}[shown]
         title = f'{name} of {output.scalar} over the cohort'
-        pictures = map_pictures(space, values, Scale.of(values, what), title, surfaces=surfaces)
+        pictures = map_pictures(
+            space, values, Scale.of(values, what), title, surfaces=around.surfaces
+        )
         for number, picture in enumerate(pictures):
             yield shown + 'Structures' * number, 'map', picture
-    background = find_anatomy(sources) or _mean_as_background(space, summary)
     coverage = summary.count / len(summary.rows)
-    mask = mask_picture(space, coverage, 'Group mask and coverage', background)
+    mask = mask_picture(space, coverage, 'Group mask and coverage', around.background)
     if mask is not None and output.files.group_mask.exists():
         yield 'coverage', 'map', mask
     density = density_picture(space, f'Density of {space.kind}')
@@ -197,10 +189,6 @@ def _pictures(
         threshold = output.known.get('GroupMaskThreshold')
         yield 'threshold', 'plot', chart_of_threshold(counts, len(output.names), threshold)
     yield 'sources', 'plot', chart_of_sources(summary, output.names, found, what)
-
-
-def _mean_as_background(space: ElementSpace, summary: Summary) -> Background:
-    return MapBackground(space, summary.mean, "the cohort's mean map")
 
 
 def _rows(output: Output, summary: Summary, found: Sequence[Finding]) -> Iterator[dict[str, Any]]:

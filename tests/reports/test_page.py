@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import trees
 from reports.conftest import ABSENT, COPIED, COPY, FLIPPED, HALF, N_PEOPLE, Page, cbf_of
+from stores import write_results
 
 from modelarrayio_bids.cli.bids_app import main
 
@@ -145,6 +147,36 @@ def test_the_same_files_make_the_same_page_again(planted, reported, tmp_path):
 
 def without_time(text):
     return re.sub(r'\d{4}-\d\d-\d\d \d\d:\d\d \S+', '', text)
+
+
+def test_results_are_on_it_after_export(planted, reported, tmp_path):
+    output = tmp_path / 'out'
+    shutil.copytree(reported, output)
+    store = output / 'cbf' / f'space-{trees.SPACE}_modelarray.h5'
+    with h5py.File(store) as file:
+        n_elements = file['voxels'].shape[1]
+    p, t = np.full(n_elements, 0.5), np.zeros(n_elements)
+    # Two neighbours in C order, unless a row of the mask ends there: see below.
+    with h5py.File(store) as file:
+        places = file['voxels'][1:].T
+    first = next(
+        n for n in range(n_elements - 1) if np.abs(places[n + 1] - places[n]).tolist() == [0, 0, 1]
+    )
+    p[first : first + 2], t[first : first + 2] = 1e-6, (4.5, 5.25)
+    names = ['element_id', 'age.statistic', 'age.p.value', 'age.p.value.fdr', 'model.nobs']
+    matrix = np.column_stack([np.arange(n_elements), t, p, p, np.full(n_elements, 58)])
+    write_results(store, 'mylm', names, matrix)
+    write_results(store, 'killed', names, matrix, where=None)
+    assert main([str(planted), str(output), 'export', '--analysis-name', 'mylm']) == 0
+    page = Page((output / 'report.html').read_text('utf-8'))
+    assert f'2 of {n_elements:,} voxels: p < 0.05, corrected (fdr)' in page.texts['results']
+    assert 'N = 58.' in page.texts['results']
+    assert 'killed has results without names: it was not finished' in page.texts['results']
+    (caption,) = (one for one in page.tables if one and one.startswith('Largest clusters'))
+    # 10 mm voxels; the array's origin is in the corner, the grid's in the middle.
+    middle = (np.array(trees.TEMPLATE.shape) - 1) / 2
+    where = ', '.join(f'{x:.0f}' for x in (places[first + 1] - middle) * trees.TEMPLATE.edge)
+    assert page.tables[caption][1] == ['1', '2', '2000', '5.25', f'({where}) mm']
 
 
 def test_without_a_report_there_are_no_summaries(flow_of_four, tmp_path):
