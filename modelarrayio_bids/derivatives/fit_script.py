@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 # What is no phenotype, and whom a row is of.
 _NOT_LISTED = frozenset({SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT})
+# What the template has R read as missing.
+_NA_STRINGS = frozenset({'', 'NA'})
 _MARK = '# modelarrayio-bids sha256 '
 _LONGEST = 60
 
@@ -128,7 +130,7 @@ def columns_of(cohort: Cohort, dictionary: Mapping[str, Any]) -> list[Column]:
             said = dictionary.get(name)
             levels = said.get('Levels') if isinstance(said, Mapping) else None
             codes = tuple(map(str, levels)) if isinstance(levels, Mapping) else ()
-            texts = tuple(row.get(name, '') for row in cohort.rows)
+            texts = tuple('' if row[name] in _NA_STRINGS else row[name] for row in cohort.rows)
             columns.append(Column(name, texts, codes, r_name))
     return columns
 

@@ -209,7 +209,7 @@ class Model:
         if n_complete < _FEWEST_COMPLETE * self.n_images:
             yield f'with it, only {n_complete} of {self.n_images} images have all values'
         elif self.fewest_of_a_level < min(_FEWEST_OF_A_LEVEL, self.n_images):
-            yield f'a level has only {self.fewest_of_a_level} images'
+            yield f'a level has only {self.fewest_of_a_level} of {self.n_images} images'
         n_people = np.unique(np.array(self.participants)[self.complete]).size
         if _PARTICIPANTS_PER_COEFFICIENT * (self._n_coefficients - 1) > n_people:
             yield (
@@ -217,7 +217,7 @@ class Model:
                 f'({_PARTICIPANTS_PER_COEFFICIENT} for each coefficient)'
             )
         elif self._is_redundant():
-            yield 'the same for all, or told by the other terms'
+            yield 'told by the other terms already'
 
     def _is_redundant(self) -> bool:
         parts = [term.design(self.complete) for term in self.terms]

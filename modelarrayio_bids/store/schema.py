@@ -44,7 +44,8 @@ R_RESERVED = frozenset(
     {'if', 'else', 'repeat', 'while', 'function', 'for', 'next', 'break', 'in', 'TRUE', 'FALSE'}
     | {'NULL', 'Inf', 'NaN', 'NA', 'NA_integer_', 'NA_real_', 'NA_character_', 'NA_complex_'}
 )
-_R_NAME = re.compile(r'([A-Za-z]|\.(?![0-9]))[A-Za-z0-9._]*')
+# Nor what stands for arguments in R ("...", "..1"), nor for all other columns in a formula (".").
+_R_NAME = re.compile(r'(?!\.(\.\.|\.[0-9]+)?$)([A-Za-z]|\.(?![0-9]))[A-Za-z0-9._]*')
 
 
 @dataclass(frozen=True)

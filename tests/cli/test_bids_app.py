@@ -59,6 +59,7 @@ def test_every_scalar_becomes_a_file_of_its_own(outputs):
             json.loads((store.parent / f'{stem}_{ending}.json').read_text('utf-8'))
     assert {path.name for path in outputs.iterdir()} == {
         *SCALARS,
+        'code',
         'logs',
         'dataset_description.json',
         '.bidsignore',
@@ -177,8 +178,11 @@ def test_participants_sessions_and_filters_choose(study, tmp_path):
 def test_it_says_what_it_made_and_what_to_do_next(study, tmp_path, capsys):
     assert main([str(study), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']) == 0
     words = capsys.readouterr().out
-    for part in ('Made 1 HDF5 files', 'ModelArray.lm(cbf ~ age', 'modelarrayio-bids', 'export'):
+    script = tmp_path / 'out' / 'code' / 'fit_cbf_space-MNI152NLin2009cAsym.R'
+    export = f'modelarrayio-bids {study} {tmp_path / "out"} export'
+    for part in ('Made 1 HDF5 files', 'Left out', f'Rscript {script}', export):
         assert part in words
+    assert script.is_file()
     (log,) = (tmp_path / 'out' / 'logs').glob('*.log')
     assert 'Wrote' in log.read_text()
 

@@ -35,6 +35,11 @@ def test_the_first_five_minutes(tmp_path):
     follow_all(DOCS / 'start.md', tmp_path)
 
 
+def test_what_programs_read_is_as_shown(tmp_path):
+    require_tool('modelarrayio')
+    follow_all(DOCS / 'troubleshooting.md', tmp_path)
+
+
 def test_the_workflow_goes_behind_another_pipelines_sink(study, tmp_path):
     script = DOCS / 'examples' / 'after_a_sink.py'
     folders = [study, tmp_path / 'results', tmp_path / 'work']

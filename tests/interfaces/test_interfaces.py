@@ -56,6 +56,15 @@ SPECIFICATIONS = {
         'made': 'InputMultiObject',
         'left_out': 'Dict',
     },
+    'WriteFitScripts': {
+        'bids_dir': 'Directory!',
+        'output_dir': 'Directory!',
+        'cohort_files': 'InputMultiObject!',
+        'store_files': 'InputMultiObject!',
+        'script_files': 'InputMultiObject!',
+        'sidecar_files': 'InputMultiObject',
+        'num_threads': 'Int',
+    },
     'GroupMask': {
         'cohort_file': 'File!',
         'mask_files': 'InputMultiObject!',
@@ -113,14 +122,19 @@ SPECIFICATIONS = {
 }
 OUTPUTS = {
     'CollectCohort': {
+        'bids_dir',
+        'output_dir',
         'scalars',
         'cohort_files',
         'group_mask_files',
         'coverage_files',
         'store_files',
+        'script_files',
+        'left_out',
         'sidecars_file',
     },
     'WriteSidecars': {'out_files'},
+    'WriteFitScripts': {'out_files'},
     'GroupMask': {'out_mask', 'out_coverage'},
     'ToModelArray': {'out_file', 'seconds', 'peak_mb'},
     'MakeReport': {'out_file'},

@@ -23,7 +23,8 @@ def test_names_r_can_use(name):
 
 
 @pytest.mark.parametrize(
-    'name', ['', '1st', '_x', 'a b', 'a/b', 'a-b', '.1', 'µ', 'scalars', 'TRUE', 'FA\n']
+    'name',
+    ['', '1st', '_x', 'a b', 'a/b', 'a-b', '.1', 'µ', 'scalars', 'TRUE', 'FA\n', '.', '...', '..1'],
 )
 def test_names_r_cannot_use(name):
     with pytest.raises(SchemaError, match='is no name R can use'):
@@ -49,4 +50,5 @@ def test_the_rule_is_that_of_r(tmp_path):
     assert len(syntactic) == len(names)
     for name, valid in zip(names, syntactic, strict=True):
         assert valid or not accepted(name), name
-        assert accepted(name) or not valid or name in {'...', '..1'}, name
+        # Names to make.names(), but "." and "..." stand for other things in formulas and calls.
+        assert accepted(name) or not valid or name in {'.', '...', '..1'}, name
