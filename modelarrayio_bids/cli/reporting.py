@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         '--no-report',
         dest='report',
         action='store_false',
-        help='make no report.html, nor the summaries of all values that it needs',
+        help='make no report.html; --reports-only can make it later',
     )
 
 

@@ -120,12 +120,12 @@ def figure_name(output: Output, what: str, suffix: str = 'plot') -> str:
     >>> from modelarrayio_bids.derivatives.naming import Outputs
     >>> from modelarrayio_bids.cohort import Cohort
     >>> files = Outputs(Path('dki_fa'), 'space-MNI_desc-parcels')
-    >>> figure_name(Output(files, Cohort((), ()), {}, {}), 'mean')
+    >>> figure_name(Output(Path(), files, Cohort((), ()), {}, {}), 'mean')
     'space-MNI_param-dkiFa_desc-parcelsMean_plot'
     """
     entities = [part for part in output.files.stem.split('_') if part]
     kind = next((part.removeprefix('desc-') for part in entities if part.startswith('desc-')), '')
     named = [part for part in entities if not part.startswith('desc-')]
     desc = kind + what[0].upper() + what[1:] if kind else what
-    scalar = label(output.files.folder.name)
+    scalar = label(' '.join(output.folders))
     return '_'.join([*named, f'param-{scalar}', f'desc-{desc}', suffix])

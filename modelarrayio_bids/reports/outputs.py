@@ -28,8 +28,10 @@ class Output:
 
     Parameters
     ----------
+    root : pathlib.Path
+        The output folder.
     files : Outputs
-        Where they are.
+        Where they are, in it.
     cohort : Cohort
         The sources.
     known : dict
@@ -38,13 +40,14 @@ class Output:
         What the cohort's sidecar says.
     """
 
+    root: Path
     files: Outputs
     cohort: Cohort
     known: Mapping[str, Any]
     said: Mapping[str, Any]
 
     @classmethod
-    def of(cls, store: Path) -> Output:
+    def of(cls, store: Path, root: Path) -> Output:
         """That of an HDF5 file.
 
         Raises
@@ -57,7 +60,9 @@ class Output:
         stem = store.name.removesuffix(STORE_ENDING.removeprefix('_')).removesuffix('_')
         files = Outputs(store.parent, stem)
         cohort = Cohort.from_csv(files.cohort)
-        return cls(files, cohort, _content(sidecar(files.store)), _content(sidecar(files.cohort)))
+        return cls(
+            root, files, cohort, _content(sidecar(files.store)), _content(sidecar(files.cohort))
+        )
 
     @property
     def scalar(self) -> str:
@@ -77,7 +82,12 @@ class Output:
     @property
     def key(self) -> str:
         """Unique in the folder: of anchors and of the names of figures."""
-        return '_'.join(filter(None, (self.files.folder.name, self.files.stem)))
+        return '_'.join(filter(None, (*self.folders, self.files.stem)))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Names of the folders it is in, below the output folder: the scalar's last."""
+        return self.files.folder.relative_to(self.root).parts
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -111,9 +121,10 @@ def outputs_in(output_dir: Path) -> list[Output]:
         If there are none.
     """
     stores = sorted(
-        path for path in output_dir.glob(f'*/*{STORE_ENDING.removeprefix("_")}')
-        if not path.name.startswith('.')
-    )  # fmt: skip
+        path
+        for path in output_dir.rglob(f'*{STORE_ENDING.removeprefix("_")}')
+        if not any(part.startswith('.') for part in path.relative_to(output_dir).parts)
+    )
     if not stores:
         raise SourceNotFoundError(
             f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
@@ -121,7 +132,7 @@ def outputs_in(output_dir: Path) -> list[Output]:
     outputs = []
     for store in stores:
         try:
-            outputs.append(Output.of(store))
+            outputs.append(Output.of(store, output_dir))
         except SourceNotFoundError as error:
             logger.warning('%s is not in the report: %s', store, error)
     return outputs

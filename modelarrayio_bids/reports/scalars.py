@@ -91,7 +91,8 @@ def scalar_part(output: Output, album: Album) -> ScalarPart:
         summary = store.summary(output.scalar)
         facts = list(_facts(output, store, space))
         flipped = mirrored(store, output.scalar, space, summary) if summary else []
-    links = [(path.name, _href(path)) for path in _files(output)]
+    files = list(_files(output))
+    links = [(path.name, path.relative_to(output.root).as_posix()) for path in files]
     if summary is None:
         note = 'This file has no summaries: build it again for figures (--overwrite).'
         return ScalarPart(output.scalar, output.key, _title(output), facts, note, [], [], links)
@@ -121,11 +122,6 @@ def _files(output: Output) -> Iterator[Path]:
     for path in (files.store, files.cohort, files.group_mask, files.coverage):
         if path.exists():
             yield path
-
-
-def _href(path: Path) -> str:
-    """From the page: outputs are in a folder for each scalar."""
-    return f'{path.parent.name}/{path.name}'
 
 
 def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[tuple[str, str]]:

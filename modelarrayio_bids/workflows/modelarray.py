@@ -52,7 +52,7 @@ def init_modelarray_wf(
     n_blocks : int, optional
         Row blocks of each cohort; 0 for as many as hold a gigabyte of values each.
     report : bool, optional
-        Make ``report.html`` in the end, and for it summaries of all values.
+        Make ``report.html`` in the end.
     name : str, optional
         Of the workflow.
     **selection

@@ -179,18 +179,40 @@ def test_results_are_on_it_after_export(planted, reported, tmp_path):
     assert page.tables[caption][1] == ['1', '2', '2000', '5.25', f'({where}) mm']
 
 
-def test_without_a_report_there_are_no_summaries(flow_of_four, tmp_path):
+def test_a_report_can_be_made_later(flow_of_four, tmp_path, capsys):
+    output = tmp_path / 'out'
+    arguments = [str(flow_of_four), str(output), 'group', '--scalars', 'cbf']
+    assert main([*arguments, '--no-report']) == 0
+    assert not (output / 'report.html').exists()
+    assert 'Report:' not in capsys.readouterr().out
+    assert main([str(flow_of_four), str(output), 'group', '--reports-only']) == 0
+    page = Page((output / 'report.html').read_text('utf-8'))
+    assert 'No image stands out' in page.texts['look']
+
+
+def test_of_a_file_without_summaries_it_says_so(flow_of_four, tmp_path):
     output = tmp_path / 'out'
     arguments = [str(flow_of_four), str(output), 'group', '--scalars', 'cbf', '--no-report']
     assert main(arguments) == 0
-    assert not (output / 'report.html').exists()
     (store,) = output.rglob('*.h5')
-    with h5py.File(store) as file:
-        assert 'summaries' not in file['modelarrayio']
-    # A page can be made all the same: it says what it lacks.
+    with h5py.File(store, 'a') as file:
+        del file['modelarrayio/summaries']
     assert main([str(flow_of_four), str(output), 'group', '--reports-only']) == 0
     page = Page((output / 'report.html').read_text('utf-8'))
     assert 'has no summaries' in page.texts['scalars']
+
+
+def test_of_a_folder_above_several_runs(flow_of_four, tmp_path):
+    for scalar in ('cbf', 'cbf_scrub'):
+        folder = tmp_path / 'out' / scalar
+        options = ['--scalars', scalar, '--no-report']
+        assert main([str(flow_of_four), str(folder), 'group', *options]) == 0
+    assert main([str(flow_of_four), str(tmp_path / 'out'), 'group', '--reports-only']) == 0
+    page = Page((tmp_path / 'out' / 'report.html').read_text('utf-8'))
+    assert [row[0] for row in page.tables['Images of each scalar'][1:]] == ['cbf', 'cbf_scrub']
+    links = [link for link in page.links if link.endswith('.h5')]
+    assert all((tmp_path / 'out' / link).is_file() for link in links)
+    assert len(links) == 2
 
 
 @pytest.fixture
