@@ -88,9 +88,7 @@ def init_modelarray_wf(
         n_procs=nprocs,
     )
     build = MapNode(
-        ToModelArray(
-            **(limits | blocks), overwrite=overwrite, keep=not overwrite, summaries=report
-        ),
+        ToModelArray(**(limits | blocks), overwrite=overwrite, keep=not overwrite, summaries=True),
         name='to_modelarray',
         iterfield=['cohort_file', 'mask', 'out_file'],
         n_procs=nprocs,
