@@ -76,8 +76,14 @@ class Output:
 
     @property
     def units(self) -> str:
-        """Of its values; blank where they have none, or nobody says."""
-        return str(self.known.get('Units', ''))
+        """Of its values; blank where they have none (BIDS writes ``1``), or nobody says."""
+        units = str(self.known.get('Units', ''))
+        return '' if units == '1' else units
+
+    @property
+    def measure(self) -> str:
+        """What its values are: ``cbf (mL/100 g/min)``."""
+        return f'{self.scalar} ({self.units})' if self.units else self.scalar
 
     @property
     def key(self) -> str:

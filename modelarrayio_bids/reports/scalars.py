@@ -160,8 +160,7 @@ def _pictures(
     output: Output, space: ElementSpace, summary: Summary, found: Sequence[Finding]
 ) -> Iterator[tuple[str, str, Picture]]:
     """What each shows, the suffix of its name, and the picture."""
-    units = f' ({output.units})' if output.units else ''
-    what = f'{output.scalar}{units}'
+    what = output.measure
     around = Surroundings.of(output, space, summary)
     for shown, values in (('mean', summary.mean), ('sd', summary.sd)):
         if not np.isfinite(values).any():
