@@ -55,6 +55,8 @@ class Mesh:
             raise FormatError('holds no mesh', path, 'Give a .surf.gii file.')
         if triangles.size and not 0 <= triangles.min() <= triangles.max() < len(points):
             raise FormatError('has triangles of vertices it lacks', path, 'Make it again.')
+        if not np.isfinite(points).all():
+            raise FormatError('has vertices that are nowhere (NaN)', path, 'Make it again.')
         meta = image.get_arrays_from_intent('NIFTI_INTENT_POINTSET')[0].meta
         structure = meta.get('AnatomicalStructurePrimary', '')
         return cls(points.astype(np.float32), triangles.astype(np.int32), structure)

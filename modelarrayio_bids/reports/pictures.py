@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +31,6 @@ from modelarrayio_bids.reports.surfaces import Surface
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.spaces.panels import Panel
 
-_PER_ROW = 4
 # Grey levels: of a background of one value, and the darkest of another.
 _PALE, _DARKEST = 0.87, 0.35
 
@@ -110,7 +110,7 @@ def map_pictures(
     below = background if any(panel.plane is not None for panel in panels) else None
     if below is None and np.isnan(values).any():
         below = MapBackground(space, np.ones(len(space)), f'{space.kind} without a value')
-    rows = [*_cortex_rows(shown, at_hand), *_panel_rows(panels, below, weights)]
+    rows = [*_cortex_rows(shown, at_hand), *panel_rows(panels, below, weights)]
     pictures = []
     if rows:
         texts = alt or described(space, values, title), _caption(scale, below, shown, at_hand)
@@ -146,7 +146,7 @@ def mask_picture(
     """
     partial = np.where(coverage < 1, coverage, np.nan)
     outlines = [np.isfinite(panel.image) for panel in space.panels(np.ones(len(space)))]
-    rows = _panel_rows(space.panels(partial), background, None, outlines)
+    rows = panel_rows(space.panels(partial), background, None, outlines)
     if not rows:
         return None
     lowest = float(np.nanmin(coverage, initial=1))
@@ -171,7 +171,7 @@ def density_picture(space: ElementSpace, title: str) -> Picture | None:
     counts = np.concatenate([panel.image[np.isfinite(panel.image)] for panel in panels])
     scale = Scale(0, max(1.0, float(counts.max())), f'{space.kind} per voxel')
     alt = f'{title}. {len(space):,} {space.kind}, up to {counts.max():.0f} in a voxel shown.'
-    return _drawn(_panel_rows(panels, None, None), scale, title, counts, (alt, scale.described()))
+    return _drawn(panel_rows(panels, None, None), scale, title, counts, (alt, scale.described()))
 
 
 def described(space: ElementSpace, values: np.ndarray, title: str) -> str:
@@ -223,12 +223,25 @@ def _cortex_rows(cortex: Mapping[str, np.ndarray], surfaces: Mapping[str, Surfac
     return rows
 
 
-def _panel_rows(
+def panel_rows(
     panels: Sequence[Panel],
     background: Background | None,
     weights: np.ndarray | None,
     areas: Sequence[np.ndarray] | None = None,
 ) -> list[Row]:
+    """Panels with what lies below them, and areas to outline: axial slices first, then the others.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        Of a space.
+    background : Background, optional
+        What lies below.
+    weights : numpy.ndarray, optional
+        With which the panels were made.
+    areas : sequence of numpy.ndarray, optional
+        For each panel (rows, columns) boolean.
+    """
     greys: Sequence[np.ndarray | None] = [None] * len(panels)
     if background is not None and panels:
         greys = _grey_levels(background.under(panels, weights))
@@ -236,7 +249,13 @@ def _panel_rows(
         Tile(panel, grey, areas[number] if areas else None)
         for number, (panel, grey) in enumerate(zip(panels, greys, strict=True))
     ]
-    return [Row(tiles[start : start + _PER_ROW]) for start in range(0, len(tiles), _PER_ROW)]
+    return [Row(list(beside)) for _, beside in groupby(tiles, key=_upwards)]
+
+
+def _upwards(tile: Tile) -> int:
+    """The axis that runs upwards: axial slices are in one row, coronal and sagittal in another."""
+    plane = tile.panel.plane
+    return -1 if plane is None else int(np.argmax(abs(plane[:, 0])))
 
 
 def _grey_levels(images: Sequence[np.ndarray]) -> list[np.ndarray]:

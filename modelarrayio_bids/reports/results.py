@@ -240,8 +240,9 @@ def _pictures(
             alt=alt,
         )
     shown = np.where(found.kept, found.values, np.nan)
+    rule = term.rule.replace(' < ', '\xa0<\xa0')  # no line ends within
     return map_pictures(
-        *(found.space, shown, _scale(found, label), f'{title}: {term.noun} where {term.rule}'),
+        *(found.space, shown, _scale(found, label), f'{title}: {term.noun} where {rule}'),
         surfaces=surfaces,
         background=background,
         weights=np.nan_to_num(abs(shown), posinf=_HEAVIEST),

@@ -88,5 +88,5 @@ def _rounded(value: float, towards: Callable[[float], int]) -> float:
     if not value:
         return 0.0
     digits = 2 - math.floor(math.log10(abs(value)))
-    # What is whole but for its last bits stays.
-    return round(towards(round(value * 10.0**digits, 6)) / 10.0**digits, max(digits, 0))
+    # What is whole but for the last bits of a float32 stays.
+    return round(towards(round(value * 10.0**digits, 3)) / 10.0**digits, max(digits, 0))

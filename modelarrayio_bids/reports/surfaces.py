@@ -34,9 +34,11 @@ FOLDED = ('midthickness', 'white', 'smoothwm', 'pial')
 #: Templates whose vertices correspond between people, by how they are called in names of files.
 _SHARED = ('fsLR', 'fs_LR', 'fsaverage')
 _CORTICES = {'CORTEX_LEFT': 'L', 'CORTEX_RIGHT': 'R'}
-_COLUMNS = 400
+# Pixels of a view.
+_LONGEST = 400
 # A share of a corner at the opposite edge, but for rounding.
 _EDGE = -1e-9
+_TINY = 1e-30
 # Of gyri and of sulci, from black to white.
 _LIGHT, _DARK = 0.86, 0.66
 
@@ -91,7 +93,7 @@ class View:
     def of(cls, mesh: Mesh, direction: int) -> View:
         """From the right (1: what is anterior is on the right) or from the left (-1)."""
         x, y, z = mesh.points.T.astype(np.float64)
-        pixel = max(float(np.ptp(y)) / _COLUMNS, np.finfo(float).tiny)
+        pixel = max(float(np.ptp(y)), float(np.ptp(z))) / _LONGEST or 1.0
         across = y * direction
         columns, rows = (across - across.min()) / pixel, (z.max() - z) / pixel
         plane = np.zeros((3, 3))
@@ -143,20 +145,26 @@ def shade(mesh: Mesh) -> np.ndarray:
     A vertex lies in a sulcus if its neighbours lie further outwards, along its normal, than itself.
     """
     corners = mesh.points[mesh.triangles].astype(np.float64)
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    faces = np.repeat(np.arange(len(mesh.triangles)), 3)
-    n_points = len(mesh.points)
-    shape = (n_points, len(mesh.triangles))
-    around = sparse.csr_array((np.ones(faces.size), (mesh.triangles.ravel(), faces)), shape)
-    n_faces = np.maximum(around.sum(axis=1), 1)[:, np.newaxis]
+    a, b, c = np.moveaxis(corners - corners.mean(axis=(0, 1)), 1, 0)
+    normals = np.cross(b - a, c - a)
+    # Triangles may be wound either way: outwards, a mesh holds a volume above zero.
+    normals *= np.sign((normals * a).sum()) or 1
+    around = _around(mesh)
     outwards = around @ normals
-    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), np.finfo(float).tiny)
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), _TINY)
     # The centre of the triangles around a vertex is a third itself, two thirds its neighbours.
-    depth = ((around @ corners.mean(axis=1) / n_faces - mesh.points) * outwards).sum(axis=1)
-    # Meshes may be wound either way: most of a brain's hull is convex, most vertices stick out.
-    spread = max(float(depth.std()), np.finfo(float).tiny)
-    relative = np.clip((depth - np.median(depth)) / spread + 0.5, 0, 1)
+    centres = around @ corners.mean(axis=1) / np.maximum(around.sum(axis=1), 1)[:, np.newaxis]
+    depth = ((centres - mesh.points) * outwards).sum(axis=1)
+    relative = np.clip((depth - np.median(depth)) / max(float(depth.std()), _TINY) + 0.5, 0, 1)
     return (_LIGHT - (_LIGHT - _DARK) * relative).astype(np.float32)
+
+
+def _around(mesh: Mesh) -> sparse.csr_array:
+    """Which triangles meet in each vertex: (n_vertices, n_triangles), ones."""
+    faces = np.repeat(np.arange(len(mesh.triangles)), 3)
+    ones = np.ones(faces.size)
+    shape = (len(mesh.points), len(mesh.triangles))
+    return sparse.csr_array((ones, (mesh.triangles.ravel(), faces)), shape)
 
 
 def _nearest(pixels: np.ndarray, depth: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -314,7 +314,8 @@ def spoken_structure(name: str) -> str:
     >>> spoken_structure('CIFTI_STRUCTURE_CORTEX_LEFT'), spoken_structure('CIFTI_STRUCTURE_OTHER')
     ('left cortex', 'other')
     """
-    words = name.removeprefix('CIFTI_STRUCTURE_').lower().split('_')
+    plain = name.removeprefix('CIFTI_STRUCTURE_').lower()
+    words = plain.replace('diencephalon_ventral', 'ventral_diencephalon').split('_')
     if words[-1] in {'left', 'right'}:
         words = [words[-1], *words[:-1]]
     return ' '.join(words)

@@ -30,6 +30,8 @@ def test_what_is_no_mesh_is_refused(tmp_path):
             Mesh.from_file(path)
     with pytest.raises(FormatError, match='has triangles of vertices it lacks'):
         Mesh.from_file(save_mesh(path, points[:10], triangles))
+    with pytest.raises(FormatError, match='has vertices that are nowhere'):
+        Mesh.from_file(save_mesh(path, np.where(points > 30, np.nan, points), triangles))
     with pytest.raises(FormatError, match='holds no mesh'):
         Mesh.from_file(save_mesh(path, points[:, :2], triangles))
     nb.save(nb.gifti.GiftiImage(darrays=[nb.gifti.GiftiDataArray(points[:, 0])]), path)

@@ -21,6 +21,7 @@ from modelarrayio_bids.reports.pictures import (
     density_picture,
     map_pictures,
     mask_picture,
+    panel_rows,
 )
 from modelarrayio_bids.reports.scales import Scale
 from modelarrayio_bids.reports.structures import structure_chart
@@ -264,6 +265,27 @@ def test_text_is_taken_as_it_is(space):
     assert picture.alt.startswith(title)
     chart = structure_chart(ParcelSpace.from_axis(parcels()), np.ones(4), '<x> & $y$', '<&>')
     assert '<x> & $y$' in texts(chart)
+
+
+def test_a_long_title_stays_in_the_picture(space):
+    values = np.arange(float(len(space)))
+    title = 'pearsoncorrelation ~ age: test statistic where p < 0.05, corrected (fdr)'
+    short, long = (
+        map_pictures(space, values, Scale.of(values, 'x'), each)[0] for each in ('x', title)
+    )
+    assert (pixels(long)[:100, -13:] == 255).all()
+    assert long.size[1] == pytest.approx(short.size[1] + 0.22 * 160, abs=1)  # a second line
+
+
+def test_slices_of_one_direction_are_side_by_side():
+    # Two axial slices only, and as many of the others as are shown of any volume.
+    space = VoxelSpace.from_mask(np.ones((30, 30, 2)), np.eye(4))
+    background = MapBackground(space, np.ones(len(space)), 'x')
+    rows = panel_rows(space.panels(np.ones(len(space))), background, None)
+    assert [[tile.panel.title[0] for tile in row.tiles] for row in rows] == [
+        ['z', 'z'],
+        ['y', 'y', 'x', 'x'],
+    ]
 
 
 def test_nothing_of_matplotlib_is_changed_and_nothing_changes_it(space):

@@ -63,7 +63,7 @@ def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
     (picture,) = figure.pictures
     assert picture.alt == f'cbf ~ age: {figure.finding}'
     # The 98th percentile of the strengths, of which 7.25 and 8.5 are the greatest two.
-    assert 'vik, from -7.66 to 7.66' in picture.caption
+    assert 'vik, from -7.65 to 7.65' in picture.caption
     with Image.open(io.BytesIO(picture.data)) as image:
         assert image.size == picture.size
     assert figure.rows() == [

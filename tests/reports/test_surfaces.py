@@ -136,6 +136,19 @@ def test_sulci_are_darker():
     grey = shade(Mesh(folded.astype(np.float32), triangles))
     assert grey.min() > 0.5
     assert grey[depth < -0.9].mean() < grey[depth > 0.9].mean() - 0.1
+    # Some programs wind triangles the other way.
+    inwards = shade(Mesh(folded.astype(np.float32), triangles[:, ::-1]))
+    np.testing.assert_allclose(inwards, grey, atol=1e-6)
+
+
+def test_meshes_that_are_no_brain():
+    flat = np.zeros((4, 3), np.float32)
+    tall = flat + np.array([[0, 0, 0], [0, 0, 500], [0, 1e-9, 0], [1, 0, 9]], np.float32)
+    triangles = np.array([[0, 1, 2], [1, 2, 3]], np.int32)
+    for points in (flat, tall):
+        mesh = Mesh(points, triangles)
+        assert max(View.of(mesh, 1).vertices.shape) <= 402
+        assert np.isfinite(shade(mesh)).all()
 
 
 def test_four_views_of_a_real_size_take_about_a_second():
