@@ -145,10 +145,11 @@ def mask_picture(
         Or None for elements that cannot be shown in slices.
     """
     partial = np.where(coverage < 1, coverage, np.nan)
-    outlines = [np.isfinite(panel.image) for panel in space.panels(np.ones(len(space)))]
-    rows = panel_rows(space.panels(partial), background, None, outlines)
-    if not rows:
+    panels = space.panels(partial)
+    if all(panel.plane is None for panel in panels):
         return None
+    outlines = [np.isfinite(panel.image) for panel in space.panels(np.ones(len(space)))]
+    rows = panel_rows(panels, background, None, outlines)
     lowest = float(np.nanmin(coverage, initial=1))
     scale = Scale(min(lowest, 0.99), 1, 'fraction of images with a value')
     covered = np.count_nonzero(coverage >= 1)

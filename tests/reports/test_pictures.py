@@ -175,7 +175,11 @@ def test_a_mask_that_all_share_is_only_outlined():
     picture = mask_picture(space, np.ones(len(space)), 'Mask', background)
     assert has(picture, '#d81b60', tolerance=20)
     assert 'Grey: the mean.' in picture.caption
-    assert mask_picture(ParcelSpace.from_axis(parcels()[:3]), np.ones(3), 'Mask') is None
+    for other in (
+        ParcelSpace.from_axis(parcels()[:3]),
+        EdgeSpace.from_axes(parcels(), parcels()),
+    ):
+        assert mask_picture(other, np.ones(len(other)), 'Mask', background) is None
 
 
 @pytest.mark.parametrize('shape', [(1, 1, 1), (1, 30, 30), (60, 1, 2), (2, 2, 200)])
