@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import h5py
 import numpy as np
@@ -20,6 +21,8 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import column_blocks
+from modelarrayio_bids.store.scalars import Scalar, read_scalar, scalar_groups
+from modelarrayio_bids.store.text import text, texts
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Analysis:
         By result name: the levels of a factor, for values coded 1..k.
     path : pathlib.Path
         The file.
+    n_sources : dict of int
+        How many sources a scalar had when the analysis was made, of scalars that have more by now.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Analysis:
     matrix: h5py.Dataset
     levels: dict[str, tuple[str, ...]]
     path: Path
+    n_sources: Mapping[str, int] = field(default_factory=dict)
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """First row and values, (n_results, width) float64, of runs of rows, in order.
@@ -153,20 +159,44 @@ class StoreReader:
         return _analyses(self._file)
 
     @property
+    def scalars(self) -> tuple[str, ...]:
+        """Names of the scalars in the file."""
+        return tuple(scalar_groups(self._file))
+
+    def scalar(self, name: str) -> Scalar:
+        """One of the scalars.
+
+        Raises
+        ------
+        SchemaError
+            If R could not use it.
+        """
+        return read_scalar(self._file, name, self.path)
+
+    @property
+    def n_elements(self) -> int | None:
+        """How many values each source has; None where there is no scalar."""
+        return next((self.scalar(name).values.shape[1] for name in self.scalars), None)
+
+    @property
     def template(self) -> tuple[str, dict[str, np.ndarray]] | None:
         """Kind of the elements and what makes their space again; None in a file not ours."""
         if schema.TEMPLATE not in self._file:
             return None
         group = self._file[schema.TEMPLATE]
-        kind = _text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
+        kind = text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
         return kind, {name: dataset[()] for name, dataset in group.items()}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What made the file; nothing where it was not made by us."""
+        group = self._file.get(schema.PROVENANCE)
+        return {} if group is None else {name: text(fact) for name, fact in group.attrs.items()}
 
     @property
     def identity(self) -> str | None:
         """Of what the file was made, where it says so."""
-        facts = self._file.get(schema.PROVENANCE)
-        found = None if facts is None else facts.attrs.get(schema.IDENTITY_ATTRIBUTE)
-        return None if found is None else _text(found)
+        return self.facts.get(schema.IDENTITY_ATTRIBUTE)
 
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
@@ -174,8 +204,8 @@ class StoreReader:
             return None
         dataset = self._file[path]
         if dataset.ndim == 1:
-            return schema.ElementTable(np.array(_texts(dataset[()]), dtype=object))
-        columns = _texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
+            return schema.ElementTable(np.array(texts(dataset[()]), dtype=object))
+        columns = texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
         return schema.ElementTable(dataset[()], columns)
 
     def analysis(self, name: str) -> Analysis:
@@ -209,7 +239,8 @@ class StoreReader:
                 'Run it again in R.',
             )
         names = self._result_names(name, matrix)
-        return Analysis(name, names, matrix, self._levels(name, names), self.path)
+        levels, n_sources = self._levels(name, names), self._n_sources(name)
+        return Analysis(name, names, matrix, levels, self.path, n_sources)
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
@@ -234,7 +265,12 @@ class StoreReader:
             name: group.get(f'{schema.LEVELS_PREFIX}{column}')
             for column, name in enumerate(names, start=1)
         }
-        return {name: _texts(table[()]) for name, table in tables.items() if table is not None}
+        return {name: texts(table[()]) for name, table in tables.items() if table is not None}
+
+    def _n_sources(self, analysis: str) -> dict[str, int]:
+        ours = self._file.get(schema.result_path(analysis, schema.PROVENANCE))
+        marked = None if ours is None else ours.attrs.get(schema.N_SOURCES_ATTRIBUTE)
+        return {} if marked is None else json.loads(text(marked))
 
 
 def open_for_reading(path: Path) -> h5py.File:
@@ -275,22 +311,11 @@ def _analyses(file: h5py.File) -> tuple[str, ...]:
 def _first_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:
     attribute = matrix.attrs.get(schema.RESULT_NAMES_ATTRIBUTE)
     if attribute is not None:
-        return _texts(attribute)
+        return texts(attribute)
     for leaf in (schema.COLUMN_NAMES, f'{schema.RESULTS_MATRIX}/{schema.COLUMN_NAMES}'):
         path = schema.result_path(analysis, leaf)
         try:
-            return _texts(file[path][()])
+            return texts(file[path][()])
         except (KeyError, ValueError):  # the second is a path through a dataset
             continue
     return None
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    return tuple(_text(value) for value in np.atleast_1d(values).tolist())
-
-
-def _text(value: Any) -> str:
-    """Vlen strings come as str or bytes, R's fixed-width ones padded with NUL."""
-    if isinstance(value, bytes):
-        value = value.decode('utf-8', errors='replace')
-    return str(value).rstrip('\0').strip()
