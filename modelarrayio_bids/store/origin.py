@@ -105,15 +105,24 @@ class Origin(StoreReader):
 
 def _opened(path: Path) -> h5py.File:
     try:
-        return h5py.File(path, 'r')
+        file = h5py.File(path, 'r')
     except BlockingIOError as error:
-        raise OutputError(
-            'is being written by another program',
-            path,
-            'Wait for it to end, or close the file there: in R, h5closeAll() or q().',
-        ) from error
+        raise _busy(path) from error
     except OSError:
         return open_for_reading(path)
+    # HDF5 opens a file once for a process, and somebody else here may have opened it to write.
+    if file.mode != 'r':
+        file.close()
+        raise _busy(path)
+    return file
+
+
+def _busy(path: Path) -> OutputError:
+    return OutputError(
+        'is being written by another program',
+        path,
+        'Wait for it to end, or close the file there: in R, h5closeAll() or q().',
+    )
 
 
 def _status(path: Path) -> tuple[int, ...]:
