@@ -41,7 +41,7 @@ from modelarrayio_bids.store.origin import Origin
 from modelarrayio_bids.store.scalars import Scalar
 from modelarrayio_bids.store.scratch import Scratch
 from modelarrayio_bids.store.stacked import StackedRows
-from modelarrayio_bids.store.writer import Layout, StoreWriter
+from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
 from modelarrayio_bids.wording import some
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class _Plan:
         return f'{counts} over {len(self.space):,} {self.space.kind}'
 
 
-def append(
+def append_sources(
     cohort: Cohort,
     output: str | os.PathLike[str],
     origin: str | os.PathLike[str] | None = None,
@@ -199,6 +199,7 @@ def append(
         If the file cannot be created, is being written, or the disk has no room for it.
     """
     output = Path(output)
+    refuse_to_replace(output, overwrite=True)
     with Origin(Path(output if origin is None else origin)) as old:
         in_place = output.exists() and old.path.samefile(output)
         if in_place and not overwrite:

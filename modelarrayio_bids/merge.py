@@ -43,7 +43,7 @@ from modelarrayio_bids.store.chunks import Blocks
 from modelarrayio_bids.store.origin import Origin
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 from modelarrayio_bids.store.scratch import Scratch
-from modelarrayio_bids.store.writer import Layout, StoreWriter
+from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
 from modelarrayio_bids.wording import amount, some
 
 logger = logging.getLogger(__name__)
@@ -182,11 +182,13 @@ class Merger:
         raws = sorted({row.raw for row in self.rows})
         at_once = max(1, _IN_MEMORY // (8 * self.n_columns))
         for start in range(0, len(raws), at_once):
-            group = raws[start : start + at_once]
-            gathered = dict(zip(group, self._gathered(group, threads), strict=True))
-            for number, row in enumerate(self.rows):
-                if row.raw in gathered:
-                    scratch.put(number, row.of(gathered[row.raw]))
+            self._fill_from(raws[start : start + at_once], scratch, threads)
+
+    def _fill_from(self, raws: Sequence[int], scratch: Scratch, threads: int) -> None:
+        gathered = dict(zip(raws, self._gathered(raws, threads), strict=True))
+        for number, row in enumerate(self.rows):
+            if row.raw in gathered:
+                scratch.put(number, row.of(gathered[row.raw]))
 
     def _gathered(self, rows: Sequence[int], threads: int) -> np.ndarray:
         """Values of some results at all elements, (n_rows, n_columns)."""
@@ -250,6 +252,7 @@ def merge_results(
     schema.check_analysis_name(merged)
     paths = list(dict.fromkeys(map(Path, stores)))
     target = _target(paths, output)
+    refuse_to_replace(target, overwrite=True)
     with Origin(target) if target.exists() else nullcontext() as old:
         if old is not None and not overwrite:
             _require_new(old, merged)

@@ -16,7 +16,7 @@ from images import SHAPE, expected_rows, save, subject_map, write_cohort
 from mrtrix import fixel_directory, save_values
 from stores import write_results
 
-from modelarrayio_bids.append import append
+from modelarrayio_bids.append import append_sources
 from modelarrayio_bids.build import is_made, to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.errors import (
@@ -127,7 +127,7 @@ def test_it_is_the_file_that_is_made_at_once(tmp_path, kind, bounds):
     first, *others = parts(cohort, *bounds)
     store = build(first, references, tmp_path / 'x.h5')
     for more in others:
-        append(more, store)
+        append_sources(more, store)
     assert contents(store, without=[HISTORY]) == contents(at_once)
     # Known by the same identity, so that a run that would make it finds it made.
     assert is_made(cohort, space_of(cohort.sources(), references), store)
@@ -148,7 +148,7 @@ def test_values_are_stored_as_they_were(tmp_path, layout, threads):
     at_once = build(cohort, references, tmp_path / 'at_once.h5', layout)
     first, more = parts(cohort, 2)
     store = build(first, references, tmp_path / 'x.h5', layout)
-    append(more, store, resources=Resources(threads))
+    append_sources(more, store, resources=Resources(threads))
     assert contents(store, without=[HISTORY]) == contents(at_once)
 
 
@@ -159,7 +159,7 @@ def test_the_old_images_may_be_gone(tmp_path, grown):
         if source not in more.sources():
             source.path.unlink()
             source.mask.unlink(missing_ok=True)
-    append(more, store)
+    append_sources(more, store)
     ours = ['modelarrayio', HISTORY]
     assert contents(store, without=ours) == contents(at_once, without=ours)
     # Nobody can tell any more whether the old rows are those of the images there were.
@@ -171,7 +171,7 @@ def test_an_old_image_that_changed_is_named(grown, caplog):
     store, more, cohort, references = grown
     changed = cohort.sources('MD')[2].path
     save(changed, subject_map(77))
-    append(more, store)
+    append_sources(more, store)
     assert '1 images of MD have changed since the file was made' in caplog.text
     assert str(changed) in caplog.text
     with h5py.File(store) as file:
@@ -183,7 +183,7 @@ def test_to_another_file(tmp_path, grown):
     store, more, cohort, references = grown
     write_results(store, 'mylm', ['element_id'], np.arange(24)[:, None])
     before = store.read_bytes()
-    append(more, tmp_path / 'new' / 'y.h5', store)
+    append_sources(more, tmp_path / 'new' / 'y.h5', store)
     assert store.read_bytes() == before
     at_once = build(cohort, references, tmp_path / 'at_once.h5')
     assert contents(tmp_path / 'new' / 'y.h5', without=[HISTORY]) == contents(at_once)
@@ -191,7 +191,7 @@ def test_to_another_file(tmp_path, grown):
 
 def test_a_scalar_without_new_images_stays(tmp_path, grown, caplog):
     store, more, _, references = grown
-    append(more.only('MD'), store)
+    append_sources(more.only('MD'), store)
     assert 'FA stays as it is, with 4 sources' in caplog.text
     first, _ = parts(voxels(tmp_path)[0], 4)
     rows = (*first.only('FA').rows, *Cohort.from_csv(tmp_path / 'cohort.csv').only('MD').rows)
@@ -205,7 +205,7 @@ def test_what_nobody_knows_stays_too(grown):
     with h5py.File(store, 'a') as file:
         file['notes/mine'] = [1, 2, 3]
         file['notes'].attrs['by'] = 'me'
-    append(more, store)
+    append_sources(more, store)
     with h5py.File(store) as file:
         assert file['notes/mine'][()].tolist() == [1, 2, 3]
         assert file['notes'].attrs['by'] == 'me'
@@ -217,7 +217,7 @@ def test_a_scalar_may_be_called_like_a_part_of_the_template(tmp_path):
     references = References(mask=tmp_path / 'group_mask.nii.gz')
     first, more = parts(cohort, 2)
     store = build(first, references, tmp_path / 'x.h5')
-    append(more.only('FA'), store)
+    append_sources(more.only('FA'), store)
     with h5py.File(store) as file:
         assert file['modelarrayio/template/mask'].shape == SHAPE
         np.testing.assert_array_equal(file['scalars/mask/values'][()], expected_rows(2, 100))
@@ -228,8 +228,8 @@ def test_the_history_of_a_file(tmp_path, monkeypatch):
     cohort, references = voxels(tmp_path)
     first, second, third = parts(cohort, 2, 6)
     store = build(first, references, tmp_path / 'x.h5')
-    append(second, store)
-    append(third, store)
+    append_sources(second, store)
+    append_sources(third, store)
     with h5py.File(store) as file:
         events = [json.loads(text) for text in file[HISTORY].asstr()[()]]
     assert [event['n_sources'] for event in events] == [{'FA': n, 'MD': n} for n in (2, 6, 7)]
@@ -244,13 +244,13 @@ def test_results_are_not_lost_unless_told_to(grown):
     write_results(store, 'mylm', ['element_id'], np.arange(24)[:, None])
     refuses(
         store,
-        lambda: append(more, store),
+        lambda: append_sources(more, store),
         WouldLoseResultsError,
         'x.h5: holds results of the smaller cohort: mylm',
         '--keep-results',
         '--overwrite',
     )
-    append(more, store, overwrite=True)
+    append_sources(more, store, overwrite=True)
     with h5py.File(store) as file:
         assert 'results' not in file
 
@@ -260,7 +260,7 @@ def test_results_that_are_kept_are_marked(tmp_path, grown, caplog):
     matrix = np.column_stack([np.arange(24), np.linspace(0, 1, 24)])
     write_results(store, 'mylm', ['element_id', 'age.p.value'], matrix, levels={2: ['a', 'b']})
     before = contents(store)
-    append(more, store, keep_results=True)
+    append_sources(more, store, keep_results=True)
     after = contents(store)
     kept = [path for path in before if path.startswith('results')]
     assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
@@ -275,9 +275,9 @@ def test_a_mark_is_that_of_the_analysis(tmp_path):
     first, second, third = parts(cohort, 2, 6)
     store = build(first, references, tmp_path / 'x.h5')
     write_results(store, 'first', ['element_id'], np.arange(24)[:, None])
-    append(second, store, keep_results=True)
+    append_sources(second, store, keep_results=True)
     write_results(store, 'second', ['element_id'], np.arange(24)[:, None])
-    append(third.only('FA'), store, keep_results=True)
+    append_sources(third.only('FA'), store, keep_results=True)
 
     def noted(analysis):
         export_results(store, analysis, tmp_path / analysis)
@@ -301,7 +301,7 @@ def test_what_the_file_holds_already_is_named(grown):
     again = Cohort(cohort.columns, (*more.rows, *cohort.only('FA').rows[1:3]), cohort.folder)
     refuses(
         store,
-        lambda: append(again, store),
+        lambda: append_sources(again, store),
         DuplicateSourceError,
         'x.h5: holds 2 of the new sources of FA already:',
         'sub-01_FA.nii.gz',
@@ -314,7 +314,9 @@ def test_another_name_of_the_same_image_is_known(tmp_path, grown, monkeypatch):
     monkeypatch.chdir(tmp_path)
     row = cohort.rows[0] | {'source_file': f'masks/../FA/{cohort.sources()[0].path.name}'}
     again = Cohort(cohort.columns, (row,), cohort.folder)
-    refuses(store, lambda: append(again, store), DuplicateSourceError, 'masks/../FA/sub-00_FA')
+    refuses(
+        store, lambda: append_sources(again, store), DuplicateSourceError, 'masks/../FA/sub-00_FA'
+    )
 
 
 def test_all_problems_are_told_before_anything_is_read(tmp_path, grown):
@@ -325,7 +327,7 @@ def test_all_problems_are_told_before_anything_is_read(tmp_path, grown):
     rows = (*more.rows, cohort.rows[0], cohort.rows[1] | {'scalar_name': 'AD'})
     refuses(
         store,
-        lambda: append(Cohort(cohort.columns, rows), store),
+        lambda: append_sources(Cohort(cohort.columns, rows), store),
         CohortProblemsError,
         '4 problems, nothing was built',
         "x.h5: holds no scalar 'AD'; it holds FA, MD",
@@ -341,7 +343,7 @@ def test_images_of_another_kind(tmp_path, grown):
     cohort = Cohort.from_rows([{'scalar_name': 'FA', 'source_file': str(path)}])
     refuses(
         store,
-        lambda: append(cohort, store),
+        lambda: append_sources(cohort, store),
         CohortProblemsError,
         'x.h5: holds voxels, and',
         'a.dscalar.nii is of greyordinates',
@@ -354,7 +356,7 @@ def test_voxels_need_masks(grown):
     rows = [{k: v for k, v in row.items() if k != 'source_mask_file'} for row in more.rows]
     refuses(
         store,
-        lambda: append(Cohort.from_rows(rows), store),
+        lambda: append_sources(Cohort.from_rows(rows), store),
         CohortError,
         'no row of the cohort has a source_mask_file',
     )
@@ -365,7 +367,7 @@ def test_another_mask_than_that_of_the_file(tmp_path, grown):
     other = save(tmp_path / 'other.nii.gz', np.ones(SHAPE, np.uint8))
     refuses(
         store,
-        lambda: append(more, store, references=References(mask=other)),
+        lambda: append_sources(more, store, references=References(mask=other)),
         SpaceMismatchError,
         'x.h5: holds 24 voxels, and',
     )
@@ -383,15 +385,18 @@ def test_maps_are_chosen_as_in_the_beginning(tmp_path):
     first, more = parts(cohort, 1)
     store = build(first, references, tmp_path / 'x.h5')
     with pytest.raises(ValueError, match='2 maps'):
-        append(more, store)
-    append(more, store, references=references)
+        append_sources(more, store)
+    append_sources(more, store, references=references)
     assert contents(store, without=[HISTORY]) == contents(at_once)
 
 
 def test_voxels_have_no_maps(grown):
     store, more, *_ = grown
     refuses(
-        store, lambda: append(more, store, references=References(map='1')), UsageError, 'no maps'
+        store,
+        lambda: append_sources(more, store, references=References(map='1')),
+        UsageError,
+        'no maps',
     )
 
 
@@ -415,8 +420,8 @@ def of_predecessor(grown):
 
 def test_a_file_of_the_predecessor_needs_its_mask(of_predecessor):
     store, more, _, references = of_predecessor
-    refuses(store, lambda: append(more, store), UsageError, '--mask')
-    append(more, store, references=references)
+    refuses(store, lambda: append_sources(more, store), UsageError, '--mask')
+    append_sources(more, store, references=references)
     with h5py.File(store) as file:
         for first_seed, scalar in ((0, 'FA'), (100, 'MD')):
             values = file[f'scalars/{scalar}/values']
@@ -430,7 +435,7 @@ def test_a_file_of_the_predecessor_needs_its_mask(of_predecessor):
         assert 'identity' not in file['modelarrayio'].attrs
     # It is one of ours now.
     with pytest.raises(CohortProblemsError, match='of the new sources of FA already'):
-        append(more, store)
+        append_sources(more, store)
 
 
 def test_names_in_an_attribute_and_scalars_one_group_further_in(of_predecessor):
@@ -443,7 +448,7 @@ def test_names_in_an_attribute_and_scalars_one_group_further_in(of_predecessor):
         file.move('scalars', 'inner')
         file.create_group('scalars')
         file.move('inner', 'scalars/scalars')
-    append(more.only('FA'), store, references=references)
+    append_sources(more.only('FA'), store, references=references)
     with h5py.File(store) as file:
         assert set(file['scalars']) == {'FA', 'MD'}
         assert len(file['scalars/FA/column_names']) == 7
@@ -458,7 +463,7 @@ def test_chunks_that_do_not_span_the_sources(of_predecessor, chunks):
         values = file['scalars/FA/values'][()]
         del file['scalars/FA/values']
         file.create_dataset('scalars/FA/values', data=values, chunks=chunks)
-    append(more, store, references=references)
+    append_sources(more, store, references=references)
     with h5py.File(store) as file:
         np.testing.assert_array_equal(file['scalars/FA/values'][()], expected_rows(7))
         assert file['scalars/FA/values'].chunks[0] == 7
@@ -470,7 +475,7 @@ def test_values_of_both_types_lose_nothing(of_predecessor):
     with h5py.File(store, 'a') as file:
         del file['scalars/MD/values']
         file['scalars/MD/values'] = precise
-    append(more, store, references=references)
+    append_sources(more, store, references=references)
     with h5py.File(store) as file:
         np.testing.assert_array_equal(file['scalars/MD/values'][:4], precise)
 
@@ -492,7 +497,7 @@ def test_files_that_contradict_themselves(grown, spoil, says):
         del group['column_names'], group['values']
         group.create_dataset('column_names', data=list(names), dtype=h5py.string_dtype())
         group['values'] = values
-    refuses(store, lambda: append(more, store), SchemaError, 'x.h5', says)
+    refuses(store, lambda: append_sources(more, store), SchemaError, 'x.h5', says)
 
 
 def test_damaged_values_are_not_taken_for_a_full_disk(tmp_path):
@@ -504,7 +509,9 @@ def test_damaged_values_are_not_taken_for_a_full_disk(tmp_path):
     data = bytearray(store.read_bytes())
     data[chunk.byte_offset + 2 : chunk.byte_offset + chunk.size] = b'\xff' * (chunk.size - 2)
     store.write_bytes(data)
-    refuses(store, lambda: append(more, store), ValueError, 'x.h5: values of FA cannot be read')
+    refuses(
+        store, lambda: append_sources(more, store), ValueError, 'x.h5: values of FA cannot be read'
+    )
 
 
 # The old file is safe.
@@ -524,13 +531,15 @@ def test_who_writes_to_the_file_meanwhile_loses_nothing(grown):
     command = [sys.executable, '-c', WRITER, store]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdout.readline() == b'open\n'
-        refuses(store, lambda: append(more, store), OutputError, 'is being written by another')
+        refuses(
+            store, lambda: append_sources(more, store), OutputError, 'is being written by another'
+        )
         writer.stdin.close()
         assert writer.wait() == 0
     with h5py.File(store, 'a') as file:
         assert file['notes'][()] == 1
         with pytest.raises(OutputError, match='is being written by another'):
-            append(more, store)
+            append_sources(more, store)
 
 
 def test_a_file_that_changed_meanwhile_stays(grown):
@@ -550,7 +559,12 @@ def test_a_file_that_changed_meanwhile_stays(grown):
     handler = Touching()
     logger.addHandler(handler)
     try:
-        refuses(store, lambda: append(more, store), OutputError, 'was changed by another program')
+        refuses(
+            store,
+            lambda: append_sources(more, store),
+            OutputError,
+            'was changed by another program',
+        )
     finally:
         logger.removeHandler(handler)
 
@@ -561,16 +575,9 @@ def test_a_disk_without_room(grown):
     os.truncate(store, 2**43)
     beside = sorted(store.parent.iterdir())
     with pytest.raises(OutputError, match=r'x.h5: needs about 8,796\.\d GB beside what is there'):
-        append(more, store)
+        append_sources(more, store)
     assert store.stat().st_size == 2**43
     assert sorted(store.parent.iterdir()) == beside
-
-
-def test_permissions_stay(grown):
-    store, more, *_ = grown
-    store.chmod(0o640)
-    append(more, store)
-    assert store.stat().st_mode & 0o777 == 0o640
 
 
 def test_through_a_link_its_target_grows(tmp_path, grown):
@@ -578,7 +585,7 @@ def test_through_a_link_its_target_grows(tmp_path, grown):
     link = tmp_path / 'links' / 'y.h5'
     link.parent.mkdir()
     link.symlink_to(store)
-    append(more, link)
+    append_sources(more, link)
     assert link.is_symlink()
     with h5py.File(store) as file:
         assert len(file['scalars/FA/column_names']) == 7
@@ -590,4 +597,4 @@ def test_what_the_kinds_have_in_common_is_told_apart(tmp_path):
     cohort, references = parcels(tmp_path)
     store = build(cohort, references, tmp_path / 'x.h5')
     more, _ = edges(tmp_path / 'edges')
-    refuses(store, lambda: append(more, store), MixedSpacesError, 'holds parcels')
+    refuses(store, lambda: append_sources(more, store), MixedSpacesError, 'holds parcels')

@@ -45,10 +45,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def append(options: argparse.Namespace) -> int:
     """Run the command."""
-    from modelarrayio_bids.append import append
+    from modelarrayio_bids.append import append_sources
     from modelarrayio_bids.cohort import Cohort
 
-    append(
+    append_sources(
         Cohort.from_csv(options.cohort_file, options.scalar_columns),
         options.output,
         options.input_hdf5,

@@ -7,6 +7,7 @@ file's size and time tell at the end that it changed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -137,10 +138,12 @@ def _shown(dataset: h5py.Dataset, dtype: np.dtype) -> Layout:
     compression = dataset.compression or 'none'
     if compression not in COMPRESSIONS:
         return Layout(dtype.name)
+    # 4 is what h5py and rhdf5 take when nobody chose: then it is for us to choose.
+    level = dataset.compression_opts if compression == 'gzip' else None
     return Layout(
         dtype.name,
         compression,
-        dataset.compression_opts if compression == 'gzip' else None,
+        None if level == 4 else level,
         bool(dataset.shuffle),
-        chunk_bytes=int(np.prod(dataset.chunks)) * dtype.itemsize,
+        chunk_bytes=math.prod(dataset.chunks) * dtype.itemsize,
     )
