@@ -362,9 +362,9 @@ def _tell(old: Origin, extensions: Mapping[str, Extension]) -> None:
     for name, extension in extensions.items():
         if changed := extension.changed():
             logger.warning(
-                '%d images of %s have changed since the file was made, and their rows stay as they '
-                'were: %s',
-                *(len(changed), name, some(changed)),
+                'Images of %s that changed since the file was made, whose rows stay as they were '
+                '(%d): %s',
+                *(name, len(changed), some(changed)),
             )
 
 

@@ -172,7 +172,7 @@ def test_an_old_image_that_changed_is_named(grown, caplog):
     changed = cohort.sources('MD')[2].path
     save(changed, subject_map(77))
     append_sources(more, store)
-    assert '1 images of MD have changed since the file was made' in caplog.text
+    assert 'Images of MD that changed since the file was made' in caplog.text
     assert str(changed) in caplog.text
     with h5py.File(store) as file:
         np.testing.assert_array_equal(file['scalars/MD/values'][()], expected_rows(7, 100))
