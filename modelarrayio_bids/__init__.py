@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from modelarrayio_bids.__about__ import __version__
 
 if TYPE_CHECKING:
+    from modelarrayio_bids.append import append_sources
     from modelarrayio_bids.build import to_modelarray
     from modelarrayio_bids.cohort import Cohort, Source
     from modelarrayio_bids.errors import ModelArrayIOError
     from modelarrayio_bids.export import export_results
     from modelarrayio_bids.masks import group_mask
+    from modelarrayio_bids.merge import merge_results
     from modelarrayio_bids.spaces import References, VoxelSpace, space_of
 
 __all__ = [
@@ -26,8 +28,10 @@ __all__ = [
     'Source',
     'VoxelSpace',
     '__version__',
+    'append_sources',
     'export_results',
     'group_mask',
+    'merge_results',
     'space_of',
     'to_modelarray',
 ]
@@ -39,8 +43,10 @@ _HOMES = {
     'References': 'spaces',
     'Source': 'cohort',
     'VoxelSpace': 'spaces',
+    'append_sources': 'append',
     'export_results': 'export',
     'group_mask': 'masks',
+    'merge_results': 'merge',
     'space_of': 'spaces',
     'to_modelarray': 'build',
 }

@@ -16,7 +16,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -171,15 +171,23 @@ def is_made(cohort: Cohort, space: ElementSpace, output: Path, layout: Layout = 
     if not is_store(output):
         return False
     with StoreReader(output) as store:
-        return store.identity == identity_of(cohort, space, layout)
+        return store.identity == identity_of(cohort.sources(), space, layout)
 
 
-def identity_of(cohort: Cohort, space: ElementSpace, layout: Layout) -> str:
-    """A digest of everything that decides what a file will hold."""
-    sources = [
-        [source.scalar, source.name, *identity_of_source(source)] for source in cohort.sources()
+def identity_of(sources: Iterable[Source], space: ElementSpace, layout: Layout) -> str:
+    """A digest of everything that decides what a file will hold.
+
+    Raises
+    ------
+    OSError
+        If a source is not there.
+    """
+    # Each scalar has rows of its own: how those of several stood among each other is of no matter.
+    rows = [
+        [source.scalar, source.name, *identity_of_source(source)]
+        for source in sorted(sources, key=lambda source: source.scalar)
     ]
-    identity = [__version__, space.kind, space.fingerprint(), asdict(layout), sources]
+    identity = [__version__, space.kind, space.fingerprint(), asdict(layout), rows]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -199,19 +207,18 @@ def _fill(
     threads: int,
 ) -> None:
     # Before they are read: a source that changes meanwhile shows.
-    facets = {scalar: _facets(cohort.sources(scalar)) for scalar in cohort.scalars}
-    facts = _facts() | {schema.IDENTITY_ATTRIBUTE: identity_of(cohort, space, store.layout)}
+    facets = {scalar: facets_of(cohort.sources(scalar)) for scalar in cohort.scalars}
+    identity = identity_of(cohort.sources(), space, store.layout)
+    facts = facts_of_run() | {
+        schema.IDENTITY_ATTRIBUTE: identity,
+        schema.LAYOUT_ATTRIBUTE: store.layout.to_json(),
+    }
     give_back_memory()
     store.write_space(space.kind, space.tables(), space.template())
     for scalar in cohort.scalars:
         sources = cohort.sources(scalar)
         with matrix_of(sources) as (matrix, records):
-            if records is None:
-                _write(store, sources, matrix, threads)
-                continue
-            summarised = SummarisedBlocks(matrix, records, threads)
-            _write(store, sources, summarised, threads)
-            store.write_summary(scalar, summarised.summary())
+            write_scalar(store, sources, matrix, threads, records)
     store.write_provenance(facts, facets)
     logger.info('Wrote %s: %s', store.path, _contents(cohort, space))
 
@@ -240,9 +247,23 @@ def _read(
         yield scratch, recorder.records if summaries else None
 
 
-def _write(
-    store: StoreWriter, sources: Sequence[Source], matrix: ColumnBlocks, threads: int
+def write_scalar(
+    store: StoreWriter,
+    sources: Sequence[Source],
+    matrix: ColumnBlocks,
+    threads: int,
+    records: np.ndarray | None = None,
 ) -> None:
+    """Write the values and the names of one scalar's sources, showing how far it is.
+
+    With what was recorded of the rows when they were read (:mod:`~modelarrayio_bids.summaries`), a
+    summary of them is written too.
+    """
+    if records is not None:
+        summarised = SummarisedBlocks(matrix, records, threads)
+        write_scalar(store, sources, summarised, threads)
+        store.write_summary(sources[0].scalar, summarised.summary())
+        return
     scalar, blocks = sources[0].scalar, matrix.blocks
     written = store.write_scalar(scalar, [source.name for source in sources], matrix, threads)
     n_chunks = -(-blocks.n_columns // blocks.chunk)
@@ -250,8 +271,8 @@ def _write(
         pass
 
 
-def _facts() -> dict[str, str]:
-    """What made the file; ``SOURCE_DATE_EPOCH`` fixes the date for reproducible files."""
+def facts_of_run() -> dict[str, str]:
+    """What makes a file; ``SOURCE_DATE_EPOCH`` fixes the date for reproducible files."""
     now = float(os.environ.get('SOURCE_DATE_EPOCH', time.time()))
     return {
         'software': NAME,
@@ -261,7 +282,7 @@ def _facts() -> dict[str, str]:
     }
 
 
-def _facets(sources: Sequence[Source]) -> dict[str, list]:
+def facets_of(sources: Sequence[Source]) -> dict[str, list]:
     """What would show later that a source has changed since."""
     status = [source.path.stat() for source in sources]
     return {

@@ -132,6 +132,7 @@ class ResultNaming(Naming):
         """``<analysis>_results.json``: which result each image holds, and the levels of factors."""
         sidecar = {
             'Analysis': results.name,
+            **fewer_sources(results),
             'Sources': [str(results.path.absolute())],
             'GeneratedBy': [{'Name': NAME, 'Version': __version__}],
             'Images': {
@@ -148,6 +149,11 @@ def levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
     if names is None:
         return {}
     return {'Levels': {str(code): name for code, name in enumerate(names, start=1)}}
+
+
+def fewer_sources(results: Analysis) -> dict[str, dict[str, int]]:
+    """Of an analysis made before its file got more sources: how many each scalar had then."""
+    return {'NumberOfSources': dict(results.n_sources)} if results.n_sources else {}
 
 
 @dataclass(frozen=True)
@@ -223,6 +229,9 @@ def export_results(
     output_dir = Path(output_dir)
     with StoreReader(Path(store)) as reader:
         results, space, files = _plan(reader, analysis, references, options)
+        if results.n_sources:
+            then = ', '.join(f'{n} of {scalar}' for scalar, n in results.n_sources.items())
+            logger.warning('%s was made when the file had fewer images: %s', analysis, then)
         images = list(files.values())
         _prepare(output_dir)
         with (

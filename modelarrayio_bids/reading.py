@@ -30,16 +30,28 @@ def check_sources(sources: Sequence[Source], space: ElementSpace, threads: int =
     ModelArrayIOError
         The one problem, or a :class:`CohortProblemsError` of all.
     """
-    sizes, problems = _checked(sources, space, threads)
+    most, problems = checked_sources(sources, space, threads)
     raise_problems(problems)
-    return max(sizes)
+    return most
 
 
 def source_problems(
     sources: Sequence[Source], space: ElementSpace, threads: int = 1
 ) -> list[ModelArrayIOError]:
     """What the headers of sources have against the space: each problem once."""
-    return _checked(sources, space, threads)[1]
+    return checked_sources(sources, space, threads)[1]
+
+
+def checked_sources(
+    sources: Sequence[Source], space: ElementSpace, threads: int = 1
+) -> tuple[int, list[ModelArrayIOError]]:
+    """Most bytes that reading one of the sources takes, and :func:`source_problems`."""
+    checks = ordered_map(partial(_check, space), sources, threads)
+    found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
+    sizes = [size for size in found if isinstance(size, int)]
+    problems = [problem for problem in found if isinstance(problem, ModelArrayIOError)]
+    # One mask may serve many rows: say it once.
+    return max(sizes, default=0), list({str(problem): problem for problem in problems}.values())
 
 
 def read_rows(
@@ -71,17 +83,6 @@ def read_rows(
     done = ordered_map(read, range(len(sources)), threads)
     for _ in tracked(done, f'Reading {sources[0].scalar}', len(sources), 'images'):
         pass
-
-
-def _checked(
-    sources: Sequence[Source], space: ElementSpace, threads: int
-) -> tuple[list[int], list[ModelArrayIOError]]:
-    checks = ordered_map(partial(_check, space), sources, threads)
-    found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
-    sizes = [size for size in found if isinstance(size, int)]
-    problems = [problem for problem in found if isinstance(problem, ModelArrayIOError)]
-    # One mask may serve many rows: say it once.
-    return sizes, list({str(problem): problem for problem in problems}.values())
 
 
 def _check(space: ElementSpace, source: Source) -> int | ModelArrayIOError:

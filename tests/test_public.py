@@ -12,8 +12,10 @@ def test_public_names():
         'Source',
         'VoxelSpace',
         '__version__',
+        'append_sources',
         'export_results',
         'group_mask',
+        'merge_results',
         'space_of',
         'to_modelarray',
     ]

@@ -176,3 +176,36 @@ def test_results_of_r_come_back_at_their_voxels(rscript, tmp_path, store, rows):
                     assert np.isnan(estimate[i, j, k])
                 element += 1
     assert element == len(INSIDE)
+
+
+def test_r_would_adjust_merged_p_values_as_they_are(rscript, tmp_path, store):
+    p = np.random.default_rng(0).beta(0.2, 3, (len(INSIDE), 2)).tolist()
+    p[4] = ['NaN', 'NA']  # an element with too few subjects
+    with open(tmp_path / 'results.csv', 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['element_id', 'age.p.value', 'model.p.value'])
+        writer.writerows([row, *values] for row, values in enumerate(p))
+    rscript('write_slices.R', store, tmp_path / 'results.csv', 5, 6, 17, len(INSIDE))
+    arguments = ['--input-hdf5', str(store), '--analysis-name', 'mylm_*', '--merged-name', 'mylm']
+    assert main(['merge-results', *arguments]) == 0
+    lines = rscript('read_results.R', store, 'mylm').stdout.decode().splitlines()
+    methods = ['age.p.value.fdr', 'age.p.value.hommel', 'model.p.value.fdr', 'model.p.value.hommel']
+    assert lines[0].split() == [str(len(INSIDE)), '7']
+    assert lines[1:8] == ['element_id', 'age.p.value', 'model.p.value', *methods]
+    told = [line.split() for line in lines[8:]]
+    assert [words[:2] for words in told] == [[name, 'TRUE'] for name in ('ids', *methods)]
+    # Not all of them are 1, which would be equal too.
+    assert all(int(n_below_one) > 2 for *_, n_below_one in told[1:])
+
+
+def test_r_sees_what_was_appended(look, tmp_path, store):
+    write_cohort(tmp_path, subjects=7)
+    with open(tmp_path / 'cohort.csv', newline='') as file:
+        header, *rows = csv.reader(file)
+    write_csv(tmp_path / 'more.csv', header, rows[5:])
+    arguments = ['--cohort-file', str(tmp_path / 'more.csv'), '--output', str(store)]
+    assert main(['append', *arguments]) == 0
+    elements = [0, 6, len(INSIDE) - 1]
+    seen = look(store, 'FA', 'voxels', elements, 7)
+    assert seen.names == [row[header.index('source_file')] for row in rows]
+    np.testing.assert_array_equal(seen.values, expected_rows(7)[:, elements].T)

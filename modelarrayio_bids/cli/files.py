@@ -1,7 +1,7 @@
 """``modelarrayio``: cohort CSV → HDF5, and results in HDF5 → images.
 
-The options are those of the predecessor (``modelarrayio`` 26.0.0): a script written for it runs
-unchanged.
+The options of these two are those of the predecessor (``modelarrayio`` 26.0.0): a script written
+for it runs unchanged.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli import export_results, to_modelarray
+from modelarrayio_bids.cli import append, export_results, merge_results, to_modelarray
 from modelarrayio_bids.cli.options import log_format
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 
 PROGRAM = 'modelarrayio'
-COMMANDS = ('to-modelarray', 'export-results')
+COMMANDS = ('to-modelarray', 'append', 'merge-results', 'export-results')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +44,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument('-V', '--version', action='version', version=f'{PROGRAM} {__version__}')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND')
     to_modelarray.add_command(commands)
+    append.add_command(commands)
+    merge_results.add_command(commands)
     export_results.add_command(commands)
     return parser
 

@@ -172,6 +172,25 @@ def add_references(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_scalar_columns(parser: argparse.ArgumentParser) -> None:
+    """``--scalar-columns``."""
+    add(
+        parser,
+        '--scalar-columns',
+        nargs='+',
+        default=[],
+        metavar='COLUMN',
+        help='columns of paths, each named like its scalar, when the cohort is wide',
+    )
+
+
+def add_map(parser: argparse.ArgumentParser) -> None:
+    """``--map``."""
+    parser.add_argument(
+        '--map', metavar='NAME', help='map to take, by name or number, of images with several'
+    )
+
+
 def add_log_level(parser: argparse.ArgumentParser) -> None:
     """``--log-level``, its short ways ``-v`` and ``-q``, and ``--log-format``."""
     group = parser.add_argument_group('messages')

@@ -10,8 +10,10 @@ from modelarrayio_bids.cli.options import (
     MEGABYTE,
     add,
     add_log_level,
+    add_map,
     add_references,
     add_resources,
+    add_scalar_columns,
     references,
     resources,
 )
@@ -34,9 +36,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=to_modelarray)
     _add_cohort(parser)
     add_references(parser)
-    parser.add_argument(
-        '--map', metavar='NAME', help='map to take, by name or number, of images with several'
-    )
+    add_map(parser)
     _add_output(parser)
     _add_layout(parser)
     add_resources(parser)
@@ -107,14 +107,7 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         help='one row per image: scalar_name, source_file, source_mask_file and phenotypes; '
         "relative paths start from the working folder, or else from the CSV's own",
     )
-    add(
-        parser,
-        '--scalar-columns',
-        nargs='+',
-        default=[],
-        metavar='COLUMN',
-        help='columns of paths, each named like its scalar, when the cohort is wide',
-    )
+    add_scalar_columns(parser)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

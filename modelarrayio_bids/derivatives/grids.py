@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.groups import Dropped, Row, ScalarGroup
-from modelarrayio_bids.derivatives.phenotypes import some
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     SpaceMismatchError,
@@ -20,6 +19,7 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.resampling import require_overlap
+from modelarrayio_bids.wording import some
 
 logger = logging.getLogger(__name__)
 

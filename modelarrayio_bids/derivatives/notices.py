@@ -10,8 +10,9 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.groups import Dropped, ScalarGroup
 from modelarrayio_bids.derivatives.pairing import MAP_ITSELF, Pairing
-from modelarrayio_bids.derivatives.phenotypes import Phenotypes, Unmatched, some
+from modelarrayio_bids.derivatives.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.tables import Visit
+from modelarrayio_bids.wording import some
 
 logger = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.tables import KEYS, PARTICIPANT, Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
+from modelarrayio_bids.wording import some
 
 logger = logging.getLogger(__name__)
 
@@ -226,17 +227,6 @@ class Phenotypes:
             values = {visit: value for visit, value in values.items() if value}
             if reason := _odd(values, said):
                 yield f'{column}: {reason}'
-
-
-def some(names: Iterable[str], most: int = 5) -> str:
-    """The first few names, and how many more there are.
-
-    >>> some(['a', 'b', 'c'], most=2)
-    'a, b and 1 more'
-    """
-    shown = list(names)
-    more = f' and {len(shown) - most} more' if len(shown) > most else ''
-    return ', '.join(shown[:most]) + more
 
 
 def _unmatched(table: Table, visits: Iterable[Visit], wanted: Callable[[Visit], bool]) -> Unmatched:

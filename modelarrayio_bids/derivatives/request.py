@@ -12,10 +12,10 @@ from modelarrayio_bids.derivatives.entities import bare_label
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.grids import ERROR
 from modelarrayio_bids.derivatives.pairing import allowed
-from modelarrayio_bids.derivatives.phenotypes import some
 from modelarrayio_bids.derivatives.recipes import own_recipes, require_use
 from modelarrayio_bids.derivatives.tables import Visit
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
+from modelarrayio_bids.wording import some
 
 
 @dataclass(frozen=True)

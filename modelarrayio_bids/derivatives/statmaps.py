@@ -25,11 +25,12 @@ from typing import Any
 
 import numpy as np
 
+from modelarrayio_bids.adjustment import METHODS
 from modelarrayio_bids.derivatives.description import software
 from modelarrayio_bids.derivatives.naming import STORE_ENDING, sidecar
 from modelarrayio_bids.derivatives.uris import Uris
 from modelarrayio_bids.errors import FormatError
-from modelarrayio_bids.export import Image, Naming, levels
+from modelarrayio_bids.export import Image, Naming, fewer_sources, levels
 from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.reader import Analysis
 
@@ -71,14 +72,12 @@ _STAT_LABELS = {
 #: What a group's stem says of its kind, see ``naming.stem``.
 _KINDS = frozenset(f'desc-{kind}' for kind in SPACES)
 _DEGREES_OF_FREEDOM = ('df', 'df.residual', 'edf', 'ref.df')
-#: R's ``p.adjust.methods``.
-_CORRECTIONS = ('holm', 'hochberg', 'hommel', 'bonferroni', 'BH', 'BY', 'fdr', 'none')
 #: The term of what is about the whole model.
 MODEL = 'model'
 
 _RESULT = re.compile(
     r'(?:(?P<term>.+?)\.)?(?:'
-    rf'(?P<p>(?:1m\.|mlog10\.)?p\.value)(?:\.(?P<correction>{"|".join(_CORRECTIONS)}))?|'
+    rf'(?P<p>(?:1m\.|mlog10\.)?p\.value)(?:\.(?P<correction>{"|".join(METHODS)}))?|'
     rf'(?P<other>{"|".join(map(re.escape, STATISTICS))}))'
 )
 # As nilearn spells them in contrasts, and R's operators in the same manner.
@@ -215,6 +214,7 @@ class StatMapNaming(Naming):
         degrees = _degrees_of_freedom(results, values)
         common = {
             **self._of_scalar(),
+            **fewer_sources(results),
             'Sources': Uris(self.root, ()).of([self.store]),
             'GeneratedBy': [software()],
         }

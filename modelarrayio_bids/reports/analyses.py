@@ -100,8 +100,9 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
 def _figures(output: Output, store: StoreReader, name: str) -> Iterator[ResultFigure]:
     space = space_of_store(store, References())
     around = Surroundings.of(output, space, store.summary(output.scalar))
+    results = store.analysis(name)
     yield from result_figures(
-        *(store.analysis(name), space, len(output.names), output.scalar),
+        *(results, space, results.n_sources.get(output.scalar, len(output.names)), output.scalar),
         surfaces=around.surfaces,
         background=around.background,
     )

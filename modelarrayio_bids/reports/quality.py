@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelarrayio_bids.spaces import ElementSpace
-from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.store.scalars import Scalar
 from modelarrayio_bids.store.summary import ROW, Summary
 
 #: Robust standard deviations from the median that are still like the others.
@@ -184,9 +184,7 @@ def _far(
         yield Finding(int(source), kind, say(float(values[source]), middle))
 
 
-def mirrored(
-    store: StoreReader, scalar: str, space: ElementSpace, summary: Summary
-) -> list[Finding]:
+def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Finding]:
     """Which sources are nearer to the others when they are flipped.
 
     Some runs of elements and their mirror images are read: chunks span all sources, so that these
@@ -195,11 +193,11 @@ def mirrored(
     if len(summary.rows) < FEWEST_SOURCES:
         return []
     found = []
-    chosen = _chosen(summary, store.chunk_columns(scalar))
+    chosen = _chosen(summary, scalar.chunk_columns)
     for exchanged, partners in space.mirrors():
         elements = chosen[partners[chosen] >= 0]
         elements = elements[partners[elements] != elements]
-        ratios = _nearer(store, scalar, summary, elements, partners[elements])
+        ratios = _nearer(scalar, summary, elements, partners[elements])
         for source in np.flatnonzero(ratios < MIRRORED):
             text = f'looks flipped: like the others when {exchanged} are exchanged'
             found.append(Finding(int(source), 'mirrored', text))
@@ -217,8 +215,7 @@ def _chosen(summary: Summary, chunk: int) -> np.ndarray:
 
 
 def _nearer(
-    store: StoreReader,
-    scalar: str,
+    scalar: Scalar,
     summary: Summary,
     elements: np.ndarray,
     partners: np.ndarray,
@@ -228,7 +225,7 @@ def _nearer(
     own, flipped = np.zeros(len(summary.rows)), np.zeros(len(summary.rows))
     for first in range(0, elements.size, held):
         here, there = elements[first : first + held], partners[first : first + held]
-        values, exchanged = (store.columns(scalar, at) for at in (here, there))
+        values, exchanged = (scalar.columns(at) for at in (here, there))
         both = np.isfinite(values) & np.isfinite(exchanged)
         own += _squared_distance(values, summary, here, both)
         flipped += _squared_distance(exchanged, summary, here, both)

@@ -90,7 +90,7 @@ def scalar_part(output: Output, album: Album) -> ScalarPart:
         space = space_of_store(store, References())
         summary = store.summary(output.scalar)
         facts = list(_facts(output, store, space))
-        flipped = mirrored(store, output.scalar, space, summary) if summary else []
+        flipped = mirrored(store.scalar(output.scalar), space, summary) if summary else []
     files = list(_files(output))
     links = [(path.name, path.relative_to(output.root).as_posix()) for path in files]
     if summary is None:
@@ -125,10 +125,11 @@ def _files(output: Output) -> Iterator[Path]:
 
 
 def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[tuple[str, str]]:
-    n_rows, n_columns = store.shape(output.scalar)
+    scalar = store.scalar(output.scalar)
+    n_rows, n_columns = scalar.shape
     yield 'Images', f'{n_rows:,}'
     yield 'Elements', f'{n_columns:,} {space.kind}'
-    yield 'File', f'{_bytes(output.files.store.stat().st_size)}, {store.layout(output.scalar)}'
+    yield 'File', f'{_bytes(output.files.store.stat().st_size)}, {scalar.stored_as}'
     rungs = Counter(rung for rung in output.rungs if rung)
     if rungs:
         yield 'Masks', ', '.join(f'{rung} {count}' for rung, count in rungs.most_common())

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.panels import Panel
 from modelarrayio_bids.store.schema import ElementTable
@@ -96,6 +97,16 @@ class ElementSpace(ABC):
             If the header cannot be read.
         """
         return False
+
+    def with_map(self, name: str) -> ElementSpace:
+        """The same elements, with the map to take of images that may hold several.
+
+        Raises
+        ------
+        UsageError
+            If images of this kind have no maps.
+        """
+        raise UsageError(f'{self.kind} have no maps to choose from', remedy='Leave out --map.')
 
     @abstractmethod
     def template(self) -> Template:

@@ -240,6 +240,10 @@ class MapSpace(ElementSpace):
         """The inverse of :meth:`template`, but for the choice of a map."""
         return cls(cls.axis_class.from_bytes(np.asarray(template['axis'])))
 
+    def with_map(self, name: str) -> Self:
+        """The same elements, with the map to take."""
+        return type(self)(self.elements, name)
+
     def template(self) -> Template:
         """``axis``: the XML about the elements, (n_bytes,) uint8."""
         return {'axis': self.elements.to_bytes()}

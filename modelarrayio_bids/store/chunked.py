@@ -43,6 +43,32 @@ def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int
     yield from zip(starts, ordered_map(read, starts, threads), strict=True)
 
 
+def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: int = 1) -> None:
+    """Read some columns, every chunk of theirs inflated once.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of two dimensions.
+    start : int
+        First column.
+    into : numpy.ndarray
+        (n_rows, width), C order.
+    threads : int, optional
+        That inflate, where chunks span all rows.
+    """
+    stop = start + into.shape[1]
+    if not _is_simple(dataset):
+        dataset.read_direct(into, np.s_[:, start:stop])
+        return
+    columns = dataset.chunks[1]
+    firsts = range(start - start % columns, stop, columns)
+    chunks = ordered_map(partial(_read_chunk, dataset), firsts, threads)
+    for first, chunk in zip(firsts, chunks, strict=True):
+        begin, end = max(first, start), min(first + chunk.shape[1], stop)
+        into[:, begin - start : end - start] = chunk[:, begin - first : end - first]
+
+
 def block_columns(dataset: h5py.Dataset) -> int:
     """Columns of the runs that :func:`column_blocks` yields: whole chunks."""
     n_rows, n_columns = dataset.shape

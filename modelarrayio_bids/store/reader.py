@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import h5py
 import numpy as np
@@ -20,7 +21,9 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import column_blocks
+from modelarrayio_bids.store.scalars import Scalar, read_scalar, scalar_groups
 from modelarrayio_bids.store.summary import ROW, Summary
+from modelarrayio_bids.store.text import text, texts
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class Analysis:
         By result name: the levels of a factor, for values coded 1..k.
     path : pathlib.Path
         The file.
+    n_sources : dict of int
+        How many sources a scalar had when the analysis was made, of scalars that have more by now.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Analysis:
     matrix: h5py.Dataset
     levels: dict[str, tuple[str, ...]]
     path: Path
+    n_sources: Mapping[str, int] = field(default_factory=dict)
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """First row and values, (n_results, width) float64, of runs of rows, in order.
@@ -154,32 +160,44 @@ class StoreReader:
         return _analyses(self._file)
 
     @property
+    def scalars(self) -> tuple[str, ...]:
+        """Names of the scalars in the file."""
+        return tuple(scalar_groups(self._file))
+
+    def scalar(self, name: str) -> Scalar:
+        """One of the scalars.
+
+        Raises
+        ------
+        SchemaError
+            If R could not use it.
+        """
+        return read_scalar(self._file, name, self.path)
+
+    @property
+    def n_elements(self) -> int | None:
+        """How many values each source has; None where there is no scalar."""
+        return next((self.scalar(name).values.shape[1] for name in self.scalars), None)
+
+    @property
     def template(self) -> tuple[str, dict[str, np.ndarray]] | None:
         """Kind of the elements and what makes their space again; None in a file not ours."""
         if schema.TEMPLATE not in self._file:
             return None
         group = self._file[schema.TEMPLATE]
-        kind = _text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
+        kind = text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
         return kind, {name: dataset[()] for name, dataset in group.items()}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What made the file; nothing where it was not made by us."""
+        group = self._file.get(schema.PROVENANCE)
+        return {} if group is None else {name: text(fact) for name, fact in group.attrs.items()}
 
     @property
     def identity(self) -> str | None:
         """Of what the file was made, where it says so."""
-        facts = self._file.get(schema.PROVENANCE)
-        found = None if facts is None else facts.attrs.get(schema.IDENTITY_ATTRIBUTE)
-        return None if found is None else _text(found)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What made the file: ``software``, ``version``, ``command``, ``created``; else nothing."""
-        group = self._file.get(schema.PROVENANCE)
-        return {} if group is None else {name: _text(text) for name, text in group.attrs.items()}
-
-    @property
-    def scalars(self) -> tuple[str, ...]:
-        """Names of the scalars in the file."""
-        group = self._file.get(schema.SCALARS)
-        return tuple(group) if isinstance(group, h5py.Group) else ()
+        return self.facts.get(schema.IDENTITY_ATTRIBUTE)
 
     def summary(self, scalar: str) -> Summary | None:
         """What is known of a scalar's values, where the file says it."""
@@ -193,48 +211,14 @@ class StoreReader:
         elements = {name: array[()] for name, array in group['elements'].items()}
         return Summary(rows, **of_rows, **elements)
 
-    def shape(self, scalar: str) -> tuple[int, int]:
-        """Sources and elements of a scalar."""
-        n_rows, n_columns = self._values(scalar).shape
-        return int(n_rows), int(n_columns)
-
-    def layout(self, scalar: str) -> str:
-        """How its values are stored, for a person: ``float32 in chunks of 24 × 682, gzip``."""
-        dataset = self._values(scalar)
-        chunks = ' × '.join(map(str, dataset.chunks)) if dataset.chunks else ''
-        parts = [f'in chunks of {chunks}' if chunks else 'in one piece']
-        return f'{dataset.dtype.name} {", ".join([*parts, dataset.compression or "as it is"])}'
-
-    def columns(self, scalar: str, elements: np.ndarray) -> np.ndarray:
-        """The values of every source at some elements: (n_sources, elements.size).
-
-        Chunks are inflated one at a time, those needed and each once.
-        """
-        dataset = self._values(scalar)
-        found = np.empty((dataset.shape[0], elements.size), dataset.dtype)
-        width = dataset.chunks[1] if dataset.chunks else 1
-        for chunk in np.unique(elements // width):
-            wanted = np.flatnonzero(elements // width == chunk)
-            part = dataset[:, chunk * width : (chunk + 1) * width]
-            found[:, wanted] = part[:, elements[wanted] - chunk * width]
-        return found
-
-    def chunk_columns(self, scalar: str) -> int:
-        """Elements of one chunk of a scalar's values; 1 where they are not cut."""
-        dataset = self._values(scalar)
-        return int(dataset.chunks[1]) if dataset.chunks else 1
-
-    def _values(self, scalar: str) -> h5py.Dataset:
-        return self._file[schema.scalar_path(scalar, schema.VALUES)]
-
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
         if path not in self._file:
             return None
         dataset = self._file[path]
         if dataset.ndim == 1:
-            return schema.ElementTable(np.array(_texts(dataset[()]), dtype=object))
-        columns = _texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
+            return schema.ElementTable(np.array(texts(dataset[()]), dtype=object))
+        columns = texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
         return schema.ElementTable(dataset[()], columns)
 
     def analysis(self, name: str) -> Analysis:
@@ -268,7 +252,8 @@ class StoreReader:
                 'Run it again in R.',
             )
         names = self._result_names(name, matrix)
-        return Analysis(name, names, matrix, self._levels(name, names), self.path)
+        levels, n_sources = self._levels(name, names), self._n_sources(name)
+        return Analysis(name, names, matrix, levels, self.path, n_sources)
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
@@ -293,7 +278,12 @@ class StoreReader:
             name: group.get(f'{schema.LEVELS_PREFIX}{column}')
             for column, name in enumerate(names, start=1)
         }
-        return {name: _texts(table[()]) for name, table in tables.items() if table is not None}
+        return {name: texts(table[()]) for name, table in tables.items() if table is not None}
+
+    def _n_sources(self, analysis: str) -> dict[str, int]:
+        ours = self._file.get(schema.result_path(analysis, schema.PROVENANCE))
+        marked = None if ours is None else ours.attrs.get(schema.N_SOURCES_ATTRIBUTE)
+        return {} if marked is None else json.loads(text(marked))
 
 
 def open_for_reading(path: Path) -> h5py.File:
@@ -334,22 +324,11 @@ def _analyses(file: h5py.File) -> tuple[str, ...]:
 def _first_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:
     attribute = matrix.attrs.get(schema.RESULT_NAMES_ATTRIBUTE)
     if attribute is not None:
-        return _texts(attribute)
+        return texts(attribute)
     for leaf in (schema.COLUMN_NAMES, f'{schema.RESULTS_MATRIX}/{schema.COLUMN_NAMES}'):
         path = schema.result_path(analysis, leaf)
         try:
-            return _texts(file[path][()])
+            return texts(file[path][()])
         except (KeyError, ValueError):  # the second is a path through a dataset
             continue
     return None
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    return tuple(_text(value) for value in np.atleast_1d(values).tolist())
-
-
-def _text(value: Any) -> str:
-    """Vlen strings come as str or bytes, R's fixed-width ones padded with NUL."""
-    if isinstance(value, bytes):
-        value = value.decode('utf-8', errors='replace')
-    return str(value).rstrip('\0').strip()

@@ -36,8 +36,19 @@ SOURCES = 'modelarrayio/sources'
 SUMMARIES = 'modelarrayio/summaries'
 #: Of everything that decides the content: see :func:`modelarrayio_bids.build.identity_of`.
 IDENTITY_ATTRIBUTE = 'identity'
+#: How values are stored, as JSON of a :class:`modelarrayio_bids.store.writer.Layout`.
+LAYOUT_ATTRIBUTE = 'layout'
+#: What made the file before, oldest first: a JSON object each.
+HISTORY = 'modelarrayio/history'
+#: Of ``/results/<analysis>/modelarrayio``: how many sources the scalars that have more by now had
+#: when the analysis was made, as JSON.
+N_SOURCES_ATTRIBUTE = 'n_sources'
+#: Of the same group: what an analysis was merged from.
+MERGED_ANALYSES = 'merged_analysis'
+MERGED_FILES = 'merged_file'
 SOURCE_SIZES = 'size'
 SOURCE_TIMES = 'modified'
+SOURCE_STATUS = (SOURCE_SIZES, SOURCE_TIMES)
 
 #: What R's parser reads as something other than a name (``?Reserved``).
 R_RESERVED = frozenset(
@@ -104,6 +115,21 @@ def result_path(analysis: str, leaf: str = RESULTS_MATRIX) -> str:
     'results/mylm/results_matrix'
     """
     return f'{RESULTS}/{analysis}/{leaf}'
+
+
+def check_analysis_name(name: str) -> None:
+    """Refuse a name that would be another place in the file.
+
+    Raises
+    ------
+    SchemaError
+        With what to change.
+    """
+    if not name.strip() or '/' in name or name in {'.', '..'}:
+        raise SchemaError(
+            f'{name!r} cannot be the name of an analysis',
+            remedy='Give one without "/", that is not blank.',
+        )
 
 
 def check_scalar_name(name: str) -> None:

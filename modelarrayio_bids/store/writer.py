@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +17,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
+from modelarrayio_bids import disk
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     OutputError,
@@ -80,6 +83,19 @@ class Layout:
         if self.chunk_columns < 0 or not 0 < self.chunk_bytes < math.inf:
             raise UsageError('a chunk needs a size above 0', remedy='Leave the option out.')
 
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of :meth:`to_json`."""
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        """As a file keeps it, for whoever adds to that file.
+
+        >>> Layout.from_json(Layout(chunk_columns=40).to_json()) == Layout(chunk_columns=40)
+        True
+        """
+        return json.dumps(asdict(self))
+
     def chunk(self, shape: tuple[int, int]) -> int:
         """Elements of one chunk of a matrix of this shape."""
         itemsize = np.dtype(self.dtype).itemsize
@@ -111,6 +127,8 @@ class StoreWriter:
         How values are stored.
     overwrite : bool
         Whether a file that holds results may be replaced.
+    copy_of : pathlib.Path, optional
+        A file to begin with all that it holds.
 
     Raises
     ------
@@ -120,7 +138,9 @@ class StoreWriter:
         If it cannot be created.
     """
 
-    def __init__(self, path: Path, layout: Layout, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, layout: Layout, *, overwrite: bool = False, copy_of: Path | None = None
+    ) -> None:
         self.path = Path(path)
         self.layout = layout
         self._overwrite = overwrite
@@ -128,7 +148,7 @@ class StoreWriter:
         # Through a symbolic link, its target is what is written.
         self._target = self.path.resolve()
         self._unfinished = _begun(self._target, self.path)
-        self._file = _created(self._unfinished, self.path)
+        self._file = _created(self._unfinished, self.path, copy_of)
 
     def __enter__(self) -> Self:
         return self
@@ -144,6 +164,7 @@ class StoreWriter:
             if kind is None:
                 # Results may have come while this file was being made.
                 refuse_to_replace(self.path, overwrite=self._overwrite)
+                _prepare_to_replace(self._target, self._unfinished.path)
                 self._unfinished.path.replace(self._target)
         except ModelArrayIOError:
             raise
@@ -189,18 +210,69 @@ class StoreWriter:
         int
             Elements written so far.
         """
-        blocks = matrix.blocks
-        dataset = self._file.create_dataset(
-            schema.scalar_path(scalar, schema.VALUES),
-            shape=(blocks.n_rows, blocks.n_columns),
-            dtype=matrix.dtype,
-            chunks=(blocks.n_rows, blocks.chunk),
-            **self.layout.filters(),
-        )
+        dataset = self._new_matrix(schema.scalar_path(scalar, schema.VALUES), matrix)
         self._write_strings(schema.scalar_path(scalar, schema.COLUMN_NAMES), names)
-        for start, block in matrix:
-            for stop in self._write_block(dataset, start, block, threads):
-                yield start + stop
+        yield from self._write_matrix(dataset, matrix, threads)
+
+    def write_results(
+        self,
+        analysis: str,
+        names: Sequence[str],
+        matrix: ColumnBlocks,
+        levels: Mapping[str, Sequence[str]],
+        threads: int,
+    ) -> Iterator[int]:
+        """Write an analysis as ModelArray does, its names last; one of that name is replaced.
+
+        Parameters
+        ----------
+        analysis : str
+            Its name.
+        names : sequence of str
+            One per row.
+        matrix : ColumnBlocks
+            (n_results, n_rows) float64, the rows of R's table in the columns.
+        levels : dict
+            By result name: the levels of a factor, for values coded 1..k.
+        threads : int
+            That compress.
+
+        Yields
+        ------
+        int
+            Rows of R's table written so far.
+        """
+        if (group := f'{schema.RESULTS}/{analysis}') in self._file:
+            del self._file[group]
+        dataset = self._new_matrix(schema.result_path(analysis), matrix)
+        yield from self._write_matrix(dataset, matrix, threads)
+        for column, name in enumerate(names, start=1):
+            if name in levels:
+                leaf = f'{schema.LEVELS_PREFIX}{column}'
+                self._write_strings(schema.result_path(analysis, leaf), levels[name])
+        self._write_strings(schema.result_path(analysis, schema.COLUMN_NAMES), names)
+
+    def describe_results(
+        self,
+        analysis: str,
+        facts: Mapping[str, str],
+        lists: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Write what is known of an analysis where it goes when R writes that analysis anew.
+
+        Parameters
+        ----------
+        analysis : str
+            Its name; it is there.
+        facts : dict of str
+            Attributes of ``/results/<analysis>/modelarrayio``.
+        lists : dict, optional
+            By name: texts.
+        """
+        group = schema.result_path(analysis, schema.PROVENANCE)
+        self._file.require_group(group).attrs.update(facts)
+        for name, values in (lists or {}).items():
+            self._write_strings(f'{group}/{name}', values)
 
     def write_provenance(
         self, facts: Mapping[str, str], sources: Mapping[str, Mapping[str, Sequence]]
@@ -229,6 +301,43 @@ class StoreWriter:
         for part, arrays in parts.items():
             for name, array in arrays.items():
                 self._write_array(schema.summary_path(scalar, f'{part}/{name}'), array)
+
+    def mark_results(self, n_sources: Mapping[str, int]) -> None:
+        """Note of every analysis there is how many sources these scalars had when it was made.
+
+        What was noted before of a scalar stays.
+        """
+        for analysis in self._file.get(schema.RESULTS, {}).values():
+            if isinstance(analysis, h5py.Group):
+                ours = analysis.require_group(schema.PROVENANCE).attrs
+                noted = json.loads(ours.get(schema.N_SOURCES_ATTRIBUTE, '{}'))
+                ours[schema.N_SOURCES_ATTRIBUTE] = json.dumps({**n_sources, **noted})
+
+    def write_history(self, events: Sequence[str]) -> None:
+        """Write what made the file before and now, oldest first: a JSON object each."""
+        self._write_strings(schema.HISTORY, events)
+
+    def copy(self, originals: Mapping[str, h5py.Group | h5py.Dataset]) -> None:
+        """Take groups and datasets of another file as they are, by the paths they are to have."""
+        for path, original in originals.items():
+            self._file.copy(original, path)
+
+    def _new_matrix(self, path: str, matrix: ColumnBlocks) -> h5py.Dataset:
+        blocks = matrix.blocks
+        return self._file.create_dataset(
+            path,
+            shape=(blocks.n_rows, blocks.n_columns),
+            dtype=matrix.dtype,
+            chunks=(blocks.n_rows, blocks.chunk),
+            **self.layout.filters(),
+        )
+
+    def _write_matrix(
+        self, dataset: h5py.Dataset, matrix: ColumnBlocks, threads: int
+    ) -> Iterator[int]:
+        for start, block in matrix:
+            for stop in self._write_block(dataset, start, block, threads):
+                yield start + stop
 
     def _write_block(
         self, dataset: h5py.Dataset, first: int, block: np.ndarray, threads: int
@@ -299,12 +408,17 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     Raises
     ------
     OutputError
-        If it is a folder or a device, or, without ``overwrite``, a file that is not HDF5.
+        If it is a folder or a device, or write-protected, or, without ``overwrite``, a file that
+        is not HDF5.
     WouldLoseResultsError
         Without ``overwrite``, if it holds results.
     """
     if path.is_dir() or (path.exists() and not path.is_file()):
         raise OutputError('is there, and is no file', path, 'Give the name of a file to write.')
+    if path.exists() and not os.access(path, os.W_OK):
+        raise OutputError(
+            'is write-protected', path, 'Write to another file, or allow it with chmod u+w.'
+        )
     if overwrite or not path.exists():
         return
     if path.stat().st_size and not is_store(path):
@@ -340,19 +454,35 @@ def _begun(target: Path, path: Path) -> Unfinished:
         raise OutputError.from_os_error(error, path) from error
 
 
-def _created(unfinished: Unfinished, path: Path) -> h5py.File:
+def _prepare_to_replace(old: Path, new: Path) -> None:
+    """Have a file on the disk, with the old one's permissions, before the old one is gone."""
+    if not old.exists():
+        return
+    shutil.copymode(old, new)
+    with open(new, 'rb') as file:
+        os.fsync(file.fileno())
+
+
+def _created(unfinished: Unfinished, path: Path, copy_of: Path | None) -> h5py.File:
+    try:
+        if copy_of is not None:
+            disk.copy(copy_of, unfinished.path)
+        return _opened(unfinished, 'w' if copy_of is None else 'r+')
+    except ModelArrayIOError:
+        unfinished.close()
+        raise
+    except OSError as error:
+        unfinished.close()
+        kind = OutputError if copy_of is None else UnfinishedOutputError
+        raise kind.from_os_error(error, path) from error
+
+
+def _opened(unfinished: Unfinished, mode: str) -> h5py.File:
     try:
         # Nobody else knows the name: it needs no lock of HDF5's, which some network file systems
         # refuse.
-        return _opened(unfinished.path)
+        return h5py.File(unfinished.path, mode, libver=schema.LIBVER, locking=False)
     except BlockingIOError:
         # HDF5_USE_FILE_LOCKING can insist on its lock: then that one tells others we are at it.
         unfinished.release()
-        return _opened(unfinished.path)
-    except OSError as error:
-        unfinished.close()
-        raise OutputError.from_os_error(error, path) from error
-
-
-def _opened(path: Path) -> h5py.File:
-    return h5py.File(path, 'w', libver=schema.LIBVER, locking=False)
+        return h5py.File(unfinished.path, mode, libver=schema.LIBVER, locking=False)

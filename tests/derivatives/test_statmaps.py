@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -146,6 +147,17 @@ def test_degrees_of_freedom_are_those_in_the_file(tmp_path, store):
         'stat-dfResidual': None,
         'stat-mine': None,
     }
+
+
+def test_an_analysis_of_fewer_images_says_so(tmp_path, store):
+    write_results(store, 'mylm', ['element_id', 'age.p.value'], values(['element_id', 'age']))
+    export(store, 'mylm', tmp_path / 'now')
+    assert 'NumberOfSources' not in said(tmp_path / 'now', 'node-mylm_contrast-age_stat-p')
+    with h5py.File(store, 'a') as file:
+        file.create_group('results/mylm/modelarrayio').attrs['n_sources'] = '{"FA": 2}'
+    export(store, 'mylm', tmp_path / 'then')
+    sidecar = said(tmp_path / 'then', 'node-mylm_contrast-age_stat-p')
+    assert sidecar['NumberOfSources'] == {'FA': 2}
 
 
 def test_what_is_known_of_the_scalar_is_handed_on(tmp_path, store):

@@ -118,6 +118,32 @@ def test_what_is_no_hdf5_file_is_not_replaced_unless_told_to(tmp_path):
     write(tmp_path / 'empty.h5', Layout())
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write everything')
+def test_a_write_protected_file_stays(tmp_path):
+    path = write(tmp_path / 'x.h5', Layout())
+    path.chmod(0o444)
+    with pytest.raises(OutputError, match='is write-protected.*chmod'):
+        write(path, Layout(), overwrite=True)
+
+
+def test_permissions_stay(tmp_path):
+    path = write(tmp_path / 'x.h5', Layout())
+    path.chmod(0o640)
+    write(path, Layout())
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_may_begin_as_a_copy(tmp_path):
+    path = write(tmp_path / 'x.h5', Layout())
+    write_results(path, 'mylm', ['element_id'], np.arange(103)[:, None])
+    with StoreWriter(path, Layout(), overwrite=True, copy_of=path) as store:
+        store.write_history(['{}'])
+    with h5py.File(path) as file:
+        assert set(file) == {'scalars', 'results', 'modelarrayio'}
+        np.testing.assert_array_equal(file['scalars/FA/values'][()], MATRIX)
+    assert [left.name for left in tmp_path.iterdir()] == ['x.h5']
+
+
 def test_places_that_cannot_be_written(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     with pytest.raises(OutputError, match='is there, and is no file'):

@@ -1,0 +1,26 @@
+"""Lists and amounts, as a message says them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first few names, and how many more there are.
+
+    >>> some(['a', 'b', 'c'], most=2)
+    'a, b and 1 more'
+    """
+    shown = list(names)
+    more = f' and {len(shown) - most} more' if len(shown) > most else ''
+    return ', '.join(shown[:most]) + more
+
+
+def amount(n_bytes: int) -> str:
+    """Bytes, to one digit after the point.
+
+    >>> amount(2_340_000_000), amount(81_000)
+    ('2.3 GB', '0.1 MB')
+    """
+    unit, name = (10**9, 'GB') if n_bytes >= 10**9 else (10**6, 'MB')
+    return f'{n_bytes / unit:,.1f} {name}'
