@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli import export_results, to_modelarray
+from modelarrayio_bids.cli import export_results, info, to_modelarray, validate
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 
 PROGRAM = 'modelarrayio'
-COMMANDS = ('to-modelarray', 'export-results')
+COMMANDS = ('to-modelarray', 'export-results', 'info', 'validate')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +41,8 @@ def get_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title='commands', metavar='COMMAND')
     to_modelarray.add_command(commands)
     export_results.add_command(commands)
+    info.add_command(commands)
+    validate.add_command(commands)
     return parser
 
 

@@ -170,6 +170,11 @@ def add_references(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument('--json', action='store_true', help='print one JSON object instead')
+
+
 def add_log_level(parser: argparse.ArgumentParser) -> None:
     """``--log-level``."""
     add(
