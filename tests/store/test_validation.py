@@ -592,20 +592,31 @@ def test_what_a_user_block_moves_is_found_all_the_same(tmp_path, store):
     assert set(ids(validate(tmp_path / 'block.h5'))) == {'file-too-new'}
 
 
-def test_objects_with_headers_of_every_form(tmp_path, store):
-    # Times and the order of attributes are kept where asked for, and lengthen a header; many
-    # attributes make it go on elsewhere.
-    for number, libver in enumerate([('earliest', 'v108'), ('v108', 'v110'), ('v110', 'v110')]):
-        path = tmp_path / f'{number}.h5'
-        with h5py.File(path, 'w', libver=libver) as written, h5py.File(store) as file:
-            for name in file:
-                file.copy(name, written)
-            dataset = written.create_dataset(
-                'notes', data=np.arange(4.0), track_order=True, track_times=True, chunks=(2,)
-            )
-            for attribute in range(7):
-                dataset.attrs[f'note{attribute}'] = 'x' * 100
-        assert validate(path) == (), libver
+@pytest.mark.parametrize('libver', [('earliest', 'v108'), ('v108', 'v110'), ('v110', 'v110')])
+def test_older_forms_break_no_rule(tmp_path, store, libver):
+    with h5py.File(tmp_path / 'older.h5', 'w', libver=libver) as written, h5py.File(store) as file:
+        for name in file:
+            file.copy(name, written)
+    assert validate(tmp_path / 'older.h5') == ()
+
+
+@pytest.mark.parametrize('times', [False, True])
+@pytest.mark.parametrize('order', [0, h5py.h5p.CRT_ORDER_TRACKED])
+@pytest.mark.parametrize('phases', [None, (4, 2)])
+def test_headers_of_every_form_are_read(store, times, order, phases):
+    # What is kept of times and attributes makes a header longer, in front of its messages.
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_obj_track_times(times)
+    settings.set_attr_creation_order(order)
+    if phases:
+        settings.set_attr_phase_change(*phases)
+    with h5py.File(store, 'r+', libver='latest') as file:
+        kind = h5py.h5t.py_create(np.dtype(bool), logical=True)
+        h5py.h5d.create(file.id, b'flags', kind, h5py.h5s.create_simple((2,)), settings)
+        for number in range(9):
+            file['flags'].attrs[f'note{number}'] = 'x' * 100
+    (finding,) = validate(store)
+    assert (finding.rule.id, finding.where) == ('file-too-new', '/flags')
 
 
 def test_files_that_are_none(tmp_path):

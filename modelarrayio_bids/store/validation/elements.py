@@ -38,21 +38,23 @@ def of_elements(file: h5py.File, counts: Mapping[str, int]) -> Iterator[Finding]
         yield Finding(rules.NO_ELEMENTS, '/', 'has no table of the elements')
     for path, table in found.items():
         yield from of_filters(table)
-        if not _is_table(path, table):
-            yield Finding(rules.ELEMENTS_FORM, table.name, f'is {described(table)}')
-        elif path in _COLUMNS:
-            yield from _of_columns(table, _COLUMNS[path])
-    for one, other in (_EDGES, _EDGES[::-1]):
-        if one in found and other not in found:
-            yield Finding(rules.ELEMENTS_COLUMNS, f'/{one}', f'is there, and no /{other}')
-    if 'fixels' in found and 'voxels' not in found:
-        yield Finding(rules.NO_VOXELS, '/fixels', 'is there, and no /voxels')
+        yield from _of_form(path, table)
+    yield from _of_companions(found)
     good = {path: table for path, table in found.items() if _is_table(path, table)}
     for path, n_elements in _counted(good).items():
         for scalar, count in counts.items():
             if count != n_elements:
                 said = f'has {n_elements:,} elements, {scalar} has {count:,}'
                 yield Finding(rules.ELEMENTS_COUNT, path, said)
+
+
+def _of_companions(tables: Mapping[str, h5py.Dataset]) -> Iterator[Finding]:
+    """Tables that say too little without another."""
+    for one, other in (_EDGES, _EDGES[::-1]):
+        if one in tables and other not in tables:
+            yield Finding(rules.ELEMENTS_COLUMNS, f'/{one}', f'is there, and no /{other}')
+    if 'fixels' in tables and 'voxels' not in tables:
+        yield Finding(rules.NO_VOXELS, '/fixels', 'is there, and no /voxels')
 
 
 def _counted(tables: Mapping[str, h5py.Dataset]) -> dict[str, int]:
@@ -64,6 +66,13 @@ def _counted(tables: Mapping[str, h5py.Dataset]) -> dict[str, int]:
     ends = [lengths.pop(path) for path in _EDGES if path in lengths]
     edges = {'/parcels': ends[0] * ends[1]} if len(ends) == len(_EDGES) else {}
     return {f'/{path}': length for path, length in lengths.items()} | edges
+
+
+def _of_form(path: str, table: h5py.Dataset) -> Iterator[Finding]:
+    if not _is_table(path, table):
+        yield Finding(rules.ELEMENTS_FORM, table.name, f'is {described(table)}')
+    elif path in _COLUMNS:
+        yield from _of_columns(table, _COLUMNS[path])
 
 
 def _is_table(path: str, table: h5py.Dataset) -> bool:
