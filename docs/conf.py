@@ -17,6 +17,7 @@ extensions = [
     'numpydoc',
     'sphinx.ext.autodoc',
     'command_line',
+    'format_rules',
     'messages',
     'nipype_pages',
 ]

@@ -144,7 +144,7 @@ class Cohort:
             If it is one, and cannot be used.
         """
         path = Path(path)
-        columns, rows = _read_table(path)
+        columns, rows = read_table(path)
         if scalar_columns:
             rows = _lengthened(rows, columns, scalar_columns, path)
         else:
@@ -208,7 +208,18 @@ class Cohort:
         return beside if beside.exists() else path
 
 
-def _read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Columns and rows of a table, every cell as it was written.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no such file.
+    FormatError
+        If it is not a table in UTF-8.
+    CohortError
+        If a row has more cells than the header.
+    """
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
             lines = list(csv.reader(file, delimiter='\t' if path.suffix == '.tsv' else ','))

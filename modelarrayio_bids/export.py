@@ -120,8 +120,7 @@ class ResultNaming(Naming):
 
     def file_name(self, analysis: str, name: str, extension: str) -> str:
         """As the predecessor made it."""
-        safe = name.replace(' ', '_').replace('/', '_')
-        return f'{analysis}_{safe}{extension}'
+        return f'{analysis}_{schema.in_file_name(name)}{extension}'
 
     def sidecars(
         self,

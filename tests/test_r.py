@@ -14,6 +14,7 @@ from mrtrix import direction_values, fixel_directory, save_values
 from tools import missing, require_tool
 
 from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.store.validation import validate
 
 SCRIPTS = Path(__file__).parent / 'r'
 INSIDE = np.argwhere(group_mask() > 0)
@@ -147,6 +148,7 @@ def test_results_of_r_come_back_at_their_voxels(rscript, tmp_path, store, rows):
         writer.writerow(['element_id', 'age.estimate', 'age.p.value'])
         writer.writerows([row, row + 0.25, 1 / (row + 2)] for row in rows)
     rscript('write_results.R', store, 'mylm', tmp_path / 'results.csv')
+    assert validate(store) == ()
     arguments = [
         '--analysis-name',
         'mylm',

@@ -12,13 +12,20 @@ from collections.abc import Sequence
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli import append, export_results, merge_results, to_modelarray
+from modelarrayio_bids.cli import (
+    append,
+    export_results,
+    info,
+    merge_results,
+    to_modelarray,
+    validate,
+)
 from modelarrayio_bids.cli.options import log_format
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 
 PROGRAM = 'modelarrayio'
-COMMANDS = ('to-modelarray', 'append', 'merge-results', 'export-results')
+COMMANDS = ('to-modelarray', 'append', 'merge-results', 'export-results', 'info', 'validate')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +54,8 @@ def get_parser() -> argparse.ArgumentParser:
     append.add_command(commands)
     merge_results.add_command(commands)
     export_results.add_command(commands)
+    info.add_command(commands)
+    validate.add_command(commands)
     return parser
 
 

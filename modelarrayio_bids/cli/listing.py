@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from modelarrayio_bids.cli.columns import aligned
+
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.collect import Collection
     from modelarrayio_bids.derivatives.request import Request
@@ -38,11 +40,7 @@ def _print_table(collection: Collection) -> None:
     for row in collection.table():
         counts = (str(row.n_subjects), str(row.n_images))
         lines.append((row.scalar, row.kind, row.label, *counts, _masks(row.rungs), row.dataset))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print(
-            '  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
+    print('\n'.join(aligned(lines)))
     if collection.left_out:
         print('\nLeft out:')
     for reason, out in collection.left_out.items():

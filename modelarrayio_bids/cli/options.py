@@ -172,6 +172,11 @@ def add_references(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument('--json', action='store_true', help='print one JSON object instead')
+
+
 def add_scalar_columns(parser: argparse.ArgumentParser) -> None:
     """``--scalar-columns``."""
     add(

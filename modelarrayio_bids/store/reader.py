@@ -257,7 +257,7 @@ class StoreReader:
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
-        found = _first_names(self._file, analysis, matrix)
+        found = result_names(self._file, analysis, matrix)
         if found is None:
             raise SchemaError(
                 f'analysis {analysis} has results without names: it was not finished',
@@ -321,7 +321,8 @@ def _analyses(file: h5py.File) -> tuple[str, ...]:
     return tuple(results) if isinstance(results, h5py.Group) else ()
 
 
-def _first_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:
+def result_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:
+    """Names of an analysis' results, from where R looks first; None where there are none."""
     attribute = matrix.attrs.get(schema.RESULT_NAMES_ATTRIBUTE)
     if attribute is not None:
         return texts(attribute)

@@ -132,6 +132,15 @@ def check_analysis_name(name: str) -> None:
         )
 
 
+def in_file_name(result: str) -> str:
+    """A result's name as part of the name of its image: what the predecessor made of it.
+
+    >>> in_file_name('age:sexM estimate/se')
+    'age:sexM_estimate_se'
+    """
+    return result.replace(' ', '_').replace('/', '_')
+
+
 def check_scalar_name(name: str) -> None:
     """Refuse a scalar that R could not use in a formula, or HDF5 in a path.
 

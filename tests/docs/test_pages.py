@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import raised
 import trees
+from images import write_cohort
 from pages import DOCS, ROOT, environment, follow_all
 from tools import require_tool, slurm_answers
 
@@ -38,6 +41,43 @@ def test_the_first_five_minutes(tmp_path):
 def test_what_programs_read_is_as_shown(tmp_path):
     require_tool('modelarrayio')
     follow_all(DOCS / 'troubleshooting.md', tmp_path)
+
+
+def test_what_is_in_a_file_of_the_demo(tmp_path):
+    from modelarrayio_bids.cli.bids_app import main
+
+    require_tool('modelarrayio')
+    root, persons = trees.describe(tmp_path / 'demo' / 'study'), trees.people(24)
+    trees.write_participants(root, persons)
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
+    assert main([str(root), str(tmp_path / 'demo' / 'out'), 'group', '--scalars', 'cbf']) == 0
+    follow_all(DOCS / 'usage-info.md', tmp_path)
+
+
+def test_what_is_wrong_with_a_file(tmp_path):
+    require_tool('modelarrayio')
+    write_cohort(tmp_path, subjects=5)
+    for name, layout in {
+        'FA': {'chunks': (1, 24)},
+        'uint8': {'dtype': 'u1', 'chunks': True},
+    }.items():
+        build(tmp_path, f'{name}.h5')
+        with h5py.File(tmp_path / f'{name}.h5', 'r+') as file:
+            data = np.nan_to_num(file['scalars/FA/values'][()])
+            del file['scalars/FA/values']
+            file.create_dataset('scalars/FA/values', data=data, **layout)
+    follow_all(DOCS / 'usage-validate.md', tmp_path)
+
+
+def build(folder, name):
+    from modelarrayio_bids.cli.files import main
+
+    options = ['--mask', folder / 'group_mask.nii.gz', '--cohort-file', folder / 'cohort.csv']
+    assert main(['to-modelarray', *map(str, options), '--output', str(folder / name)]) == 0
+
+
+def test_every_rule_is_on_the_page_of_the_file():
+    assert '```{rules}\n' in (DOCS / 'file-format.md').read_text('utf-8')
 
 
 def test_the_workflow_goes_behind_another_pipelines_sink(study, tmp_path):

@@ -1,0 +1,97 @@
+"""``modelarrayio validate``: whether R can use an HDF5 file, rule by rule."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelarrayio_bids.cli.options import add, add_json, add_log_level
+from modelarrayio_bids.errors import EXIT_DATA
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.store.validation import Finding
+
+_WIDTH = 100
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'validate',
+        allow_abbrev=False,
+        help='whether R can use an HDF5 file',
+        description="Judge an HDF5 file, whichever program made it, by every rule of ModelArray's "
+        'format, and tell what each breach does in R. No values are read. The exit code is 65 if '
+        'there are errors, and 0 if there are none.',
+    )
+    parser.set_defaults(command=validate)
+    parser.add_argument('file', type=Path, metavar='FILE', help='the HDF5 file')
+    add(
+        parser,
+        '--cohort-file',
+        type=Path,
+        metavar='CSV',
+        help='the table that R gets beside it, to be compared too',
+    )
+    add_json(parser)
+    add_log_level(parser)
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from modelarrayio_bids.store.validation import is_valid
+    from modelarrayio_bids.store.validation import validate as findings_in
+
+    findings = findings_in(options.file, options.cohort_file)
+    if options.json:
+        document = _document(options.file, findings, valid=is_valid(findings))
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        print('\n'.join(_lines(options.file, findings)))
+    return 0 if is_valid(findings) else EXIT_DATA
+
+
+def _document(file: Path, findings: Sequence[Finding], *, valid: bool) -> dict[str, Any]:
+    """What ``--json`` shows."""
+    listed = [
+        {
+            'rule': finding.rule.id,
+            'severity': finding.rule.severity,
+            'where': finding.where,
+            'found': finding.found,
+            'asks': finding.rule.asks,
+            'in_r': finding.rule.in_r,
+            'remedy': finding.rule.remedy,
+        }
+        for finding in findings
+    ]
+    return {'path': str(file), 'valid': valid, 'findings': listed}
+
+
+def _lines(file: Path, findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings:
+        rule = finding.rule
+        yield f'{rule.severity.upper()} [{rule.id}] {finding.where} {finding.found}'
+        for what, text in (('Asked', rule.asks), ('In R', rule.in_r), ('To do', rule.remedy)):
+            yield textwrap.fill(f'  {what:7}{text}', _WIDTH, subsequent_indent=' ' * 9)
+        yield ''
+    yield f'{file}: {_summary(findings)}'
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    """How many of each, and what that means."""
+    from modelarrayio_bids.store.validation import Severity, is_valid
+
+    counts = Counter(finding.rule.severity for finding in findings)
+    parts = [
+        f'{counts[severity]} {severity}{"" if counts[severity] == 1 else "s"}'
+        for severity in Severity
+        if counts[severity]
+    ]
+    verdict = 'ModelArray can use it' if is_valid(findings) else 'not as ModelArray needs it'
+    return f'{verdict} ({", ".join(parts) or "nothing to complain of"})'

@@ -1,0 +1,313 @@
+"""What is in an HDF5 file, for a person: this program's or another's.
+
+Headers, names and the structures of greyordinates are read, no values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from modelarrayio_bids.errors import FormatError, SchemaError
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.filters import filters_of
+from modelarrayio_bids.store.r_view import ScalarView, scalar_names, scalar_view
+from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.store.text import text, texts
+
+# R holds every number as a double.
+_BYTES_IN_R = 8
+_PATHS = 'path'
+#: The table of a kind of elements, in the order in which R looks for them.
+_TABLES = {
+    'greyordinates': 'greyordinates',
+    'fixels': 'fixels',
+    'voxels': 'voxels',
+    'parcels/parcel_id': 'parcels',
+    'parcels/parcel_id_from': 'edges',
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a file.
+
+    Parameters
+    ----------
+    software, version, created, command : str
+        As it says itself; blank where it does not.
+    """
+
+    software: str
+    version: str
+    created: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Elements:
+    """What the elements are.
+
+    Parameters
+    ----------
+    kind : str
+        ``voxels``, ``fixels`` and so on; blank where nothing tells.
+    count : int
+        How many.
+    grid : tuple of int, optional
+        Shape of the images, for voxels of a file that knows it; of edges, that of the matrix.
+    voxel_size : tuple of float, optional
+        In mm, for the same voxels.
+    n_voxels : int, optional
+        In which fixels are.
+    structures : dict of int, optional
+        How many greyordinates each structure has, by its name in CIFTI.
+    """
+
+    kind: str
+    count: int
+    grid: tuple[int, ...] | None = None
+    voxel_size: tuple[float, ...] | None = None
+    n_voxels: int | None = None
+    structures: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """Whether the images a scalar was made from are still those.
+
+    Parameters
+    ----------
+    unchanged : int
+        How many have the size and the time they had.
+    changed, gone : tuple of str
+        Paths of those that have not, and of those that are not there.
+    """
+
+    unchanged: int
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScalarContents:
+    """A scalar.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    n_sources, n_elements : int
+        Its shape.
+    dtype : str
+        Type of its values.
+    chunk : tuple of int, optional
+        Sources and elements of a chunk; None where it is not cut.
+    filters : tuple of str
+        What chunks went through.
+    stored_bytes, raw_bytes, r_bytes : int
+        Size of its values in the file, inflated, and as R would hold them all.
+    sources : tuple of str
+        Names of the sources.
+    images : Images, optional
+        Of what it was made; None in a file that does not say.
+    """
+
+    name: str
+    n_sources: int
+    n_elements: int
+    dtype: str
+    chunk: tuple[int, ...] | None
+    filters: tuple[str, ...]
+    stored_bytes: int
+    raw_bytes: int
+    r_bytes: int
+    sources: tuple[str, ...]
+    images: Images | None
+
+
+@dataclass(frozen=True)
+class AnalysisContents:
+    """The results of an analysis.
+
+    Parameters
+    ----------
+    name : str
+        As given in R.
+    problem : str
+        Why they cannot be used; blank if they can.
+    n_elements : int
+        How many elements were analysed.
+    results : tuple of str
+        Names, without that of the elements' numbers.
+    """
+
+    name: str
+    problem: str
+    n_elements: int = 0
+    results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a file.
+
+    Parameters
+    ----------
+    path : str
+        As it was given.
+    size : int
+        In bytes.
+    origin : Origin, optional
+        What made it; None where it does not say.
+    elements : Elements
+        What they are.
+    scalars : tuple of ScalarContents
+        By name.
+    analyses : tuple of AnalysisContents
+        By name.
+    """
+
+    path: str
+    size: int
+    origin: Origin | None
+    elements: Elements
+    scalars: tuple[ScalarContents, ...]
+    analyses: tuple[AnalysisContents, ...]
+
+
+def contents_of(path: Path) -> Contents:
+    """Look into a file.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is none.
+    FormatError
+        If it is not HDF5, or damaged.
+    SchemaError
+        If a scalar has no matrix of values.
+    """
+    with _Inspection(path) as inspection, _damage_told(path):
+        return inspection.contents()
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:
+        raise FormatError(
+            f'has parts that cannot be read ({error})',
+            path,
+            'Ask "modelarrayio validate" which, and copy or build the file again.',
+        ) from error
+
+
+class _Inspection(StoreReader):
+    """A file open for reading, and what is in it."""
+
+    def contents(self) -> Contents:
+        views = [scalar_view(self._file, name) for name in scalar_names(self._file)]
+        return Contents(
+            str(self.path),
+            self.path.stat().st_size,
+            _origin(self._file),
+            _elements(self._file, views),
+            tuple(_scalar(self._file, view, self.path) for view in views),
+            tuple(self._contents_of_analysis(name) for name in self.analyses),
+        )
+
+    def _contents_of_analysis(self, name: str) -> AnalysisContents:
+        try:
+            found = self.analysis(name)
+        except SchemaError as error:
+            return AnalysisContents(name, error.what)
+        results = tuple(result for result in found.names if result != schema.ELEMENT_ID)
+        return AnalysisContents(name, '', found.matrix.shape[1], results)
+
+
+def _origin(file: h5py.File) -> Origin | None:
+    group = file.get(schema.PROVENANCE)
+    if group is None:
+        return None
+    names = ('software', 'version', 'created', 'command')
+    return Origin(*(text(group.attrs.get(name, '')) for name in names))
+
+
+def _scalar(file: h5py.File, view: ScalarView, path: Path) -> ScalarContents:
+    values, (n_sources, n_elements) = view.values, view.shape
+    if values is None:
+        raise SchemaError(
+            f'scalar {view.name} has no matrix of values',
+            path,
+            'Ask "modelarrayio validate" what else is wrong.',
+        )
+    return ScalarContents(
+        view.name,
+        n_sources,
+        n_elements,
+        values.dtype.name,
+        values.chunks,
+        filters_of(values),
+        values.id.get_storage_size(),
+        values.size * values.dtype.itemsize,
+        values.size * _BYTES_IN_R,
+        () if view.names is None else view.names.texts,
+        _images(file, view.name),
+    )
+
+
+def _images(file: h5py.File, scalar: str) -> Images | None:
+    """Each image is looked up where it was."""
+    group = file.get(f'{schema.SOURCES}/{scalar}', {})
+    if not {_PATHS, schema.SOURCE_SIZES, schema.SOURCE_TIMES} <= set(group):
+        return None
+    paths = texts(group[_PATHS][()])
+    sizes, times = group[schema.SOURCE_SIZES][()], group[schema.SOURCE_TIMES][()]
+    changed, gone = [], []
+    for path, size, time in zip(paths, sizes, times, strict=True):
+        try:
+            status = Path(path).stat()
+        except OSError:
+            gone.append(path)
+            continue
+        if (status.st_size, status.st_mtime) != (size, time):
+            changed.append(path)
+    return Images(len(paths) - len(changed) - len(gone), tuple(changed), tuple(gone))
+
+
+def _elements(file: h5py.File, views: list[ScalarView]) -> Elements:
+    kind = next((kind for path, kind in _TABLES.items() if path in file), '')
+    count = max((view.shape[1] for view in views), default=0)
+    template = file.get(schema.TEMPLATE)
+    if template is not None:
+        kind = text(template.attrs.get(schema.KIND_ATTRIBUTE, kind))
+    if kind == 'voxels' and template is not None:
+        affine = np.asarray(template['affine'][()])
+        size = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
+        return Elements(kind, count, template['mask'].shape, size)
+    if kind == 'fixels' and 'voxels' in file:
+        return Elements(kind, count, n_voxels=file['voxels'].shape[-1])
+    if kind == 'greyordinates' and kind in file:
+        return Elements(kind, count, structures=_structures(file[kind]))
+    ends = [file.get(f'parcels/parcel_id_{end}') for end in ('from', 'to')]
+    if kind == 'edges' and None not in ends:
+        return Elements(kind, count, tuple(math.prod(end.shape) for end in ends))
+    return Elements(kind, count)
+
+
+def _structures(table: h5py.Dataset) -> dict[str, int] | None:
+    """Greyordinates of each structure; None where the table does not say."""
+    columns = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
+    names = texts(table.attrs.get('structure_names', ()))
+    if 'structure_id' not in columns or not names:
+        return None
+    counts = np.bincount(table[columns.index('structure_id')].astype(int), minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=False))

@@ -1,0 +1,118 @@
+"""A scalar as ModelArray sees it: the names of its sources, and which dimension they are.
+
+The order in which names are looked for, and when a matrix is turned, are those of the constructor
+``ModelArray()`` (``R/ModelArray_Constructor.R``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.text import texts
+
+
+@dataclass(frozen=True)
+class SourceNames:
+    """Names of sources, and where R finds them.
+
+    Parameters
+    ----------
+    texts : tuple of str
+        The names.
+    path : str
+        Of the dataset, or of that whose attribute they are.
+    in_attribute : bool
+        Whether they are one.
+    """
+
+    texts: tuple[str, ...]
+    path: str
+    in_attribute: bool = False
+
+
+@dataclass(frozen=True)
+class ScalarView:
+    """A scalar.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    values : h5py.Dataset, optional
+        None where there is no matrix.
+    names : SourceNames, optional
+        None where R would find none.
+    """
+
+    name: str
+    values: h5py.Dataset | None
+    names: SourceNames | None
+
+    @property
+    def path(self) -> str:
+        """Of the matrix."""
+        return f'/{schema.scalar_path(self.name, schema.VALUES)}'
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether R transposes the matrix, since only so it has as many sources as names."""
+        if self.values is None or self.names is None:
+            return False
+        n_rows, n_columns = self.values.shape
+        return n_rows != len(self.names.texts) == n_columns
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sources and elements; none of either where there is no matrix."""
+        n_rows, n_columns = (0, 0) if self.values is None else self.values.shape
+        return (n_columns, n_rows) if self.is_turned else (n_rows, n_columns)
+
+
+def scalar_names(file: h5py.File) -> tuple[str, ...]:
+    """Every scalar that R could be asked for."""
+    groups = groups_in(file, schema.SCALARS)
+    return tuple(name for name, group in groups.items() if not _is_a_level(group, name))
+
+
+def scalar_view(file: h5py.File, name: str) -> ScalarView:
+    """The scalar of a name."""
+    values = file.get(schema.scalar_path(name, schema.VALUES))
+    is_matrix = isinstance(values, h5py.Dataset) and len(values.shape or ()) == 2 and values.size
+    return ScalarView(name, values if is_matrix else None, names_of_sources(file, name))
+
+
+def names_of_sources(file: h5py.File, scalar: str) -> SourceNames | None:
+    """Names of a scalar's sources, from where R looks first: the attribute, whatever else says."""
+    values = schema.scalar_path(scalar, schema.VALUES)
+    attributes = getattr(file.get(values), 'attrs', {})
+    if schema.COLUMN_NAMES in attributes:
+        found = texts(attributes[schema.COLUMN_NAMES])
+        return SourceNames(tuple(map(_readable, found)), f'/{values}', in_attribute=True)
+    for group in (schema.scalar_path(scalar), schema.scalar_path(schema.SCALARS, scalar)):
+        path = f'{group}/{schema.COLUMN_NAMES}'
+        if isinstance(dataset := file.get(path), h5py.Dataset):
+            return SourceNames(texts(np.ravel(dataset[()])), f'/{path}')
+    return None
+
+
+def groups_in(file: h5py.File, path: str) -> dict[str, h5py.Group]:
+    """The groups in a group, by name; none where it is not there."""
+    group = file.get(path)
+    if not isinstance(group, h5py.Group):
+        return {}
+    found = {name: group.get(name) for name in group}
+    return {name: item for name, item in found.items() if isinstance(item, h5py.Group)}
+
+
+def _is_a_level(group: h5py.Group, name: str) -> bool:
+    """Whether it is what the predecessor once wrote between ``/scalars`` and the scalars."""
+    return name == schema.SCALARS and schema.VALUES not in group
+
+
+def _readable(text: str) -> str:
+    """What is not UTF-8 as the sign for it: h5py hides it in what cannot be printed."""
+    return text.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')

@@ -1,0 +1,92 @@
+"""Judges an HDF5 file by every rule of ModelArray's format: this program's or another's.
+
+Headers, names, element tables and the ``element_id`` of results are read; values are not, whatever
+the size of the file. So nothing is said of what they are: infinite values, and zeros that stand for
+something missing, are seen when the file is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.r_view import ScalarView, groups_in, scalar_names
+from modelarrayio_bids.store.reader import open_for_reading
+from modelarrayio_bids.store.validation import (
+    analyses,
+    elements,
+    phenotypes,
+    rules,
+    scalars,
+    storage,
+)
+from modelarrayio_bids.store.validation.findings import Finding, is_valid
+from modelarrayio_bids.store.validation.rules import RULES, Rule, Severity
+
+__all__ = ['RULES', 'Finding', 'Rule', 'Severity', 'is_valid', 'validate']
+
+# What h5py raises where a file is damaged.
+_UNREADABLE = (OSError, RuntimeError, KeyError)
+
+
+def validate(path: Path, cohort_file: Path | None = None) -> tuple[Finding, ...]:
+    """Every breach of a rule.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    cohort_file : pathlib.Path, optional
+        The CSV that R would get as phenotypes.
+
+    Returns
+    -------
+    tuple of Finding
+        Errors first.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If one of the two is not there.
+    FormatError
+        If the one is no HDF5 file, or the other no table.
+    """
+    cohort = None if cohort_file is None else phenotypes.Phenotypes.from_file(cohort_file)
+    with open_for_reading(path) as file:
+        findings = list(_of_file(file, path, cohort))
+    order = list(Severity)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.rule.severity)))
+
+
+def _of_file(
+    file: h5py.File, path: Path, cohort: phenotypes.Phenotypes | None
+) -> Iterator[Finding]:
+    yield from _guarded('/', storage.of_file(file, path))
+    views: list[ScalarView] = []
+    for name in scalar_names(file):
+        found = scalars.of_scalar(file, name, views)
+        yield from _guarded(f'/{schema.scalar_path(name)}', found)
+    yield from _guarded(f'/{schema.SCALARS}', scalars.of_all(file, views))
+    counts = {view.name: view.shape[1] for view in views if view.values is not None}
+    yield from _guarded('/', elements.of_elements(file, counts))
+    for name in groups_in(file, schema.RESULTS):
+        found = analyses.of_analysis(file, name, max(counts.values(), default=0))
+        yield from _guarded(f'/{schema.RESULTS}/{name}', found)
+    if cohort is not None:
+        yield from cohort.findings(views)
+
+
+def _guarded(where: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The same, and what cannot be read is a finding too."""
+    broken: set[Rule] = set()
+    try:
+        for finding in findings:
+            broken.add(finding.rule)
+            yield finding
+    except _UNREADABLE as error:
+        # Nor can h5py read what needs a filter that is not there.
+        if rules.UNKNOWN_FILTER not in broken:
+            yield Finding(rules.DAMAGED, where, f'cannot be read ({error})')

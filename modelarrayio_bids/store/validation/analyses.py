@@ -1,0 +1,134 @@
+"""Rules on the results that ModelArray wrote."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import h5py
+import numpy as np
+
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.chunked import block_columns
+from modelarrayio_bids.store.reader import result_names
+from modelarrayio_bids.store.validation import rules
+from modelarrayio_bids.store.validation.findings import Finding, some
+from modelarrayio_bids.store.validation.storage import (
+    described,
+    is_number,
+    of_attributes,
+    of_filters,
+)
+
+
+def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding]:
+    """All that is wrong with an analysis.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    name : str
+        Of the analysis.
+    n_elements : int
+        Elements of the file.
+    """
+    path = f'/{schema.result_path(name)}'
+    matrix = file.get(path)
+    if not isinstance(matrix, h5py.Dataset):
+        yield Finding(rules.NO_RESULTS, path, 'is not there')
+        return
+    yield from of_filters(matrix)
+    yield from of_attributes(matrix, schema.RESULT_NAMES_ATTRIBUTE)
+    if not is_number(matrix.dtype) or len(matrix.shape or ()) != 2 or not matrix.size:
+        yield Finding(rules.NO_RESULTS, path, f'is {described(matrix)}')
+        return
+    beside = file.get(schema.result_path(name, schema.COLUMN_NAMES))
+    if isinstance(beside, h5py.Dataset):
+        yield from of_filters(beside)
+    names = result_names(file, name, matrix)
+    if names is None:
+        yield Finding(rules.RESULTS_UNNAMED, path, 'has no names')
+        return
+    if len(names) != matrix.shape[0]:
+        found = f'has {matrix.shape[0]:,} rows and {len(names):,} names'
+        yield Finding(rules.RESULTS_COUNT, path, found)
+        return
+    yield from _of_names(names, path)
+    yield from _of_levels(file[schema.result_path(name, '')], names)
+    yield from _of_ids(matrix, names, n_elements)
+
+
+def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:
+    if blank := [number for number, name in enumerate(names, start=1) if not name]:
+        yield Finding(rules.RESULTS_BLANK, path, f'has blank names: number {some(blank)}')
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in filter(None, names):
+        alike[schema.in_file_name(name).casefold()].append(repr(name))
+    for group in alike.values():
+        if len(group) > 1:
+            yield Finding(rules.RESULTS_COLLIDE, path, f'has results {" and ".join(group)}')
+
+
+def _of_levels(group: h5py.Group, names: Sequence[str]) -> Iterator[Finding]:
+    known = {f'{schema.LEVELS_PREFIX}{number}' for number in range(1, len(names) + 1)}
+    for name in group:
+        if not name.startswith(schema.LEVELS_PREFIX):
+            continue
+        table = group.get(name)
+        if name not in known:
+            found = f'is there, and {len(names)} results'
+        elif not isinstance(table, h5py.Dataset) or not h5py.check_string_dtype(table.dtype):
+            found = f'is {described(table) if isinstance(table, h5py.Dataset) else "a group"}'
+        else:
+            continue
+        yield Finding(rules.LEVELS, f'{group.name}/{name}', found)
+
+
+def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iterator[Finding]:
+    """Whether each row belongs to an element of its own."""
+    if not n_elements:
+        return
+    n_rows = matrix.shape[1]
+    if schema.ELEMENT_ID not in names:
+        rule = rules.NO_IDS if n_rows == n_elements else rules.RESULTS_ROWS
+        found = f'has no {schema.ELEMENT_ID}, {n_rows:,} rows, and the file {n_elements:,} elements'
+        yield Finding(rule, matrix.name, found)
+        return
+    row = names.index(schema.ELEMENT_ID)
+    if row:
+        found = f'has {schema.ELEMENT_ID} as result number {row + 1}'
+        yield Finding(rules.NO_IDS, matrix.name, found)
+    outside, twice = _odd_ids(_row(matrix, row), n_elements)
+    if outside is not None:
+        found = f'has the {schema.ELEMENT_ID} {outside:g}, expected 0 to {n_elements - 1:,}'
+        yield Finding(rules.IDS_RANGE, matrix.name, found)
+    if twice is not None:
+        yield Finding(rules.IDS_TWICE, matrix.name, f'has the {schema.ELEMENT_ID} {twice:g} twice')
+
+
+def _odd_ids(
+    runs: Iterable[np.ndarray], n_elements: int
+) -> tuple[np.float64 | None, np.int64 | None]:
+    """The first that is no element, and the first that was there before.
+
+    >>> _odd_ids([np.array([0.0, 2.0, 9.0]), np.array([2.0])], n_elements=3)
+    (np.float64(9.0), np.int64(2))
+    """
+    seen = np.zeros(n_elements, bool)
+    outside: list[np.float64] = []
+    twice: list[np.int64] = []
+    for ids in runs:
+        good = np.isfinite(ids) & (ids == np.floor(ids)) & (ids >= 0) & (ids < n_elements)
+        outside.extend(ids[~good][:1])
+        found, counts = np.unique(ids[good].astype(np.int64), return_counts=True)
+        twice.extend(found[(counts > 1) | seen[found]][:1])
+        seen[found] = True
+    return next(iter(outside), None), next(iter(twice), None)
+
+
+def _row(matrix: h5py.Dataset, row: int) -> Iterator[np.ndarray]:
+    """The values of one row, float64, in runs that need few chunks each."""
+    width = block_columns(matrix)
+    for start in range(0, matrix.shape[1], width):
+        yield matrix[row, start : start + width].astype(np.float64)

@@ -1,0 +1,94 @@
+"""Rules on the tables that say what each element is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import h5py
+
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.text import texts
+from modelarrayio_bids.store.validation import rules
+from modelarrayio_bids.store.validation.findings import Finding, some
+from modelarrayio_bids.store.validation.storage import described, is_number, of_filters
+
+_COLUMNS = {
+    'greyordinates': ('vertex_id', 'structure_id'),
+    'fixels': ('fixel_id', 'voxel_id', 'x', 'y', 'z'),
+    'voxels': ('voxel_id', 'i', 'j', 'k'),
+}
+_STRUCTURE_NAMES = 'structure_names'
+_PARCELS = 'parcels/parcel_id'
+_EDGES = ('parcels/parcel_id_from', 'parcels/parcel_id_to')
+
+
+def of_elements(file: h5py.File, counts: Mapping[str, int]) -> Iterator[Finding]:
+    """All that is wrong with the tables.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    counts : dict of int
+        By scalar: its elements.
+    """
+    tables = {path: file.get(path) for path in (*_COLUMNS, _PARCELS, *_EDGES)}
+    found = {path: item for path, item in tables.items() if isinstance(item, h5py.Dataset)}
+    if not found:
+        yield Finding(rules.NO_ELEMENTS, '/', 'has no table of the elements')
+    for path, table in found.items():
+        yield from of_filters(table)
+        yield from _of_form(path, table)
+    yield from _of_companions(found)
+    good = {path: table for path, table in found.items() if _is_table(path, table)}
+    for path, n_elements in _counted(good).items():
+        for scalar, count in counts.items():
+            if count != n_elements:
+                said = f'has {n_elements:,} elements, {scalar} has {count:,}'
+                yield Finding(rules.ELEMENTS_COUNT, path, said)
+
+
+def _of_companions(tables: Mapping[str, h5py.Dataset]) -> Iterator[Finding]:
+    """Tables that say too little without another."""
+    for one, other in (_EDGES, _EDGES[::-1]):
+        if one in tables and other not in tables:
+            yield Finding(rules.ELEMENTS_COLUMNS, f'/{one}', f'is there, and no /{other}')
+    if 'fixels' in tables and 'voxels' not in tables:
+        yield Finding(rules.NO_VOXELS, '/fixels', 'is there, and no /voxels')
+
+
+def _counted(tables: Mapping[str, h5py.Dataset]) -> dict[str, int]:
+    """How many elements each table says there are, by its path."""
+    lengths = {path: table.shape[-1] for path, table in tables.items()}
+    if 'fixels' in lengths:
+        # Of the fixels, and there are fewer.
+        lengths.pop('voxels', None)
+    ends = [lengths.pop(path) for path in _EDGES if path in lengths]
+    edges = {'/parcels': ends[0] * ends[1]} if len(ends) == len(_EDGES) else {}
+    return {f'/{path}': length for path, length in lengths.items()} | edges
+
+
+def _of_form(path: str, table: h5py.Dataset) -> Iterator[Finding]:
+    if not _is_table(path, table):
+        yield Finding(rules.ELEMENTS_FORM, table.name, f'is {described(table)}')
+    elif path in _COLUMNS:
+        yield from _of_columns(table, _COLUMNS[path])
+
+
+def _is_table(path: str, table: h5py.Dataset) -> bool:
+    """Numbers in two dimensions or, for parcels, strings in one."""
+    n_dimensions = len(table.shape or ())
+    if path in _COLUMNS:
+        return n_dimensions == 2 and is_number(table.dtype)
+    return n_dimensions == 1 and h5py.check_string_dtype(table.dtype) is not None
+
+
+def _of_columns(table: h5py.Dataset, wanted: tuple[str, ...]) -> Iterator[Finding]:
+    has = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
+    if len(has) != table.shape[0]:
+        said = f'has {table.shape[0]} columns and names of {len(has)} in {schema.COLUMN_NAMES}'
+        yield Finding(rules.ELEMENTS_COLUMNS, table.name, said)
+    elif missing := [column for column in wanted if column not in has]:
+        yield Finding(rules.ELEMENTS_COLUMNS, table.name, f'has no column {some(missing)}')
+    if 'structure_id' in wanted and _STRUCTURE_NAMES not in table.attrs:
+        yield Finding(rules.ELEMENTS_COLUMNS, table.name, f'has no attribute {_STRUCTURE_NAMES}')

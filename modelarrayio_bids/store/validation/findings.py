@@ -1,0 +1,45 @@
+"""What was found in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from modelarrayio_bids.store.validation.rules import Rule, Severity
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A breach of a rule.
+
+    Parameters
+    ----------
+    rule : Rule
+        Which one.
+    where : str
+        Path in the file, or the name of the cohort's CSV.
+    found : str
+        What is there.
+    """
+
+    rule: Rule
+    where: str
+    found: str
+
+
+def is_valid(findings: Iterable[Finding]) -> bool:
+    """Whether none of them is an error."""
+    return all(finding.rule.severity != Severity.ERROR for finding in findings)
+
+
+def some(items: Iterable[object]) -> str:
+    """The first few, and how many more there are.
+
+    >>> some(['a.nii', 'b.nii', 'c.nii', 'd.nii'])
+    'a.nii, b.nii, c.nii and 1 more'
+    """
+    texts = list(map(str, items))
+    more = f' and {len(texts) - _SHOWN} more' if len(texts) > _SHOWN else ''
+    return ', '.join(texts[:_SHOWN]) + more

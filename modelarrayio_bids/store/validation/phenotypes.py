@@ -1,0 +1,88 @@
+"""Rules on the table that R gets beside the file: a cohort CSV."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from modelarrayio_bids.cohort import SCALAR, SOURCE, read_table
+from modelarrayio_bids.store.r_view import ScalarView
+from modelarrayio_bids.store.validation import rules
+from modelarrayio_bids.store.validation.findings import Finding, some
+
+
+@dataclass(frozen=True)
+class Phenotypes:
+    """The table, every cell as ``read.csv`` leaves it: unlike a cohort's, with its blanks.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    columns : tuple of str
+        Their names.
+    rows : tuple of dict
+        By column: the cells.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+
+    @classmethod
+    def from_file(cls, path: Path) -> Phenotypes:
+        """Read a CSV, or a table named ``.tsv``.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError, CohortError
+            As :func:`modelarrayio_bids.cohort.read_table`.
+        """
+        columns, rows = read_table(path)
+        return cls(str(path), columns, tuple(rows))
+
+    def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
+        """What would keep R from analysing these scalars with this table."""
+        for view in views:
+            if view.name in self.columns:
+                yield Finding(rules.COHORT_SCALAR, self.name, f'has a column {view.name}')
+        if SOURCE not in self.columns:
+            yield Finding(rules.COHORT_COLUMN, self.name, f'has no column {SOURCE}')
+            return
+        for view in views:
+            if view.names is not None:
+                yield from self._of_sources(view.name, view.names.texts)
+        if len(self._scalars) > 1:
+            yield Finding(rules.COHORT_MIXED, self.name, f'has rows of {some(self._scalars)}')
+
+    def _of_sources(self, scalar: str, names: Sequence[str]) -> Iterator[Finding]:
+        sources = self._sources(scalar)
+        if twice := [source for source, count in Counter(sources).items() if count > 1]:
+            found = f'has more than once, for {scalar}: {some(twice)}'
+            yield Finding(rules.COHORT_TWICE, self.name, found)
+        missing = sorted(set(names) - set(sources))
+        more = sorted(set(sources) - set(names))
+        if missing or more:
+            found = _difference(scalar, missing, more)
+            yield Finding(rules.COHORT_SOURCES, self.name, found)
+
+    @property
+    def _scalars(self) -> tuple[str, ...]:
+        """What the rows are of, where a column says it."""
+        found = dict.fromkeys(row.get(SCALAR, '').strip() for row in self.rows)
+        return tuple(name for name in found if name)
+
+    def _sources(self, scalar: str) -> list[str]:
+        """The sources of a scalar: of all rows, if no column tells scalars apart."""
+        chosen = (row for row in self.rows if row.get(SCALAR, scalar).strip() in {scalar, ''})
+        return [row[SOURCE] for row in chosen]
+
+
+def _difference(scalar: str, missing: Sequence[str], more: Sequence[str]) -> str:
+    """How the sources of a table differ from those of a file."""
+    parts = [f'lacks {len(missing):,} sources of {scalar} ({some(missing)})'] if missing else []
+    parts += [f'has {len(more):,} that it has not ({some(more)})'] if more else []
+    same = {PurePath(name).name for name in missing} == {PurePath(name).name for name in more}
+    return ' and '.join(parts) + ('; only the folders differ' if same else '')

@@ -1,0 +1,106 @@
+"""How a file and its datasets are stored: rules that do not ask what is in them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from modelarrayio_bids.store.filters import COMMON, RARE, filters_of
+from modelarrayio_bids.store.object_headers import newer_than_r
+from modelarrayio_bids.store.text import texts
+from modelarrayio_bids.store.validation import rules
+from modelarrayio_bids.store.validation.findings import Finding
+
+#: What rhdf5 itself leaves on a dataset that it wrote.
+_OF_RHDF5 = 'rhdf5-NA.OK'
+_DIMENSION_LABELS = 'DIMENSION_LABELS'
+
+
+def of_file(file: h5py.File, path: Path) -> Iterator[Finding]:
+    """Whether R may and can open it."""
+    if _is_locked(path):
+        yield Finding(rules.LOCKED, '/', 'is open for writing in another program')
+    with open(path, 'rb') as binary:
+        newer = newer_than_r(file, binary)
+    if newer:
+        where, what = next(iter(newer.items()))
+        more = f', and so are {len(newer) - 1} more' if len(newer) > 1 else ''
+        yield Finding(rules.TOO_NEW, where, f'is stored with a {what}{more}')
+
+
+def of_filters(dataset: h5py.Dataset) -> Iterator[Finding]:
+    """Whether R can undo what its chunks went through."""
+    names = [name for name in filters_of(dataset) if name not in COMMON]
+    unknown, rare = [n for n in names if n not in RARE], [n for n in names if n in RARE]
+    for rule, chosen in ((rules.UNKNOWN_FILTER, unknown), (rules.RARE_FILTER, rare)):
+        if chosen:
+            yield Finding(rule, dataset.name, f'is compressed by {" and ".join(chosen)}')
+
+
+def of_attributes(dataset: h5py.Dataset, names: str) -> Iterator[Finding]:
+    """Attributes that R would read, but for that with names."""
+    for name in sorted(set(dataset.attrs) - {names, _OF_RHDF5}):
+        rule = rules.DEADLY_ATTRIBUTE if _is_deadly(dataset, name) else rules.ATTRIBUTE
+        yield Finding(rule, dataset.name, f'has the attribute {name}')
+
+
+def described(dataset: h5py.Dataset) -> str:
+    """What it is made of, for a person.
+
+    >>> with h5py.File('x', 'w', driver='core', backing_store=False) as file:
+    ...     described(file.create_dataset('x', (2, 3), 'f4'))
+    'float32, 2 × 3'
+    """
+    shape = 'nothing' if dataset.shape is None else ' × '.join(f'{n:,}' for n in dataset.shape)
+    return f'{type_name(dataset.dtype)}, {shape or "one value"}'
+
+
+def type_name(dtype: np.dtype) -> str:
+    """A type, for a person: ``float32``, ``enumeration``, ``strings of fixed length (ascii)``."""
+    string = h5py.check_string_dtype(dtype)
+    if string is not None:
+        length = 'variable' if string.length is None else 'fixed'
+        return f'strings of {length} length ({string.encoding})'
+    if h5py.check_enum_dtype(dtype) is not None:
+        return 'enumeration'
+    if dtype.names is not None:
+        return 'compound'
+    return dtype.name if dtype.isnative else f'{dtype.name} (big-endian)'
+
+
+def is_number(dtype: np.dtype) -> bool:
+    """Whether it is whole numbers or floats, and nothing made of them."""
+    return dtype.kind in 'iuf' and h5py.check_enum_dtype(dtype) is None
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock that HDF5 takes to write."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_deadly(dataset: h5py.Dataset, name: str) -> bool:
+    """Whether it has a string without a content, not even an empty one.
+
+    h5py shows such a string as an empty one, so that the two cannot be told apart. But labels of
+    dimensions are written one by one, and those left out are such strings.
+    """
+    attribute = dataset.attrs.get_id(name)
+    if h5py.check_string_dtype(attribute.dtype) is None:
+        return False
+    if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+        return True
+    return name == _DIMENSION_LABELS and '' in texts(dataset.attrs[name])
