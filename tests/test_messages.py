@@ -17,7 +17,8 @@ import logging, sys, time
 from modelarrayio_bids import logs, progress
 progress.INTERVAL = 0
 logs.configure(sys.argv[1], form=sys.argv[2])
-for item in progress.tracked(iter(range(4)), 'Reading x', None if 'endless' in sys.argv else 4, 'images'):
+total = None if 'endless' in sys.argv else 4
+for item in progress.tracked(iter(range(4)), 'Reading x', total, 'images'):
     if item == 2:
         logging.getLogger('x').warning('item %d is odd', item)
         logging.getLogger('x').info('and so on')

@@ -88,12 +88,16 @@ class Column:
         return len(self.texts) - int(self.present.sum())
 
     @cached_property
-    def counts(self) -> dict[str, int]:
-        """How often each value stands: levels as the dictionary orders them, else by alphabet."""
-        found = Counter(filter(None, self.texts))
-        listed = [code for code in self.codes if code in found]
-        others = sorted(found.keys() - set(listed), key=lambda text: (text.casefold(), text))
-        return {text: found[text] for text in [*listed, *others]}
+    def counts(self) -> Mapping[str, int]:
+        """How often each value stands."""
+        return Counter(filter(None, self.texts))
+
+    @property
+    def levels(self) -> list[str]:
+        """The values: as the dictionary orders them, the others by alphabet."""
+        listed = [code for code in self.codes if code in self.counts]
+        others = self.counts.keys() - set(listed)
+        return [*listed, *sorted(others, key=lambda text: (text.casefold(), text))]
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
@@ -119,7 +123,7 @@ class Column:
             values = self.numbers[rows] - self.numbers[rows].mean()
             return (values / (np.abs(values).max(initial=0) or 1))[:, np.newaxis]
         there = np.array(self.texts)[rows]
-        levels = [level for level in self.counts if level in there]
+        levels = [level for level in self.levels if level in there]
         return (there[:, np.newaxis] == np.array(levels[1:], there.dtype)).astype(np.float64)
 
 
@@ -236,10 +240,9 @@ def _flaws(column: Column) -> Iterator[str]:
     elif len(column.counts) == 1:
         yield 'the same for all'
     elif column.is_factor and len(column.counts) > _MOST_LEVELS:
-        odd = next((text for text in column.counts if not _is_number(text)), '')
-        numbers = sum(map(_is_number, column.counts))
-        if 2 * numbers > len(column.counts):
-            yield f'text among numbers: {odd}'
+        odd = [text for text in column.levels if not _is_number(text)]
+        if 0 < 2 * len(odd) < len(column.counts):
+            yield f'text among numbers: {odd[0]}'
         else:
             yield f'{len(column.counts)} different texts'
 

@@ -67,7 +67,7 @@ def test_labels_of_images_are_terms_though_their_names_are_those_of_identifiers(
 def test_codes_of_a_data_dictionary_are_levels_in_its_order():
     coded = column('group', '1', '2', codes=('2', '1', '9'))
     assert coded.is_factor
-    assert list(coded.counts) == ['2', '1']
+    assert coded.levels == ['2', '1']
     # A dictionary that knows not all values names exceptions among numbers.
     assert not column('score', '1', '2', '-9', codes=('-9',)).is_factor
 
