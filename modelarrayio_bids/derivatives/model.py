@@ -38,6 +38,8 @@ _MOST_TERMS = 6
 _MOST_LEVELS = 10
 #: Images of a level: of one or two, a coefficient says more of them than of the level.
 _FEWEST_OF_A_LEVEL = 5
+#: The same as a part of all: a rarer level would ask too much of elements, see ``fewest_images``.
+_RAREST_LEVEL = 0.1
 #: Terms that come before the others, whatever the order of the table.
 _FIRST = ('age', 'sex', 'gender')
 #: ``num.subj.lthr.abs`` of ModelArray.lm, and up to how many images half of them are less.
@@ -209,11 +211,13 @@ class Model:
         yield from _flaws(column)
         if len(self.terms) > _MOST_TERMS:
             yield f'there are {_MOST_TERMS} terms already'
-        n_complete = int(self.complete.sum())
+        n_complete, rarest = int(self.complete.sum()), self.fewest_of_a_level
         if n_complete < _FEWEST_COMPLETE * self.n_images:
             yield f'with it, only {n_complete} of {self.n_images} images have all values'
-        elif self.fewest_of_a_level < min(_FEWEST_OF_A_LEVEL, self.n_images):
-            yield f'a level has only {self.fewest_of_a_level} of {self.n_images} images'
+        elif rarest < self.n_images and rarest < max(
+            _FEWEST_OF_A_LEVEL, _RAREST_LEVEL * self.n_images
+        ):
+            yield f'a level has only {rarest} of {self.n_images} images'
         n_people = np.unique(np.array(self.participants)[self.complete]).size
         if _PARTICIPANTS_PER_COEFFICIENT * (self._n_coefficients - 1) > n_people:
             yield (
