@@ -25,7 +25,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo oracles test test-coverage test-versions test-lowest check docs hooks lock benchmark \
+.PHONY: demo oracles browser test test-coverage test-versions test-lowest check docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
     clean help
 
@@ -59,6 +59,13 @@ oracles:  ## the programs users use on the same files, from Debian or Ubuntu
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 > /dev/null
+	$(MAKE) browser
+
+# Ubuntu's package only points to a snap, which containers cannot install: there, Playwright's own.
+browser:
+	@command -v chromium google-chrome > /dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends chromium > /dev/null \
+	    || { $(MAKE) $(VENV)/.installed-test && $(BIN)/playwright install --with-deps chromium; }
 
 test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=...)
 	$(BIN)/python -m pytest --ignore=tests/container $(PYTEST_ARGS)

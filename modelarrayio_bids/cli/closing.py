@@ -87,7 +87,7 @@ def _of_left_out(made: Made) -> str:
     if rest:
         lines.append(f'  {sum(count for _, count in rest)} for {len(rest)} other reasons')
     total = sum(made.left_out.values())
-    return '\n'.join([f'Left out {total} images (--list-scalars says which):', *lines])
+    return '\n'.join([f'Left out {total} images (--list-scalars says more):', *lines])
 
 
 def _of_steps(steps: Sequence[Step]) -> str:

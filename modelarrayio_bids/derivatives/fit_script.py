@@ -8,13 +8,14 @@ changed is told from one that is as it was written, and is never replaced.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,14 @@ from modelarrayio_bids.derivatives.model import DEFAULT_FEWEST, Column, Model
 from modelarrayio_bids.derivatives.naming import sidecar, syntactic
 from modelarrayio_bids.derivatives.next_steps import export_command, fit_command
 from modelarrayio_bids.derivatives.phenotypes import some
-from modelarrayio_bids.derivatives.tables import PARTICIPANT
-from modelarrayio_bids.errors import OutputError
+from modelarrayio_bids.derivatives.tables import PARTICIPANT, read_dictionary
+from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.formats.atomic import replacing
 
 logger = logging.getLogger(__name__)
 
 # What is no phenotype, and whom a row is of.
 _NOT_LISTED = frozenset({SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT})
-# What the template has R read as missing.
-_NA_STRINGS = frozenset({'', 'NA'})
 _MARK = '# modelarrayio-bids sha256 '
 _LONGEST = 60
 
@@ -48,7 +47,7 @@ class FitScript:
     bids_dir, output_dir : pathlib.Path
         Of the run.
     cohort_file, store_file : pathlib.Path
-        In the output folder.
+        Of one scalar. They may move together with the output folder that they are in.
     n_cores : int
         That R may use.
     """
@@ -83,15 +82,20 @@ class FitScript:
         Raises
         ------
         FormatError, CohortError
-            If the cohort cannot be read.
+            If the cohort cannot be read, or is of several scalars.
         """
         cohort = Cohort.from_csv(self.cohort_file)
-        columns = columns_of(cohort, _read_json(sidecar(self.cohort_file)))
+        columns = columns_of(cohort, read_dictionary(sidecar(self.cohort_file)))
         participants = tuple(row.get(PARTICIPANT, row[SOURCE]) for row in cohort.rows)
         model = Model.suggested(columns, participants)
-        (scalar,) = cohort.scalars
+        if len(cohort.scalars) > 1:
+            raise CohortError(
+                f'is of several scalars ({", ".join(cohort.scalars)}), and a script fits one',
+                self.cohort_file,
+                'Give a cohort of each.',
+            )
         return _template().render(
-            scalar=scalar,
+            scalar=cohort.scalars[0],
             model=model,
             counts=_counts(model),
             lines=[_line(column, model) for column in columns],
@@ -102,8 +106,8 @@ class FitScript:
                 if column.r_name
             ],
             threshold=_of_threshold(model, masked=cohort.has_masks),
-            store=self.store_file.relative_to(self.output_dir).as_posix(),
-            cohort=self.cohort_file.relative_to(self.output_dir).as_posix(),
+            store=os.path.relpath(self.store_file, self.output_dir),
+            cohort=os.path.relpath(self.cohort_file, self.output_dir),
             made_in=str(self.output_dir),
             n_cores=self.n_cores,
             fit_command=fit_command(self.output_dir, [path]),
@@ -111,7 +115,7 @@ class FitScript:
         )
 
 
-def columns_of(cohort: Cohort, dictionary: Mapping[str, Any]) -> list[Column]:
+def columns_of(cohort: Cohort, dictionary: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     """The phenotypes of a cohort of one scalar, as R can have them in a formula.
 
     Parameters
@@ -127,12 +131,16 @@ def columns_of(cohort: Cohort, dictionary: Mapping[str, Any]) -> list[Column]:
         if name not in _NOT_LISTED:
             r_name = '' if syntactic(name) == name else _name_of_its_own(name, taken)
             taken.add(r_name)
-            said = dictionary.get(name)
-            levels = said.get('Levels') if isinstance(said, Mapping) else None
+            levels = dictionary.get(name, {}).get('Levels')
             codes = tuple(map(str, levels)) if isinstance(levels, Mapping) else ()
-            texts = tuple('' if row[name] in _NA_STRINGS else row[name] for row in cohort.rows)
-            columns.append(Column(name, texts, codes, r_name))
+            columns.append(Column(name, _texts(cohort, name), codes, r_name))
     return columns
+
+
+def _texts(cohort: Cohort, name: str) -> tuple[str, ...]:
+    """The cells of a column, blank where the template has R read them as missing."""
+    texts = tuple(map(itemgetter(name), cohort.rows))
+    return tuple('' if text == 'NA' else text for text in texts) if 'NA' in texts else texts
 
 
 def r_text(text: str) -> str:
@@ -213,7 +221,7 @@ def _values(column: Column) -> str:
     if column.numbers is not None:
         texts = sorted(column.counts, key=float)
         return f'numbers, {texts[0]} to {texts[-1]}'
-    levels = (f'{_shortened(text)} ({count})' for text, count in column.counts.items())
+    levels = (f'{_shortened(text)} ({column.counts[text]})' for text in column.levels)
     return some(levels, most=10)
 
 
@@ -298,7 +306,3 @@ def _is_as_written(there: bytes) -> bool:
 def _bytes(text: str) -> bytes:
     # The names of files need not be UTF-8.
     return text.encode('utf-8', 'surrogateescape')
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text('utf-8')) if path.is_file() else {}

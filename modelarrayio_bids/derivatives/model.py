@@ -38,6 +38,8 @@ _MOST_TERMS = 6
 _MOST_LEVELS = 10
 #: Images of a level: of one or two, a coefficient says more of them than of the level.
 _FEWEST_OF_A_LEVEL = 5
+#: The same as a part of all: a rarer level would ask too much of elements, see ``fewest_images``.
+_RAREST_LEVEL = 0.1
 #: Terms that come before the others, whatever the order of the table.
 _FIRST = ('age', 'sex', 'gender')
 #: ``num.subj.lthr.abs`` of ModelArray.lm, and up to how many images half of them are less.
@@ -88,12 +90,16 @@ class Column:
         return len(self.texts) - int(self.present.sum())
 
     @cached_property
-    def counts(self) -> dict[str, int]:
-        """How often each value stands: levels as the dictionary orders them, else by alphabet."""
-        found = Counter(filter(None, self.texts))
-        listed = [code for code in self.codes if code in found]
-        others = sorted(found.keys() - set(listed), key=lambda text: (text.casefold(), text))
-        return {text: found[text] for text in [*listed, *others]}
+    def counts(self) -> Mapping[str, int]:
+        """How often each value stands."""
+        return Counter(filter(None, self.texts))
+
+    @property
+    def levels(self) -> list[str]:
+        """The values: as the dictionary orders them, the others by alphabet."""
+        listed = [code for code in self.codes if code in self.counts]
+        others = self.counts.keys() - set(listed)
+        return [*listed, *sorted(others, key=lambda text: (text.casefold(), text))]
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
@@ -119,7 +125,7 @@ class Column:
             values = self.numbers[rows] - self.numbers[rows].mean()
             return (values / (np.abs(values).max(initial=0) or 1))[:, np.newaxis]
         there = np.array(self.texts)[rows]
-        levels = [level for level in self.counts if level in there]
+        levels = [level for level in self.levels if level in there]
         return (there[:, np.newaxis] == np.array(levels[1:], there.dtype)).astype(np.float64)
 
 
@@ -205,11 +211,13 @@ class Model:
         yield from _flaws(column)
         if len(self.terms) > _MOST_TERMS:
             yield f'there are {_MOST_TERMS} terms already'
-        n_complete = int(self.complete.sum())
+        n_complete, rarest = int(self.complete.sum()), self.fewest_of_a_level
         if n_complete < _FEWEST_COMPLETE * self.n_images:
             yield f'with it, only {n_complete} of {self.n_images} images have all values'
-        elif self.fewest_of_a_level < min(_FEWEST_OF_A_LEVEL, self.n_images):
-            yield f'a level has only {self.fewest_of_a_level} of {self.n_images} images'
+        elif rarest < self.n_images and rarest < max(
+            _FEWEST_OF_A_LEVEL, _RAREST_LEVEL * self.n_images
+        ):
+            yield f'a level has only {rarest} of {self.n_images} images'
         n_people = np.unique(np.array(self.participants)[self.complete]).size
         if _PARTICIPANTS_PER_COEFFICIENT * (self._n_coefficients - 1) > n_people:
             yield (
@@ -236,10 +244,9 @@ def _flaws(column: Column) -> Iterator[str]:
     elif len(column.counts) == 1:
         yield 'the same for all'
     elif column.is_factor and len(column.counts) > _MOST_LEVELS:
-        odd = next((text for text in column.counts if not _is_number(text)), '')
-        numbers = sum(map(_is_number, column.counts))
-        if 2 * numbers > len(column.counts):
-            yield f'text among numbers: {odd}'
+        odd = [text for text in column.levels if not _is_number(text)]
+        if 0 < 2 * len(odd) < len(column.counts):
+            yield f'text among numbers: {odd[0]}'
         else:
             yield f'{len(column.counts)} different texts'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,10 @@ class WriteFitScripts(LibraryInterface):
     def _call(self, _folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         folders = Path(inputs.bids_dir).absolute(), Path(inputs.output_dir).absolute()
+        # Nipype's pools may be given more threads than there are.
+        cores = min(inputs.num_threads, os.cpu_count() or 1)
         files = zip(inputs.cohort_files, inputs.store_files, inputs.script_files, strict=True)
         for cohort, store, script in files:
             made = Path(cohort).absolute(), Path(store).absolute()
-            FitScript(*folders, *made, n_cores=inputs.num_threads).write(Path(script))
+            FitScript(*folders, *made, n_cores=cores).write(Path(script))
         return {'out_files': inputs.script_files}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelarrayio_bids.derivatives.fit_script import FitScript, r_path, r_text
-from modelarrayio_bids.errors import OutputError
+from modelarrayio_bids.errors import CohortError, OutputError
 
 
 @pytest.fixture
@@ -159,9 +159,18 @@ def test_what_is_in_the_way_is_an_error(fit, tmp_path):
         fit(['age'], AGES)
 
 
+def test_one_script_is_of_one_scalar(tmp_path):
+    cohort = tmp_path / 'cohort.csv'
+    cohort.write_text('scalar_name,source_file\nfa,1.nii\nmd,1.nii\n')
+    script = FitScript(tmp_path, tmp_path, cohort, tmp_path / 'x.h5')
+    with pytest.raises(CohortError, match=r'several scalars \(fa, md\)'):
+        script.write(tmp_path / 'fit.R')
+    assert not (tmp_path / 'fit.R').exists()
+
+
 @given(st.text(st.characters(exclude_categories=['Cs'], exclude_characters='\0')))
 def test_strings_of_r_end_where_they_should(text):
-    # R's own reading of them: tests/test_fit_in_r.py.
+    # How R reads them: tests/test_fit_in_r.py.
     for quoted in (r_text(text), r_path(text)):
         assert quoted.count('\n') == 0
         assert quoted.replace(r'\\', '').replace(r'\"', '').count('"') == 2

@@ -67,9 +67,20 @@ def test_labels_of_images_are_terms_though_their_names_are_those_of_identifiers(
 def test_codes_of_a_data_dictionary_are_levels_in_its_order():
     coded = column('group', '1', '2', codes=('2', '1', '9'))
     assert coded.is_factor
-    assert list(coded.counts) == ['2', '1']
+    assert coded.levels == ['2', '1']
     # A dictionary that knows not all values names exceptions among numbers.
     assert not column('score', '1', '2', '-9', codes=('-9',)).is_factor
+
+
+@pytest.mark.parametrize(
+    ('n', 'rare', 'is_term'), [(40, 4, 0), (40, 5, 1), (100, 9, 0), (100, 10, 1)]
+)
+def test_a_level_is_not_too_rare(n, rare, is_term):
+    group = Column('group', ('a',) * rare + ('b',) * (n - rare))
+    model = Model.suggested([group], [str(person) for person in range(n)])
+    assert len(model.terms) == is_term
+    if is_term:
+        assert model.fewest_images == n - rare
 
 
 def test_there_are_six_terms_at_most():
@@ -89,6 +100,11 @@ def test_few_people_have_no_terms_and_can_be_fitted(n, fewest):
     assert len(model.terms) == n // 10
     if not model.terms:
         assert model.fewest_images == fewest
+    if n == 3:
+        assert (
+            model.reasons['age']
+            == '3 participants are too few for one more (10 for each coefficient)'
+        )
     assert model.fewest_images < n
 
 

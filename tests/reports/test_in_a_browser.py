@@ -23,11 +23,13 @@ OPTIONS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 def browser():
     from shutil import which
 
+    # Without one of the system's, Playwright looks for its own.
     path = next(filter(None, map(which, BROWSERS)), None)
-    if path is None:
-        missing('no Chromium is installed')
     with playwright.sync_playwright() as program:
-        running = program.chromium.launch(executable_path=path, args=OPTIONS)
+        try:
+            running = program.chromium.launch(executable_path=path, args=OPTIONS)
+        except playwright.Error as error:
+            missing(f'no Chromium is installed ({str(error).splitlines()[0]})')
         yield running
         running.close()
 

@@ -120,6 +120,7 @@ def test_blocks_on_one_machine_change_no_value(study, plain, tmp_path):
     np.testing.assert_array_equal(built(study, tmp_path / 'out', '--blocks', '2'), plain)
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
         'cbf',
+        'code',
         'logs',
         'dataset_description.json',
         '.bidsignore',
