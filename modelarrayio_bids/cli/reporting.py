@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def only_report(options: argparse.Namespace) -> int:
     """Make the report of an output folder."""
-    from modelarrayio_bids.reports.page import make_report
+    from modelarrayio_bids.reports import make_report
 
     print(f'Report: {make_report(options.output_dir.absolute(), options.bids_dir)}')
     return 0

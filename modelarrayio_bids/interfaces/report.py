@@ -15,6 +15,7 @@ from nipype.interfaces.base import (
 )
 
 from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.reports import make_report
 
 
 class _MakeReportInputSpec(BaseInterfaceInputSpec):
@@ -39,9 +40,6 @@ class MakeReport(LibraryInterface):
     output_spec = _MakeReportOutputSpec
 
     def _call(self, _folder: Path) -> dict[str, Any]:
-        # It loads matplotlib, which other nodes do without.
-        from modelarrayio_bids.reports.page import make_report  # noqa: PLC0415
-
         given = self.given('bids_dir', 'left_out')
         page = make_report(
             Path(self.inputs.output_dir).absolute(), given.get('bids_dir'), given.get('left_out')

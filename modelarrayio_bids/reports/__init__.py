@@ -3,3 +3,56 @@
 What is said comes from the outputs alone: HDF5 files with the summaries made while they were
 built, cohorts, and their sidecars. So a report can be made again at any time.
 """
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelarrayio_bids.unfinished import Unfinished
+
+#: Where matplotlib keeps its list of fonts, and looks for a user's settings (which we leave aside).
+_CACHE = 'MPLCONFIGDIR'
+
+
+def make_report(
+    output_dir: Path,
+    bids_dir: str | os.PathLike[str] | None = None,
+    left_out: Mapping[str, int] | None = None,
+) -> Path:
+    """Write the page: see :func:`modelarrayio_bids.reports.page.write_page`."""
+    with _cache_beside(output_dir):
+        # It loads matplotlib, which takes half a second.
+        from modelarrayio_bids.reports.page import write_page  # noqa: PLC0415
+
+        return write_page(output_dir, bids_dir, left_out)
+
+
+@contextmanager
+def _cache_beside(output_dir: Path) -> Iterator[None]:
+    """Give matplotlib a folder to write to where it would find none: in a container, say."""
+    if _CACHE in os.environ or _has_cache():
+        yield
+        return
+    with Unfinished(output_dir / 'matplotlib', folder=True) as folder:
+        os.environ[_CACHE] = str(folder.path)
+        try:
+            yield
+        finally:
+            del os.environ[_CACHE]
+
+
+def _has_cache() -> bool:
+    """Whether matplotlib's own folders can be written to (its ``get_cachedir``, on Linux)."""
+    places = (('XDG_CACHE_HOME', '.cache'), ('XDG_CONFIG_HOME', '.config'))
+    return all(
+        _can_write(Path(os.environ.get(variable) or Path('~', usual)).expanduser() / 'matplotlib')
+        for variable, usual in places
+    )
+
+
+def _can_write(folder: Path) -> bool:
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    return there is not None and there.is_absolute() and os.access(there, os.W_OK)

@@ -48,7 +48,7 @@ _MOST_CATEGORIES = 30
 _MOST_NAMES = 200
 
 
-def make_report(
+def write_page(
     output_dir: Path,
     bids_dir: str | PathLike[str] | None = None,
     left_out: Mapping[str, int] | None = None,

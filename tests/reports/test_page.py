@@ -256,3 +256,18 @@ def test_commands_that_make_no_figure_load_no_matplotlib():
         'sys.exit("matplotlib" in sys.modules)'
     )
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_it_needs_no_home(flow_of_four, tmp_path):
+    output = tmp_path / 'out'
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app']
+    arguments = [str(flow_of_four), str(output), 'group', '--scalars', 'cbf']
+    # As in a container: a user without a home, and nothing but the output can be written to.
+    environment = {'PATH': '/usr/bin:/bin', 'HOME': '/proc/nowhere', 'TMPDIR': '/proc/nowhere'}
+    done = subprocess.run(
+        [*command, *arguments], check=True, capture_output=True, text=True, env=environment,
+        cwd='/proc',
+    )  # fmt: skip
+    assert 'atplotlib' not in done.stderr
+    assert (output / 'report.html').exists()
+    assert not list(output.rglob('.unfinished-*'))
