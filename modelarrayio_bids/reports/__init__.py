@@ -54,5 +54,9 @@ def _has_cache() -> bool:
 
 
 def _can_write(folder: Path) -> bool:
-    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
-    return there is not None and there.is_absolute() and os.access(there, os.W_OK)
+    try:
+        # As matplotlib would: asking alone does not tell of file systems that refuse.
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return folder.is_absolute() and os.access(folder, os.W_OK)
