@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from modelarrayio_bids.termination import undisturbed
+
 logger = logging.getLogger(__name__)
 
 MARK = '.unfinished-'
@@ -64,10 +66,11 @@ class Unfinished:
 
     def __init__(self, path: Path, *, folder: bool = False) -> None:
         lock = None
+        self._maker = os.getpid()
         while lock is None:
             self.path = path.with_name(_new_name(path.name))
-            # A signal may end this very function: then nobody has us to close, but Python has.
-            self._discard = weakref.finalize(self, _discard, self.path, os.getpid())
+            # A signal may end this very function, or close(): what nobody closed, Python discards.
+            self._unclosed = weakref.finalize(self, _discard, self.path, self._maker)
             lock = _made_and_locked(self.path, folder=folder)
         self._lock: int | None = lock
 
@@ -84,7 +87,8 @@ class Unfinished:
 
     def close(self) -> None:
         """Remove it, if it has not become something else, and release the lock."""
-        self._discard()
+        _discard(self.path, self._maker)
+        self._unclosed.detach()
         self.release()
 
     def release(self) -> None:
@@ -183,7 +187,8 @@ def _discard(path: Path, maker: int) -> None:
     if os.getpid() != maker:  # a fork of it, which ends
         return
     try:
-        _remove(path)
+        with undisturbed():
+            _remove(path)
     except OSError as error:
         logger.warning('%s: could not be removed (%s)', path, error)
 

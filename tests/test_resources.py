@@ -84,13 +84,14 @@ def test_what_is_enough_or_says_nothing_is_no_hindrance(small, slurm):
 
 
 #: The command in a process whose addresses are limited once all libraries are at work: what they
-#: map for themselves differs from build to build, and OpenBLAS ends a process that has too few.
+#: map for themselves differs from build to build, and OpenBLAS ends a process that has too few. It
+#: maps 32 MB to invert a matrix, however small; to multiply, on some processors alone.
 LIMITED = """
 import os, resource, sys, threading
 import modelarrayio_bids.build, modelarrayio_bids.spaces
 import numpy as np
 from modelarrayio_bids.cli.files import main
-np.ones((99, 99)) @ np.ones((99, 99))
+np.linalg.inv(np.eye(4))
 pages = int(open('/proc/self/statm').read().split()[0])
 limit = pages * os.sysconf('SC_PAGE_SIZE') + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

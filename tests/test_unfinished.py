@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
+from modelarrayio_bids.termination import EXIT_TERMINATED
 from modelarrayio_bids.unfinished import MARK, Unfinished, remove_leftovers
 
 PROGRAM = """
@@ -17,6 +19,20 @@ if sys.argv[2] == 'folder':
     (unfinished.path / 'inside').write_text('text')
 print('made', flush=True)
 time.sleep(600)
+"""
+
+# Enough files to be surprised while removing them.
+LEAVING = """
+import sys
+from pathlib import Path
+from modelarrayio_bids.termination import terminable
+from modelarrayio_bids.unfinished import Unfinished
+with terminable(), Unfinished(Path(sys.argv[1]), folder=True) as unfinished:
+    for number in range(4000):
+        folder = unfinished.path / str(number % 40)
+        folder.mkdir(exist_ok=True)
+        (folder / str(number)).touch()
+    print('leaving', flush=True)
 """
 
 
@@ -37,6 +53,23 @@ def test_what_is_being_made_stays_and_what_was_left_goes(maker, tmp_path):
     maker.send_signal(signal.SIGKILL)
     maker.wait()
     assert remove_leftovers(tmp_path) == [making]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('patience', [60, 0.005], ids=['once', 'often'])
+def test_a_signal_that_comes_while_it_is_removed(tmp_path, patience):
+    command = [sys.executable, '-c', LEAVING, tmp_path / 'work']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'leaving\n'
+        (making,) = tmp_path.iterdir()
+        while len([*making.iterdir()]) == 40:
+            pass
+        while making.exists() and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+    # One that came after all has ended is nobody's to answer.
+    assert process.returncode in {EXIT_TERMINATED, -signal.SIGTERM}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from modelarrayio_bids import errors
 from modelarrayio_bids.__about__ import URL, __version__
 from modelarrayio_bids.cli.options import positive
-from modelarrayio_bids.cli.run import EXIT_INTERRUPTED, EXIT_TERMINATED, Parser
+from modelarrayio_bids.cli.run import EXIT_INTERRUPTED, Parser
 from modelarrayio_bids.cli.settings import is_list
+from modelarrayio_bids.termination import EXIT_TERMINATED
 
 # Made if they are not there; a File of Boutiques has to be there before.
 _OUTPUTS = {'output_dir', 'work_dir', 'bids_database_dir'}

@@ -7,7 +7,6 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, NoReturn
 
 from modelarrayio_bids import logs
@@ -18,11 +17,11 @@ from modelarrayio_bids.errors import (
     ModelArrayIOError,
     UnfinishedOutputError,
 )
+from modelarrayio_bids.termination import EXIT_TERMINATED, Terminated, terminable, was_terminated
 
 logger = logging.getLogger(__name__)
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-EXIT_TERMINATED = 128 + signal.SIGTERM
 _AGAIN = (
     'nothing half-written was left, and what is whole stays. Run the same command again to finish'
 )
@@ -69,26 +68,21 @@ def run(program: str, command: Callable[[], int]) -> int:
     command : callable
         Returns an exit code.
     """
-    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return command()
+        with terminable():
+            return command()
     except ModelArrayIOError as error:
         logger.debug('raised here', exc_info=error)
         return _ended(program, str(error), error.exit_code, _facts(error))
     except KeyboardInterrupt:
         return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
-    except SystemExit as ended:
-        if ended.code != EXIT_TERMINATED:
-            raise
-        return _ended(program, f'terminated (SIGTERM); {_AGAIN}', EXIT_TERMINATED)
+    except Terminated:
+        return _terminated(program)
     except OSError as error:
         unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
         return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
-    except Exception:  # the last resort, with everything there is to report
-        logger.critical('what follows is not meant to happen', exc_info=True)
-        return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except Exception as error:  # noqa: BLE001 - the last resort
+        return _surprised(program, error)
 
 
 def _ended(program: str, message: str, code: int, facts: dict[str, Any] | None = None) -> int:
@@ -106,6 +100,13 @@ def _facts(error: ModelArrayIOError) -> dict[str, Any]:
     return facts
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """End as an interrupt would: contexts are left, and what is half-written goes with them."""
-    raise SystemExit(EXIT_TERMINATED)
+def _surprised(program: str, error: Exception) -> int:
+    if was_terminated(error):
+        return _terminated(program)
+    # Everything there is to report.
+    logger.critical('what follows is not meant to happen', exc_info=error)
+    return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)
+
+
+def _terminated(program: str) -> int:
+    return _ended(program, f'terminated (SIGTERM); {_AGAIN}', EXIT_TERMINATED)

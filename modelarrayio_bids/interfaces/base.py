@@ -10,13 +10,13 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from nipype.interfaces.base import Bunch, SimpleInterface, isdefined
 
 from modelarrayio_bids import logs
 from modelarrayio_bids.errors import JobError, ModelArrayIOError
+from modelarrayio_bids.termination import EXIT_TERMINATED, Terminated, terminable
 
 #: Written into the folder of a node that failed for a reason a user can mend. Nipype hands on a
 #: traceback as text; with this the workflow's caller has the error itself, whatever the plugin.
@@ -86,17 +86,11 @@ def _clean_when_terminated() -> Iterator[None]:
     if in_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, _terminated)
     try:
-        yield
-    except SystemExit as ended:
-        os._exit(int(ended.code or 0))
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+        with terminable():
+            yield
+    except Terminated:
+        os._exit(EXIT_TERMINATED)
 
 
 def errors_below(folder: Path) -> list[BaseException]:

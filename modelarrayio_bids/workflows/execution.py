@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ from nipype import Workflow
 
 from modelarrayio_bids.errors import JobError, ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import AGAIN, errors_below, forget_errors
+from modelarrayio_bids.termination import undisturbed
 from modelarrayio_bids.workflows.plugins import Plugin
 
 # Seconds for a worker to take away what is half-written.
@@ -113,12 +115,16 @@ def _workers_stopped() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        workers = set(active_children()) - before
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join(_PATIENCE)
-            # One that was told between two nodes has forgotten it over its queue.
-            worker.kill()
-            worker.join()
+        with undisturbed():
+            _stop(set(active_children()) - before)
         raise
+
+
+def _stop(workers: Collection[BaseProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(_PATIENCE)
+        # One that was told between two nodes has forgotten it over its queue.
+        worker.kill()
+        worker.join()

@@ -1,0 +1,108 @@
+"""SIGTERM as an exception, so that contexts are left, and what is half-written goes with them.
+
+Schedulers and container engines ask a process to end this way, some seconds before they kill it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer, current_thread, main_thread
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+EXIT_TERMINATED = 128 + signal.SIGTERM
+_HELD_BACK = (signal.SIGTERM, signal.SIGINT)
+# Seconds until Python has left a callback.
+_SOON = 0.01
+
+
+class Terminated(SystemExit):
+    """The process was asked to end; like an interrupt, nothing but its contexts should stop it."""
+
+    def __init__(self, code: int = EXIT_TERMINATED) -> None:
+        super().__init__(code)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Raise :class:`Terminated` in the main thread, which has to enter this, at each SIGTERM.
+
+    Examples
+    --------
+    >>> try:
+    ...     with terminable():
+    ...         signal.raise_signal(signal.SIGTERM)
+    ... except Terminated as ended:
+    ...     ended.code
+    143
+    """
+    hook, handler = sys.unraisablehook, signal.getsignal(signal.SIGTERM)
+
+    def unraisable(lost: UnraisableHookArgs) -> None:
+        # Python may have been in a callback, of an import's lock or an object that goes, which
+        # drops what is raised in it.
+        if issubclass(lost.exc_type, Terminated):
+            Timer(_SOON, os.kill, [os.getpid(), signal.SIGTERM]).start()
+        else:
+            hook(lost)
+
+    sys.unraisablehook = unraisable
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        sys.unraisablehook = hook
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold SIGTERM and interrupts back until the block has ended, which cleans up.
+
+    Other threads than the main one are never disturbed.
+
+    Examples
+    --------
+    >>> try:
+    ...     with terminable(), undisturbed():
+    ...         signal.raise_signal(signal.SIGTERM)
+    ...         print('cleaned up')
+    ... except Terminated:
+    ...     print('terminated')
+    cleaned up
+    terminated
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    came: list[int] = []
+    # None is a handler that is not Python's to put back.
+    found = ((number, signal.getsignal(number)) for number in _HELD_BACK)
+    before = {number: handler for number, handler in found if handler is not None}
+    for number in before:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def was_terminated(error: BaseException | None) -> bool:
+    """Whether an error is a termination that somebody's bare ``except`` made another one of."""
+    while error is not None and not isinstance(error, Terminated):
+        error = error.__context__
+    return error is not None
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
