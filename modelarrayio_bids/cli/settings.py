@@ -149,8 +149,13 @@ def _leave_one(parser: Parser, said: dict[str, Any], given: Mapping[str, Any], f
         if given.keys() & set(dests):
             for dest in dests:
                 said.pop(dest, None)
-        elif len(both := [_name(action) for action in actions if action.dest in said]) > 1:
+        elif len(both := [_name(one) for one in actions if _is_chosen(one, said)]) > 1:
             raise UsageError(f'has {" and ".join(both)}', file, 'They exclude each other.')
+
+
+def _is_chosen(action: argparse.Action, said: Mapping[str, Any]) -> bool:
+    """Whether a settings file says more of an option than what it would be without."""
+    return action.dest in said and said[action.dest] != action.default
 
 
 def _from_file(parser: Parser, file: Path) -> dict[str, Any]:

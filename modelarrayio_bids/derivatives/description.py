@@ -40,7 +40,7 @@ _IGNORED = (
     '*_mask.json',
     '*_statmap.*',
     '*.html',
-    'figures/',
+    '/figures',
     'logs/',
     'masks/',
 )

@@ -60,7 +60,9 @@ def test_every_scalar_becomes_a_file_of_its_own(outputs):
     assert {path.name for path in outputs.iterdir()} == {
         *SCALARS,
         'code',
+        'figures',
         'logs',
+        'report.html',
         'dataset_description.json',
         '.bidsignore',
     }

@@ -170,7 +170,8 @@ def test_environments_of_a_cluster(run, tmp_path, environment):
     done = run(*environment, '/data', '/out', 'group', '--scalars', 'cbf', options=start)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        *('.bidsignore', 'cbf', 'dataset_description.json', 'logs')
+        *('.bidsignore', 'cbf', 'code', 'dataset_description.json', 'figures', 'logs'),
+        'report.html',
     }
 
 
