@@ -202,11 +202,11 @@ def contents_of(path: Path) -> Contents:
 def _damage_told(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise FormatError(
             f'has parts that cannot be read ({error})',
             path,
-            'Ask "modelarrayio validate" which, and copy or build the file again.',
+            'Copy it again, or build it again.',
         ) from error
 
 
@@ -225,6 +225,8 @@ class _Inspection(StoreReader):
         )
 
     def _contents_of_analysis(self, name: str) -> AnalysisContents:
+        if not isinstance(self._file.get(schema.result_path(name)), h5py.Dataset):
+            return AnalysisContents(name, 'has no results matrix')
         try:
             found = self.analysis(name)
         except SchemaError as error:
@@ -289,7 +291,7 @@ def _elements(file: h5py.File, views: list[ScalarView]) -> Elements:
     template = file.get(schema.TEMPLATE)
     if template is not None:
         kind = text(template.attrs.get(schema.KIND_ATTRIBUTE, kind))
-    if kind == 'voxels' and template is not None:
+    if kind == 'voxels' and template is not None and {'mask', 'affine'} <= set(template):
         affine = np.asarray(template['affine'][()])
         size = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
         return Elements(kind, count, template['mask'].shape, size)

@@ -104,7 +104,8 @@ def groups_in(file: h5py.File, path: str) -> dict[str, h5py.Group]:
     group = file.get(path)
     if not isinstance(group, h5py.Group):
         return {}
-    found = {name: group.get(name) for name in group}
+    # Names that are not UTF-8 come as bytes: nobody could ask for them.
+    found = {name: group.get(name) for name in group if isinstance(name, str)}
     return {name: item for name, item in found.items() if isinstance(item, h5py.Group)}
 
 

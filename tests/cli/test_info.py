@@ -200,6 +200,16 @@ def test_a_damaged_file(folder, capsys):
     assert said.startswith('modelarrayio: error: x.h5: has parts that cannot be read (')
 
 
+def test_parts_of_ours_that_are_not_as_we_write_them(folder, info):
+    with h5py.File('x.h5', 'r+') as file:
+        del file['modelarrayio/template/mask'], file['modelarrayio/sources/FA/size']
+        file['results/odd/results_matrix/x'] = 1
+    lines = info().splitlines()
+    assert lines[3] == f'Elements  {N} voxels'
+    assert lines.count('  unchanged since: 5') == 1
+    assert '  odd   cannot be used: has no results matrix' in lines
+
+
 def test_a_scalar_without_values(folder, capsys):
     with h5py.File('x.h5', 'r+') as file:
         del file['scalars/MD/values']

@@ -150,6 +150,13 @@ VALUES_TYPE = Rule(
     'a finite number: every element is left out.',
     'Build the file again: values are stored as float32.',
 )
+VIRTUAL = Rule(
+    'values-virtual',
+    Severity.ERROR,
+    'values are in the file itself, not put together of other datasets',
+    'ModelArray() stops: "missing value where TRUE/FALSE needed".',
+    _BUILD_AGAIN,
+)
 WHOLE_NUMBERS = Rule(
     'values-integer',
     Severity.WARNING,

@@ -141,6 +141,9 @@ def _of_orientation(view: ScalarView) -> Iterator[Finding]:
 
 
 def _of_chunks(values: h5py.Dataset, n_sources: int, axis: int) -> Iterator[Finding]:
+    if values.is_virtual:
+        yield Finding(rules.VIRTUAL, values.name, 'is virtual')
+        return
     if values.chunks is None:
         yield Finding(rules.CHUNKS, values.name, 'is not in chunks')
         return
