@@ -78,6 +78,14 @@ def scalar_names(file: h5py.File) -> tuple[str, ...]:
     return tuple(name for name, group in groups.items() if not _is_a_level(group, name))
 
 
+def nested_scalars(file: h5py.File) -> tuple[str, ...]:
+    """Scalars a group too deep, as ``scalars/<name>``: R finds them by that alone."""
+    groups = groups_in(file, schema.scalar_path(schema.SCALARS))
+    return tuple(
+        f'{schema.SCALARS}/{name}' for name, group in groups.items() if schema.VALUES in group
+    )
+
+
 def scalar_view(file: h5py.File, name: str) -> ScalarView:
     """The scalar of a name."""
     values = file.get(schema.scalar_path(name, schema.VALUES))

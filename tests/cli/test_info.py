@@ -112,6 +112,15 @@ def test_a_file_of_another_program(folder, info):
     assert json.loads(info('--json'))['scalars'][0]['images'] is None
 
 
+def test_scalars_where_the_predecessor_once_put_them(folder, info):
+    with h5py.File('x.h5', 'r+') as file:
+        file.move('scalars', 'FA and MD')
+        file.move('FA and MD', 'scalars/scalars')
+    lines = info().splitlines()
+    assert [line.split()[:2] for line in lines[6:8]] == [['scalars/FA', '5'], ['scalars/MD', '5']]
+    assert f'  {folder}/FA/sub-02_FA.nii.gz' in lines
+
+
 def test_what_is_unknown_in_our_own_part_is_passed_over(folder, info):
     before = info('--json').partition('"origin"')[2]
     with h5py.File('x.h5', 'r+') as file:
