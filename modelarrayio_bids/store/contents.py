@@ -5,11 +5,11 @@ Headers, names and the structures of greyordinates are read, no values.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from modelarrayio_bids.errors import FormatError, SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import filters_of
-from modelarrayio_bids.store.r_view import ScalarView, scalar_names, scalar_view
+from modelarrayio_bids.store.r_view import ScalarView, nested_scalars, scalar_names, scalar_view
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.text import text, texts
 
@@ -32,6 +32,7 @@ _TABLES = {
     'parcels/parcel_id': 'parcels',
     'parcels/parcel_id_from': 'edges',
 }
+_ENDS = ('parcels/parcel_id_from', 'parcels/parcel_id_to')
 
 
 @dataclass(frozen=True)
@@ -202,11 +203,11 @@ def contents_of(path: Path) -> Contents:
 def _damage_told(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise FormatError(
             f'has parts that cannot be read ({error})',
             path,
-            'Ask "modelarrayio validate" which, and copy or build the file again.',
+            'Copy it again, or build it again.',
         ) from error
 
 
@@ -214,7 +215,8 @@ class _Inspection(StoreReader):
     """A file open for reading, and what is in it."""
 
     def contents(self) -> Contents:
-        views = [scalar_view(self._file, name) for name in scalar_names(self._file)]
+        names = (*scalar_names(self._file), *nested_scalars(self._file))
+        views = [scalar_view(self._file, name) for name in names]
         return Contents(
             str(self.path),
             self.path.stat().st_size,
@@ -225,6 +227,8 @@ class _Inspection(StoreReader):
         )
 
     def _contents_of_analysis(self, name: str) -> AnalysisContents:
+        if not isinstance(self._file.get(schema.result_path(name)), h5py.Dataset):
+            return AnalysisContents(name, 'has no results matrix')
         try:
             found = self.analysis(name)
         except SchemaError as error:
@@ -285,22 +289,33 @@ def _images(file: h5py.File, scalar: str) -> Images | None:
 
 def _elements(file: h5py.File, views: list[ScalarView]) -> Elements:
     kind = next((kind for path, kind in _TABLES.items() if path in file), '')
+    if schema.TEMPLATE in file:
+        kind = text(file[schema.TEMPLATE].attrs.get(schema.KIND_ATTRIBUTE, kind))
     count = max((view.shape[1] for view in views), default=0)
-    template = file.get(schema.TEMPLATE)
-    if template is not None:
-        kind = text(template.attrs.get(schema.KIND_ATTRIBUTE, kind))
-    if kind == 'voxels' and template is not None:
-        affine = np.asarray(template['affine'][()])
-        size = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
-        return Elements(kind, count, template['mask'].shape, size)
-    if kind == 'fixels' and 'voxels' in file:
-        return Elements(kind, count, n_voxels=file['voxels'].shape[-1])
-    if kind == 'greyordinates' and kind in file:
-        return Elements(kind, count, structures=_structures(file[kind]))
-    ends = [file.get(f'parcels/parcel_id_{end}') for end in ('from', 'to')]
-    if kind == 'edges' and None not in ends:
-        return Elements(kind, count, tuple(math.prod(end.shape) for end in ends))
-    return Elements(kind, count)
+    details = _DETAILS.get(kind)
+    return Elements(kind, count, **({} if details is None else details(file)))
+
+
+def _of_voxels(file: h5py.File) -> dict[str, Any]:
+    template = file.get(schema.TEMPLATE, {})
+    if not {'mask', 'affine'} <= set(template):
+        return {}
+    edges = np.linalg.norm(template['affine'][:3, :3], axis=0)
+    return {'grid': template['mask'].shape, 'voxel_size': tuple(edges.tolist())}
+
+
+def _of_fixels(file: h5py.File) -> dict[str, Any]:
+    return {'n_voxels': file['voxels'].shape[-1]} if 'voxels' in file else {}
+
+
+def _of_edges(file: h5py.File) -> dict[str, Any]:
+    ends = [file[path].size for path in _ENDS if path in file]
+    return {'grid': tuple(ends)} if len(ends) == len(_ENDS) else {}
+
+
+def _of_greyordinates(file: h5py.File) -> dict[str, Any]:
+    table = file.get('greyordinates')
+    return {} if table is None else {'structures': _structures(table)}
 
 
 def _structures(table: h5py.Dataset) -> dict[str, int] | None:
@@ -311,3 +326,11 @@ def _structures(table: h5py.Dataset) -> dict[str, int] | None:
         return None
     counts = np.bincount(table[columns.index('structure_id')].astype(int), minlength=len(names))
     return dict(zip(names, counts.tolist(), strict=False))
+
+
+_DETAILS: dict[str, Callable[[h5py.File], dict[str, Any]]] = {
+    'voxels': _of_voxels,
+    'fixels': _of_fixels,
+    'edges': _of_edges,
+    'greyordinates': _of_greyordinates,
+}

@@ -78,6 +78,14 @@ def scalar_names(file: h5py.File) -> tuple[str, ...]:
     return tuple(name for name, group in groups.items() if not _is_a_level(group, name))
 
 
+def nested_scalars(file: h5py.File) -> tuple[str, ...]:
+    """Scalars a group too deep, as ``scalars/<name>``: R finds them by that alone."""
+    groups = groups_in(file, schema.scalar_path(schema.SCALARS))
+    return tuple(
+        f'{schema.SCALARS}/{name}' for name, group in groups.items() if schema.VALUES in group
+    )
+
+
 def scalar_view(file: h5py.File, name: str) -> ScalarView:
     """The scalar of a name."""
     values = file.get(schema.scalar_path(name, schema.VALUES))
@@ -104,7 +112,8 @@ def groups_in(file: h5py.File, path: str) -> dict[str, h5py.Group]:
     group = file.get(path)
     if not isinstance(group, h5py.Group):
         return {}
-    found = {name: group.get(name) for name in group}
+    # Names that are not UTF-8 come as bytes: nobody could ask for them.
+    found = {name: group.get(name) for name in group if isinstance(name, str)}
     return {name: item for name, item in found.items() if isinstance(item, h5py.Group)}
 
 

@@ -112,6 +112,15 @@ def test_a_file_of_another_program(folder, info):
     assert json.loads(info('--json'))['scalars'][0]['images'] is None
 
 
+def test_scalars_where_the_predecessor_once_put_them(folder, info):
+    with h5py.File('x.h5', 'r+') as file:
+        file.move('scalars', 'FA and MD')
+        file.move('FA and MD', 'scalars/scalars')
+    lines = info().splitlines()
+    assert [line.split()[:2] for line in lines[6:8]] == [['scalars/FA', '5'], ['scalars/MD', '5']]
+    assert f'  {folder}/FA/sub-02_FA.nii.gz' in lines
+
+
 def test_what_is_unknown_in_our_own_part_is_passed_over(folder, info):
     before = info('--json').partition('"origin"')[2]
     with h5py.File('x.h5', 'r+') as file:
@@ -198,6 +207,16 @@ def test_a_damaged_file(folder, capsys):
     assert main(['info', 'x.h5']) == 65
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith('modelarrayio: error: x.h5: has parts that cannot be read (')
+
+
+def test_parts_of_ours_that_are_not_as_we_write_them(folder, info):
+    with h5py.File('x.h5', 'r+') as file:
+        del file['modelarrayio/template/mask'], file['modelarrayio/sources/FA/size']
+        file['results/odd/results_matrix/x'] = 1
+    lines = info().splitlines()
+    assert lines[3] == f'Elements  {N} voxels'
+    assert lines.count('  unchanged since: 5') == 1
+    assert '  odd   cannot be used: has no results matrix' in lines
 
 
 def test_a_scalar_without_values(folder, capsys):

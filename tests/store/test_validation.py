@@ -99,17 +99,19 @@ def claimed(file, path, number):
     written.attrs.update(attributes)
 
 
-@breach('file-too-new', 'enumeration', 'layout')
+# HDF5 2.0 came with a layout of its own; types grew in 1.12.
+NEWER = ['type', 'layout'] if h5py.version.hdf5_version_tuple >= (2,) else ['type']
+
+
+@breach('file-too-new', *NEWER)
 def a_dataset_of_a_newer_hdf5(file, case):
     path = Path(file.filename)
     file.close()
     with h5py.File(path, 'r+', libver='latest') as newer:
-        if case == 'enumeration':
+        if case == 'type':
             newer['flags'] = [True, False]
-            return
-        if h5py.version.hdf5_version_tuple < (2,):
-            pytest.skip('HDF5 1.14 has no newer layout')
-        newer.create_dataset('extra', data=np.zeros(9), compression='gzip')
+        else:
+            newer.create_dataset('extra', data=np.zeros(9), compression='gzip')
 
 
 @breach('file-damaged')
@@ -140,6 +142,14 @@ def a_filter_r_has_not(file, number):
 @breach('filter-unknown', 'voxels', 'results/mylm/results_matrix')
 def a_filter_elsewhere(file, path):
     claimed(file, path, 32015)
+
+
+@breach('filter-unknown')
+def a_filter_of_the_names_of_results(file):
+    with h5py.File(analysed(file, where='dataset'), 'r+') as again:
+        del again['results/mylm/column_names']
+        again['results/mylm/column_names'] = np.array(RESULTS, 'S20')
+        claimed(again, 'results/mylm/column_names', 32015)
 
 
 @breach('filter-rare')
@@ -216,8 +226,22 @@ def texts_for_values(file):
 
 
 @breach('values-type')
+def an_enumeration(file):
+    codes = h5py.enum_dtype({'low': 0, 'high': 1}, basetype='i2')
+    values(file, np.zeros((N_SOURCES, N), 'i2'), dtype=codes)
+
+
+@breach('values-type')
 def a_compound(file):
     values(file, np.zeros((N_SOURCES, N), [('a', 'f4'), ('b', 'f4')]))
+
+
+@breach('values-virtual')
+def values_from_elsewhere(file):
+    file.move(VALUES, 'elsewhere')
+    layout = h5py.VirtualLayout((N_SOURCES, N), 'f4')
+    layout[:] = h5py.VirtualSource('.', 'elsewhere', (N_SOURCES, N))
+    file.create_virtual_dataset(VALUES, layout)
 
 
 @breach('values-integer', 'i1', '<i4', '<u4', '<i8')
@@ -308,6 +332,18 @@ def names_in_an_attribute(file):
 def names_in_an_attribute_alone(file):
     names_in_an_attribute(file)
     del file[NAMES]
+
+
+@breach('names-attribute')
+def more_names_than_an_attribute_usually_holds(file):
+    texts = [f'sub-{n}' for n in range(5000)]
+    path = Path(file.filename)
+    file.close()
+    # In a header of the older form: "object header message is too large".
+    with h5py.File(path, 'r+', libver=('v108', 'v110')) as newer:
+        names(newer, texts)
+        dataset = values(newer, np.random.default_rng(0).random((5000, N)))
+        dataset.attrs.create('column_names', texts, dtype=STRINGS)
 
 
 @breach('names-contradict')
@@ -403,11 +439,11 @@ def fixels_without_voxels(file):
 
 
 def analysed(file, texts=RESULTS, matrix=MATRIX, **options):
-    """Write the analysis again, in another way."""
+    """Write the analysis again, in another way; the file, which is closed then."""
     del file['results']
     path = Path(file.filename)
     file.close()
-    write_results(path, 'mylm', texts, matrix, **options)
+    return write_results(path, 'mylm', texts, matrix, **options)
 
 
 @breach('results-missing')
@@ -617,6 +653,24 @@ def test_headers_of_every_form_are_read(store, times, order, phases):
             file['flags'].attrs[f'note{number}'] = 'x' * 100
     (finding,) = validate(store)
     assert (finding.rule.id, finding.where) == ('file-too-new', '/flags')
+
+
+def test_links_that_lead_nowhere_and_names_nobody_can_write(store):
+    with h5py.File(store, 'r+') as file:
+        file['scalars/FA/again'] = file['scalars']
+        file['results/other'] = h5py.SoftLink('/nowhere')
+        h5py.h5g.create(file['scalars'].id, b'\xff')
+        file['modelarrayio/summaries/FA/mean'] = np.zeros(N_SOURCES)
+    assert validate(store) == ()
+
+
+def test_a_type_that_numpy_has_not(store):
+    with h5py.File(store, 'r+') as file:
+        del file[VALUES]
+        space, kind = h5py.h5s.create_simple((N_SOURCES, N)), h5py.h5t.UNIX_D32LE
+        h5py.h5d.create(file.id, VALUES.encode(), kind, space)
+    (finding,) = validate(store)
+    assert (finding.rule.id, finding.where) == ('file-damaged', '/scalars/FA')
 
 
 def test_files_that_are_none(tmp_path):

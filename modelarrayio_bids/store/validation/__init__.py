@@ -28,8 +28,8 @@ from modelarrayio_bids.store.validation.rules import RULES, Rule, Severity
 
 __all__ = ['RULES', 'Finding', 'Rule', 'Severity', 'is_valid', 'validate']
 
-# What h5py raises where a file is damaged.
-_UNREADABLE = (OSError, RuntimeError, KeyError)
+# What h5py raises where a file is damaged, or has a type that numpy has not.
+_UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 
 
 def validate(path: Path, cohort_file: Path | None = None) -> tuple[Finding, ...]:

@@ -132,7 +132,8 @@ NESTED_SCALAR = Rule(
     'scalar-nested',
     Severity.ERROR,
     'scalars are in /scalars itself',
-    'ModelArray() does not find the scalar by its name, and stops.',
+    'ModelArray() does not find the scalar by its name, and stops: it would have to be asked for '
+    '"scalars/FA", which no formula takes.',
     "Move the group; in h5py, with file.move('scalars/scalars/FA', 'scalars/FA').",
 )
 NO_MATRIX = Rule(
@@ -149,6 +150,13 @@ VALUES_TYPE = Rule(
     'R refuses to open them, or takes them for text or raw bytes (uint8), of which none counts as '
     'a finite number: every element is left out.',
     'Build the file again: values are stored as float32.',
+)
+VIRTUAL = Rule(
+    'values-virtual',
+    Severity.ERROR,
+    'values are in the file itself, not put together of other datasets',
+    'ModelArray() stops: "missing value where TRUE/FALSE needed".',
+    _BUILD_AGAIN,
 )
 WHOLE_NUMBERS = Rule(
     'values-integer',
@@ -192,7 +200,7 @@ CHUNKS = Rule(
 LARGE_CHUNKS = Rule(
     'values-large-chunks',
     Severity.WARNING,
-    'a chunk of values is about 2 MiB at most',
+    'a chunk of values is of a few MiB at most',
     'Right, but slow: R inflates a whole chunk for each element. Of 1,000 sources, it takes 9 ms '
     'with chunks of 2 MiB, 89 with 16 and 438 with 76.',
     _BUILD_AGAIN,

@@ -11,7 +11,12 @@ import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.r_view import ScalarView, groups_in, scalar_names, scalar_view
+from modelarrayio_bids.store.r_view import (
+    ScalarView,
+    nested_scalars,
+    scalar_names,
+    scalar_view,
+)
 from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding, some
@@ -52,11 +57,9 @@ def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[F
 
 def of_all(file: h5py.File, views: Sequence[ScalarView]) -> Iterator[Finding]:
     """What is wrong with the scalars together."""
-    nested = groups_in(file, schema.scalar_path(schema.SCALARS))
-    for name, group in nested.items():
-        if schema.VALUES in group:
-            where = f'/{schema.scalar_path(schema.SCALARS, name)}'
-            yield Finding(rules.NESTED_SCALAR, where, f'holds the values of {name}')
+    for name in nested_scalars(file):
+        where = f'/{schema.scalar_path(name)}'
+        yield Finding(rules.NESTED_SCALAR, where, 'is a scalar in a group of its own')
     if not scalar_names(file):
         yield Finding(rules.NO_SCALARS, f'/{schema.SCALARS}', 'holds no scalar')
     sources = {view.name: set(view.names.texts) for view in views if view.names is not None}
@@ -141,6 +144,9 @@ def _of_orientation(view: ScalarView) -> Iterator[Finding]:
 
 
 def _of_chunks(values: h5py.Dataset, n_sources: int, axis: int) -> Iterator[Finding]:
+    if values.is_virtual:
+        yield Finding(rules.VIRTUAL, values.name, 'is virtual')
+        return
     if values.chunks is None:
         yield Finding(rules.CHUNKS, values.name, 'is not in chunks')
         return
