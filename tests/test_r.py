@@ -1,9 +1,7 @@
 """R reads what we write, and we read what R writes, as the package ModelArray does both."""
 
 import csv
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import nibabel as nb
 import numpy as np
@@ -11,24 +9,11 @@ import pytest
 from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
 from images import SHAPE, expected_rows, group_mask, write_cohort, write_csv
 from mrtrix import direction_values, fixel_directory, save_values
-from tools import missing, require_tool
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.store.validation import validate
 
-SCRIPTS = Path(__file__).parent / 'r'
 INSIDE = np.argwhere(group_mask() > 0)
-
-
-@pytest.fixture(scope='session')
-def rscript():
-    program = require_tool('Rscript')
-    code = 'quit(status = !all(sapply(c("rhdf5", "HDF5Array"), requireNamespace, quietly = TRUE)))'
-    if subprocess.run([program, '-e', code], check=False, capture_output=True).returncode:
-        missing('the R packages rhdf5 and HDF5Array are not installed')
-    return lambda script, *arguments: subprocess.run(
-        [program, SCRIPTS / script, *map(str, arguments)], check=True, capture_output=True
-    )
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,12 +13,10 @@ import numpy as np
 import pytest
 import trees
 from stores import write_results
-from tools import missing, require_tool
 
 from modelarrayio_bids import __version__
 
 OUTPUTS = Path(__file__).with_name('outputs.txt')
-R_SCRIPT = Path(__file__).parents[1] / 'r' / 'read_store.R'
 
 
 @pytest.fixture
@@ -34,8 +31,11 @@ def run(docker, image, confined, study, writable, tmp_path):
     return call
 
 
-def snapshot(folder):
-    return {path: path.lstat().st_mtime_ns for path in folder.rglob('*')}
+def snapshot(folder, *but):
+    """What writing anything in a folder would change, but in some of its folders."""
+    paths = [folder, *(path for path in folder.rglob('*') if not {*but} & {path, *path.parents})]
+    found = {path: path.lstat() for path in paths}
+    return {path: (s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in found.items()}
 
 
 def test_it_says_what_it_is(docker, image, run):
@@ -96,15 +96,11 @@ def test_it_says_where_it_works(built):
     assert re.search(r'Intermediate files are in /out/\S+ and removed', done.stderr)
 
 
-def test_r_reads_what_the_image_built(built, tmp_path):
-    rscript = require_tool('Rscript')
-    code = 'quit(status = !all(sapply(c("rhdf5", "HDF5Array"), requireNamespace, quietly = TRUE)))'
-    if subprocess.run([rscript, '-e', code], check=False, capture_output=True).returncode:
-        missing('the R packages rhdf5 and HDF5Array are not installed')
+def test_r_reads_what_the_image_built(built, rscript, tmp_path):
     output, _ = built
     (store,) = (output / 'cbf').glob('*.h5')
     seen = tmp_path / 'seen.txt'
-    subprocess.run([rscript, R_SCRIPT, store, 'cbf', 'voxels', seen, '1'], check=True)
+    rscript('read_store.R', store, 'cbf', 'voxels', seen, '1')
     with h5py.File(store) as file:
         values = file['scalars/cbf/values']
         lines = seen.read_text().splitlines()
@@ -113,45 +109,102 @@ def test_r_reads_what_the_image_built(built, tmp_path):
         np.testing.assert_array_equal(first, values[:, 0])
 
 
-def test_from_derivatives_to_maps(run, built, study, tmp_path):
-    before = snapshot(study)
+def store_of(output, scalar):
+    (store,) = (output / scalar).glob('*_modelarray.h5')
+    return store
+
+
+def results(store, scalar):
+    """For each element, the last first: its number, an estimate and a p-value that tell it."""
+    with h5py.File(store) as file:
+        elements = np.arange(file[f'scalars/{scalar}/values'].shape[1])[::-1]
+    return np.column_stack([elements, elements + 0.25, 1 / (elements + 2)])
+
+
+NAMES = ['element_id', 'age.estimate', 'age.p.value']
+
+
+def analyse(rscript, store, scalar, table):
+    """Let R write the results into the file, by way of a table."""
+    matrix = results(store, scalar)
+    np.savetxt(table, matrix, '%.17g', ',', header=','.join(NAMES), comments='')
+    rscript('write_results.R', store, 'mylm', table)
+    return matrix
+
+
+def values_of(output, scalar, statistic):
+    """Those of the map at each element, and those elsewhere."""
+    found = (output / scalar).rglob(f'*_contrast-age_stat-{statistic}_statmap.*')
+    (path,) = (path for path in found if path.suffix != '.json')
+    image = nb.load(path).get_fdata(dtype=np.float32)
+    masks = list((output / scalar).glob('*_desc-group_mask.nii.gz'))
+    # By element: the first axis of a volume changes slowest, as in the table of voxels.
+    inside = nb.load(masks[0]).get_fdata() > 0 if masks else np.ones(image.shape, bool)
+    return image[inside], image[~inside]
+
+
+def test_from_derivatives_to_maps_of_what_r_wrote(
+    docker, image, confined, study, rscript, writable, tmp_path
+):
+    """Read-only, as nobody, with no home; and nothing is written but where it is asked for."""
+    host = tmp_path / 'host'
+    output, ours, work = (writable(host / name) for name in ('out', 'ours', 'work'))
+    (writable(host / 'beside') / 'file').touch()
+
+    def run(output, *command):
+        mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out', '-v', f'{work}:/work']
+        start = ['--entrypoint', 'env', image, '-u', 'HOME', 'modelarrayio-bids', '/data', '/out']
+        done = docker('run', *confined, *mounts, *start, *command, '-w', '/work')
+        assert done.returncode == 0, done.stderr
+
+    def others():
+        return snapshot(study.parent) | snapshot(host, output, ours, work)
+
+    before, scalars = others(), ['cbf', 'dki_fa', 'alff']
+    run(output, 'group', '--scalars', *scalars)
     # The container's user owns the files; copies are ours to add results to.
-    shutil.copytree(built[0], tmp_path / 'out', dirs_exist_ok=True)
-    for folder in (tmp_path / 'out').rglob('*/'):
+    shutil.copytree(output, ours, dirs_exist_ok=True)
+    for folder in ours.rglob('*/'):
         folder.chmod(0o777)
-    for store in (tmp_path / 'out').rglob('*voxels*_modelarray.h5'):
-        store.unlink()
-    stores = [next((tmp_path / 'out' / name).glob('*.h5')) for name in ('cbf', 'dki_fa')]
-    for store in stores:
-        with h5py.File(store) as file:
-            n = file['voxels'].shape[1]
-            assert file[f'scalars/{store.parent.name}/values'].shape == (24, n)
-        matrix = np.column_stack([np.arange(n), np.full(n, 0.25)])
-        write_results(store, 'mylm', ['element_id', 'age.p.value'], matrix)
-    done = run('/data', '/out', 'export')
-    assert done.returncode == 0, done.stderr
-    maps = [path for path in (tmp_path / 'out').rglob('*.nii.gz') if '1m' in path.name.lower()]
-    values = [set(np.unique(nb.load(path).get_fdata())) for path in maps]
-    assert values == [{0, 0.75}] * 2
-    assert snapshot(study) == before
-    description = json.loads((tmp_path / 'out' / 'dataset_description.json').read_text())
-    assert description['GeneratedBy'][0]['Container']['Tag'] == os.environ['MODELARRAYIO_IMAGE']
+    written = {
+        scalar: analyse(rscript, store_of(ours, scalar), scalar, tmp_path / f'{scalar}.csv')
+        for scalar in scalars
+    }
+    run(ours, 'export')
+
+    assert others() == before
+    for scalar, matrix in written.items():
+        elements, estimates, ps = matrix.T
+        for statistic, expected in {'effect': estimates, 'p': ps, '1mp': 1 - ps}.items():
+            found, outside = values_of(ours, scalar, statistic)
+            np.testing.assert_array_equal(found[elements.astype(int)], expected.astype('f4'))
+            assert not outside.any()
+    description = json.loads((ours / 'dataset_description.json').read_text())
+    assert description['GeneratedBy'][0]['Container']['Tag'] == image
 
 
-def test_only_the_mounts_are_written_to(docker, image, study, writable, tmp_path):
-    output = writable(tmp_path / 'out')
+@pytest.mark.parametrize('command', ['group --scalars cbf fd', 'export'])
+def test_only_the_mounts_are_written_to(docker, image, study, built, writable, tmp_path, command):
+    host = tmp_path / 'host'
+    output, work = writable(host / 'out'), writable(host / 'work')
+    if command == 'export':
+        shutil.copytree(built[0], output, dirs_exist_ok=True)
+        store = store_of(output, 'cbf')
+        write_results(store, 'mylm', NAMES, results(store, 'cbf'))
+    mounts = ['-v', f'{study}:/data', '-v', f'{output}:/out', '-v', f'{work}:/work']
     name = f'modelarrayio-{os.getpid()}'
-    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
-    command = ['/data', '/out', 'group', '--scalars', 'cbf']
+    before = snapshot(study.parent), snapshot(host, output, work)
     try:
-        # Not read-only: what it would write elsewhere, it could.
-        done = docker('run', '--name', name, *mounts, image, *command)
+        # Not read-only, and as root: what it would write elsewhere, it could.
+        arguments = ['/data', '/out', *command.split(), '-w', '/work']
+        done = docker('run', '--name', name, *mounts, image, *arguments)
         assert done.returncode == 0, done.stderr
         changes = {line.split()[1] for line in docker('diff', name).stdout.splitlines()}
     finally:
         docker('rm', '--force', name)
-    engine = ('/data', '/out', '/etc', '/run', '/dev', '/proc', '/sys')
+    engine = ('/data', '/out', '/work', '/etc', '/run', '/dev', '/proc', '/sys')
     assert [path for path in changes if not path.startswith(engine)] == []
+    assert (snapshot(study.parent), snapshot(host, output, work)) == before
 
 
 @pytest.mark.parametrize(
