@@ -41,6 +41,8 @@ from modelarrayio_bids.spaces.voxels import Grid, VoxelSpace
 #: which leaves out an element that fewer subjects have. So no voxel it would analyse by default is
 #: missing; in small cohorts its ``num.subj.lthr.abs`` of 10 subjects leaves out more.
 DEFAULT_THRESHOLD = 0.2
+# Voxels looked at together.
+_PART = 2**20
 
 
 @dataclass(frozen=True)
@@ -257,16 +259,22 @@ def _write_on(
     _write(target.header, data, output)
 
 
-def read_coverage(path: Path) -> np.ndarray:
-    """In how many masks each voxel of a coverage map is: (n_voxels,) int64, in the order of disk.
+def coverage_counts(path: Path, n_masks: int) -> np.ndarray:
+    """How many voxels of a coverage map are in no mask, in one, …, in all: (n_masks + 1,) int64.
 
     Raises
     ------
     SourceNotFoundError, FormatError
         If it cannot be read.
     """
+    counts = np.zeros(n_masks + 1, np.int64)
     with nifti.opened(path) as voxels:
-        return voxels.take(np.arange(voxels.flat.size)).astype(np.int64)
+        for start in range(0, voxels.flat.size, _PART):
+            part = voxels.take(np.arange(start, min(start + _PART, voxels.flat.size)))
+            # A map of an earlier cohort, of more people, is not counted beyond them.
+            inside = np.clip(part.astype(np.int64), 0, n_masks)
+            counts += np.bincount(inside, minlength=n_masks + 1)
+    return counts
 
 
 def same_grid(one: Path, other: Path) -> bool:

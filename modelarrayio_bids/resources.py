@@ -108,7 +108,7 @@ class Resources:
         """Bytes of the chunks that are on their way from a block to the file, and of names."""
         return (self.threads + 1) * _CHUNKS * chunk_bytes + n_rows * _NAMES
 
-    def room(self, n_elements: int, needed: int, least: int = 0) -> int:
+    def room(self, n_elements: int, needed: int, least: int = 0, *, to: str = 'read') -> int:
         """Bytes left beside what the process holds and what it will need.
 
         Parameters
@@ -119,6 +119,8 @@ class Resources:
             Bytes that reading and writing take.
         least : int, optional
             Bytes that have to be left.
+        to : str, optional
+            What is done with the image, for an error to name.
 
         Raises
         ------
@@ -134,7 +136,7 @@ class Resources:
         if memory < enough:
             enough = -(-(enough + _SPREAD) // MIB)
             raise UsageError(
-                f'{memory // MIB} MB of memory are too few to read images of {n_elements:,} '
+                f'{memory // MIB} MB of memory are too few to {to} images of {n_elements:,} '
                 f'elements in {self.threads} threads',
                 remedy=f'Give at least {enough} MB (--mem-mb), or fewer threads (--nprocs).',
             )

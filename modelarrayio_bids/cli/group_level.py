@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli import masking, selection
@@ -100,11 +101,13 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             # As large as the data, and of no use once they are assembled.
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
+    page = outputs['make_report'].out_file if options.report else None
     return Made(
         tuple(collected.scalars),
         tuple(collected.store_files),
         tuple(written.out_files),
         dict(collected.left_out),
         folders.log,
-        folders.output / 'report.html' if options.report else None,
+        # Undefined where the memory was not enough for it.
+        Path(page) if isinstance(page, str) else None,
     )

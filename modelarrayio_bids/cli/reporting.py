@@ -28,6 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def only_report(options: argparse.Namespace) -> int:
     """Make the report of an output folder."""
     from modelarrayio_bids.reports import make_report
+    from modelarrayio_bids.resources import MIB, Resources
 
-    print(f'Report: {make_report(options.output_dir.absolute(), options.bids_dir)}')
+    memory = options.mem_mb * MIB if options.mem_mb else None
+    folder, resources = options.output_dir.absolute(), Resources(memory=memory)
+    print(f'Report: {make_report(folder, options.bids_dir, resources=resources)}')
     return 0

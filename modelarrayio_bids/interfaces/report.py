@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.reports import make_report
+from modelarrayio_bids.resources import MIB, Resources
+
+logger = logging.getLogger(__name__)
 
 
 class _MakeReportInputSpec(BaseInterfaceInputSpec):
@@ -27,10 +32,11 @@ class _MakeReportInputSpec(BaseInterfaceInputSpec):
     left_out = traits.Dict(
         traits.Str, traits.Int, desc='how many images are not used, by reason (default: as before)'
     )
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use')
 
 
 class _MakeReportOutputSpec(TraitedSpec):
-    out_file = File(exists=True, desc='the page')
+    out_file = File(exists=True, desc='the page; undefined if the memory was not enough')
 
 
 class MakeReport(LibraryInterface):
@@ -40,8 +46,13 @@ class MakeReport(LibraryInterface):
     output_spec = _MakeReportOutputSpec
 
     def _call(self, _folder: Path) -> dict[str, Any]:
-        given = self.given('bids_dir', 'left_out')
-        page = make_report(
-            Path(self.inputs.output_dir).absolute(), given.get('bids_dir'), given.get('left_out')
-        )
-        return {'out_file': str(page)}
+        given = self.given('bids_dir', 'left_out', 'mem_mb')
+        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
+        folder = Path(self.inputs.output_dir).absolute()
+        about = given.get('bids_dir'), given.get('left_out')
+        try:
+            return {'out_file': str(make_report(folder, *about, Resources(memory=memory)))}
+        except UsageError as error:
+            # What it is about is made: that is no reason for a run to fail.
+            logger.warning('no report was made: %s (Then: --reports-only.)', error)
+            return {}

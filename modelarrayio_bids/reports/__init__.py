@@ -11,8 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelarrayio_bids.resources import MIB, Resources
 from modelarrayio_bids.unfinished import Unfinished
 
+#: Bytes that matplotlib and a figure take, and for each element its maps and places: measured.
+DRAWING, DRAWING_ELEMENT = 80 * MIB, 120
 #: Where matplotlib keeps its list of fonts, and looks for a user's settings (which we leave aside).
 _CACHE = 'MPLCONFIGDIR'
 
@@ -21,13 +24,23 @@ def make_report(
     output_dir: Path,
     bids_dir: str | os.PathLike[str] | None = None,
     left_out: Mapping[str, int] | None = None,
+    resources: Resources = Resources(),
 ) -> Path:
-    """Write the page: see :func:`modelarrayio_bids.reports.page.write_page`."""
+    """Write the page: see :func:`modelarrayio_bids.reports.page.write_page`.
+
+    Raises
+    ------
+    UsageError
+        If the memory allowed is not enough.
+    ModelArrayIOError
+        As there.
+    """
+    resources.room(0, DRAWING, to='draw')
     with _cache_beside(output_dir):
         # It loads matplotlib, which takes half a second.
         from modelarrayio_bids.reports.page import write_page  # noqa: PLC0415
 
-        return write_page(output_dir, bids_dir, left_out)
+        return write_page(output_dir, bids_dir, left_out, resources)
 
 
 @contextmanager

@@ -146,19 +146,17 @@ def _named_people(names: Sequence[str], sources: Mapping[int, None]) -> str:
     return f'To look at: {", ".join(names[source] for source in sources)}.'
 
 
-def chart_of_threshold(coverage: np.ndarray, n_masks: int, threshold: float | None) -> Picture:
+def chart_of_threshold(of_count: np.ndarray, threshold: float | None) -> Picture:
     """How many voxels a group mask has, by the fraction of masks that it asks for.
 
     Parameters
     ----------
-    coverage : numpy.ndarray
-        Any shape, int: in how many masks each voxel is.
-    n_masks : int
-        How many there are.
+    of_count : numpy.ndarray
+        (n_masks + 1,) int: voxels that are in none of the masks, in one, and so on.
     threshold : float or None
         The fraction that was asked for.
     """
-    of_count = np.bincount(coverage.ravel(), minlength=n_masks + 1)
+    n_masks = of_count.size - 1
     kept = np.cumsum(of_count[::-1])[::-1][1:]
     wanted = np.arange(1, n_masks + 1) / n_masks
     with style.drawing():

@@ -35,6 +35,7 @@ from modelarrayio_bids.reports.quality import (
     MOST_DEVIATIONS,
 )
 from modelarrayio_bids.reports.scalars import ScalarPart, scalar_part
+from modelarrayio_bids.resources import Resources
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def write_page(
     output_dir: Path,
     bids_dir: str | PathLike[str] | None = None,
     left_out: Mapping[str, int] | None = None,
+    resources: Resources = Resources(),
 ) -> Path:
     """Write the page, its figures and its tables, over those of an earlier run.
 
@@ -63,6 +65,8 @@ def write_page(
         The study, for commands to run next.
     left_out : dict, optional
         Why images were left out to how many; by default what an earlier report said.
+    resources : Resources, optional
+        Memory.
 
     Returns
     -------
@@ -73,13 +77,17 @@ def write_page(
     ------
     SourceNotFoundError
         If there is no HDF5 file, or a cohort is missing.
+    UsageError
+        If the memory allowed is not enough.
     ModelArrayIOError
         If a file cannot be read.
     OutputError
         If nothing can be written.
     """
     outputs, album = outputs_in(output_dir), Album(output_dir)
-    shown = tracked((scalar_part(one, album) for one in outputs), 'Drawing', len(outputs), 'files')
+    shown = tracked(
+        (scalar_part(one, album, resources) for one in outputs), 'Drawing', len(outputs), 'files'
+    )
     parts = list(shown)
     availability = Availability.of(outputs)
     pipelines = pipelines_of(output_dir)

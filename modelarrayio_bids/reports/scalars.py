@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from modelarrayio_bids.export import space_of_store
-from modelarrayio_bids.masks import read_coverage
+from modelarrayio_bids.masks import coverage_counts
+from modelarrayio_bids.reports import DRAWING_ELEMENT
 from modelarrayio_bids.reports.album import Album, Shown, figure_name
 from modelarrayio_bids.reports.charts import chart_of_sources, chart_of_threshold
 from modelarrayio_bids.reports.outputs import Output
@@ -20,6 +21,7 @@ from modelarrayio_bids.reports.quality import Finding, findings, mirrored
 from modelarrayio_bids.reports.scales import Scale
 from modelarrayio_bids.reports.style import Picture
 from modelarrayio_bids.reports.surroundings import Surroundings
+from modelarrayio_bids.resources import Resources
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
@@ -78,15 +80,19 @@ class ScalarPart:
     links: list[tuple[str, str]]
 
 
-def scalar_part(output: Output, album: Album) -> ScalarPart:
+def scalar_part(output: Output, album: Album, resources: Resources = Resources()) -> ScalarPart:
     """Look into one HDF5 file, draw it, and write the numbers of its sources.
 
     Raises
     ------
+    UsageError
+        If the memory allowed is not enough.
     ModelArrayIOError
         If a file cannot be read, or a figure not written.
     """
     with StoreReader(output.files.store) as store:
+        n_elements = store.scalar(output.scalar).shape[1]
+        resources.room(n_elements, DRAWING_ELEMENT * n_elements, to='draw')
         space = space_of_store(store, References())
         summary = store.summary(output.scalar)
         facts = list(_facts(output, store, space))
@@ -181,9 +187,9 @@ def _pictures(
     if density is not None:
         yield 'density', 'map', density
     if output.files.coverage.exists():
-        counts = read_coverage(output.files.coverage)
-        threshold = output.known.get('GroupMaskThreshold')
-        yield 'threshold', 'plot', chart_of_threshold(counts, len(output.names), threshold)
+        counts = coverage_counts(output.files.coverage, len(output.names))
+        chart = chart_of_threshold(counts, output.known.get('GroupMaskThreshold'))
+        yield 'threshold', 'plot', chart
     yield 'sources', 'plot', chart_of_sources(summary, output.names, found, what)
 
 

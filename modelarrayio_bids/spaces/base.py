@@ -142,7 +142,7 @@ class ElementSpace(ABC):
         str
             What would be exchanged, for a person: ``'left and right'``.
         numpy.ndarray
-            (n_elements,) int64: the element in whose place each would be, -1 for none.
+            (n_elements,) int: the element in whose place each would be, -1 for none.
         """
         yield from ()
 

@@ -223,8 +223,8 @@ class VoxelSpace(ElementSpace):
 
     def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
         """The axes of the array, each reversed: so it goes wrong where orientations are lost."""
-        numbers = np.full(self.mask.shape, -1)
-        numbers[self.mask] = np.arange(len(self))
+        numbers = np.full(self.mask.shape, -1, np.int32)
+        numbers[self.mask] = np.arange(len(self), dtype=np.int32)
         for axis, code in enumerate(aff2axcodes(self.grid.affine)):
             yield _EXCHANGED[code], np.flip(numbers, axis)[self.mask]
 

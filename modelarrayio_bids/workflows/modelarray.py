@@ -98,14 +98,14 @@ def init_modelarray_wf(
     if blocks:
         _read_in_blocks(workflow, nprocs, **limits, **blocks)
     if report:
-        _report(workflow)
+        _report(workflow, **_given(mem_mb=mem_mb))
     return workflow
 
 
-def _report(workflow: Workflow) -> None:
+def _report(workflow: Workflow, **settings: Any) -> None:
     """Put the report after everything else."""
     collect, fit = map(workflow.get_node, ('collect_cohort', 'write_fit_scripts'))
-    report = Node(MakeReport(), 'make_report')
+    report = Node(MakeReport(**settings), 'make_report')
     # What it is about is a folder, whose files Nipype does not know.
     report.overwrite = True
     workflow.connect([

@@ -55,6 +55,7 @@ SPECIFICATIONS = {
         'bids_dir': 'Directory',
         'made': 'InputMultiObject',
         'left_out': 'Dict',
+        'mem_mb': 'Int',
     },
     'WriteFitScripts': {
         'bids_dir': 'Directory!',

@@ -271,3 +271,19 @@ def test_it_needs_no_home(flow_of_four, tmp_path):
     assert 'atplotlib' not in done.stderr
     assert (output / 'report.html').exists()
     assert not list(output.rglob('.unfinished-*'))
+
+
+def test_too_little_memory_for_a_report_costs_nothing_else(flow_of_four, tmp_path):
+    output = tmp_path / 'out'
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', str(flow_of_four)]
+    # Enough to build 1,736 voxels of four people, and not to load matplotlib besides.
+    options = ['group', '--scalars', 'cbf', '--mem-mb']
+    for memory, is_made in (('190', False), ('400', True)):
+        done = subprocess.run(
+            [*command, str(output), *options, memory], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert ('no report was made: 190 MB' in done.stderr) is not is_made
+        assert ('Report:' in done.stdout) is is_made
+        assert list(output.rglob('*_modelarray.h5'))
+        assert (output / 'report.html').exists() is is_made
