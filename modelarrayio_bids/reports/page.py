@@ -36,6 +36,7 @@ from modelarrayio_bids.reports.quality import (
 )
 from modelarrayio_bids.reports.scalars import ScalarPart, scalar_part
 from modelarrayio_bids.resources import Resources
+from modelarrayio_bids.wording import some
 
 logger = logging.getLogger(__name__)
 
@@ -90,33 +91,24 @@ def write_page(
     )
     parts = list(shown)
     availability = Availability.of(outputs)
-    pipelines = pipelines_of(output_dir)
-    cited = works(pipelines)
-    attention = list(_attention(parts))
-    paragraphs = methods(outputs, len(availability.people), pipelines)
-    _write(output_dir / 'logs' / 'CITATION.md', markdown(paragraphs, cited))
-    _write(output_dir / 'logs' / 'CITATION.bib', bibliography(cited))
-    page = output_dir / NAME_OF_PAGE
     context = {
         'title': _TITLE,
         'program': f'{NAME} {__version__}',
         'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
+        'output_dir': output_dir,
         'lead': _lead(outputs, availability),
-        'attention': attention,
-        'verdict': _verdict(attention),
-        'rules': _rules(),
         'steps': _steps(bids_dir, output_dir, outputs),
         'people': _people(availability, album),
         'left_out': _left_out(left_out, album),
         'phenotypes': _phenotypes(phenotypes_of(outputs), album),
         'scalars': parts,
         'results': [part for output in outputs for part in analysis_parts(output, album)],
-        'methods': paragraphs,
-        'references': cited,
-        'output_dir': output_dir,
+        **_attention(parts),
+        **_methods(output_dir, outputs, len(availability.people)),
     }
+    page = output_dir / NAME_OF_PAGE
     _write(page, _rendered(context))
-    logger.info('Wrote %s', page)
+    logger.info('Wrote %s: %s', page, context['verdict'])
     return page
 
 
@@ -160,16 +152,19 @@ def _lead(outputs: Sequence[Output], availability: Availability) -> str:
     )
 
 
-def _attention(parts: Sequence[ScalarPart]) -> Iterator[tuple[str, str, str, str]]:
-    """Whom to look at: who, the scalar, its place in the page, and what."""
-    for part in parts:
-        for who, what in part.findings:
-            yield who, part.name, part.anchor, what
+def _attention(parts: Sequence[ScalarPart]) -> dict[str, Any]:
+    """Whom to look at: who, the scalar, its place in the page, and what; and the rules for it."""
+    found = [(who, part.name, part.anchor, what) for part in parts for who, what in part.findings]
+    return {'attention': found, 'verdict': _verdict(found), 'rules': _rules()}
 
 
-def _verdict(attention: Sequence[tuple[str, str, str, str]]) -> str:
-    images = {(who, anchor) for who, _, anchor, _ in attention}
-    return '1 image stands out.' if len(images) == 1 else f'{len(images):,} images stand out.'
+def _verdict(found: Sequence[tuple[str, str, str, str]]) -> str:
+    """How many images, and of whom."""
+    images = list(dict.fromkeys(f'{who} ({scalar})' for who, scalar, _, _ in found))
+    if not images:
+        return 'No image stands out.'
+    count = '1 image stands' if len(images) == 1 else f'{len(images):,} images stand'
+    return f'{count} out: {some(images)}.'
 
 
 def _rules() -> str:
@@ -180,6 +175,15 @@ def _rules() -> str:
         f'{LEAST_DISTANCE:g} times the usual distance; files with the same content; and maps that '
         'are like the others once they are flipped.'
     )
+
+
+def _methods(output_dir: Path, outputs: Sequence[Output], n_people: int) -> dict[str, Any]:
+    """What was done and what it cites, also as files."""
+    pipelines = pipelines_of(output_dir)
+    paragraphs, cited = methods(outputs, n_people, pipelines), works(pipelines)
+    _write(output_dir / 'logs' / 'CITATION.md', markdown(paragraphs, cited))
+    _write(output_dir / 'logs' / 'CITATION.bib', bibliography(cited))
+    return {'methods': paragraphs, 'references': cited}
 
 
 def _people(availability: Availability, album: Album) -> dict[str, Any]:

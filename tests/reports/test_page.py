@@ -41,7 +41,7 @@ def test_the_planted_faults_are_named_and_nobody_else(page):
     assert any('is zero at 5' in what for what in said[HALF])
     assert said[COPIED] == [f'is the same file as that of {COPY}']
     assert said[COPY] == [f'is the same file as that of {COPIED}']
-    assert '4 images stand out.' in page.texts['look']
+    assert '4 images stand out: sub-08 (cbf), ' in page.texts['look']
 
 
 def test_who_is_not_in_and_why(page):
