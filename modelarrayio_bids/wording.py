@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def some(names: Iterable[str], most: int = 5) -> str:
+def some(names: Iterable[object], most: int = 5) -> str:
     """The first few names, and how many more there are.
 
     >>> some(['a', 'b', 'c'], most=2)
     'a, b and 1 more'
     """
-    shown = list(names)
+    shown = list(map(str, names))
     more = f' and {len(shown) - most} more' if len(shown) > most else ''
     return ', '.join(shown[:most]) + more
 

@@ -25,6 +25,7 @@ from modelarrayio_bids.resources import Resources
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
+from modelarrayio_bids.wording import amount
 
 #: What the columns of a table of sources are.
 COLUMNS = {
@@ -135,7 +136,7 @@ def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[
     n_rows, n_columns = scalar.shape
     yield 'Images', f'{n_rows:,}'
     yield 'Elements', f'{n_columns:,} {space.kind}'
-    yield 'File', f'{_bytes(output.files.store.stat().st_size)}, {scalar.stored_as}'
+    yield 'File', f'{amount(output.files.store.stat().st_size)}, {scalar.stored_as}'
     rungs = Counter(rung for rung in output.rungs if rung)
     if rungs:
         yield 'Masks', ', '.join(f'{rung} {count}' for rung, count in rungs.most_common())
@@ -147,20 +148,6 @@ def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[
         yield 'Built in', f'{made["Seconds"]:.1f} s, with at most {made["PeakMemoryMB"]:,.0f} MB'
     if created := store.facts.get('created'):
         yield 'Built', f'{created}, version {store.facts.get("version", "unknown")}'
-
-
-def _bytes(count: int) -> str:
-    """A size for a person.
-
-    >>> _bytes(5), _bytes(1_234_567)
-    ('5 B', '1.2 MB')
-    """
-    size, unit = float(count), 'B'
-    for unit in ('B', 'kB', 'MB', 'GB', 'TB'):
-        if size < 1000 or unit == 'TB':
-            break
-        size /= 1000
-    return f'{size:.0f} {unit}' if unit == 'B' else f'{size:.1f} {unit}'
 
 
 def _pictures(

@@ -12,13 +12,14 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
 from modelarrayio_bids.store.reader import result_names
 from modelarrayio_bids.store.validation import rules
-from modelarrayio_bids.store.validation.findings import Finding, some
+from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.storage import (
     described,
     is_number,
     of_attributes,
     of_filters,
 )
+from modelarrayio_bids.wording import some
 
 
 def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from modelarrayio_bids.store.validation.rules import Rule, Severity
 
-_SHOWN = 3
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -32,14 +30,3 @@ class Finding:
 def is_valid(findings: Iterable[Finding]) -> bool:
     """Whether none of them is an error."""
     return all(finding.rule.severity != Severity.ERROR for finding in findings)
-
-
-def some(items: Iterable[object]) -> str:
-    """The first few, and how many more there are.
-
-    >>> some(['a.nii', 'b.nii', 'c.nii', 'd.nii'])
-    'a.nii, b.nii, c.nii and 1 more'
-    """
-    texts = list(map(str, items))
-    more = f' and {len(texts) - _SHOWN} more' if len(texts) > _SHOWN else ''
-    return ', '.join(texts[:_SHOWN]) + more

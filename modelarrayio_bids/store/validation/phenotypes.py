@@ -10,7 +10,8 @@ from pathlib import Path, PurePath
 from modelarrayio_bids.cohort import SCALAR, SOURCE, read_table
 from modelarrayio_bids.store.r_view import ScalarView
 from modelarrayio_bids.store.validation import rules
-from modelarrayio_bids.store.validation.findings import Finding, some
+from modelarrayio_bids.store.validation.findings import Finding
+from modelarrayio_bids.wording import some
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from modelarrayio_bids.store.r_view import (
 )
 from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation import rules
-from modelarrayio_bids.store.validation.findings import Finding, some
+from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.storage import (
     described,
     is_number,
@@ -27,6 +27,7 @@ from modelarrayio_bids.store.validation.storage import (
     of_filters,
     type_name,
 )
+from modelarrayio_bids.wording import some
 
 # Four times what the predecessor aims for.
 _LARGE_CHUNK = 8 * 2**20
