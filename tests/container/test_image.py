@@ -283,16 +283,49 @@ def test_another_container_finishes_what_was_killed(
     assert not list(output.rglob('.unfinished-*'))
 
 
-def test_the_memory_of_its_cgroup_is_all_it_uses(
-    docker, image, confined, study, writable, tmp_path
+#: Values of 4 bytes of 300 people in a cube: 2.03 GiB.
+EDGE, SUBJECTS = 122, 300
+MEMORY = 512 * 2**20
+
+
+def write_large_study(root):
+    """Blood flow of one byte per voxel, which differs between people; and the mask of each."""
+    trees.describe(root)
+    derivatives = trees.describe(root / 'derivatives' / 'aslprep', 'ASLPrep')
+    grid = trees.Grid((EDGE,) * 3, 1.5)
+    image = np.indices(grid.shape).sum(0).astype(np.uint8)
+    mask = trees.save(np.ones_like(image), root / 'sourcedata' / 'mask.nii.gz', grid)
+    for n in range(SUBJECTS):
+        stem = derivatives / f'sub-{n:03}' / 'perf' / f'sub-{n:03}_space-{trees.SPACE}'
+        trees.save(image + np.uint8(n % 256), Path(f'{stem}_cbf.nii.gz'), grid)
+        os.link(mask, f'{stem}_desc-brain_mask.nii.gz')
+    return image.ravel()
+
+
+def granted(docker, image, limits):
+    """Bytes that the kernel gives a container: its control group's, of version 2 or 1."""
+    files = ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes')
+    start = ['--rm', *limits, '--entrypoint', 'cat', image]
+    return docker('run', *start, *files).stdout.strip()
+
+
+def test_a_cohort_of_two_gigabytes_in_a_container_of_half_a_gigabyte(
+    docker, image, confined, writable, tmp_path
 ):
+    limits = ['--memory', str(MEMORY), '--memory-swap', str(MEMORY)]
+    assert granted(docker, image, limits) == str(MEMORY)
+    values = write_large_study(tmp_path / 'study')
+    assert SUBJECTS * values.size * 4 > 4 * MEMORY
     output = writable(tmp_path / 'out')
-    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
-    limits = ['--memory', '256m', '--memory-swap', '256m']
-    done = docker(
-        'run', *confined, *limits, *mounts, image, '/data', '/out', 'group', '--scalars', 'cbf'
-    )
+    mounts = ['-v', f'{tmp_path / "study"}:/data:ro', '-v', f'{output}:/out']
+    done = docker('run', *confined, *limits, *mounts, image, '/data', '/out', 'group')
     assert done.returncode == 0, done.stderr
+    with h5py.File(store_of(output, 'cbf')) as file:
+        matrix = file['scalars/cbf/values']
+        assert matrix.shape == (SUBJECTS, EDGE**3)
+        for element in (0, EDGE**3 // 2, EDGE**3 - 1):
+            column = values[element] + np.arange(SUBJECTS).astype(np.uint8)
+            np.testing.assert_array_equal(matrix[:, element], column)
 
 
 def test_whose_files_they_are(built, anyone):
