@@ -29,6 +29,9 @@ _PART = 2**16
 _DIGITS = 6
 # Of the sum of squares: what rounding leaves of a constant row is no spread.
 _LEAST_SPREAD = 1e-12
+# Values this many usual ranges (from the 5th percentile to the 95th) away from what is usual count
+# as that far when rows are compared: else a few wild ones would be all there is to compare.
+_REACH = 10
 # Bytes, for each value of a part, of what is made of it: three matrices of float64 and a mask.
 _BYTES_OF_VALUE = 3 * 8 + 1
 # Bytes, for each value of a row, of its finite ones and two masks.
@@ -119,14 +122,19 @@ class SummarisedBlocks:
         self._mean = np.full(self.blocks.n_columns, np.nan, np.float32)
         self._sd = self._mean.copy()
         self._sums = np.zeros((self.blocks.n_rows, _N_SUMS))
-        # Taken away from all values: squares of what is left lose no digits.
-        means = rows['mean'][np.isfinite(rows['mean'])]
-        self._centre = float(means.mean()) if means.size else 0.0
+        # Taken away from all values: squares of what is left lose no digits. The median, since one
+        # wild row would take those of all others.
+        medians = rows['quantiles'][:, QUANTILES.index(0.5)]
+        medians = medians[np.isfinite(medians)]
+        self._centre = float(np.median(medians)) if medians.size else 0.0
+        ranges = rows['quantiles'][:, -1] - rows['quantiles'][:, 0]
+        ranges = ranges[np.isfinite(ranges) & (ranges > 0)]
+        self._reach = _REACH * float(np.median(ranges)) if ranges.size else np.inf
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """As :class:`ColumnBlocks`."""
         width = max(1, _PART // self.blocks.n_rows)
-        summarise = partial(_summarised, self._centre)
+        summarise = partial(_summarised, self._centre, self._reach)
         for start, block in self._matrix:
             parts = [block[:, first : first + width] for first in range(0, block.shape[1], width)]
             column = start
@@ -150,7 +158,9 @@ class SummarisedBlocks:
 _N_SUMS = 8
 
 
-def _summarised(centre: float, part: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+def _summarised(
+    centre: float, reach: float, part: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """Of some columns: their moments, and for each row the sums that compare it with the others.
 
     The mean of the others at an element is ``(total − x) / (count − 1)``. Multiplied out, every sum
@@ -159,9 +169,14 @@ def _summarised(centre: float, part: np.ndarray) -> tuple[tuple[np.ndarray, ...]
     finite = np.isfinite(part)
     known = finite.astype(np.float64)
     x = np.where(finite, np.subtract(part, centre, dtype=np.float64), 0)
+    count = known.sum(axis=0)
+    mean, variance = _moments(count, x.sum(axis=0), (x * x).sum(axis=0))
+    moments = count, mean + centre, np.sqrt(variance)
+    if np.abs(x).max(initial=0) > reach:
+        x = np.clip(x, -reach, reach)
     squares = x * x
-    count, total, total_squares = known.sum(axis=0), x.sum(axis=0), squares.sum(axis=0)
-    mean, variance = _moments(count, total, total_squares)
+    total = x.sum(axis=0)
+    mean, variance = _moments(count, total, squares.sum(axis=0))
     share, precision = _reciprocal(count - 1), _reciprocal(variance)
     shared, others, pull = share > 0, total * share, np.nan_to_num(mean) * precision
     at_mean = np.nan_to_num(mean) * pull
@@ -178,7 +193,7 @@ def _summarised(centre: float, part: np.ndarray) -> tuple[tuple[np.ndarray, ...]
         of_squares[:, 3] - 2 * of_x[:, 4] + of_known[:, 3],
         of_known[:, 4],
     ], axis=1)  # fmt: skip
-    return (count, mean + centre, np.sqrt(variance)), sums
+    return moments, sums
 
 
 def _moments(

@@ -65,7 +65,6 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     """
     from modelarrayio_bids.derivatives.naming import STORE_ENDING
     from modelarrayio_bids.derivatives.statmaps import StatMapNaming
-    from modelarrayio_bids.store.reader import analyses_of
 
     root = output_dir.absolute()
     stores = sorted(root.rglob(f'*{STORE_ENDING}'))
@@ -76,7 +75,7 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     jobs = [
         (store, name, StatMapNaming.of(store, root).folder(name))
         for store in stores
-        for name in analyses_of(store)
+        for name in _analyses(store, wanted)
     ]
     held = sorted({name for _, name, _ in jobs})
     if not held or set(wanted) - set(held):
@@ -89,6 +88,19 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     chosen = [job for job in jobs if not wanted or job[1] in wanted]
     _check_folders(chosen, jobs)
     return chosen
+
+
+def _analyses(store: Path, wanted: Sequence[str]) -> list[str]:
+    """Those of a file; slices of a merged analysis only if they are wanted.
+
+    Their corrected p values are of too few tests.
+    """
+    from modelarrayio_bids.store.reader import StoreReader, is_store
+
+    if not is_store(store):
+        return []
+    with StoreReader(store) as reader:
+        return [name for name in reader.analyses if name in wanted or name not in reader.slices]
 
 
 def _check_folders(chosen: Sequence[Job], jobs: Sequence[Job]) -> None:

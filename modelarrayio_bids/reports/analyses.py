@@ -79,7 +79,8 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
         If the file cannot be read, or a figure not written.
     """
     with StoreReader(output.files.store) as store:
-        for name in store.analyses:
+        # A slice's corrected p values are of too few tests: the merged analysis has them all.
+        for name in sorted(set(store.analyses) - store.slices):
             anchor, title = f'{output.key}-{label(name)}', f'{output.scalar}: {name}'
             try:
                 figures = list(_figures(output, store, name))

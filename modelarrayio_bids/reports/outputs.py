@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cohort import MASK_RUNG, SOURCE, Cohort
+from modelarrayio_bids.cohort import MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.naming import STORE_ENDING, Outputs, sidecar
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
+from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.wording import some
 
 # As BIDS writes the labels of the columns.
 _PREFIXES = {PARTICIPANT: 'sub-', SESSION: 'ses-', RUN: 'run-'}
@@ -33,7 +35,7 @@ class Output:
     files : Outputs
         Where they are, in it.
     cohort : Cohort
-        The sources.
+        The sources, their order that of the rows in the HDF5 file.
     known : dict
         What the HDF5 file's sidecar says.
     said : dict
@@ -59,7 +61,7 @@ class Output:
         """
         stem = store.name.removesuffix(STORE_ENDING.removeprefix('_')).removesuffix('_')
         files = Outputs(store.parent, stem)
-        cohort = Cohort.from_csv(files.cohort)
+        cohort = _in_order(Cohort.from_csv(files.cohort), files)
         return cls(
             root, files, cohort, _content(sidecar(files.store)), _content(sidecar(files.cohort))
         )
@@ -84,6 +86,11 @@ class Output:
     def measure(self) -> str:
         """What its values are: ``cbf (mL/100 g/min)``."""
         return f'{self.scalar} ({self.units})' if self.units else self.scalar
+
+    @property
+    def place(self) -> str:
+        """Its entities, for a person: ``space-MNI152NLin2009cAsym``."""
+        return self.files.stem.replace('_', ' ')
 
     @property
     def key(self) -> str:
@@ -142,6 +149,29 @@ def outputs_in(output_dir: Path) -> list[Output]:
         except SourceNotFoundError as error:
             logger.warning('%s is not in the report: %s', store, error)
     return outputs
+
+
+def _in_order(cohort: Cohort, files: Outputs) -> Cohort:
+    """A row for each of the file's sources, in its order: tables get sorted, and files grow.
+
+    As ModelArray does, they are matched by what ``source_file`` says.
+    """
+    rows = {row[SOURCE]: row for row in cohort.rows}
+    with StoreReader(files.store) as store:
+        scalar = store.scalar(cohort.scalars[0])
+    if missing := [name for name in scalar.names if name not in rows]:
+        logger.warning(
+            '%s has no row for %d of the %d images of the file beside it, and R will want one: %s',
+            *(files.cohort, len(missing), len(scalar.names), some(missing)),
+        )
+    if more := rows.keys() - set(scalar.names):
+        logger.warning(
+            '%s has rows of %d images that the file beside it does not hold: %s',
+            *(files.cohort, len(more), some(sorted(more))),
+        )
+    blank = dict.fromkeys(cohort.columns, '') | {SCALAR: scalar.name}
+    matched = (rows.get(name, blank | {SOURCE: name}) for name in scalar.names)
+    return Cohort(cohort.columns, tuple(matched), cohort.folder)
 
 
 def visit_name(row: Mapping[str, str]) -> str:

@@ -12,15 +12,18 @@ and Handle Outliers, 1993, advise 3.5). Naming is all that is done: nobody is le
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store.scalars import Scalar
 from modelarrayio_bids.store.summary import ROW, Summary
+from modelarrayio_bids.wording import some
 
 #: Robust standard deviations from the median that are still like the others.
 MOST_DEVIATIONS = 3.5
@@ -34,11 +37,11 @@ LEAST_CORRELATION = 0.05
 LEAST_DISTANCE = 2.0
 #: The median of a source may lie within this fraction of the spread within sources.
 LEAST_LEVEL = 0.5
-#: A source is mirrored if that brings it this much nearer to the others: the ratio of the mean
-#: squares of z. A symmetric image has 1, and its own share in the mean keeps it from being below.
-MIRRORED = 0.8
+#: A source is flipped if flipping brings it this much nearer to the others, and so near as they
+#: are: ratios of squares of z. An image that is symmetric has 1.
+MIRRORED, LIKE_OTHERS = 0.8, 2.0
 # Elements that are compared with their mirror images, and runs of them, at least.
-_ELEMENTS, _RUNS = 1024, 64
+_ELEMENTS, _RUNS, _FEWEST_ELEMENTS = 1024, 64, 50
 # Bytes of values held for that.
 _HELD = 32 * 2**20
 
@@ -127,17 +130,21 @@ def _infinite(summary: Summary) -> Iterator[Finding]:
 
 def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
     """One image under two names: the same file, or the same values in another file."""
-    values = summary.rows[[name for name in ROW.names or () if name != 'sha256']]
+    values = repack_fields(summary.rows[[name for name in ROW.names or () if name != 'sha256']])
+    # Of constants and of maps without values that is no wonder.
+    varied = summary.rows['sd'] > 0
     for what, keys in (
         ('is the same file as that of', summary.rows['sha256'].tolist()),
         ('has the same values as that of', [row.tobytes() for row in values]),
     ):
-        for source, twins in _twins(keys):
-            yield Finding(source, 'identical', f'{what} {", ".join(names[one] for one in twins)}')
+        for source, twins in twins_of(
+            [key if one else b'' for key, one in zip(keys, varied, strict=True)]
+        ):
+            yield Finding(source, 'identical', f'{what} {some(names[one] for one in twins)}')
 
 
-def _twins(keys: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
-    """Those whose key others have too, and these others."""
+def twins_of(keys: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
+    """Those whose key others have too, and these others; a blank key is nobody's."""
     same: dict[bytes, list[int]] = defaultdict(list)
     for source, key in enumerate(keys):
         same[key].append(source)
@@ -188,7 +195,8 @@ def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Find
     """Which sources are nearer to the others when they are flipped.
 
     Some runs of elements and their mirror images are read: chunks span all sources, so that these
-    are few reads.
+    are few reads. What is usual at an element is the median of all, and how far one is away the
+    median over elements: neither a few wild voxels nor other broken maps change them.
     """
     if len(summary.rows) < FEWEST_SOURCES:
         return []
@@ -197,8 +205,11 @@ def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Find
     for exchanged, partners in space.mirrors():
         elements = chosen[partners[chosen] >= 0]
         elements = elements[partners[elements] != elements]
-        ratios = _nearer(scalar, summary, elements, partners[elements])
-        for source in np.flatnonzero(ratios < MIRRORED):
+        if elements.size < _FEWEST_ELEMENTS:
+            continue
+        own, flipped = _distances(scalar, elements, partners[elements])
+        nearer = (flipped < MIRRORED * own) & (flipped < LIKE_OTHERS * usual(own))
+        for source in np.flatnonzero(nearer):
             text = f'looks flipped: like the others when {exchanged} are exchanged'
             found.append(Finding(int(source), 'mirrored', text))
     return found
@@ -211,31 +222,28 @@ def _chosen(summary: Summary, chunk: int) -> np.ndarray:
     starts = np.unique(np.linspace(0, n_chunks - 1, wanted).astype(np.int64)) * chunk
     elements = (starts[:, None] + np.arange(chunk)).ravel()
     elements = elements[elements < summary.count.size]
-    return elements[summary.sd[elements] > 0]
+    elements = elements[summary.sd[elements] > 0]
+    most = max(_FEWEST_ELEMENTS, _HELD // (8 * max(1, len(summary.rows))))
+    return elements[:: -(-elements.size // most)] if elements.size > most else elements
 
 
-def _nearer(
-    scalar: Scalar,
-    summary: Summary,
-    elements: np.ndarray,
-    partners: np.ndarray,
-) -> np.ndarray:
-    """Of each source, the mean square of z when it is flipped over that when it is not."""
-    held = max(1, _HELD // (8 * len(summary.rows)))
-    own, flipped = np.zeros(len(summary.rows)), np.zeros(len(summary.rows))
-    for first in range(0, elements.size, held):
-        here, there = elements[first : first + held], partners[first : first + held]
-        values, exchanged = (scalar.columns(at) for at in (here, there))
+def _distances(
+    scalar: Scalar, elements: np.ndarray, partners: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each source is from the others, as it is and flipped: (n_sources,) squares of z."""
+    values, exchanged = (
+        np.where(np.isfinite(read), read, np.nan)
+        for read in (scalar.columns(at).astype(np.float64) for at in (elements, partners))
+    )
+    with warnings.catch_warnings():
+        # Of elements that nobody has, and of sources that have none of these.
+        warnings.simplefilter('ignore', RuntimeWarning)
+        middle = np.nanmedian(values, axis=0)
+        spread = 1.4826 * np.nanmedian(np.abs(values - middle), axis=0)
+        spread[spread == 0] = np.nan
         both = np.isfinite(values) & np.isfinite(exchanged)
-        own += _squared_distance(values, summary, here, both)
-        flipped += _squared_distance(exchanged, summary, here, both)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return flipped / own
-
-
-def _squared_distance(
-    values: np.ndarray, summary: Summary, elements: np.ndarray, known: np.ndarray
-) -> np.ndarray:
-    """Sum of the squares of z over known values at some elements: (n_sources,) float64."""
-    z = (values - summary.mean[elements]) / summary.sd[elements]
-    return np.square(np.where(known, z, 0), dtype=np.float64).sum(axis=1)
+        own, flipped = (
+            np.nanmedian(np.square(np.where(both, (image - middle) / spread, np.nan)), axis=1)
+            for image in (values, exchanged)
+        )
+    return own, flipped

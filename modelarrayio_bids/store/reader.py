@@ -27,6 +27,8 @@ from modelarrayio_bids.store.text import text, texts
 
 logger = logging.getLogger(__name__)
 
+# Of an analysis: the slices it was merged of.
+_MERGED = f'{schema.PROVENANCE}/{schema.MERGED_ANALYSES}'
 _LOCK_ERRORS = {errno.ENOLCK, errno.EAGAIN, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -158,6 +160,16 @@ class StoreReader:
     def analyses(self) -> tuple[str, ...]:
         """Names of the analyses in the file."""
         return _analyses(self._file)
+
+    @property
+    def slices(self) -> frozenset[str]:
+        """Names of the analyses that were merged into others of the file."""
+        merged: dict[str, tuple[str, ...]] = {}
+        for name in self.analyses:
+            parts = self._file.get(schema.result_path(name, _MERGED))
+            if parts is not None:
+                merged[name] = texts(parts[()])
+        return frozenset(part for parts in merged.values() for part in parts) - merged.keys()
 
     @property
     def scalars(self) -> tuple[str, ...]:

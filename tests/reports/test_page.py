@@ -16,6 +16,7 @@ import trees
 from reports.conftest import ABSENT, COPIED, COPY, FLIPPED, HALF, N_PEOPLE, Page, cbf_of
 from stores import write_results
 
+from modelarrayio_bids.cli import files
 from modelarrayio_bids.cli.bids_app import main
 
 LOOK = 'Images that are not like the others'
@@ -287,3 +288,37 @@ def test_too_little_memory_for_a_report_costs_nothing_else(flow_of_four, tmp_pat
         assert ('Report:' in done.stdout) is is_made
         assert list(output.rglob('*_modelarray.h5'))
         assert (output / 'report.html').exists() is is_made
+
+
+def test_rows_are_matched_by_their_images_whatever_their_order(flow_of_four, tmp_path):
+    output = tmp_path / 'out'
+    assert main([str(flow_of_four), str(output), 'group', '--scalars', 'cbf', '--no-report']) == 0
+    (table,) = output.glob('cbf/*_cohort.csv')
+    header, *rows = table.read_text('utf-8').splitlines()
+    # As a spreadsheet leaves it: sorted by something else, and one row lost.
+    table.write_text('\n'.join([header, *sorted(rows, reverse=True)[:-1]]) + '\n', 'utf-8')
+    assert main([str(flow_of_four), str(output), 'group', '--reports-only']) == 0
+    (numbers,) = output.glob('figures/*desc-sources_summary.tsv')
+    for row in tsv(numbers):
+        image = next(flow_of_four.rglob(f'{row["source_file"].rpartition("/")[2]}'))
+        assert row['sha256'] == hashlib.sha256(image.read_bytes()).hexdigest()
+        # The row that was lost had the one image that nobody is told of.
+        assert row['participant'] in {image.name.partition('_')[0], image.name}
+
+
+def test_a_file_that_grew_is_reported_with_all_its_images(flow_of_four, tmp_path):
+    output, arguments = tmp_path / 'out', ['group', '--scalars', 'cbf']
+    first = ['--participant-label', '01', '02', '03']
+    assert main([str(flow_of_four), str(output), *arguments, *first]) == 0
+    everybody = tmp_path / 'everybody'
+    assert main([str(flow_of_four), str(everybody), *arguments, '--no-report']) == 0
+    (table,) = everybody.glob('cbf/*_cohort.csv')
+    header, *rows = table.read_text('utf-8').splitlines()
+    (tmp_path / 'new.csv').write_text('\n'.join([header, rows[-1]]) + '\n', 'utf-8')
+    (store,) = output.glob('cbf/*_modelarray.h5')
+    new = ['append', '--cohort-file', str(tmp_path / 'new.csv'), '--output', str(store)]
+    assert files.main(new) == 0
+    assert next(output.glob('cbf/*_cohort.csv')).read_bytes() == table.read_bytes()
+    assert main([str(flow_of_four), str(output), 'group', '--reports-only']) == 0
+    page = Page((output / 'report.html').read_text('utf-8'))
+    assert page.tables['Images of each scalar'][1][3] == '4'
