@@ -253,7 +253,7 @@ def _stacked(
     budget = resources.block_bytes(held, dtype.itemsize, chunk_bytes, most, beside)
     blocks = Blocks.within(held, chunk, dtype.itemsize, budget).with_rows(n_added)
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
-        recorder = RowRecorder(extension.added, scratch.put)
+        recorder = RowRecorder(extension.added, scratch.put, dtype)
         put = recorder if known else scratch.put
         read_rows(extension.added, plan.space, put, resources.threads)
         give_back_memory()

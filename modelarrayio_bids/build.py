@@ -241,7 +241,7 @@ def _read(
     budget = resources.block_bytes(shape, dtype.itemsize, chunk_bytes, source_bytes, beside)
     blocks = Blocks.within(shape, chunk, dtype.itemsize, budget)
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
-        recorder = RowRecorder(sources, scratch.put)
+        recorder = RowRecorder(sources, scratch.put, dtype)
         read_rows(sources, space, recorder if summaries else scratch.put, resources.threads)
         give_back_memory()
         yield scratch, recorder.records if summaries else None

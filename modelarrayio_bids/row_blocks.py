@@ -105,7 +105,7 @@ class RowBlock:
         resources.room(len(space), resources.threads * most + beside)
         with replacing(self.path) as partial, open(partial, 'w+b') as file:
             rows = RowFile(file, self.blocks, np.dtype(self.dtype))
-            recorder = RowRecorder(self.sources, rows.put)
+            recorder = RowRecorder(self.sources, rows.put, rows.dtype)
             read_rows(self.sources, space, recorder, resources.threads)
             file.seek(self.values_bytes)
             file.write(recorder.records.tobytes())

@@ -17,7 +17,7 @@ import numpy as np
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.store.chunks import Blocks
-from modelarrayio_bids.store.scratch import ColumnBlocks
+from modelarrayio_bids.store.scratch import ColumnBlocks, as_stored
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
 
 # Values that quantiles are taken of: of more, as many evenly spaced ones. Their error is that of
@@ -54,15 +54,24 @@ class RowRecorder:
         Of the rows.
     put : callable
         Takes the number of a row and its values next.
+    dtype : numpy.dtype
+        Of the values that are kept: of those it is.
     """
 
-    def __init__(self, sources: Sequence[Source], put: Callable[[int, np.ndarray], None]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        put: Callable[[int, np.ndarray], None],
+        dtype: np.dtype,
+    ) -> None:
         self.records = np.zeros(len(sources), ROW)
         self._sources = sources
         self._put = put
+        self._dtype = dtype
 
     def __call__(self, row: int, values: np.ndarray) -> None:
         """Record one row and hand it on, from any thread."""
+        values = as_stored(values, self._dtype)
         self.records[row] = row_record(values)
         # Just read: the file is still in the system's cache.
         self.records[row]['sha256'] = checksum(self._sources[row].path)

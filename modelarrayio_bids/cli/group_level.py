@@ -102,6 +102,8 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
     page = outputs['make_report'].out_file if options.report else None
+    if not options.report and (folders.output / 'report.html').exists():
+        logger.warning('report.html is of an earlier run: --reports-only makes it anew')
     return Made(
         tuple(collected.scalars),
         tuple(collected.store_files),

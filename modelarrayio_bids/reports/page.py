@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
@@ -29,12 +30,13 @@ from modelarrayio_bids.reports.methods import methods
 from modelarrayio_bids.reports.outputs import Output, outputs_in
 from modelarrayio_bids.reports.people import Availability, Phenotype, phenotypes_of
 from modelarrayio_bids.reports.quality import (
+    FEWEST_SOURCES,
     LEAST_CORRELATION,
     LEAST_DISTANCE,
     LEAST_FRACTION,
     MOST_DEVIATIONS,
 )
-from modelarrayio_bids.reports.scalars import ScalarPart, scalar_part
+from modelarrayio_bids.reports.scalars import ScalarPart, scalar_part, shared_files
 from modelarrayio_bids.resources import Resources
 from modelarrayio_bids.wording import some
 
@@ -103,7 +105,7 @@ def write_page(
         'phenotypes': _phenotypes(phenotypes_of(outputs), album),
         'scalars': parts,
         'results': [part for output in outputs for part in analysis_parts(output, album)],
-        **_attention(parts),
+        **_attention(outputs, parts),
         **_methods(output_dir, outputs, len(availability.people)),
     }
     page = output_dir / NAME_OF_PAGE
@@ -116,7 +118,9 @@ def _steps(
     bids_dir: str | PathLike[str] | None, output_dir: Path, outputs: Sequence[Output]
 ) -> list[Step]:
     scripts = [one.files.fit_script for one in outputs if one.files.fit_script.exists()]
-    return next_steps(bids_dir, output_dir, scripts) if bids_dir and scripts else []
+    return (
+        next_steps(Path(bids_dir).absolute(), output_dir, scripts) if bids_dir and scripts else []
+    )
 
 
 def _rendered(context: dict[str, Any]) -> str:
@@ -152,10 +156,36 @@ def _lead(outputs: Sequence[Output], availability: Availability) -> str:
     )
 
 
-def _attention(parts: Sequence[ScalarPart]) -> dict[str, Any]:
+def _attention(outputs: Sequence[Output], parts: Sequence[ScalarPart]) -> dict[str, Any]:
     """Whom to look at: who, the scalar, its place in the page, and what; and the rules for it."""
-    found = [(who, part.name, part.anchor, what) for part in parts for who, what in part.findings]
-    return {'attention': found, 'verdict': _verdict(found), 'rules': _rules()}
+    titles = _titles(outputs)
+    found = [
+        (who, titles[part.anchor], part.anchor, what)
+        for part in parts
+        for who, what in part.findings
+    ]
+    found += [
+        (output.names[row], titles[output.key], output.key, f'is the same file as {others}')
+        for output, row, others in shared_files(outputs, parts)
+    ]
+    few = [output.scalar for output in outputs if len(output.names) < FEWEST_SOURCES]
+    unjudged = f'Too few images to compare: {some(few)}.' if few else ''
+    return {
+        'attention': found,
+        'verdict': ' '.join(filter(None, [_verdict(found), unjudged])),
+        'rules': _rules(),
+    }
+
+
+def _titles(outputs: Sequence[Output]) -> dict[str, str]:
+    """By output's key: its scalar, with its space where another output has the same scalar."""
+    times = Counter(output.scalar for output in outputs)
+    return {
+        output.key: f'{output.scalar}, {output.place}'
+        if times[output.scalar] > 1
+        else output.scalar
+        for output in outputs
+    }
 
 
 def _verdict(found: Sequence[tuple[str, str, str, str]]) -> str:
@@ -172,8 +202,9 @@ def _rules() -> str:
         f'Named is what is more than {MOST_DEVIATIONS:g} robust standard deviations (of the median '
         'absolute deviation) away from the median of all, and more than '
         f'{100 * LEAST_FRACTION:g}% of the elements, {LEAST_CORRELATION:g} of a correlation, or '
-        f'{LEAST_DISTANCE:g} times the usual distance; files with the same content; and maps that '
-        'are like the others once they are flipped.'
+        f'{LEAST_DISTANCE:g} times the usual distance, or half a standard deviation of the level; '
+        'files with the same content, constant or infinite values; and maps that are like the '
+        'others once they are flipped.'
     )
 
 

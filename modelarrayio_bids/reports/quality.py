@@ -42,6 +42,8 @@ LEAST_LEVEL = 0.5
 MIRRORED, LIKE_OTHERS = 0.8, 2.0
 # Elements that are compared with their mirror images, and runs of them, at least.
 _ELEMENTS, _RUNS, _FEWEST_ELEMENTS = 1024, 64, 50
+# Of z: further away is no further.
+_MOST_SQUARE = 3.0**2
 # Bytes of values held for that.
 _HELD = 32 * 2**20
 
@@ -87,8 +89,13 @@ def findings(
         *_infinite(summary),
         *(_unusual(summary) if len(names) >= FEWEST_SOURCES else ()),
     ]
-    # Once for each kind: the first says most.
-    first = {(finding.source, finding.kind): finding for finding in reversed(found)}
+    # Once for each kind: the first says most. Where nothing is to be seen, that says all.
+    blank = {finding.source for finding in found if finding.kind in {'empty', 'constant'}}
+    first = {
+        (one.source, one.kind): one
+        for one in reversed(found)
+        if one.source not in blank or one.kind in {'empty', 'constant'}
+    }
     return sorted(first.values(), key=lambda finding: (finding.source, found.index(finding)))
 
 
@@ -130,12 +137,18 @@ def _infinite(summary: Summary) -> Iterator[Finding]:
 
 def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
     """One image under two names: the same file, or the same values in another file."""
-    values = repack_fields(summary.rows[[name for name in ROW.names or () if name != 'sha256']])
+    fields = [name for name in ROW.names or () if name != 'sha256']
+    values = repack_fields(summary.rows[fields])
+    # Maps of so many ones and zeros have all else alike.
+    likeness = np.stack([summary.correlation, summary.distance], axis=1)
     # Of constants and of maps without values that is no wonder.
     varied = summary.rows['sd'] > 0
     for what, keys in (
         ('is the same file as that of', summary.rows['sha256'].tolist()),
-        ('has the same values as that of', [row.tobytes() for row in values]),
+        (
+            'has the same values as that of',
+            [row.tobytes() + more.tobytes() for row, more in zip(values, likeness, strict=True)],
+        ),
     ):
         for source, twins in twins_of(
             [key if one else b'' for key, one in zip(keys, varied, strict=True)]
@@ -195,8 +208,8 @@ def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Find
     """Which sources are nearer to the others when they are flipped.
 
     Some runs of elements and their mirror images are read: chunks span all sources, so that these
-    are few reads. What is usual at an element is the median of all, and how far one is away the
-    median over elements: neither a few wild voxels nor other broken maps change them.
+    are few reads. What is usual at an element is the median of all, and a square of z counts up to
+    a limit: neither a few wild voxels nor other broken maps hide a flipped one.
     """
     if len(summary.rows) < FEWEST_SOURCES:
         return []
@@ -243,7 +256,9 @@ def _distances(
         spread[spread == 0] = np.nan
         both = np.isfinite(values) & np.isfinite(exchanged)
         own, flipped = (
-            np.nanmedian(np.square(np.where(both, (image - middle) / spread, np.nan)), axis=1)
+            np.nanmean(
+                np.minimum(np.square((image - middle) / spread), _MOST_SQUARE), axis=1, where=both
+            )
             for image in (values, exchanged)
         )
     return own, flipped

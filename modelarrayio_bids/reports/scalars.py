@@ -17,7 +17,7 @@ from modelarrayio_bids.reports.album import Album, Shown, figure_name
 from modelarrayio_bids.reports.charts import chart_of_sources, chart_of_threshold
 from modelarrayio_bids.reports.outputs import Output
 from modelarrayio_bids.reports.pictures import density_picture, map_pictures, mask_picture
-from modelarrayio_bids.reports.quality import Finding, findings, mirrored
+from modelarrayio_bids.reports.quality import Finding, findings, mirrored, twins_of
 from modelarrayio_bids.reports.scales import Scale
 from modelarrayio_bids.reports.style import Picture
 from modelarrayio_bids.reports.surroundings import Surroundings
@@ -25,7 +25,7 @@ from modelarrayio_bids.resources import Resources
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
-from modelarrayio_bids.wording import amount
+from modelarrayio_bids.wording import amount, some
 
 #: What the columns of a table of sources are.
 COLUMNS = {
@@ -69,6 +69,8 @@ class ScalarPart:
         Maps and charts.
     links : list of tuple
         Names of files, and where they are.
+    checksums : tuple of bytes
+        Of each image's file; none where nothing is known of them.
     """
 
     name: str
@@ -79,6 +81,25 @@ class ScalarPart:
     findings: list[tuple[str, str]]
     pictures: list[Shown]
     links: list[tuple[str, str]]
+    checksums: tuple[bytes, ...] = ()
+
+
+def shared_files(
+    outputs: Sequence[Output], parts: Sequence[ScalarPart]
+) -> Iterator[tuple[Output, int, str]]:
+    """Images of one scalar whose file is that of another scalar, too: which row, and of what.
+
+    The same image may serve one scalar in several outputs, of several sessions, say.
+    """
+    images = [
+        (output, row) for output, part in zip(outputs, parts, strict=True)
+        for row in range(len(part.checksums))
+    ]  # fmt: skip
+    for number, twins in twins_of([key for part in parts for key in part.checksums]):
+        output, row = images[number]
+        others = [images[one] for one in twins if images[one][0].scalar != output.scalar]
+        if others:
+            yield output, row, some(f'{one.names[at]} of {one.scalar}' for one, at in others)
 
 
 def scalar_part(output: Output, album: Album, resources: Resources = Resources()) -> ScalarPart:
@@ -114,7 +135,8 @@ def scalar_part(output: Output, album: Album, resources: Resources = Resources()
     named = [(output.names[finding.source], finding.text) for finding in found]
     links = [('Numbers of each image (TSV)', table), *links]
     return ScalarPart(
-        *(output.scalar, output.key, _title(output), facts, '', named, pictures, links)
+        *(output.scalar, output.key, _title(output), facts, '', named, pictures, links),
+        tuple(summary.rows['sha256'].tolist()),
     )
 
 
