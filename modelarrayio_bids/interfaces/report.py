@@ -15,7 +15,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.reports import make_report
 from modelarrayio_bids.resources import MIB, Resources
@@ -36,7 +36,7 @@ class _MakeReportInputSpec(BaseInterfaceInputSpec):
 
 
 class _MakeReportOutputSpec(TraitedSpec):
-    out_file = File(exists=True, desc='the page; undefined if the memory was not enough')
+    out_file = File(exists=True, desc='the page; undefined if it could not be made')
 
 
 class MakeReport(LibraryInterface):
@@ -52,7 +52,7 @@ class MakeReport(LibraryInterface):
         about = given.get('bids_dir'), given.get('left_out')
         try:
             return {'out_file': str(make_report(folder, *about, Resources(memory=memory)))}
-        except UsageError as error:
+        except (SourceNotFoundError, UsageError) as error:
             # What it is about is made: that is no reason for a run to fail.
-            logger.warning('no report was made: %s (Then: --reports-only.)', error)
+            logger.warning('no report was made: %s', error)
             return {}

@@ -131,7 +131,7 @@ def outputs_in(output_dir: Path) -> list[Output]:
     Raises
     ------
     SourceNotFoundError
-        If there are none.
+        If there are none, or none has a cohort.
     """
     stores = sorted(
         path
@@ -148,6 +148,10 @@ def outputs_in(output_dir: Path) -> list[Output]:
             outputs.append(Output.of(store, output_dir))
         except SourceNotFoundError as error:
             logger.warning('%s is not in the report: %s', store, error)
+    if not outputs:
+        raise SourceNotFoundError(
+            'holds no cohort beside its HDF5 files', output_dir, 'Run the group level again.'
+        )
     return outputs
 
 
