@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer, current_thread, main_thread
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -44,22 +44,37 @@ def terminable() -> Iterator[None]:
     143
     """
     hook, handler = sys.unraisablehook, signal.getsignal(signal.SIGTERM)
+    dropping = False
+
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
+        if not dropping:
+            raise Terminated
+        _ask_again()
 
     def unraisable(lost: UnraisableHookArgs) -> None:
-        # Python may have been in a callback, of an import's lock or an object that goes, which
-        # drops what is raised in it.
-        if issubclass(lost.exc_type, Terminated):
-            Timer(_SOON, os.kill, [os.getpid(), signal.SIGTERM]).start()
-        else:
-            hook(lost)
+        # Python was in a callback, of an import's lock or an object that goes: it drops what is
+        # raised there, and here.
+        nonlocal dropping
+        dropping = True
+        try:
+            if issubclass(lost.exc_type, Terminated):
+                _ask_again()
+            else:
+                hook(lost)
+        finally:
+            dropping = False
 
     sys.unraisablehook = unraisable
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, handler)
         sys.unraisablehook = hook
+
+
+def _ask_again() -> None:
+    Timer(_SOON, os.kill, [os.getpid(), signal.SIGTERM]).start()
 
 
 @contextmanager
@@ -102,7 +117,3 @@ def was_terminated(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, Terminated):
         error = error.__context__
     return error is not None
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from nipype import Workflow
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
@@ -23,6 +25,26 @@ _NODE_ARGUMENTS = {
     'PBS': ('qsub_args', '-l ncpus={cpus}', '-l mem={memory}mb'),
     'SGE': ('qsub_args', '', '-l h_vmem={memory}M'),
     'LSF': ('bsub_args', '-n {cpus}', '-M {memory}MB'),
+}
+
+_COUNT = {'type': 'integer', 'minimum': 1}
+_TEXT = {'type': 'string'}
+# What Nipype documents of its plugins' arguments, as a JSON schema: of other values they make a
+# traceback, or wait for ever, as with too little memory for any node.
+_ARGUMENTS = {
+    'properties': {
+        **dict.fromkeys(('n_procs', 'max_jobs', 'max_tries', 'max_jobname_len'), _COUNT),
+        **dict.fromkeys(('sbatch_args', 'qsub_args', 'bsub_args', 'oarsub_args'), _TEXT),
+        'template': _TEXT,
+        'dont_resubmit_completed_jobs': {'type': 'boolean'},
+        # A node of ours asks for all threads, and takes what there is.
+        'raise_insufficient': {'const': False},
+        'n_gpu_procs': {'type': 'integer', 'minimum': 0},
+        'memory_gb': {'type': 'number', 'minimum': 0.1},
+        'retry_timeout': {'type': 'number', 'minimum': 0},
+        'scheduler': {'enum': ['tsort', 'mem_thread']},
+        'mp_context': {'enum': ['fork', 'forkserver', 'spawn']},
+    }
 }
 
 
@@ -51,6 +73,12 @@ class Plugin:
                 f'there is no plugin {self.name!r} that can be waited for',
                 remedy=f'Choose among {", ".join(PLUGINS)}.',
             )
+        fault = best_match(Draft202012Validator(_ARGUMENTS).iter_errors(self.arguments))
+        if fault is not None:
+            raise UsageError(
+                f'the argument {fault.json_path[2:]} of {self.name}: {fault.message}',
+                remedy='Give another value, or leave it out.',
+            )
 
     @classmethod
     def from_file(cls, path: Path) -> Plugin:
@@ -58,7 +86,7 @@ class Plugin:
 
         Raises
         ------
-        SourceNotFoundError, FormatError
+        SourceNotFoundError, FormatError, UsageError
             If it cannot be used.
         """
         try:
@@ -79,7 +107,10 @@ class Plugin:
         arguments = content.get('plugin_args') or {}
         if set(content) - {'plugin', 'plugin_args'} or not isinstance(arguments, dict):
             raise FormatError('holds more than a plugin and its arguments', path, _EXAMPLE)
-        return cls(content['plugin'], arguments)
+        try:
+            return cls(content['plugin'], arguments)
+        except UsageError as error:
+            raise UsageError(error.what, path, error.remedy) from error
 
     @property
     def is_local(self) -> bool:

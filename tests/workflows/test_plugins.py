@@ -81,6 +81,26 @@ def test_files_that_name_none(tmp_path, content, says):
         Plugin.from_file(path)
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'says'),
+    [
+        ('n_procs: many', "n_procs of MultiProc: 'many' is not of type 'integer'"),
+        ('n_procs: 0', 'n_procs of MultiProc: 0 is less than the minimum of 1'),
+        ('n_procs: true', "n_procs of MultiProc: True is not of type 'integer'"),
+        # Nipype waits for ever for memory that there never is.
+        ('memory_gb: 0.005', 'memory_gb of MultiProc: 0.005 is less than the minimum of 0.1'),
+        ('raise_insufficient: true', 'raise_insufficient of MultiProc: False was expected'),
+        ('mp_context: thread', 'mp_context of MultiProc: .thread. is not one of .*spawn'),
+        ('sbatch_args: [-p, long]', 'sbatch_args of MultiProc: .* is not of type .string'),
+    ],
+)
+def test_values_that_no_plugin_can_use(tmp_path, arguments, says):
+    path = tmp_path / 'plugin.yml'
+    path.write_text(f'plugin: MultiProc\nplugin_args: {{{arguments}}}\n')
+    with pytest.raises(UsageError, match=f'plugin.yml: the argument {says}.*Give another value'):
+        Plugin.from_file(path)
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(SourceNotFoundError, match='no such file'):
         Plugin.from_file(tmp_path / 'none.yml')
