@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from modelarrayio_bids.derivatives.statmaps import label
@@ -21,6 +22,8 @@ from modelarrayio_bids.reports.surroundings import Surroundings
 from modelarrayio_bids.spaces import References
 from modelarrayio_bids.store.reader import StoreReader
 
+# Of the names of figures and tables of one analysis or term.
+_ENDINGS = ('', 'Results', 'Structures', 'Clusters')
 _SHOWN = ('size', 'volume_mm3', 'peak', 'where')
 _HEADINGS = ('', 'Elements', 'mm³', 'Peak', 'Where')
 
@@ -78,24 +81,69 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
     ModelArrayIOError
         If the file cannot be read, or a figure not written.
     """
+    names = _Names()
     with StoreReader(output.files.store) as store:
         # A slice's corrected p values are of too few tests: the merged analysis has them all.
-        for name in sorted(set(store.analyses) - store.slices):
-            anchor, title = f'{output.key}-{label(name)}', f'{output.scalar}: {name}'
+        for name, what in names.of(sorted(set(store.analyses) - store.slices)):
+            anchor, title = f'{output.key}-{what}', f'{output.scalar}: {name}'
             try:
                 figures = list(_figures(output, store, name))
             except SchemaError as error:
                 # Of a run that was killed: everything else is there to be seen.
                 yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
                 continue
-            terms = [_term(output, figure, album, name) for figure in figures]
-            table = album.table(
-                (figure.numbers for figure in figures),
-                figure_name(output, f'{label(name)}Results', 'summary'),
-                RESULT_COLUMNS,
+            if not figures:
+                yield AnalysisPart(anchor, title, 'No result has a p value.', [], [])
+                continue
+            terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
+            yield AnalysisPart(
+                *(anchor, title, ''),
+                [
+                    _term(output, figure, album, term)
+                    for figure, (_, term) in zip(figures, terms, strict=True)
+                ],
+                [('Numbers (TSV)', _table(output, figures, album, what))],
             )
-            note = '' if terms else 'No result has a p value.'
-            yield AnalysisPart(anchor, title, note, terms, [('Numbers (TSV)', table)])
+
+
+def _table(output: Output, figures: Sequence[ResultFigure], album: Album, what: str) -> str:
+    return album.table(
+        (figure.numbers for figure in figures),
+        figure_name(output, f'{what}Results', 'summary'),
+        RESULT_COLUMNS,
+    )
+
+
+class _Names:
+    """Labels for the figures of one file: no two are one, not even where case makes no difference.
+
+    >>> names = _Names()
+    >>> names.of(['my_lm', 'my.lm', 'gam'])
+    [('my_lm', 'myLm2'), ('my.lm', 'myLm'), ('gam', 'gam')]
+    >>> names.of(['gam age', 'gam Age'])
+    [('gam age', 'gamAge2'), ('gam Age', 'gamAge')]
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, texts: Sequence[str]) -> list[tuple[str, str]]:
+        """Each text with its label; of those that would have the same, later ones get a number.
+
+        Later is by the texts themselves: their order in a file changes nothing.
+        """
+        ranked = sorted(range(len(texts)), key=lambda place: texts[place])
+        labels = {place: self._free(label(texts[place])) for place in ranked}
+        return [(text, labels[place]) for place, text in enumerate(texts)]
+
+    def _free(self, wanted: str) -> str:
+        for number in count(1):
+            found = wanted if number == 1 else f'{wanted}{number}'
+            files = {f'{found}{ending}'.lower() for ending in _ENDINGS}
+            if not files & self._taken:
+                break
+        self._taken |= files
+        return found
 
 
 def _figures(output: Output, store: StoreReader, name: str) -> Iterator[ResultFigure]:
@@ -109,8 +157,7 @@ def _figures(output: Output, store: StoreReader, name: str) -> Iterator[ResultFi
     )
 
 
-def _term(output: Output, figure: ResultFigure, album: Album, analysis: str) -> TermPart:
-    what = label(f'{analysis} {figure.numbers["term"]}')
+def _term(output: Output, figure: ResultFigure, album: Album, what: str) -> TermPart:
     pictures = [
         album.add(picture, figure_name(output, what + 'Structures' * number, 'map'))
         for number, picture in enumerate(figure.pictures)

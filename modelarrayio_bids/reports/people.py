@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from modelarrayio_bids.reports.outputs import Output
 NO_IMAGE = 'no image'
 #: A column of whole numbers with as few values as this is of categories as likely as of amounts.
 _FEW = 2
+# Letters of a category in a table.
+_LONGEST = 40
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,15 @@ class Availability:
         return np.array([[name in names for name in self.people] for names in inside], bool)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the files: their scalars, with what tells them apart where one has several files."""
+        often = Counter(output.scalar for output in self.outputs)
+        return tuple(
+            output.scalar if often[output.scalar] == 1 else _told_apart(output)
+            for output in self.outputs
+        )
+
+    @property
     def complete(self) -> int:
         """How many are in every file."""
         return int(self.matrix.all(axis=0).sum())
@@ -78,6 +88,12 @@ class Availability:
                 output.key: 'yes' if there else self.why_not(output, person)
                 for output, there in zip(self.outputs, present, strict=True)
             }
+
+
+def _told_apart(output: Output) -> str:
+    """``cbf (space-MNI152NLin6Asym)``, after the folders of several runs."""
+    apart = ' '.join(filter(None, (*output.folders[:-1], output.files.stem.replace('_', ' '))))
+    return f'{output.scalar} ({apart})' if apart else output.scalar
 
 
 def _reasons(output: Output) -> Iterator[tuple[str, str]]:
@@ -140,16 +156,28 @@ class Phenotype:
         'F 2, M 1'
         """
         if self.is_numeric and self.numbers is not None:
-            low, high, mean = self.numbers.min(), self.numbers.max(), self.numbers.mean()
-            spread = self.numbers.std(ddof=1) if self.numbers.size > 1 else math.nan
+            low, high = self.numbers.min() + 0, self.numbers.max() + 0  # no -0
+            # In units of the largest: squares of greater numbers than 1e154 are infinite.
+            unit = abs(self.numbers).max() or 1.0
+            mean = (self.numbers / unit).mean() * unit
+            spread = (self.numbers / unit).std(ddof=1) * unit
             return f'{low:g} to {high:g}, mean {mean:.3g}, SD {spread:.3g}'
-        shown = [f'{value} {count}' for value, count in self.counts.items()]
+        shown = [f'{shortened(value, _LONGEST)} {count}' for value, count in self.counts.items()]
         more = f' and {len(shown) - 6} more' if len(shown) > 6 else ''
         return ', '.join(shown[:6]) + more or 'nothing'
 
     @property
     def _present(self) -> tuple[str, ...]:
         return tuple(text for text in self.texts if text not in MISSING)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of so many letters at most.
+
+    >>> shortened('kindergarten', 8)
+    'kinderg…'
+    """
+    return text if len(text) <= most else f'{text[: most - 1]}…'
 
 
 def phenotypes_of(outputs: Sequence[Output]) -> list[Phenotype]:

@@ -272,5 +272,5 @@ def _row(rank: int, cluster: Cluster) -> dict[str, Any]:
 
 
 def _cell(value: float) -> str:
-    """A number in a TSV of BIDS."""
-    return f'{value:.7g}' if np.isfinite(value) else 'n/a'
+    """A number in a TSV of BIDS: ``n/a`` where there is none; an infinite one is a number."""
+    return 'n/a' if np.isnan(value) else f'{value:.7g}'

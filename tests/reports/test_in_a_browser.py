@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from reports.conftest import ABSENT
 from tools import missing
 
 playwright = pytest.importorskip('playwright.sync_api')
@@ -100,6 +101,16 @@ def test_by_keyboard(opened):
         reached.add(opened.evaluate(focused))
     # Of all but the link before the content that was followed.
     assert len(reached) >= wanted - 1
+
+
+def test_nothing_is_folded_away_on_paper(opened):
+    names = opened.locator('details:not([open]) li')
+    assert ABSENT in names.first.text_content()
+    seen = 'names => names.map(one => one.checkVisibility())'
+    assert not any(names.evaluate_all(seen))
+    opened.emulate_media(media='print')
+    assert all(names.evaluate_all(seen))
+    assert ABSENT in opened.locator('main').inner_text()
 
 
 def test_axe_finds_nothing(opened):
