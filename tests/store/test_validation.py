@@ -184,6 +184,11 @@ def an_empty_text(file):
     file[VALUES].attrs['x'] = h5py.Empty(STRINGS)
 
 
+@breach('attribute')
+def a_text_of_fixed_length_that_is_nothing(file):
+    file[VALUES].attrs['x'] = h5py.Empty('S4')
+
+
 @breach('scalar-name', '2FA', 'FA-1', 'if', 'scalars', '_FA')
 def a_name_r_takes_for_something_else(file, name):
     file.move('scalars/FA', 'FA')
@@ -193,6 +198,15 @@ def a_name_r_takes_for_something_else(file, name):
 @breach('scalar-nested')
 def a_scalar_too_deep(file):
     file.copy('scalars/FA', 'scalars/scalars/MD')
+
+
+@breach('scalar-stray', 'empty', 'names', 'no matrix')
+def a_group_beside_a_scalar(file, case):
+    group = file.create_group('scalars/junk')
+    if case == 'names':
+        group['column_names'] = file[NAMES].asstr()[()][:1].tolist()
+    elif case == 'no matrix':
+        group['values'] = np.zeros(3)
 
 
 @breach('values-missing')
@@ -466,6 +480,16 @@ def a_name_too_few(file):
     analysed(file, RESULTS[:-1])
 
 
+@breach('results-turned')
+def results_first(file):
+    with h5py.File(analysed(file), 'r+') as again:
+        matrix = again['results/mylm/results_matrix']
+        data, texts = matrix[()].T, matrix.attrs['colnames']
+        del again['results/mylm/results_matrix']
+        again['results/mylm/results_matrix'] = data
+        again['results/mylm/results_matrix'].attrs['colnames'] = texts
+
+
 @breach('results-blank')
 def a_blank_result(file):
     analysed(file, ['element_id', '', 'age.p.value'])
@@ -686,13 +710,20 @@ def test_files_that_are_none(tmp_path):
 LOCKED = 'file-locked'
 
 
-@pytest.fixture(scope='session')
-def in_r(built, tmp_path_factory):
-    """What R saw of the file with each breach, and of the file without one: a line each."""
+def seen_by_r(out, asked):
+    """A line of ``open_store.R`` for each pair of a file and what in it is asked for."""
     program = require_tool('Rscript')
     code = 'quit(status = !all(sapply(c("rhdf5", "HDF5Array"), requireNamespace, quietly = TRUE)))'
     if subprocess.run([program, '-e', code], check=False, capture_output=True).returncode:
         missing('the R packages rhdf5 and HDF5Array are not installed')
+    words = [str(word) for pair in asked for word in pair]
+    subprocess.run([program, SCRIPT, out, *words], check=True, capture_output=True)
+    return out.read_text('utf-8', errors='replace').splitlines()
+
+
+@pytest.fixture(scope='session')
+def in_r(built, tmp_path_factory):
+    """What R saw of the file with each breach, and of the file without one: a line each."""
     folder, asked = tmp_path_factory.mktemp('in_r'), {}
     for number, case in enumerate(['', *BREACHES]):
         path = folder / f'{number}.h5'
@@ -703,11 +734,8 @@ def in_r(built, tmp_path_factory):
         asked[case] = path, 'results/mylm' if case.startswith('results-') else 'scalars/FA'
     asked[LOCKED] = folder / 'locked.h5', 'scalars/FA'
     asked[LOCKED][0].write_bytes((built / 'x.h5').read_bytes())
-    words = [str(word) for pair in asked.values() for word in pair]
-    command = [program, SCRIPT, folder / 'out.txt', *words]
     with h5py.File(asked[LOCKED][0], 'r+'):
-        subprocess.run(command, check=True, capture_output=True)
-    lines = (folder / 'out.txt').read_text('utf-8', errors='replace').splitlines()
+        lines = seen_by_r(folder / 'out.txt', asked.values())
     return {case: Seen(asked[case][0], line) for case, line in zip(asked, lines, strict=True)}
 
 
@@ -775,6 +803,32 @@ def test_r_cannot_use_what_is_called_an_error(in_r, case):
 @pytest.mark.parametrize('case', of_scalars(errors=False))
 def test_r_sees_the_same_in_what_is_called_a_warning(in_r, case):
     assert in_r[case].is_whole(turned='values-turned' in case)
+
+
+def test_r_turns_results_as_it_turns_scalars(in_r):
+    shape, *words = in_r['results-turned: results_first'].line.split('\t')
+    assert (shape, words[:3]) == (f'{N} 3', RESULTS)
+    assert [float.fromhex(word) for word in words[3:]] == MATRIX[0].tolist()
+
+
+def test_r_cuts_whole_numbers_as_it_is_said(tmp_path):
+    """Each is the first value of the first source; R makes 2^53 + 1 the double that is nearest."""
+    numbers = {
+        ('i4', -(2**31)): '-',
+        ('u4', 2**32 - 1): 2**31 - 1,
+        ('i8', 5_000_000_000): 5_000_000_000,
+        ('i8', 2**53 + 1): 2**53,
+        ('u8', 5_000_000_000): 5_000_000_000,
+    }
+    asked = []
+    for dtype, number in numbers:
+        path = tmp_path / f'{dtype}_{number}.h5'
+        with h5py.File(path, 'w') as file:
+            file.create_dataset(VALUES, data=np.full((2, 3), number, f'<{dtype}'))
+            file[NAMES] = ['a', 'b']
+        asked.append((path, 'scalars/FA'))
+    seen = [line.split('\t')[-1] for line in seen_by_r(tmp_path / 'out.txt', asked)]
+    assert [s if s == '-' else float.fromhex(s) for s in seen] == list(numbers.values())
 
 
 def test_r_cannot_open_what_is_being_written(in_r):

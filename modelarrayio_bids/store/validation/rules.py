@@ -140,8 +140,15 @@ NO_MATRIX = Rule(
     'values-missing',
     Severity.ERROR,
     'values is a matrix of sources and elements',
-    'ModelArray() stops, or has nothing to analyse.',
+    'ModelArray() stops if it is asked for this scalar, or has nothing to analyse.',
     _BUILD_AGAIN,
+)
+STRAY = Rule(
+    'scalar-stray',
+    Severity.WARNING,
+    'each group in /scalars is a scalar: it has values, a matrix of sources and elements',
+    'ModelArray() opens the other scalars, and stops if it is asked for this one.',
+    'Remove the group, or build the file again if this is a scalar you need.',
 )
 VALUES_TYPE = Rule(
     'values-type',
@@ -162,8 +169,9 @@ WHOLE_NUMBERS = Rule(
     'values-integer',
     Severity.WARNING,
     'values are float32 or float64',
-    'Read as they are. A value cannot be missing: what is outside of a mask counts as data. '
-    'Numbers above 2,147,483,647 are cut to that.',
+    'Read as they are, but for three: of uint32, what is above 2,147,483,647 is cut to that; of '
+    'int32, -2,147,483,648 becomes a missing value; of 64 bits, what is beyond 2^53 is rounded. No '
+    'other value can be missing: what is outside of a mask counts as data.',
     'Build the file again: values are stored as float32.',
 )
 OTHER_FLOATS = Rule(
@@ -212,8 +220,8 @@ NO_NAMES = Rule(
     'names-missing',
     Severity.ERROR,
     "sources' names are the dataset column_names beside values",
-    "ModelArray() stops: \"Neither attribute 'column_names' nor a dataset with column names "
-    'found".',
+    "ModelArray() stops if it is asked for this scalar: \"Neither attribute 'column_names' nor a "
+    'dataset with column names found".',
     _BUILD_AGAIN,
 )
 NAMES_COUNT = Rule(
@@ -346,6 +354,14 @@ RESULTS_COUNT = Rule(
     'results_matrix has as many rows as names, as h5py sees it',
     'ModelArray() opens the file, and stops if it is asked for this analysis.',
     _RUN_AGAIN,
+)
+RESULTS_TURNED = Rule(
+    'results-turned',
+    Severity.WARNING,
+    'results_matrix has as many rows as names, as h5py sees it',
+    'Read: ModelArray turns the matrix, since only so it has as many results as names. Exporting '
+    'refuses: modelarrayio does not turn it.',
+    'Write the analysis again with writeResults(), or turn the matrix in h5py.',
 )
 RESULTS_BLANK = Rule(
     'results-blank',

@@ -93,13 +93,14 @@ def _is_locked(path: Path) -> bool:
 
 
 def _is_deadly(dataset: h5py.Dataset, name: str) -> bool:
-    """Whether it has a string without a content, not even an empty one.
+    """Whether it has a string of variable length without a content, not even an empty one.
 
     h5py shows such a string as an empty one, so that the two cannot be told apart. But labels of
     dimensions are written one by one, and those left out are such strings.
     """
     attribute = dataset.attrs.get_id(name)
-    if h5py.check_string_dtype(attribute.dtype) is None:
+    string = h5py.check_string_dtype(attribute.dtype)
+    if string is None or string.length is not None:  # of a fixed length, R makes an empty text
         return False
     if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL:
         return True
