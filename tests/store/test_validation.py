@@ -134,6 +134,14 @@ def an_empty_group_of_scalars(file):
 
 
 # Numbers of the HDF Group's registry: bitshuffle, zstd, blosc2, and one that nobody has.
+@breach('file-elsewhere', 'scalars', 'scalars/FA', VALUES, NAMES, 'voxels', 'results/mylm')
+def a_part_in_another_file(file, path):
+    with h5py.File(Path(file.filename).with_suffix('.other.h5'), 'w') as other:
+        file.copy(path, other, 'part')
+    del file[path]
+    file[path] = h5py.ExternalLink(Path(file.filename).with_suffix('.other.h5').name, '/part')
+
+
 @breach('filter-unknown', 32008, 32015, 32026, 60000)
 def a_filter_r_has_not(file, number):
     claimed(file, VALUES, number)
@@ -296,6 +304,7 @@ def a_chunk_of_16_mib(file):
     del file[VALUES], file['voxels'], file['results']
     file.create_dataset(VALUES, (N_SOURCES, n), 'f4', chunks=(N_SOURCES, n), compression='gzip')
     table = file.create_dataset('voxels', (4, n), 'i4', compression='gzip')
+    table[0] = np.arange(n)
     table.attrs['column_names'] = ['voxel_id', 'i', 'j', 'k']
 
 
@@ -412,7 +421,7 @@ def other_columns(file):
 @breach('elements-columns')
 def structures_without_names(file):
     del file['voxels']
-    file['greyordinates'] = np.zeros((2, N), int)
+    file['greyordinates'] = np.stack([np.arange(N), np.zeros(N, int)])
     file['greyordinates'].attrs['column_names'] = ['vertex_id', 'structure_id']
 
 
@@ -424,7 +433,7 @@ def edges_with_one_end(file):
 
 @breach('elements-count')
 def fewer_voxels(file):
-    table = file['voxels'][:, 1:]
+    table = file['voxels'][:, :-1]
     del file['voxels']
     file['voxels'] = table
     file['voxels'].attrs['column_names'] = ['voxel_id', 'i', 'j', 'k']
@@ -445,10 +454,52 @@ def a_scalar_with_fewer_elements(file):
     file.create_dataset('scalars/MD/values', data=part, chunks=(N_SOURCES, 2))
 
 
+@breach('elements-ids', 'voxels', 'fixels', 'greyordinates')
+def ids_from_one(file, path):
+    table_of(file, path, np.arange(1, N + 1))
+
+
+@breach('elements-ids')
+def an_id_of_an_element_twice(file):
+    file['voxels'][0, 3] = 2
+
+
+@breach('elements-kinds')
+def greyordinates_beside_voxels(file):
+    voxels = file['voxels']
+    data, attributes = voxels[()], dict(voxels.attrs)
+    table_of(file, 'greyordinates', np.arange(N))
+    file['voxels'] = data
+    file['voxels'].attrs.update(attributes)
+
+
+@breach('elements-kinds')
+def parcels_beside_voxels(file):
+    file['parcels/parcel_id'] = [f'p{n}' for n in range(N)]
+
+
+def table_of(file, path, first):
+    """Write one table in place of that of voxels, with this first column."""
+    columns = {
+        'voxels': ['voxel_id', 'i', 'j', 'k'],
+        'fixels': ['fixel_id', 'voxel_id', 'x', 'y', 'z'],
+        'greyordinates': ['vertex_id', 'structure_id'],
+    }[path]
+    voxels, attributes = file['voxels'][()], dict(file['voxels'].attrs)
+    del file['voxels']
+    file[path] = np.vstack([first, np.zeros((len(columns) - 1, first.size))])
+    file[path].attrs['column_names'] = columns
+    if path == 'fixels':
+        file['voxels'] = voxels
+        file['voxels'].attrs.update(attributes)
+    elif path == 'greyordinates':
+        file[path].attrs['structure_names'] = ['CIFTI_STRUCTURE_CORTEX_LEFT']
+
+
 @breach('elements-voxels')
 def fixels_without_voxels(file):
     del file['voxels']
-    file['fixels'] = np.zeros((5, N))
+    file['fixels'] = np.vstack([np.arange(N), np.zeros((4, N))])
     file['fixels'].attrs['column_names'] = ['fixel_id', 'voxel_id', 'x', 'y', 'z']
 
 
@@ -488,6 +539,11 @@ def results_first(file):
         del again['results/mylm/results_matrix']
         again['results/mylm/results_matrix'] = data
         again['results/mylm/results_matrix'].attrs['colnames'] = texts
+
+
+@breach('results-contradict', RESULTS[::-1], ['element_id', 'sex.estimate', 'age.p.value'])
+def other_names_of_results_in_the_dataset(file, texts):
+    file['results/mylm/column_names'] = texts
 
 
 @breach('results-blank')
@@ -599,9 +655,15 @@ def test_a_table_that_does_not_tell_scalars_apart(store, tmp_path):
     assert validate(store, table) == ()
 
 
+def test_a_table_with_a_byte_order_mark(store, built, tmp_path):
+    table = tmp_path / 'marked.csv'
+    table.write_bytes(b'\xef\xbb\xbf' + (built / 'cohort.csv').read_bytes())
+    assert ids(validate(store, table)) == ['cohort-mark']
+
+
 def test_every_rule_has_a_breach():
     broken = {rule for rule, _ in BREACHES.values()}
-    broken |= {case.partition(',')[0] for case in COHORT_BREACHES} | {'file-locked'}
+    broken |= {case.partition(',')[0] for case in COHORT_BREACHES} | {'file-locked', 'cohort-mark'}
     assert broken == {rule.id for rule in RULES}
 
 
@@ -677,6 +739,23 @@ def test_headers_of_every_form_are_read(store, times, order, phases):
             file['flags'].attrs[f'note{number}'] = 'x' * 100
     (finding,) = validate(store)
     assert (finding.rule.id, finding.where) == ('file-too-new', '/flags')
+
+
+def test_only_links_of_what_r_reads_matter(store):
+    with h5py.File(store, 'r+') as file:
+        file['notes'] = h5py.ExternalLink('gone.h5', '/x')
+        file['modelarrayio/x'] = h5py.ExternalLink('gone.h5', '/x')
+        file['scalars/FA/again'] = file['scalars']
+    assert validate(store) == ()
+
+
+def test_another_file_that_is_gone_is_named(store):
+    with h5py.File(store, 'r+') as file:
+        del file[VALUES]
+        file[VALUES] = h5py.ExternalLink('gone.h5', '/x')
+    found = {finding.rule.id: finding.found for finding in validate(store)}
+    said = 'is in another file, gone.h5, as /x; it is not to be found there'
+    assert found == {'values-missing': 'is not there', 'file-elsewhere': said}
 
 
 def test_links_that_lead_nowhere_and_names_nobody_can_write(store):

@@ -65,6 +65,7 @@ def _of_file(
     file: h5py.File, path: Path, cohort: phenotypes.Phenotypes | None
 ) -> Iterator[Finding]:
     yield from _guarded('/', storage.of_file(file, path))
+    yield from _guarded('/', storage.of_links(file))
     views: list[ScalarView] = []
     for name in scalar_names(file):
         found = scalars.of_scalar(file, name, views)

@@ -11,6 +11,7 @@ import numpy as np
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
 from modelarrayio_bids.store.reader import result_names
+from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.storage import (
@@ -58,9 +59,20 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
         yield Finding(rule, path, found)
         if rule is rules.RESULTS_COUNT:
             return
+    if isinstance(beside, h5py.Dataset):
+        yield from _of_names_beside(texts(np.ravel(beside[()])), names, path)
     yield from _of_names(names, path)
     yield from _of_levels(file[schema.result_path(name, '')], names)
     yield from _of_ids(matrix, names, n_elements)
+
+
+def _of_names_beside(beside: Sequence[str], names: Sequence[str], path: str) -> Iterator[Finding]:
+    """Names in a dataset, where R took others from an attribute."""
+    if tuple(beside) == tuple(names):
+        return
+    differ = sorted(set(beside) ^ set(names))
+    found = f'differ in {some(differ)}' if differ else 'have another order'
+    yield Finding(rules.RESULTS_CONTRADICT, path, f'attribute and dataset {found}')
 
 
 def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:

@@ -85,6 +85,14 @@ NO_SCALARS = Rule(
     'Give a file that was made for ModelArray.',
 )
 
+ELSEWHERE = Rule(
+    'file-elsewhere',
+    Severity.WARNING,
+    'all that R reads is in the file itself',
+    'Read, as long as the other file is where the link says.',
+    'Let the other file travel along; or copy what it holds into this one, with h5copy.',
+)
+
 # Any dataset that R reads.
 
 UNKNOWN_FILTER = Rule(
@@ -323,6 +331,22 @@ ELEMENTS_COUNT = Rule(
     'the wrong places.',
     _BUILD_AGAIN,
 )
+ELEMENTS_IDS = Rule(
+    'elements-ids',
+    Severity.WARNING,
+    'the first column of a table of elements counts them from 0, in order',
+    'Opened. elementMetadata() returns other numbers than the element_id of results, which '
+    'always counts from 0.',
+    _BUILD_AGAIN,
+)
+ELEMENTS_KINDS = Rule(
+    'elements-kinds',
+    Severity.WARNING,
+    'there are tables of one kind of elements',
+    'Opened. elementMetadata() returns the first it finds of greyordinates, fixels and voxels, '
+    'whatever the scalars are of.',
+    'Remove the table that is not of these scalars.',
+)
 NO_VOXELS = Rule(
     'elements-voxels',
     Severity.WARNING,
@@ -362,6 +386,13 @@ RESULTS_TURNED = Rule(
     'Read: ModelArray turns the matrix, since only so it has as many results as names. Exporting '
     'refuses: modelarrayio does not turn it.',
     'Write the analysis again with writeResults(), or turn the matrix in h5py.',
+)
+RESULTS_CONTRADICT = Rule(
+    'results-contradict',
+    Severity.WARNING,
+    'the names of results in an attribute, if there is one, are those of the dataset',
+    'ModelArray takes those of the attribute, without a word, and so does exporting.',
+    'Remove the one that is wrong.',
 )
 RESULTS_BLANK = Rule(
     'results-blank',
@@ -421,6 +452,14 @@ COHORT_COLUMN = Rule(
     'the phenotypes have a column source_file',
     "The analysis stops: \"Did not find column 'source_file' in argument 'phenotypes'\".",
     _THE_SAME_CSV,
+)
+COHORT_MARK = Rule(
+    'cohort-mark',
+    Severity.WARNING,
+    'the CSV does not begin with a byte order mark',
+    'read.csv() drops it in a locale of UTF-8. In the locale C, that of many clusters, it makes '
+    '"X..." of it: the first column is X...source_file, for one, and not found.',
+    'Save it without the mark, or read it with read.csv(..., fileEncoding = "UTF-8-BOM").',
 )
 COHORT_SOURCES = Rule(
     'cohort-sources',
