@@ -665,6 +665,7 @@ def test_every_rule_has_a_breach():
     broken = {rule for rule, _ in BREACHES.values()}
     broken |= {case.partition(',')[0] for case in COHORT_BREACHES} | {'file-locked', 'cohort-mark'}
     assert broken == {rule.id for rule in RULES}
+    assert len(broken) == len(RULES)
 
 
 @pytest.fixture
