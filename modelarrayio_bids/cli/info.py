@@ -74,11 +74,15 @@ def _lines(contents: Contents) -> Iterator[str]:
     yield from aligned(facts)
     if not contents.scalars:
         yield from ('', 'No scalars: this file was not made for ModelArray.')
-    else:
+    usable = [scalar for scalar in contents.scalars if not scalar.problem]
+    if usable:
         yield ''
-        yield from aligned(_table(contents.scalars))
-    for scalar in contents.scalars:
+        yield from aligned(_table(usable))
+    for scalar in usable:
         yield from ('', *_sources(scalar))
+    for scalar in contents.scalars:
+        if scalar.problem:
+            yield from ('', _unusable(scalar))
     if contents.analyses:
         yield from ('', 'Analyses:')
         yield from (f'  {line}' for line in aligned(map(_analysis, contents.analyses)))
@@ -130,6 +134,10 @@ def _table(scalars: Sequence[ScalarContents]) -> Iterator[tuple[str, ...]]:
             f'{scalar.stored_bytes / scalar.raw_bytes:.0%}',
             size(scalar.r_bytes),
         )
+
+
+def _unusable(scalar: ScalarContents) -> str:
+    return f'{scalar.name} cannot be used: {scalar.problem}. "modelarrayio validate" says more.'
 
 
 def _sources(scalar: ScalarContents) -> Iterator[str]:

@@ -26,6 +26,7 @@ from modelarrayio_bids.derivatives.model import DEFAULT_FEWEST, Column, Model
 from modelarrayio_bids.derivatives.naming import sidecar, syntactic
 from modelarrayio_bids.derivatives.next_steps import export_command, fit_command
 from modelarrayio_bids.derivatives.phenotypes import some
+from modelarrayio_bids.derivatives.r_numbers import r_number
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, read_dictionary
 from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.formats.atomic import replacing
@@ -219,7 +220,7 @@ def _values(column: Column) -> str:
     if not column.counts:
         return 'no values'
     if column.numbers is not None:
-        texts = sorted(column.counts, key=float)
+        texts = sorted(column.counts, key=lambda text: r_number(text) or 0)
         return f'numbers, {texts[0]} to {texts[-1]}'
     levels = (f'{_shortened(text)} ({column.counts[text]})' for text in column.levels)
     return some(levels, most=10)

@@ -27,6 +27,7 @@ from functools import cached_property
 import numpy as np
 
 from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS
+from modelarrayio_bids.derivatives.r_numbers import r_number
 from modelarrayio_bids.derivatives.tables import RUN, SESSION
 
 #: Participants for each coefficient beside the intercept: the least that Harrell's "Regression
@@ -45,8 +46,6 @@ _FIRST = ('age', 'sex', 'gender')
 #: ``num.subj.lthr.abs`` of ModelArray.lm, and up to how many images half of them are less.
 DEFAULT_FEWEST = 10
 
-# What both we and R read as a number; R would also take hexadecimal ones.
-_NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
 _IDENTIFIER = re.compile(r'(.*[._ -])?(id|guid|uuid|mrn)', re.IGNORECASE)
 # Which visit a row is of. It tells rows of one person apart, and no person from another.
 _OF_A_VISIT = (SESSION, RUN)
@@ -106,9 +105,8 @@ class Column:
         """Its values, (n_images,) float64 with NaN where blank; None if they are names."""
         if not self.counts or (self.codes and self.counts.keys() <= set(self.codes)):
             return None
-        if not all(map(_is_number, self.counts)):
-            return None
-        return np.array([float(text) if text else math.nan for text in self.texts])
+        values = [r_number(text) if text else math.nan for text in self.texts]
+        return None if None in values else np.array(values, np.float64)
 
     @property
     def is_factor(self) -> bool:
@@ -243,16 +241,22 @@ def _flaws(column: Column) -> Iterator[str]:
         yield 'blank for all'
     elif len(column.counts) == 1:
         yield 'the same for all'
+    elif odd_number := _not_finite(column):
+        yield f'a number that is not finite: {odd_number}'
     elif column.is_factor and len(column.counts) > _MOST_LEVELS:
-        odd = [text for text in column.levels if not _is_number(text)]
+        odd = [text for text in column.levels if r_number(text) is None]
         if 0 < 2 * len(odd) < len(column.counts):
             yield f'text among numbers: {odd[0]}'
         else:
             yield f'{len(column.counts)} different texts'
 
 
-def _is_number(text: str) -> bool:
-    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
+def _not_finite(column: Column) -> str:
+    """The first of its numbers that lm stops at, or leaves out; blank if there is none."""
+    if column.numbers is None:
+        return ''
+    odd = column.present & ~np.isfinite(column.numbers)
+    return column.texts[int(odd.argmax())] if odd.any() else ''
 
 
 def _rank(column: Column) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.r_numbers import r_number
 from modelarrayio_bids.derivatives.tables import KEYS, PARTICIPANT, Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
 from modelarrayio_bids.wording import some
@@ -275,15 +276,8 @@ def _differ(one: str, other: str) -> bool:
     """Whether two values say two things: 9 and 9.0 do not, nor does a blank."""
     if not one or not other or one == other:
         return False
-    numbers = [_number(text) for text in (one, other)]
+    numbers = [r_number(text) for text in (one, other)]
     return None in numbers or numbers[0] != numbers[1]
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _odd(values: Mapping[Visit, str], said: Mapping[str, Any]) -> str | None:
@@ -293,7 +287,7 @@ def _odd(values: Mapping[Visit, str], said: Mapping[str, Any]) -> str | None:
         odd = [visit for visit, value in values.items() if value not in levels]
         expected = f'none of its levels ({", ".join(map(str, levels))})'
     elif said.get('Units'):
-        odd = [visit for visit, value in values.items() if _number(value) is None]
+        odd = [visit for visit, value in values.items() if r_number(value) is None]
         expected = f'no number, though its units are {said["Units"]}'
     else:
         return None

@@ -35,7 +35,7 @@ _BLANKS = frozenset(
     {'n/a', 'N/A', 'NA', 'NaN', 'nan'}
     | {'#NULL!', '#DIV/0!', '#VALUE!', '#REF!', '#NAME?', '#NUM!', '#N/A'}
 )
-_DECIMAL_COMMA = re.compile(r'[+-]?\d+(,\d+)?')
+_DECIMAL_COMMA = re.compile(r'[+-]?[0-9]+(,[0-9]+)?')
 
 
 class Visit(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import MISSING
 from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS
+from modelarrayio_bids.derivatives.r_numbers import r_number
 from modelarrayio_bids.reports.outputs import Output
 
 #: Why somebody is not in a file, where nobody said.
@@ -125,12 +126,12 @@ class Phenotype:
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
-        """The values that are there, float64, if all of them are numbers."""
-        try:
-            values = np.array([float(text) for text in self._present])
-        except ValueError:
+        """The values that are there, float64, if all of them are finite numbers."""
+        found = [r_number(text) for text in self._present]
+        if not found or None in found:
             return None
-        return values if values.size and np.isfinite(values).all() else None
+        values = np.array(found, np.float64)
+        return values if np.isfinite(values).all() else None
 
     @property
     def n_missing(self) -> int:

@@ -104,6 +104,8 @@ class ScalarContents:
     ----------
     name : str
         Its name.
+    problem : str
+        Why it cannot be used; blank if it can, and nothing else is told if not.
     n_sources, n_elements : int
         Its shape.
     dtype : str
@@ -121,16 +123,17 @@ class ScalarContents:
     """
 
     name: str
-    n_sources: int
-    n_elements: int
-    dtype: str
-    chunk: tuple[int, ...] | None
-    filters: tuple[str, ...]
-    stored_bytes: int
-    raw_bytes: int
-    r_bytes: int
-    sources: tuple[str, ...]
-    images: Images | None
+    problem: str
+    n_sources: int = 0
+    n_elements: int = 0
+    dtype: str = ''
+    chunk: tuple[int, ...] | None = None
+    filters: tuple[str, ...] = ()
+    stored_bytes: int = 0
+    raw_bytes: int = 0
+    r_bytes: int = 0
+    sources: tuple[str, ...] = ()
+    images: Images | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +195,6 @@ def contents_of(path: Path) -> Contents:
         If there is none.
     FormatError
         If it is not HDF5, or damaged.
-    SchemaError
-        If a scalar has no matrix of values.
     """
     with _Inspection(path) as inspection, _damage_told(path):
         return inspection.contents()
@@ -222,7 +223,7 @@ class _Inspection(StoreReader):
             self.path.stat().st_size,
             _origin(self._file),
             _elements(self._file, views),
-            tuple(_scalar(self._file, view, self.path) for view in views),
+            tuple(_scalar(self._file, view) for view in views),
             tuple(self._contents_of_analysis(name) for name in self.analyses),
         )
 
@@ -245,16 +246,13 @@ def _origin(file: h5py.File) -> Origin | None:
     return Origin(*(text(group.attrs.get(name, '')) for name in names))
 
 
-def _scalar(file: h5py.File, view: ScalarView, path: Path) -> ScalarContents:
+def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
     values, (n_sources, n_elements) = view.values, view.shape
     if values is None:
-        raise SchemaError(
-            f'scalar {view.name} has no matrix of values',
-            path,
-            'Ask "modelarrayio validate" what else is wrong.',
-        )
+        return ScalarContents(view.name, 'has no matrix of values')
     return ScalarContents(
         view.name,
+        '',
         n_sources,
         n_elements,
         values.dtype.name,

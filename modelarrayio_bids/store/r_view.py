@@ -88,9 +88,16 @@ def nested_scalars(file: h5py.File) -> tuple[str, ...]:
 
 def scalar_view(file: h5py.File, name: str) -> ScalarView:
     """The scalar of a name."""
+    values = file[schema.scalar_path(name, schema.VALUES)] if has_matrix(file, name) else None
+    return ScalarView(name, values, names_of_sources(file, name))
+
+
+def has_matrix(file: h5py.File, name: str) -> bool:
+    """Whether the values of a scalar are a matrix, and not empty."""
     values = file.get(schema.scalar_path(name, schema.VALUES))
-    is_matrix = isinstance(values, h5py.Dataset) and len(values.shape or ()) == 2 and values.size
-    return ScalarView(name, values if is_matrix else None, names_of_sources(file, name))
+    if not isinstance(values, h5py.Dataset):
+        return False
+    return len(values.shape or ()) == 2 and values.size > 0
 
 
 def names_of_sources(file: h5py.File, scalar: str) -> SourceNames | None:

@@ -219,8 +219,23 @@ def test_parts_of_ours_that_are_not_as_we_write_them(folder, info):
     assert '  odd   cannot be used: has no results matrix' in lines
 
 
-def test_a_scalar_without_values(folder, capsys):
+def test_a_scalar_without_values_hides_nothing_else(folder, info):
     with h5py.File('x.h5', 'r+') as file:
         del file['scalars/MD/values']
-    assert main(['info', 'x.h5']) == 65
-    assert 'x.h5: scalar MD has no matrix of values' in capsys.readouterr().err
+    lines = info().splitlines()
+    line = 'MD cannot be used: has no matrix of values. "modelarrayio validate" says more.'
+    assert line in lines
+    assert 'Sources of FA, as source_file must name them:' in lines
+    assert not any(line.startswith('MD  ') for line in lines)
+    assert '  mylm  7 results' in info()
+    good, bad = json.loads(info('--json'))['scalars']
+    assert (good['problem'], good['n_sources']) == ('', 5)
+    assert (bad['problem'], bad['n_sources']) == ('has no matrix of values', 0)
+
+
+def test_no_scalar_has_values(folder, info):
+    with h5py.File('x.h5', 'r+') as file:
+        del file['scalars/FA/values'], file['scalars/MD/values']
+    lines = info().splitlines()
+    assert [line.split()[0] for line in lines if 'cannot be used' in line] == ['FA', 'MD']
+    assert not any(line.startswith('SCALAR') for line in lines)

@@ -45,6 +45,8 @@ def test_numbers_and_levels_are_terms_age_and_sex_before_others():
         # Ten is the most.
         (column('x', *'abcdefghijk'), '11 different texts'),
         (Column('x', (*map(str, range(39)), '90+')), 'text among numbers: 90+'),
+        (column('x', '1', '2', '3', 'Inf'), 'a number that is not finite: Inf'),
+        (Column('x', (*map(str, range(39)), '２５')), 'text among numbers: ２５'),
         (column('x', '1', '2', '3', ''), 'with it, only 30 of 40 images have all values'),
         (Column('x', ('rare', *['often'] * 39)), 'a level has only 1 of 40 images'),
         # What age tells already, in months; what sex tells, in other words.

@@ -134,6 +134,14 @@ def an_empty_group_of_scalars(file):
 
 
 # Numbers of the HDF Group's registry: bitshuffle, zstd, blosc2, and one that nobody has.
+@breach('file-elsewhere', 'scalars', 'scalars/FA', VALUES, NAMES, 'voxels', 'results/mylm')
+def a_part_in_another_file(file, path):
+    with h5py.File(Path(file.filename).with_suffix('.other.h5'), 'w') as other:
+        file.copy(path, other, 'part')
+    del file[path]
+    file[path] = h5py.ExternalLink(Path(file.filename).with_suffix('.other.h5').name, '/part')
+
+
 @breach('filter-unknown', 32008, 32015, 32026, 60000)
 def a_filter_r_has_not(file, number):
     claimed(file, VALUES, number)
@@ -184,6 +192,11 @@ def an_empty_text(file):
     file[VALUES].attrs['x'] = h5py.Empty(STRINGS)
 
 
+@breach('attribute')
+def a_text_of_fixed_length_that_is_nothing(file):
+    file[VALUES].attrs['x'] = h5py.Empty('S4')
+
+
 @breach('scalar-name', '2FA', 'FA-1', 'if', 'scalars', '_FA')
 def a_name_r_takes_for_something_else(file, name):
     file.move('scalars/FA', 'FA')
@@ -193,6 +206,15 @@ def a_name_r_takes_for_something_else(file, name):
 @breach('scalar-nested')
 def a_scalar_too_deep(file):
     file.copy('scalars/FA', 'scalars/scalars/MD')
+
+
+@breach('scalar-stray', 'empty', 'names', 'no matrix')
+def a_group_beside_a_scalar(file, case):
+    group = file.create_group('scalars/junk')
+    if case == 'names':
+        group['column_names'] = file[NAMES].asstr()[()][:1].tolist()
+    elif case == 'no matrix':
+        group['values'] = np.zeros(3)
 
 
 @breach('values-missing')
@@ -282,6 +304,7 @@ def a_chunk_of_16_mib(file):
     del file[VALUES], file['voxels'], file['results']
     file.create_dataset(VALUES, (N_SOURCES, n), 'f4', chunks=(N_SOURCES, n), compression='gzip')
     table = file.create_dataset('voxels', (4, n), 'i4', compression='gzip')
+    table[0] = np.arange(n)
     table.attrs['column_names'] = ['voxel_id', 'i', 'j', 'k']
 
 
@@ -398,7 +421,7 @@ def other_columns(file):
 @breach('elements-columns')
 def structures_without_names(file):
     del file['voxels']
-    file['greyordinates'] = np.zeros((2, N), int)
+    file['greyordinates'] = np.stack([np.arange(N), np.zeros(N, int)])
     file['greyordinates'].attrs['column_names'] = ['vertex_id', 'structure_id']
 
 
@@ -410,7 +433,7 @@ def edges_with_one_end(file):
 
 @breach('elements-count')
 def fewer_voxels(file):
-    table = file['voxels'][:, 1:]
+    table = file['voxels'][:, :-1]
     del file['voxels']
     file['voxels'] = table
     file['voxels'].attrs['column_names'] = ['voxel_id', 'i', 'j', 'k']
@@ -431,10 +454,52 @@ def a_scalar_with_fewer_elements(file):
     file.create_dataset('scalars/MD/values', data=part, chunks=(N_SOURCES, 2))
 
 
+@breach('elements-ids', 'voxels', 'fixels', 'greyordinates')
+def ids_from_one(file, path):
+    table_of(file, path, np.arange(1, N + 1))
+
+
+@breach('elements-ids')
+def an_id_of_an_element_twice(file):
+    file['voxels'][0, 3] = 2
+
+
+@breach('elements-kinds')
+def greyordinates_beside_voxels(file):
+    voxels = file['voxels']
+    data, attributes = voxels[()], dict(voxels.attrs)
+    table_of(file, 'greyordinates', np.arange(N))
+    file['voxels'] = data
+    file['voxels'].attrs.update(attributes)
+
+
+@breach('elements-kinds')
+def parcels_beside_voxels(file):
+    file['parcels/parcel_id'] = [f'p{n}' for n in range(N)]
+
+
+def table_of(file, path, first):
+    """Write one table in place of that of voxels, with this first column."""
+    columns = {
+        'voxels': ['voxel_id', 'i', 'j', 'k'],
+        'fixels': ['fixel_id', 'voxel_id', 'x', 'y', 'z'],
+        'greyordinates': ['vertex_id', 'structure_id'],
+    }[path]
+    voxels, attributes = file['voxels'][()], dict(file['voxels'].attrs)
+    del file['voxels']
+    file[path] = np.vstack([first, np.zeros((len(columns) - 1, first.size))])
+    file[path].attrs['column_names'] = columns
+    if path == 'fixels':
+        file['voxels'] = voxels
+        file['voxels'].attrs.update(attributes)
+    elif path == 'greyordinates':
+        file[path].attrs['structure_names'] = ['CIFTI_STRUCTURE_CORTEX_LEFT']
+
+
 @breach('elements-voxels')
 def fixels_without_voxels(file):
     del file['voxels']
-    file['fixels'] = np.zeros((5, N))
+    file['fixels'] = np.vstack([np.arange(N), np.zeros((4, N))])
     file['fixels'].attrs['column_names'] = ['fixel_id', 'voxel_id', 'x', 'y', 'z']
 
 
@@ -464,6 +529,21 @@ def a_killed_run(file):
 @breach('results-count')
 def a_name_too_few(file):
     analysed(file, RESULTS[:-1])
+
+
+@breach('results-turned')
+def results_first(file):
+    with h5py.File(analysed(file), 'r+') as again:
+        matrix = again['results/mylm/results_matrix']
+        data, texts = matrix[()].T, matrix.attrs['colnames']
+        del again['results/mylm/results_matrix']
+        again['results/mylm/results_matrix'] = data
+        again['results/mylm/results_matrix'].attrs['colnames'] = texts
+
+
+@breach('results-contradict', RESULTS[::-1], ['element_id', 'sex.estimate', 'age.p.value'])
+def other_names_of_results_in_the_dataset(file, texts):
+    file['results/mylm/column_names'] = texts
 
 
 @breach('results-blank')
@@ -575,10 +655,17 @@ def test_a_table_that_does_not_tell_scalars_apart(store, tmp_path):
     assert validate(store, table) == ()
 
 
+def test_a_table_with_a_byte_order_mark(store, built, tmp_path):
+    table = tmp_path / 'marked.csv'
+    table.write_bytes(b'\xef\xbb\xbf' + (built / 'cohort.csv').read_bytes())
+    assert ids(validate(store, table)) == ['cohort-mark']
+
+
 def test_every_rule_has_a_breach():
     broken = {rule for rule, _ in BREACHES.values()}
-    broken |= {case.partition(',')[0] for case in COHORT_BREACHES} | {'file-locked'}
+    broken |= {case.partition(',')[0] for case in COHORT_BREACHES} | {'file-locked', 'cohort-mark'}
     assert broken == {rule.id for rule in RULES}
+    assert len(broken) == len(RULES)
 
 
 @pytest.fixture
@@ -655,6 +742,23 @@ def test_headers_of_every_form_are_read(store, times, order, phases):
     assert (finding.rule.id, finding.where) == ('file-too-new', '/flags')
 
 
+def test_only_links_of_what_r_reads_matter(store):
+    with h5py.File(store, 'r+') as file:
+        file['notes'] = h5py.ExternalLink('gone.h5', '/x')
+        file['modelarrayio/x'] = h5py.ExternalLink('gone.h5', '/x')
+        file['scalars/FA/again'] = file['scalars']
+    assert validate(store) == ()
+
+
+def test_another_file_that_is_gone_is_named(store):
+    with h5py.File(store, 'r+') as file:
+        del file[VALUES]
+        file[VALUES] = h5py.ExternalLink('gone.h5', '/x')
+    found = {finding.rule.id: finding.found for finding in validate(store)}
+    said = 'is in another file, gone.h5, as /x; it is not to be found there'
+    assert found == {'values-missing': 'is not there', 'file-elsewhere': said}
+
+
 def test_links_that_lead_nowhere_and_names_nobody_can_write(store):
     with h5py.File(store, 'r+') as file:
         file['scalars/FA/again'] = file['scalars']
@@ -686,13 +790,20 @@ def test_files_that_are_none(tmp_path):
 LOCKED = 'file-locked'
 
 
-@pytest.fixture(scope='session')
-def in_r(built, tmp_path_factory):
-    """What R saw of the file with each breach, and of the file without one: a line each."""
+def seen_by_r(out, asked):
+    """A line of ``open_store.R`` for each pair of a file and what in it is asked for."""
     program = require_tool('Rscript')
     code = 'quit(status = !all(sapply(c("rhdf5", "HDF5Array"), requireNamespace, quietly = TRUE)))'
     if subprocess.run([program, '-e', code], check=False, capture_output=True).returncode:
         missing('the R packages rhdf5 and HDF5Array are not installed')
+    words = [str(word) for pair in asked for word in pair]
+    subprocess.run([program, SCRIPT, out, *words], check=True, capture_output=True)
+    return out.read_text('utf-8', errors='replace').splitlines()
+
+
+@pytest.fixture(scope='session')
+def in_r(built, tmp_path_factory):
+    """What R saw of the file with each breach, and of the file without one: a line each."""
     folder, asked = tmp_path_factory.mktemp('in_r'), {}
     for number, case in enumerate(['', *BREACHES]):
         path = folder / f'{number}.h5'
@@ -703,11 +814,8 @@ def in_r(built, tmp_path_factory):
         asked[case] = path, 'results/mylm' if case.startswith('results-') else 'scalars/FA'
     asked[LOCKED] = folder / 'locked.h5', 'scalars/FA'
     asked[LOCKED][0].write_bytes((built / 'x.h5').read_bytes())
-    words = [str(word) for pair in asked.values() for word in pair]
-    command = [program, SCRIPT, folder / 'out.txt', *words]
     with h5py.File(asked[LOCKED][0], 'r+'):
-        subprocess.run(command, check=True, capture_output=True)
-    lines = (folder / 'out.txt').read_text('utf-8', errors='replace').splitlines()
+        lines = seen_by_r(folder / 'out.txt', asked.values())
     return {case: Seen(asked[case][0], line) for case, line in zip(asked, lines, strict=True)}
 
 
@@ -775,6 +883,32 @@ def test_r_cannot_use_what_is_called_an_error(in_r, case):
 @pytest.mark.parametrize('case', of_scalars(errors=False))
 def test_r_sees_the_same_in_what_is_called_a_warning(in_r, case):
     assert in_r[case].is_whole(turned='values-turned' in case)
+
+
+def test_r_turns_results_as_it_turns_scalars(in_r):
+    shape, *words = in_r['results-turned: results_first'].line.split('\t')
+    assert (shape, words[:3]) == (f'{N} 3', RESULTS)
+    assert [float.fromhex(word) for word in words[3:]] == MATRIX[0].tolist()
+
+
+def test_r_cuts_whole_numbers_as_it_is_said(tmp_path):
+    """Each is the first value of the first source; R makes 2^53 + 1 the double that is nearest."""
+    numbers = {
+        ('i4', -(2**31)): '-',
+        ('u4', 2**32 - 1): 2**31 - 1,
+        ('i8', 5_000_000_000): 5_000_000_000,
+        ('i8', 2**53 + 1): 2**53,
+        ('u8', 5_000_000_000): 5_000_000_000,
+    }
+    asked = []
+    for dtype, number in numbers:
+        path = tmp_path / f'{dtype}_{number}.h5'
+        with h5py.File(path, 'w') as file:
+            file.create_dataset(VALUES, data=np.full((2, 3), number, f'<{dtype}'))
+            file[NAMES] = ['a', 'b']
+        asked.append((path, 'scalars/FA'))
+    seen = [line.split('\t')[-1] for line in seen_by_r(tmp_path / 'out.txt', asked)]
+    assert [s if s == '-' else float.fromhex(s) for s in seen] == list(numbers.values())
 
 
 def test_r_cannot_open_what_is_being_written(in_r):

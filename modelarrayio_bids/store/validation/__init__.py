@@ -1,7 +1,7 @@
-"""Judges an HDF5 file by every rule of ModelArray's format: this program's or another's.
+"""Judges an HDF5 file, this program's or another's, by the rules in ``rules.py``.
 
-Headers, names, element tables and the ``element_id`` of results are read; values are not, whatever
-the size of the file. So nothing is said of what they are: infinite values, and zeros that stand for
+Headers, links, names, the first column of element tables and the ``element_id`` of results are
+read; values are not, whatever the size of the file. So nothing is said of what they are: infinite values, and zeros that stand for
 something missing, are seen when the file is built.
 """
 
@@ -65,6 +65,7 @@ def _of_file(
     file: h5py.File, path: Path, cohort: phenotypes.Phenotypes | None
 ) -> Iterator[Finding]:
     yield from _guarded('/', storage.of_file(file, path))
+    yield from _guarded('/', storage.of_links(file))
     views: list[ScalarView] = []
     for name in scalar_names(file):
         found = scalars.of_scalar(file, name, views)

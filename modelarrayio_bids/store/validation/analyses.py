@@ -11,6 +11,7 @@ import numpy as np
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
 from modelarrayio_bids.store.reader import result_names
+from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.storage import (
@@ -52,12 +53,26 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
         yield Finding(rules.RESULTS_UNNAMED, path, 'has no names')
         return
     if len(names) != matrix.shape[0]:
-        found = f'has {matrix.shape[0]:,} rows and {len(names):,} names'
-        yield Finding(rules.RESULTS_COUNT, path, found)
-        return
+        # As ModelArray's constructor does: the matrix is turned if that helps.
+        rule = rules.RESULTS_TURNED if len(names) == matrix.shape[1] else rules.RESULTS_COUNT
+        found = f'is {described(matrix)}, and has {len(names):,} names'
+        yield Finding(rule, path, found)
+        if rule is rules.RESULTS_COUNT:
+            return
+    if isinstance(beside, h5py.Dataset):
+        yield from _of_names_beside(texts(np.ravel(beside[()])), names, path)
     yield from _of_names(names, path)
     yield from _of_levels(file[schema.result_path(name, '')], names)
     yield from _of_ids(matrix, names, n_elements)
+
+
+def _of_names_beside(beside: Sequence[str], names: Sequence[str], path: str) -> Iterator[Finding]:
+    """Names in a dataset, where R took others from an attribute."""
+    if tuple(beside) == tuple(names):
+        return
+    differ = sorted(set(beside) ^ set(names))
+    found = f'differ in {some(differ)}' if differ else 'have another order'
+    yield Finding(rules.RESULTS_CONTRADICT, path, f'attribute and dataset {found}')
 
 
 def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:
@@ -90,7 +105,8 @@ def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iter
     """Whether each row belongs to an element of its own."""
     if not n_elements:
         return
-    n_rows = matrix.shape[1]
+    is_turned = len(names) != matrix.shape[0]
+    n_rows = matrix.shape[0 if is_turned else 1]
     if schema.ELEMENT_ID not in names:
         rule = rules.NO_IDS if n_rows == n_elements else rules.RESULTS_ROWS
         found = f'has no {schema.ELEMENT_ID}, {n_rows:,} rows, and the file {n_elements:,} elements'
@@ -100,7 +116,7 @@ def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iter
     if row:
         found = f'has {schema.ELEMENT_ID} as result number {row + 1}'
         yield Finding(rules.NO_IDS, matrix.name, found)
-    outside, twice = _odd_ids(_row(matrix, row), n_elements)
+    outside, twice = _odd_ids(_result(matrix, row, is_turned), n_elements)
     if outside is not None:
         found = f'has the {schema.ELEMENT_ID} {outside:g}, expected 0 to {n_elements - 1:,}'
         yield Finding(rules.IDS_RANGE, matrix.name, found)
@@ -128,8 +144,11 @@ def _odd_ids(
     return next(iter(outside), None), next(iter(twice), None)
 
 
-def _row(matrix: h5py.Dataset, row: int) -> Iterator[np.ndarray]:
-    """The values of one row, float64, in runs that need few chunks each."""
+def _result(matrix: h5py.Dataset, row: int, is_turned: bool) -> Iterator[np.ndarray]:
+    """The values of one result, float64, in runs that need few chunks each."""
+    if is_turned:
+        yield matrix[:, row].astype(np.float64)
+        return
     width = block_columns(matrix)
     for start in range(0, matrix.shape[1], width):
         yield matrix[row, start : start + width].astype(np.float64)

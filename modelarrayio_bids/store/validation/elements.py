@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import h5py
+import numpy as np
 
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.text import texts
@@ -41,6 +42,7 @@ def of_elements(file: h5py.File, counts: Mapping[str, int]) -> Iterator[Finding]
         yield from of_filters(table)
         yield from _of_form(path, table)
     yield from _of_companions(found)
+    yield from _of_kinds(found)
     good = {path: table for path, table in found.items() if _is_table(path, table)}
     for path, n_elements in _counted(good).items():
         for scalar, count in counts.items():
@@ -56,6 +58,18 @@ def _of_companions(tables: Mapping[str, h5py.Dataset]) -> Iterator[Finding]:
             yield Finding(rules.ELEMENTS_COLUMNS, f'/{one}', f'is there, and no /{other}')
     if 'fixels' in tables and 'voxels' not in tables:
         yield Finding(rules.NO_VOXELS, '/fixels', 'is there, and no /voxels')
+
+
+def _of_kinds(tables: Mapping[str, h5py.Dataset]) -> Iterator[Finding]:
+    """Tables that cannot be of the same elements; voxels are also those of fixels."""
+    kinds = [path for path in _COLUMNS if path in tables]
+    if kinds and (others := [path for path in (_PARCELS, *_EDGES) if path in tables]):
+        kinds.append(others[0])
+    elif kinds == ['fixels', 'voxels']:
+        return
+    if len(kinds) > 1:
+        beside = ' and '.join(f'/{path}' for path in kinds[1:])
+        yield Finding(rules.ELEMENTS_KINDS, f'/{kinds[0]}', f'is beside {beside}')
 
 
 def _counted(tables: Mapping[str, h5py.Dataset]) -> dict[str, int]:
@@ -74,6 +88,16 @@ def _of_form(path: str, table: h5py.Dataset) -> Iterator[Finding]:
         yield Finding(rules.ELEMENTS_FORM, table.name, f'is {described(table)}')
     elif path in _COLUMNS:
         yield from _of_columns(table, _COLUMNS[path])
+        yield from _of_ids(table)
+
+
+def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
+    """Whether the first column counts the elements."""
+    ids = table[0] if table.shape[0] else np.empty(0)
+    if (odd := np.flatnonzero(ids != np.arange(ids.size))).size:
+        first = int(odd[0])
+        said = f'has {ids[first]:g} as the first column of element {first:,}, counted from 0'
+        yield Finding(rules.ELEMENTS_IDS, table.name, said)
 
 
 def _is_table(path: str, table: h5py.Dataset) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ class Phenotypes:
     ----------
     name : str
         Of the file.
+    has_mark : bool
+        Whether it begins with a byte order mark.
     columns : tuple of str
         Their names.
     rows : tuple of dict
@@ -29,6 +32,7 @@ class Phenotypes:
     """
 
     name: str
+    has_mark: bool
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
 
@@ -42,10 +46,14 @@ class Phenotypes:
             As :func:`modelarrayio_bids.cohort.read_table`.
         """
         columns, rows = read_table(path)
-        return cls(str(path), columns, tuple(rows))
+        with open(path, 'rb') as file:
+            has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+        return cls(str(path), has_mark, columns, tuple(rows))
 
     def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
         """What would keep R from analysing these scalars with this table."""
+        if self.has_mark:
+            yield Finding(rules.COHORT_MARK, self.name, 'begins with a byte order mark')
         for view in views:
             if view.name in self.columns:
                 yield Finding(rules.COHORT_SCALAR, self.name, f'has a column {view.name}')

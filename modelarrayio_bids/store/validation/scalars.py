@@ -13,6 +13,7 @@ from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.r_view import (
     ScalarView,
+    has_matrix,
     nested_scalars,
     scalar_names,
     scalar_view,
@@ -35,7 +36,7 @@ _REPLACED = '\N{REPLACEMENT CHARACTER}'
 
 
 def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[Finding]:
-    """All that is wrong with a scalar, which is added to the views."""
+    """All that is wrong with a scalar, which is added to the views if it is one."""
     try:
         schema.check_scalar_name(name)
     except SchemaError as error:
@@ -43,7 +44,11 @@ def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[F
     beside = file.get(schema.scalar_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from _of_names_dataset(beside)
-    views.append(view := scalar_view(file, name))
+    view = scalar_view(file, name)
+    if view.values is None and _has_matrix_beside(file, name):
+        yield Finding(rules.STRAY, f'/{schema.scalar_path(name)}', _without(file.get(view.path)))
+        return
+    views.append(view)
     yield from _of_names(view)
     yield from _of_names_attribute(view, beside)
     if view.values is None:
@@ -113,6 +118,16 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
     differ = sorted(set(beside) ^ set(names))
     found = f'differ in {some(differ)}' if differ else 'have another order'
     yield Finding(rules.NAMES_CONTRADICT, view.path, f'attribute and dataset {found}')
+
+
+def _has_matrix_beside(file: h5py.File, name: str) -> bool:
+    """Whether there is another scalar, whatever else may be wrong with it."""
+    return any(has_matrix(file, other) for other in scalar_names(file) if other != name)
+
+
+def _without(item: h5py.HLObject | None) -> str:
+    """How a group has no matrix."""
+    return 'has no values' if item is None else f'has no matrix: values {_instead(item)}'
 
 
 def _instead(item: h5py.HLObject | None) -> str:

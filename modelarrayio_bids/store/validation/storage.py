@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import COMMON, RARE, filters_of
 from modelarrayio_bids.store.object_headers import newer_than_r
 from modelarrayio_bids.store.text import texts
@@ -19,6 +20,9 @@ from modelarrayio_bids.store.validation.findings import Finding
 #: What rhdf5 itself leaves on a dataset that it wrote.
 _OF_RHDF5 = 'rhdf5-NA.OK'
 _DIMENSION_LABELS = 'DIMENSION_LABELS'
+_READ_BY_R = {schema.SCALARS, schema.RESULTS, 'voxels', 'fixels', 'greyordinates', 'parcels'}
+#: Groups above what R reads, as scalars/scalars/FA/column_names: links of groups may make rings.
+_DEEPEST = 3
 
 
 def of_file(file: h5py.File, path: Path) -> Iterator[Finding]:
@@ -31,6 +35,31 @@ def of_file(file: h5py.File, path: Path) -> Iterator[Finding]:
         where, what = next(iter(newer.items()))
         more = f', and so are {len(newer) - 1} more' if len(newer) > 1 else ''
         yield Finding(rules.TOO_NEW, where, f'is stored with a {what}{more}')
+
+
+def of_links(file: h5py.File) -> Iterator[Finding]:
+    """What R reads and another file holds."""
+    for where, link in _external_links(file, '', _DEEPEST):
+        if where.split('/')[1] in _READ_BY_R:
+            missing = '; it is not to be found there' if file.get(where) is None else ''
+            said = f'is in another file, {link.filename}, as {link.path}{missing}'
+            yield Finding(rules.ELSEWHERE, where, said)
+
+
+def _external_links(
+    group: h5py.Group, path: str, levels: int
+) -> Iterator[tuple[str, h5py.ExternalLink]]:
+    """Links out of the file, in a group and so many levels of groups in it, by their paths."""
+    for name in group:
+        where = f'{path}/{name}'
+        # Names that are not UTF-8 come as bytes.
+        link = group.get(name, getlink=True) if isinstance(name, str) else None
+        if isinstance(link, h5py.ExternalLink):
+            yield where, link
+        elif levels and isinstance(link, h5py.HardLink):
+            item = group.get(name)
+            if isinstance(item, h5py.Group):
+                yield from _external_links(item, where, levels - 1)
 
 
 def of_filters(dataset: h5py.Dataset) -> Iterator[Finding]:
@@ -93,13 +122,14 @@ def _is_locked(path: Path) -> bool:
 
 
 def _is_deadly(dataset: h5py.Dataset, name: str) -> bool:
-    """Whether it has a string without a content, not even an empty one.
+    """Whether it has a string of variable length without a content, not even an empty one.
 
     h5py shows such a string as an empty one, so that the two cannot be told apart. But labels of
     dimensions are written one by one, and those left out are such strings.
     """
     attribute = dataset.attrs.get_id(name)
-    if h5py.check_string_dtype(attribute.dtype) is None:
+    string = h5py.check_string_dtype(attribute.dtype)
+    if string is None or string.length is not None:  # of a fixed length, R makes an empty text
         return False
     if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL:
         return True
