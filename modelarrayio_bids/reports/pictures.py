@@ -184,7 +184,7 @@ def described(space: ElementSpace, values: np.ndarray, title: str) -> str:
     without = f', {missing:,} without a value' if missing else ''
     return (
         f'{title}. {len(space):,} {space.kind}{without}, values from {number(finite.min())} to '
-        f'{number(finite.max())}, median {number(float(np.quantile(finite, 0.5)))}.'
+        f'{number(finite.max())}, median {number(float(np.median(finite)))}.'
     )
 
 
