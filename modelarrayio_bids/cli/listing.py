@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.columns import aligned
+from modelarrayio_bids.errors import raise_problems
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.collect import Collection
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
 
 
 def show(request: Request, *, check: bool, as_json: bool) -> int:
-    """Print what a request finds; with ``check``, whether its headers agree."""
+    """Print what a request finds; with ``check``, whether its headers agree.
+
+    Raises
+    ------
+    ModelArrayIOError
+        After that, if it cannot be built so.
+    """
     from modelarrayio_bids.derivatives.collect import collect
 
-    collection = collect(request)
+    collection = collect(request, to_look_at=True)
     if as_json:
         _print_json(collection)
     else:
         _print_table(collection)
+    raise_problems(collection.problems)
     if check:
         collection.reconciled()
         print(f'\nAll headers agree. {len(collection.groups)} HDF5 files would be written to '

@@ -73,10 +73,17 @@ def add_nprocs(group: argparse._ActionsContainer) -> None:
         '--n-cpus',
         dest='nprocs',
         type=positive,
-        default=os.cpu_count() or 1,
+        default=_processors(),
         metavar='N',
         help='read and compress in N threads (default: one per processor)',
     )
+
+
+def _processors() -> int:
+    """Those this process may run on: Slurm and containers give a job some of the machine's."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:

@@ -68,6 +68,8 @@ class Collection:
         Reason to :class:`~modelarrayio_bids.derivatives.sorting.LeftOut`, the commonest first.
     phenotypes : Phenotypes
         What is known of the participants.
+    problems : tuple of ModelArrayIOError, optional
+        Why it can only be looked at.
     """
 
     request: Request
@@ -75,6 +77,7 @@ class Collection:
     groups: tuple[ScalarGroup, ...]
     left_out: Mapping[str, LeftOut]
     phenotypes: Phenotypes
+    problems: tuple[ModelArrayIOError, ...] = ()
 
     def table(self) -> list[TableRow]:
         """What ``--list-scalars`` shows."""
@@ -86,7 +89,11 @@ class Collection:
             {'reason': reason, 'count': out.count, 'examples': list(map(str, out.examples))}
             for reason, out in self.left_out.items()
         ]
-        return {'scalars': [as_object(group) for group in self.groups], 'left_out': left_out}
+        return {
+            'scalars': [as_object(group) for group in self.groups],
+            'left_out': left_out,
+            'problems': list(map(str, self.problems)),
+        }
 
     def unmatched(self, group: ScalarGroup) -> list[Unmatched]:
         """Who of a group is in no table of phenotypes, and who of a table is not in the group."""
@@ -127,8 +134,16 @@ class Collection:
         raise_problems(problems)
 
 
-def collect(request: Request) -> Collection:
+def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     """Find everything that can be analysed, and which mask serves each image.
+
+    Parameters
+    ----------
+    request : Request
+        What is wanted.
+    to_look_at : bool, optional
+        Keep ambiguities as the collection's problems rather than raise them: one scalar's are no
+        reason to hide the others.
 
     Raises
     ------
@@ -155,11 +170,15 @@ def collect(request: Request) -> Collection:
     _require_scalars(found, request, datasets)
     found.only_in(request.spaces)
     folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
-    raise_problems(list(misplaced(found.scalars.values(), datasets)))
     phenotypes = Phenotypes.find(folders, request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
-    raise_problems(list(ambiguities(found.scalars, phenotypes, request.chosen_rows)))
+    # An image in the wrong folder makes ambiguities of its own, which go with it.
+    problems = list(misplaced(found.scalars.values(), datasets)) or list(
+        ambiguities(found.scalars, phenotypes, request.chosen_rows)
+    )
+    if not to_look_at:
+        raise_problems(problems)
     found.drop_series()
     _require_scalars(found, request, datasets)
     groups = tuple(_groups(found, request))
@@ -171,7 +190,9 @@ def collect(request: Request) -> Collection:
     notices.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     notices.say_unmatched(phenotypes.unmatched(everybody, request.wants))
     notices.say_blanks(phenotypes, {row.visit for group in groups for row in group.rows})
-    return Collection(request, tuple(datasets), groups, found.left_out(), phenotypes)
+    return Collection(
+        request, tuple(datasets), groups, found.left_out(), phenotypes, tuple(problems)
+    )
 
 
 def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
@@ -267,7 +288,7 @@ def _groups(found: Sorting, request: Request) -> Iterator[ScalarGroup]:
             scalar,
             {name: entities[name] for name in GROUP_ENTITIES if name in entities},
             tuple(sorted(rows, key=_order)),
-            images[0].dataset,
+            ', '.join(sorted({image.dataset for image in images})),
             wording.long_name,
             wording.units,
             kind,

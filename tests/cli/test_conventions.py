@@ -30,6 +30,17 @@ def test_what_is_no_memory_is_refused(text, capsys):
     assert f'{text!r} is no memory: give megabytes, or 8G' in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not hasattr(os, 'sched_setaffinity'), reason='no processors to choose here')
+def test_threads_are_as_many_as_the_processors_given():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert get_parser().parse_args(PLACE).nprocs == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert get_parser().parse_args(PLACE).nprocs == len(before)
+
+
 @pytest.mark.parametrize('option', ['--session-label', '--session_label', '--session-id'])
 def test_sessions_have_two_names(option):
     assert get_parser().parse_args([*PLACE, option, 'ses-1', '2']).session_label == ['ses-1', '2']

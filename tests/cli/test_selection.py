@@ -198,14 +198,31 @@ def test_nobody_left(group):
     assert 'of a participant excluded' in said
 
 
+@pytest.mark.parametrize('option', ['--list-scalars', '--dry-run'])
+def test_an_ambiguity_of_one_scalar_does_not_hide_the_others(group, tmp_path, option):
+    root = trees.write_aslprep(tmp_path / 'aslprep', trees.people(2))
+    perf = root / 'sub-01' / 'perf'
+    trees.write_map(perf / f'sub-01_space-{MNI}_kernel-b_cbf.nii.gz', trees.people(1)[0])
+    code, printed, said = group(option, root=root, scalars=())
+    rows = {line.split()[0]: line.split()[2:5] for line in printed.splitlines() if MNI in line}
+    assert rows['cbf_score'] == [MNI, '2', '2']
+    assert rows['cbf'] == [MNI, '2', '3']
+    assert code == 65
+    assert 'error: cbf (space-MNI152NLin2009cAsym) has several images for one row' in said
+    assert 'would be written' not in printed
+
+
 def test_visits_that_nothing_tells_apart_end_with_the_options_that_decide(group, tmp_path):
     root = trees.describe(tmp_path / 'aslprep', 'ASLPrep')
     for ses in '12':
         name = f'sub-01/ses-{ses}/perf/sub-01_ses-{ses}_space-{MNI}_cbf.nii.gz'
         trees.write_map(root / name, trees.people(1)[0])
     code, printed, said = group('--list-scalars', '--json', root=root)
-    assert (code, printed) == (65, '')
-    assert '--session-label 1; or take each as a row with --session-label 1 2' in said
+    assert code == 65
+    choice = '--session-label 1; or take each as a row with --session-label 1 2'
+    assert choice in said
+    (problem,) = json.loads(printed)['problems']
+    assert choice in problem
     code, printed, _ = group('--list-scalars', '--json', '--session-label', 'ses-1', '2', root=root)
     assert code == 0
     assert len(json.loads(printed)['scalars'][0]['images']) == 2
