@@ -1,8 +1,8 @@
 """Judges an HDF5 file, this program's or another's, by the rules in ``rules.py``.
 
 Headers, links, names, the first column of element tables and the ``element_id`` of results are
-read; values are not, whatever the size of the file. So nothing is said of what they are: infinite values, and zeros that stand for
-something missing, are seen when the file is built.
+read; values are not, whatever the size of the file. So nothing is said of what they are: infinite
+values, and zeros that stand for something missing, are seen when the file is built.
 """
 
 from __future__ import annotations
