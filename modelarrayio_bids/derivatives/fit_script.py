@@ -209,11 +209,11 @@ def _line(column: Column, model: Model) -> str:
     if column.n_blank:
         parts.append(f'blank for {column.n_blank}')
     if reason := model.reasons.get(column.name):
-        parts.append(f'no term: {reason}')
+        parts.append(f'no term: {_on_one_line(reason)}')
     name = column.in_r
     if column.r_name:
         name += f' (in the CSV: {column.name!r})'
-    return _on_one_line(f'{name}: {"; ".join(parts)}')
+    return f'{_on_one_line(name)}: {"; ".join(parts)}'
 
 
 def _values(column: Column) -> str:
@@ -221,13 +221,19 @@ def _values(column: Column) -> str:
         return 'no values'
     if column.numbers is not None:
         texts = sorted(column.counts, key=lambda text: r_number(text) or 0)
-        return f'numbers, {texts[0]} to {texts[-1]}'
-    levels = (f'{_shortened(text)} ({column.counts[text]})' for text in column.levels)
+        return f'numbers, {_on_one_line(texts[0])} to {_on_one_line(texts[-1])}'
+    levels = (f'{_level(text)} ({column.counts[text]})' for text in column.levels)
     return some(levels, most=10)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f'{text[: _LONGEST - 1]}…'
+def _level(text: str) -> str:
+    r"""A level for a comment: as R writes it, where it has blanks that would not show.
+
+    >>> print(_level('a b'), _level(' a'), _level('a\n'))
+    a b " a" "a\n"
+    """
+    shown = text if len(text) <= _LONGEST else f'{text[: _LONGEST - 1]}…'
+    return shown if _on_one_line(shown) == shown else r_text(shown)
 
 
 def _on_one_line(text: str) -> str:

@@ -47,6 +47,8 @@ _FIRST = ('age', 'sex', 'gender')
 DEFAULT_FEWEST = 10
 
 _IDENTIFIER = re.compile(r'(.*[._ -])?(id|guid|uuid|mrn)', re.IGNORECASE)
+# How ModelArray begins the names of results of the intercept, and of the model as a whole.
+_NAMES_TAKEN = frozenset({'intercept', 'model'})
 # Which visit a row is of. It tells rows of one person apart, and no person from another.
 _OF_A_VISIT = (SESSION, RUN)
 
@@ -112,6 +114,12 @@ class Column:
     def is_factor(self) -> bool:
         """Whether its values are names of levels."""
         return self.numbers is None
+
+    @property
+    def coefficients(self) -> list[str]:
+        """What lm calls its coefficients: its name and, of levels, each but the first."""
+        suffixes = self.levels[1:] if self.is_factor else ['']
+        return [f'{self.in_r}{suffix}' for suffix in suffixes]
 
     def design(self, rows: np.ndarray) -> np.ndarray:
         """Its columns of the model matrix for these rows, (n_rows, n_columns) float64.
@@ -207,6 +215,8 @@ class Model:
     def objections(self, column: Column) -> Iterator[str]:
         """What speaks against the model with this column as its last term, gravest first."""
         yield from _flaws(column)
+        if taken := self._names_taken():
+            yield f'its results would be called {taken[0]}, as others are'
         if len(self.terms) > _MOST_TERMS:
             yield f'there are {_MOST_TERMS} terms already'
         n_complete, rarest = int(self.complete.sum()), self.fewest_of_a_level
@@ -224,6 +234,15 @@ class Model:
             )
         elif self._is_redundant():
             yield 'told by the other terms already'
+
+    def _names_taken(self) -> list[str]:
+        """Coefficients of the last term whose maps would have the names of others.
+
+        Case does not tell them apart: some file systems do not know it.
+        """
+        *others, column = self.terms
+        taken = {name.casefold() for term in others for name in term.coefficients} | _NAMES_TAKEN
+        return [name for name in column.coefficients if name.casefold() in taken]
 
     def _is_redundant(self) -> bool:
         parts = [term.design(self.complete) for term in self.terms]

@@ -62,6 +62,16 @@ def test_every_phenotype_is_listed_with_what_speaks_against_it(fit):
     assert ' and 10 more; no term: 20 different texts' in text
 
 
+def test_levels_that_differ_in_blanks_are_told_apart(fit):
+    rows = [[('"a"', ' a', 'a', 'a  b', 'a b', 'a\tb')[n % 6]] for n in range(60)]
+    text = fit(['site'], rows).read_text('utf-8')
+    (line,) = (line for line in text.splitlines() if line.startswith('#   site: '))
+    shown = line.removeprefix('#   site: ').partition(';')[0]
+    assert set(shown.split(', ')) == {
+        f'{level} (10)' for level in ('"a"', '" a"', 'a', '"a  b"', 'a b', '"a\\tb"')
+    }
+
+
 def test_without_phenotypes_there_is_the_mean(fit):
     text = fit([], [[]] * 20).read_text('utf-8')
     assert 'model <- fa ~ 1\n' in text

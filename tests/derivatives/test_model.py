@@ -40,6 +40,14 @@ def test_numbers_and_levels_are_terms_age_and_sex_before_others():
         (column('mrn', '1', '2', '3'), 'an identifier, by its name'),
         (column('family_id', 'a', 'b'), 'an identifier, by its name'),
         (column('session_id', 'ses-1', 'ses-2'), 'it tells images of one participant apart'),
+        *(
+            (column(name, '1', '2', '3'), f'its results would be called {name}, as others')
+            for name in ('Intercept', 'intercept', 'model')
+        ),
+        (column('Inter', 'a', 'cept'), 'its results would be called Intercept'),
+        (column('SEXm', '1', '2', '2'), 'its results would be called SEXm, as others'),
+        (column('sexM', '1', '2', '2'), 'its results would be called sexM, as others'),
+        (column('Größe', '1', '2', '2', r_name='Model'), 'its results would be called Model'),
         (column('x', ''), 'blank for all'),
         (column('x', '5'), 'the same for all'),
         # Ten is the most.

@@ -755,8 +755,14 @@ def test_another_file_that_is_gone_is_named(store):
         del file[VALUES]
         file[VALUES] = h5py.ExternalLink('gone.h5', '/x')
     found = {finding.rule.id: finding.found for finding in validate(store)}
-    said = 'is in another file, gone.h5, as /x; it is not to be found there'
+    said = 'is in another file, gone.h5, as /x; nothing can be read there'
     assert found == {'values-missing': 'is not there', 'file-elsewhere': said}
+
+
+def test_an_empty_dataset_of_names_contradicts_nothing(store):
+    with h5py.File(store, 'r+') as file:
+        file['results/mylm/column_names'] = h5py.Empty(STRINGS)
+    assert validate(store) == ()
 
 
 def test_links_that_lead_nowhere_and_names_nobody_can_write(store):

@@ -59,7 +59,7 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
         yield Finding(rule, path, found)
         if rule is rules.RESULTS_COUNT:
             return
-    if isinstance(beside, h5py.Dataset):
+    if isinstance(beside, h5py.Dataset) and beside.size:
         yield from _of_names_beside(texts(np.ravel(beside[()])), names, path)
     yield from _of_names(names, path)
     yield from _of_levels(file[schema.result_path(name, '')], names)

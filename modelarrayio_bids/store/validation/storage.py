@@ -41,7 +41,7 @@ def of_links(file: h5py.File) -> Iterator[Finding]:
     """What R reads and another file holds."""
     for where, link in _external_links(file, '', _DEEPEST):
         if where.split('/')[1] in _READ_BY_R:
-            missing = '; it is not to be found there' if file.get(where) is None else ''
+            missing = '; nothing can be read there' if file.get(where) is None else ''
             said = f'is in another file, {link.filename}, as {link.path}{missing}'
             yield Finding(rules.ELSEWHERE, where, said)
 
