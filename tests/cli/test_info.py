@@ -10,7 +10,7 @@ import pytest
 from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
 from images import group_mask, write_cohort, write_csv
 from mrtrix import fixel_directory, save_values
-from stores import write_results
+from stores import being_written, write_results
 
 from modelarrayio_bids.cli.files import main
 
@@ -199,6 +199,29 @@ def test_files_that_cannot_be_opened(folder, capsys, spoil, says, code):
     spoil(folder)
     assert main(['info', 'x.h5']) == code
     assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_folder(folder, capsys):
+    assert main(['info', 'FA']) == 66
+    assert capsys.readouterr().err == (
+        'modelarrayio: error: FA: is a folder. Name the HDF5 file in it.\n'
+    )
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        ['info', 'x.h5'],
+        ['export-results', '--input-hdf5', 'x.h5', '--analysis-name', 'mylm', '--output-dir', 'o'],
+        ['merge-results', '--input-hdf5', 'x.h5', '--analysis-name', 'mylm', '--merged-name', 'm'],
+    ],
+)
+def test_a_file_that_is_being_written(folder, capsys, command):
+    capsys.readouterr()
+    with being_written('x.h5'):
+        assert main(command) == 73
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith('modelarrayio: error: x.h5: is being written by another program. Wait')
 
 
 def test_a_damaged_file(folder, capsys):
