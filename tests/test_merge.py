@@ -22,6 +22,7 @@ from modelarrayio_bids.build import is_made, to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
+    CohortError,
     CohortProblemsError,
     OutputError,
     SchemaError,
@@ -440,8 +441,10 @@ def test_a_mark_of_fewer_sources_stays(tmp_path, sliced):
     refuses(
         sliced,
         lambda: merge_results([sliced], ['mylm_part*'], 'mylm'),
-        SchemaError,
-        'analysis mylm_part2 was made of another number of sources, unlike mylm_part0',
+        CohortError,
+        'analysis mylm_part2 is of other sources of FA than mylm_part0',
+        'with ',
+        'sub-02_FA.nii.gz',
     )
     with h5py.File(sliced, 'a') as file:
         file.create_group('results/mylm_part2/modelarrayio').attrs.update(marks)
@@ -449,6 +452,75 @@ def test_a_mark_of_fewer_sources_stays(tmp_path, sliced):
     export_results(sliced, 'mylm', tmp_path / 'maps')
     sidecar = json.loads((tmp_path / 'maps' / 'mylm_results.json').read_text('utf-8'))
     assert sidecar['NumberOfSources'] == {'FA': 2}
+
+
+# Of which images slices were made.
+
+
+def copies(folder, values, *cohorts, scalars=('FA', 'FA')):
+    """Two files with half of the elements each, of so many of the same subjects."""
+    paths = []
+    for number, (subjects, scalar) in enumerate(zip(cohorts, scalars, strict=True)):
+        # The larger cohort last: the images of the smaller one are among its.
+        write_cohort(folder, subjects=subjects, scalars=(scalar,))
+        space = VoxelSpace.from_mask_file(folder / 'group_mask.nii.gz')
+        cohort = Cohort.from_csv(folder / 'cohort.csv')
+        paths.append(to_modelarray(cohort, space, folder / f'job{number}.h5'))
+        elements = np.split(np.arange(N), [9])[number]
+        write_results(paths[-1], 'mylm', NAMES, analysed(elements, values))
+    return paths
+
+
+def test_slices_of_other_images(tmp_path, values):
+    files = copies(tmp_path, values, 2, 4)
+    refuses(
+        files[0],
+        lambda: merge_results(files, ['mylm'], 'mylm', tmp_path / 'new.h5'),
+        CohortError,
+        f'{files[1]}: analysis mylm is of other sources of FA than mylm ({files[0]}): with ',
+        'sub-02_FA.nii.gz, ',
+        'sub-03_FA.nii.gz. Merge analyses of the same images.',
+    )
+
+
+def test_slices_of_other_scalars(tmp_path, values):
+    files = copies(tmp_path, values, 3, 3, scalars=('alff', 'alff_smooth'))
+    refuses(
+        files[0],
+        lambda: merge_results(files, ['mylm'], 'mylm', tmp_path / 'new.h5'),
+        SchemaError,
+        f'{files[1]}: analysis mylm is of alff_smooth, mylm ({files[0]}) of alff.',
+    )
+
+
+def test_a_file_that_lacks_images_of_the_slices(tmp_path, values):
+    smaller, larger = copies(tmp_path, values, 2, 4)
+    refuses(
+        smaller,
+        lambda: merge_results([larger], ['mylm'], 'merged', smaller, allow_gaps=True),
+        CohortError,
+        f'{smaller}: the file to write to is of other sources of FA than mylm ({larger}): without ',
+    )
+
+
+def test_a_file_that_has_grown_since(tmp_path, values):
+    smaller, larger = copies(tmp_path, values, 2, 4)
+    merge_results([smaller], ['mylm'], 'merged', larger, allow_gaps=True)
+    with StoreReader(larger) as reader:
+        assert reader.analysis('merged').n_sources == {'FA': 2}
+    # An analysis kept while its file grew is still one of the same images.
+    with h5py.File(larger, 'a') as file:
+        file.move('results/mylm', 'results/kept')
+        mark = {'n_sources': json.dumps({'FA': 2})}
+        file.create_group('results/kept/modelarrayio').attrs.update(mark)
+    merge_results([smaller, larger], ['mylm', 'kept'], 'all', tmp_path / 'new.h5')
+
+
+def test_files_with_results_alone_have_no_images_to_compare(tmp_path, jobs, values):
+    files = copies(tmp_path / 'with', values, 2, 2)
+    merge_results(jobs, ['mylm'], 'merged', files[0])
+    with StoreReader(files[0]) as reader:
+        assert not reader.analysis('merged').n_sources
 
 
 # The file is safe.

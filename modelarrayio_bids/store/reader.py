@@ -179,6 +179,11 @@ class StoreReader:
         return read_scalar(self._file, name, self.path)
 
     @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """By scalar: the names of its sources, in the order of their rows."""
+        return {name: self.scalar(name).names for name in self.scalars}
+
+    @property
     def n_elements(self) -> int | None:
         """How many values each source has; None where there is no scalar."""
         return next((self.scalar(name).values.shape[1] for name in self.scalars), None)
