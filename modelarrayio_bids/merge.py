@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -173,15 +175,9 @@ class Merger:
         return Blocks.within(shape, _LAYOUT.chunk(shape), 8, _IN_MEMORY)
 
     def levels(self) -> dict[str, tuple[str, ...]]:
-        """Of each factor: those of the slice with the most, then what others have besides."""
+        """Of each factor: those of all slices, see :func:`joined_levels`."""
         return {
-            name: tuple(
-                dict.fromkeys(
-                    level
-                    for one in sorted(self.slices, key=lambda s: -len(s.results.levels[name]))
-                    for level in one.results.levels[name]
-                )
-            )
+            name: joined_levels(one.results.levels[name] for one in self.slices)
             for name in self.slices[0].results.levels
         }
 
@@ -205,6 +201,34 @@ class Merger:
             for elements, block in one.blocks(levels, threads):
                 values[:, self.columns[elements]] = block[rows]
         return values
+
+
+def joined_levels(factors: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Levels of one factor, of which slices have some each, in an order that all slices agree to.
+
+    The order of the slices does not matter. Levels that nothing tells apart are in the order of
+    their names, and so are all of them where two slices contradict each other.
+
+    >>> joined_levels([['b', 'c'], ['a', 'b']])
+    ('a', 'b', 'c')
+    >>> joined_levels([['low', 'high'], ['high', 'low', 'lower']])
+    ('high', 'low', 'lower')
+    """
+    order: TopologicalSorter[str] = TopologicalSorter()
+    several = [tuple(levels) for levels in factors]
+    for levels in several:
+        for number, level in enumerate(levels):
+            order.add(level, *levels[max(0, number - 1) : number])
+    try:
+        order.prepare()
+    except CycleError:
+        return tuple(sorted(set(chain.from_iterable(several))))
+    joined: list[str] = []
+    while order.is_active():
+        ready = sorted(order.get_ready())
+        joined += ready
+        order.done(*ready)
+    return tuple(joined)
 
 
 def merge_results(

@@ -1,5 +1,6 @@
 """Analyses of slices are, when merged, the analysis that would have been run at once."""
 
+import itertools
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ from modelarrayio_bids.errors import (
     WouldLoseResultsError,
 )
 from modelarrayio_bids.export import export_results
-from modelarrayio_bids.merge import merge_results
+from modelarrayio_bids.merge import joined_levels, merge_results
 from modelarrayio_bids.spaces import VoxelSpace
 from modelarrayio_bids.store.reader import StoreReader
 
@@ -407,6 +408,36 @@ def test_levels_that_some_slices_lack(store):
     assert found == expected
 
 
+def test_the_order_of_levels_is_not_that_of_the_slices(store):
+    factor(store, 'part0', [0, 1], [1, 2], ['b', 'c'])
+    factor(store, 'part1', [2, 3], [1, 2], ['a', 'b'])
+    assert merged_factor(store) == (('a', 'b', 'c'), ['b', 'c', 'a', 'b'])
+
+
+@given(st.data())
+def test_levels_are_in_the_order_of_every_slice(data):
+    whole = data.draw(st.lists(st.text(max_size=3), unique=True))
+    kept = st.lists(st.booleans(), min_size=len(whole), max_size=len(whole))
+    slices = [
+        tuple(itertools.compress(whole, which))
+        for which in data.draw(st.lists(kept, min_size=1, max_size=5))
+    ]
+    joined = joined_levels(slices)
+    for levels in slices:
+        assert tuple(level for level in joined if level in levels) == levels
+    assert sorted(joined) == sorted(set().union(*slices))
+    assert joined_levels(data.draw(st.permutations(slices))) == joined
+
+
+@given(st.data())
+def test_levels_that_contradict_each_other_are_in_the_order_of_their_names(data):
+    names = st.sampled_from('abcdef')
+    first = data.draw(st.lists(names, unique=True, min_size=2))
+    slices = [first, first[::-1], data.draw(st.lists(names, unique=True))]
+    expected = tuple(sorted({*slices[0], *slices[2]}))
+    assert joined_levels(data.draw(st.permutations(slices))) == expected
+
+
 def test_levels_and_numbers_do_not_mix(store):
     factor(store, 'part0', [0, 1], [2, 1], ['linear', 'null'])
     factor(store, 'part1', [2, 3], [2, 1], None)
@@ -569,7 +600,7 @@ def test_many_more_files_than_may_be_open(tmp_path, values):
     paths = [
         write_results(tmp_path / f'{n}.h5', 'mylm', NAMES, analysed([n], values)) for n in range(N)
     ]
-    program = 'import sys; from modelarrayio_bids.merge import merge_results\n'
+    program = 'import sys; from modelarrayio_bids.merge import joined_levels, merge_results\n'
     program += 'merge_results(sys.argv[2:], ["mylm"], "mylm", sys.argv[1], allow_gaps=True)'
     subprocess.run(
         [sys.executable, '-c', program, tmp_path / 'merged.h5', *paths],
