@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -222,6 +224,17 @@ def test_a_file_that_is_being_written(folder, capsys, command):
         assert main(command) == 73
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith('modelarrayio: error: x.h5: is being written by another program. Wait')
+
+
+@pytest.mark.parametrize('options', [[], ['--json']])
+def test_an_output_that_nobody_reads(folder, options):
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.files', 'info', 'x.h5', *options]
+    read, written = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, check=False, stdout=written, stderr=subprocess.PIPE)
+    os.close(written)
+    # 128 + SIGPIPE, as a shell says of other programs.
+    assert (done.returncode, done.stderr) == (141, b'')
 
 
 def test_a_damaged_file(folder, capsys):
