@@ -47,7 +47,7 @@ from modelarrayio_bids.store.origin import Origin
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 from modelarrayio_bids.store.scratch import Scratch
 from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
-from modelarrayio_bids.wording import amount, some
+from modelarrayio_bids.wording import amount, count, some
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +111,8 @@ class Slice:
         found = np.where(missing, 1, values)
         if not np.isin(found[~missing], np.arange(1, len(codes) + 1)).all():
             raise SchemaError(
-                f'result {name} of {self.results.name} is a factor of {len(codes)} levels, and has '
-                'other codes than theirs',
+                f'result {name} of {self.results.name} is a factor of '
+                f'{count(len(codes), "level")}, and has other codes',
                 self.results.path,
                 'Run the analysis again.',
             )
@@ -305,8 +305,9 @@ def merge_results(
             else:
                 old.require_unchanged()
     logger.info(
-        'Wrote %s of %s: %d results at %s elements, from %d analyses',
-        *(merged, target, len(merger.rows), f'{merger.n_columns:,}', len(merger.slices)),
+        'Wrote %s of %s: %s at %s, from %s',
+        *(merged, target, count(len(merger.rows), 'result')),
+        *(count(merger.n_columns, 'element'), count(len(merger.slices), 'analysis')),
     )
     return target
 
@@ -475,7 +476,7 @@ def _difference(one: Analysis, other: Analysis) -> str:
     """What the results of another analysis have that keeps the two apart; else empty."""
     if len(one.names) != len(other.names):
         details = _exchanged(one.names, other.names)
-        return f'has {len(other.names)} results, not {len(one.names)} ({details})'
+        return f'has {count(len(other.names), "result")}, not {len(one.names)} ({details})'
     for number, (mine, its) in enumerate(zip(one.names, other.names, strict=True), start=1):
         if mine != its:
             return f'has {its!r} as its result {number}, not {mine!r}'
@@ -585,19 +586,19 @@ def _present(slices: Sequence[Slice], n_elements: int) -> np.ndarray:
 
 def _judge_gaps(missing: np.ndarray, n_slices: int, *, allow_gaps: bool) -> None:
     """Refuse, or tell of, elements that are in no slice: (n_missing,) integers, ascending."""
-    what = (
-        f'{missing.size:,} elements are in none of the {n_slices} analyses: '
-        f'{schema.ELEMENT_ID} {_ranges(missing)}'
-    )
+    are, them = ('is', 'it') if missing.size == 1 else ('are', 'them')
+    analyses = f'none of the {n_slices} analyses' if n_slices > 1 else 'no analysis'
+    ranges = f'{schema.ELEMENT_ID} {_ranges(missing)}'
+    what = f'{count(missing.size, "element")} {are} in {analyses}: {ranges}'
     if allow_gaps:
-        logger.warning('%s. They stay without results.', what)
+        logger.warning('%s. There will be no results there.', what)
         return
     breaks = np.flatnonzero(np.diff(missing) > 1)
     last = missing[breaks[0]] if breaks.size else missing[-1]
     raise SchemaError(
         what,
-        remedy=f'Run them in R, which counts from 1 (element.subset = {missing[0] + 1}:{last + 1}'
-        f'{" first" if breaks.size else ""}), or do without them: --allow-gaps.',
+        remedy=f'Run {them} in R, which counts from 1 (element.subset = {missing[0] + 1}:{last + 1}'
+        f'{" first" if breaks.size else ""}), or do without {them}: --allow-gaps.',
     )
 
 
@@ -613,7 +614,7 @@ def _ranges(elements: np.ndarray, most: int = 3) -> str:
         f'{first:,}' if first == last else f'{first:,}–{last:,}'
         for first, last in zip(firsts[:most], lasts[:most], strict=True)
     ]
-    more = f' and {firsts.size - most:,} more ranges' if firsts.size > most else ''
+    more = f' and {count(firsts.size - most, "more range")}' if firsts.size > most else ''
     return ', '.join(shown) + more
 
 

@@ -1,4 +1,4 @@
-"""Lists and amounts, as a message says them."""
+"""Lists, numbers and amounts, as a message says them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ def some(names: Iterable[object], most: int = 5) -> str:
     shown = list(map(str, names))
     more = f' and {len(shown) - most} more' if len(shown) > most else ''
     return ', '.join(shown[:most]) + more
+
+
+def count(number: int, noun: str) -> str:
+    """So many of something.
+
+    >>> count(1, 'image'), count(1200, 'HDF5 file'), count(0, 'analysis')
+    ('1 image', '1,200 HDF5 files', '0 analyses')
+    """
+    if number != 1:
+        noun = f'{noun.removesuffix("is")}es' if noun.endswith('sis') else f'{noun}s'
+    return f'{number:,} {noun}'
 
 
 def amount(n_bytes: int) -> str:

@@ -261,6 +261,17 @@ def test_gaps_are_named(store, values, caplog):
     np.testing.assert_array_equal(held(store)[1], analysed(there, values))
 
 
+def test_a_gap_of_one(store, values):
+    write_results(store, 'part', NAMES, analysed(np.arange(1, N), values))
+    refuses(
+        store,
+        lambda: merge_results([store], ['part'], 'mylm'),
+        SchemaError,
+        '1 element is in no analysis: element_id 0. Run it in R, which counts from 1 '
+        '(element.subset = 1:1), or do without it: --allow-gaps.',
+    )
+
+
 def test_a_gap_at_the_end_is_seen_by_the_data(store, jobs):
     refuses(
         store,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.columns import aligned
 from modelarrayio_bids.cli.options import add_json, add_log_level
+from modelarrayio_bids.wording import count
 
 if TYPE_CHECKING:
     from modelarrayio_bids.store.contents import (
@@ -158,5 +159,6 @@ def _analysis(analysis: AnalysisContents) -> tuple[str, str]:
         return analysis.name, f'cannot be used: {analysis.problem}'
     shown = ', '.join(analysis.results[:_RESULTS_SHOWN])
     more = ', ...' if len(analysis.results) > _RESULTS_SHOWN else ''
-    count = f'{len(analysis.results)} results at {analysis.n_elements:,} elements'
-    return analysis.name, f'{count}: {shown}{more}'
+    results = count(len(analysis.results), 'result')
+    where = count(analysis.n_elements, 'element')
+    return analysis.name, f'{results} at {where}: {shown}{more}'

@@ -84,10 +84,7 @@ def run(program: str, command: Callable[[], int]) -> int:
     except Terminated:
         return _terminated(program)
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and _is_not_read():
-            return EXIT_NOT_READ
-        unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
-        return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
+        return _not_written(program, error)
     except Exception as error:  # noqa: BLE001 - the last resort
         return _surprised(program, error)
     return code
@@ -97,6 +94,13 @@ def _flush_output() -> None:
     # Python has none where it was closed before the start.
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def _not_written(program: str, error: OSError) -> int:
+    if isinstance(error, BrokenPipeError) and _is_not_read():
+        return EXIT_NOT_READ
+    unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
+    return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
 
 
 def _is_not_read() -> bool:

@@ -126,7 +126,7 @@ def test_slurm_runs_the_single_job(study, tmp_path):
     )
     (log,) = tmp_path.glob('modelarray-*.log')
     assert done.returncode == 0, log.read_text()
-    assert 'Made 3 HDF5 files' in log.read_text()
+    assert '3 HDF5 files in' in log.read_text()
 
 
 def places(study, folder):
