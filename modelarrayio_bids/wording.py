@@ -28,10 +28,12 @@ def count(number: int, noun: str) -> str:
 
 
 def amount(n_bytes: int) -> str:
-    """Bytes, to one digit after the point.
+    """Bytes in powers of 1000, as disks have them, to one digit after the point.
 
-    >>> amount(2_340_000_000), amount(81_000)
-    ('2.3 GB', '0.1 MB')
+    >>> amount(2_340_000_000), amount(81_000), amount(1_000), amount(700), amount(1)
+    ('2.3 GB', '81.0 kB', '1.0 kB', '700 bytes', '1 byte')
     """
-    unit, name = (10**9, 'GB') if n_bytes >= 10**9 else (10**6, 'MB')
-    return f'{n_bytes / unit:,.1f} {name}'
+    for unit, name in ((10**9, 'GB'), (10**6, 'MB'), (10**3, 'kB')):
+        if n_bytes >= unit:
+            return f'{n_bytes / unit:,.1f} {name}'
+    return count(n_bytes, 'byte')

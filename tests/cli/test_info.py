@@ -50,8 +50,8 @@ def info(capsys):
 
 def test_a_file_of_ours(folder, info):
     lines = info().splitlines()
-    size = Path('x.h5').stat().st_size / 1024
-    assert lines[0] == f'File      x.h5, {size:.0f} KiB'
+    size = Path('x.h5').stat().st_size / 1000
+    assert lines[0] == f'File      x.h5, {size:.1f} kB'
     assert lines[1].endswith(', 1970-01-01T00:00:00+00:00')
     # The affine of tests/images.py has edges of 2 mm.
     assert lines[3] == f'Elements  {N} voxels of 4 × 5 × 6, 2 × 2 × 2 mm each'
@@ -112,6 +112,12 @@ def test_a_file_of_another_program(folder, info):
     assert lines[2] == f'Elements  {N} voxels'
     assert 'unchanged since' not in info()
     assert json.loads(info('--json'))['scalars'][0]['images'] is None
+
+
+def test_a_file_that_does_not_say_what_made_it(folder, info):
+    with h5py.File('x.h5', 'r+') as file:
+        file['modelarrayio'].attrs.clear()
+    assert info().splitlines()[1] == 'Made by   unknown: the file does not say'
 
 
 def test_scalars_where_the_predecessor_once_put_them(folder, info):
