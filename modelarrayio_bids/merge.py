@@ -587,9 +587,10 @@ def _present(slices: Sequence[Slice], n_elements: int) -> np.ndarray:
 def _judge_gaps(missing: np.ndarray, n_slices: int, *, allow_gaps: bool) -> None:
     """Refuse, or tell of, elements that are in no slice: (n_missing,) integers, ascending."""
     are, them = ('is', 'it') if missing.size == 1 else ('are', 'them')
-    analyses = f'none of the {n_slices} analyses' if n_slices > 1 else 'no analysis'
-    ranges = f'{schema.ELEMENT_ID} {_ranges(missing)}'
-    what = f'{count(missing.size, "element")} {are} in {analyses}: {ranges}'
+    what = (
+        f'{count(missing.size, "element")} {are} in none of the slices '
+        f'({count(n_slices, "analysis")}): {schema.ELEMENT_ID} {_ranges(missing)}'
+    )
     if allow_gaps:
         logger.warning('%s. There will be no results there.', what)
         return

@@ -251,12 +251,13 @@ def test_gaps_are_named(store, values, caplog):
         store,
         lambda: merge_results([store], ['part*'], 'mylm'),
         SchemaError,
-        '16 elements are in none of the 3 analyses: element_id 0–2, 5–8, 11–12 and 4 more ranges',
+        '16 elements are in none of the slices (3 analyses): element_id 0–2, 5–8, 11–12 and '
+        '4 more ranges',
         'element.subset = 1:3 first',
         '--allow-gaps',
     )
     merge_results([store], ['part*'], 'mylm', allow_gaps=True)
-    assert '16 elements are in none of the 3 analyses' in caplog.text
+    assert '16 elements are in none of the slices (3 analyses)' in caplog.text
     there = [3, 4, 9, 10, 13, 15, 17, 19]
     np.testing.assert_array_equal(held(store)[1], analysed(there, values))
 
@@ -267,7 +268,7 @@ def test_a_gap_of_one(store, values):
         store,
         lambda: merge_results([store], ['part'], 'mylm'),
         SchemaError,
-        '1 element is in no analysis: element_id 0. Run it in R, which counts from 1 '
+        '1 element is in none of the slices (1 analysis): element_id 0. Run it in R, which counts from 1 '
         '(element.subset = 1:1), or do without it: --allow-gaps.',
     )
 
