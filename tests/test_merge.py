@@ -268,8 +268,8 @@ def test_a_gap_of_one(store, values):
         store,
         lambda: merge_results([store], ['part'], 'mylm'),
         SchemaError,
-        '1 element is in none of the slices (1 analysis): element_id 0. Run it in R, which counts from 1 '
-        '(element.subset = 1:1), or do without it: --allow-gaps.',
+        '1 element is in none of the slices (1 analysis): element_id 0. Run it in R, '
+        'which counts from 1 (element.subset = 1:1), or do without it: --allow-gaps.',
     )
 
 
