@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from modelarrayio_bids.build import facts_of_run
 from modelarrayio_bids.disk import require_room
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
+    CohortError,
     ModelArrayIOError,
     SchemaError,
     SpaceMismatchError,
@@ -44,7 +47,7 @@ from modelarrayio_bids.store.origin import Origin
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 from modelarrayio_bids.store.scratch import Scratch
 from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
-from modelarrayio_bids.wording import amount, some
+from modelarrayio_bids.wording import amount, count, some
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +69,14 @@ class Slice:
         What it holds, but for the numbers: its file is closed.
     elements : numpy.ndarray
         (n_rows,) int64: which element each row is about.
+    sources : dict of tuple
+        By scalar of its file: names of those it was made of. Empty where the file holds results
+        alone.
     """
 
     results: Analysis
     elements: np.ndarray
+    sources: Mapping[str, tuple[str, ...]]
 
     def __str__(self) -> str:
         return f'{self.results.name} ({self.results.path})'
@@ -104,8 +111,8 @@ class Slice:
         found = np.where(missing, 1, values)
         if not np.isin(found[~missing], np.arange(1, len(codes) + 1)).all():
             raise SchemaError(
-                f'result {name} of {self.results.name} is a factor of {len(codes)} levels, and has '
-                'other codes than theirs',
+                f'result {name} of {self.results.name} is a factor of '
+                f'{count(len(codes), "level")}, and has other codes',
                 self.results.path,
                 'Run the analysis again.',
             )
@@ -146,12 +153,15 @@ class Merger:
         How many these are.
     rows : tuple of Row
         One for each result.
+    n_sources : dict of int
+        Of how many sources of a scalar the slices were made, of scalars that have more by now.
     """
 
     slices: tuple[Slice, ...]
     columns: np.ndarray
     n_columns: int
     rows: tuple[Row, ...]
+    n_sources: Mapping[str, int]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,15 +175,9 @@ class Merger:
         return Blocks.within(shape, _LAYOUT.chunk(shape), 8, _IN_MEMORY)
 
     def levels(self) -> dict[str, tuple[str, ...]]:
-        """Of each factor: those of the slice with the most, then what others have besides."""
+        """Of each factor: those of all slices, see :func:`joined_levels`."""
         return {
-            name: tuple(
-                dict.fromkeys(
-                    level
-                    for one in sorted(self.slices, key=lambda s: -len(s.results.levels[name]))
-                    for level in one.results.levels[name]
-                )
-            )
+            name: joined_levels(one.results.levels[name] for one in self.slices)
             for name in self.slices[0].results.levels
         }
 
@@ -197,6 +201,34 @@ class Merger:
             for elements, block in one.blocks(levels, threads):
                 values[:, self.columns[elements]] = block[rows]
         return values
+
+
+def joined_levels(factors: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Levels of one factor, of which slices have some each, in an order that all slices agree to.
+
+    The order of the slices does not matter. Levels that nothing tells apart are in the order of
+    their names, and so are all of them where two slices contradict each other.
+
+    >>> joined_levels([['b', 'c'], ['a', 'b']])
+    ('a', 'b', 'c')
+    >>> joined_levels([['low', 'high'], ['high', 'low', 'lower']])
+    ('high', 'low', 'lower')
+    """
+    order: TopologicalSorter[str] = TopologicalSorter()
+    several = [tuple(levels) for levels in factors]
+    for levels in several:
+        for number, level in enumerate(levels):
+            order.add(level, *levels[max(0, number - 1) : number])
+    try:
+        order.prepare()
+    except CycleError:
+        return tuple(sorted(set(chain.from_iterable(several))))
+    joined: list[str] = []
+    while order.is_active():
+        ready = sorted(order.get_ready())
+        joined += ready
+        order.done(*ready)
+    return tuple(joined)
 
 
 def merge_results(
@@ -240,8 +272,10 @@ def merge_results(
     AnalysisNotFoundError
         If nothing in a file matches.
     SchemaError
-        If slices overlap, leave gaps, or are of different models; if one was not finished, or an
-        adjusted p value has no raw one beside it.
+        If slices overlap, leave gaps, or are of different models or scalars; if one was not
+        finished, or an adjusted p value has no raw one beside it.
+    CohortError
+        If slices were made of different sources, or of some that ``output`` does not hold.
     SpaceMismatchError
         If the files are about different elements.
     WouldLoseResultsError
@@ -258,7 +292,9 @@ def merge_results(
             _require_new(old, merged)
         space, n_elements = _elements([*paths, *([] if old is None else [target])])
         slices = _slices(paths, _Wanted(tuple(analyses), merged), n_elements, threads)
-        merger = _planned(slices, n_elements, allow_gaps=allow_gaps)
+        held = {} if old is None else old.sources
+        raise_problems([*_differences(slices), *_cohort_problems(slices, held, target)])
+        merger = _planned(slices, n_elements, held, allow_gaps=allow_gaps)
         matrix_bytes = 8 * merger.blocks.n_rows * merger.blocks.n_columns
         # Once on its way, and once in the file.
         require_room(target.resolve().parent, 2 * matrix_bytes, target)
@@ -269,8 +305,9 @@ def merge_results(
             else:
                 old.require_unchanged()
     logger.info(
-        'Wrote %s of %s: %d results at %s elements, from %d analyses',
-        *(merged, target, len(merger.rows), f'{merger.n_columns:,}', len(merger.slices)),
+        'Wrote %s of %s: %s at %s, from %s',
+        *(merged, target, count(len(merger.rows), 'result')),
+        *(count(merger.n_columns, 'element'), count(len(merger.slices), 'analysis')),
     )
     return target
 
@@ -348,7 +385,7 @@ def _slices(
     problems: list[ModelArrayIOError] = []
     for path in paths:
         with StoreReader(path) as reader:
-            names = wanted.among(reader.analyses)
+            names, sources = wanted.among(reader.analyses), reader.sources
             if not names:
                 held = some(reader.analyses) or 'none'
                 problems.append(
@@ -358,7 +395,8 @@ def _slices(
                 )
             for name in names:
                 try:
-                    slices.append(_read_slice(reader.analysis(name), n_elements, threads))
+                    results = reader.analysis(name)
+                    slices.append(_read_slice(results, sources, n_elements, threads))
                 except ModelArrayIOError as error:
                     problems.append(error)
     raise_problems([*problems, *_unmatched(wanted, slices)])
@@ -373,7 +411,12 @@ def _unmatched(wanted: _Wanted, slices: Sequence[Slice]) -> Iterator[AnalysisNot
             )
 
 
-def _read_slice(results: Analysis, n_elements: int | None, threads: int) -> Slice:
+def _read_slice(
+    results: Analysis,
+    sources: Mapping[str, tuple[str, ...]],
+    n_elements: int | None,
+    threads: int,
+) -> Slice:
     if schema.ELEMENT_ID not in results.names:
         raise SchemaError(
             f'analysis {results.name} has no {schema.ELEMENT_ID}: nothing tells which elements it '
@@ -385,10 +428,18 @@ def _read_slice(results: Analysis, n_elements: int | None, threads: int) -> Slic
     ids = np.concatenate([values[row] for _, values in results.blocks(threads)])
     # Where nothing tells how many there are, any number will do.
     positions = results.positions(ids, n_elements or _MOST_ELEMENTS)
-    return Slice(results, np.arange(ids.size) if positions is None else positions)
+    # Those that were appended since follow them.
+    then = {scalar: names[: results.n_sources.get(scalar)] for scalar, names in sources.items()}
+    return Slice(results, np.arange(ids.size) if positions is None else positions, then)
 
 
-def _planned(slices: Sequence[Slice], n_elements: int | None, *, allow_gaps: bool) -> Merger:
+def _planned(
+    slices: Sequence[Slice],
+    n_elements: int | None,
+    held: Mapping[str, tuple[str, ...]],
+    *,
+    allow_gaps: bool,
+) -> Merger:
     """How the slices make one analysis, if they do."""
     if n_elements is None and not allow_gaps:
         raise UsageError(
@@ -396,18 +447,24 @@ def _planned(slices: Sequence[Slice], n_elements: int | None, *, allow_gaps: boo
             'missing',
             remedy='Name the file with the data as --output-hdf5, or give --allow-gaps.',
         )
-    raise_problems(list(_differences(slices)))
     rows = _rows(slices[0].results)
     present = _present(slices, n_elements or 1 + max(one.elements.max() for one in slices))
     if not present.all():
         _judge_gaps(np.flatnonzero(~present), len(slices), allow_gaps=allow_gaps)
-    return Merger(tuple(slices), np.cumsum(present) - 1, int(present.sum()), rows)
+    columns, n_columns = np.cumsum(present) - 1, int(present.sum())
+    return Merger(tuple(slices), columns, n_columns, rows, _n_sources(slices, held))
 
 
 def _differences(slices: Sequence[Slice]) -> Iterator[SchemaError]:
     first = slices[0]
     for other in slices[1:]:
-        if what := _difference(first.results, other.results):
+        what = _difference(first.results, other.results)
+        if not what and first.results.n_sources != other.results.n_sources:
+            # Where both files tell of the sources, their names tell more.
+            what = (
+                '' if first.sources and other.sources else 'was made of another number of sources'
+            )
+        if what:
             yield SchemaError(
                 f'analysis {other.results.name} {what}, unlike {first}',
                 other.results.path,
@@ -418,18 +475,72 @@ def _differences(slices: Sequence[Slice]) -> Iterator[SchemaError]:
 def _difference(one: Analysis, other: Analysis) -> str:
     """What the results of another analysis have that keeps the two apart; else empty."""
     if len(one.names) != len(other.names):
-        odd = some([n for n in one.names if n not in other.names], most=3)
-        new = some([n for n in other.names if n not in one.names], most=3)
-        details = [f'without {odd}'] * bool(odd) + [f'with {new}'] * bool(new)
-        return f'has {len(other.names)} results, not {len(one.names)} ({", ".join(details)})'
+        details = _exchanged(one.names, other.names)
+        return f'has {count(len(other.names), "result")}, not {len(one.names)} ({details})'
     for number, (mine, its) in enumerate(zip(one.names, other.names, strict=True), start=1):
         if mine != its:
             return f'has {its!r} as its result {number}, not {mine!r}'
     if factors := set(one.levels) ^ set(other.levels):
         return f'has numbers where the other has levels, or the reverse, in {some(sorted(factors))}'
-    if one.n_sources != other.n_sources:
-        return 'was made of another number of sources'
     return ''
+
+
+def _exchanged(names: Sequence[str], others: Sequence[str]) -> str:
+    """What other names lack of some, and what they have besides; empty where nothing.
+
+    >>> _exchanged(['a', 'b'], ['b', 'c'])
+    'without a, with c'
+    """
+    known, new = set(names), set(others)
+    lacking = some([name for name in names if name not in new], most=3)
+    besides = some([name for name in others if name not in known], most=3)
+    return ', '.join([f'without {lacking}'] * bool(lacking) + [f'with {besides}'] * bool(besides))
+
+
+def _cohort_problems(
+    slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]], target: Path
+) -> Iterator[ModelArrayIOError]:
+    """Slices of other scalars or sources than the first that tells; a file that lacks some."""
+    known = [one for one in slices if one.sources]
+    for other in known[1:]:
+        whose = f'analysis {other.results.name}'
+        yield from _other_cohort(known[0], other.sources, whose, other.results.path)
+    if known and held:
+        # It may have grown since.
+        then = {
+            scalar: tuple(set(names) & set(known[0].sources.get(scalar, ())))
+            for scalar, names in held.items()
+        }
+        yield from _other_cohort(known[0], then, 'the file to write to', target)
+
+
+def _other_cohort(
+    first: Slice, sources: Mapping[str, tuple[str, ...]], whose: str, path: Path
+) -> Iterator[ModelArrayIOError]:
+    if sources.keys() != first.sources.keys():
+        yield SchemaError(
+            f'{whose} is of {some(sorted(sources))}, {first} of {some(sorted(first.sources))}',
+            path,
+            'Merge analyses of one scalar, from files that hold the same.',
+        )
+        return
+    for scalar, names in first.sources.items():
+        if what := _exchanged(names, sources[scalar]):
+            yield CohortError(
+                f'{whose} is of other sources of {scalar} than {first}: {what}',
+                path,
+                'Merge analyses of the same images.',
+            )
+
+
+def _n_sources(slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """Of how many sources slices were made, of scalars that have more where they are merged."""
+    known = next((one.sources for one in slices if one.sources), {})
+    if known and held:
+        return {
+            scalar: len(names) for scalar, names in known.items() if len(names) < len(held[scalar])
+        }
+    return {scalar: n for one in slices for scalar, n in one.results.n_sources.items()}
 
 
 def _rows(results: Analysis) -> tuple[Row, ...]:
@@ -475,19 +586,20 @@ def _present(slices: Sequence[Slice], n_elements: int) -> np.ndarray:
 
 def _judge_gaps(missing: np.ndarray, n_slices: int, *, allow_gaps: bool) -> None:
     """Refuse, or tell of, elements that are in no slice: (n_missing,) integers, ascending."""
+    are, them = ('is', 'it') if missing.size == 1 else ('are', 'them')
     what = (
-        f'{missing.size:,} elements are in none of the {n_slices} analyses: '
-        f'{schema.ELEMENT_ID} {_ranges(missing)}'
+        f'{count(missing.size, "element")} {are} in none of the slices '
+        f'({count(n_slices, "analysis")}): {schema.ELEMENT_ID} {_ranges(missing)}'
     )
     if allow_gaps:
-        logger.warning('%s. They stay without results.', what)
+        logger.warning('%s. There will be no results there.', what)
         return
     breaks = np.flatnonzero(np.diff(missing) > 1)
     last = missing[breaks[0]] if breaks.size else missing[-1]
     raise SchemaError(
         what,
-        remedy=f'Run them in R, which counts from 1 (element.subset = {missing[0] + 1}:{last + 1}'
-        f'{" first" if breaks.size else ""}), or do without them: --allow-gaps.',
+        remedy=f'Run {them} in R, which counts from 1 (element.subset = {missing[0] + 1}:{last + 1}'
+        f'{" first" if breaks.size else ""}), or do without {them}: --allow-gaps.',
     )
 
 
@@ -503,7 +615,7 @@ def _ranges(elements: np.ndarray, most: int = 3) -> str:
         f'{first:,}' if first == last else f'{first:,}–{last:,}'
         for first, last in zip(firsts[:most], lasts[:most], strict=True)
     ]
-    more = f' and {firsts.size - most:,} more ranges' if firsts.size > most else ''
+    more = f' and {count(firsts.size - most, "more range")}' if firsts.size > most else ''
     return ', '.join(shown) + more
 
 
@@ -531,8 +643,8 @@ def _write(store: StoreWriter, merger: Merger, merged: str, threads: int) -> Non
             pass
     results = [one.results for one in merger.slices]
     facts = facts_of_run()
-    if n_sources := results[0].n_sources:
-        facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(n_sources)
+    if merger.n_sources:
+        facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(merger.n_sources)
     store.describe_results(
         merged,
         facts,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.wording import count
 
 MIB = 2**20
 _CGROUP = Path('/sys/fs/cgroup')
@@ -137,7 +138,7 @@ class Resources:
             enough = -(-(enough + _SPREAD) // MIB)
             raise UsageError(
                 f'{memory // MIB} MB of memory are too few to {to} images of {n_elements:,} '
-                f'elements in {self.threads} threads',
+                f'elements in {count(self.threads, "thread")}',
                 remedy=f'Give at least {enough} MB (--mem-mb), or fewer threads (--nprocs).',
             )
         return memory - needed

@@ -1,4 +1,4 @@
-"""Lists and amounts, as a message says them."""
+"""Lists, numbers and amounts, as a message says them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,24 @@ def some(names: Iterable[object], most: int = 5) -> str:
     return ', '.join(shown[:most]) + more
 
 
-def amount(n_bytes: int) -> str:
-    """Bytes, to one digit after the point.
+def count(number: int, noun: str) -> str:
+    """So many of something.
 
-    >>> amount(2_340_000_000), amount(81_000)
-    ('2.3 GB', '0.1 MB')
+    >>> count(1, 'image'), count(1200, 'HDF5 file'), count(0, 'analysis')
+    ('1 image', '1,200 HDF5 files', '0 analyses')
     """
-    unit, name = (10**9, 'GB') if n_bytes >= 10**9 else (10**6, 'MB')
-    return f'{n_bytes / unit:,.1f} {name}'
+    if number != 1:
+        noun = f'{noun.removesuffix("is")}es' if noun.endswith('sis') else f'{noun}s'
+    return f'{number:,} {noun}'
+
+
+def amount(n_bytes: int) -> str:
+    """Bytes in powers of 1000, as disks have them, to one digit after the point.
+
+    >>> amount(2_340_000_000), amount(81_000), amount(1_000), amount(700), amount(1)
+    ('2.3 GB', '81.0 kB', '1.0 kB', '700 bytes', '1 byte')
+    """
+    for unit, name in ((10**9, 'GB'), (10**6, 'MB'), (10**3, 'kB')):
+        if n_bytes >= unit:
+            return f'{n_bytes / unit:,.1f} {name}'
+    return count(n_bytes, 'byte')

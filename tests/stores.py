@@ -1,4 +1,8 @@
-"""HDF5 files with results, written as ModelArray writes them."""
+"""HDF5 files with results, written as ModelArray writes them; a file that is being written."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
@@ -21,3 +25,15 @@ def write_results(path, analysis, names, matrix, *, where='attribute', levels=No
         for column, texts in (levels or {}).items():
             group.create_dataset(f'lut_forcol{column}', data=list(texts), dtype=h5py.string_dtype())
     return path
+
+
+@contextmanager
+def being_written(path):
+    """A file that another program has open for writing."""
+    code = 'import h5py, sys; f = h5py.File(sys.argv[1], "r+"); print("open", flush=True); input()'
+    with subprocess.Popen(
+        [sys.executable, '-c', code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b'open\n'
+        yield process
+        process.communicate(b'\n')

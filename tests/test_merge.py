@@ -1,5 +1,6 @@
 """Analyses of slices are, when merged, the analysis that would have been run at once."""
 
+import itertools
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from modelarrayio_bids.build import is_made, to_modelarray
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
+    CohortError,
     CohortProblemsError,
     OutputError,
     SchemaError,
@@ -30,7 +32,7 @@ from modelarrayio_bids.errors import (
     WouldLoseResultsError,
 )
 from modelarrayio_bids.export import export_results
-from modelarrayio_bids.merge import merge_results
+from modelarrayio_bids.merge import joined_levels, merge_results
 from modelarrayio_bids.spaces import VoxelSpace
 from modelarrayio_bids.store.reader import StoreReader
 
@@ -249,14 +251,26 @@ def test_gaps_are_named(store, values, caplog):
         store,
         lambda: merge_results([store], ['part*'], 'mylm'),
         SchemaError,
-        '16 elements are in none of the 3 analyses: element_id 0–2, 5–8, 11–12 and 4 more ranges',
+        '16 elements are in none of the slices (3 analyses): element_id 0–2, 5–8, 11–12 and '
+        '4 more ranges',
         'element.subset = 1:3 first',
         '--allow-gaps',
     )
     merge_results([store], ['part*'], 'mylm', allow_gaps=True)
-    assert '16 elements are in none of the 3 analyses' in caplog.text
+    assert '16 elements are in none of the slices (3 analyses)' in caplog.text
     there = [3, 4, 9, 10, 13, 15, 17, 19]
     np.testing.assert_array_equal(held(store)[1], analysed(there, values))
+
+
+def test_a_gap_of_one(store, values):
+    write_results(store, 'part', NAMES, analysed(np.arange(1, N), values))
+    refuses(
+        store,
+        lambda: merge_results([store], ['part'], 'mylm'),
+        SchemaError,
+        '1 element is in none of the slices (1 analysis): element_id 0. Run it in R, '
+        'which counts from 1 (element.subset = 1:1), or do without it: --allow-gaps.',
+    )
 
 
 def test_a_gap_at_the_end_is_seen_by_the_data(store, jobs):
@@ -406,6 +420,36 @@ def test_levels_that_some_slices_lack(store):
     assert found == expected
 
 
+def test_the_order_of_levels_is_not_that_of_the_slices(store):
+    factor(store, 'part0', [0, 1], [1, 2], ['b', 'c'])
+    factor(store, 'part1', [2, 3], [1, 2], ['a', 'b'])
+    assert merged_factor(store) == (('a', 'b', 'c'), ['b', 'c', 'a', 'b'])
+
+
+@given(st.data())
+def test_levels_are_in_the_order_of_every_slice(data):
+    whole = data.draw(st.lists(st.text(max_size=3), unique=True))
+    kept = st.lists(st.booleans(), min_size=len(whole), max_size=len(whole))
+    slices = [
+        tuple(itertools.compress(whole, which))
+        for which in data.draw(st.lists(kept, min_size=1, max_size=5))
+    ]
+    joined = joined_levels(slices)
+    for levels in slices:
+        assert tuple(level for level in joined if level in levels) == levels
+    assert sorted(joined) == sorted(set().union(*slices))
+    assert joined_levels(data.draw(st.permutations(slices))) == joined
+
+
+@given(st.data())
+def test_levels_that_contradict_each_other_are_in_the_order_of_their_names(data):
+    names = st.sampled_from('abcdef')
+    first = data.draw(st.lists(names, unique=True, min_size=2))
+    slices = [first, first[::-1], data.draw(st.lists(names, unique=True))]
+    expected = tuple(sorted({*slices[0], *slices[2]}))
+    assert joined_levels(data.draw(st.permutations(slices))) == expected
+
+
 def test_levels_and_numbers_do_not_mix(store):
     factor(store, 'part0', [0, 1], [2, 1], ['linear', 'null'])
     factor(store, 'part1', [2, 3], [2, 1], None)
@@ -440,8 +484,10 @@ def test_a_mark_of_fewer_sources_stays(tmp_path, sliced):
     refuses(
         sliced,
         lambda: merge_results([sliced], ['mylm_part*'], 'mylm'),
-        SchemaError,
-        'analysis mylm_part2 was made of another number of sources, unlike mylm_part0',
+        CohortError,
+        'analysis mylm_part2 is of other sources of FA than mylm_part0',
+        'with ',
+        'sub-02_FA.nii.gz',
     )
     with h5py.File(sliced, 'a') as file:
         file.create_group('results/mylm_part2/modelarrayio').attrs.update(marks)
@@ -449,6 +495,75 @@ def test_a_mark_of_fewer_sources_stays(tmp_path, sliced):
     export_results(sliced, 'mylm', tmp_path / 'maps')
     sidecar = json.loads((tmp_path / 'maps' / 'mylm_results.json').read_text('utf-8'))
     assert sidecar['NumberOfSources'] == {'FA': 2}
+
+
+# Of which images slices were made.
+
+
+def copies(folder, values, *cohorts, scalars=('FA', 'FA')):
+    """Two files with half of the elements each, of so many of the same subjects."""
+    paths = []
+    for number, (subjects, scalar) in enumerate(zip(cohorts, scalars, strict=True)):
+        # The larger cohort last: the images of the smaller one are among its.
+        write_cohort(folder, subjects=subjects, scalars=(scalar,))
+        space = VoxelSpace.from_mask_file(folder / 'group_mask.nii.gz')
+        cohort = Cohort.from_csv(folder / 'cohort.csv')
+        paths.append(to_modelarray(cohort, space, folder / f'job{number}.h5'))
+        elements = np.split(np.arange(N), [9])[number]
+        write_results(paths[-1], 'mylm', NAMES, analysed(elements, values))
+    return paths
+
+
+def test_slices_of_other_images(tmp_path, values):
+    files = copies(tmp_path, values, 2, 4)
+    refuses(
+        files[0],
+        lambda: merge_results(files, ['mylm'], 'mylm', tmp_path / 'new.h5'),
+        CohortError,
+        f'{files[1]}: analysis mylm is of other sources of FA than mylm ({files[0]}): with ',
+        'sub-02_FA.nii.gz, ',
+        'sub-03_FA.nii.gz. Merge analyses of the same images.',
+    )
+
+
+def test_slices_of_other_scalars(tmp_path, values):
+    files = copies(tmp_path, values, 3, 3, scalars=('alff', 'alff_smooth'))
+    refuses(
+        files[0],
+        lambda: merge_results(files, ['mylm'], 'mylm', tmp_path / 'new.h5'),
+        SchemaError,
+        f'{files[1]}: analysis mylm is of alff_smooth, mylm ({files[0]}) of alff.',
+    )
+
+
+def test_a_file_that_lacks_images_of_the_slices(tmp_path, values):
+    smaller, larger = copies(tmp_path, values, 2, 4)
+    refuses(
+        smaller,
+        lambda: merge_results([larger], ['mylm'], 'merged', smaller, allow_gaps=True),
+        CohortError,
+        f'{smaller}: the file to write to is of other sources of FA than mylm ({larger}): without ',
+    )
+
+
+def test_a_file_that_has_grown_since(tmp_path, values):
+    smaller, larger = copies(tmp_path, values, 2, 4)
+    merge_results([smaller], ['mylm'], 'merged', larger, allow_gaps=True)
+    with StoreReader(larger) as reader:
+        assert reader.analysis('merged').n_sources == {'FA': 2}
+    # An analysis kept while its file grew is still one of the same images.
+    with h5py.File(larger, 'a') as file:
+        file.move('results/mylm', 'results/kept')
+        mark = {'n_sources': json.dumps({'FA': 2})}
+        file.create_group('results/kept/modelarrayio').attrs.update(mark)
+    merge_results([smaller, larger], ['mylm', 'kept'], 'all', tmp_path / 'new.h5')
+
+
+def test_files_with_results_alone_have_no_images_to_compare(tmp_path, jobs, values):
+    files = copies(tmp_path / 'with', values, 2, 2)
+    merge_results(jobs, ['mylm'], 'merged', files[0])
+    with StoreReader(files[0]) as reader:
+        assert not reader.analysis('merged').n_sources
 
 
 # The file is safe.
@@ -497,7 +612,7 @@ def test_many_more_files_than_may_be_open(tmp_path, values):
     paths = [
         write_results(tmp_path / f'{n}.h5', 'mylm', NAMES, analysed([n], values)) for n in range(N)
     ]
-    program = 'import sys; from modelarrayio_bids.merge import merge_results\n'
+    program = 'import sys; from modelarrayio_bids.merge import joined_levels, merge_results\n'
     program += 'merge_results(sys.argv[2:], ["mylm"], "mylm", sys.argv[1], allow_gaps=True)'
     subprocess.run(
         [sys.executable, '-c', program, tmp_path / 'merged.h5', *paths],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids import logs
+from modelarrayio_bids.wording import count
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.next_steps import Step
@@ -24,7 +25,7 @@ _MOST_FILES = 20
 
 @dataclass(frozen=True)
 class Made:
-    """What the group level made.
+    """What the group level made, in this run or an earlier one.
 
     Parameters
     ----------
@@ -63,7 +64,10 @@ def close_group(made: Made, options: argparse.Namespace) -> None:
 
 def close_export(jobs: Sequence[tuple[Path, str, Path]], log: Path) -> None:
     """Say what the export level wrote."""
-    lines = [f'Exported {len(jobs)} analyses:', *(f'  {name}  {to}' for _, name, to in jobs)]
+    lines = [
+        f'Exported {count(len(jobs), "analysis")}:',
+        *(f'  {name}  {to}' for _, name, to in jobs),
+    ]
     facts = [{'store': str(store), 'analysis': name, 'folder': str(to)} for store, name, to in jobs]
     logs.say_done('\n'.join([*lines, '', f'Log: {log}']), {'exported': facts, 'log': str(log)})
 
@@ -74,7 +78,7 @@ def _of_files(made: Made, output: Path) -> str:
     if len(lines) > _MOST_FILES:
         lines[_MOST_FILES:] = [f'  and {len(lines) - _MOST_FILES} more']
     beside = 'Beside each: its cohort CSV and, of voxels, the group mask and coverage map.'
-    return '\n'.join([f'Made {len(made.stores)} HDF5 files in {output}:', *lines, beside])
+    return '\n'.join([f'{count(len(made.stores), "HDF5 file")} in {output}:', *lines, beside])
 
 
 def _of_left_out(made: Made) -> str:
@@ -83,11 +87,12 @@ def _of_left_out(made: Made) -> str:
         return ''
     reasons = sorted(made.left_out.items(), key=lambda item: -item[1])
     rest = reasons[_MOST_REASONS:]
-    lines = [f'  {count} {reason}' for reason, count in reasons[:_MOST_REASONS]]
+    lines = [f'  {number} {reason}' for reason, number in reasons[:_MOST_REASONS]]
     if rest:
-        lines.append(f'  {sum(count for _, count in rest)} for {len(rest)} other reasons')
+        others = count(len(rest), 'other reason')
+        lines.append(f'  {sum(number for _, number in rest)} for {others}')
     total = sum(made.left_out.values())
-    return '\n'.join([f'Left out {total} images (--list-scalars says more):', *lines])
+    return '\n'.join([f'Left out {count(total, "image")} (--list-scalars says more):', *lines])
 
 
 def _of_steps(steps: Sequence[Step]) -> str:

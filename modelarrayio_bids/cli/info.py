@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.columns import aligned
 from modelarrayio_bids.cli.options import add_json, add_log_level
+from modelarrayio_bids.wording import amount, count
 
 if TYPE_CHECKING:
     from modelarrayio_bids.store.contents import (
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         ScalarContents,
     )
 
-_UNITS = ('KiB', 'MiB', 'GiB', 'TiB')
 _SOURCES_SHOWN = 3
 _RESULTS_SHOWN = 6
 
@@ -54,22 +53,8 @@ def info(options: argparse.Namespace) -> int:
     return 0
 
 
-def size(n_bytes: int) -> str:
-    """A size for a person, in powers of 1024.
-
-    >>> size(65536), size(1_500_000_000), size(700)
-    ('64 KiB', '1.4 GiB', '700 bytes')
-    """
-    if n_bytes < 1024:
-        return f'{n_bytes} bytes'
-    power = min(int(math.log2(n_bytes)) // 10, len(_UNITS))
-    amount = n_bytes / 1024**power
-    digits = 1 if amount < 9.95 and amount % 1 else 0
-    return f'{amount:,.{digits}f} {_UNITS[power - 1]}'
-
-
 def _lines(contents: Contents) -> Iterator[str]:
-    facts = [('File', f'{contents.path}, {size(contents.size)}'), *_origin(contents)]
+    facts = [('File', f'{contents.path}, {amount(contents.size)}'), *_origin(contents)]
     facts.append(('Elements', _elements(contents.elements)))
     yield from aligned(facts)
     if not contents.scalars:
@@ -130,9 +115,9 @@ def _table(scalars: Sequence[ScalarContents]) -> Iterator[tuple[str, ...]]:
             scalar.dtype,
             chunk,
             ' + '.join(scalar.filters) or 'none',
-            size(scalar.stored_bytes),
+            amount(scalar.stored_bytes),
             f'{scalar.stored_bytes / scalar.raw_bytes:.0%}',
-            size(scalar.r_bytes),
+            amount(scalar.r_bytes),
         )
 
 
@@ -166,5 +151,6 @@ def _analysis(analysis: AnalysisContents) -> tuple[str, str]:
         return analysis.name, f'cannot be used: {analysis.problem}'
     shown = ', '.join(analysis.results[:_RESULTS_SHOWN])
     more = ', ...' if len(analysis.results) > _RESULTS_SHOWN else ''
-    count = f'{len(analysis.results)} results at {analysis.n_elements:,} elements'
-    return analysis.name, f'{count}: {shown}{more}'
+    results = count(len(analysis.results), 'result')
+    where = count(analysis.n_elements, 'element')
+    return analysis.name, f'{results} at {where}: {shown}{more}'

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.columns import aligned
 from modelarrayio_bids.errors import raise_problems
+from modelarrayio_bids.wording import count
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.collect import Collection
@@ -33,8 +34,8 @@ def show(request: Request, *, check: bool, as_json: bool) -> int:
     raise_problems(collection.problems)
     if check:
         collection.reconciled()
-        print(f'\nAll headers agree. {len(collection.groups)} HDF5 files would be written to '
-              f'{request.output_dir}.')  # fmt: skip
+        files = count(len(collection.groups), 'HDF5 file')
+        print(f'\nAll headers agree. {files} would be written to {request.output_dir}.')
     return 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -22,6 +24,8 @@ from modelarrayio_bids.termination import EXIT_TERMINATED, Terminated, terminabl
 logger = logging.getLogger(__name__)
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
+#: What a shell says of other programs in front of ``head``, which the signal itself ends.
+EXIT_NOT_READ = 128 + signal.SIGPIPE
 _AGAIN = (
     'nothing half-written was left, and what is whole stays. Run the same command again to finish'
 )
@@ -70,7 +74,8 @@ def run(program: str, command: Callable[[], int]) -> int:
     """
     try:
         with terminable():
-            return command()
+            code = command()
+        _flush_output()
     except ModelArrayIOError as error:
         logger.debug('raised here', exc_info=error)
         return _ended(program, str(error), error.exit_code, _facts(error))
@@ -79,10 +84,36 @@ def run(program: str, command: Callable[[], int]) -> int:
     except Terminated:
         return _terminated(program)
     except OSError as error:
-        unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
-        return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
+        return _not_written(program, error)
     except Exception as error:  # noqa: BLE001 - the last resort
         return _surprised(program, error)
+    return code
+
+
+def _flush_output() -> None:
+    # Python has none where it was closed before the start.
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _not_written(program: str, error: OSError) -> int:
+    if isinstance(error, BrokenPipeError) and _is_not_read():
+        return EXIT_NOT_READ
+    unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
+    return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
+
+
+def _is_not_read() -> bool:
+    """Whether nobody reads standard output any more: ``head`` has its lines, say."""
+    if sys.stdout is None:
+        return False
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    if not output.poll(0):
+        return False
+    # Python writes what it still holds at its end, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _ended(program: str, message: str, code: int, facts: dict[str, Any] | None = None) -> int:

@@ -22,6 +22,7 @@ from modelarrayio_bids.reports.terms import LOG_P, Observations, Term, TermValue
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.spaces.clusters import Cluster, Clusters, find_clusters
 from modelarrayio_bids.store.reader import Analysis
+from modelarrayio_bids.wording import count
 
 #: Clusters that are listed.
 MOST_CLUSTERS = 10
@@ -207,7 +208,7 @@ class _Found:
         else:
             # Of parcels and edges each is a cluster: to say so would tell nothing.
             several = clusters.count not in {0, self.survived}
-            pieces = f' They make {clusters.count:,} clusters.' if several else ''
+            pieces = f' They make {count(clusters.count, "cluster")}.' if several else ''
             yield f'{self.survived:,} of {self.n_tested:,} {kind}: {rule}.{pieces}'
         strength = np.where(self.kept, abs(self.values), np.nan)
         if not np.isnan(strength).all():

@@ -243,7 +243,8 @@ def _origin(file: h5py.File) -> Origin | None:
     if group is None:
         return None
     names = ('software', 'version', 'created', 'command')
-    return Origin(*(text(group.attrs.get(name, '')) for name in names))
+    said = [text(group.attrs.get(name, '')) for name in names]
+    return Origin(*said) if any(said) else None
 
 
 def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:

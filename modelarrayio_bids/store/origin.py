@@ -16,7 +16,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import OutputError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.reader import StoreReader, open_for_reading
+from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.scalars import Scalar, scalar_groups
 from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.writer import COMPRESSIONS, Layout
@@ -44,8 +44,7 @@ class Origin(StoreReader):
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self._file = _opened(self.path)
+        super().__init__(path)
         self._status = _status(self.path)
 
     def require_unchanged(self) -> None:
@@ -102,28 +101,6 @@ class Origin(StoreReader):
         ours = {schema.SCALARS, schema.RESULTS, schema.PROVENANCE}
         ours |= {path.partition('/')[0] for path in known}
         return {name: part for name, part in self._file.items() if name not in ours}
-
-
-def _opened(path: Path) -> h5py.File:
-    try:
-        file = h5py.File(path, 'r')
-    except BlockingIOError as error:
-        raise _busy(path) from error
-    except OSError:
-        return open_for_reading(path)
-    # HDF5 opens a file once for a process, and somebody else here may have opened it to write.
-    if file.mode != 'r':
-        file.close()
-        raise _busy(path)
-    return file
-
-
-def _busy(path: Path) -> OutputError:
-    return OutputError(
-        'is being written by another program',
-        path,
-        'Wait for it to end, or close the file there: in R, h5closeAll() or q().',
-    )
 
 
 def _status(path: Path) -> tuple[int, ...]:

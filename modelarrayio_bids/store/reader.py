@@ -16,6 +16,7 @@ import numpy as np
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
     FormatError,
+    OutputError,
     SchemaError,
     SourceNotFoundError,
 )
@@ -29,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 # Of an analysis: the slices it was merged of.
 _MERGED = f'{schema.PROVENANCE}/{schema.MERGED_ANALYSES}'
-_LOCK_ERRORS = {errno.ENOLCK, errno.EAGAIN, errno.ENOSYS, errno.EOPNOTSUPP}
+# What a file system without locks says. EAGAIN is none of these: there is a lock, a writer's.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,13 @@ class StoreReader:
         If there is none.
     FormatError
         If it is not HDF5.
+    OutputError
+        If it is being written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        self._file = open_for_reading(self.path)
+        self._file = open_finished(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -185,6 +189,11 @@ class StoreReader:
             If R could not use it.
         """
         return read_scalar(self._file, name, self.path)
+
+    @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """By scalar: the names of its sources, in the order of their rows."""
+        return {name: self.scalar(name).names for name in self.scalars}
 
     @property
     def n_elements(self) -> int | None:
@@ -298,21 +307,73 @@ class StoreReader:
         return {} if marked is None else json.loads(text(marked))
 
 
+def open_finished(path: Path) -> h5py.File:
+    """Open a file that nobody writes to, and keep writers away while it is open.
+
+    Where the file system cannot lock, it is opened without a lock, and that is said.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is none.
+    FormatError
+        If it is not HDF5.
+    OutputError
+        If it is being written: what is in it may be half of something.
+    """
+    try:
+        file = _opened(path)
+    except BlockingIOError as error:
+        raise _busy(path) from error
+    # HDF5 opens a file once for a process, and somebody else here may have opened it to write.
+    if file.mode != 'r':
+        file.close()
+        raise _busy(path)
+    return file
+
+
 def open_for_reading(path: Path) -> h5py.File:
-    """Open a file; where the file system cannot lock, without a lock, saying so."""
+    """Open a file to judge it as it is, one too that is being written.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is none.
+    FormatError
+        If it is not HDF5.
+    """
+    try:
+        return _opened(path)
+    except BlockingIOError:
+        logger.warning('%s: is being written, read all the same', path)
+        return h5py.File(path, 'r', locking=False)
+
+
+def _opened(path: Path) -> h5py.File:
+    """Open a file; BlockingIOError if another program holds the lock to write."""
+    if path.is_dir():
+        raise SourceNotFoundError('is a folder', path, 'Name the HDF5 file in it.')
     if not path.is_file():
         raise SourceNotFoundError('no such file', path, 'Check the path of the HDF5 file.')
     try:
         return h5py.File(path, 'r')
+    except BlockingIOError:
+        raise
     except OSError as error:
-        if error.errno in _LOCK_ERRORS:
+        if error.errno in _NO_LOCKS:
             logger.warning('%s: cannot be locked (%s), read without a lock', path, error)
             return h5py.File(path, 'r', locking=False)
         raise FormatError(
-            f'cannot be opened as HDF5 ({error})',
-            path,
-            'Give an .h5 file that is not being written.',
+            f'cannot be opened as HDF5 ({error})', path, 'Give an .h5 file that is whole.'
         ) from error
+
+
+def _busy(path: Path) -> OutputError:
+    return OutputError(
+        'is being written by another program',
+        path,
+        'Wait for it to end, or close the file there: in R, h5closeAll() or q().',
+    )
 
 
 def is_store(path: Path) -> bool:
@@ -324,7 +385,7 @@ def analyses_of(path: Path) -> tuple[str, ...]:
     """Names of the analyses in a file; none where there is no file, or it is no HDF5."""
     if not is_store(path):
         return ()
-    with open_for_reading(path) as file:
+    with open_finished(path) as file:
         return _analyses(file)
 
 

@@ -182,7 +182,7 @@ def test_it_says_what_it_made_and_what_to_do_next(study, tmp_path, capsys):
     words = capsys.readouterr().out
     script = tmp_path / 'out' / 'code' / 'fit_cbf_space-MNI152NLin2009cAsym.R'
     export = f'modelarrayio-bids {study} {tmp_path / "out"} export'
-    for part in ('Made 1 HDF5 files', 'Left out', f'Rscript {script}', export):
+    for part in ('1 HDF5 file in', 'Left out', f'Rscript {script}', export):
         assert part in words
     assert script.is_file()
     (log,) = (tmp_path / 'out' / 'logs').glob('*.log')

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,7 +12,7 @@ import pytest
 from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
 from images import group_mask, write_cohort, write_csv
 from mrtrix import fixel_directory, save_values
-from stores import write_results
+from stores import being_written, write_results
 
 from modelarrayio_bids.cli.files import main
 
@@ -48,8 +50,8 @@ def info(capsys):
 
 def test_a_file_of_ours(folder, info):
     lines = info().splitlines()
-    size = Path('x.h5').stat().st_size / 1024
-    assert lines[0] == f'File      x.h5, {size:.0f} KiB'
+    size = Path('x.h5').stat().st_size / 1000
+    assert lines[0] == f'File      x.h5, {size:.1f} kB'
     assert lines[1].endswith(', 1970-01-01T00:00:00+00:00')
     # The affine of tests/images.py has edges of 2 mm.
     assert lines[3] == f'Elements  {N} voxels of 4 × 5 × 6, 2 × 2 × 2 mm each'
@@ -110,6 +112,12 @@ def test_a_file_of_another_program(folder, info):
     assert lines[2] == f'Elements  {N} voxels'
     assert 'unchanged since' not in info()
     assert json.loads(info('--json'))['scalars'][0]['images'] is None
+
+
+def test_a_file_that_does_not_say_what_made_it(folder, info):
+    with h5py.File('x.h5', 'r+') as file:
+        file['modelarrayio'].attrs.clear()
+    assert info().splitlines()[1] == 'Made by   unknown: the file does not say'
 
 
 def test_scalars_where_the_predecessor_once_put_them(folder, info):
@@ -199,6 +207,40 @@ def test_files_that_cannot_be_opened(folder, capsys, spoil, says, code):
     spoil(folder)
     assert main(['info', 'x.h5']) == code
     assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_folder(folder, capsys):
+    assert main(['info', 'FA']) == 66
+    assert capsys.readouterr().err == (
+        'modelarrayio: error: FA: is a folder. Name the HDF5 file in it.\n'
+    )
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        ['info', 'x.h5'],
+        ['export-results', '--input-hdf5', 'x.h5', '--analysis-name', 'mylm', '--output-dir', 'o'],
+        ['merge-results', '--input-hdf5', 'x.h5', '--analysis-name', 'mylm', '--merged-name', 'm'],
+    ],
+)
+def test_a_file_that_is_being_written(folder, capsys, command):
+    capsys.readouterr()
+    with being_written('x.h5'):
+        assert main(command) == 73
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith('modelarrayio: error: x.h5: is being written by another program. Wait')
+
+
+@pytest.mark.parametrize('options', [[], ['--json']])
+def test_an_output_that_nobody_reads(folder, options):
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.files', 'info', 'x.h5', *options]
+    read, written = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, check=False, stdout=written, stderr=subprocess.PIPE)
+    os.close(written)
+    # 128 + SIGPIPE, as a shell says of other programs.
+    assert (done.returncode, done.stderr) == (141, b'')
 
 
 def test_a_damaged_file(folder, capsys):

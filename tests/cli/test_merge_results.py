@@ -72,7 +72,12 @@ def test_both_spellings_of_every_option(folder):
     ('arguments', 'options', 'code', 'says'),
     [
         ([], {}, 64, 'the analyses are in 2 files'),
-        ([], {'files': ['x.h5']}, 65, '4 elements are in none of the 2 analyses: element_id 20–23'),
+        (
+            [],
+            {'files': ['x.h5']},
+            65,
+            '4 elements are in none of the slices (2 analyses): element_id',
+        ),
         ([], {'files': ['x.h5'], 'name': 'mygam'}, 66, "x.h5: holds no analysis 'mygam'"),
         ([], {'files': ['none.h5']}, 66, 'none.h5: no such file'),
         ([], {'files': ['cohort.csv']}, 65, 'cohort.csv: cannot be opened as HDF5'),

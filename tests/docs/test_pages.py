@@ -126,7 +126,7 @@ def test_slurm_runs_the_single_job(study, tmp_path):
     )
     (log,) = tmp_path.glob('modelarray-*.log')
     assert done.returncode == 0, log.read_text()
-    assert 'Made 3 HDF5 files' in log.read_text()
+    assert '3 HDF5 files in' in log.read_text()
 
 
 def places(study, folder):
@@ -142,10 +142,10 @@ TROUBLE = (DOCS / 'troubleshooting.md').read_text('utf-8')
 
 
 def test_every_exit_code_is_explained():
-    from modelarrayio_bids.cli.run import EXIT_INTERRUPTED
+    from modelarrayio_bids.cli.run import EXIT_INTERRUPTED, EXIT_NOT_READ
     from modelarrayio_bids.termination import EXIT_TERMINATED
 
-    codes = [0, EXIT_INTERRUPTED, EXIT_TERMINATED, *raised.exit_codes().values()]
+    codes = [0, EXIT_INTERRUPTED, EXIT_NOT_READ, EXIT_TERMINATED, *raised.exit_codes().values()]
     assert [code for code in codes if f'\n| {code} | ' not in TROUBLE] == []
 
 

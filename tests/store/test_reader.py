@@ -1,15 +1,21 @@
+import os
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
-from stores import write_results
+from stores import being_written, write_results
+from tools import require_tool
 
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
     FormatError,
+    OutputError,
     SchemaError,
     SourceNotFoundError,
 )
-from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.store.reader import StoreReader, analyses_of, open_for_reading
 
 NAMES = ['element_id', 'age.estimate', 'age.p.value']
 MATRIX = np.column_stack([np.arange(4), [0.1, 0.2, 0.3, 0.4], [1, 0.5, 0.25, 0.125]])
@@ -157,3 +163,51 @@ def test_files_that_are_no_store(tmp_path):
     (tmp_path / 'x.h5').write_text('not HDF5')
     with pytest.raises(FormatError, match='cannot be opened as HDF5'):
         StoreReader(tmp_path / 'x.h5')
+
+
+def test_a_folder_is_called_a_folder(tmp_path):
+    with pytest.raises(SourceNotFoundError, match='is a folder. Name the HDF5 file in it'):
+        StoreReader(tmp_path)
+
+
+# Locks.
+
+
+@pytest.mark.parametrize('read', [StoreReader, analyses_of])
+def test_a_file_that_is_being_written_is_not_read(tmp_path, read):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
+    busy = 'x.h5: is being written by another program. Wait for it to end'
+    with being_written(path), pytest.raises(OutputError, match=busy):
+        read(path)
+    with h5py.File(path, 'r+'), pytest.raises(OutputError, match=busy):
+        read(path)
+    read(path)
+
+
+def test_a_file_that_is_being_written_can_be_judged(tmp_path, caplog):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
+    with being_written(path), open_for_reading(path) as file:
+        assert 'results/mylm' in file
+    assert 'x.h5: is being written, read all the same' in caplog.text
+
+
+# What flock() of a file system without locks says, in place of the C library's.
+NO_LOCKS = '#include <errno.h>\nint flock(int f, int how) { errno = %s; return -1; }\n'
+
+
+@pytest.mark.parametrize('error', ['ENOLCK', 'EOPNOTSUPP'])
+def test_where_there_are_no_locks_files_are_read_without(tmp_path, error):
+    path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
+    (tmp_path / 'flock.c').write_text(NO_LOCKS % error)
+    library = tmp_path / 'flock.so'
+    compiler = require_tool('cc')
+    subprocess.run([compiler, '-shared', '-fPIC', '-o', library, tmp_path / 'flock.c'], check=True)
+    done = subprocess.run(
+        [sys.executable, '-m', 'modelarrayio_bids.cli.files', 'info', path],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {'LD_PRELOAD': str(library)},
+    )
+    assert 'x.h5: cannot be locked' in done.stderr
+    assert 'mylm' in done.stdout
