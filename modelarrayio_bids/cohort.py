@@ -38,6 +38,7 @@ from modelarrayio_bids.errors import (
     UsageError,
     raise_problems,
 )
+from modelarrayio_bids.formats.atomic import replacing
 
 SCALAR = 'scalar_name'
 SOURCE = 'source_file'
@@ -152,8 +153,17 @@ class Cohort:
         return cls.from_rows(rows, path.absolute().parent, str(path))
 
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write the table, every column and row as it is."""
-        with open(path, 'w', newline='', encoding='utf-8') as file:
+        """Write the table, every column and row as it is; it appears when it is whole.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        with (
+            replacing(path) as partial,
+            open(partial, 'w', newline='', encoding='utf-8') as file,
+        ):
             writer = csv.DictWriter(file, self.columns, restval='', lineterminator='\n')
             writer.writeheader()
             writer.writerows(self.rows)

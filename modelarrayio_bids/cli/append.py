@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.options import (
     add,
@@ -17,14 +15,6 @@ from modelarrayio_bids.cli.options import (
     references,
     resources,
 )
-
-if TYPE_CHECKING:
-    from modelarrayio_bids.cohort import Cohort
-
-logger = logging.getLogger(__name__)
-
-# How the group level names its files, and the cohorts beside them (derivatives/naming.py).
-_GROUP_FILE, _GROUP_TABLE = 'modelarray.h5', 'cohort.csv'
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -55,7 +45,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def append(options: argparse.Namespace) -> int:
     """Run the command."""
-    from modelarrayio_bids.append import append_sources
+    from modelarrayio_bids.append import append_sources, extend_table
     from modelarrayio_bids.cohort import Cohort
 
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
@@ -68,24 +58,8 @@ def append(options: argparse.Namespace) -> int:
         keep_results=options.keep_results,
         overwrite=options.overwrite,
     )
-    _extend_table(options.output, cohort)
+    extend_table(options.output, cohort)
     return 0
-
-
-def _extend_table(output: Path, cohort: Cohort) -> None:
-    """Add the rows to the cohort that the group level wrote beside its file: R wants both alike."""
-    from modelarrayio_bids.cohort import SOURCE, Cohort
-    from modelarrayio_bids.formats.atomic import replacing
-
-    table = output.with_name(output.name.removesuffix(_GROUP_FILE) + _GROUP_TABLE)
-    if not output.name.endswith(_GROUP_FILE) or not table.is_file():
-        return
-    old = Cohort.from_csv(table)
-    known = {row[SOURCE] for row in old.rows}
-    rows = [*old.rows, *(row for row in cohort.rows if row[SOURCE] not in known)]
-    with replacing(table) as partial:
-        Cohort.from_rows(rows, table.parent, str(table)).to_csv(partial)
-    logger.info('Wrote %s: %d rows and %d more', table, len(old.rows), len(rows) - len(old.rows))
 
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,6 @@ from modelarrayio_bids.derivatives.pairing import ANATOMICAL, MAP_ITSELF
 from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS, RESAMPLED, Phenotypes
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION, Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
-from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.reading import source_problems
@@ -243,8 +242,7 @@ class ScalarGroup:
             | {names[column]: text for column, text in phenotypes.of_visit(source.visit).items()}
             for row, source in zip(cells, self.rows, strict=True)
         )
-        with replacing(outputs.cohort) as file:
-            cohort.to_csv(file)
+        cohort.to_csv(outputs.cohort)
         return cohort
 
     def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:
