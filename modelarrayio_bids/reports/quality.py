@@ -44,8 +44,8 @@ MIRRORED, LIKE_OTHERS = 0.8, 2.0
 _ELEMENTS, _RUNS, _FEWEST_ELEMENTS = 1024, 64, 50
 # Of z: further away is no further.
 _MOST_SQUARE = 3.0**2
-# Bytes of values held for that.
-_HELD = 32 * 2**20
+# Bytes of the values of all sources there: some copies of them are held.
+_HELD = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def fractions(counts: np.ndarray, summary: Summary) -> np.ndarray:
 def _empty(summary: Summary) -> Iterator[Finding]:
     for source in np.flatnonzero(np.isnan(summary.rows['mean'])):
         yield Finding(int(source), 'empty', 'has no finite value at any element')
-    flat = (summary.rows['sd'] == 0) & (summary.count.size > 1)
+    flat = (summary.rows['minimum'] == summary.rows['maximum']) & (summary.count.size > 1)
     for source in np.flatnonzero(flat):
         value = summary.rows['minimum'][source]
         yield Finding(int(source), 'constant', f'has the value {value:.4g} at every element')
@@ -142,7 +142,7 @@ def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
     # Maps of so many ones and zeros have all else alike.
     likeness = np.stack([summary.correlation, summary.distance], axis=1)
     # Of constants and of maps without values that is no wonder.
-    varied = summary.rows['sd'] > 0
+    varied = summary.rows['maximum'] > summary.rows['minimum']
     for what, keys in (
         ('is the same file as that of', summary.rows['sha256'].tolist()),
         (
