@@ -18,13 +18,14 @@ from modelarrayio_bids.reports.results import (
     ResultFigure,
     result_figures,
 )
+from modelarrayio_bids.reports.scales import number
 from modelarrayio_bids.reports.surroundings import Surroundings
 from modelarrayio_bids.spaces import References
 from modelarrayio_bids.store.reader import StoreReader
 
 # Of the names of figures and tables of one analysis or term.
 _ENDINGS = ('', 'Results', 'Structures', 'Clusters')
-_SHOWN = ('size', 'volume_mm3', 'peak', 'where')
+_SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
 _HEADINGS = ('', 'Elements', 'mm³', 'Peak', 'Where')
 
 
@@ -137,8 +138,8 @@ class _Names:
         return [(text, labels[place]) for place, text in enumerate(texts)]
 
     def _free(self, wanted: str) -> str:
-        for number in count(1):
-            found = wanted if number == 1 else f'{wanted}{number}'
+        for time in count(1):
+            found = wanted if time == 1 else f'{wanted}{time}'
             files = {f'{found}{ending}'.lower() for ending in _ENDINGS}
             if not files & self._taken:
                 break
@@ -165,5 +166,7 @@ def _term(output: Output, figure: ResultFigure, album: Album, what: str) -> Term
     rows = figure.rows()
     if rows:
         album.table(rows, figure_name(output, f'{what}Clusters', 'summary'), CLUSTER_COLUMNS)
-    shown = [(row['cluster'], *(row[name] for name in _SHOWN)) for row in rows]
+    # A page has no room for all digits of the table.
+    short = [row | {'peak': number(float(row['peak']))} for row in rows]
+    shown = [tuple(row[name] for name in _SHOWN) for row in short]
     return TermPart(figure.title, figure.finding, figure.rule, pictures, _HEADINGS, shown)
