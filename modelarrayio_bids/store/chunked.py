@@ -12,6 +12,7 @@ from functools import partial
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 from modelarrayio_bids.formats.compression import inflate_exactly
 from modelarrayio_bids.parallel import ordered_map
@@ -96,11 +97,14 @@ def _read_part(dataset: h5py.Dataset, start: int) -> np.ndarray:
 
 
 def _read_chunk(dataset: h5py.Dataset, start: int) -> np.ndarray:
-    info = dataset.id.get_chunk_info_by_coord((0, start))
-    if info.byte_offset is None or info.filter_mask:
-        # Never written, or stored as it is because compression did not pay.
-        return _read_part(dataset, start)
-    _, payload = dataset.id.read_direct_chunk((0, start))
+    # Unlike all else of h5py's, reading a chunk as it is takes no lock of its own; older versions
+    # then fail, or end the process, when threads do it at once.
+    with phil:
+        info = dataset.id.get_chunk_info_by_coord((0, start))
+        if info.byte_offset is None or info.filter_mask:
+            # Never written, or stored as it is because compression did not pay.
+            return _read_part(dataset, start)
+        _, payload = dataset.id.read_direct_chunk((0, start))
     n_rows, columns = dataset.chunks
     data = inflate_exactly(payload, n_rows * columns * dataset.dtype.itemsize)
     if _filters(dataset) == _SHUFFLE_DEFLATE:

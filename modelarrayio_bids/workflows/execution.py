@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
@@ -16,6 +17,10 @@ from modelarrayio_bids.interfaces.base import AGAIN, errors_below, forget_errors
 from modelarrayio_bids.termination import undisturbed
 from modelarrayio_bids.workflows.plugins import Plugin
 
+_LESS = (
+    'Memory may have run short: give less with --mem-mb, or fewer threads with --nprocs, and run '
+    'the same command again.'
+)
 # Seconds for a worker to take away what is half-written.
 _PATIENCE = 10
 
@@ -43,7 +48,7 @@ def run_workflow(
     forget_errors(folder)
     with _workers_stopped():
         try:
-            graph = workflow.run(plugin=plugin.name, plugin_args=plugin.run_arguments)
+            graph = workflow.run(plugin=plugin.runner(), plugin_args=plugin.run_arguments)
         except Exception as error:
             # Before workers are stopped: what they leave then is no reason for anything.
             if reasons := _reasons(error, folder, plugin):
@@ -77,11 +82,20 @@ def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
 def _reasons(error: Exception, folder: Path, plugin: Plugin) -> list[BaseException]:
     """What nodes ended for, an interrupt before all else; nothing if it was a bug."""
     ends = errors_below(folder)
+    begun = [end for end in ends if isinstance(end, JobError)]
+    if any(isinstance(cause, BrokenProcessPool) for cause in _chain(error)):
+        # The others were told to end then, and say so.
+        return _killed(begun)
     if plugin.is_local:
         # A node of this machine that only began is one that still runs.
-        ends = [end for end in ends if not isinstance(end, JobError)]
+        ends = [end for end in ends if end not in begun]
     interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
     return interrupts[:1] or ends or [*_lost(error, folder)]
+
+
+def _killed(begun: Sequence[JobError]) -> list[BaseException]:
+    whats = [end.what for end in begun] or ['a worker process was killed']
+    return [JobError(what, remedy=_LESS) for what in whats]
 
 
 def _raise(reasons: Sequence[BaseException]) -> NoReturn:
@@ -95,14 +109,19 @@ def _lost(error: BaseException | None, folder: Path) -> list[ModelArrayIOError]:
 
     Nipype looks for its result, finds none, and fails over telling that.
     """
-    while error is not None:
-        missing = Path(str(error))
-        if isinstance(error, FileNotFoundError) and missing.is_relative_to(folder):
+    for cause in _chain(error):
+        missing = Path(str(cause))
+        if isinstance(cause, FileNotFoundError) and missing.is_relative_to(folder):
             step = missing.parent.name.lstrip('_')
             what = f'the job of {step} ended without a result'
             return [JobError(what, missing.parent, AGAIN)]
-        error = error.__context__
     return []
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 @contextmanager

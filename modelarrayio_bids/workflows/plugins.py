@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from nipype import Workflow
+from nipype.pipeline.plugins import multiproc
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
@@ -46,6 +48,21 @@ _ARGUMENTS = {
         'mp_context': {'enum': ['fork', 'forkserver', 'spawn']},
     }
 }
+
+
+class MultiProcPlugin(multiproc.MultiProcPlugin):
+    """Nipype's, which would wait for ever for the result of a worker that was killed."""
+
+    def _async_callback(self, args: Future) -> None:
+        if not args.cancelled() and args.exception() is None:
+            super()._async_callback(args)
+
+    def _get_result(self, taskid: int) -> Any:
+        result = super()._get_result(taskid)
+        if result is None and self._task_obj[taskid].done():
+            # Raises BrokenProcessPool; where a worker ended well, its result is on its way.
+            self._task_obj[taskid].result()
+        return result
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,10 @@ class Plugin:
     def is_local(self) -> bool:
         """Whether all nodes run on this machine."""
         return self.name in {LOCAL, 'MultiProc'}
+
+    def runner(self) -> str | MultiProcPlugin:
+        """What :meth:`nipype.Workflow.run` takes as its plugin."""
+        return MultiProcPlugin(self.run_arguments) if self.name == 'MultiProc' else self.name
 
     @property
     def run_arguments(self) -> dict[str, Any]:

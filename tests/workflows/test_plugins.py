@@ -200,7 +200,7 @@ def test_who_has_no_name_may_run_it(study, plain, tmp_path):
 
 #: Two nodes at once. One waits; the other, as soon as that has begun, fails.
 TWO_NODES = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 os.environ['NIPYPE_NO_ET'] = '1'
 from nipype import Node, Workflow
@@ -230,6 +230,8 @@ class Fails(LibraryInterface):
     def _call(self, folder):
         while not BEGUN.exists():
             time.sleep(0.01)
+        if sys.argv[2] == 'killed':
+            os.kill(os.getpid(), signal.SIGKILL)
         raise {'ours': FormatError('is damaged', 'x.nii'), 'bug': ZeroDivisionError()}[sys.argv[2]]
 
 
@@ -269,6 +271,13 @@ def test_a_bug_is_not_taken_for_a_job_that_was_killed(tmp_path):
     assert 'ZeroDivisionError' in done.stderr
     assert 'this is a bug' in done.stderr.splitlines()[-1]
     assert len(list((tmp_path / 'logs').glob('crash-*'))) == 1
+
+
+def test_a_worker_that_is_killed_ends_the_run(tmp_path):
+    done = two_nodes(tmp_path, 'killed')
+    assert done.returncode == 75, done.stderr
+    assert 'error: Fails was begun, and its process ended. Memory may have run short' in done.stderr
+    assert not list((tmp_path / 'logs').iterdir())
 
 
 def test_row_blocks_keep_the_promise_about_memory_too(study, tmp_path, capfd):
