@@ -63,7 +63,7 @@ def test_it_has_the_version_the_groups_and_the_exit_codes(printed):
     spec = json.loads(printed.read_text('utf-8'))
     assert spec['tool-version'] == __version__
     exclusive = [group['members'] for group in spec['groups'] if 'mutually-exclusive' in group]
-    assert exclusive == [['nipype_plugin', 'nipype_plugin_file']]
+    assert exclusive == [['reports_only', 'report'], ['nipype_plugin', 'nipype_plugin_file']]
     members = [member for group in spec['groups'] for member in group['members']]
     assert sorted(members) == sorted(one['id'] for one in spec['inputs'])
     # The BIDS execution specification's, sysexits.h's, and those of signals.

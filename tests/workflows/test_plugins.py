@@ -141,7 +141,9 @@ def test_blocks_on_one_machine_change_no_value(study, plain, tmp_path):
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
         'cbf',
         'code',
+        'figures',
         'logs',
+        'report.html',
         'dataset_description.json',
         '.bidsignore',
     }

@@ -129,8 +129,8 @@ def _odd_ids(
 ) -> tuple[np.float64 | None, np.int64 | None]:
     """The first that is no element, and the first that was there before.
 
-    >>> _odd_ids([np.array([0.0, 2.0, 9.0]), np.array([2.0])], n_elements=3)
-    (np.float64(9.0), np.int64(2))
+    >>> [float(one) for one in _odd_ids([np.array([0.0, 2.0, 9.0]), np.array([2.0])], n_elements=3)]
+    [9.0, 2.0]
     """
     seen = np.zeros(n_elements, bool)
     outside: list[np.float64] = []
