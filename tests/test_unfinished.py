@@ -62,7 +62,7 @@ def test_a_signal_that_comes_while_it_is_removed(tmp_path, patience):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == 'leaving\n'
         (making,) = tmp_path.iterdir()
-        while len([*making.iterdir()]) == 40:
+        while len([*making.glob('*')]) == 40:
             pass
         while making.exists() and process.poll() is None:
             process.send_signal(signal.SIGTERM)

@@ -67,16 +67,17 @@ def test_the_same_command_finishes_what_was_killed(tmp_path, sent, code):
 @pytest.mark.parametrize('times', [1, 3])
 def test_asked_to_end_while_it_removes_its_work_folder(tmp_path, times):
     study, output = trees.write_study(tmp_path / 'study', trees.people(2)), tmp_path / 'out'
+    for number in range(8000):
+        folder = tmp_path / 'more' / str(number % 40)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / str(number)).touch()
     command = [*COMMAND, study, output, 'group', '--scalars', 'cbf']
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (work := list(output.glob('.unfinished-*-work'))):
         time.sleep(0.001)
-    # As a larger study would have them, so that it takes a while.
-    for number in range(4000):
-        folder = work[0] / 'more' / str(number % 40)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / str(number)).touch()
-    while process.poll() is None and len([*(work[0] / 'more').iterdir()]) == 40:
+    # As a larger study would have them, so that to remove them takes a while.
+    more = (tmp_path / 'more').rename(work[0] / 'more')
+    while process.poll() is None and len([*more.glob('*')]) == 40:
         time.sleep(0.001)
     for _ in range(times):
         process.send_signal(signal.SIGTERM)
