@@ -32,6 +32,9 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps \
 # root: so it is done here.
 RUN find /opt/modelarrayio-bids/lib -type d -name tests -prune -exec rm -rf {} + \
     && python3 -m compileall -q -j 0 /opt/modelarrayio-bids/lib
+# matplotlib keeps a list of fonts, and a user who may write has it in the home otherwise.
+RUN XDG_CACHE_HOME=/opt/modelarrayio-bids/cache XDG_CONFIG_HOME=/opt/modelarrayio-bids/config \
+    /opt/modelarrayio-bids/bin/python -c 'import matplotlib.font_manager'
 
 FROM build AS build-test
 COPY requirements/test.txt /src/requirements/
@@ -44,6 +47,8 @@ FROM python AS runtime
 ENV PATH=/opt/modelarrayio-bids/bin:$PATH \
     PYTHONNOUSERSITE=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    XDG_CACHE_HOME=/opt/modelarrayio-bids/cache \
+    XDG_CONFIG_HOME=/opt/modelarrayio-bids/config \
     LC_ALL=C.UTF-8 \
     NO_ET=1
 
