@@ -160,8 +160,8 @@ def _figures(output: Output, store: StoreReader, name: str) -> Iterator[ResultFi
 
 def _term(output: Output, figure: ResultFigure, album: Album, what: str) -> TermPart:
     pictures = [
-        album.add(picture, figure_name(output, what + 'Structures' * number, 'map'))
-        for number, picture in enumerate(figure.pictures)
+        album.add(picture, figure_name(output, what + 'Structures' * place, 'map'))
+        for place, picture in enumerate(figure.pictures)
     ]
     rows = figure.rows()
     if rows:
