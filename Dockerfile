@@ -54,8 +54,9 @@ ENV PATH=/opt/modelarrayio-bids/bin:$PATH \
 
 # docker build --target test -t tested . && docker run --rm tested
 FROM runtime AS test
-# Some tests leave processes behind, as schedulers do: something has to collect them.
-RUN apt-get update && apt-get install --yes --no-install-recommends tini \
+# Some tests leave processes behind, as schedulers do: something has to collect them. Playwright is
+# started to find no browser here, and needs libatomic for that.
+RUN apt-get update && apt-get install --yes --no-install-recommends tini libatomic1 \
     && rm -rf /var/lib/apt/lists/*
 ENTRYPOINT ["tini", "--"]
 COPY --from=build-test /opt/modelarrayio-bids /opt/modelarrayio-bids

@@ -63,7 +63,7 @@ oracles:  ## the programs users use on the same files, from Debian or Ubuntu
 
 # Ubuntu's package only points to a snap, which containers cannot install: there, Playwright's own.
 browser:
-	@command -v chromium google-chrome > /dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	@{ command -v chromium || command -v google-chrome; } > /dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -y -qq --no-install-recommends chromium > /dev/null \
 	    || { $(MAKE) $(VENV)/.installed-test && $(BIN)/playwright install --with-deps chromium; }
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Timer, current_thread, main_thread
+from threading import Thread, current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
 _HELD_BACK = (signal.SIGTERM, signal.SIGINT)
-# Seconds until Python has left a callback.
+# Seconds after which Python has mostly left a callback.
 _SOON = 0.01
 
 
@@ -44,37 +45,43 @@ def terminable() -> Iterator[None]:
     143
     """
     hook, handler = sys.unraisablehook, signal.getsignal(signal.SIGTERM)
-    dropping = False
+    dropping = lost = False
 
     def terminate(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal lost
+        lost = dropping
         if not dropping:
             raise Terminated
-        _ask_again()
 
-    def unraisable(lost: UnraisableHookArgs) -> None:
+    def unraisable(dropped: UnraisableHookArgs) -> None:
         # Python was in a callback, of an import's lock or an object that goes: it drops what is
         # raised there, and here.
-        nonlocal dropping
+        nonlocal dropping, lost
         dropping = True
         try:
-            if issubclass(lost.exc_type, Terminated):
-                _ask_again()
+            if issubclass(dropped.exc_type, Terminated):
+                lost = True
             else:
-                hook(lost)
+                hook(dropped)
+            Thread(target=ask_again, daemon=True).start()
         finally:
             dropping = False
+
+    def ask_again() -> None:
+        # More than once: a system call that was about to begin does not see a signal.
+        while dropping or lost:
+            time.sleep(_SOON)
+            if lost:
+                os.kill(os.getpid(), signal.SIGTERM)
 
     sys.unraisablehook = unraisable
     signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
+        lost = False
         signal.signal(signal.SIGTERM, handler)
         sys.unraisablehook = hook
-
-
-def _ask_again() -> None:
-    Timer(_SOON, os.kill, [os.getpid(), signal.SIGTERM]).start()
 
 
 @contextmanager
