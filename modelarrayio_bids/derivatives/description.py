@@ -16,7 +16,7 @@ from typing import Any
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
-from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.errors import FormatError, UsageError
 from modelarrayio_bids.formats.atomic import replacing
 
 logger = logging.getLogger(__name__)
@@ -148,6 +148,25 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write a sidecar, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', 'utf-8')
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a sidecar says; nothing where there is none.
+
+    Raises
+    ------
+    FormatError
+        If it is not JSON, or no object.
+    """
+    try:
+        content = json.loads(path.read_text('utf-8'))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise FormatError(f'is not JSON ({error})', path, 'Mend it, or take it away.') from error
+    if not isinstance(content, dict):
+        raise FormatError('is no JSON object', path, 'Mend it, or take it away.')
+    return content
 
 
 def _sources(

@@ -14,7 +14,6 @@ ResultName(term='age:sexM', statistic='p.value', correction='fdr')
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -26,10 +25,9 @@ from typing import Any
 import numpy as np
 
 from modelarrayio_bids.adjustment import METHODS
-from modelarrayio_bids.derivatives.description import software
+from modelarrayio_bids.derivatives.description import read_json, software
 from modelarrayio_bids.derivatives.naming import STORE_ENDING, sidecar
 from modelarrayio_bids.derivatives.uris import Uris
-from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.export import Image, Naming, fewer_sources, levels
 from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.reader import Analysis
@@ -187,7 +185,7 @@ class StatMapNaming(Naming):
             If the sidecar is not JSON.
         """
         store = Path(store).absolute()
-        return cls(store, Path(root).absolute(), _content(sidecar(store)))
+        return cls(store, Path(root).absolute(), read_json(sidecar(store)))
 
     def folder(self, analysis: str) -> Path:
         """Where the maps of an analysis go.
@@ -318,17 +316,3 @@ def _shortest(number: np.float32) -> float | int:
     """The number with no more digits than float32 has."""
     short = float(str(number))
     return int(short) if short.is_integer() else short
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text('utf-8'))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise FormatError(
-            f'is not JSON ({error})', path, 'Mend it, or take it away: export goes without.'
-        ) from error
-    if not isinstance(content, dict):
-        raise FormatError('is no JSON object', path, 'Mend it, or take it away.')
-    return content

@@ -20,8 +20,8 @@ from modelarrayio_bids.reports.results import (
 )
 from modelarrayio_bids.reports.scales import number
 from modelarrayio_bids.reports.surroundings import Surroundings
-from modelarrayio_bids.spaces import References
-from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 # Of the names of figures and tables of one analysis or term.
 _ENDINGS = ('', 'Results', 'Structures', 'Clusters')
@@ -85,10 +85,15 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
     names = _Names()
     with StoreReader(output.files.store) as store:
         # A slice's corrected p values are of too few tests: the merged analysis has them all.
-        for name, what in names.of(sorted(set(store.analyses) - store.slices)):
+        analyses = sorted(set(store.analyses) - store.slices)
+        if not analyses:
+            return
+        space = space_of_store(store, References())
+        around = Surroundings.of(output, space, store.summary(output.scalar))
+        for name, what in names.of(analyses):
             anchor, title = f'{output.key}-{what}', f'{output.scalar}: {name}'
             try:
-                figures = list(_figures(output, store, name))
+                figures = list(_figures(output, store.analysis(name), space, around))
             except SchemaError as error:
                 # Of a run that was killed: everything else is there to be seen.
                 yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
@@ -147,12 +152,12 @@ class _Names:
         return found
 
 
-def _figures(output: Output, store: StoreReader, name: str) -> Iterator[ResultFigure]:
-    space = space_of_store(store, References())
-    around = Surroundings.of(output, space, store.summary(output.scalar))
-    results = store.analysis(name)
-    yield from result_figures(
-        *(results, space, results.n_sources.get(output.scalar, len(output.names)), output.scalar),
+def _figures(
+    output: Output, results: Analysis, space: ElementSpace, around: Surroundings
+) -> Iterator[ResultFigure]:
+    n_images = results.n_sources.get(output.scalar, len(output.names))
+    return result_figures(
+        *(results, space, n_images, output.scalar),
         surfaces=around.surfaces,
         background=around.background,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.cohort import MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.description import read_json
 from modelarrayio_bids.derivatives.naming import STORE_ENDING, Outputs, sidecar
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError
+from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.wording import some
 
@@ -63,7 +63,7 @@ class Output:
         files = Outputs(store.parent, stem)
         cohort = _in_order(Cohort.from_csv(files.cohort), files)
         return cls(
-            root, files, cohort, _content(sidecar(files.store)), _content(sidecar(files.cohort))
+            root, files, cohort, read_json(sidecar(files.store)), read_json(sidecar(files.cohort))
         )
 
     @property
@@ -190,13 +190,3 @@ def visit_name(row: Mapping[str, str]) -> str:
         if row.get(column)
     ]
     return ' '.join(parts) or Path(row[SOURCE]).name
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text('utf-8'))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise FormatError(f'is not JSON ({error})', path, 'Mend it, or take it away.') from error
-    return content if isinstance(content, dict) else {}

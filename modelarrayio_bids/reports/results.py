@@ -15,7 +15,7 @@ import numpy as np
 
 from modelarrayio_bids.derivatives.statmaps import MODEL
 from modelarrayio_bids.reports.pictures import Background, map_pictures
-from modelarrayio_bids.reports.scales import Scale, number
+from modelarrayio_bids.reports.scales import Scale, cell, number
 from modelarrayio_bids.reports.style import Picture
 from modelarrayio_bids.reports.surfaces import Surface, meshes_of
 from modelarrayio_bids.reports.terms import LOG_P, Observations, Term, TermValues, read_terms
@@ -196,7 +196,7 @@ class _Found:
             'n_max': self.n_images[1],
             'elements': self.n_tested,
             'survived': self.survived,
-            'smallest_p': _cell(self.smallest_p),
+            'smallest_p': cell(self.smallest_p),
         }
 
     def _survival(self, clusters: Clusters) -> Iterator[str]:
@@ -265,13 +265,8 @@ def _row(rank: int, cluster: Cluster) -> dict[str, Any]:
     return {
         'cluster': rank,
         'size': cluster.size,
-        'volume_mm3': 'n/a' if cluster.volume is None else _cell(cluster.volume),
-        'peak': _cell(cluster.value),
-        **{axis: _cell(coordinate) for axis, coordinate in zip('xyz', place, strict=True)},
+        'volume_mm3': 'n/a' if cluster.volume is None else cell(cluster.volume),
+        'peak': cell(cluster.value),
+        **{axis: cell(coordinate) for axis, coordinate in zip('xyz', place, strict=True)},
         'where': cluster.where,
     }
-
-
-def _cell(value: float) -> str:
-    """A number in a TSV of BIDS: ``n/a`` where there is none; an infinite one is a number."""
-    return 'n/a' if np.isnan(value) else f'{value:.7g}'

@@ -18,7 +18,7 @@ from modelarrayio_bids.reports.charts import chart_of_sources, chart_of_threshol
 from modelarrayio_bids.reports.outputs import Output
 from modelarrayio_bids.reports.pictures import density_picture, map_pictures, mask_picture
 from modelarrayio_bids.reports.quality import Finding, findings, mirrored, twins_of
-from modelarrayio_bids.reports.scales import Scale
+from modelarrayio_bids.reports.scales import Scale, cell
 from modelarrayio_bids.reports.style import Picture
 from modelarrayio_bids.reports.surroundings import Surroundings
 from modelarrayio_bids.resources import Resources
@@ -215,15 +215,10 @@ def _rows(output: Output, summary: Summary, found: Sequence[Finding]) -> Iterato
             'participant': output.names[number],
             'source_file': sources[number].name,
             'source_mask_rung': output.rungs[number] or 'n/a',
-            **{name: _cell(row[name].item()) for name in plain},
-            **{name: _cell(float(q)) for name, q in zip(quantiles, row['quantiles'], strict=True)},
+            **{name: cell(row[name].item()) for name in plain},
+            **{name: cell(float(q)) for name, q in zip(quantiles, row['quantiles'], strict=True)},
             'sha256': row['sha256'].decode(),
-            'correlation': _cell(float(summary.correlation[number])),
-            'distance': _cell(float(summary.distance[number])),
+            'correlation': cell(float(summary.correlation[number])),
+            'distance': cell(float(summary.distance[number])),
             'findings': '; '.join(said.get(number, ())) or 'n/a',
         }
-
-
-def _cell(value: float) -> str:
-    """A number in a TSV of BIDS."""
-    return f'{value:.7g}' if np.isfinite(value) else 'n/a'

@@ -83,6 +83,15 @@ def number(value: float) -> str:
     return f'{value + 0:.3g}'
 
 
+def cell(value: float) -> str:
+    """A number in a TSV of BIDS: ``n/a`` where there is none; an infinite one is a number.
+
+    >>> cell(0.1 + 0.2), cell(float('nan')), cell(float('-inf'))
+    ('0.3', 'n/a', '-inf')
+    """
+    return 'n/a' if math.isnan(value) else f'{value:.7g}'
+
+
 def _rounded(value: float, towards: Callable[[float], int]) -> float:
     """To three digits, those that are printed."""
     if not value:
