@@ -1,13 +1,15 @@
 # make hooks  everything a contributor needs: an environment, and the checks before each commit
 # make demo   a small study, from derivatives to HDF5
-# make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: all of them)
+# make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: a missing one fails)
 # make check  style, types and import rules
 # make docs   the documentation, warnings as errors
-# make benchmark   how fast and in how much memory, beside the predecessor: ten minutes
+# make benchmark   how fast and in how much memory, beside the predecessor: five minutes
 #                  (BENCHMARK_ARGS='voxels-2mm-400 --runs 5'; BENCHMARK_ARGS=--help)
 PYTHON ?= python3
 VENV ?= .venv
 IMAGE ?= modelarrayio-bids
+# What outputs say they were made by.
+CONTAINER_TAG ?= $(IMAGE)
 DEMO ?= demo
 BENCHMARK ?= benchmark
 # Where a run leaves what a person may want to see: coverage, reports, HDF5 files of the image.
@@ -58,7 +60,7 @@ demo: $(VENV)/.installed  ## a small study, from derivatives to HDF5 (in demo/)
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 > /dev/null
+	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 gcc libc6-dev > /dev/null
 	$(MAKE) browser
 
 # Ubuntu's package only points to a snap, which containers cannot install: there, Playwright's own.
@@ -100,11 +102,11 @@ lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lo
 docs: $(VENV)/.installed-docs  ## the documentation (in docs/_build/html)
 	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
 
-benchmark: $(VENV)/.installed  ## measure beside the predecessor, in ten minutes (in benchmark/)
+benchmark: $(VENV)/.installed  ## measure beside the predecessor, in five minutes (in benchmark/)
 	$(BIN)/python tests/benchmarks --folder $(BENCHMARK) $(BENCHMARK_ARGS)
 
 image:  ## the container image
-	$(BUILD) --build-arg CONTAINER_TAG=$(IMAGE) --tag $(IMAGE) .
+	$(BUILD) --build-arg CONTAINER_TAG=$(CONTAINER_TAG) --tag $(IMAGE) .
 
 image-test:  ## the image with pytest
 	$(BUILD) --target test --tag $(IMAGE)-test .
@@ -131,6 +133,7 @@ check-tag:  ## whether TAG is the version
 publish-package: dist  ## to PyPI (UV_PUBLISH_TOKEN)
 	$(BIN)/uv publish
 
+publish-image: CONTAINER_TAG = $(REGISTRY)/$(IMAGE):$(VERSION)
 publish-image: image  ## to a registry (REGISTRY=docker.io/name)
 	docker tag $(IMAGE) $(REGISTRY)/$(IMAGE):$(VERSION)
 	docker tag $(IMAGE) $(REGISTRY)/$(IMAGE):latest

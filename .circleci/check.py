@@ -28,7 +28,7 @@ def problems() -> Iterator[str]:
     targets = {line.split()[0] for line in listed.stdout.decode().splitlines() if line.strip()}
     for name, job in jobs.items():
         for command in (line for step in job['steps'] for line in commands(step)):
-            target = re.fullmatch(r'make ([a-z-]+)( .*)?', command)
+            target = re.fullmatch(r'make ([a-z-]+)(?: \w+=(?:[\w./:$-]+|"[\w./:$ -]+"))*', command)
             if target is None and not ALLOWED.fullmatch(command):
                 yield f'{name} runs {command!r}, which is no make target'
             elif target is not None and target[1] not in targets:

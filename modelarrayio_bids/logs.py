@@ -251,6 +251,8 @@ def _quieten_others(*, nipype: bool) -> None:
         theirs.setLevel(logging.INFO if nipype else logging.CRITICAL)
     # Nipype's pools complain of workers that are stopped because another one failed.
     logging.getLogger('concurrent.futures').setLevel(logging.CRITICAL + 1)
+    # Which fonts matplotlib lists is no news.
+    logging.getLogger('matplotlib').setLevel(logging.WARNING)
     # nibabel's remarks on headers it repairs are not for the user of a command.
     for name in ('nibabel', 'nibabel.global'):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

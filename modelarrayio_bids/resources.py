@@ -59,7 +59,7 @@ class Resources:
     threads : int
         Read and compress at the same time.
     memory : int, optional
-        Most bytes of the process; without it, what :func:`memory_limit` finds.
+        Most bytes of the process, within ``ulimit -v``; by default what :func:`memory_limit` finds.
     scratch : pathlib.Path, optional
         Folder for rows that do not fit; by default the output's.
     """
@@ -128,7 +128,8 @@ class Resources:
         UsageError
             If the memory allowed is not enough: with the least that would do.
         """
-        memory = memory_limit() if self.memory is None else self.memory
+        # The system refuses addresses beyond ulimit's, whatever was asked for.
+        memory = min(_limits() if self.memory is None else (self.memory, *_address_limits()))
         give_back_memory()
         needed += resident_bytes() + _SLACK
         peak = peak_bytes()
@@ -163,6 +164,11 @@ def _limits() -> Iterator[int]:
     yield os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     yield from _cgroup_limits()
     yield from _slurm_limits()
+    yield from _address_limits()
+
+
+def _address_limits() -> Iterator[int]:
+    """What ``ulimit -v`` leaves."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         # Counted with what is mapped and not resident, such as the text of libraries.

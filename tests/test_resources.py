@@ -110,6 +110,7 @@ def limited(command, megabytes, stack=8):
 def test_what_ulimit_gives_is_a_limit_too(small, tmp_path):
     # Fewer than the 10 MB of slack alone, see resources.py.
     refused(limited(small, 6))
+    refused(limited([*small, '--mem-mb', '4000'], 6))
     assert not (tmp_path / 'x.h5').exists()
     subprocess.run(limited(small, 500), check=True, env=bare())
 

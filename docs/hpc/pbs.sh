@@ -3,6 +3,7 @@
 #PBS -N modelarray
 # One machine's share: four processors, 8 GB.
 #PBS -l select=1:ncpus=4:mem=8gb
+# Hours, minutes, seconds.
 #PBS -l walltime=02:00:00
 # Errors into the same log.
 #PBS -j oe

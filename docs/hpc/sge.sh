@@ -12,7 +12,7 @@
 #$ -l h_rt=02:00:00
 # Errors into the same log.
 #$ -j y
-# A signal, SIGUSR2, a minute before the job is killed.
+# A signal a minute before the job is killed (SIGUSR2) or suspended (SIGUSR1), to all of its processes.
 #$ -notify
 
 set -eu
@@ -20,6 +20,8 @@ STUDY=${STUDY:-/data/study}
 RESULTS=${RESULTS:-/data/results}
 WORK=${WORK:-/scratch/$USER/modelarray}
 
+# The program, which knows neither, is to survive both.
+trap '' USR1 USR2
 # --nprocs: as many threads as slots. --mem-mb: two thirds of 4 × 3 GB.
 modelarrayio-bids "$STUDY" "$RESULTS" group \
     -w "$WORK" --blocks 10 --nprocs "$NSLOTS" --mem-mb 8000 &

@@ -1,13 +1,16 @@
 #!/bin/bash
+# What squeue calls the job.
 #SBATCH --job-name=modelarray
 # One task for each scalar below, counted from 0; %4: at most four at a time.
 #SBATCH --array=0-2%4
 # Of each task.
 #SBATCH --cpus-per-task=4
 #SBATCH --mem=8G
+# Hours, minutes, seconds.
 #SBATCH --time=01:00:00
 # %A is the number of the job, %a that of the task.
 #SBATCH --output=modelarray-%A_%a.log
+# Two minutes before the time is up: SIGTERM, so that nothing half-written stays.
 #SBATCH --signal=B:TERM@120
 
 set -eu

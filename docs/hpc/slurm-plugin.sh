@@ -1,10 +1,14 @@
 #!/bin/bash
+# What squeue calls the job.
 #SBATCH --job-name=modelarray
 # This job sends others and waits: it needs little, for as long as all of them take.
 #SBATCH --cpus-per-task=1
 #SBATCH --mem=2G
+# Days, hours, minutes, seconds.
 #SBATCH --time=1-00:00:00
+# What it prints; %j is the number of the job.
 #SBATCH --output=modelarray-%j.log
+# Two minutes before the time is up: SIGTERM, so that nothing half-written stays.
 #SBATCH --signal=B:TERM@120
 
 set -eu

@@ -41,6 +41,9 @@ def get_parser() -> Parser:
     """The command line of ``modelarrayio-bids``."""
     parser = Parser(
         prog=PROGRAM,
+        # With all options it would be twenty lines; and one of several values would take the
+        # folders too if it stood before them.
+        usage=f'{PROGRAM} bids_dir output_dir {{group,export}} [options]',
         allow_abbrev=False,
         description='BIDS derivatives to one HDF5 file per scalar and space for ModelArray '
         '(group), and the results of ModelArray back to images (export).',

@@ -43,6 +43,7 @@ def run_export(options: argparse.Namespace) -> int:
     # All of them before any is written.
     plans = list(_planned(options, jobs))
     if options.dry_run:
+        plugin(options)
         for (store, analysis, folder), files in zip(jobs, plans, strict=True):
             print(f'{analysis} of {store} would be written to {folder}:')
             print(*(f'  {file}' for file in files), sep='\n')

@@ -45,6 +45,7 @@ def run_group(options: argparse.Namespace) -> int:
     if not options.skip_bids_validation:
         _advise(request, datasets)
     if options.dry_run:
+        plugin(options)
         # An index would be written.
         request = replace(request, database_dir=None)
     if options.list_scalars or options.dry_run:

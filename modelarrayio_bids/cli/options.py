@@ -108,7 +108,6 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     add(
         plugin,
         '--nipype-plugin',
-        '--use-plugin',
         metavar='NAME',
         help='where steps run: Linear (here, the default), MultiProc, SLURM, PBS, SGE, LSF, OAR or '
         'Condor; --nprocs and --mem-mb are then those of each job',
@@ -116,6 +115,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     add(
         plugin,
         '--nipype-plugin-file',
+        '--use-plugin',
         type=Path,
         metavar='YAML',
         help='the same with arguments: "plugin: SLURM" and "plugin_args: {...}"',
@@ -230,7 +230,7 @@ def add_log_format(group: argparse._ActionsContainer) -> None:
         choices=LOG_FORMATS,
         default=LOG_FORMATS[0],
         help='messages for people, or for programs: one JSON object a line, on standard error and '
-        'in the log of the run (default: %(default)s)',
+        'in the log of a run of the BIDS App (default: %(default)s)',
     )
 
 

@@ -201,11 +201,14 @@ def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
 
 
 def _earlier_links(output_dir: Path) -> dict[str, Any]:
-    if not (output_dir / DESCRIPTION).exists():
-        return {}
-    earlier = Dataset.from_folder(output_dir)
-    links = earlier.description.get('DatasetLinks', {})
-    return links if NAME in earlier.generators and isinstance(links, dict) else {}
+    """In a description of ours, and in those of runs that had a folder of their own in here."""
+    known: dict[str, Any] = {}
+    for path in (*sorted(output_dir.glob(f'*/{DESCRIPTION}')), output_dir / DESCRIPTION):
+        if path.exists():
+            earlier = Dataset.from_folder(path.parent)
+            links = earlier.description.get('DatasetLinks', {})
+            known |= links if NAME in earlier.generators and isinstance(links, dict) else {}
+    return known
 
 
 def _names_in_uris(output_dir: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ import base64
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Album:
 
     def __init__(self, output_dir: Path) -> None:
         self.folder = output_dir / FOLDER
+        self._taken: set[str] = set()
 
     def add(self, picture: Picture, name: str) -> Shown:
         """Write a picture, and have it as a page shows it.
@@ -67,7 +69,7 @@ class Album:
         OutputError
             If it cannot be written.
         """
-        path = self.folder / f'{name}{picture.extension}'
+        path = self._path(name, picture.extension)
         self._write(path, picture.data)
         encoded = base64.b64encode(picture.data).decode('ascii')
         return Shown(
@@ -87,7 +89,7 @@ class Album:
         str
             The file, from the page.
         """
-        path, rows = self.folder / f'{name}.tsv', list(rows)
+        path, rows = self._path(name, '.tsv'), list(rows)
         with replacing(path) as partial, open(partial, 'w', newline='', encoding='utf-8') as file:
             columns = list(dict.fromkeys(column for row in rows for column in row))
             writer = csv.DictWriter(file, columns, delimiter='\t', lineterminator='\n')
@@ -105,6 +107,15 @@ class Album:
             return []
         with open(path, newline='', encoding='utf-8') as file:
             return list(csv.DictReader(file, delimiter='\t'))
+
+    def _path(self, name: str, extension: str) -> Path:
+        """A file that nothing else on the page has: ``dki_fa`` and ``dkiFa`` have one label."""
+        what, suffix = name.rsplit('_', 1)
+        names = (f'{what}{number}_{suffix}{extension}' for number in chain([''], count(2)))
+        # Not every file system tells letters by their case.
+        path = self.folder / next(one for one in names if one.casefold() not in self._taken)
+        self._taken.add(path.name.casefold())
+        return path
 
     def _write(self, path: Path, data: bytes) -> None:
         try:

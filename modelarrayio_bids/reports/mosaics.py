@@ -102,7 +102,8 @@ def _draw_tile(
     axes.set_axis_off()
     if tile.grey is not None:
         axes.imshow(tile.grey, 'gray', vmin=0, vmax=1, aspect='auto', interpolation='nearest')
-    coloured = axes.imshow(tile.panel.image, aspect='auto', interpolation='nearest')
+    # Colours are reckoned in the type of the values: float32's largest would overflow.
+    coloured = axes.imshow(tile.panel.image.astype(float), aspect='auto', interpolation='nearest')
     coloured.set(cmap=style.colour_map(scale.colours), clim=(scale.low, scale.high))
     if tile.area is not None and tile.area.any() and min(tile.area.shape) > 1:
         axes.contour(tile.area, levels=[0.5], colors=_OUTLINE, linewidths=1.2)

@@ -38,7 +38,7 @@ from modelarrayio_bids.reports.quality import (
 )
 from modelarrayio_bids.reports.scalars import ScalarPart, scalar_part, shared_files
 from modelarrayio_bids.resources import Resources
-from modelarrayio_bids.wording import some
+from modelarrayio_bids.wording import count, some
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +150,10 @@ def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _lead(outputs: Sequence[Output], availability: Availability) -> str:
     images = sum(len(output.names) for output in outputs)
+    in_all = f' {availability.complete:,} are in all of them.' if len(outputs) > 1 else ''
     return (
-        f'{images:,} images of {len(availability.people):,} participants or visits, in '
-        f'{len(outputs)} HDF5 files. {availability.complete:,} are in all of them.'
+        f'{count(images, "image")} of {len(availability.people):,} participants or visits, in '
+        f'{count(len(outputs), "HDF5 file")}.{in_all}'
     )
 
 
@@ -193,8 +194,8 @@ def _verdict(found: Sequence[tuple[str, str, str, str]]) -> str:
     images = list(dict.fromkeys(f'{who} ({scalar})' for who, scalar, _, _ in found))
     if not images:
         return 'No image stands out.'
-    count = '1 image stands' if len(images) == 1 else f'{len(images):,} images stand'
-    return f'{count} out: {some(images)}.'
+    stand = 'stands' if len(images) == 1 else 'stand'
+    return f'{count(len(images), "image")} {stand} out: {some(images)}.'
 
 
 def _rules() -> str:
@@ -219,8 +220,8 @@ def _methods(output_dir: Path, outputs: Sequence[Output], n_people: int) -> dict
 
 def _people(availability: Availability, album: Album) -> dict[str, Any]:
     absent = [
-        (output.scalar, [(reason, _some(names)) for reason, names in reasons.items()])
-        for output in availability.outputs
+        (label, [(reason, _some(names)) for reason, names in reasons.items()])
+        for output, label in zip(availability.outputs, availability.labels, strict=True)
         if (reasons := availability.absent(output))
     ]
     n_people = len(availability.people)
@@ -245,7 +246,7 @@ def _people(availability: Availability, album: Album) -> dict[str, Any]:
 def _left_out(counts: Mapping[str, int] | None, album: Album) -> list[tuple[str, str]]:
     """Why images were left out, and how many; kept as a table for reports to come."""
     if counts is not None:
-        rows = [{'reason': reason, 'images': count} for reason, count in counts.items()]
+        rows = [{'reason': reason, 'images': number} for reason, number in counts.items()]
         album.table(rows or [{'reason': 'n/a', 'images': 0}], _LEFT_OUT)
     return [(row['reason'], row['images']) for row in album.read(_LEFT_OUT) if row['images'] != '0']
 

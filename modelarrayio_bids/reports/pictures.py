@@ -177,7 +177,7 @@ def density_picture(space: ElementSpace, title: str) -> Picture | None:
 
 def described(space: ElementSpace, values: np.ndarray, title: str) -> str:
     """Range and median of a map, in a sentence after its title."""
-    finite = _finite(values)
+    finite = _finite(values).astype(np.float64)
     if not finite.size:
         return f'{title}. None of {len(space):,} {space.kind} has a value.'
     missing = values.size - finite.size

@@ -16,6 +16,8 @@ from modelarrayio_bids.reports.style import DIVERGING, ONE_SIDED
 
 #: Percentiles of the values that the colours span: a few outliers do not make a map pale.
 SPANNED = (2, 98)
+# Of 10 ** digits, a float.
+_MOST_DIGITS = 300
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Scale:
     @classmethod
     def of(cls, values: np.ndarray, label: str) -> Scale:
         """The scale of some values: symmetric about 0 where they are of both signs."""
-        finite = values[np.isfinite(values)]
+        # The span of float32's largest values is more than it can hold.
+        finite = values[np.isfinite(values)].astype(np.float64)
         if not finite.size:
             return cls(0, 1, label)
         low, high = np.percentile(finite, SPANNED).tolist()
@@ -64,6 +67,7 @@ class Scale:
         >>> Scale(0, 1, 'FA').extend(np.array([0.5, 1.5]))
         'max'
         """
+        values = values.astype(np.float64)
         below, above = bool((values < self.low).any()), bool((values > self.high).any())
         return {(0, 0): 'neither', (1, 0): 'min', (0, 1): 'max'}.get((below, above), 'both')
 
@@ -96,6 +100,6 @@ def _rounded(value: float, towards: Callable[[float], int]) -> float:
     """To three digits, those that are printed."""
     if not value:
         return 0.0
-    digits = 2 - math.floor(math.log10(abs(value)))
+    digits = min(2 - math.floor(math.log10(abs(value))), _MOST_DIGITS)
     # What is whole but for the last bits of a float32 stays.
     return round(towards(round(value * 10.0**digits, 3)) / 10.0**digits, max(digits, 0))

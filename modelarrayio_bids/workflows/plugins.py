@@ -25,7 +25,8 @@ PLUGINS = ('Linear', 'MultiProc', 'SLURM', 'PBS', 'SGE', 'LSF', 'OAR', 'Condor')
 _NODE_ARGUMENTS = {
     'SLURM': ('sbatch_args', '--cpus-per-task={cpus}', '--mem={memory}M'),
     'PBS': ('qsub_args', '-l ncpus={cpus}', '-l mem={memory}mb'),
-    'SGE': ('qsub_args', '', '-l h_vmem={memory}M'),
+    # It counts addresses, of which a process has more than memory: half as many again is ample.
+    'SGE': ('qsub_args', '', '-l h_vmem={addresses}M'),
     'LSF': ('bsub_args', '-n {cpus}', '-M {memory}MB'),
 }
 
@@ -145,14 +146,25 @@ class Plugin:
         return {'raise_insufficient': False, **self.arguments}
 
     def ask_for(self, workflow: Workflow, cpus: int, mem_mb: int | None) -> None:
-        """Have every node ask the scheduler for processors and memory."""
+        """Have every node ask the scheduler for processors and memory.
+
+        What the plugin's own arguments ask for is left to them.
+        """
         if self.name not in _NODE_ARGUMENTS:
             return
         argument, for_cpus, for_memory = _NODE_ARGUMENTS[self.name]
+        given = self.arguments.get(argument, '')
         asked = [for_cpus, for_memory] if mem_mb else [for_cpus]
-        text = ' '.join(asked).format(cpus=cpus, memory=mem_mb).strip()
+        wanted = ' '.join(one for one in asked if _resource(one) not in given)
+        addresses = mem_mb * 3 // 2 if mem_mb else None
+        text = wanted.format(cpus=cpus, memory=mem_mb, addresses=addresses)
         for name in workflow.list_node_names():
             workflow.get_node(name).plugin_args = {argument: f' {text}'}
+
+
+def _resource(asked: str) -> str:
+    """Its name in a scheduler's words: ``mem`` of ``-l mem={memory}mb``."""
+    return asked.partition('=')[0].rpartition(' ')[2]
 
 
 _EXAMPLE = 'Write "plugin: SLURM" and, below it, "plugin_args: {sbatch_args: \'-p long\'}".'

@@ -69,6 +69,17 @@ def test_links_that_sidecars_use_outlive_a_run_of_other_inputs(tmp_path, dataset
     assert f'stood for file://{tmp_path}/b; now it stands for file://{tmp_path}/d' in caplog.text
 
 
+def test_links_of_runs_in_folders_below_are_known(tmp_path, datasets, caplog):
+    write_description(tmp_path / 'cbf', datasets, tmp_path, ['cbf'])
+    (tmp_path / 'cbf' / 'cbf').mkdir()
+    sidecar = tmp_path / 'cbf' / 'cbf' / 'x_modelarray.json'
+    sidecar.write_text('{"Sources": ["bids:aslprep:sub-01/x"]}')
+    complete_description(tmp_path, tmp_path, ['cbf'])
+    links = json.loads((tmp_path / 'dataset_description.json').read_text())['DatasetLinks']
+    assert links == {'aslprep': f'file://{tmp_path}/b'}
+    assert not caplog.text
+
+
 def test_those_of_an_earlier_version_are_refreshed(tmp_path, datasets):
     (tmp_path / 'dataset_description.json').write_text('{"Name": "old"}')
     (tmp_path / '.bidsignore').write_text('old')

@@ -1,8 +1,11 @@
 """The pages that are no tutorials: what they show is run, what they list is all there is."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -109,12 +112,47 @@ def test_job_scripts_run_with_what_their_scheduler_sets(script, study, tmp_path)
         'NSLOTS': '1',
         'NCPUS': '1',
         'PBS_O_WORKDIR': str(tmp_path),
+        'SLURM_MEM_PER_NODE': '2000',
+        'PATH': f'{stand_in_for_apptainer(tmp_path)}:{environment()["PATH"]}',
     }
     subprocess.run(
         [require_tool('bash'), script], check=True, cwd=tmp_path, capture_output=True,
         env=environment() | variables | places(study, tmp_path),
     )  # fmt: skip
     assert list(tmp_path.rglob('results/**/cbf/*_modelarray.h5'))
+
+
+def stand_in_for_apptainer(folder):
+    """A folder with a program that runs ours without a container, by what is bound."""
+    (folder / 'bin').mkdir()
+    program = folder / 'bin' / 'apptainer'
+    program.write_text(f"""#!{sys.executable}
+import os, sys
+run, *options = sys.argv[1:]
+bound = {{to: source for source, to, *_ in (
+    value.split(':') for flag, value in zip(options, options[1:]) if flag == '--bind')}}
+image = next(place for place, word in enumerate(options) if word.endswith('.sif'))
+assert run == 'run' and all(map(os.path.isdir, bound.values()))
+os.environ.pop('SLURM_MEM_PER_NODE')  # --cleanenv
+os.execvp('modelarrayio-bids', [run, *(bound.get(word, word) for word in options[image + 1 :])])
+""")
+    program.chmod(0o755)
+    return program.parent
+
+
+@pytest.mark.parametrize(('sent', 'code'), [(signal.SIGUSR2, 143), (signal.SIGUSR1, 0)])
+def test_what_sge_sends_to_all_processes_ends_the_program_cleanly(study, tmp_path, sent, code):
+    variables = {'NSLOTS': '1'} | places(study, tmp_path)
+    job = subprocess.Popen(
+        [require_tool('bash'), DOCS / 'hpc' / 'sge.sh'], env=environment() | variables,
+        cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    while not list(tmp_path.glob('results/logs/*.log')):
+        assert job.poll() is None
+        time.sleep(0.05)
+    os.killpg(job.pid, sent)
+    assert job.wait(timeout=120) == code
+    assert not list(tmp_path.rglob('results/**/.unfinished-*'))
 
 
 @pytest.mark.skipif(not slurm_answers(), reason='there is no Slurm that answers')

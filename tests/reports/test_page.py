@@ -15,7 +15,7 @@ import nibabel as nb
 import numpy as np
 import pytest
 import trees
-from reports.conftest import ABSENT, COPIED, COPY, FLIPPED, HALF, N_PEOPLE, Page, cbf_of
+from reports.conftest import ABSENT, COPIED, COPY, FLIPPED, HALF, N_PEOPLE, Page, cbf_of, change
 from stores import write_results
 
 from modelarrayio_bids.cli import files
@@ -192,6 +192,27 @@ def test_one_image_as_two_scalars(flow_of_four, tmp_path):
     what = 'is the same file as sub-01 of cbf_scrub'
     assert ('sub-01', 'cbf', what) in found(page)
     assert len(found(page)) == 8
+
+
+def test_scalars_with_nearly_one_label_have_figures_of_their_own(tmp_path):
+    root = trees.describe(tmp_path / 'study')
+    trees.write_qsirecon(root / 'derivatives' / 'qsirecon', trees.people(3))
+    for image in root.rglob(f'*_space-{trees.SPACE}_model-dki_param-fa_dwimap.nii.gz'):
+        shutil.copy(image, str(image).replace('_model-dki_param-fa', '_param-dkiFa'))
+        change(image, lambda values: values * 100)
+    output = tmp_path / 'out'
+    assert main([str(root), str(output), 'group', '--scalars', 'dki_fa', 'dkifa']) == 0
+    page = Page((output / 'report.html').read_text('utf-8'))
+    links = [link for link in page.links if link.startswith('figures/')]
+    assert len(links) == len(set(links))
+    medians = {
+        path.name: float(tsv(path)[0]['q50'])
+        for path in (output / 'figures').glob('*_desc-sources*_summary.tsv')
+    }
+    # Names that differ by a capital letter are one file on a Mac.
+    name = f'space-{trees.SPACE}_param-dki{{}}_desc-sources{{}}_summary.tsv'
+    first, second = medians[name.format('Fa', '')], medians[name.format('fa', '2')]
+    assert first == pytest.approx(100 * second)
 
 
 def test_the_same_values_in_another_file(flow_of_four, tmp_path):

@@ -121,6 +121,16 @@ def test_a_map_of_nothing_is_a_picture_all_the_same(space):
     assert default.alt == 'age. None of 9,600 voxels has a value.'
 
 
+@pytest.mark.parametrize('size', [np.finfo(np.float32).max, np.finfo(np.float64).tiny / 100])
+def test_the_largest_and_smallest_values_have_colours(space, size):
+    values = (np.linspace(-1, 1, len(space)) * size).astype(np.float32 if size > 1 else np.float64)
+    scale = Scale.of(values, 'FA')
+    assert 0 < scale.high < np.inf
+    background = MapBackground(space, values, 'the mean map')
+    (picture,) = map_pictures(space, values, scale, 'FA', background=background)
+    assert f'values from {-size:.3g} to {size:.3g}' in picture.alt
+
+
 def test_infinite_values_do_not_matter(space):
     values = np.linspace(0, 1, len(space))
     values[:2] = np.inf, -np.inf

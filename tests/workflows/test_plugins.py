@@ -16,6 +16,7 @@ from nipype.interfaces.utility import Function
 from modelarrayio_bids.cli.bids_app import get_parser, main
 from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.workflows import init_modelarray_wf
 from modelarrayio_bids.workflows.execution import run_workflow
 from modelarrayio_bids.workflows.plugins import Plugin
 
@@ -346,6 +347,32 @@ def test_other_jobs_are_waited_for_unless_told_not_to(tmp_path, monkeypatch, sto
     finally:
         (tmp_path / 'over').touch()
         (tmp_path / 'go').touch()
+
+
+@pytest.mark.parametrize(
+    ('name', 'given', 'asked'),
+    [
+        ('SLURM', '', {'sbatch_args': ' --cpus-per-task=4 --mem=8000M'}),
+        # Slurm refuses the two together.
+        ('SLURM', '--mem-per-cpu=2G', {'sbatch_args': ' --cpus-per-task=4'}),
+        ('PBS', '-l select=1:ncpus=4:mem=8gb', {'qsub_args': ' '}),
+        ('SGE', '', {'qsub_args': ' -l h_vmem=12000M'}),
+        ('SGE', '-pe smp 4 -l h_vmem=3G', {'qsub_args': ' '}),
+        ('LSF', '-q long', {'bsub_args': ' -n 4 -M 8000MB'}),
+    ],
+)
+def test_what_a_scheduler_is_asked_for(tmp_path, name, given, asked):
+    (argument,) = asked
+    workflow = init_modelarray_wf(tmp_path, tmp_path / 'out')
+    Plugin(name, {argument: given} if given else {}).ask_for(workflow, 4, 8000)
+    nodes = [workflow.get_node(name) for name in workflow.list_node_names()]
+    assert all(node.plugin_args == asked for node in nodes)
+
+
+def test_a_dry_run_looks_at_the_plugin(study, tmp_path, capsys):
+    arguments = [str(study), str(tmp_path / 'out'), 'group', '--dry-run']
+    assert main([*arguments, '--use-plugin', str(tmp_path / 'plugin.yml')]) == 66
+    assert 'plugin.yml: no such file' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(('options', 'stops'), [([], False), (['--stop-on-first-crash'], True)])
