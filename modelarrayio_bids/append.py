@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from modelarrayio_bids.build import Rows, facets_of, facts_of_run, identity_of, write_scalar
-from modelarrayio_bids.cohort import SOURCE, Cohort, Source
+from modelarrayio_bids.cohort import Cohort, Source
 from modelarrayio_bids.disk import require_room
 from modelarrayio_bids.errors import (
     CohortError,
@@ -49,8 +49,6 @@ logger = logging.getLogger(__name__)
 
 # What each thread holds of a chunk of the old file: packed, shuffled, and as it is; one more waits.
 _INFLATED = 2 * 3
-# How the group level names its files, and the cohorts beside them (derivatives/naming.py).
-_GROUP_FILE, _GROUP_TABLE = 'modelarray.h5', 'cohort.csv'
 _FACTS = ('software', 'version', 'command', 'created')
 
 
@@ -219,28 +217,6 @@ def append_sources(
     return output
 
 
-def extend_table(output: Path, cohort: Cohort) -> None:
-    """Add rows to the cohort that lies beside a file of the group level: R wants both alike.
-
-    Rows of images that it has are left as they are; beside other files there is none.
-
-    Raises
-    ------
-    CohortError, FormatError
-        If it cannot be used.
-    OutputError
-        If it cannot be written.
-    """
-    table = output.with_name(output.name.removesuffix(_GROUP_FILE) + _GROUP_TABLE)
-    if not output.name.endswith(_GROUP_FILE) or not table.is_file():
-        return
-    old = Cohort.from_csv(table)
-    known = {row[SOURCE] for row in old.rows}
-    new = [row for row in cohort.rows if row[SOURCE] not in known]
-    Cohort.from_rows([*old.rows, *new], table.parent, str(table)).to_csv(table)
-    logger.info('Wrote %s: %d rows and %d more', table, len(old.rows), len(new))
-
-
 def _write(store: StoreWriter, plan: _Plan, resources: Resources) -> None:
     # Before they are read: a source that changes meanwhile shows.
     facets = {name: extension.facets() for name, extension in plan.extensions.items()}
@@ -279,7 +255,7 @@ def _stacked(
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
         recorder = RowRecorder(extension.added, scratch.put, dtype)
         put = recorder if known else scratch.put
-        read_rows(extension.added, plan.space, put, resources.threads)
+        read_rows(extension.added, plan.space, put, resources.threads, dtype)
         give_back_memory()
         records = np.concatenate([known.rows, recorder.records]) if known else None
         yield StackedRows(extension.scalar, scratch, resources.threads), records

@@ -242,7 +242,8 @@ def _read(
     blocks = Blocks.within(shape, chunk, dtype.itemsize, budget)
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
         recorder = RowRecorder(sources, scratch.put, dtype)
-        read_rows(sources, space, recorder if summaries else scratch.put, resources.threads)
+        put = recorder if summaries else scratch.put
+        read_rows(sources, space, put, resources.threads, dtype)
         give_back_memory()
         yield scratch, recorder.records if summaries else None
 

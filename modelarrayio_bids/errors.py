@@ -186,7 +186,7 @@ class ResultNameCollisionError(StoreError):
 
 
 class WouldLoseResultsError(StoreError):
-    """An existing file whose statistical results would be lost."""
+    """An existing file that holds what would be lost: results, or images added from elsewhere."""
 
     exit_code = EXIT_CANNOT_CREATE
 

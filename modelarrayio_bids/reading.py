@@ -59,6 +59,7 @@ def read_rows(
     space: ElementSpace,
     put: Callable[[int, np.ndarray], None],
     threads: int,
+    dtype: np.dtype,
 ) -> None:
     """Read the values of sources, each handed on in the thread that read it.
 
@@ -72,12 +73,17 @@ def read_rows(
         Takes the number of a row and its values, (n_elements,).
     threads : int
         That read.
+    dtype : numpy.dtype
+        That values will be kept in: a warning names images whose values it cannot hold.
     """
 
     def read(row: int) -> None:
         values = space.read(sources[row])
         if not np.isfinite(values).any():
             logger.warning('%s: has no finite value at any element', sources[row].path)
+        elif not _fit(values, dtype):
+            what = '%s: has values that %s cannot hold; they become infinite'
+            logger.warning(what, sources[row].path, dtype.name)
         put(row, values)
 
     done = ordered_map(read, range(len(sources)), threads)
@@ -90,3 +96,13 @@ def _check(space: ElementSpace, source: Source) -> int | ModelArrayIOError:
         return space.check(source)
     except ModelArrayIOError as error:
         return error
+
+
+def _fit(values: np.ndarray, dtype: np.dtype) -> bool:
+    """Whether all finite values are finite in another type."""
+    try:
+        with np.errstate(over='raise'):
+            values.astype(dtype, copy=False)
+    except FloatingPointError:
+        return False
+    return True

@@ -106,7 +106,7 @@ class RowBlock:
         with replacing(self.path) as partial, open(partial, 'w+b') as file:
             rows = RowFile(file, self.blocks, np.dtype(self.dtype))
             recorder = RowRecorder(self.sources, rows.put, rows.dtype)
-            read_rows(self.sources, space, recorder, resources.threads)
+            read_rows(self.sources, space, recorder, resources.threads, rows.dtype)
             file.seek(self.values_bytes)
             file.write(recorder.records.tobytes())
             file.flush()

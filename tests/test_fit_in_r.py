@@ -122,6 +122,14 @@ def test_it_fits_what_numpy_fits_and_export_makes_maps(rscript, study, output):
     assert (left, right) == (pytest.approx(trees.EFFECT, rel=0.05), pytest.approx(0, abs=5e-4))
 
 
+def test_a_level_that_came_later_is_not_dropped(rscript, output):
+    table = output / 'cbf' / f'{CBF}_cohort.csv'
+    table.write_text(table.read_text().replace(',M,', ',X,', 1))
+    code = 'tryCatch(source(Sys.getenv("FIT")), error = print)'
+    said = rscript('-e', code, FIT=str(output / 'code' / f'fit_cbf_{CBF}.R'))
+    assert 'a level that this script does not know: X' in said
+
+
 def test_the_commands_of_the_last_lines_are_those_to_run(rscript, study, built, output, capfd):
     # As printed, but for the folder: this test has a copy.
     assert main([str(study), str(built), 'group', '--scalars', 'cbf', 'fd']) == 0

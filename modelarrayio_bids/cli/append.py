@@ -45,10 +45,16 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def append(options: argparse.Namespace) -> int:
     """Run the command."""
-    from modelarrayio_bids.append import append_sources, extend_table
+    from modelarrayio_bids.append import append_sources
     from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.derivatives.growth import Growth
 
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
+    growth = Growth.of(options.output, cohort)
+    if growth is not None:
+        cohort = growth.added
+        # Before the file is: the two have to agree.
+        growth.check()
     append_sources(
         cohort,
         options.output,
@@ -58,7 +64,8 @@ def append(options: argparse.Namespace) -> int:
         keep_results=options.keep_results,
         overwrite=options.overwrite,
     )
-    extend_table(options.output, cohort)
+    if growth is not None:
+        growth.write(options.nprocs)
     return 0
 
 

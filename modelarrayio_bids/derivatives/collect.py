@@ -44,10 +44,13 @@ from modelarrayio_bids.derivatives.sorting import LeftOut, Sorting
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     NoMatchError,
+    WouldLoseResultsError,
     raise_problems,
 )
 from modelarrayio_bids.spaces import SPACES
+from modelarrayio_bids.store.origin import appended_to
 from modelarrayio_bids.store.writer import refuse_to_replace
+from modelarrayio_bids.wording import count, some
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +121,9 @@ class Collection:
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
     def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
-        """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
+        """Refuse to make anything where an HDF5 file holds what a new one would not.
+
+        Results, and images that ``append`` added from elsewhere: all that goes with it stays.
 
         Raises
         ------
@@ -128,10 +133,24 @@ class Collection:
         problems: list[ModelArrayIOError] = []
         for group in self.groups:
             try:
-                refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
+                store = group.outputs(output_dir).store
+                refuse_to_replace(store, overwrite=overwrite)
+                if not overwrite:
+                    _refuse_to_drop(store, group)
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
+
+
+def _refuse_to_drop(store: Path, group: ScalarGroup) -> None:
+    images = {str(row.image) for row in group.rows}
+    if dropped := [name for name in appended_to(store) if name not in images]:
+        raise WouldLoseResultsError(
+            f'holds {count(len(dropped), "image")} that append added and this run would leave out: '
+            f'{some(dropped)}',
+            store,
+            'Write to another folder, or replace this file with --overwrite.',
+        )
 
 
 def collect(request: Request, *, to_look_at: bool = False) -> Collection:

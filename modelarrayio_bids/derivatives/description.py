@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
@@ -181,6 +182,23 @@ def _sources(
         {'URL': url, 'DOI': dois[url]} if url in dois else {'URL': url}
         for url in dict.fromkeys([bids_dir.absolute().as_uri(), *urls])
     ]
+
+
+def linked(output_dir: Path) -> list[Dataset]:
+    """The datasets that BIDS URIs in an output of ours speak of."""
+    return [Dataset(name, _path(url)) for name, url in _earlier_links(output_dir).items()]
+
+
+def study_of(output_dir: Path) -> Path | None:
+    """The study that an output of ours was made of, where its description says so."""
+    if not (output_dir / DESCRIPTION).exists():
+        return None
+    sources = Dataset.from_folder(output_dir).description.get('SourceDatasets')
+    return _path(sources[0]['URL']) if sources else None
+
+
+def _path(url: str) -> Path:
+    return Path(unquote(urlparse(url).path))
 
 
 def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:

@@ -73,6 +73,8 @@ def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
             if entry.name.endswith(_IMAGES) and not entry.is_dir(follow_symlinks=False):
                 yield name
             elif entry.is_dir() and not _leads_back(entry):
+                if entry.name.endswith(_IMAGES):
+                    logger.warning('%s is a folder, and no image: left out', entry.path)
                 folders.append(f'{name}/')
 
 

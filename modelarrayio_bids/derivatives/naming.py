@@ -102,6 +102,16 @@ class Outputs:
         """The outputs of a scalar for the images that have these entities and kind of elements."""
         return cls(output_dir / scalar, stem(entities, kind))
 
+    @classmethod
+    def beside(cls, store: Path) -> Outputs:
+        """The outputs that an HDF5 file is one of.
+
+        >>> Outputs.beside(Path('out/cbf/space-X_modelarray.h5')).cohort.as_posix()
+        'out/cbf/space-X_cohort.csv'
+        """
+        ending = STORE_ENDING.removeprefix('_')
+        return cls(store.parent, store.name.removesuffix(ending).removesuffix('_'))
+
     @property
     def cohort(self) -> Path:
         """The cohort CSV."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -147,7 +148,7 @@ class Table:
     def find(self, visit: Visit) -> Visit | None:
         """Whose row serves a visit: its own; one that says less; the only one of its participant.
 
-        The last where the image names no session, and so can be of no other visit.
+        The last where the image names no session and no other run, and so can be of no other visit.
         """
         asked = self.normal(visit)
         less = (asked, asked._replace(run=''), asked._replace(session=''), Visit(asked.participant))
@@ -155,7 +156,9 @@ class Table:
             if candidate in self.rows:
                 return candidate
         of_participant = self._visits.get(asked.participant, [])
-        return of_participant[0] if len(of_participant) == 1 and not asked.session else None
+        if len(of_participant) > 1 or asked.session:
+            return None
+        return next((only for only in of_participant if asked.run in {'', only.run}), None)
 
     def get(self, visit: Visit) -> Mapping[str, str]:
         """What it says of a visit: nothing if it does not list it."""
@@ -191,7 +194,8 @@ def read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
     text = _text(path)
     separator, text = _separator(text, path)
     try:
-        lines = list(csv.reader(text.splitlines(keepends=True), delimiter=separator))
+        # Not str.splitlines(): a cell may hold what ends a line elsewhere, as Excel's vertical tab.
+        lines = list(csv.reader(io.StringIO(text, newline=''), delimiter=separator))
     except csv.Error as error:
         raise FormatError(f'is no table ({error})', path, 'Save it as TSV or CSV.') from error
     lines = [[_cell(text) for text in line] for line in lines]

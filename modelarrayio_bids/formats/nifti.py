@@ -73,6 +73,7 @@ class Volume:
         volume = cls(Path(path), parse_header(start, path))
         if single:
             _require_one_volume(volume)
+            _require_places(volume)
         require_real_numbers(volume.header, path)
         return volume
 
@@ -192,7 +193,21 @@ def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
 
 @lru_cache(maxsize=16)
 def _parsed(block: bytes, order: str) -> Nifti1Header:
-    return _HEADER_CLASSES[len(block)].from_fileobj(io.BytesIO(block), order)
+    header = _HEADER_CLASSES[len(block)].from_fileobj(io.BytesIO(block), order)
+    _shorten_quaternion(header)
+    return header
+
+
+def _shorten_quaternion(header: Nifti1Header) -> None:
+    """Make a rotation of what rounding left longer than 1, as NIfTI's own library does.
+
+    ``nifti_quatern_to_mat44`` of nifti1_io.c; nibabel would have no affine.
+    """
+    parts = ('quatern_b', 'quatern_c', 'quatern_d')
+    length = np.linalg.norm([float(header[part]) for part in parts])
+    if 1 < length < np.inf:
+        for part in parts:
+            header[part] = float(header[part]) / length
 
 
 def map_header(header: Nifti1Header, description: str) -> Nifti1Header:
@@ -341,6 +356,20 @@ def truncated(path: str | PathLike[str], found: int, expected: int) -> FormatErr
 def _spatial_shape(header: Nifti1Header) -> tuple[int, ...]:
     shape = tuple(int(n) for n in header.get_data_shape())
     return shape[:3] if all(n == 1 for n in shape[3:]) else shape
+
+
+def _require_places(volume: Volume) -> None:
+    """Refuse an affine by which voxels have no places, or several have one."""
+    try:
+        affine = volume.affine
+    except (HeaderDataError, ValueError):
+        affine = np.zeros((4, 4))
+    if not np.isfinite(affine).all() or not np.linalg.det(affine[:3, :3]):
+        raise FormatError(
+            'has an affine that gives voxels no places (sform or qform)',
+            volume.path,
+            'Mend its header, or make the image again.',
+        )
 
 
 def _require_one_volume(volume: Volume) -> None:

@@ -59,8 +59,7 @@ class Output:
         FormatError
             If a sidecar is no JSON.
         """
-        stem = store.name.removesuffix(STORE_ENDING.removeprefix('_')).removesuffix('_')
-        files = Outputs(store.parent, stem)
+        files = Outputs.beside(store)
         cohort = _in_order(Cohort.from_csv(files.cohort), files)
         return cls(
             root, files, cohort, read_json(sidecar(files.store)), read_json(sidecar(files.cohort))

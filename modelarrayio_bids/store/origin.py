@@ -7,6 +7,7 @@ file's size and time tell at the end that it changed.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import OutputError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.store.reader import StoreReader, is_store
 from modelarrayio_bids.store.scalars import Scalar, scalar_groups
 from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.writer import COMPRESSIONS, Layout
@@ -101,6 +102,21 @@ class Origin(StoreReader):
         ours = {schema.SCALARS, schema.RESULTS, schema.PROVENANCE}
         ours |= {path.partition('/')[0] for path in known}
         return {name: part for name, part in self._file.items() if name not in ours}
+
+
+def appended_to(path: Path) -> list[str]:
+    """Names of the sources that were added to a file after it was made; none without a file."""
+    if not is_store(path):
+        return []
+    with Origin(path) as file:
+        if not file.history:
+            return []
+        first = json.loads(file.history[0])[schema.N_SOURCES_ATTRIBUTE]
+        return [
+            name
+            for scalar in file.scalars
+            for name in file.scalar(scalar).names[first.get(scalar, 0) :]
+        ]
 
 
 def _status(path: Path) -> tuple[int, ...]:

@@ -258,13 +258,14 @@ class StoreReader:
                 f'holds no analysis {name!r}', self.path, f'Analyses it holds: {held}.'
             )
         path = schema.result_path(name)
-        if path not in self._file:
+        # None, too, where a link leads nowhere.
+        matrix = self._file.get(path)
+        if matrix is None:
             raise SchemaError(
                 f'analysis {name} has no results matrix: it was not finished',
                 self.path,
                 'Run it again in R.',
             )
-        matrix = self._file[path]
         if matrix.dtype.kind not in 'fiu' or matrix.ndim != 2 or not matrix.shape[1]:
             raise SchemaError(
                 f'analysis {name} is a matrix of {matrix.shape} {matrix.dtype}, expected numbers '

@@ -115,12 +115,18 @@ class Scalar:
 def scalar_groups(file: h5py.File) -> dict[str, h5py.Group]:
     """The group of each scalar, by its name; from one group further in, as once was usual."""
     group = file.get(schema.SCALARS)
-    inner = None if group is None else group.get(schema.SCALARS)
+    inner = group.get(schema.SCALARS) if isinstance(group, h5py.Group) else None
     if isinstance(inner, h5py.Group) and schema.VALUES not in inner:
         group = inner
     if not isinstance(group, h5py.Group):
         return {}
-    return {name: scalar for name, scalar in group.items() if schema.VALUES in scalar}
+    # A link may lead nowhere, and to what is no group.
+    found = {name: group.get(name) for name in group}
+    return {
+        name: scalar
+        for name, scalar in found.items()
+        if isinstance(scalar, h5py.Group) and schema.VALUES in scalar
+    }
 
 
 def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:

@@ -97,6 +97,17 @@ def test_what_cannot_be(folder, capsys, arguments, options, code, says):
     assert bytes_of(folder) == before
 
 
+@pytest.mark.parametrize('broken', ['scalars', 'results/mylm_part1/results_matrix'])
+def test_a_file_of_another_shape_is_one_line(folder, capsys, broken):
+    with h5py.File('x.h5', 'r+') as file:
+        del file[broken]
+        file[broken] = np.zeros(3) if broken == 'scalars' else h5py.SoftLink('/nowhere')
+    assert merge(files=['x.h5']) == 65
+    said = capsys.readouterr().err
+    assert 'Traceback' not in said
+    assert ': error: ' in said
+
+
 def large(folder):
     """Slices of 600,000 elements, in a file that may be caught in the middle: the command."""
     n, names = 600_000, ['element_id', *(f'{t}.p.value{c}' for t in 'abcd' for c in ('', '.fdr'))]

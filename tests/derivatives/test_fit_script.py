@@ -105,7 +105,7 @@ def test_levels_of_the_data_dictionary_are_names_in_its_order(fit):
     dictionary = {'group': {'Levels': {'2': 'control', '1': 'patient'}}}
     text = fit(['group'], [[str(1 + n % 2)] for n in range(20)], dictionary=dictionary).read_text()
     assert 'colClasses = c("group" = "character")' in text
-    assert 'factor(phenotypes$group, levels = c("2", "1"))' in text
+    assert 'phenotypes$group <- with_levels(phenotypes$group, c("2", "1"))' in text
 
 
 def test_one_that_nobody_changed_is_replaced(fit):

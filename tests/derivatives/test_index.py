@@ -88,6 +88,13 @@ def test_links_are_followed_but_not_to_where_they_are(tmp_path):
     assert image_names(root) == ['sub-01/anat/sub-01_T1w.nii.gz', 'sub-03_T1w.nii.gz']
 
 
+def test_a_folder_named_like_an_image_is_said(tmp_path, caplog):
+    folder = tmp_path / 'sub-01' / 'anat' / 'sub-01_T1w.nii.gz'
+    folder.mkdir(parents=True)
+    assert image_names(tmp_path) == []
+    assert f'{folder} is a folder, and no image: left out' in caplog.text
+
+
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, caplog):
     assert image_names(tmp_path / 'gone') == []
     assert f'{tmp_path / "gone"} cannot be read (No such file or directory)' in caplog.text

@@ -124,6 +124,23 @@ def test_a_visit_is_served_by_its_own_row(table):
     assert {visit: found.get(visit).get('age') for visit in ages} == ages
 
 
+def test_the_row_of_one_run_is_not_that_of_another(table):
+    found = Table.from_file(table('participant_id\trun_id\tmotion\n01\t1\t0.11\n'))
+    assert found.get(Visit('01', '', '1'))['motion'] == '0.11'
+    assert found.get(Visit('01'))['motion'] == '0.11'  # an image of no run
+    assert found.find(Visit('01', '', '2')) is None
+
+
+@pytest.mark.parametrize('sign', ['\x0b', '\x0c', '\x1c', '\x85', '\u2028'])
+def test_signs_that_end_a_line_elsewhere_stay_in_their_cell(tmp_path, sign):
+    path = tmp_path / 'table.csv'
+    text = f'participant_id,site,age\n01,foo{sign}bar,9\r\n02,x,8\n'
+    path.write_bytes(text.encode())
+    found = Table.from_file(path).rows
+    assert found[Visit('01')] == {'site': f'foo{sign}bar', 'age': '9'}
+    assert list(found) == [Visit('01'), Visit('02')]
+
+
 def test_runs_are_numbers(table):
     found = Table.from_file(table('participant_id\trun_id\tscore\n01\trun-01\t5\n01\t2\t6\n'))
     assert found.get(Visit('01', '', '1'))['score'] == '5'

@@ -1,5 +1,6 @@
 import gzip
 import struct
+import subprocess
 
 import nibabel as nb
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from images import AFFINE, SHAPE, save, subject_map
+from tools import require_tool
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
 from modelarrayio_bids.formats import nifti
@@ -89,6 +91,43 @@ def test_files_that_are_no_image(tmp_path, content):
     (tmp_path / 'x.nii.gz').write_bytes(content)
     with pytest.raises(FormatError, match='is not a NIfTI image'):
         nifti.Volume.from_file(tmp_path / 'x.nii.gz')
+
+
+@pytest.mark.parametrize('rotation', [(0.6, 0.6, 0.5293), (1, 1, 1), (0, 1.000001, 0)])
+def test_a_rotation_that_rounding_made_too_long_is_made_short(tmp_path, rotation):
+    path = tmp_path / 'x.nii'
+    image = nb.Nifti1Image(subject_map(1), None)
+    image.header['qform_code'] = 1
+    image.header['pixdim'][:4] = 1, 2, 3, 4
+    for part, value in zip('bcd', rotation, strict=True):
+        image.header[f'quatern_{part}'] = value
+    image.header['qoffset_x'] = 7
+    path.write_bytes(image.header.binaryblock + bytes(4) + subject_map(1).tobytes(order='F'))
+    affine = nifti.Volume.from_file(path).affine
+    axes = affine[:3, :3] / [2, 3, 4]
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-6)
+    # A half turn about the axis: it stays where it is.
+    axis = np.array(rotation) / np.linalg.norm(rotation)
+    np.testing.assert_allclose(axes @ axis, axis, atol=1e-6)
+    # MRtrix would turn the axes for itself.
+    as_it_is = ['-config', 'RealignTransform', 'false']
+    command = [require_tool('mrinfo'), '-quiet', *as_it_is, '-transform', path]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    transform = np.array([line.split() for line in done.stdout.splitlines()], float)
+    np.testing.assert_allclose(transform[:3, :3], axes, atol=1e-6)
+    np.testing.assert_allclose(transform[:3, 3], affine[:3, 3], atol=1e-4)
+
+
+@pytest.mark.parametrize('column', [np.zeros(3), [2.0, 0, 0], [np.nan, 0, 1]])
+def test_an_affine_without_places(tmp_path, column):
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[:3, 2] = column
+    image = nb.Nifti1Image(subject_map(1), np.eye(4))
+    image.header.set_sform(affine, 1)
+    path = tmp_path / 'x.nii'
+    path.write_bytes(image.header.binaryblock + bytes(4) + subject_map(1).tobytes(order='F'))
+    with pytest.raises(FormatError, match='x.nii: has an affine that gives voxels no places'):
+        nifti.Volume.from_file(path)
 
 
 def test_a_header_nibabel_refuses(tmp_path):

@@ -1,0 +1,153 @@
+"""``modelarrayio append`` to a file of the group level: what is beside it follows."""
+
+import csv
+import json
+
+import h5py
+import nibabel as nb
+import numpy as np
+import pytest
+import trees
+
+from modelarrayio_bids.cli import files
+from modelarrayio_bids.cli.bids_app import main
+
+STEM = f'space-{trees.SPACE}'
+SCALAR = ['--scalars', 'cbf']
+
+
+@pytest.fixture
+def study(tmp_path):
+    root, people = trees.describe(tmp_path / 'study'), trees.people(6)
+    trees.write_participants(root, people)
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', people)
+    return root
+
+
+@pytest.fixture
+def output(study, tmp_path):
+    """The group level of the first four."""
+    first = ['--participant-label', '01', '02', '03', '04']
+    assert main([str(study), str(tmp_path / 'out'), 'group', *SCALAR, *first, '--no-report']) == 0
+    return tmp_path / 'out'
+
+
+def image_of(study, label):
+    perf = study / 'derivatives' / 'aslprep' / f'sub-{label}' / 'perf'
+    return perf / f'sub-{label}_{STEM}_cbf.nii.gz'
+
+
+def new(study, path, header, *rows):
+    """A cohort of images by their labels, their paths relative to it, and further cells."""
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['scalar_name', 'source_file', 'source_mask_file', *header])
+        for label, *cells in rows:
+            image = image_of(study, label).relative_to(path.parent)
+            mask = str(image).replace('_cbf.', '_desc-brain_mask.')
+            writer.writerow(['cbf', image, mask, *cells])
+    return path
+
+
+def append(output, cohort):
+    store = output / 'cbf' / f'{STEM}_modelarray.h5'
+    return files.main(['append', '--cohort-file', str(cohort), '--output', str(store)])
+
+
+def table(output):
+    with open(output / 'cbf' / f'{STEM}_cohort.csv', newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+def bytes_of(output):
+    return {path: path.is_file() and path.read_bytes() for path in output.rglob('*')}
+
+
+def test_columns_that_one_cohort_lacks_are_blank(study, output, tmp_path):
+    header = ['participant_id', 'age', 'wave']
+    cohort = new(study, tmp_path / 'new.csv', header, ['05', 'sub-05', '30', '2'])
+    assert append(output, cohort) == 0
+    *old, last = table(output)
+    assert (last['participant_id'], last['age'], last['sex'], last['wave']) == (
+        *('sub-05', '30', '', '2'),
+    )
+    assert {row['wave'] for row in old} == {''}
+    # The others' paths are in full, and so is this one's: R and to-modelarray find it anywhere.
+    assert last['source_file'] == str(image_of(study, '05'))
+    assert last['source_mask_file'].startswith('/')
+    with h5py.File(output / 'cbf' / f'{STEM}_modelarray.h5') as file:
+        names = file['scalars/cbf/column_names'].asstr()[()].tolist()
+        values = file['scalars/cbf/values'][4]
+    assert names == [row['source_file'] for row in table(output)]
+    inside = nb.load(output / 'cbf' / f'{STEM}_desc-group_mask.nii.gz').get_fdata() > 0
+    expected = nb.load(image_of(study, '05')).get_fdata()[inside]
+    there = np.isfinite(values)
+    np.testing.assert_array_equal(values[there], expected[there].astype('f4'))
+
+
+def test_sidecars_and_script_are_of_all_images(study, output, tmp_path):
+    header = ['participant_id', 'sex']
+    rows = [['05', 'sub-05', 'other'], ['06', 'sub-06', 'other']]
+    script = output / 'code' / f'fit_cbf_{STEM}.R'
+    assert 'An element is fitted if more than 2 of 4 images' in ' '.join(lines(script))
+    assert append(output, new(study, tmp_path / 'new.csv', header, *rows)) == 0
+    assert 'of 6 images have a value' in ' '.join(lines(script))
+    assert 'other (2)' in script.read_text('utf-8')
+    uri = f'bids:aslprep:sub-06/perf/sub-06_{STEM}_cbf.nii.gz'
+    for name in ('cohort', 'modelarray'):
+        sources = json.loads((output / 'cbf' / f'{STEM}_{name}.json').read_text())['Sources']
+        assert sources[-1] == uri
+        assert len(sources) == len(set(sources))
+
+
+def lines(script):
+    return [line.strip('# ') for line in script.read_text('utf-8').splitlines()]
+
+
+def test_a_script_that_was_changed_is_kept(study, output, tmp_path, capsys):
+    script = output / 'code' / f'fit_cbf_{STEM}.R'
+    script.write_text(script.read_text('utf-8') + '# mine\n', 'utf-8')
+    before = script.read_bytes()
+    assert append(output, new(study, tmp_path / 'new.csv', [], ['05'])) == 0
+    assert script.read_bytes() == before
+    assert f'{script} was changed and is kept; that of this run is' in capsys.readouterr().err
+    assert 'of 5 images' in ' '.join(lines(script.with_name(f'new_{script.name}')))
+
+
+def test_a_row_that_nothing_tells_from_another_changes_nothing(study, output, tmp_path, capsys):
+    (first, *_) = table(output)
+    header = [name for name in first if name not in {
+        'scalar_name', 'source_file', 'source_mask_file', 'source_mask_rung'}]  # fmt: skip
+    cells = [first[name] for name in header]
+    before = bytes_of(output)
+    cohort = new(study, tmp_path / 'new.csv', header, ['05', *cells])
+    assert append(output, cohort) == 65
+    assert 'sub-01 stands twice' in capsys.readouterr().err
+    assert bytes_of(output) == before
+
+
+def test_the_group_level_does_not_drop_what_was_added(study, output, tmp_path, capsys):
+    elsewhere = tmp_path / 'elsewhere.nii.gz'
+    mask = str(image_of(study, '05')).replace('_cbf.', '_desc-brain_mask.')
+    image_of(study, '05').rename(elsewhere)
+    cohort = tmp_path / 'new.csv'
+    header = 'scalar_name,source_file,source_mask_file'
+    cohort.write_text(f'{header}\ncbf,{elsewhere},{mask}\n', 'utf-8')
+    assert append(output, cohort) == 0
+    before = bytes_of(output)
+    capsys.readouterr()
+    arguments = [str(study), str(output), 'group', *SCALAR, '--no-report']
+    assert main(arguments) == 73
+    said = f'holds 1 image that append added and this run would leave out: {elsewhere}'
+    assert said in capsys.readouterr().err
+    assert {
+        path: content for path, content in bytes_of(output).items() if '/logs' not in str(path)
+    } == {path: content for path, content in before.items() if '/logs' not in str(path)}
+    assert main([*arguments, '--overwrite']) == 0
+    assert len(table(output)) == 5
+
+
+def test_the_group_level_may_find_what_was_added(study, output, tmp_path):
+    assert append(output, new(study, tmp_path / 'new.csv', [], ['05'])) == 0
+    assert main([str(study), str(output), 'group', *SCALAR, '--no-report']) == 0
+    assert len(table(output)) == 6
