@@ -206,6 +206,7 @@ class ScalarGroup:
         outputs: Outputs,
         phenotypes: Phenotypes,
         threads: int = 1,
+        table: Path | None = None,
     ) -> Cohort:
         """Make the maps and masks that are still to be made, and write the cohort CSV.
 
@@ -217,6 +218,8 @@ class ScalarGroup:
             What is known of the participants.
         threads : int, optional
             How many of them to make at a time.
+        table : pathlib.Path, optional
+            The CSV to write, where that is not yet to be the one among the outputs.
 
         Returns
         -------
@@ -242,7 +245,7 @@ class ScalarGroup:
             | {names[column]: text for column, text in phenotypes.of_visit(source.visit).items()}
             for row, source in zip(cells, self.rows, strict=True)
         )
-        cohort.to_csv(outputs.cohort)
+        cohort.to_csv(table or outputs.cohort)
         return cohort
 
     def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:

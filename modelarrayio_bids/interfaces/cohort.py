@@ -66,6 +66,9 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     overwrite = traits.Bool(
         False, usedefault=True, desc='go on where an HDF5 file of an earlier run holds results'
     )
+    staged = traits.Bool(
+        False, usedefault=True, desc="write cohort CSVs in the node's folder: see table_files"
+    )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='make masks in threads')
 
 
@@ -74,6 +77,10 @@ class _CollectCohortOutputSpec(TraitedSpec):
     output_dir = Directory(exists=True, desc='folder for the outputs, absolute')
     scalars = traits.List(traits.Str, desc='names, one per scalar and space')
     cohort_files = traits.List(File(exists=True), desc='cohort CSV of each')
+    table_files = traits.List(
+        traits.Str,
+        desc='where the cohort CSV of each goes: with staged, once its HDF5 file is there',
+    )
     group_mask_files = traits.List(
         traits.Str, desc='where the group mask of each goes, if it has one'
     )
@@ -99,16 +106,20 @@ class CollectCohort(LibraryInterface):
         collection = collection.reconciled()
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
-        contents: dict[str, Any] = {}
-        for group in collection.groups:
-            contents |= self._write(group, collection, output_dir)
-        write_json(contents, folder / 'sidecars.json')
         outputs = [group.outputs(output_dir) for group in collection.groups]
+        tables = [files.cohort for files in outputs]
+        if inputs.staged:
+            tables = [folder / table.relative_to(output_dir) for table in tables]
+        contents: dict[str, Any] = {}
+        for group, table in zip(collection.groups, tables, strict=True):
+            contents |= self._write(group, collection, output_dir, table)
+        write_json(contents, folder / 'sidecars.json')
         return {
             'bids_dir': str(Path(inputs.bids_dir).absolute()),
             'output_dir': str(output_dir),
             'scalars': scalars,
-            'cohort_files': [str(files.cohort) for files in outputs],
+            'cohort_files': list(map(str, tables)),
+            'table_files': [str(files.cohort) for files in outputs],
             'group_mask_files': [str(files.group_mask) for files in outputs],
             'coverage_files': [str(files.coverage) for files in outputs],
             'store_files': [str(files.store) for files in outputs],
@@ -145,10 +156,10 @@ class CollectCohort(LibraryInterface):
         return tuple(self.given(name).get(name, ()))
 
     def _write(
-        self, group: ScalarGroup, collection: Collection, output_dir: Path
+        self, group: ScalarGroup, collection: Collection, output_dir: Path, table: Path
     ) -> dict[str, Any]:
-        outputs = group.outputs(output_dir)
-        cohort = group.write_cohort(outputs, collection.phenotypes, self.inputs.num_threads)
+        outputs, threads = group.outputs(output_dir), self.inputs.num_threads
+        cohort = group.write_cohort(outputs, collection.phenotypes, threads, table)
         threshold = None if self.given('mask', 'group_mask_file') else self.inputs.threshold
         found = sidecars(group, outputs, cohort, collection, threshold)
         return {str(path): content for path, content in found.items()}

@@ -52,6 +52,9 @@ def _references(inputs: _ReferencesInputSpec, chosen: str | None = None) -> Refe
 
 class _ToModelArrayInputSpec(_ReferencesInputSpec):
     cohort_file = File(exists=True, mandatory=True, desc='one row per image')
+    table_file = traits.Str(
+        hash_files=False, desc='copy of the cohort to write as soon as the HDF5 file is there'
+    )
     scalar_columns = InputMultiObject(traits.Str, desc='columns of paths of a wide cohort')
     map = traits.Str(desc='map to take of images with several, by name or number')
     out_file = traits.Str(
@@ -95,6 +98,13 @@ class ToModelArray(LibraryInterface):
     output_spec = _ToModelArrayOutputSpec
 
     def _call(self, folder: Path) -> dict[str, Any]:
+        results = self._build(folder)
+        if isdefined(self.inputs.table_file):
+            # Not before: of a run that fails, the earlier file and its table go on together.
+            Cohort.from_csv(self.inputs.cohort_file).to_csv(self.inputs.table_file)
+        return results
+
+    def _build(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         given = self.given('scalar_columns', 'compression_level', 'mem_mb', 'map')
         memory = given['mem_mb'] * MIB if 'mem_mb' in given else None

@@ -74,7 +74,7 @@ def init_modelarray_wf(
     blocks = {} if blocks_dir is None else {'blocks_dir': str(blocks_dir), 'n_blocks': n_blocks}
     selected = _given(**selection)
     collect = Node(
-        CollectCohort(**folders, **selected, **threads, overwrite=overwrite),
+        CollectCohort(**folders, **selected, **threads, overwrite=overwrite, staged=True),
         name='collect_cohort',
         n_procs=nprocs,
     )
@@ -90,7 +90,7 @@ def init_modelarray_wf(
     build = MapNode(
         ToModelArray(**(limits | blocks), overwrite=overwrite, keep=not overwrite, summaries=True),
         name='to_modelarray',
-        iterfield=['cohort_file', 'mask', 'out_file'],
+        iterfield=['cohort_file', 'table_file', 'mask', 'out_file'],
         n_procs=nprocs,
     )
     fit = Node(WriteFitScripts(**threads), name='write_fit_scripts')
@@ -157,7 +157,11 @@ def _connected(
             ('group_mask_files', 'out_mask'),
             ('coverage_files', 'out_coverage'),
         ]),
-        (collect, build, [('cohort_files', 'cohort_file'), ('store_files', 'out_file')]),
+        (collect, build, [
+            ('cohort_files', 'cohort_file'),
+            ('table_files', 'table_file'),
+            ('store_files', 'out_file'),
+        ]),
         (group_mask, build, [('out_mask', 'mask')]),
         (collect, describe, [('sidecars_file', 'sidecars_file')]),
         (build, describe, [
@@ -166,14 +170,14 @@ def _connected(
         (collect, fit, [
             ('bids_dir', 'bids_dir'),
             ('output_dir', 'output_dir'),
-            ('cohort_files', 'cohort_files'),
+            ('table_files', 'cohort_files'),
             ('script_files', 'script_files'),
         ]),
         (build, fit, [('out_file', 'store_files')]),
         (describe, fit, [('out_files', 'sidecar_files')]),
         (collect, outputnode, [
             ('scalars', 'scalars'),
-            ('cohort_files', 'cohort_files'),
+            ('table_files', 'cohort_files'),
             ('left_out', 'left_out'),
         ]),
         (group_mask, outputnode, [('out_mask', 'group_masks'), ('out_coverage', 'coverages')]),

@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -330,6 +331,25 @@ def test_all_bad_images_are_told_at_once_and_nothing_is_built(tmp_path, capsys):
     assert f'{moved}: has the expected shape' in words
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['logs']
     assert not list((tmp_path / 'out' / 'logs').glob('crash*'))
+
+
+def test_a_run_that_fails_leaves_an_earlier_cohort_with_its_file(tmp_path, capsys):
+    root = trees.describe(tmp_path / 'study')
+    aslprep = trees.write_aslprep(root / 'derivatives' / 'aslprep', trees.people(4))
+    arguments = [str(root), str(tmp_path / 'out'), 'group', '--scalars', 'cbf', '--no-report']
+    assert main([*arguments, '--exclude-participant-label', '04']) == 0
+    (table,) = tmp_path.glob('out/cbf/*_cohort.csv')
+    before = table.read_bytes()
+    image = aslprep / 'sub-04' / 'perf' / f'sub-04_space-{trees.SPACE}_cbf.nii.gz'
+    content = bytearray(image.read_bytes())
+    content[len(content) // 2] ^= 255
+    image.write_bytes(content)
+    assert main(arguments) == 65
+    assert 'sub-04' in capsys.readouterr().err
+    assert table.read_bytes() == before
+    shutil.rmtree(aslprep / 'sub-04')
+    assert main(arguments) == 0
+    assert table.read_bytes() == before
 
 
 def test_an_interrupt_leaves_no_half_file(tmp_path):

@@ -42,6 +42,7 @@ SPECIFICATIONS = {
         'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
+        'staged': 'Bool',
         'num_threads': 'Int',
     },
     'WriteSidecars': {
@@ -77,6 +78,7 @@ SPECIFICATIONS = {
     },
     'ToModelArray': {
         'cohort_file': 'File!',
+        'table_file': 'Str',
         'scalar_columns': 'InputMultiObject',
         'mask': 'TraitCompound',
         'index_file': 'File',
@@ -127,6 +129,7 @@ OUTPUTS = {
         'output_dir',
         'scalars',
         'cohort_files',
+        'table_files',
         'group_mask_files',
         'coverage_files',
         'store_files',
