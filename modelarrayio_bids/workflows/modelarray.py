@@ -81,18 +81,9 @@ def init_modelarray_wf(
     # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
     # collected anew, the cohorts are newer than any cached node after them.
     collect.overwrite = True
-    group_mask = MapNode(
-        GroupMask(**_given(**{name: selection.get(name) for name in _OF_GROUP_MASKS}), **threads),
-        name='group_mask',
-        iterfield=['cohort_file', 'out_mask', 'out_coverage'],
-        n_procs=nprocs,
-    )
-    build = MapNode(
-        ToModelArray(**(limits | blocks), overwrite=overwrite, keep=not overwrite, summaries=True),
-        name='to_modelarray',
-        iterfield=['cohort_file', 'table_file', 'mask', 'out_file'],
-        n_procs=nprocs,
-    )
+    of_masks = _given(**{name: selection.get(name) for name in _OF_GROUP_MASKS})
+    group_mask = _mask_node(nprocs, **of_masks, **threads)
+    build = _build_node(nprocs, **limits, **blocks, overwrite=overwrite, keep=not overwrite)
     fit = Node(WriteFitScripts(**threads), name='write_fit_scripts')
     workflow = _connected(Workflow(name), collect, group_mask, build, fit)
     if blocks:
@@ -100,6 +91,17 @@ def init_modelarray_wf(
     if report:
         _report(workflow, **_given(mem_mb=mem_mb))
     return workflow
+
+
+def _mask_node(nprocs: int, **settings: Any) -> MapNode:
+    iterated = ['cohort_file', 'out_mask', 'out_coverage']
+    return MapNode(GroupMask(**settings), iterated, 'group_mask', n_procs=nprocs)
+
+
+def _build_node(nprocs: int, **settings: Any) -> MapNode:
+    iterated = ['cohort_file', 'table_file', 'mask', 'out_file']
+    build = ToModelArray(**settings, summaries=True)
+    return MapNode(build, iterated, 'to_modelarray', n_procs=nprocs)
 
 
 def _report(workflow: Workflow, **settings: Any) -> None:
