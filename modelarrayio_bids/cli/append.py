@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from modelarrayio_bids.cli.options import (
@@ -15,6 +16,8 @@ from modelarrayio_bids.cli.options import (
     references,
     resources,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -50,20 +53,23 @@ def append(options: argparse.Namespace) -> int:
     from modelarrayio_bids.derivatives.growth import Growth
 
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
-    growth = Growth.of(options.output, cohort)
+    growth = Growth.of(options.output, cohort, options.input_hdf5)
     if growth is not None:
         cohort = growth.added
-        # Before the file is: the two have to agree.
+        # Before the file is written: the two have to agree.
         growth.check()
-    append_sources(
-        cohort,
-        options.output,
-        options.input_hdf5,
-        references(options, example=options.example_file, map=options.map),
-        resources(options),
-        keep_results=options.keep_results,
-        overwrite=options.overwrite,
-    )
+    if growth is not None and options.input_hdf5 is None and growth.is_half_done():
+        logger.warning('%s has these images: only what is beside it follows', options.output)
+    else:
+        append_sources(
+            cohort,
+            options.output,
+            options.input_hdf5,
+            references(options, example=options.example_file, map=options.map),
+            resources(options),
+            keep_results=options.keep_results,
+            overwrite=options.overwrite,
+        )
     if growth is not None:
         growth.write(options.nprocs)
     return 0

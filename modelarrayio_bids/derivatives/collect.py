@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -121,9 +122,7 @@ class Collection:
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
     def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
-        """Refuse to make anything where an HDF5 file holds what a new one would not.
-
-        Results, and images that ``append`` added from elsewhere: all that goes with it stays.
+        """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
 
         Raises
         ------
@@ -133,19 +132,28 @@ class Collection:
         problems: list[ModelArrayIOError] = []
         for group in self.groups:
             try:
-                store = group.outputs(output_dir).store
-                refuse_to_replace(store, overwrite=overwrite)
-                if not overwrite:
-                    _refuse_to_drop(store, group)
+                refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
 
+    def check_added(self, output_dir: Path) -> None:
+        """Refuse to make anything where an HDF5 file has images, by ``append``, that are not here.
 
-def _refuse_to_drop(store: Path, group: ScalarGroup) -> None:
-    images = {str(row.image) for row in group.rows}
-    if dropped := [name for name in appended_to(store) if name not in images]:
-        raise WouldLoseResultsError(
+        Raises
+        ------
+        WouldLoseResultsError
+            All such files together.
+        """
+        stores = [(group, group.outputs(output_dir).store) for group in self.groups]
+        raise_problems([problem for pair in stores for problem in _dropped(*pair)])
+
+
+def _dropped(group: ScalarGroup, store: Path) -> Iterator[ModelArrayIOError]:
+    added = appended_to(store)
+    images = {os.path.realpath(row.image) for row in group.rows} if added else set()
+    if dropped := [name for name in added if os.path.realpath(name) not in images]:
+        yield WouldLoseResultsError(
             f'holds {count(len(dropped), "image")} that append added and this run would leave out: '
             f'{some(dropped)}',
             store,

@@ -11,13 +11,14 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
-from modelarrayio_bids.errors import FormatError, UsageError
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError
 from modelarrayio_bids.formats.atomic import replacing
 
 logger = logging.getLogger(__name__)
@@ -193,8 +194,9 @@ def study_of(output_dir: Path) -> Path | None:
     """The study that an output of ours was made of, where its description says so."""
     if not (output_dir / DESCRIPTION).exists():
         return None
-    sources = Dataset.from_folder(output_dir).description.get('SourceDatasets')
-    return _path(sources[0]['URL']) if sources else None
+    sources = Dataset.from_folder(output_dir).description.get('SourceDatasets') or ()
+    urls = [str(source.get('URL', '')) for source in sources if isinstance(source, dict)]
+    return next((_path(url) for url in urls if url.startswith('file:')), None)
 
 
 def _path(url: str) -> Path:
@@ -221,12 +223,25 @@ def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
 def _earlier_links(output_dir: Path) -> dict[str, Any]:
     """In a description of ours, and in those of runs that had a folder of their own in here."""
     known: dict[str, Any] = {}
-    for path in (*sorted(output_dir.glob(f'*/{DESCRIPTION}')), output_dir / DESCRIPTION):
-        if path.exists():
-            earlier = Dataset.from_folder(path.parent)
-            links = earlier.description.get('DatasetLinks', {})
-            known |= links if NAME in earlier.generators and isinstance(links, dict) else {}
-    return known
+    for path in sorted(output_dir.glob(f'*/{DESCRIPTION}')):
+        # What is wrong with a neighbour's is not this run's business.
+        with suppress(ModelArrayIOError):
+            links = _links_of(path.parent)
+            for name in known.keys() & links.keys():
+                if known[name] != links[name]:
+                    logger.warning(
+                        'in the sidecars below %s, "bids:%s:" stands for both %s and %s',
+                        *(output_dir, name, known[name], links[name]),
+                    )
+            known |= links
+    return known | (_links_of(output_dir) if (output_dir / DESCRIPTION).exists() else {})
+
+
+def _links_of(output_dir: Path) -> dict[str, Any]:
+    """In the description of an output of ours."""
+    dataset = Dataset.from_folder(output_dir)
+    links = dataset.description.get('DatasetLinks', {})
+    return links if NAME in dataset.generators and isinstance(links, dict) else {}
 
 
 def _names_in_uris(output_dir: Path) -> Iterator[str]:

@@ -7,12 +7,14 @@ images the file is, and the script that fits a model to them, follow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from modelarrayio_bids.cohort import MASK, SOURCE, Cohort, Source
+from modelarrayio_bids.__about__ import NAME
+from modelarrayio_bids.cohort import MASK, SOURCE, Cohort
 from modelarrayio_bids.derivatives.description import (
     linked,
     read_json,
@@ -23,6 +25,7 @@ from modelarrayio_bids.derivatives.description import (
 from modelarrayio_bids.derivatives.fit_script import FitScript
 from modelarrayio_bids.derivatives.naming import STORE_ENDING, Outputs, sidecar
 from modelarrayio_bids.derivatives.uris import Uris
+from modelarrayio_bids.store.reader import StoreReader
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class Growth:
     held : Cohort
         The images it has by now.
     added : Cohort
-        Those to come. Their paths are in full where those of the others are.
+        Those to come, their paths in full.
     """
 
     outputs: Outputs
@@ -46,21 +49,32 @@ class Growth:
     added: Cohort
 
     @classmethod
-    def of(cls, store: Path, added: Cohort) -> Growth | None:
-        """That of an HDF5 file; None beside one that is not of the group level.
+    def of(cls, store: Path, added: Cohort, origin: Path | None = None) -> Growth | None:
+        """That of an HDF5 file to be written; None for one that is not of the group level.
+
+        Parameters
+        ----------
+        store : pathlib.Path
+            The file.
+        added : Cohort
+            The images to add.
+        origin : pathlib.Path, optional
+            The file to which they are added, if it is another.
 
         Raises
         ------
         FormatError, CohortError
-            If the cohort beside it cannot be used.
+            If the cohort beside it, or what describes that, cannot be used.
         """
-        outputs = Outputs.beside(store)
-        is_ours = store.name.endswith(STORE_ENDING.removeprefix('_'))
-        if not is_ours or not outputs.cohort.is_file():
+        ending = STORE_ENDING.removeprefix('_')
+        outputs, before = Outputs.beside(store), Outputs.beside(origin or store)
+        if not store.name.endswith(ending) or not before.cohort.is_file():
             return None
-        held = Cohort.from_csv(outputs.cohort)
-        in_full = all(Path(row[SOURCE]).is_absolute() for row in held.rows)
-        return cls(outputs, held, _in_full(added) if in_full else added)
+        if not _is_ours(read_json(sidecar(before.cohort))):
+            what = '%s: nothing beside it says that the group level made it, and it stays as it is'
+            logger.warning(what, before.cohort)
+            return None
+        return cls(outputs, Cohort.from_csv(before.cohort), _in_full(added))
 
     @cached_property
     def cohort(self) -> Cohort:
@@ -82,8 +96,27 @@ class Growth:
         return Cohort.from_rows(rows, self.held.folder, str(self.outputs.cohort))
 
     def check(self) -> None:
-        """See, before anything is written, that both make one cohort; errors as :attr:`cohort`."""
-        _ = self.cohort
+        """Look, before anything is written, at all that is needed; errors as :meth:`of`.
+
+        Raises
+        ------
+        DuplicateSourceError
+            As :attr:`cohort`.
+        InvalidDatasetError
+            If the description of the output folder cannot be used.
+        """
+        _ = self.cohort, self._sidecars, self._study
+
+    def is_half_done(self) -> bool:
+        """Whether the file has all the images and the cohort does not: a run ended in between."""
+        names = {row[SOURCE] for row in self.added.rows}
+        if not self.outputs.store.is_file() or names <= {row[SOURCE] for row in self.held.rows}:
+            return False
+        with StoreReader(self.outputs.store) as store:
+            return all(
+                source.scalar in store.scalars and source.name in store.scalar(source.scalar).names
+                for source in self.added.sources()
+            )
 
     def write(self, n_cores: int) -> None:
         """Write the cohort, what sidecars say of sources, and the script if there is one.
@@ -95,47 +128,61 @@ class Growth:
 
         Raises
         ------
-        FormatError
-            If a sidecar cannot be read.
         OutputError
             If something cannot be written.
         """
-        path = self.outputs.cohort
-        more = len(self.cohort.rows) - len(self.held.rows)
+        path, n_held = self.outputs.cohort, len(self.held.rows)
         self.cohort.to_csv(path)
-        logger.info('Wrote %s: %d rows and %d more', path, len(self.held.rows), more)
-        for file in (path, self.outputs.store):
-            self._describe(sidecar(file), self.added.sources())
-        self._write_script(n_cores)
+        logger.info('Wrote %s: %d rows and %d more', path, n_held, len(self.cohort.rows) - n_held)
+        for file, content in self._sidecars.items():
+            write_json(content, file)
+        script = self.outputs.fit_script
+        if self._study is not None and script.exists():
+            files = path.absolute(), self.outputs.store.absolute()
+            made = FitScript(self._study, self._root, *files, n_cores=n_cores)
+            logger.info('Wrote %s', made.write(script.absolute()))
 
     @property
     def _root(self) -> Path:
         """The output folder of the group level."""
         return self.outputs.folder.absolute().parent
 
-    def _describe(self, path: Path, sources: Iterable[Source]) -> None:
-        said = read_json(path)
-        if not said:
-            return
-        uris = Uris(self._root, linked(self._root)).of(source.path for source in sources)
-        every = list(dict.fromkeys([*said.get('Sources', ()), *uris]))
-        write_json({**said, 'Sources': every, 'GeneratedBy': [software()]}, path)
+    @cached_property
+    def _study(self) -> Path | None:
+        return study_of(self._root)
 
-    def _write_script(self, n_cores: int) -> None:
-        script, study = self.outputs.fit_script, study_of(self._root)
-        if study is None or not script.exists():
-            return
-        files = self.outputs.cohort.absolute(), self.outputs.store.absolute()
-        written = FitScript(study, self._root, *files, n_cores=n_cores).write(script.absolute())
-        logger.info('Wrote %s', written)
+    @cached_property
+    def _sidecars(self) -> dict[Path, dict[str, Any]]:
+        """Those that are there, with the new sources."""
+        uris = Uris(self._root, linked(self._root)).of(s.path for s in self.added.sources())
+        paths = [sidecar(self.outputs.cohort), sidecar(self.outputs.store)]
+        found = {path: said for path in paths if (said := read_json(path))}
+        return {
+            path: {
+                **said,
+                'Sources': list(dict.fromkeys([*said.get('Sources', ()), *uris])),
+                'GeneratedBy': [software()],
+            }
+            for path, said in found.items()
+        }
+
+
+def _is_ours(said: Mapping[str, Any]) -> bool:
+    made_by = said.get('GeneratedBy') or ()
+    return any(isinstance(one, dict) and one.get('Name') == NAME for one in made_by)
 
 
 def _in_full(cohort: Cohort) -> Cohort:
-    """A cohort whose paths are absolute."""
+    """A cohort whose paths are absolute, as the group level writes them."""
     rows = []
     for row, source in zip(cohort.rows, cohort.sources(), strict=True):
-        paths = {SOURCE: str(source.path.absolute())}
+        paths = {SOURCE: _absolute(source.path)}
         if source.mask is not None:
-            paths[MASK] = str(source.mask.absolute())
+            paths[MASK] = _absolute(source.mask)
         rows.append({**row, **paths})
     return Cohort(cohort.columns, tuple(rows), cohort.folder)
+
+
+def _absolute(path: Path) -> str:
+    """In full, without ``..``; a file that is a link, as DataLad's are, keeps its name."""
+    return str(path.parent.resolve() / path.name if '..' in path.parts else path.absolute())

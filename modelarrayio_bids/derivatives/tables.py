@@ -158,7 +158,8 @@ class Table:
         of_participant = self._visits.get(asked.participant, [])
         if len(of_participant) > 1 or asked.session:
             return None
-        return next((only for only in of_participant if asked.run in {'', only.run}), None)
+        runs = {'', asked.run}
+        return next((one for one in of_participant if not asked.run or one.run in runs), None)
 
     def get(self, visit: Visit) -> Mapping[str, str]:
         """What it says of a visit: nothing if it does not list it."""

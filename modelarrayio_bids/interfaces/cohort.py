@@ -104,6 +104,8 @@ class CollectCohort(LibraryInterface):
         collection = collect(self._request(output_dir))
         collection.check_outputs(output_dir, overwrite=inputs.overwrite)
         collection = collection.reconciled()
+        if not inputs.overwrite:
+            collection.check_added(output_dir)
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
         outputs = [group.outputs(output_dir) for group in collection.groups]

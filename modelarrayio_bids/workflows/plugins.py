@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +21,28 @@ LOCAL = 'Linear'
 #: Nipype's names of those that keep watch over their jobs, so that a run can say how it ended.
 PLUGINS = ('Linear', 'MultiProc', 'SLURM', 'PBS', 'SGE', 'LSF', 'OAR', 'Condor')
 
-# How each scheduler is asked for processors and memory (MiB), by the argument its plugin takes. Of
-# the others, parallel environments and units differ from site to site: see --nipype-plugin-file.
-_NODE_ARGUMENTS = {
-    'SLURM': ('sbatch_args', '--cpus-per-task={cpus}', '--mem={memory}M'),
-    'PBS': ('qsub_args', '-l ncpus={cpus}', '-l mem={memory}mb'),
+# How each scheduler is asked for processors and memory (MiB), by the argument its plugin takes;
+# before each the words by which a person asks for the same. Of the others, parallel environments
+# and units differ from site to site: see --nipype-plugin-file.
+_NODE_ARGUMENTS: dict[str, tuple[str, list[tuple[tuple[str, ...], str]]]] = {
+    'SLURM': (
+        'sbatch_args',
+        [
+            (('--cpus-per-task', '-c'), '--cpus-per-task={cpus}'),
+            (('--mem', '--mem-per-cpu', '--mem-per-gpu'), '--mem={memory}M'),
+        ],
+    ),
+    # PBS refuses others beside select.
+    'PBS': (
+        'qsub_args',
+        [
+            (('ncpus', 'nodes', 'select'), '-l ncpus={cpus}'),
+            (('mem', 'select'), '-l mem={memory}mb'),
+        ],
+    ),
     # It counts addresses, of which a process has more than memory: half as many again is ample.
-    'SGE': ('qsub_args', '', '-l h_vmem={addresses}M'),
-    'LSF': ('bsub_args', '-n {cpus}', '-M {memory}MB'),
+    'SGE': ('qsub_args', [(('h_vmem',), '-l h_vmem={addresses}M')]),
+    'LSF': ('bsub_args', [(('-n',), '-n {cpus}'), (('-M',), '-M {memory}MB')]),
 }
 
 _COUNT = {'type': 'integer', 'minimum': 1}
@@ -152,19 +167,16 @@ class Plugin:
         """
         if self.name not in _NODE_ARGUMENTS:
             return
-        argument, for_cpus, for_memory = _NODE_ARGUMENTS[self.name]
-        given = self.arguments.get(argument, '')
-        asked = [for_cpus, for_memory] if mem_mb else [for_cpus]
-        wanted = ' '.join(one for one in asked if _resource(one) not in given)
-        addresses = mem_mb * 3 // 2 if mem_mb else None
-        text = wanted.format(cpus=cpus, memory=mem_mb, addresses=addresses)
+        argument, every = _NODE_ARGUMENTS[self.name]
+        given = set(re.split(r'[\s=:,]+', self.arguments.get(argument, '')))
+        amounts = {'cpus': cpus, 'memory': mem_mb, 'addresses': (mem_mb or 0) * 3 // 2}
+        asked = [
+            ours.format_map(amounts)
+            for words, ours in every
+            if given.isdisjoint(words) and (mem_mb or '{cpus}' in ours)
+        ]
         for name in workflow.list_node_names():
-            workflow.get_node(name).plugin_args = {argument: f' {text}'}
-
-
-def _resource(asked: str) -> str:
-    """Its name in a scheduler's words: ``mem`` of ``-l mem={memory}mb``."""
-    return asked.partition('=')[0].rpartition(' ')[2]
+            workflow.get_node(name).plugin_args = {argument: f' {" ".join(asked)}'}
 
 
 _EXAMPLE = 'Write "plugin: SLURM" and, below it, "plugin_args: {sbatch_args: \'-p long\'}".'

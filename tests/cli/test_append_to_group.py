@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 
 import h5py
 import nibabel as nb
@@ -39,12 +41,13 @@ def image_of(study, label):
 
 def new(study, path, header, *rows):
     """A cohort of images by their labels, their paths relative to it, and further cells."""
+    path.parent.mkdir(exist_ok=True)
     with open(path, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['scalar_name', 'source_file', 'source_mask_file', *header])
         for label, *cells in rows:
-            image = image_of(study, label).relative_to(path.parent)
-            mask = str(image).replace('_cbf.', '_desc-brain_mask.')
+            image = os.path.relpath(image_of(study, label), path.parent)
+            mask = image.replace('_cbf.', '_desc-brain_mask.')
             writer.writerow(['cbf', image, mask, *cells])
     return path
 
@@ -148,6 +151,81 @@ def test_the_group_level_does_not_drop_what_was_added(study, output, tmp_path, c
 
 
 def test_the_group_level_may_find_what_was_added(study, output, tmp_path):
-    assert append(output, new(study, tmp_path / 'new.csv', [], ['05'])) == 0
-    assert main([str(study), str(output), 'group', *SCALAR, '--no-report']) == 0
+    cohort = new(study, tmp_path / 'cohorts' / 'new.csv', [], ['05'])
+    assert '../study' in cohort.read_text('utf-8')
+    assert append(output, cohort) == 0
+    assert table(output)[-1]['source_file'] == str(image_of(study, '05'))
+    linked = tmp_path / 'linked'
+    linked.symlink_to(study)
+    assert main([str(linked), str(output), 'group', *SCALAR, '--no-report']) == 0
     assert len(table(output)) == 6
+
+
+def test_an_added_image_on_another_grid_is_not_dropped(study, output, tmp_path, capsys):
+    assert append(output, new(study, tmp_path / 'new.csv', [], ['05'])) == 0
+    for path in image_of(study, '05').parent.glob(f'*_{STEM}_*.nii.gz'):
+        image = nb.load(path)
+        image = nb.Nifti1Image(
+            image.get_fdata(dtype='f4'), image.affine + np.eye(4)[:, [3, 0, 1, 2]]
+        )
+        nb.save(image, path)
+    arguments = [str(study), str(output), 'group', *SCALAR, '--on-grid-mismatch', 'drop']
+    assert main([*arguments, '--no-report']) == 73
+    assert 'append added and this run would leave out' in capsys.readouterr().err
+    assert len(table(output)) == 5
+
+
+@pytest.mark.parametrize('broken', ['cbf/{}_modelarray.json', 'dataset_description.json'])
+def test_what_is_needed_is_looked_at_first(study, output, tmp_path, capsys, broken):
+    file = output / broken.format(STEM)
+    sound = file.read_bytes()
+    file.write_text('{', 'utf-8')
+    before = bytes_of(output)
+    cohort = new(study, tmp_path / 'new.csv', [], ['05'])
+    assert append(output, cohort) in {16, 65}
+    assert file.name in capsys.readouterr().err
+    assert bytes_of(output) == before
+    file.write_bytes(sound)
+    assert append(output, cohort) == 0
+
+
+def test_a_run_that_ended_between_file_and_table_is_completed(study, output, tmp_path, capsys):
+    before = {path: path.read_bytes() for path in output.rglob('*') if path.is_file()}
+    cohort = new(study, tmp_path / 'new.csv', ['participant_id'], ['05', 'sub-05'])
+    assert append(output, cohort) == 0
+    whole = {path: path.read_bytes() for path in output.rglob('*') if path.is_file()}
+    for path, content in before.items():
+        if path.suffix != '.h5':
+            path.write_bytes(content)
+    assert append(output, cohort) == 0
+    assert 'has these images: only what is beside it follows' in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert append(output, cohort) == 65
+    assert 'of the new sources of cbf already' in capsys.readouterr().err
+
+
+def test_another_file_gets_the_cohort_of_the_first(study, output, tmp_path):
+    store = output / 'cbf' / f'{STEM}_modelarray.h5'
+    larger = tmp_path / 'larger' / 'cbf' / store.name
+    cohort = new(study, tmp_path / 'new.csv', ['participant_id'], ['05', 'sub-05'])
+    before = bytes_of(output)
+    arguments = ['--cohort-file', str(cohort), '--input-hdf5', str(store), '--output', str(larger)]
+    assert files.main(['append', *arguments]) == 0
+    assert bytes_of(output) == before
+    rows = table(tmp_path / 'larger')
+    assert [row['participant_id'] for row in rows] == [f'sub-0{n}' for n in range(1, 6)]
+    with h5py.File(larger) as file:
+        names = file['scalars/cbf/column_names'].asstr()[()].tolist()
+    assert names == [row['source_file'] for row in rows]
+
+
+def test_a_table_that_is_not_ours_is_left_alone(study, output, tmp_path, capsys):
+    folder = tmp_path / 'mine'
+    shutil.copytree(output / 'cbf', folder, ignore=shutil.ignore_patterns('*.json'))
+    own = folder / f'{STEM}_cohort.csv'
+    before = own.read_bytes()
+    store = folder / f'{STEM}_modelarray.h5'
+    cohort = new(study, tmp_path / 'new.csv', [], ['05'])
+    assert files.main(['append', '--cohort-file', str(cohort), '--output', str(store)]) == 0
+    assert own.read_bytes() == before
+    assert f'{own}: nothing beside it says that' in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,18 @@ def test_links_of_runs_in_folders_below_are_known(tmp_path, datasets, caplog):
     links = json.loads((tmp_path / 'dataset_description.json').read_text())['DatasetLinks']
     assert links == {'aslprep': f'file://{tmp_path}/b'}
     assert not caplog.text
+
+
+def test_neighbours_that_disagree_or_are_broken_stop_nothing(tmp_path, datasets, caplog):
+    for name, root in (('a', '/first'), ('b', '/second')):
+        write_description(tmp_path / name, [Dataset('aslprep', Path(root))], tmp_path, ['cbf'])
+        sidecar = tmp_path / name / 'cbf' / 'x_modelarray.json'
+        sidecar.parent.mkdir()
+        sidecar.write_text('{"Sources": ["bids:aslprep:sub-01/x"]}')
+    (tmp_path / 'c').mkdir()
+    (tmp_path / 'c' / 'dataset_description.json').write_text('{')
+    complete_description(tmp_path, tmp_path, ['cbf'])
+    assert '"bids:aslprep:" stands for both file:///first and file:///second' in caplog.text
 
 
 def test_those_of_an_earlier_version_are_refreshed(tmp_path, datasets):

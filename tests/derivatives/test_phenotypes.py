@@ -129,6 +129,8 @@ def test_the_row_of_one_run_is_not_that_of_another(table):
     assert found.get(Visit('01', '', '1'))['motion'] == '0.11'
     assert found.get(Visit('01'))['motion'] == '0.11'  # an image of no run
     assert found.find(Visit('01', '', '2')) is None
+    found = Table.from_file(table('participant_id\tsession_id\trun_id\tage\n01\t1\tn/a\t9\n'))
+    assert found.get(Visit('01', '', '1'))['age'] == '9'  # a row of no run
 
 
 @pytest.mark.parametrize('sign', ['\x0b', '\x0c', '\x1c', '\x85', '\u2028'])

@@ -358,7 +358,10 @@ def test_other_jobs_are_waited_for_unless_told_not_to(tmp_path, monkeypatch, sto
         ('PBS', '-l select=1:ncpus=4:mem=8gb', {'qsub_args': ' '}),
         ('SGE', '', {'qsub_args': ' -l h_vmem=12000M'}),
         ('SGE', '-pe smp 4 -l h_vmem=3G', {'qsub_args': ' '}),
+        ('SLURM', '-c 8 --mem-bind=local', {'sbatch_args': ' --mem=8000M'}),
+        ('PBS', '-q highmem -M mem@x.org', {'qsub_args': ' -l ncpus=4 -l mem=8000mb'}),
         ('LSF', '-q long', {'bsub_args': ' -n 4 -M 8000MB'}),
+        ('LSF', '-n 8 -M 4000MB', {'bsub_args': ' '}),
     ],
 )
 def test_what_a_scheduler_is_asked_for(tmp_path, name, given, asked):
