@@ -261,6 +261,7 @@ def _upwards(tile: Tile) -> int:
 
 def _grey_levels(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     """From 0, black, to 1, white, the same for all: light enough for dark colours to stand out."""
+    images = [image.astype(np.float64) for image in images]
     everything = np.concatenate([image[np.isfinite(image)] for image in images])
     low, high = np.percentile(everything, (2, 98)) if everything.size else (0, 0)
     if low == high:
