@@ -13,6 +13,7 @@ from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.parallel import ordered_map
 from modelarrayio_bids.progress import tracked
 from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.store.scratch import as_stored
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +80,14 @@ def read_rows(
 
     def read(row: int) -> None:
         values = space.read(sources[row])
-        if not np.isfinite(values).any():
+        stored = as_stored(values, dtype)
+        n_finite = np.count_nonzero(np.isfinite(values))
+        if not n_finite:
             logger.warning('%s: has no finite value at any element', sources[row].path)
-        elif not _fit(values, dtype):
+        elif stored is not values and np.count_nonzero(np.isfinite(stored)) < n_finite:
             what = '%s: has values that %s cannot hold; they become infinite'
             logger.warning(what, sources[row].path, dtype.name)
-        put(row, values)
+        put(row, stored)
 
     done = ordered_map(read, range(len(sources)), threads)
     for _ in tracked(done, f'Reading {sources[0].scalar}', len(sources), 'images'):
@@ -96,13 +99,3 @@ def _check(space: ElementSpace, source: Source) -> int | ModelArrayIOError:
         return space.check(source)
     except ModelArrayIOError as error:
         return error
-
-
-def _fit(values: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether all finite values are finite in another type."""
-    try:
-        with np.errstate(over='raise'):
-            values.astype(dtype, copy=False)
-    except FloatingPointError:
-        return False
-    return True

@@ -55,14 +55,13 @@ def append(options: argparse.Namespace) -> int:
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
     growth = Growth.of(options.output, cohort, options.input_hdf5)
     if growth is not None:
-        cohort = growth.added
         # Before the file is written: the two have to agree.
         growth.check()
     if growth is not None and options.input_hdf5 is None and growth.is_half_done():
         logger.warning('%s has these images: only what is beside it follows', options.output)
     else:
         append_sources(
-            cohort,
+            cohort if growth is None else growth.added,
             options.output,
             options.input_hdf5,
             references(options, example=options.example_file, map=options.map),

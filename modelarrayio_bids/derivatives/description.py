@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.derivatives.uris import path_of
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError
 from modelarrayio_bids.formats.atomic import replacing
 
@@ -187,7 +187,7 @@ def _sources(
 
 def linked(output_dir: Path) -> list[Dataset]:
     """The datasets that BIDS URIs in an output of ours speak of."""
-    return [Dataset(name, _path(url)) for name, url in _earlier_links(output_dir).items()]
+    return [Dataset(name, path_of(url)) for name, url in _earlier_links(output_dir).items()]
 
 
 def study_of(output_dir: Path) -> Path | None:
@@ -196,11 +196,7 @@ def study_of(output_dir: Path) -> Path | None:
         return None
     sources = Dataset.from_folder(output_dir).description.get('SourceDatasets') or ()
     urls = [str(source.get('URL', '')) for source in sources if isinstance(source, dict)]
-    return next((_path(url) for url in urls if url.startswith('file:')), None)
-
-
-def _path(url: str) -> Path:
-    return Path(unquote(urlparse(url).path))
+    return next((path_of(url) for url in urls if url.startswith('file:')), None)
 
 
 def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:

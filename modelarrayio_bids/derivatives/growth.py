@@ -23,7 +23,7 @@ from modelarrayio_bids.derivatives.description import (
     write_json,
 )
 from modelarrayio_bids.derivatives.fit_script import FitScript
-from modelarrayio_bids.derivatives.naming import STORE_ENDING, Outputs, sidecar
+from modelarrayio_bids.derivatives.naming import STORE_NAME, Outputs, sidecar
 from modelarrayio_bids.derivatives.uris import Uris
 from modelarrayio_bids.store.reader import StoreReader
 
@@ -66,9 +66,8 @@ class Growth:
         FormatError, CohortError
             If the cohort beside it, or what describes that, cannot be used.
         """
-        ending = STORE_ENDING.removeprefix('_')
         outputs, before = Outputs.beside(store), Outputs.beside(origin or store)
-        if not store.name.endswith(ending) or not before.cohort.is_file():
+        if not store.name.endswith(STORE_NAME) or not before.cohort.is_file():
             return None
         if not _is_ours(read_json(sidecar(before.cohort))):
             what = '%s: nothing beside it says that the group level made it, and it stays as it is'

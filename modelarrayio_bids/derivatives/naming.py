@@ -23,8 +23,9 @@ from modelarrayio_bids.store.schema import check_scalar_name
 
 #: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
 GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
-#: How the names of HDF5 files for ModelArray end.
-STORE_ENDING = '_modelarray.h5'
+#: Name of an HDF5 file for ModelArray that has no entities, and how those of others end.
+STORE_NAME = 'modelarray.h5'
+STORE_ENDING = f'_{STORE_NAME}'
 #: The kind of elements that a name need not tell.
 DEFAULT_KIND = VoxelSpace.kind
 
@@ -109,8 +110,7 @@ class Outputs:
         >>> Outputs.beside(Path('out/cbf/space-X_modelarray.h5')).cohort.as_posix()
         'out/cbf/space-X_cohort.csv'
         """
-        ending = STORE_ENDING.removeprefix('_')
-        return cls(store.parent, store.name.removesuffix(ending).removesuffix('_'))
+        return cls(store.parent, store.name.removesuffix(STORE_NAME).removesuffix('_'))
 
     @property
     def cohort(self) -> Path:
@@ -130,7 +130,7 @@ class Outputs:
     @property
     def store(self) -> Path:
         """The HDF5 file for ModelArray."""
-        return self._named(STORE_ENDING.removeprefix('_'))
+        return self._named(STORE_NAME)
 
     @property
     def fit_script(self) -> Path:

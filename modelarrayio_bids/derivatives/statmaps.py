@@ -26,7 +26,7 @@ import numpy as np
 
 from modelarrayio_bids.adjustment import METHODS
 from modelarrayio_bids.derivatives.description import read_json, software
-from modelarrayio_bids.derivatives.naming import STORE_ENDING, sidecar
+from modelarrayio_bids.derivatives.naming import STORE_NAME, sidecar
 from modelarrayio_bids.derivatives.uris import Uris
 from modelarrayio_bids.export import Image, Naming, fewer_sources, levels
 from modelarrayio_bids.spaces import SPACES
@@ -228,7 +228,7 @@ class StatMapNaming(Naming):
     @property
     def _parts(self) -> list[str]:
         """The entities of the HDF5 file; a name of another form as it is."""
-        ending = STORE_ENDING.removeprefix('_').removesuffix('.h5')
+        ending = STORE_NAME.removesuffix('.h5')
         parts = self.store.stem.split('_')
         return list(filter(None, parts[:-1] if parts[-1] == ending else parts))
 

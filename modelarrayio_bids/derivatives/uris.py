@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 from modelarrayio_bids.derivatives.dataset import Dataset
 
@@ -40,3 +41,12 @@ class Uris:
             if path.is_relative_to(root):
                 return f'bids:{name}:{path.relative_to(root).as_posix()}'
         return path.as_uri()
+
+
+def path_of(url: str) -> Path:
+    """The path of a ``file:`` URL, as ``DatasetLinks`` have them.
+
+    >>> path_of(Path('/a folder/x').as_uri()).as_posix()
+    '/a folder/x'
+    """
+    return Path(unquote(urlparse(url).path))

@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
 )
 
 from modelarrayio_bids.derivatives.collect import Collection, collect
-from modelarrayio_bids.derivatives.description import write_description, write_json
+from modelarrayio_bids.derivatives.description import read_json, write_description, write_json
 from modelarrayio_bids.derivatives.filters import BidsFilters
 from modelarrayio_bids.derivatives.grids import POLICIES
 from modelarrayio_bids.derivatives.groups import ScalarGroup
@@ -209,7 +209,7 @@ class WriteSidecars(LibraryInterface):
             if seconds is not None:
                 cost = {'Seconds': round(seconds, 1), 'PeakMemoryMB': round(peak)}
                 found[str(path)] = {'Building': cost}
-            elif path.exists():
-                earlier = json.loads(path.read_text('utf-8'))
+            else:
+                earlier = read_json(path)
                 found[str(path)] = {key: earlier[key] for key in ('Building',) if key in earlier}
         return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from modelarrayio_bids.cohort import MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.description import read_json
-from modelarrayio_bids.derivatives.naming import STORE_ENDING, Outputs, sidecar
+from modelarrayio_bids.derivatives.naming import STORE_ENDING, STORE_NAME, Outputs, sidecar
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, RUN, SESSION
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.store.reader import StoreReader
@@ -134,7 +134,7 @@ def outputs_in(output_dir: Path) -> list[Output]:
     """
     stores = sorted(
         path
-        for path in output_dir.rglob(f'*{STORE_ENDING.removeprefix("_")}')
+        for path in output_dir.rglob(f'*{STORE_NAME}')
         if not any(part.startswith('.') for part in path.relative_to(output_dir).parts)
     )
     if not stores:

@@ -11,7 +11,6 @@ from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -19,6 +18,7 @@ from markupsafe import Markup
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.derivatives.dataset import DESCRIPTION, Dataset
 from modelarrayio_bids.derivatives.next_steps import Step, next_steps
+from modelarrayio_bids.derivatives.uris import path_of
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.progress import tracked
@@ -278,7 +278,7 @@ def pipelines_of(output_dir: Path) -> list[str]:
 def _generators(name: str, url: str) -> Sequence[str]:
     """Who made a dataset, as it says itself; else its name."""
     try:
-        return Dataset.from_folder(Path(unquote(urlparse(url).path))).generators or (name,)
+        return Dataset.from_folder(path_of(url)).generators or (name,)
     except (ModelArrayIOError, OSError):
         return (name,)
 

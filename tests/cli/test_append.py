@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 from benchmarks import data
+from folders import bytes_of
 from images import expected_rows, save, write_cohort, write_csv
 from stores import write_results
 
@@ -47,11 +48,6 @@ def folder(tmp_path, monkeypatch):
 
 def append(*more, cohort='new.csv'):
     return main(['append', '--cohort-file', cohort, '--output', 'x.h5', *more])
-
-
-def bytes_of(folder):
-    """Every path below a folder with its bytes: what a failed run must leave as it was."""
-    return {path: path.is_file() and path.read_bytes() for path in folder.rglob('*')}
 
 
 def failed(capsys):

@@ -10,6 +10,7 @@ import nibabel as nb
 import numpy as np
 import pytest
 import trees
+from folders import bytes_of
 
 from modelarrayio_bids.cli import files
 from modelarrayio_bids.cli.bids_app import main
@@ -60,10 +61,6 @@ def append(output, cohort):
 def table(output):
     with open(output / 'cbf' / f'{STEM}_cohort.csv', newline='', encoding='utf-8') as file:
         return list(csv.DictReader(file))
-
-
-def bytes_of(output):
-    return {path: path.is_file() and path.read_bytes() for path in output.rglob('*')}
 
 
 def test_columns_that_one_cohort_lacks_are_blank(study, output, tmp_path):

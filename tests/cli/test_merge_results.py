@@ -10,6 +10,7 @@ import time
 import h5py
 import numpy as np
 import pytest
+from folders import bytes_of
 from images import group_mask, write_cohort
 from stores import write_results
 
@@ -39,11 +40,6 @@ def folder(tmp_path, monkeypatch):
 def merge(*more, files=('x.h5', 'job3.h5'), name='mylm_part*', merged='mylm'):
     arguments = ['--input-hdf5', *files, '--analysis-name', name, '--merged-name', merged]
     return main(['merge-results', *arguments, *more])
-
-
-def bytes_of(folder):
-    """Every path below a folder with its bytes: what a failed run must leave as it was."""
-    return {path: path.is_file() and path.read_bytes() for path in folder.rglob('*')}
 
 
 def test_slices_become_one_analysis(folder, capsys):
