@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from modelarrayio_bids.__about__ import __version__
 
 if TYPE_CHECKING:
-    from modelarrayio_bids.append import append_sources
-    from modelarrayio_bids.build import to_modelarray
     from modelarrayio_bids.cohort import Cohort, Source
+    from modelarrayio_bids.conversion.append import append_sources
+    from modelarrayio_bids.conversion.build import to_modelarray
     from modelarrayio_bids.errors import ModelArrayIOError
-    from modelarrayio_bids.export import export_results
     from modelarrayio_bids.masks import group_mask
-    from modelarrayio_bids.merge import merge_results
+    from modelarrayio_bids.results.export import export_results
+    from modelarrayio_bids.results.merge import merge_results
     from modelarrayio_bids.spaces import References, VoxelSpace, space_of
 
 __all__ = [
@@ -43,12 +43,12 @@ _HOMES = {
     'References': 'spaces',
     'Source': 'cohort',
     'VoxelSpace': 'spaces',
-    'append_sources': 'append',
-    'export_results': 'export',
+    'append_sources': 'conversion.append',
+    'export_results': 'results.export',
     'group_mask': 'masks',
-    'merge_results': 'merge',
+    'merge_results': 'results.merge',
     'space_of': 'spaces',
-    'to_modelarray': 'build',
+    'to_modelarray': 'conversion.build',
 }
 
 

@@ -38,7 +38,7 @@ from modelarrayio_bids.errors import (
     UsageError,
     raise_problems,
 )
-from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.runtime.atomic import replacing
 
 SCALAR = 'scalar_name'
 SOURCE = 'source_file'

@@ -32,9 +32,9 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.formats import nifti
-from modelarrayio_bids.formats.atomic import replacing
-from modelarrayio_bids.parallel import ordered_map
-from modelarrayio_bids.progress import tracked
+from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.spaces.voxels import Grid, VoxelSpace
 
 #: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,

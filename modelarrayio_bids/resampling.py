@@ -17,7 +17,7 @@ from nibabel.nifti1 import Nifti1Image
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.errors import SpaceMismatchError
 from modelarrayio_bids.formats import nifti
-from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.runtime.atomic import replacing
 
 #: For sidecars.
 DESCRIPTION = {

@@ -20,8 +20,8 @@ from tools import missing, require_tool
 
 from modelarrayio_bids.cli.bids_app import main
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.fit_script import FitScript, columns_of
-from modelarrayio_bids.derivatives.model import Model
+from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript, columns_of
+from modelarrayio_bids.derivatives.rscripts.model import Model
 
 R = Path(__file__).parent / 'r'
 CBF = 'space-MNI152NLin2009cAsym'

@@ -43,7 +43,7 @@ def last_line(text):
 
 
 def test_the_page_names_every_recipe_that_comes_along():
-    from modelarrayio_bids.derivatives.recipes import builtin_recipes
+    from modelarrayio_bids.derivatives.recipes.recipe import builtin_recipes
 
     table = PAGE.read_text('utf-8').partition('## ')[0]
     assert all(f'`{recipe.name}`' in table for recipe in builtin_recipes())

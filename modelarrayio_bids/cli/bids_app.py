@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli import export_level, group_level, reporting
-from modelarrayio_bids.cli.export_results import add_images
+from modelarrayio_bids.cli.app import export_level, group_level, reporting
+from modelarrayio_bids.cli.app.settings import add_config_file, parse
+from modelarrayio_bids.cli.commands.export_results import add_images
 from modelarrayio_bids.cli.options import (
     add,
     add_cluster,
@@ -23,8 +23,8 @@ from modelarrayio_bids.cli.options import (
     positive,
 )
 from modelarrayio_bids.cli.run import Parser, run
-from modelarrayio_bids.cli.settings import add_config_file, parse
 from modelarrayio_bids.errors import UnknownLevelError, UsageError
+from modelarrayio_bids.runtime import logs
 
 PROGRAM = 'modelarrayio-bids'
 LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
@@ -160,7 +160,7 @@ class _PrintDescriptor(argparse.Action):
     """Print the descriptor of the parser and stop, whatever else is given."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from modelarrayio_bids.cli.boutiques import descriptor
+        from modelarrayio_bids.cli.app.boutiques import descriptor
 
         print(json.dumps(descriptor(get_parser()), indent=2))
         parser.exit()

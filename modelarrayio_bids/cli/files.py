@@ -10,9 +10,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from modelarrayio_bids import logs
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli import (
+from modelarrayio_bids.cli.commands import (
     append,
     export_results,
     info,
@@ -23,6 +22,7 @@ from modelarrayio_bids.cli import (
 from modelarrayio_bids.cli.options import log_format
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
+from modelarrayio_bids.runtime import logs
 
 PROGRAM = 'modelarrayio'
 COMMANDS = ('to-modelarray', 'append', 'merge-results', 'export-results', 'info', 'validate')

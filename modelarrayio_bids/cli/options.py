@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.errors import UsageError
-from modelarrayio_bids.logs import FORMATS as LOG_FORMATS
+from modelarrayio_bids.runtime.logs import FORMATS as LOG_FORMATS
 
 if TYPE_CHECKING:
-    from modelarrayio_bids.resources import Resources
+    from modelarrayio_bids.runtime.resources import Resources
     from modelarrayio_bids.spaces import References
     from modelarrayio_bids.workflows.plugins import Plugin
 
@@ -254,7 +254,7 @@ def log_format(arguments: Sequence[str]) -> str:
 
 def resources(options: argparse.Namespace) -> Resources:
     """What the parsed options allow a run to use."""
-    from modelarrayio_bids.resources import Resources
+    from modelarrayio_bids.runtime.resources import Resources
 
     memory = None if options.mem_mb is None else options.mem_mb * MEGABYTE
     return Resources(options.nprocs, memory)

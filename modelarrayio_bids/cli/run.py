@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from modelarrayio_bids import logs
 from modelarrayio_bids.errors import (
     EXIT_INTERNAL,
     EXIT_USAGE,
@@ -19,7 +18,13 @@ from modelarrayio_bids.errors import (
     ModelArrayIOError,
     UnfinishedOutputError,
 )
-from modelarrayio_bids.termination import EXIT_TERMINATED, Terminated, terminable, was_terminated
+from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.termination import (
+    EXIT_TERMINATED,
+    Terminated,
+    terminable,
+    was_terminated,
+)
 
 logger = logging.getLogger(__name__)
 

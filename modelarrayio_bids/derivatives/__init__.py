@@ -1,5 +1,6 @@
-"""From BIDS derivatives to cohorts: what is on disk, what it is called, which mask serves it.
+"""From BIDS derivatives to cohorts, in rooms of which each may use those before it.
 
-The door is :func:`modelarrayio_bids.derivatives.collect.collect`. Nothing is imported here: a
-command line that only parses its options must not wait for pybids.
+``bids`` < ``recipes`` < ``cohorts`` < ``rscripts`` < ``outputs``. The entry point is
+:func:`modelarrayio_bids.derivatives.cohorts.collect.collect`. Nothing is imported here: a command
+line that only parses its options must not wait for pybids.
 """

@@ -14,9 +14,9 @@ from typing import Any
 
 from nipype.interfaces.base import Bunch, SimpleInterface, isdefined
 
-from modelarrayio_bids import logs
 from modelarrayio_bids.errors import JobError, ModelArrayIOError
-from modelarrayio_bids.termination import EXIT_TERMINATED, Terminated, terminable
+from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.termination import EXIT_TERMINATED, Terminated, terminable
 
 #: Written into the folder of a node that failed for a reason a user can mend. Nipype hands on a
 #: traceback as text; with this the workflow's caller has the error itself, whatever the plugin.

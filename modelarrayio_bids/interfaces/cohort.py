@@ -16,15 +16,15 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.derivatives.collect import Collection, collect
-from modelarrayio_bids.derivatives.description import read_json, write_description, write_json
-from modelarrayio_bids.derivatives.filters import BidsFilters
-from modelarrayio_bids.derivatives.grids import POLICIES
-from modelarrayio_bids.derivatives.groups import ScalarGroup
-from modelarrayio_bids.derivatives.naming import sidecar
-from modelarrayio_bids.derivatives.pairing import SOURCES
-from modelarrayio_bids.derivatives.request import Request
-from modelarrayio_bids.derivatives.sidecars import sidecars
+from modelarrayio_bids.derivatives.bids.description import read_json, write_description, write_json
+from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.naming import sidecar
+from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
+from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
+from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
+from modelarrayio_bids.derivatives.cohorts.request import Request
+from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
 

@@ -15,7 +15,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.derivatives.fit_script import FitScript
+from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
 from modelarrayio_bids.interfaces.base import LibraryInterface
 
 

@@ -18,7 +18,7 @@ from nipype.interfaces.base import (
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.reports import make_report
-from modelarrayio_bids.resources import MIB, Resources
+from modelarrayio_bids.runtime.resources import MIB, Resources
 
 logger = logging.getLogger(__name__)
 

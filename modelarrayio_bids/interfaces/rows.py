@@ -16,11 +16,11 @@ from nipype.interfaces.base import (
 )
 
 from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.conversion.row_blocks import RowBlock, plan_row_blocks
+from modelarrayio_bids.conversion.row_reader import source_problems
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import LibraryInterface
-from modelarrayio_bids.reading import source_problems
-from modelarrayio_bids.resources import MIB, Resources
-from modelarrayio_bids.row_blocks import RowBlock, plan_row_blocks
+from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
 from modelarrayio_bids.store.writer import Layout
 

@@ -21,13 +21,13 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.build import assemble, is_made, to_modelarray
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.statmaps import StatMapNaming
-from modelarrayio_bids.export import ExportOptions, Naming, ResultNaming, export_results
+from modelarrayio_bids.conversion.build import assemble, is_up_to_date, to_modelarray
+from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.interfaces.rows import row_blocks
-from modelarrayio_bids.resources import MIB, Resources, peak_bytes
+from modelarrayio_bids.results.export import ExportOptions, Naming, ResultNaming, export_results
+from modelarrayio_bids.runtime.resources import MIB, Resources, peak_bytes
 from modelarrayio_bids.spaces import References, space_of
 from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
 from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
@@ -119,7 +119,7 @@ class ToModelArray(LibraryInterface):
             inputs.target_chunk_mb * MIB,
         )
         space = space_of(cohort.sources(), _references(inputs, given.get('map')))
-        if inputs.keep and is_made(cohort, space, folder / inputs.out_file, layout):
+        if inputs.keep and is_up_to_date(cohort, space, folder / inputs.out_file, layout):
             logger.info('Kept, made of the same images by an earlier run: %s', inputs.out_file)
             return {'out_file': str(folder / inputs.out_file), 'seconds': None, 'peak_mb': None}
         began = time.monotonic()

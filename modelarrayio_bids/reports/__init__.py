@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelarrayio_bids.resources import MIB, Resources
-from modelarrayio_bids.unfinished import Unfinished
+from modelarrayio_bids.runtime.resources import MIB, Resources
+from modelarrayio_bids.runtime.unfinished import Unfinished
 
 #: Bytes that matplotlib and a figure take, and for each element its maps and places: measured.
 DRAWING, DRAWING_ELEMENT = 80 * MIB, 120
@@ -26,7 +26,7 @@ def make_report(
     left_out: Mapping[str, int] | None = None,
     resources: Resources = Resources(),
 ) -> Path:
-    """Write the page: see :func:`modelarrayio_bids.reports.page.write_page`.
+    """Write the page: see :func:`modelarrayio_bids.reports.page.report.write_page`.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def make_report(
     resources.room(0, DRAWING, to='draw')
     with _cache_beside(output_dir):
         # It loads matplotlib, which takes half a second.
-        from modelarrayio_bids.reports.page import write_page  # noqa: PLC0415
+        from modelarrayio_bids.reports.page.report import write_page  # noqa: PLC0415
 
         return write_page(output_dir, bids_dir, left_out, resources)
 

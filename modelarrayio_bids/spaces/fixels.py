@@ -42,8 +42,8 @@ from modelarrayio_bids.errors import (
     UsageError,
 )
 from modelarrayio_bids.formats import compression, mif, nifti
-from modelarrayio_bids.formats.atomic import replacing
 from modelarrayio_bids.formats.gifti import Mesh
+from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.clusters import TOUCHING, touching
 from modelarrayio_bids.spaces.panels import GridElements, Panel, place_names

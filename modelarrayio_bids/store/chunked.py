@@ -15,7 +15,7 @@ import numpy as np
 from h5py._objects import phil
 
 from modelarrayio_bids.formats.compression import inflate_exactly
-from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.store.chunks import unshuffled
 
 # Columns of a dataset that is not compressed as R does it, read at a time: about this many bytes.

@@ -34,7 +34,7 @@ KIND_ATTRIBUTE = 'kind'
 SOURCES = 'modelarrayio/sources'
 #: What :class:`modelarrayio_bids.store.summary.Summary` holds, by scalar.
 SUMMARIES = 'modelarrayio/summaries'
-#: Of everything that decides the content: see :func:`modelarrayio_bids.build.identity_of`.
+#: A digest of everything that decides the content: see ``identity_of`` in ``conversion.build``.
 IDENTITY_ATTRIBUTE = 'identity'
 #: How values are stored, as JSON of a :class:`modelarrayio_bids.store.writer.Layout`.
 LAYOUT_ATTRIBUTE = 'layout'

@@ -17,7 +17,6 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from modelarrayio_bids import disk
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     OutputError,
@@ -26,12 +25,13 @@ from modelarrayio_bids.errors import (
     WouldLoseResultsError,
 )
 from modelarrayio_bids.formats.compression import deflate
-from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.runtime import disk
+from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
 from modelarrayio_bids.store.summary import Summary
-from modelarrayio_bids.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from nipype import Workflow
 
 from modelarrayio_bids.errors import JobError, ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import AGAIN, errors_below, forget_errors
-from modelarrayio_bids.termination import undisturbed
+from modelarrayio_bids.runtime.termination import undisturbed
 from modelarrayio_bids.workflows.plugins import Plugin
 
 _LESS = (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import trees
 
-from modelarrayio_bids.cli import masking
-from modelarrayio_bids.derivatives.pairing import SOURCES
+from modelarrayio_bids.cli.app import masking
+from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
 
 CBF = f'cbf/space-{trees.SPACE}'
 

@@ -14,8 +14,8 @@ from folders import bytes_of
 from images import group_mask, write_cohort
 from stores import write_results
 
-from modelarrayio_bids.adjustment import p_adjust
 from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.models.adjustment import p_adjust
 
 COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files']
 N = int(group_mask().sum())

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelarrayio_bids.__about__ import __version__
+from modelarrayio_bids.cli.app.settings import parse
 from modelarrayio_bids.cli.bids_app import get_parser, main
-from modelarrayio_bids.cli.settings import parse
 
 
 def settings_of(output):

@@ -5,7 +5,7 @@ import pytest
 import trees
 
 from modelarrayio_bids.__about__ import NAME
-from modelarrayio_bids.derivatives.dataset import (
+from modelarrayio_bids.derivatives.bids.dataset import (
     Dataset,
     find_datasets,
     parse_dataset,

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
-from modelarrayio_bids.derivatives.dataset import Dataset
-from modelarrayio_bids.derivatives.description import complete_description, write_description
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.description import complete_description, write_description
 from modelarrayio_bids.errors import OutputError
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from modelarrayio_bids.derivatives.entities import matches, parse_conditions
-from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.entities import matches, parse_conditions
+from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.fit_script import FitScript, r_path, r_text
+from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript, r_path, r_text
 from modelarrayio_bids.errors import CohortError, OutputError
 
 

@@ -5,10 +5,10 @@ import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.collect import Request, collect
-from modelarrayio_bids.derivatives.dataset import Dataset, find_datasets
-from modelarrayio_bids.derivatives.fixel_folders import fixel_files, parse_name
-from modelarrayio_bids.derivatives.query import find_fixel_files, find_images
+from modelarrayio_bids.derivatives.bids.dataset import Dataset, find_datasets
+from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_files, parse_name
+from modelarrayio_bids.derivatives.bids.query import find_fixel_files, find_images
+from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 from modelarrayio_bids.errors import AmbiguousMatchError, InvalidDatasetError
 
 LABEL = st.from_regex(r'[a-zA-Z0-9+]{1,6}', fullmatch=True)

@@ -3,9 +3,9 @@ import trees
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.entities import configuration
-from modelarrayio_bids.derivatives.index import index_names, write_database
-from modelarrayio_bids.derivatives.listing import image_names, passed_over
+from modelarrayio_bids.derivatives.bids.entities import configuration
+from modelarrayio_bids.derivatives.bids.index import index_names, write_database
+from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
 
 
 def of_pybids(root):

@@ -21,10 +21,10 @@ import pytest
 import trees
 
 import modelarrayio_bids
-from modelarrayio_bids.derivatives.dataset import Dataset
-from modelarrayio_bids.derivatives.index_cache import content_digest
-from modelarrayio_bids.derivatives.query import find_images
-from modelarrayio_bids.derivatives.tags import read_rows
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.index_cache import content_digest
+from modelarrayio_bids.derivatives.bids.query import find_images
+from modelarrayio_bids.derivatives.bids.tags import read_rows
 from modelarrayio_bids.errors import OutputError
 
 NAMES = [f'sub-{label}/perf/sub-{label}_{suffix}.nii.gz' for label in '12' for suffix in ('a', 'b')]
@@ -140,8 +140,8 @@ def test_a_dataset_in_the_place_of_another_is_indexed_anew(root, tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from modelarrayio_bids.derivatives.dataset import Dataset
-from modelarrayio_bids.derivatives.query import find_images
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.query import find_images
 dataset = Dataset.from_folder(Path(sys.argv[1]))
 print({image.entities['suffix'] for image in find_images(dataset, database_dir=Path(sys.argv[2]))})
 """

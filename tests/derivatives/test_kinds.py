@@ -6,10 +6,10 @@ import pytest
 import trees
 
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.collect import Request, collect
-from modelarrayio_bids.derivatives.filters import BidsFilters
-from modelarrayio_bids.derivatives.naming import sidecar
-from modelarrayio_bids.derivatives.sidecars import sidecars
+from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.naming import sidecar
+from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
+from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.errors import (
     AmbiguousMatchError,
     CohortProblemsError,

@@ -8,8 +8,8 @@ import listings
 import pytest
 import trees
 
-from modelarrayio_bids.derivatives.collect import Request, collect
-from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 from modelarrayio_bids.errors import AmbiguousMatchError, NoMatchError
 
 N = 24

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.model import Column, Model
+from modelarrayio_bids.derivatives.rscripts.model import Column, Model
 
 N = 40
 AGE = Column('age', tuple(str(20 + n) for n in range(N)))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.naming import Outputs, sidecar, syntactic
+from modelarrayio_bids.derivatives.bids.naming import Outputs, sidecar, syntactic
 from modelarrayio_bids.store.schema import check_scalar_name
 
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from modelarrayio_bids.derivatives.pairing import RUNGS, MaskIndex, pair
-from modelarrayio_bids.derivatives.query import Image
+from modelarrayio_bids.derivatives.bids.query import Image
+from modelarrayio_bids.derivatives.cohorts.mask_matching import RUNGS, MaskIndex, pair
 
 MNI = 'MNI152NLin6Asym'
 

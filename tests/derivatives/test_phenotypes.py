@@ -7,10 +7,10 @@ import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.collect import collect
-from modelarrayio_bids.derivatives.phenotypes import Phenotypes
-from modelarrayio_bids.derivatives.request import Request
-from modelarrayio_bids.derivatives.tables import Table, Visit
+from modelarrayio_bids.derivatives.cohorts.collect import collect
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
+from modelarrayio_bids.derivatives.cohorts.request import Request
+from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
 from modelarrayio_bids.errors import CohortProblemsError, FormatError, SourceNotFoundError
 
 MNI = trees.SPACE

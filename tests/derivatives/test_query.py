@@ -7,9 +7,9 @@ import trees
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.dataset import Dataset
-from modelarrayio_bids.derivatives.entities import names
-from modelarrayio_bids.derivatives.query import find_images
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.entities import names
+from modelarrayio_bids.derivatives.bids.query import find_images
 
 
 def found(root, *args, **kwargs):
@@ -140,7 +140,7 @@ def test_what_is_found_is_what_was_made(tmp_path_factory, files):
 
 
 def test_patterns_look_at_the_base_name_alone():
-    from modelarrayio_bids.derivatives.entities import configuration
+    from modelarrayio_bids.derivatives.bids.entities import configuration
 
     for entity in configuration()['entities']:
         if entity['name'] != 'datatype':

@@ -7,9 +7,9 @@ import trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.collect import Request, collect
-from modelarrayio_bids.derivatives.entities import names
-from modelarrayio_bids.derivatives.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.entities import names
+from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 
 #: A digit at the end keeps them apart from words that mean something to a recipe or to R.
 LABELS = st.from_regex(r'[a-z]{1,3}[0-9]', fullmatch=True)

@@ -3,8 +3,8 @@ from importlib.resources import files
 import pytest
 import yaml
 
-from modelarrayio_bids.derivatives.dataset import Dataset
-from modelarrayio_bids.derivatives.recipes import (
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.recipes.recipe import (
     Recipe,
     builtin_recipes,
     own_recipes,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from images import group_mask, write_cohort
 from stores import write_results
 
-from modelarrayio_bids.build import to_modelarray
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.statmaps import ResultName, StatMapNaming, label
+from modelarrayio_bids.conversion.build import to_modelarray
+from modelarrayio_bids.derivatives.outputs.statmaps import ResultName, StatMapNaming, label
 from modelarrayio_bids.errors import FormatError, ResultNameCollisionError
-from modelarrayio_bids.export import ExportOptions, export_results, planned_files
+from modelarrayio_bids.results.export import ExportOptions, export_results, planned_files
 from modelarrayio_bids.spaces import VoxelSpace
 
 N = int((group_mask() > 0).sum())

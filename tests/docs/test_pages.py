@@ -181,7 +181,7 @@ TROUBLE = (DOCS / 'troubleshooting.md').read_text('utf-8')
 
 def test_every_exit_code_is_explained():
     from modelarrayio_bids.cli.run import EXIT_INTERRUPTED, EXIT_NOT_READ
-    from modelarrayio_bids.termination import EXIT_TERMINATED
+    from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
 
     codes = [0, EXIT_INTERRUPTED, EXIT_NOT_READ, EXIT_TERMINATED, *raised.exit_codes().values()]
     assert [code for code in codes if f'\n| {code} | ' not in TROUBLE] == []

@@ -9,9 +9,9 @@ import trees
 from stores import write_results
 
 from modelarrayio_bids.cli.bids_app import main
-from modelarrayio_bids.reports.album import Album
-from modelarrayio_bids.reports.analyses import analysis_parts
-from modelarrayio_bids.reports.outputs import outputs_in
+from modelarrayio_bids.reports.findings.output_folder import outputs_in
+from modelarrayio_bids.reports.page.album import Album
+from modelarrayio_bids.reports.page.analyses import analysis_parts
 from modelarrayio_bids.store.reader import StoreReader
 
 

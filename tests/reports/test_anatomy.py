@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from images import save
 
-from modelarrayio_bids.reports.anatomy import find_anatomy
+from modelarrayio_bids.reports.figures.anatomy import find_anatomy
 
 SPACE = 'MNI152NLin2009cAsym'
 

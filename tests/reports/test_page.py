@@ -329,15 +329,15 @@ def test_too_little_memory_for_a_report_costs_nothing_else(flow_of_four, tmp_pat
     command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', str(flow_of_four)]
     # Enough to build 1,736 voxels of four people, and not to load matplotlib besides.
     options = ['group', '--scalars', 'cbf', '--mem-mb']
-    for memory, is_made in (('190', False), ('400', True)):
+    for memory, is_up_to_date in (('190', False), ('400', True)):
         done = subprocess.run(
             [*command, str(output), *options, memory], check=False, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        assert ('no report was made: 190 MB' in done.stderr) is not is_made
-        assert ('Report:' in done.stdout) is is_made
+        assert ('no report was made: 190 MB' in done.stderr) is not is_up_to_date
+        assert ('Report:' in done.stdout) is is_up_to_date
         assert list(output.rglob('*_modelarray.h5'))
-        assert (output / 'report.html').exists() is is_made
+        assert (output / 'report.html').exists() is is_up_to_date
 
 
 def test_rows_are_matched_by_their_images_whatever_their_order(flow_of_four, tmp_path):

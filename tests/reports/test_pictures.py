@@ -14,18 +14,18 @@ from mrtrix import direction_values, index_values
 from PIL import Image
 
 from modelarrayio_bids.formats.gifti import Mesh
-from modelarrayio_bids.reports import style
-from modelarrayio_bids.reports.anatomy import Anatomy
-from modelarrayio_bids.reports.pictures import (
+from modelarrayio_bids.reports.figures import style
+from modelarrayio_bids.reports.figures.anatomy import Anatomy
+from modelarrayio_bids.reports.figures.pictures import (
     MapBackground,
     density_picture,
     map_pictures,
     mask_picture,
     panel_rows,
 )
-from modelarrayio_bids.reports.scales import Scale
-from modelarrayio_bids.reports.structures import structure_chart
-from modelarrayio_bids.reports.surfaces import Surface
+from modelarrayio_bids.reports.figures.scales import Scale
+from modelarrayio_bids.reports.figures.structures import structure_chart
+from modelarrayio_bids.reports.figures.surfaces import Surface
 from modelarrayio_bids.spaces import (
     EdgeSpace,
     FixelSpace,

@@ -12,9 +12,9 @@ from stores import write_results
 
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.formats.gifti import Mesh
-from modelarrayio_bids.reports.pictures import MapBackground
-from modelarrayio_bids.reports.results import CLUSTER_COLUMNS, RESULT_COLUMNS, result_figures
-from modelarrayio_bids.reports.surfaces import Surface
+from modelarrayio_bids.reports.figures.pictures import MapBackground
+from modelarrayio_bids.reports.figures.surfaces import Surface
+from modelarrayio_bids.reports.page.results import CLUSTER_COLUMNS, RESULT_COLUMNS, result_figures
 from modelarrayio_bids.spaces import (
     EdgeSpace,
     FixelSpace,

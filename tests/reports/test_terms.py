@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stores import write_results
 
-from modelarrayio_bids.reports.terms import Term, read_terms, terms_of
+from modelarrayio_bids.reports.findings.terms import Term, read_terms, terms_of
 from modelarrayio_bids.store.reader import StoreReader
 
 NAMES = ('element_id', 'age.estimate', 'age.p.value', 'sex.statistic', 'sex.p.value.fdr')

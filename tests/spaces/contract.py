@@ -6,7 +6,7 @@ from stores import write_results
 
 from modelarrayio_bids import to_modelarray
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.export import export_results
+from modelarrayio_bids.results.export import export_results
 from modelarrayio_bids.spaces import SPACES, References, space_class
 from modelarrayio_bids.spaces.clusters import find_clusters
 from modelarrayio_bids.store.reader import StoreReader

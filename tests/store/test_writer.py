@@ -173,7 +173,9 @@ def test_layouts_r_or_hdf5_cannot_read(wrong):
 @pytest.mark.parametrize('locking', ['TRUE', 'BEST_EFFORT', 'FALSE'])
 def test_whatever_hdf5_is_told_about_locks(tmp_path, locking):
     """Clusters set this for network file systems; HDF5 reads it as it is loaded."""
-    program = 'import sys; from pathlib import Path; from modelarrayio_bids.unfinished import *; '
+    program = (
+        'import sys; from pathlib import Path; from modelarrayio_bids.runtime.unfinished import *; '
+    )
     program += 'from modelarrayio_bids.store.writer import *\n'
     program += 'with StoreWriter(Path(sys.argv[1], "x.h5"), Layout()) as store:\n'
     program += '    print(remove_leftovers(Path(sys.argv[1])))'

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import h5py
 import numpy as np
 
+from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
 from modelarrayio_bids.store.reader import result_names
@@ -20,7 +21,6 @@ from modelarrayio_bids.store.validation.storage import (
     of_attributes,
     of_filters,
 )
-from modelarrayio_bids.wording import some
 
 
 def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding]:

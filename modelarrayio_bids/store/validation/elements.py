@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 import h5py
 import numpy as np
 
+from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.storage import described, is_number, of_filters
-from modelarrayio_bids.wording import some
 
 _COLUMNS = {
     'greyordinates': ('vertex_id', 'structure_id'),

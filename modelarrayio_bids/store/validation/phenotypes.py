@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from modelarrayio_bids.cohort import SCALAR, SOURCE, read_table
+from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.r_view import ScalarView
 from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
-from modelarrayio_bids.wording import some
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.r_view import (
     ScalarView,
@@ -28,7 +29,6 @@ from modelarrayio_bids.store.validation.storage import (
     of_filters,
     type_name,
 )
-from modelarrayio_bids.wording import some
 
 # Four times what the predecessor aims for.
 _LARGE_CHUNK = 8 * 2**20

@@ -1,0 +1,155 @@
+"""The export level: every analysis in the HDF5 files of an output folder → folders of maps."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from modelarrayio_bids.cli.app.reporting import only_report
+from modelarrayio_bids.cli.app.run_summary import close_export
+from modelarrayio_bids.cli.app.session import session
+from modelarrayio_bids.cli.options import add, plugin
+from modelarrayio_bids.errors import (
+    AnalysisNotFoundError,
+    ResultNameCollisionError,
+    SourceNotFoundError,
+)
+
+#: HDF5 file, analysis, and the folder for its maps.
+Job = tuple[Path, str, Path]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this level."""
+    group = parser.add_argument_group('export')
+    add(
+        group,
+        '--analysis-name',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='NAME',
+        help='only these analyses (default: all)',
+    )
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Run the level, or with ``--dry-run`` only say what it would write."""
+    if options.reports_only:
+        return only_report(options)
+    jobs = find_jobs(options.output_dir, options.analysis_name)
+    # All of them before any is written.
+    plans = list(_planned(options, jobs))
+    if options.dry_run:
+        plugin(options)
+        for (store, analysis, folder), files in zip(jobs, plans, strict=True):
+            print(f'{analysis} of {store} would be written to {folder}:')
+            print(*(f'  {file}' for file in files), sep='\n')
+        return 0
+    close_export(jobs, _export(options, jobs))
+    return 0
+
+
+def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
+    """Every analysis in the HDF5 files below a folder, or those wanted.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no HDF5 file.
+    AnalysisNotFoundError
+        If there is no analysis, or one that is wanted is in no file.
+    ResultNameCollisionError
+        If two analyses would be written to one folder.
+    """
+    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING
+    from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
+
+    root = output_dir.absolute()
+    stores = sorted(root.rglob(f'*{STORE_ENDING}'))
+    if not stores:
+        raise SourceNotFoundError(
+            f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
+        )
+    jobs = [
+        (store, name, StatMapNaming.of(store, root).folder(name))
+        for store in stores
+        for name in _analyses(store, wanted)
+    ]
+    held = sorted({name for _, name, _ in jobs})
+    if not held or set(wanted) - set(held):
+        missing = ', '.join(sorted(set(wanted) - set(held))) or 'at all'
+        raise AnalysisNotFoundError(
+            f'holds no analysis {missing}',
+            output_dir,
+            f'Analyses it holds: {", ".join(held) or "none"}.',
+        )
+    chosen = [job for job in jobs if not wanted or job[1] in wanted]
+    _check_folders(chosen, jobs)
+    return chosen
+
+
+def _analyses(store: Path, wanted: Sequence[str]) -> list[str]:
+    """Those of a file; slices of a merged analysis only if they are wanted.
+
+    Their corrected p values are of too few tests.
+    """
+    from modelarrayio_bids.store.reader import StoreReader, is_store
+
+    if not is_store(store):
+        return []
+    with StoreReader(store) as reader:
+        return [name for name in reader.analyses if name in wanted or name not in reader.slices]
+
+
+def _check_folders(chosen: Sequence[Job], jobs: Sequence[Job]) -> None:
+    """Also against those that are not chosen now: they may have been exported before."""
+    for store, analysis, folder in chosen:
+        for other_store, other, other_folder in jobs:
+            same = folder.parent == other_folder.parent and (
+                folder.name.casefold() == other_folder.name.casefold()
+            )
+            if same and (store, analysis) != (other_store, other):
+                raise ResultNameCollisionError(
+                    f'analyses {analysis!r} and {other!r} would both be written to {folder.name}',
+                    store,
+                    'Give one of them another name in R, or export it with modelarrayio '
+                    'export-results.',
+                )
+
+
+def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[str]]:
+    """The files of each job."""
+    from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
+    from modelarrayio_bids.results.export import ExportOptions, planned_files
+
+    for store, analysis, _ in jobs:
+        naming = StatMapNaming.of(store, options.output_dir)
+        how = ExportOptions(options.compress, options.log_p, naming=naming)
+        yield planned_files(store, analysis, options=how)
+
+
+def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
+    """Run the workflow; where its log is."""
+    from modelarrayio_bids.derivatives.bids.description import complete_description
+    from modelarrayio_bids.workflows import init_export_wf
+    from modelarrayio_bids.workflows.execution import run_workflow
+
+    where = plugin(options)
+    with session(options) as folders:
+        workflow = init_export_wf(
+            jobs,
+            compress=options.compress,
+            log_p=options.log_p,
+            outside='nan' if math.isnan(options.outside) else 'zero',
+            bids_root=folders.output,
+            nprocs=options.nprocs,
+            report_of=options.bids_dir.absolute() if options.report else None,
+        )
+        where.ask_for(workflow, options.nprocs, options.mem_mb)
+        run_workflow(workflow, folders.work, folders.logs, where)
+        written = {folder.relative_to(folders.output).parts[0] for _, _, folder in jobs}
+        complete_description(folders.output, options.bids_dir, written)
+    return folders.log

@@ -1,0 +1,116 @@
+"""The group level: BIDS derivatives → one HDF5 file per scalar and space."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelarrayio_bids.cli.app import masking, selection
+from modelarrayio_bids.cli.app.listing import show
+from modelarrayio_bids.cli.app.reporting import only_report
+from modelarrayio_bids.cli.app.run_summary import Made, close_group
+from modelarrayio_bids.cli.app.session import check_folders, session
+from modelarrayio_bids.cli.options import plugin
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.bids.dataset import Dataset
+    from modelarrayio_bids.derivatives.cohorts.request import Request
+
+logger = logging.getLogger(__name__)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this level."""
+    selection.add_options(parser)
+    masking.add_options(parser)
+    group = parser.add_argument_group('group: outputs')
+    group.add_argument(
+        '--overwrite', action='store_true', help='replace HDF5 files that hold results'
+    )
+
+
+def run_group(options: argparse.Namespace) -> int:
+    """Run the level, or only show what it would take."""
+    if options.reports_only:
+        return only_report(options)
+    threshold = masking.threshold(options)
+    request = replace(selection.request(options), **masking.settings(options))
+    check_folders(options.bids_dir, options.output_dir, options.work_dir)
+    datasets = request.look_into()
+    if not options.skip_bids_validation:
+        _advise(request, datasets)
+    if options.dry_run:
+        plugin(options)
+        # An index would be written.
+        request = replace(request, database_dir=None)
+    if options.list_scalars or options.dry_run:
+        return show(request, check=options.dry_run, as_json=options.json)
+    close_group(_build(options, request, threshold), options)
+    return 0
+
+
+def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
+    from modelarrayio_bids.derivatives.cohorts.input_warnings import advice
+
+    for line in advice(request, datasets):
+        logger.warning(line)
+
+
+def _build(options: argparse.Namespace, request: Request, threshold: float) -> Made:
+    """Run the workflow."""
+    from modelarrayio_bids.workflows import init_modelarray_wf
+    from modelarrayio_bids.workflows.execution import run_workflow
+
+    where = plugin(options)
+    with session(options) as folders:
+        in_blocks = options.blocks or not where.is_local
+        blocks_dir = folders.work / 'row_blocks' if in_blocks else None
+        workflow = init_modelarray_wf(
+            options.bids_dir.absolute(),
+            folders.output,
+            datasets={name: str(root) for name, root in request.datasets.items()},
+            participant_label=list(request.participants),
+            session_label=list(request.sessions),
+            exclude_participant_label=list(request.excluded),
+            scalars=list(request.scalars),
+            space=list(request.spaces),
+            bids_filters=selection.raw_filters(options.bids_filter_file),
+            phenotypes=[str(path) for path in request.phenotypes],
+            require=list(request.required),
+            mask=request.mask,
+            mask_source=list(request.mask_sources),
+            group_mask_file=request.group_mask,
+            on_grid_mismatch=request.on_grid_mismatch,
+            database_dir=request.database_dir,
+            recipes=[str(path) for path in request.recipes],
+            threshold=threshold,
+            overwrite=options.overwrite,
+            nprocs=options.nprocs,
+            mem_mb=options.mem_mb,
+            blocks_dir=blocks_dir,
+            n_blocks=options.blocks or 0,
+            report=options.report,
+        )
+        where.ask_for(workflow, options.nprocs, options.mem_mb)
+        outputs = run_workflow(workflow, folders.work, folders.logs, where)
+        if blocks_dir is not None:
+            # As large as the data, and of no use once they are assembled.
+            shutil.rmtree(blocks_dir)
+    collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
+    page = outputs['make_report'].out_file if options.report else None
+    if not options.report and (folders.output / 'report.html').exists():
+        logger.warning('report.html is of an earlier run: --reports-only makes it anew')
+    return Made(
+        tuple(collected.scalars),
+        tuple(collected.store_files),
+        tuple(written.out_files),
+        dict(collected.left_out),
+        folders.log,
+        # Undefined where the memory was not enough for it.
+        Path(page) if isinstance(page, str) else None,
+    )

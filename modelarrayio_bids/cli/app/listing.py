@@ -1,0 +1,71 @@
+"""``--list-scalars`` and ``--dry-run``: what was found, and nothing made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from modelarrayio_bids.cli.columns import aligned
+from modelarrayio_bids.errors import raise_problems
+from modelarrayio_bids.runtime.text_format import count
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.cohorts.collect import Collection
+    from modelarrayio_bids.derivatives.cohorts.request import Request
+    from modelarrayio_bids.derivatives.cohorts.triage import LeftOut
+
+
+def show(request: Request, *, check: bool, as_json: bool) -> int:
+    """Print what a request finds; with ``check``, whether its headers agree.
+
+    Raises
+    ------
+    ModelArrayIOError
+        After that, if it cannot be built so.
+    """
+    from modelarrayio_bids.derivatives.cohorts.collect import collect
+
+    collection = collect(request, to_look_at=True)
+    if as_json:
+        _print_json(collection)
+    else:
+        _print_table(collection)
+    raise_problems(collection.problems)
+    if check:
+        collection.reconciled()
+        files = count(len(collection.groups), 'HDF5 file')
+        print(f'\nAll headers agree. {files} would be written to {request.output_dir}.')
+    return 0
+
+
+def _print_json(collection: Collection) -> None:
+    print(json.dumps(collection.document(), indent=2, ensure_ascii=False))
+
+
+def _print_table(collection: Collection) -> None:
+    """The scalars found, as aligned columns, and what was left out and why."""
+    lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
+    for row in collection.table():
+        counts = (str(row.n_subjects), str(row.n_images))
+        lines.append((row.scalar, row.kind, row.label, *counts, _masks(row.rungs), row.dataset))
+    print('\n'.join(aligned(lines)))
+    if collection.left_out:
+        print('\nLeft out:')
+    for reason, out in collection.left_out.items():
+        print(f'  {out.count} {reason}{_examples(out)}')
+
+
+def _examples(out: LeftOut) -> str:
+    """All of them if they are few, else one."""
+    if out.count > len(out.examples):
+        return f', such as {out.examples[0].name}'
+    return ': ' + ', '.join(path.name for path in out.examples)
+
+
+def _masks(rungs: Mapping[str, int]) -> str:
+    from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED
+
+    if set(rungs) == {NOT_NEEDED}:
+        return 'not needed'
+    return ', '.join(f'{rung} ({count})' for rung, count in rungs.items())

@@ -1,0 +1,196 @@
+"""Options of the group level that say what to take: images, people, and what is known of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelarrayio_bids.cli.options import add, dataset, label
+from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.cohorts.request import Request
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    _add_images(parser)
+    _add_phenotypes(parser)
+
+
+def request(options: argparse.Namespace) -> Request:
+    """What the parsed options ask for.
+
+    Raises
+    ------
+    UsageError
+        If options contradict each other.
+    ModelArrayIOError
+        If a file of filters or labels cannot be used.
+    """
+    from modelarrayio_bids.derivatives.bids.dataset import parse_datasets
+    from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+    from modelarrayio_bids.derivatives.cohorts.request import Request
+
+    if options.json and (options.dry_run or not options.list_scalars):
+        raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
+    filters, database = options.bids_filter_file, options.bids_database_dir
+    return Request(
+        options.bids_dir.absolute(),
+        options.output_dir.absolute(),
+        datasets={n: root.absolute() for n, root in parse_datasets(options.datasets).items()},
+        participants=_labels(options.participant_label, 'participant_id'),
+        sessions=_labels(options.session_label, 'session_id'),
+        excluded=_labels(options.exclude_participant_label, 'participant_id'),
+        scalars=tuple(options.scalars),
+        spaces=tuple(options.space),
+        bids_filters=BidsFilters() if filters is None else BidsFilters.from_file(filters),
+        phenotypes=tuple(path.absolute() for path in options.phenotypes),
+        required=tuple(options.require),
+        database_dir=None if database is None else database.absolute(),
+        recipes=tuple(path.absolute() for path in options.recipe),
+    )
+
+
+def raw_filters(path: Path | None) -> dict[str, Any]:
+    """The filters once more, as the plain values that Nipype hashes; they were checked before."""
+    return {} if path is None else json.loads(path.read_text('utf-8-sig'))
+
+
+def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
+    """The labels given, those in files named ``@FILE`` in their place."""
+    labels = [
+        one
+        for word in words
+        for one in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
+    ]
+    return tuple(dict.fromkeys(labels))
+
+
+def _read_labels(path: Path, column: str) -> list[str]:
+    """Words of a text file, ``#`` begins a comment; of a table, its column."""
+    from modelarrayio_bids.derivatives.cohorts.tables import read_lines
+
+    try:
+        lines = path.read_text('utf-8-sig').splitlines()
+    except FileNotFoundError as error:
+        raise SourceNotFoundError('no such file', path, 'Check the path after @.') from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f'is no text ({error})', path, 'Write one label a line.') from error
+    if lines and column in lines[0]:
+        header, rows = read_lines(path)
+        return [row[header.index(column)] for row in rows]
+    labels = [label for line in lines for label in re.split(r'[\s,;]+', line.partition('#')[0])]
+    if not any(labels):
+        raise UsageError('lists no label', path, 'Write one label a line.')
+    return list(filter(None, labels))
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('group: what to take')
+    group.add_argument(
+        '-d',
+        '--datasets',
+        '--derivatives',
+        nargs='+',
+        action='extend',
+        type=dataset,
+        default=[],
+        metavar='NAME=PATH',
+        help='derivatives, or folders of fixel directories, to look into; repeatable (default: '
+        'bids_dir if it is a derivative, or else its derivatives/*)',
+    )
+    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'default': []}
+    several |= {'type': label, 'metavar': 'LABEL'}
+    add(
+        group,
+        '--participant-label',
+        help='only these, with or without sub-; @FILE stands for the labels in a file, one a line, '
+        'or for the column participant_id of a table',
+        **several,
+    )
+    add(group, '--exclude-participant-label', help='not these; @FILE as above', **several)
+    add(
+        group,
+        '--session-label',
+        '--session-id',
+        help='only these, with or without ses-; @FILE',
+        **several,
+    )
+    several |= {'type': None, 'metavar': 'NAME'}
+    group.add_argument('--scalars', help='only these: names or shell patterns', **several)
+    group.add_argument(
+        '--space',
+        help='only images in these: names such as MNI152NLin6Asym or MNI152NLin6Asym:res-2, or '
+        'shell patterns',
+        **several,
+    )
+    add(
+        group,
+        '--bids-filter-file',
+        type=Path,
+        metavar='JSON',
+        help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
+        '"must be absent", "*" for "must be there"',
+    )
+    group.add_argument(
+        '--recipe',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='YAML',
+        help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
+        'asked',
+    )
+    add(
+        group,
+        '--skip-bids-validation',
+        action='store_true',
+        help='do not say what the datasets lack but can be done without',
+    )
+    add(
+        group,
+        '--bids-database-dir',
+        type=Path,
+        metavar='DIR',
+        help='keep the index of each dataset here, and use it in later runs for as long as the '
+        'dataset holds the same files',
+    )
+    add(
+        group,
+        '--list-scalars',
+        action='store_true',
+        help='show the scalars found, their spaces, subjects and masks, and build nothing',
+    )
+    group.add_argument(
+        '--json',
+        action='store_true',
+        help='with --list-scalars: one JSON document, with every image, on standard output',
+    )
+
+
+def _add_phenotypes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('group: phenotypes')
+    group.add_argument(
+        '--phenotypes',
+        nargs='+',
+        action='extend',
+        default=[],
+        type=Path,
+        metavar='FILE',
+        help='TSV or CSV tables joined to participants.tsv and sub-*/sub-*_sessions.tsv by '
+        'participant_id and, where they have it, session_id (and run_id): one row per participant '
+        'or per visit; a JSON data dictionary of the same name is read with each',
+    )
+    group.add_argument(
+        '--require',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='COLUMN',
+        help='leave out images of participants, or visits, without a value of this phenotype',
+    )

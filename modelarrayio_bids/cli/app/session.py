@@ -1,0 +1,117 @@
+"""The folders of one run of the BIDS App: outputs, logs and work."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from modelarrayio_bids.errors import OutputError, SourceNotFoundError, UsageError
+from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a run writes.
+
+    Parameters
+    ----------
+    output, logs, work : pathlib.Path
+        Absolute folders that exist.
+    log : pathlib.Path
+        The log of the run.
+    """
+
+    output: Path
+    logs: Path
+    work: Path
+    log: Path
+
+
+@contextmanager
+def session(options: argparse.Namespace) -> Iterator[Session]:
+    """Make the folders of a run; a work folder of our choosing is removed after it.
+
+    Its log and its settings are written to the logs of the output.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no BIDS folder.
+    UsageError
+        If the folders would get into each other, or another run is at work in the work folder.
+    OutputError
+        If they cannot be made.
+    """
+    output_dir, work_dir = options.output_dir, options.work_dir
+    check_folders(options.bids_dir, output_dir, work_dir)
+    output = output_dir.absolute()
+    log_dir = output / 'logs'
+    with ExitStack() as ours:
+        try:
+            log_dir.mkdir(parents=True, exist_ok=True)
+            log = log_dir / f'modelarrayio-bids_{datetime.now().astimezone():%Y%m%dT%H%M%S}.log'
+            logs.also_to(log)
+            remove_leftovers(output, below=True)
+            work = _work_folder(output, work_dir, ours)
+        except OSError as error:
+            raise OutputError.from_os_error(error, work_dir or output) from error
+        options.settings.write(log.with_name(f'{log.stem}_settings.toml'))
+        with _alone(work):
+            yield Session(output, log_dir, work, log)
+
+
+def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
+    """Refuse folders that would get into each other, before any is made."""
+    if not bids_dir.is_dir():
+        raise SourceNotFoundError('no such folder', bids_dir, 'Give the BIDS dataset first.')
+    bids, output = bids_dir.resolve(), output_dir.resolve()
+    if bids == output or bids.is_relative_to(output):
+        raise UsageError(
+            'holds the BIDS dataset itself',
+            output_dir,
+            f'Give a folder for the outputs, such as {bids_dir / "derivatives" / "modelarray"}.',
+        )
+    work = None if work_dir is None else work_dir.resolve()
+    if work is not None and work.is_relative_to(bids) and not work.is_relative_to(output):
+        raise UsageError(
+            'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
+        )
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep other runs out of a work folder: each would take the other's results for its own."""
+    with open(work / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                'is the work folder of a run that is not over',
+                work,
+                'Wait for it to end, or give another one with -w.',
+            ) from error
+        except OSError as error:
+            # A file system that cannot lock; any other reason is the user's to know.
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
+        yield
+
+
+def _work_folder(output: Path, work_dir: Path | None, ours: ExitStack) -> Path:
+    if work_dir is None:
+        work = ours.enter_context(Unfinished(output / 'work', folder=True)).path
+        logger.info('Intermediate files are in %s and removed at the end (others: -w)', work)
+        return work
+    work_dir.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(work_dir, below=True)
+    return work_dir.absolute()

@@ -1,0 +1,112 @@
+"""``modelarrayio append``: more images into an HDF5 file."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from modelarrayio_bids.cli.options import (
+    add,
+    add_log_level,
+    add_map,
+    add_references,
+    add_resources,
+    add_scalar_columns,
+    references,
+    resources,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'append',
+        allow_abbrev=False,
+        help='more images into an HDF5 file',
+        description='Add the images a cohort CSV lists to an HDF5 file. The outcome is the file '
+        'that both cohorts would have made at once; the images of the old rows are not read, and '
+        'may be gone.',
+    )
+    parser.set_defaults(command=append)
+    _add_cohort(parser)
+    add_references(parser)
+    add(
+        parser,
+        '--example-file',
+        type=Path,
+        metavar='IMAGE',
+        help='CIFTI image of the same elements, for a file that does not say which it holds',
+    )
+    add_map(parser)
+    _add_output(parser)
+    add_resources(parser)
+    add_log_level(parser)
+
+
+def append(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.conversion.append import append_sources
+    from modelarrayio_bids.derivatives.outputs.append_outputs import Growth
+
+    cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
+    growth = Growth.of(options.output, cohort, options.input_hdf5)
+    if growth is not None:
+        # Before the file is written: the two have to agree.
+        growth.check()
+    if growth is not None and options.input_hdf5 is None and growth.is_half_done():
+        logger.warning('%s has these images: only what is beside it follows', options.output)
+    else:
+        append_sources(
+            cohort if growth is None else growth.added,
+            options.output,
+            options.input_hdf5,
+            references(options, example=options.example_file, map=options.map),
+            resources(options),
+            keep_results=options.keep_results,
+            overwrite=options.overwrite,
+        )
+    if growth is not None:
+        growth.write(options.nprocs)
+    return 0
+
+
+def _add_cohort(parser: argparse.ArgumentParser) -> None:
+    add(
+        parser,
+        '--cohort-file',
+        type=Path,
+        required=True,
+        metavar='CSV',
+        help='one row per new image, and none for those the file holds; as for to-modelarray',
+    )
+    add_scalar_columns(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('output')
+    group.add_argument(
+        '--output', type=Path, required=True, metavar='H5', help='file to write, and to add to'
+    )
+    add(
+        group,
+        '--input-hdf5',
+        type=Path,
+        metavar='H5',
+        help='file to add to, if it is another, which stays as it is',
+    )
+    results = group.add_mutually_exclusive_group()
+    add(
+        results,
+        '--keep-results',
+        action='store_true',
+        help='take over the results, marked as those of fewer images',
+    )
+    results.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a file even if it holds results of ModelArray',
+    )

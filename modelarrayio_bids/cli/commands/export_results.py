@@ -1,0 +1,119 @@
+"""``modelarrayio export-results``: the results in an HDF5 file → images."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from modelarrayio_bids.cli.options import (
+    add,
+    add_log_level,
+    add_nprocs,
+    add_references,
+    references,
+)
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'export-results',
+        allow_abbrev=False,
+        help='results in an HDF5 file to images',
+        description='Write every result of an analysis in an HDF5 file as a float32 image.',
+    )
+    parser.set_defaults(command=export_results)
+    _add_analysis(parser)
+    add_references(parser)
+    _add_template(parser)
+    add_images(parser)
+    add_nprocs(parser)
+    add_log_level(parser)
+
+
+def export_results(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from modelarrayio_bids.results.export import ExportOptions, export_results
+
+    export_results(
+        options.input_hdf5,
+        options.analysis_name,
+        options.output_dir,
+        references(options, example=_example(options)),
+        ExportOptions(options.compress, options.log_p, options.outside, options.nprocs),
+    )
+    return 0
+
+
+def _example(options: argparse.Namespace) -> Path | None:
+    """The image that is the template: given, or the cohort's first."""
+    from modelarrayio_bids.cohort import Cohort
+
+    if options.cohort_file is None:
+        return options.example_file
+    return Cohort.from_csv(options.cohort_file).sources()[0].path
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Options of what images hold and how they are written."""
+    group = parser.add_argument_group('exported images')
+    group.add_argument(
+        '--no-compress',
+        dest='compress',
+        action='store_false',
+        help='write .nii and .mif instead of .nii.gz and .mif.gz',
+    )
+    group.add_argument('--log-p', action='store_true', help='write -log10 p beside each p-value')
+    group.add_argument(
+        '--outside',
+        type=_fill,
+        default=0.0,
+        metavar='{0,nan}',
+        help='value outside the group mask (default: 0)',
+    )
+
+
+def _fill(text: str) -> float:
+    if text.lower() not in {'0', 'zero', 'nan'}:
+        raise argparse.ArgumentTypeError(f'{text!r} is neither 0 nor nan')
+    return math.nan if text.lower() == 'nan' else 0.0
+
+
+def _add_analysis(parser: argparse.ArgumentParser) -> None:
+    add(
+        parser,
+        '--analysis-name',
+        required=True,
+        metavar='NAME',
+        help='name the analysis was given in R',
+    )
+    add(
+        parser,
+        '--input-hdf5',
+        type=Path,
+        required=True,
+        metavar='H5',
+        help='file that ModelArray wrote results into',
+    )
+    add(
+        parser,
+        '--output-dir',
+        type=Path,
+        required=True,
+        metavar='DIR',
+        help='folder for the images, made if needed',
+    )
+
+
+def _add_template(parser: argparse.ArgumentParser) -> None:
+    """Needed by the predecessor for CIFTI; an HDF5 file of ours knows its elements."""
+    group = parser.add_argument_group('template').add_mutually_exclusive_group()
+    add(
+        group,
+        '--cohort-file',
+        type=Path,
+        metavar='CSV',
+        help='cohort whose first image is the template',
+    )
+    add(group, '--example-file', type=Path, metavar='IMAGE', help='image that is the template')

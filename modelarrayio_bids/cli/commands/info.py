@@ -1,0 +1,156 @@
+"""``modelarrayio info``: what is in an HDF5 file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelarrayio_bids.cli.columns import aligned
+from modelarrayio_bids.cli.options import add_json, add_log_level
+from modelarrayio_bids.runtime.text_format import amount, count
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.store.contents import (
+        AnalysisContents,
+        Contents,
+        Elements,
+        Images,
+        ScalarContents,
+    )
+
+_SOURCES_SHOWN = 3
+_RESULTS_SHOWN = 6
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'info',
+        allow_abbrev=False,
+        help='what is in an HDF5 file',
+        description='Tell what is in an HDF5 file for ModelArray, whichever program made it: '
+        'elements, scalars and their sources, analyses. No values are read.',
+    )
+    parser.set_defaults(command=info)
+    parser.add_argument('file', type=Path, metavar='FILE', help='the HDF5 file')
+    add_json(parser)
+    add_log_level(parser)
+
+
+def info(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from modelarrayio_bids.store.contents import contents_of
+
+    contents = contents_of(options.file)
+    if options.json:
+        print(json.dumps(asdict(contents), indent=2, ensure_ascii=False))
+    else:
+        print('\n'.join(_lines(contents)))
+    return 0
+
+
+def _lines(contents: Contents) -> Iterator[str]:
+    facts = [('File', f'{contents.path}, {amount(contents.size)}'), *_origin(contents)]
+    facts.append(('Elements', _elements(contents.elements)))
+    yield from aligned(facts)
+    if not contents.scalars:
+        yield from ('', 'No scalars: this file was not made for ModelArray.')
+    usable = [scalar for scalar in contents.scalars if not scalar.problem]
+    if usable:
+        yield ''
+        yield from aligned(_table(usable))
+    for scalar in usable:
+        yield from ('', *_sources(scalar))
+    for scalar in contents.scalars:
+        if scalar.problem:
+            yield from ('', _unusable(scalar))
+    if contents.analyses:
+        yield from ('', 'Analyses:')
+        yield from (f'  {line}' for line in aligned(map(_analysis, contents.analyses)))
+
+
+def _origin(contents: Contents) -> list[tuple[str, str]]:
+    origin = contents.origin
+    if origin is None:
+        return [('Made by', 'unknown: the file does not say')]
+    made = f'{origin.software} {origin.version}, {origin.created}'
+    return [('Made by', made), ('Command', origin.command)]
+
+
+def _elements(elements: Elements) -> str:
+    """What they are, in one line."""
+    text = f'{elements.count:,} {elements.kind or "of a kind that the file does not tell"}'
+    if elements.grid is not None:
+        text += f' of {" × ".join(map(str, elements.grid))}'
+    if elements.voxel_size is not None:
+        text += f', {" × ".join(f"{edge:g}" for edge in elements.voxel_size)} mm each'
+    if elements.n_voxels is not None:
+        text += f' in {elements.n_voxels:,} voxels'
+    if elements.structures is not None:
+        parts = (f'{_plain(name)} {count:,}' for name, count in elements.structures.items())
+        text += f': {", ".join(parts)}'
+    return text
+
+
+def _plain(structure: str) -> str:
+    """A structure of CIFTI as it is called.
+
+    >>> _plain('CIFTI_STRUCTURE_CORTEX_LEFT')
+    'cortex left'
+    """
+    return structure.removeprefix('CIFTI_STRUCTURE_').replace('_', ' ').lower()
+
+
+def _table(scalars: Sequence[ScalarContents]) -> Iterator[tuple[str, ...]]:
+    yield 'SCALAR', 'SOURCES', 'TYPE', 'CHUNKS', 'FILTERS', 'STORED', 'OF RAW', 'WHOLE IN R'
+    for scalar in scalars:
+        chunk = ' × '.join(map(str, scalar.chunk)) if scalar.chunk else 'none'
+        yield (
+            scalar.name,
+            f'{scalar.n_sources:,}',
+            scalar.dtype,
+            chunk,
+            ' + '.join(scalar.filters) or 'none',
+            amount(scalar.stored_bytes),
+            f'{scalar.stored_bytes / scalar.raw_bytes:.0%}',
+            amount(scalar.r_bytes),
+        )
+
+
+def _unusable(scalar: ScalarContents) -> str:
+    return f'{scalar.name} cannot be used: {scalar.problem}. "modelarrayio validate" says more.'
+
+
+def _sources(scalar: ScalarContents) -> Iterator[str]:
+    if not scalar.sources:
+        yield f'Sources of {scalar.name} have no names: "modelarrayio validate" says more.'
+        return
+    yield f'Sources of {scalar.name}, as source_file must name them:'
+    yield from (f'  {name}' for name in scalar.sources[:_SOURCES_SHOWN])
+    if len(scalar.sources) > _SOURCES_SHOWN:
+        yield f'  ... {len(scalar.sources) - _SOURCES_SHOWN:,} more'
+    if scalar.images is not None:
+        yield f'  {_state(scalar.images)}'
+
+
+def _state(images: Images) -> str:
+    """Which images are no longer what they were."""
+    parts = [f'unchanged since: {images.unchanged:,}']
+    for what, paths in (('changed since', images.changed), ('not found', images.gone)):
+        if paths:
+            parts.append(f'{what}: {len(paths):,}, such as {paths[0]}')
+    return '; '.join(parts)
+
+
+def _analysis(analysis: AnalysisContents) -> tuple[str, str]:
+    if analysis.problem:
+        return analysis.name, f'cannot be used: {analysis.problem}'
+    shown = ', '.join(analysis.results[:_RESULTS_SHOWN])
+    more = ', ...' if len(analysis.results) > _RESULTS_SHOWN else ''
+    results = count(len(analysis.results), 'result')
+    where = count(analysis.n_elements, 'element')
+    return analysis.name, f'{results} at {where}: {shown}{more}'

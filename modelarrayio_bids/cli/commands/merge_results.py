@@ -1,0 +1,88 @@
+"""``modelarrayio merge-results``: analyses of slices of the elements → one of all."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from modelarrayio_bids.cli.options import add, add_log_level, add_nprocs
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'merge-results',
+        allow_abbrev=False,
+        help='analyses of slices of the elements to one',
+        description='Join analyses that were each run on some of the elements into one. Adjusted '
+        'p values, such as .fdr, are computed again over all elements, as p.adjust in R does it.',
+    )
+    parser.set_defaults(command=merge_results)
+    _add_slices(parser)
+    _add_output(parser)
+    add_nprocs(parser)
+    add_log_level(parser)
+
+
+def merge_results(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from modelarrayio_bids.results.merge import merge_results
+
+    merge_results(
+        options.input_hdf5,
+        options.analysis_name,
+        options.merged_name,
+        options.output_hdf5,
+        allow_gaps=options.allow_gaps,
+        overwrite=options.overwrite,
+        threads=options.nprocs,
+    )
+    return 0
+
+
+def _add_slices(parser: argparse.ArgumentParser) -> None:
+    add(
+        parser,
+        '--analysis-name',
+        nargs='+',
+        required=True,
+        metavar='NAME',
+        help='names of the analyses of slices, or patterns for them in quotes: "mylm_part*"',
+    )
+    add(
+        parser,
+        '--input-hdf5',
+        nargs='+',
+        type=Path,
+        required=True,
+        metavar='H5',
+        help='files that ModelArray wrote them into: one, or one for each job',
+    )
+    add(
+        parser,
+        '--allow-gaps',
+        action='store_true',
+        help='leave elements that are in no slice out of the merged analysis, too',
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('output')
+    add(
+        group,
+        '--merged-name',
+        required=True,
+        metavar='NAME',
+        help='name of the analysis to write',
+    )
+    add(
+        group,
+        '--output-hdf5',
+        type=Path,
+        metavar='H5',
+        help='file to write it into: it keeps what it holds, or is made (default: the one that is '
+        'read)',
+    )
+    group.add_argument(
+        '--overwrite', action='store_true', help='replace an analysis of the merged name'
+    )

@@ -1,0 +1,202 @@
+"""``modelarrayio to-modelarray``: the images of a cohort → one HDF5 file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelarrayio_bids.cli.options import (
+    MEGABYTE,
+    add,
+    add_log_level,
+    add_map,
+    add_references,
+    add_resources,
+    add_scalar_columns,
+    references,
+    resources,
+)
+from modelarrayio_bids.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.store.writer import Layout
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'to-modelarray',
+        allow_abbrev=False,
+        help='images of a cohort to one HDF5 file',
+        description='Write the images a cohort CSV lists to one HDF5 file that ModelArray opens. '
+        'What kind of images they are is told by their file names.',
+    )
+    parser.set_defaults(command=to_modelarray)
+    _add_cohort(parser)
+    add_references(parser)
+    add_map(parser)
+    _add_output(parser)
+    _add_layout(parser)
+    add_resources(parser)
+    _add_unused(parser)
+    add_log_level(parser)
+
+
+def to_modelarray(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.conversion import build
+    from modelarrayio_bids.conversion.row_reader import check_sources
+    from modelarrayio_bids.spaces import space_of
+
+    layout, allowed = _layout(options), resources(options)
+    cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
+    sources = cohort.sources()
+    space = space_of(sources, references(options, map=options.map))
+    outputs = _outputs(options, cohort)
+    if len(outputs) > 1:
+        # Every problem before the first file, not one file's after another.
+        check_sources(sources, space, options.nprocs)
+    for output, part in outputs.items():
+        build.to_modelarray(part, space, output, layout, allowed, overwrite=options.overwrite)
+    return 0
+
+
+def _outputs(options: argparse.Namespace, cohort: Cohort) -> dict[Path, Cohort]:
+    """One file for all scalars, or one for each, named ``<scalar>_<output>``."""
+    split = bool(options.scalar_columns) if options.split is None else options.split
+    if not split:
+        return {options.output: cohort}
+    name = options.output.name
+    return {
+        options.output.with_name(f'{scalar}_{name}'): cohort.only(scalar)
+        for scalar in cohort.scalars
+    }
+
+
+def _layout(options: argparse.Namespace) -> Layout:
+    from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
+    from modelarrayio_bids.store.writer import Layout
+
+    if options.backend != 'hdf5':
+        raise UsageError(
+            f'the {options.backend} backend is not available yet',
+            remedy='Use --backend hdf5, the default.',
+        )
+    chunk_mb, level = options.target_chunk_mb, options.compression_level
+    return Layout(
+        options.dtype,
+        options.compression,
+        # Out of range, both are taken as the predecessor does.
+        None if level is None else min(max(level, 0), 9),
+        options.shuffle,
+        max(options.chunk_voxels, 0),
+        DEFAULT_CHUNK_BYTES if chunk_mb is None else chunk_mb * MEGABYTE,
+    )
+
+
+def _add_cohort(parser: argparse.ArgumentParser) -> None:
+    add(
+        parser,
+        '--cohort-file',
+        type=Path,
+        required=True,
+        metavar='CSV',
+        help='one row per image: scalar_name, source_file, source_mask_file and phenotypes; '
+        "relative paths start from the working folder, or else from the CSV's own",
+    )
+    add_scalar_columns(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('output')
+    group.add_argument(
+        '--output',
+        type=Path,
+        default=Path('modelarray.h5'),
+        metavar='H5',
+        help='file to write (default: %(default)s)',
+    )
+    split = group.add_mutually_exclusive_group()
+    add(
+        split,
+        '--split-files',
+        dest='split',
+        action='store_true',
+        default=None,
+        help='one file per scalar, SCALAR_ before its name (default for wide cohorts)',
+    )
+    add(
+        split,
+        '--no-split-files',
+        dest='split',
+        action='store_false',
+        default=None,
+        help='all scalars in one file (default for long cohorts)',
+    )
+    group.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a file even if it holds results of ModelArray',
+    )
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('storage')
+    group.add_argument(
+        '--backend',
+        choices=('hdf5', 'tiledb'),
+        default='hdf5',
+        help='only hdf5 can be written yet (default: %(default)s)',
+    )
+    group.add_argument(
+        '--dtype',
+        choices=('float32', 'float64'),
+        default='float32',
+        help='type of the values (default: %(default)s)',
+    )
+    group.add_argument(
+        '--compression',
+        choices=('gzip', 'zstd', 'lzf', 'none'),
+        default='gzip',
+        help='R reads all but zstd (default: %(default)s)',
+    )
+    add(
+        group,
+        '--compression-level',
+        type=int,
+        metavar='0-9',
+        help="zlib's level (default: a faster compressor than zlib, files about 1%% larger)",
+    )
+    add(
+        group,
+        '--no-shuffle',
+        dest='shuffle',
+        action='store_false',
+        help='compress the bytes of values in their order',
+    )
+    chunk = group.add_mutually_exclusive_group()
+    add(
+        chunk,
+        '--chunk-voxels',
+        type=int,
+        default=0,
+        metavar='N',
+        help='elements of a chunk, which spans all sources (default: by size)',
+    )
+    add(
+        chunk,
+        '--target-chunk-mb',
+        type=float,
+        metavar='MIB',
+        help='size of a chunk in MiB (default: 0.0625, which R reads fastest)',
+    )
+
+
+def _add_unused(parser: argparse.ArgumentParser) -> None:
+    """Accepted for scripts written for the predecessor."""
+    group = parser.add_argument_group('without effect on HDF5 and local files')
+    group.add_argument('--workers', type=int, default=1, metavar='N', help='of TileDB')
+    add(group, '--s3-workers', type=int, default=1, metavar='N', help='of remote sources')

@@ -1,0 +1,101 @@
+"""Reading: the headers of all sources first, then their values, row by row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
+from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.store.scratch import as_stored
+
+logger = logging.getLogger(__name__)
+
+
+def check_sources(sources: Sequence[Source], space: ElementSpace, threads: int = 1) -> int:
+    """Compare every source's header with the space, and raise all problems at once.
+
+    Returns
+    -------
+    int
+        Most bytes of memory that reading one of them takes.
+
+    Raises
+    ------
+    ModelArrayIOError
+        The one problem, or a :class:`CohortProblemsError` of all.
+    """
+    most, problems = checked_sources(sources, space, threads)
+    raise_problems(problems)
+    return most
+
+
+def source_problems(
+    sources: Sequence[Source], space: ElementSpace, threads: int = 1
+) -> list[ModelArrayIOError]:
+    """What the headers of sources have against the space: each problem once."""
+    return checked_sources(sources, space, threads)[1]
+
+
+def checked_sources(
+    sources: Sequence[Source], space: ElementSpace, threads: int = 1
+) -> tuple[int, list[ModelArrayIOError]]:
+    """Most bytes that reading one of the sources takes, and :func:`source_problems`."""
+    checks = ordered_map(partial(_check, space), sources, threads)
+    found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
+    sizes = [size for size in found if isinstance(size, int)]
+    problems = [problem for problem in found if isinstance(problem, ModelArrayIOError)]
+    # One mask may serve many rows: say it once.
+    return max(sizes, default=0), list({str(problem): problem for problem in problems}.values())
+
+
+def read_rows(
+    sources: Sequence[Source],
+    space: ElementSpace,
+    put: Callable[[int, np.ndarray], None],
+    threads: int,
+    dtype: np.dtype,
+) -> None:
+    """Read the values of sources, each handed on in the thread that read it.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Of one scalar.
+    space : ElementSpace
+        The elements.
+    put : callable
+        Takes the number of a row and its values, (n_elements,).
+    threads : int
+        That read.
+    dtype : numpy.dtype
+        That values will be kept in: a warning names images whose values it cannot hold.
+    """
+
+    def read(row: int) -> None:
+        values = space.read(sources[row])
+        stored = as_stored(values, dtype)
+        n_finite = np.count_nonzero(np.isfinite(values))
+        if not n_finite:
+            logger.warning('%s: has no finite value at any element', sources[row].path)
+        elif stored is not values and np.count_nonzero(np.isfinite(stored)) < n_finite:
+            what = '%s: has values that %s cannot hold; they become infinite'
+            logger.warning(what, sources[row].path, dtype.name)
+        put(row, stored)
+
+    done = ordered_map(read, range(len(sources)), threads)
+    for _ in tracked(done, f'Reading {sources[0].scalar}', len(sources), 'images'):
+        pass
+
+
+def _check(space: ElementSpace, source: Source) -> int | ModelArrayIOError:
+    try:
+        return space.check(source)
+    except ModelArrayIOError as error:
+        return error

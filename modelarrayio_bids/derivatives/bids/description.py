@@ -1,0 +1,270 @@
+"""What makes our output folder a BIDS derivative: its description, and what validators skip.
+
+The description is written anew by every run. Of an earlier one it keeps the ``DatasetLinks`` that
+sidecars in the folder still use in their BIDS URIs, so that these go on resolving.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.__about__ import NAME, URL, __version__
+from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.derivatives.bids.uris import path_of
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError
+from modelarrayio_bids.runtime.atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+BIDS_VERSION = '1.10.0'
+#: Set by the container's recipe, so that outputs say which image made them.
+CONTAINER_TAG = 'MODELARRAYIO_CONTAINER_TAG'
+# Set inside a container by what runs it, as an image made for Docker does not tell.
+_RUN_BY = {'APPTAINER_CONTAINER': 'apptainer', 'SINGULARITY_CONTAINER': 'singularity'}
+_NAME_IN_URI = re.compile(r'"bids:([^:"]+):')
+
+#: Names BIDS has no rule for.
+_IGNORED = (
+    '*.h5',
+    '*_modelarray.json',
+    '*_cohort.csv',
+    '*_cohort.json',
+    '*_coverage.nii.gz',
+    '*_coverage.json',
+    '*_mask.nii.gz',
+    '*_mask.json',
+    '*_statmap.*',
+    '*.html',
+    '/figures',
+    'logs/',
+    'masks/',
+)
+
+
+def write_description(
+    output_dir: Path, datasets: Iterable[Dataset], bids_dir: Path, scalars: Iterable[str]
+) -> Path:
+    """Write ``dataset_description.json`` and ``.bidsignore``, over those of an earlier run.
+
+    Parameters
+    ----------
+    output_dir : pathlib.Path
+        Where to.
+    datasets : iterable of Dataset
+        What was looked into.
+    bids_dir : pathlib.Path
+        The study.
+    scalars : iterable of str
+        Names of the scalars' folders, which BIDS has no rule for.
+
+    Returns
+    -------
+    pathlib.Path
+        The description.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    datasets = list(datasets)
+    links = {dataset.name: dataset.root.as_uri() for dataset in datasets}
+    links = _links_in_use(output_dir, links) | links
+    description = {
+        'Name': f'{NAME}: group files for ModelArray',
+        'BIDSVersion': BIDS_VERSION,
+        'DatasetType': 'derivative',
+        'GeneratedBy': [software()],
+        'SourceDatasets': _sources(bids_dir, links.values(), datasets),
+        'DatasetLinks': links,
+    }
+    path = output_dir / DESCRIPTION
+    write_json(description, path)
+    _write_ignored(output_dir, scalars)
+    return path
+
+
+def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str]) -> None:
+    """After further outputs: what they need in ``.bidsignore``, and a description of this version.
+
+    Sources and links of an earlier one are kept; that of another program is let be.
+
+    Parameters
+    ----------
+    output_dir, bids_dir : pathlib.Path
+        As for :func:`write_description`.
+    folders : iterable of str
+        Names of the folders written to.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    if not (output_dir / DESCRIPTION).exists():
+        write_description(output_dir, (), bids_dir, folders)
+        return
+    earlier = Dataset.from_folder(output_dir)
+    if NAME in earlier.generators:
+        refreshed = {**earlier.description, 'GeneratedBy': [software()]}
+        write_json(refreshed, output_dir / DESCRIPTION)
+    _write_ignored(output_dir, folders)
+
+
+def _write_ignored(output_dir: Path, folders: Iterable[str]) -> None:
+    with replacing(output_dir / '.bidsignore') as partial:
+        partial.write_text('\n'.join((*_IGNORED, *_folders(output_dir, folders))) + '\n', 'utf-8')
+
+
+def _folders(output_dir: Path, scalars: Iterable[str]) -> list[str]:
+    """The scalars' folders, of this run and of earlier ones; the validator wants no slash after."""
+    earlier = (path.parent.name for path in output_dir.glob('*/*_modelarray.h5'))
+    return [f'/{name}' for name in sorted({*scalars, *earlier})]
+
+
+def software() -> dict[str, Any]:
+    """An entry of BIDS' ``GeneratedBy``: we, and the container we run in, where there is one."""
+    entry: dict[str, Any] = {'Name': NAME, 'Version': __version__, 'CodeURL': URL}
+    if we_run_in := container():
+        entry['Container'] = we_run_in
+    return entry
+
+
+def container() -> dict[str, str] | None:
+    """What BIDS wants to know of the container we run in: what runs it, and its image's tag."""
+    tag = os.environ.get(CONTAINER_TAG)
+    if not tag:
+        return None
+    run_by = next((kind for name, kind in _RUN_BY.items() if name in os.environ), 'docker')
+    return {'Type': run_by, 'Tag': tag}
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write a sidecar, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', 'utf-8')
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a sidecar says; nothing where there is none.
+
+    Raises
+    ------
+    FormatError
+        If it is not JSON, or no object.
+    """
+    try:
+        content = json.loads(path.read_text('utf-8'))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise FormatError(f'is not JSON ({error})', path, 'Mend it, or take it away.') from error
+    if not isinstance(content, dict):
+        raise FormatError('is no JSON object', path, 'Mend it, or take it away.')
+    return content
+
+
+def _sources(
+    bids_dir: Path, urls: Iterable[str], datasets: Iterable[Dataset]
+) -> list[dict[str, str]]:
+    dois = {
+        dataset.root.as_uri(): str(dataset.description['DatasetDOI'])
+        for dataset in datasets
+        if dataset.description.get('DatasetDOI')
+    }
+    return [
+        {'URL': url, 'DOI': dois[url]} if url in dois else {'URL': url}
+        for url in dict.fromkeys([bids_dir.absolute().as_uri(), *urls])
+    ]
+
+
+def linked(output_dir: Path) -> list[Dataset]:
+    """The datasets that BIDS URIs in an output of ours speak of."""
+    return [Dataset(name, path_of(url)) for name, url in _earlier_links(output_dir).items()]
+
+
+def study_of(output_dir: Path) -> Path | None:
+    """The study that an output of ours was made of, where its description says so."""
+    if not (output_dir / DESCRIPTION).exists():
+        return None
+    sources = Dataset.from_folder(output_dir).description.get('SourceDatasets') or ()
+    urls = [str(source.get('URL', '')) for source in sources if isinstance(source, dict)]
+    return next((path_of(url) for url in urls if url.startswith('file:')), None)
+
+
+def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
+    """Of the links in a description of ours: those that sidecars need."""
+    links = _earlier_links(output_dir)
+    used = set(_names_in_uris(output_dir))
+    if lost := sorted(used - links.keys() - new.keys()):
+        logger.warning(
+            'in the sidecars here, nothing says any more what "bids:%s:" stands for: %s had no '
+            'such DatasetLinks; to have them again, run the group level on these datasets',
+            *(':", "bids:'.join(lost), output_dir / DESCRIPTION),
+        )
+    for name in used & new.keys() & links.keys():
+        if links[name] != new[name]:
+            was = 'in the sidecars here, "bids:%s:" stood for %s; now it stands for %s'
+            logger.warning(was, name, links[name], new[name])
+    return {name: str(url) for name, url in links.items() if name in used}
+
+
+def _earlier_links(output_dir: Path) -> dict[str, Any]:
+    """In a description of ours, and in those of runs that had a folder of their own in here."""
+    known: dict[str, Any] = {}
+    for path in sorted(output_dir.glob(f'*/{DESCRIPTION}')):
+        # What is wrong with a neighbour's is not this run's business.
+        with suppress(ModelArrayIOError):
+            links = _links_of(path.parent)
+            for name in known.keys() & links.keys():
+                if known[name] != links[name]:
+                    logger.warning(
+                        'in the sidecars below %s, "bids:%s:" stands for both %s and %s',
+                        *(output_dir, name, known[name], links[name]),
+                    )
+            known |= links
+    return known | (_links_of(output_dir) if (output_dir / DESCRIPTION).exists() else {})
+
+
+def _links_of(output_dir: Path) -> dict[str, Any]:
+    """In the description of an output of ours."""
+    dataset = Dataset.from_folder(output_dir)
+    links = dataset.description.get('DatasetLinks', {})
+    return links if NAME in dataset.generators and isinstance(links, dict) else {}
+
+
+def _names_in_uris(output_dir: Path) -> Iterator[str]:
+    for folder in sorted(output_dir.glob('*')):
+        # A work folder of ours is hidden, and logs are no sidecars.
+        if folder.is_dir() and not folder.name.startswith('.') and folder.name != 'logs':
+            for path in folder.rglob('*.json'):
+                yield from _NAME_IN_URI.findall(path.read_text('utf-8'))
+
+
+def refuse_others(output_dir: Path) -> None:
+    """Make sure that the output folder is no dataset of another program, or of raw data.
+
+    Raises
+    ------
+    UsageError
+        If its description would be replaced by ours.
+    InvalidDatasetError
+        If that description cannot be read.
+    """
+    if not (output_dir / DESCRIPTION).exists():
+        return
+    dataset = Dataset.from_folder(output_dir)
+    if NAME not in dataset.generators and (dataset.generators or dataset.subjects):
+        made_by = ', '.join(dataset.generators) or 'no program'
+        raise UsageError(
+            f'holds a dataset made by {made_by}, whose {DESCRIPTION} would be replaced',
+            output_dir,
+            f'Give a folder of its own for the outputs, such as {output_dir / "modelarray"}.',
+        )

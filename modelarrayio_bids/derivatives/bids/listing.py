@@ -1,0 +1,100 @@
+"""The images of a dataset, by name: what there is to be indexed.
+
+pybids makes path objects for every file before it looks whether the file matters, and asks the disk
+once more whether it is a folder: 8 of the 14 s that it took for 50,000 files. Here a folder is read
+once, and names decide: 0.15 s.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from modelarrayio_bids.runtime.progress import tracked
+
+logger = logging.getLogger(__name__)
+
+#: All that pybids is asked for: volumes and CIFTI files.
+_IMAGES = ('.nii', '.nii.gz')
+#: Folders of a dataset's root that hold other datasets, or nothing that was measured.
+_PASSED_OVER = ('derivatives', 'sourcedata', 'code', 'logs', 'figures', 'models', 'stimuli')
+
+
+def passed_over(
+    participants: Collection[str], sessions: Collection[str], folders: Collection[str]
+) -> re.Pattern[str]:
+    """A pattern on paths below the root, with a ``/`` before them, of what is not to be read.
+
+    Parameters
+    ----------
+    participants, sessions : collection of str
+        Bare labels of the only ones wanted; all if there is none.
+    folders : collection of str
+        Folders of the root to be passed over as well.
+    """
+    patterns = [rf'^/({_any_of({*_PASSED_OVER, *folders})})(/|$)']
+    if participants:
+        patterns.append(rf'^/sub-(?!({_any_of(participants)})([/_.]|$))')
+    if sessions:
+        others = rf'ses-(?!({_any_of(sessions)})([/_.]|$))[^/]*'
+        patterns.append(rf'^/sub-[^/]+/{others}/(?!anat(/|$))')
+    return re.compile('|'.join(patterns))
+
+
+def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]:
+    """Every image below a folder, by its path from there with ``/`` between, sorted.
+
+    Links are followed, but not to a folder they are in. Hidden files and folders, and folders with
+    a dot in their name, are passed over; a folder that cannot be read is too, with a warning.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The folder.
+    ignored : re.Pattern, optional
+        As :func:`passed_over` makes it.
+    """
+    found = _found(root, ignored)
+    return sorted(tracked(found, f'Looking into {root.name}', None, 'images'))
+
+
+def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
+    folders = ['']
+    while folders:
+        above = folders.pop()
+        for entry in _entries(root / above):
+            name = f'{above}{entry.name}'
+            if ignored is not None and ignored.search(f'/{name}'):
+                continue
+            # Datalad's files are links, and what they lead to need not be there: not asked for.
+            if entry.name.endswith(_IMAGES) and not entry.is_dir(follow_symlinks=False):
+                yield name
+            elif entry.is_dir() and not _leads_back(entry):
+                if entry.name.endswith(_IMAGES):
+                    logger.warning('%s is a folder, and no image: left out', entry.path)
+                folders.append(f'{name}/')
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What may be an image or hold some."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                hidden = entry.name.startswith('.')
+                if not hidden and ('.' not in entry.name or entry.name.endswith(_IMAGES)):
+                    yield entry
+    except OSError as error:
+        logger.warning('%s cannot be read (%s): left out', folder, error.strerror)
+
+
+def _leads_back(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry links to a folder that it is in."""
+    path = Path(entry.path)
+    return entry.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+
+
+def _any_of(labels: Iterable[str]) -> str:
+    return '|'.join(re.escape(label) for label in sorted(labels))

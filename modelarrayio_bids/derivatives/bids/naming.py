@@ -1,0 +1,222 @@
+"""What scalars and outputs are called.
+
+>>> template = NameTemplate.from_text('{model}_{param}[_{desc}]')
+>>> template.fill({'model': 'noddi', 'param': 'icvf', 'desc': 'modulated'})
+'noddi_icvf_modulated'
+>>> outputs = Outputs.of(Path('out'), 'gm_probseg', {'space': 'MNI152NLin2009cAsym', 'res': '2'})
+>>> outputs.cohort.as_posix()
+'out/gm_probseg/space-MNI152NLin2009cAsym_res-2_cohort.csv'
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelarrayio_bids.derivatives.bids import entities as bids_entities
+from modelarrayio_bids.derivatives.bids.entities import Entities
+from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.spaces import SPACES, VoxelSpace
+from modelarrayio_bids.store.schema import check_scalar_name
+
+#: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
+GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
+#: Name of an HDF5 file for ModelArray that has no entities, and how those of others end.
+STORE_NAME = 'modelarray.h5'
+STORE_ENDING = f'_{STORE_NAME}'
+#: The kind of elements that a name need not tell.
+DEFAULT_KIND = VoxelSpace.kind
+
+_PART = re.compile(r'\[(?P<before>\w*)\{(?P<option>\w+)\}(?P<after>\w*)\]|\{(?P<entity>\w+)\}')
+
+
+@dataclass(frozen=True)
+class NameTemplate:
+    """How a scalar's name is made of its file's entities.
+
+    ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent. A
+    mere word is a name as it stands.
+    """
+
+    text: str
+
+    @classmethod
+    def from_text(cls, text: str) -> NameTemplate:
+        """A template of known entities.
+
+        Raises
+        ------
+        ValueError
+            If it names one that is not known, or has stray signs.
+        """
+        template = cls(text)
+        stray = _PART.sub('', text)
+        if not re.fullmatch(r'\w*', stray):
+            raise ValueError(f'name: {text!r} is no template such as {{model}}_{{param}}')
+        if unknown := [name for name in template.entities if name not in bids_entities.names()]:
+            raise ValueError(f'name: there is no entity {unknown[0]!r}')
+        return template
+
+    @functools.cached_property
+    def required(self) -> tuple[str, ...]:
+        """The entities without which there is no name."""
+        return tuple(found['entity'] for found in _PART.finditer(self.text) if found['entity'])
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """All entities it speaks of."""
+        return tuple(found['entity'] or found['option'] for found in _PART.finditer(self.text))
+
+    def fill(self, entities: Entities) -> str:
+        """The name: lower case, and one that R takes in a formula."""
+
+        def part(found: re.Match[str]) -> str:
+            if found['entity']:
+                return entities[found['entity']]
+            label = entities.get(found['option'])
+            return '' if label is None else f'{found["before"]}{label}{found["after"]}'
+
+        return syntactic(_PART.sub(part, self.text).lower())
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one scalar in one space.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The scalar's.
+    stem : str
+        The entities that tell this group from the scalar's others.
+    """
+
+    folder: Path
+    stem: str
+
+    @classmethod
+    def of(
+        cls, output_dir: Path, scalar: str, entities: Entities, kind: str = DEFAULT_KIND
+    ) -> Outputs:
+        """The outputs of a scalar for the images that have these entities and kind of elements."""
+        return cls(output_dir / scalar, stem(entities, kind))
+
+    @classmethod
+    def beside(cls, store: Path) -> Outputs:
+        """The outputs that an HDF5 file is one of.
+
+        >>> Outputs.beside(Path('out/cbf/space-X_modelarray.h5')).cohort.as_posix()
+        'out/cbf/space-X_cohort.csv'
+        """
+        return cls(store.parent, store.name.removesuffix(STORE_NAME).removesuffix('_'))
+
+    @property
+    def cohort(self) -> Path:
+        """The cohort CSV."""
+        return self._named('cohort.csv')
+
+    @property
+    def group_mask(self) -> Path:
+        """The voxels analysed."""
+        return self._named('desc-group_mask.nii.gz')
+
+    @property
+    def coverage(self) -> Path:
+        """How many images have each voxel."""
+        return self._named('coverage.nii.gz')
+
+    @property
+    def store(self) -> Path:
+        """The HDF5 file for ModelArray."""
+        return self._named(STORE_NAME)
+
+    @property
+    def fit_script(self) -> Path:
+        """The R script that fits a model to the HDF5 file.
+
+        >>> Outputs(Path('out/cbf'), 'space-X').fit_script.as_posix()
+        'out/code/fit_cbf_space-X.R'
+        """
+        name = '_'.join(part for part in ('fit', self.folder.name, self.stem) if part)
+        return self.folder.parent / 'code' / f'{name}.R'
+
+    @property
+    def masks(self) -> Path:
+        """Folder of the masks that had to be made for single images."""
+        return self.folder / 'masks'
+
+    def own_mask(self, image: Path, desc: str) -> Path:
+        """The mask made for one image: ``desc`` says how.
+
+        >>> outputs = Outputs(Path('cbf_scrub'), 'space-X')
+        >>> outputs.own_mask(Path('sub-01_space-X_desc-scrub_cbf.nii.gz'), 'present').name
+        'sub-01_space-X_desc-present_mask.nii.gz'
+        """
+        base = re.sub(r'(_desc-[^_]+)?_[^_]+$', '', image.name)
+        return self.masks / f'{base}_desc-{desc}_mask.nii.gz'
+
+    def own_map(self, image: Path) -> Path:
+        """A map on the group's grid, where the image has another.
+
+        >>> Outputs(Path('cbf_scrub'), '').own_map(Path('sub-01_space-X_desc-scrub_cbf.nii')).name
+        'sub-01_space-X_desc-resampled_cbf.nii.gz'
+        """
+        base, _, suffix = re.sub(r'_desc-[^_]+', '', image.name).rpartition('_')
+        return self.folder / 'maps' / f'{base}_desc-resampled_{suffix.partition(".")[0]}.nii.gz'
+
+    def _named(self, ending: str) -> Path:
+        return self.folder / '_'.join(part for part in (self.stem, ending) if part)
+
+
+def sidecar(path: Path) -> Path:
+    """Where a file's JSON sidecar is.
+
+    >>> sidecar(Path('a/space-X_coverage.nii.gz')).as_posix()
+    'a/space-X_coverage.json'
+    >>> sidecar(Path('a/space-fsLR_stat-p_statmap.dscalar.nii')).as_posix()
+    'a/space-fsLR_stat-p_statmap.json'
+    """
+    # SPACES has the most particular ending first.
+    endings = (ending for space in SPACES.values() for ending in space.extensions)
+    ending = next((ending for ending in endings if path.name.endswith(ending)), path.suffix)
+    return path.with_name(path.name.removesuffix(ending) + '.json')
+
+
+def stem(entities: Entities, kind: str = DEFAULT_KIND) -> str:
+    """Entities as BIDS writes them, those of a group only, and the kind where it is not voxels.
+
+    The kind keeps apart what the entities do not: parcels and edges of one atlas, say.
+
+    >>> stem({'res': '2', 'suffix': 'probseg', 'space': 'MNI152NLin6Asym', 'task': 'rest'})
+    'task-rest_space-MNI152NLin6Asym_res-2'
+    >>> stem({'space': 'fsLR', 'den': '91k', 'suffix': 'thickness'}, 'greyordinates')
+    'space-fsLR_den-91k_desc-greyordinates'
+    """
+    parts = [f'{name}-{entities[name]}' for name in GROUP_ENTITIES if name in entities]
+    return '_'.join(parts if kind == DEFAULT_KIND else [*parts, f'desc-{kind}'])
+
+
+def space_name(entities: Entities) -> str:
+    """The space of an image as fMRIPrep's ``--output-spaces`` writes it; blank without one.
+
+    >>> space_name({'space': 'MNI152NLin6Asym', 'res': '2', 'suffix': 'probseg'})
+    'MNI152NLin6Asym:res-2'
+    """
+    more = [f'{name}-{entities[name]}' for name in ('cohort', 'res', 'den') if name in entities]
+    return ':'.join([entities.get('space', ''), *more])
+
+
+def syntactic(name: str) -> str:
+    """The name, made one that R takes in a formula, as R's ``make.names`` would.
+
+    >>> syntactic('dki_fa'), syntactic('3dshore_rtop'), syntactic('a+b')
+    ('dki_fa', 'X3dshore_rtop', 'a.b')
+    """
+    name = re.sub(r'[^A-Za-z0-9._]', '.', name)
+    try:
+        check_scalar_name(name)
+    except SchemaError:
+        name = f'X{name}'
+    return name

@@ -1,0 +1,161 @@
+"""What images a dataset holds.
+
+pybids is asked of them, see :mod:`~modelarrayio_bids.derivatives.bids.index`, but not of fixel
+directories: see :mod:`~modelarrayio_bids.derivatives.bids.fixel_folders`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelarrayio_bids.derivatives.bids import entities as bids_entities
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.entities import Entities
+from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_files
+from modelarrayio_bids.derivatives.bids.index_cache import find_entities
+from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
+from modelarrayio_bids.derivatives.bids.naming import syntactic
+from modelarrayio_bids.errors import AmbiguousMatchError
+from modelarrayio_bids.spaces import space_class
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A file found in a dataset.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Absolute.
+    dataset : str
+        The name of its dataset.
+    entities : dict
+        Entity to label, with ``suffix``, ``datatype`` and ``extension``.
+    """
+
+    path: Path
+    dataset: str
+    entities: Entities
+
+    @property
+    def kind(self) -> str:
+        """The kind of its elements.
+
+        Raises
+        ------
+        UnknownSpaceError
+            If no space reads files named so.
+        """
+        return _kind(self.path.name[self.path.name.index('.') :])
+
+
+def find_images(
+    dataset: Dataset,
+    participants: Collection[str] = (),
+    sessions: Collection[str] = (),
+    database_dir: Path | None = None,
+) -> list[Image]:
+    """Every NIfTI and CIFTI image of a dataset, sorted by path.
+
+    Nested datasets are not entered.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Where to look.
+    participants, sessions : collection of str, optional
+        Labels with or without ``sub-`` and ``ses-``. Only their folders are read; a file of no
+        session is found with any, and so are the anatomical folders of other sessions, whose
+        masks may be the only ones a participant has.
+    database_dir : pathlib.Path, optional
+        Where the index is kept for other runs.
+
+    Raises
+    ------
+    OutputError
+        If it has to be written there and cannot be.
+    """
+    participants = {bids_entities.bare_label(label) for label in participants}
+    sessions = {bids_entities.bare_label(label) for label in sessions}
+    fixels = [folder.name for folder in dataset.fixel_directories]
+    ignored = passed_over(participants, sessions, fixels)
+    names = image_names(dataset.root, ignored)
+    found = find_entities(dataset.root, names, ignored, database_dir)
+    images = [Image(path, dataset.name, entities) for path, entities in found]
+    logger.debug('%s: %d images', dataset.root, len(images))
+    return _wanted(images, participants, sessions)
+
+
+def find_fixel_files(
+    dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
+) -> list[Image]:
+    """Every data file in the fixel directories of a dataset, sorted by path.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Where to look.
+    participants, sessions : collection of str, optional
+        As for :func:`find_images`.
+
+    Raises
+    ------
+    AmbiguousMatchError
+        If two folders have names that are one to R or to a file system.
+    """
+    _require_names_of_their_own(dataset.fixel_directories)
+    images = [
+        Image(path, dataset.name, found)
+        for folder in dataset.fixel_directories
+        for path, found in fixel_files(folder)
+    ]
+    if unnamed := [image.path for image in images if 'subject' not in image.entities]:
+        logger.warning(
+            '%s: left out %d fixel files whose names do not begin with sub-<label>: %s',
+            *(dataset.root, len(unnamed), _some(unnamed, dataset.root)),
+        )
+    participants = {bids_entities.bare_label(label) for label in participants}
+    sessions = {bids_entities.bare_label(label) for label in sessions}
+    return _wanted(images, participants, sessions)
+
+
+@functools.cache
+def _kind(ending: str) -> str:
+    return space_class(ending).kind
+
+
+def _require_names_of_their_own(folders: Sequence[Path]) -> None:
+    names: dict[str, Path] = {}
+    for folder in folders:
+        other = names.setdefault(syntactic(folder.name.lower()), folder)
+        if other != folder:
+            raise AmbiguousMatchError(
+                f'would have the name of {other.name} as a scalar', folder, 'Rename one of them.'
+            )
+
+
+def _wanted(
+    images: Iterable[Image], participants: Collection[str], sessions: Collection[str]
+) -> list[Image]:
+    return [
+        image
+        for image in images
+        if (not participants or image.entities.get('subject') in participants)
+        and (not sessions or _may_serve(image.entities, sessions))
+    ]
+
+
+def _some(paths: Sequence[Path], root: Path, most: int = 10) -> str:
+    more = f' and {len(paths) - most} more' if len(paths) > most else ''
+    return ', '.join(path.relative_to(root).as_posix() for path in paths[:most]) + more
+
+
+def _may_serve(found: Entities, sessions: Collection[str]) -> bool:
+    session = found.get('session')
+    return session is None or session in sessions or found.get('datatype') == 'anat'

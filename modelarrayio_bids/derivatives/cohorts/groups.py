@@ -1,0 +1,314 @@
+"""The images of one scalar in one space: a row each, and the cohort they make."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from modelarrayio_bids import masks, resampling
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
+from modelarrayio_bids.conversion.row_reader import source_problems
+from modelarrayio_bids.derivatives.bids.entities import unknown_pairs
+from modelarrayio_bids.derivatives.bids.naming import DEFAULT_KIND, Outputs, space_name, stem
+from modelarrayio_bids.derivatives.cohorts.mask_matching import ANATOMICAL, MAP_ITSELF
+from modelarrayio_bids.derivatives.cohorts.phenotypes import OWN_COLUMNS, RESAMPLED, Phenotypes
+from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, RUN, SESSION, Visit
+from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
+from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.spaces import SPACES, References, space_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image and what serves it.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The map.
+    participant : str
+        Label, without ``sub-``.
+    session, run : str or None
+        Labels, where the image has them.
+    mask : pathlib.Path or None
+        The mask found; None where it is to be made from the map itself, or none is needed.
+    rung : str
+        Where on the ladder of :mod:`modelarrayio_bids.derivatives.cohorts.mask_matching`.
+    labels : dict, optional
+        Entities that neither divide groups nor make rows, where they differ in the group: this
+        image's labels, or blanks.
+    resampled : bool
+        Whether the image is on another grid than the group, and is to be resampled.
+    """
+
+    image: Path
+    participant: str
+    session: str | None
+    run: str | None
+    mask: Path | None
+    rung: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    resampled: bool = False
+
+    @property
+    def visit(self) -> Visit:
+        """Whom, and which visit of theirs, it is of."""
+        return Visit(self.participant, self.session or '', self.run or '')
+
+    def cells(self, scalar: str, image: Path, mask: Path | None) -> dict[str, str]:
+        """The row of a cohort, without phenotypes; mask, session and run where there are any."""
+        cells = {
+            SCALAR: scalar,
+            SOURCE: str(image),
+            PARTICIPANT: f'sub-{self.participant}',
+        }
+        if mask is not None:
+            cells |= {MASK: str(mask), MASK_RUNG: self.rung}
+        if self.session is not None:
+            cells[SESSION] = f'ses-{self.session}'
+        if self.run is not None:
+            cells[RUN] = f'run-{self.run}'
+        return cells | {
+            f'{name}_id': f'{name}-{label}' if label else '' for name, label in self.labels.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An image that would be a row but for a person's demand.
+
+    Parameters
+    ----------
+    image : pathlib.Path
+        The map.
+    visit : Visit
+        Whom it is of.
+    reason : str
+        Why it is left out: ``without age``, say.
+    """
+
+    image: Path
+    visit: Visit
+    reason: str
+
+
+@dataclass(frozen=True)
+class ScalarGroup:
+    """The images of one scalar in one space: what becomes one HDF5 file.
+
+    Parameters
+    ----------
+    scalar : str
+        Its name in R.
+    entities : dict
+        What tells this group from the scalar's others: space, resolution, task, ...
+    rows : tuple of Row
+        By participant, session and run.
+    dataset : str
+        The dataset the images are from.
+    long_name, units : str
+        For a person; units may be unknown, hence empty.
+    kind : str
+        The kind of elements.
+    range : tuple of float, optional
+        Lowest and highest value of a colour bar, where known.
+    left_out : tuple of Dropped
+        Images that would have been rows but for a person's demand, and why.
+    reference : pathlib.Path, optional
+        An image on the grid of the group, where some have to be resampled to it.
+    """
+
+    scalar: str
+    entities: Mapping[str, str]
+    rows: tuple[Row, ...]
+    dataset: str
+    long_name: str = ''
+    units: str = ''
+    kind: str = DEFAULT_KIND
+    range: tuple[float, float] | None = None
+    left_out: tuple[Dropped, ...] = ()
+    reference: Path | None = None
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether the images need masks, and the group one of its own."""
+        return SPACES[self.kind].needs_masks
+
+    @property
+    def space(self) -> str:
+        """The space as fMRIPrep's ``--output-spaces`` writes it."""
+        return space_name(self.entities)
+
+    @property
+    def stem(self) -> str:
+        """The group's entities as BIDS writes them, and its kind."""
+        return stem(self.entities, self.kind)
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Labels, each once, sorted."""
+        return tuple(sorted({row.participant for row in self.rows}))
+
+    @property
+    def visits(self) -> tuple[Visit, ...]:
+        """Whom the images are of, those left out as well."""
+        return (*(row.visit for row in self.rows), *(one.visit for one in self.left_out))
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """The entities in which images differ that are taken together."""
+        return tuple(self.rows[0].labels) if self.rows else ()
+
+    @property
+    def unknown(self) -> dict[str, tuple[str, ...]]:
+        """What looks like entities, is none known here, and differs between images."""
+        found = [unknown_pairs(row.image.name) for row in self.rows]
+        labels = {
+            key: tuple(dict.fromkeys(pairs.get(key, 'none') for pairs in found))
+            for key in sorted({key for pairs in found for key in pairs})
+        }
+        return {key: several for key, several in labels.items() if len(several) > 1}
+
+    @property
+    def rungs(self) -> dict[str, int]:
+        """How many images each rung serves."""
+        return dict(Counter(row.rung for row in self.rows))
+
+    def outputs(self, output_dir: Path) -> Outputs:
+        """Where this group's files go."""
+        return Outputs.of(output_dir.absolute(), self.scalar, self.entities, self.kind)
+
+    def problems(self, group_mask: Path | None = None) -> list[ModelArrayIOError]:
+        """What keeps the images and their masks from being one cohort, from headers alone.
+
+        Parameters
+        ----------
+        group_mask : pathlib.Path, optional
+            Says which grid voxels have to be on; else it is the one that most files share.
+        """
+        if not self.needs_masks:
+            return _element_problems(
+                [Source(self.scalar, str(row.image), row.image) for row in self.rows]
+            )
+        # An anatomical mask may lie on a grid of its own: it is resampled.
+        own = [row.mask for row in self.rows if row.mask is not None and row.rung != ANATOMICAL]
+        return masks.grid_problems([*(row.image for row in self.rows), *own], group_mask)
+
+    def write_cohort(
+        self,
+        outputs: Outputs,
+        phenotypes: Phenotypes,
+        threads: int = 1,
+        table: Path | None = None,
+    ) -> Cohort:
+        """Make the maps and masks that are still to be made, and write the cohort CSV.
+
+        Parameters
+        ----------
+        outputs : Outputs
+            Where to.
+        phenotypes : Phenotypes
+            What is known of the participants.
+        threads : int, optional
+            How many of them to make at a time.
+        table : pathlib.Path, optional
+            The CSV to write, where that is not yet to be the one among the outputs.
+
+        Returns
+        -------
+        Cohort
+            What was written.
+
+        Raises
+        ------
+        ModelArrayIOError
+            If one cannot be made (all such together), or nothing can be written.
+        """
+        names = phenotypes.renamed(self.scalar)
+        self._say_renamed(names)
+        made = self._files(outputs, threads)
+        cells = [row.cells(self.scalar, *files) for row, files in zip(self.rows, made, strict=True)]
+        if self.reference is not None:
+            for row, source in zip(cells, self.rows, strict=True):
+                row[RESAMPLED] = 'yes' if source.resampled else 'no'
+        own = dict.fromkeys(column for row in cells for column in row)
+        ordered = [column for column in OWN_COLUMNS if column in own]
+        cohort = Cohort.from_rows(
+            {column: row.get(column, '') for column in ordered}
+            | {names[column]: text for column, text in phenotypes.of_visit(source.visit).items()}
+            for row, source in zip(cells, self.rows, strict=True)
+        )
+        cohort.to_csv(table or outputs.cohort)
+        return cohort
+
+    def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:
+        """Image and mask of each row, made where they are still to be made."""
+        if not self.needs_masks:
+            return [(row.image, None) for row in self.rows]
+        make = partial(_files_or_problem, outputs, self.reference)
+        made = ordered_map(make, self.rows, threads)
+        shown = tracked(made, f'Finding masks of {self.scalar}', len(self.rows), 'images')
+        found = list(shown)
+        raise_problems([one for one in found if isinstance(one, ModelArrayIOError)])
+        return [one for one in found if not isinstance(one, ModelArrayIOError)]
+
+    def _say_renamed(self, names: Mapping[str, str]) -> None:
+        for column, name in names.items():
+            if name != column:
+                logger.warning(
+                    'the phenotype %r is called %r in the cohort of %s, where %r is taken',
+                    *(column, name, self.scalar, column),
+                )
+
+
+def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
+    """What keeps images without masks apart; the first whole one says what is expected."""
+    problems: dict[str, ModelArrayIOError] = {}
+    for number in range(len(sources)):
+        try:
+            space = space_of(sources[number:], References())
+        except ModelArrayIOError as error:
+            if str(error) in problems:  # the folder's fault, which all of its files share
+                break
+            problems[str(error)] = error
+        else:
+            return [*problems.values(), *source_problems(sources[number:], space)]
+    return list(problems.values())
+
+
+def _files_or_problem(
+    outputs: Outputs, reference: Path | None, row: Row
+) -> tuple[Path, Path] | ModelArrayIOError:
+    try:
+        return _map_file(row, reference, outputs), _mask_file(row, reference, outputs)
+    except ModelArrayIOError as error:
+        return error
+
+
+def _map_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+    if not row.resampled or reference is None:
+        return row.image
+    moved = outputs.own_map(row.image)
+    resampling.write_map(row.image, reference, moved)
+    return moved
+
+
+def _mask_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+    """The file that serves a row, made where there is none on the grid its map is on."""
+    if row.rung == MAP_ITSELF or row.mask is None:
+        own = outputs.own_mask(row.image, 'present')
+        masks.write_present(row.image, own, reference if row.resampled else None)
+        return own
+    like = reference or row.image
+    if (reference or row.rung == ANATOMICAL) and not masks.same_grid(row.mask, like):
+        own = outputs.own_mask(row.image, 'resampled')
+        masks.write_resampled(row.mask, like, own)
+        return own
+    return row.mask.absolute()

@@ -1,0 +1,61 @@
+"""What is well to know of the inputs and stops nobody: ``--skip-bids-validation`` leaves it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.derivatives.bids.suggestions import source_folders
+from modelarrayio_bids.derivatives.cohorts.phenotypes import FILE
+from modelarrayio_bids.derivatives.cohorts.request import Request
+
+# Of a table above the dataset's folder: /study for /study/derivatives/qsirecon/derivatives/x.
+_LEVELS = 4
+
+
+def advice(request: Request, datasets: Iterable[Dataset]) -> list[str]:
+    """What to tell a person before a run, a line each.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    datasets : iterable of Dataset
+        What it is about, as :meth:`Request.look_into` returned them.
+    """
+    datasets = list(datasets)
+    lines = [line for dataset in datasets for line in _of_description(dataset)]
+    return [*lines, *_of_phenotypes(request, datasets)]
+
+
+def _of_description(dataset: Dataset) -> Iterator[str]:
+    if dataset.is_fixel_template:
+        return
+    if not dataset.description:
+        yield f'{dataset.root} has no {DESCRIPTION}; taken for what its folder is called'
+        return
+    # Required of every dataset, and of derivatives; see BIDS, "dataset_description.json".
+    required = ['Name', 'BIDSVersion', *(['GeneratedBy'] if dataset.is_derivative else [])]
+    if missing := [name for name in required if not dataset.description.get(name)]:
+        yield f'{dataset.root / DESCRIPTION} lacks {", ".join(missing)}, which BIDS requires'
+
+
+def _of_phenotypes(request: Request, datasets: Iterable[Dataset]) -> Iterator[str]:
+    """Where participants.tsv is, if not where it is looked for."""
+    roots = [request.bids_dir, *(dataset.root for dataset in datasets)]
+    if request.phenotypes or any((root / FILE).is_file() for root in roots):
+        return
+    elsewhere = next((folder for folder in _around(roots) if (folder / FILE).is_file()), None)
+    if elsewhere is not None:
+        yield (
+            f'{request.bids_dir} has no {FILE}, but {elsewhere} has: give it as the BIDS folder, '
+            f'with the derivatives as -d, or --phenotypes {elsewhere / FILE}'
+        )
+
+
+def _around(roots: Iterable[Path]) -> Iterator[Path]:
+    """Folders that a dataset names as its sources, and those it lies in."""
+    for root in roots:
+        yield from source_folders(root)
+        yield from root.absolute().parents[:_LEVELS]

@@ -1,0 +1,134 @@
+"""What is said aloud of a whole collection: alike things once, with the scalars they are about."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from modelarrayio_bids.derivatives.cohorts.groups import Dropped, ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.mask_matching import MAP_ITSELF, Pairing
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
+from modelarrayio_bids.derivatives.cohorts.tables import Visit
+from modelarrayio_bids.runtime.text_format import some
+
+logger = logging.getLogger(__name__)
+
+
+def say_passed_over(pairings: Mapping[str, Iterable[Pairing]]) -> None:
+    """For each rung with several masks for one image: how many such images, and of which scalars.
+
+    Parameters
+    ----------
+    pairings : mapping
+        Scalar to what was found for its images.
+    """
+    found: dict[str, list[tuple[str, Sequence[Path]]]] = defaultdict(list)
+    for scalar, ones in pairings.items():
+        for rung, paths in (passed for one in ones for passed in one.passed_over):
+            found[rung].append((scalar, paths))
+    for rung, several in found.items():
+        logger.warning(
+            '%d images have several masks on the rung %r, and none was taken; first: %s. Scalars: '
+            '%s',
+            *(len(several), rung, ', '.join(map(str, several[0][1]))),
+            _each(scalar for scalar, _ in several),
+        )
+
+
+def say_map_itself(groups: Iterable[ScalarGroup]) -> None:
+    """For how many images no mask was found, and of which scalars."""
+    unserved = [group for group in groups if group.rungs.get(MAP_ITSELF)]
+    if unserved:
+        logger.warning(
+            'no mask found for %d of %d images; their own finite voxels other than zero will '
+            'serve. Scalars: %s',
+            sum(group.rungs[MAP_ITSELF] for group in unserved),
+            sum(len(group.rows) for group in unserved),
+            _each(group.scalar for group in unserved),
+        )
+
+
+def say_mixed(groups: Iterable[ScalarGroup]) -> None:
+    """Which images were acquired in several ways, and the column that tells."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for group in groups:
+        for entity in group.mixed:
+            labels = Counter(row.labels[entity] or 'none' for row in group.rows)
+            counts = ', '.join(f'{label} ({count})' for label, count in labels.most_common())
+            found[entity, counts].append(group.scalar)
+    for (entity, counts), scalars in found.items():
+        logger.warning(
+            'images of several %s labels are taken together, told apart in the column %s_id: %s; '
+            'to choose, use --bids-filter-file. Scalars: %s',
+            *(entity, entity, counts, _each(scalars)),
+        )
+
+
+def say_unknown(groups: Iterable[ScalarGroup]) -> None:
+    """What tells images of one scalar apart that nothing here knows."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for group in groups:
+        for key, labels in group.unknown.items():
+            found[key, labels].append(group.scalar)
+    for (key, labels), scalars in found.items():
+        logger.warning(
+            'images are taken together whose names differ in %s-, which is no entity known here: '
+            '%s; see that they are of one kind. Scalars: %s',
+            *(key, some(labels), _each(scalars)),
+        )
+
+
+def say_left_out(dropped: Sequence[Dropped]) -> None:
+    """How many images a person's demands left out, and whose."""
+    for reason, count in Counter(one.reason for one in dropped).items():
+        visits = sorted({one.visit for one in dropped if one.reason == reason})
+        logger.warning(
+            'left out %d images %s, of %d participants or visits: %s',
+            *(count, reason, len(visits), some(map(str, visits))),
+        )
+
+
+def say_unmatched(unmatched: Iterable[Unmatched]) -> None:
+    """Who is on one side of a join alone."""
+    for one in unmatched:
+        if one.without_phenotypes:
+            logger.warning(
+                '%d with images are not in %s, their phenotypes of it stay blank: %s',
+                *(len(one.without_phenotypes), one.table, some(one.without_phenotypes)),
+            )
+        if one.without_images:
+            logger.info(
+                '%d in %s have no image: %s',
+                *(len(one.without_images), one.table, some(one.without_images)),
+            )
+        if alike := _but_for_zeros(one):
+            logger.warning(
+                '%s: did a spreadsheet drop leading zeros? Nothing is joined to %s',
+                *(one.table, some(alike)),
+            )
+
+
+def say_blanks(phenotypes: Phenotypes, visits: Collection[Visit]) -> None:
+    """Which phenotypes are blank, or not as their data dictionary says."""
+    if blanks := phenotypes.blanks(visits):
+        counts = (f'{column} ({count})' for column, count in blanks.items())
+        logger.info('blank for some of %d: %s', len(visits), some(counts, most=20))
+    for oddity in phenotypes.oddities(visits):
+        logger.warning('%s', oddity)
+
+
+def _but_for_zeros(one: Unmatched) -> list[str]:
+    """Who has images, and would have a row if its label had its leading zeros."""
+    there = {_without_zeros(label) for label in one.without_images}
+    return [label for label in one.without_phenotypes if _without_zeros(label) in there]
+
+
+def _without_zeros(label: str) -> str:
+    return re.sub(r'-0+(?=\d)', '-', label)
+
+
+def _each(names: Iterable[str]) -> str:
+    return ', '.join(dict.fromkeys(names))

@@ -1,0 +1,183 @@
+"""Which mask serves which image: a ladder, and the rung that served is always known.
+
+1. ``given``: the mask a user named, for every image.
+2. ``same-dataset``: the dataset has a mask of just these entities.
+3. ``other-dataset``: another dataset has.
+4. ``relaxed``: a mask that differs in run, acquisition or task alone.
+5. ``anatomical``: the brain mask of that participant's anatomy in that space, whatever its grid.
+6. ``map-itself``: the image's own finite voxels other than zero.
+
+Images of fixels, greyordinates, parcels and edges need none and do not go down the ladder.
+
+Of several masks on one rung none is taken: the next rung is tried, and the candidates are kept to
+be named. A person may allow some of the rungs only (``--mask-source``).
+
+>>> from modelarrayio_bids.derivatives.bids.query import Image
+>>> one = {'subject': '01', 'space': 'MNI152NLin6Asym', 'datatype': 'perf'}
+>>> image = Image(Path('cbf.nii.gz'), 'aslprep', {**one, 'suffix': 'cbf', 'desc': 'scrub'})
+>>> mask = Image(Path('mask.nii.gz'), 'aslprep', {**one, 'suffix': 'mask', 'desc': 'brain'})
+>>> pair(image, MaskIndex.from_images([mask])).rung
+'same-dataset'
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelarrayio_bids.derivatives.bids.entities import Entities
+from modelarrayio_bids.derivatives.bids.query import Image
+from modelarrayio_bids.errors import UsageError
+
+GIVEN = 'given'
+SAME_DATASET = 'same-dataset'
+OTHER_DATASET = 'other-dataset'
+RELAXED = 'relaxed'
+ANATOMICAL = 'anatomical'
+MAP_ITSELF = 'map-itself'
+#: Not a rung: what is said of images that are complete without a mask.
+NOT_NEEDED = 'not-needed'
+#: Not a rung either: what is said of images that no rung allowed serves.
+UNSERVED = 'none'
+RUNGS = (GIVEN, SAME_DATASET, OTHER_DATASET, RELAXED, ANATOMICAL, MAP_ITSELF)
+#: What ``--mask-source`` takes: rungs, or all but the last.
+NO_MAP_ITSELF = 'no-map-itself'
+SOURCES = (*RUNGS[1:], NO_MAP_ITSELF)
+
+#: What tells a map from the mask of the same brain, and one map of it from another.
+_OF_THE_MAP = frozenset(
+    {'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg'}
+    | {'meas', 'pvc', 'ref', 'taskcontrast', 'seed'}
+    | {'suffix', 'extension'}
+)
+_OF_THE_RUN = frozenset({'run', 'acq', 'task', 'feature', 'setting'})
+#: In this order the anatomical masks of a participant and space are narrowed down.
+_NARROWING = ('session', 'res', 'den')
+
+Key = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The mask found for an image.
+
+    Parameters
+    ----------
+    mask : pathlib.Path or None
+        None on the last rung.
+    rung : str
+        One of :data:`RUNGS`, or :data:`UNSERVED`.
+    passed_over : tuple
+        For each rung that had several candidates: its name and their paths.
+    """
+
+    mask: Path | None
+    rung: str
+    passed_over: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+
+
+@dataclass
+class MaskIndex:
+    """All masks of all datasets, found by their entities in constant time."""
+
+    exact: dict[Key, list[Image]] = field(default_factory=lambda: defaultdict(list))
+    relaxed: dict[Key, list[Image]] = field(default_factory=lambda: defaultdict(list))
+    anatomical: dict[Key, list[Image]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def from_images(cls, masks: Iterable[Image]) -> MaskIndex:
+        """An index of these masks."""
+        index = cls()
+        for mask in masks:
+            index.exact[_exact(mask.entities)].append(mask)
+            index.relaxed[_relaxed(mask.entities)].append(mask)
+            if mask.entities.get('datatype') == 'anat':
+                index.anatomical[_anatomical(mask.entities)].append(mask)
+        return index
+
+
+def allowed(sources: Collection[str]) -> frozenset[str]:
+    """The rungs that some of :data:`SOURCES` allow: all of them if there is none.
+
+    >>> sorted(allowed(['relaxed', 'same-dataset']))
+    ['relaxed', 'same-dataset']
+    >>> 'map-itself' in allowed(['no-map-itself'])
+    False
+
+    Raises
+    ------
+    UsageError
+        If one is unknown, or two contradict each other.
+    """
+    if unknown := [source for source in sources if source not in SOURCES]:
+        raise UsageError(
+            f'there is no mask source {unknown[0]!r}', remedy=f'There are: {", ".join(SOURCES)}.'
+        )
+    if {MAP_ITSELF, NO_MAP_ITSELF} <= set(sources):
+        raise UsageError(
+            f'{MAP_ITSELF} and {NO_MAP_ITSELF} contradict each other', remedy='Give one of them.'
+        )
+    rungs = set(sources) - {NO_MAP_ITSELF} or set(RUNGS)
+    return frozenset(rungs - {MAP_ITSELF} if NO_MAP_ITSELF in sources else rungs)
+
+
+def pair(
+    image: Image,
+    masks: MaskIndex,
+    given: Path | None = None,
+    rungs: Collection[str] = RUNGS,
+) -> Pairing:
+    """Go down the ladder for one image, to the first rung allowed with exactly one mask."""
+    if given is not None:
+        return Pairing(given, GIVEN)
+    passed_over: list[tuple[str, tuple[Path, ...]]] = []
+    for rung, candidates in _ladder(image, masks):
+        if rung not in rungs:
+            continue
+        if len(candidates) == 1:
+            return Pairing(candidates[0].path, rung, tuple(passed_over))
+        if candidates:
+            passed_over.append((rung, tuple(mask.path for mask in candidates)))
+    return Pairing(None, MAP_ITSELF if MAP_ITSELF in rungs else UNSERVED, tuple(passed_over))
+
+
+def _ladder(image: Image, masks: MaskIndex) -> tuple[tuple[str, Sequence[Image]], ...]:
+    exact = masks.exact.get(_exact(image.entities), [])
+    relaxed = masks.relaxed.get(_relaxed(image.entities), [])
+    anatomical = masks.anatomical.get(_anatomical(image.entities), [])
+    return (
+        (SAME_DATASET, [mask for mask in exact if mask.dataset == image.dataset]),
+        (OTHER_DATASET, [mask for mask in exact if mask.dataset != image.dataset]),
+        (RELAXED, _own_first(image, relaxed)),
+        (ANATOMICAL, _narrowed(image, anatomical)),
+    )
+
+
+def _own_first(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
+    own = [mask for mask in candidates if mask.dataset == image.dataset]
+    return own or candidates
+
+
+def _narrowed(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
+    """Those most like the image, where some are more like it than others."""
+    for entity in _NARROWING:
+        label = image.entities.get(entity)
+        alike = [mask for mask in candidates if mask.entities.get(entity) == label]
+        candidates = alike or candidates
+    return _own_first(image, candidates)
+
+
+def _exact(entities: Entities) -> Key:
+    return frozenset(item for item in entities.items() if item[0] not in _OF_THE_MAP)
+
+
+def _relaxed(entities: Entities) -> Key:
+    left = _OF_THE_MAP | _OF_THE_RUN
+    return frozenset(item for item in entities.items() if item[0] not in left)
+
+
+def _anatomical(entities: Entities) -> Key:
+    kept = ('subject', 'space', 'cohort')
+    return frozenset((name, entities[name]) for name in kept if name in entities)

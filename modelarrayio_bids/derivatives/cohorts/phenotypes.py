@@ -1,0 +1,294 @@
+"""Phenotypes: what tables say of the participants and of their visits, joined.
+
+``participants.tsv`` and the ``sessions.tsv`` of each participant are found, other tables are given.
+A visit's own row says more than its participant's: where both have a column, the visit's value is
+taken. Two tables of one grain must not contradict each other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
+from modelarrayio_bids.derivatives.bids import entities as bids_entities
+from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
+from modelarrayio_bids.derivatives.cohorts.tables import KEYS, PARTICIPANT, Table, Visit
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
+from modelarrayio_bids.runtime.text_format import some
+
+logger = logging.getLogger(__name__)
+
+FILE = 'participants.tsv'
+#: Whether an image was on another grid than the others: ``yes`` or ``no``.
+RESAMPLED = 'resampled'
+_OF_A_ROW = ('subject', 'session', 'run')
+#: Entities that neither divide groups nor make rows, such as those of how an image was acquired.
+#: Images that differ in them are taken together, since it is a person, or a model, that has to
+#: judge the difference: a column says which is which.
+MIXED = tuple(
+    name
+    for name in bids_entities.names()
+    if name not in {*GROUP_ENTITIES, *_OF_A_ROW, 'suffix', 'datatype', 'extension'}
+)
+#: The columns of our own in a cohort, in their order.
+OWN_COLUMNS = (
+    *(SCALAR, SOURCE, MASK, MASK_RUNG, RESAMPLED, *KEYS),
+    *(f'{name}_id' for name in MIXED),
+)
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """Who is on one side of a join alone.
+
+    Parameters
+    ----------
+    table : pathlib.Path
+        The file.
+    without_phenotypes : tuple of str
+        Those who have images, as ``sub-01 ses-2``.
+    without_images : tuple of str
+        Those who stand in the table.
+    """
+
+    table: Path
+    without_phenotypes: tuple[str, ...]
+    without_images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Phenotypes:
+    """Tables, joined by participant and, where they have it, session and run.
+
+    Parameters
+    ----------
+    tables : tuple of Table
+        The coarsest first.
+    """
+
+    tables: tuple[Table, ...] = ()
+
+    @classmethod
+    def find(cls, folders: Sequence[Path], given: Iterable[Path] = ()) -> Phenotypes:
+        """Those of the first of these folders that has any, and of the files given.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If a file given is not there.
+        FormatError
+            If one is no table of participants, or two contradict each other.
+        """
+        participants = next((f / FILE for f in folders if (f / FILE).is_file()), None)
+        sessions = next(filter(None, map(Table.of_sessions, folders)), None)
+        paths = [*([participants] if participants else []), *dict.fromkeys(given)]
+        if not paths and sessions is None:
+            logger.warning('no %s found: the cohorts hold no phenotypes', FILE)
+        tables = [Table.from_file(path) for path in paths]
+        return cls.of(tables if sessions is None else [sessions, *tables])
+
+    @classmethod
+    def of(cls, tables: Iterable[Table]) -> Phenotypes:
+        """These tables, joined.
+
+        Raises
+        ------
+        FormatError
+            If two of one grain contradict each other; several such together.
+        """
+        joined = cls(tuple(sorted(tables, key=lambda table: len(table.keys))))
+        problems: list[ModelArrayIOError] = []
+        for coarse, fine in combinations(joined.tables, 2):
+            if coarse.keys == fine.keys:
+                problems += _contradictions(coarse, fine)
+            else:
+                _say_finer(coarse, fine)
+        raise_problems(problems)
+        return joined
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The phenotypes, each once, in the order of the tables."""
+        return tuple(dict.fromkeys(column for table in self.tables for column in table.columns))
+
+    def of_visit(self, visit: Visit) -> dict[str, str]:
+        """Every phenotype of a visit: blank where no table has it."""
+        if visit not in self._joined:
+            cells = dict.fromkeys(self.columns, '')
+            for table in self.tables:
+                cells |= {column: text for column, text in table.get(visit).items() if text}
+            self._joined[visit] = cells
+        return self._joined[visit]
+
+    @cached_property
+    def _joined(self) -> dict[Visit, dict[str, str]]:
+        # Tables of thousands of columns are joined once for a visit, not once for each scalar.
+        return {}
+
+    def tell_apart(self, visits: Sequence[Visit]) -> bool:
+        """Whether the tables have a row of its own for each of these visits."""
+        found = {tuple(table.find(visit) for table in self.tables) for visit in visits}
+        return len(found) == len(set(visits))
+
+    def lacking(self, visit: Visit, columns: Iterable[str]) -> list[str]:
+        """Which of these columns have no value for a visit."""
+        cells = self.of_visit(visit)
+        return [column for column in columns if not cells[column]]
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Refuse columns that no table has.
+
+        Raises
+        ------
+        UsageError
+            With those there are.
+        """
+        if unknown := [column for column in columns if column not in self.columns]:
+            raise UsageError(
+                f'no table of phenotypes has a column {" or ".join(unknown)}',
+                remedy=f'There are: {", ".join(self.columns) or "none"}.',
+            )
+
+    def require_served(self, paths: Collection[Path], visits: Collection[Visit]) -> None:
+        """Refuse those of these files that know none of the visits.
+
+        Raises
+        ------
+        FormatError
+            With some labels of both sides.
+        """
+        for table in self.tables:
+            if table.path in paths and not any(map(table.find, visits)):
+                raise FormatError(
+                    f'lists nobody who has images: it has {some(map(str, table.rows))}; there are '
+                    f'images of {some(map(str, sorted(visits)))}',
+                    table.path,
+                    f'Write {PARTICIPANT} as in the names of the images; spreadsheets drop '
+                    'leading zeros.',
+                )
+
+    def unmatched(
+        self, visits: Iterable[Visit], wanted: Callable[[Visit], bool]
+    ) -> list[Unmatched]:
+        """For each table with any: who has images and no row, or a row and no image.
+
+        Parameters
+        ----------
+        visits : iterable of Visit
+            Of the images of a cohort.
+        wanted : callable
+            Whether a visit was asked for: it is no news that others have no image.
+        """
+        visits = set(visits)
+        found = [_unmatched(table, visits, wanted) for table in self.tables]
+        return [one for one in found if one.without_phenotypes or one.without_images]
+
+    def blanks(self, visits: Iterable[Visit]) -> dict[str, int]:
+        """How many of these visits lack each phenotype, where any does."""
+        lacking = (column for visit in visits for column in self.lacking(visit, self.columns))
+        return dict(Counter(lacking))
+
+    def description(self, column: str) -> dict[str, Any]:
+        """What the data dictionaries say of a column, and where it is from."""
+        holders = [table for table in self.tables if column in table.columns]
+        said: dict[str, Any] = {}
+        for table in holders:
+            said |= table.dictionary.get(column, {})
+        names = ', '.join(dict.fromkeys(table.path.name for table in holders))
+        return {'Description': f'A phenotype, from {names}; blank where n/a.', **said}
+
+    def renamed(self, scalar: str) -> dict[str, str]:
+        """Column to its name in the cohort of a scalar, where ``<column>_phenotype`` is needed.
+
+        ModelArray's formulas cannot tell a phenotype from a scalar of the same name.
+        """
+        taken = {scalar, *OWN_COLUMNS}
+        names: dict[str, str] = {}
+        for column in self.columns:
+            name = column
+            while name in taken or (name != column and name in self.columns):
+                name = f'{name}_phenotype'
+            names[column] = name
+        return names
+
+    def oddities(self, visits: Iterable[Visit]) -> Iterator[str]:
+        """What the data dictionaries did not let one expect of these visits."""
+        visits = list(visits)
+        for column in self.columns:
+            said = self.description(column)
+            values = {visit: self.of_visit(visit)[column] for visit in visits}
+            values = {visit: value for visit, value in values.items() if value}
+            if reason := _odd(values, said):
+                yield f'{column}: {reason}'
+
+
+def _unmatched(table: Table, visits: Iterable[Visit], wanted: Callable[[Visit], bool]) -> Unmatched:
+    served = {visit: table.find(visit) for visit in visits}
+    unserved = {table.normal(visit) for visit, row in served.items() if row is None}
+    rows = set(table.rows) - set(served.values())
+    return Unmatched(table.path, _sorted(unserved), _sorted(filter(wanted, rows)))
+
+
+def _sorted(visits: Iterable[Visit]) -> tuple[str, ...]:
+    return tuple(map(str, sorted(visits)))
+
+
+def _contradictions(one: Table, other: Table) -> Iterator[FormatError]:
+    for column, visits in _differing(one, other).items():
+        values = [table.get(visits[0])[column] for table in (one, other)]
+        yield FormatError(
+            f'has {column} {values[0]} for {visits[0]}, where {other.path} has {values[1]}'
+            + (f', and {len(visits) - 1} more such' if len(visits) > 1 else ''),
+            one.path,
+            'Rename or remove the column in one of them.',
+        )
+
+
+def _say_finer(coarse: Table, fine: Table) -> None:
+    for column, visits in _differing(coarse, fine).items():
+        logger.warning(
+            '%s: %d rows of %s differ from %s (first: %s); the visit\'s own value is taken',
+            *(column, len(visits), fine.path, coarse.path, visits[0]),
+        )  # fmt: skip
+
+
+def _differing(coarse: Table, fine: Table) -> dict[str, list[Visit]]:
+    """Columns that both have to the rows in which they contradict each other."""
+    shared = [column for column in fine.columns if column in coarse.columns]
+    differing: dict[str, list[Visit]] = {}
+    for visit, cells in fine.rows.items() if shared else ():
+        other = coarse.get(visit)
+        for column in shared:
+            if _differ(cells.get(column, ''), other.get(column, '')):
+                differing.setdefault(column, []).append(visit)
+    return differing
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two values say two things: 9 and 9.0 do not, nor does a blank."""
+    if not one or not other or one == other:
+        return False
+    numbers = [r_number(text) for text in (one, other)]
+    return None in numbers or numbers[0] != numbers[1]
+
+
+def _odd(values: Mapping[Visit, str], said: Mapping[str, Any]) -> str | None:
+    """The first values that are no level, or no number where there are units, and how many."""
+    levels = said.get('Levels')
+    if isinstance(levels, Mapping) and levels:
+        odd = [visit for visit, value in values.items() if value not in levels]
+        expected = f'none of its levels ({", ".join(map(str, levels))})'
+    elif said.get('Units'):
+        odd = [visit for visit, value in values.items() if r_number(value) is None]
+        expected = f'no number, though its units are {said["Units"]}'
+    else:
+        return None
+    return f'{values[odd[0]]!r} of {odd[0]} is {expected}, {len(odd)} such' if odd else None

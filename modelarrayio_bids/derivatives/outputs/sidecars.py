@@ -1,0 +1,173 @@
+"""JSON beside each output: what it is, and what it was made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids import resampling
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.bids.description import software
+from modelarrayio_bids.derivatives.bids.naming import Outputs, sidecar
+from modelarrayio_bids.derivatives.bids.uris import Uris
+from modelarrayio_bids.derivatives.cohorts.collect import Collection
+from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.mask_matching import RUNGS
+from modelarrayio_bids.derivatives.cohorts.phenotypes import MIXED, RESAMPLED, Phenotypes
+from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, RUN, SESSION
+
+_COLUMNS = {
+    SCALAR: 'The name of the scalar in the HDF5 file.',
+    SOURCE: 'The image.',
+    MASK: "The image's own mask: outside of it values are missing.",
+    RESAMPLED: 'Whether the image was on another grid than the group: see Resampling.',
+    MASK_RUNG: f'Where that mask came from, one of: {", ".join(RUNGS)}.',
+    PARTICIPANT: 'The participant.',
+    SESSION: 'The session.',
+    RUN: 'The run.',
+    **{f'{name}_id': f'The label of {name}, which differs between the images.' for name in MIXED},
+}
+
+
+def sidecars(
+    group: ScalarGroup,
+    outputs: Outputs,
+    cohort: Cohort,
+    collection: Collection,
+    threshold: float | None = None,
+) -> dict[Path, dict[str, Any]]:
+    """What to say of the cohort, the HDF5 file and, where there are any, mask and coverage.
+
+    Parameters
+    ----------
+    group : ScalarGroup
+        What they hold.
+    outputs : Outputs
+        Where they are.
+    cohort : Cohort
+        As :meth:`ScalarGroup.write_cohort` returned it.
+    collection : Collection
+        Of the group: its datasets' names are in the BIDS URIs.
+    threshold : float, optional
+        Fraction of the masks a voxel of the group mask is in; None if a person gave the mask.
+
+    Returns
+    -------
+    dict
+        By the sidecar's own path: its content.
+    """
+    contents: dict[Path, dict[str, Any]] = {
+        outputs.cohort: {
+            **_of_columns(group, cohort, collection.phenotypes),
+            **_of_people(group, collection),
+            **_of_grids(group, outputs, collection),
+        },
+        **_of_masks(group, outputs, threshold),
+        outputs.store: _of_store(group, threshold),
+    }
+    what = _texts(group, outputs)
+    sources = _sources(group, outputs, cohort, collection)
+    return {
+        sidecar(path): {
+            'Description': what[path],
+            'Sources': sources[path],
+            **content,
+            'GeneratedBy': [software()],
+        }
+        for path, content in contents.items()
+    }
+
+
+def _of_masks(
+    group: ScalarGroup, outputs: Outputs, threshold: float | None
+) -> dict[Path, dict[str, Any]]:
+    if not group.needs_masks:
+        return {}
+    return {outputs.group_mask: {'Type': 'Brain', **_threshold(threshold)}, outputs.coverage: {}}
+
+
+def _of_store(group: ScalarGroup, threshold: float | None) -> dict[str, Any]:
+    return {
+        'Scalar': group.scalar,
+        'LongName': group.long_name,
+        **({'Units': group.units} if group.units else {}),
+        **({'DisplayRange': list(group.range)} if group.range else {}),
+        'Elements': group.kind,
+        **(_threshold(threshold) if group.needs_masks else {}),
+    }
+
+
+def _threshold(threshold: float | None) -> dict[str, float]:
+    return {} if threshold is None else {'GroupMaskThreshold': threshold}
+
+
+def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
+    masks = ', their masks' if group.needs_masks else ''
+    return {
+        outputs.cohort: f'The images of {group.long_name}{masks} and the phenotypes.',
+        outputs.group_mask: 'The voxels analysed.',
+        outputs.coverage: 'The number of masks each voxel is in.',
+        outputs.store: f'{group.long_name}, for ModelArray.',
+    }
+
+
+def _sources(
+    group: ScalarGroup, outputs: Outputs, cohort: Cohort, collection: Collection
+) -> dict[Path, list[str]]:
+    uris = Uris(outputs.folder.parent, collection.datasets)
+    given = collection.request.group_mask
+    sources = cohort.sources()
+    images = uris.of(source.path for source in sources)
+    masks = uris.of(source.mask for source in sources if source.mask is not None)
+    made = [outputs.cohort, outputs.group_mask] if group.needs_masks else [outputs.cohort]
+    return {
+        outputs.cohort: uris.of(row.image for row in group.rows),
+        outputs.group_mask: masks if given is None else uris.of([given]),
+        outputs.coverage: masks,
+        outputs.store: [*uris.of(made), *images],
+    }
+
+
+def _of_columns(
+    group: ScalarGroup, cohort: Cohort, phenotypes: Phenotypes
+) -> dict[str, dict[str, Any]]:
+    """A data dictionary as BIDS has it, with the levels and units that the tables' own give."""
+    said = {
+        name: phenotypes.description(column)
+        for column, name in phenotypes.renamed(group.scalar).items()
+    }
+    return {
+        column: {'Description': _COLUMNS[column]} if column in _COLUMNS else said[column]
+        for column in cohort.columns
+    }
+
+
+def _of_people(group: ScalarGroup, collection: Collection) -> dict[str, Any]:
+    """Who was left out, and who is in the tables or among the images alone."""
+    unmatched = {
+        str(one.table): {
+            'WithoutPhenotypes': list(one.without_phenotypes),
+            'WithoutImages': list(one.without_images),
+        }
+        for one in collection.unmatched(group)
+    }
+    left_out = [
+        {'Image': str(one.image), 'Of': str(one.visit), 'Reason': one.reason}
+        for one in group.left_out
+    ]
+    named = {'Unmatched': unmatched, 'LeftOut': left_out}
+    return {name: content for name, content in named.items() if content}
+
+
+def _of_grids(group: ScalarGroup, outputs: Outputs, collection: Collection) -> dict[str, Any]:
+    """How images came on the grid of the others, and where they were before."""
+    if group.reference is None:
+        return {}
+    uris = Uris(outputs.folder.parent, collection.datasets)
+    originals = {
+        uris.one(outputs.own_map(row.image)): uris.one(row.image)
+        for row in group.rows
+        if row.resampled
+    }
+    grid = {'Grid': uris.one(group.reference), 'Originals': originals}
+    return {'Resampling': {**resampling.DESCRIPTION, **grid}}

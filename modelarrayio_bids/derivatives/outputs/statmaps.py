@@ -1,0 +1,318 @@
+"""Results of ModelArray as BIDS statistical maps: their names, and the JSON beside each.
+
+BIDS itself has no rule for statistical maps. The names are those of FitLins and nilearn, and of
+BIDS' own drafts about them:
+``<space…>_node-<analysis>[_contrast-<term>]_stat-<statistic>[_desc-<correction>]_statmap``. A label
+has letters and digits only, so the exact words of R stand in the sidecar.
+
+>>> result = ResultName.of('age:sexM.p.value.fdr')
+>>> result
+ResultName(term='age:sexM', statistic='p.value', correction='fdr')
+>>> result.entities()
+{'contrast': 'ageXSexM', 'stat': 'p', 'desc': 'fdr'}
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelarrayio_bids.derivatives.bids.description import read_json, software
+from modelarrayio_bids.derivatives.bids.naming import STORE_NAME, sidecar
+from modelarrayio_bids.derivatives.bids.uris import Uris
+from modelarrayio_bids.models.adjustment import METHODS
+from modelarrayio_bids.results.export import Image, Naming, fewer_sources, levels
+from modelarrayio_bids.spaces import SPACES
+from modelarrayio_bids.store.reader import Analysis
+
+#: The statistics ModelArray writes (broom's ``tidy`` and ``glance``, mgcv's ``summary.gam``), those
+#: it computes itself, and what we derive from p values.
+STATISTICS = {
+    'estimate': 'Estimate',
+    'std.error': 'Standard error',
+    'statistic': 'Test statistic (t, z, F or chi-squared, as the model has it)',
+    'p.value': 'p value',
+    '1m.p.value': '1 - p',
+    'mlog10.p.value': '-log10 p',
+    'edf': 'Effective degrees of freedom',
+    'ref.df': 'Reference degrees of freedom',
+    'df': 'Degrees of freedom',
+    'df.residual': 'Residual degrees of freedom',
+    'r.squared': 'R squared',
+    'adj.r.squared': 'Adjusted R squared',
+    'delta.adj.rsq': 'Change of adjusted R squared',
+    'partial.rsq': 'Partial R squared',
+    'dev.expl': 'Explained deviance',
+    'deviance': 'Deviance',
+    'sigma': 'Standard deviation of the residuals',
+    'scale': 'Estimated scale',
+    'sp.criterion': 'Criterion of smoothness',
+    'logLik': 'Log likelihood',
+    'AIC': "Akaike's information criterion",
+    'BIC': 'Bayesian information criterion',
+    'nobs': 'Number of observations',
+}
+#: Where FitLins, nilearn or NiMARE have a label for it, or users know it by another.
+_STAT_LABELS = {
+    'estimate': 'effect',
+    'p.value': 'p',
+    '1m.p.value': '1mp',
+    'mlog10.p.value': 'logp',
+    'r.squared': 'rsquared',
+}
+#: What a group's stem says of its kind, see ``naming.stem``.
+_KINDS = frozenset(f'desc-{kind}' for kind in SPACES)
+_DEGREES_OF_FREEDOM = ('df', 'df.residual', 'edf', 'ref.df')
+#: The term of what is about the whole model.
+MODEL = 'model'
+
+_RESULT = re.compile(
+    r'(?:(?P<term>.+?)\.)?(?:'
+    rf'(?P<p>(?:1m\.|mlog10\.)?p\.value)(?:\.(?P<correction>{"|".join(METHODS)}))?|'
+    rf'(?P<other>{"|".join(map(re.escape, STATISTICS))}))'
+)
+# As nilearn spells them in contrasts, and R's operators in the same manner.
+_SIGNS = {
+    '-': 'Minus',
+    '+': 'Plus',
+    '<': 'Lt',
+    '>': 'Gt',
+    '=': 'Eq',
+    ':': 'X',
+    '*': 'X',
+    '^': 'Pow',
+    '/': 'Per',
+    '%': 'Pct',
+    '!': 'Not',
+}
+
+
+@dataclass(frozen=True)
+class ResultName:
+    """What the name of a result tells.
+
+    Parameters
+    ----------
+    term : str
+        Of the model's formula; empty where the name has none.
+    statistic : str
+        One of :data:`STATISTICS`; in another name, which a function of the user's own made, all
+        of it.
+    correction : str
+        R's method for many p values, or empty.
+    """
+
+    term: str
+    statistic: str
+    correction: str = ''
+
+    @classmethod
+    def of(cls, name: str) -> ResultName:
+        """Take a name apart.
+
+        >>> ResultName.of('model.adj.r.squared')
+        ResultName(term='model', statistic='adj.r.squared', correction='')
+        >>> ResultName.of('my_measure')
+        ResultName(term='', statistic='my_measure', correction='')
+        """
+        found = _RESULT.fullmatch(name)
+        if found is None:
+            return cls('', name)
+        statistic = found['p'] or found['other']
+        return cls(found['term'] or '', statistic, found['correction'] or '')
+
+    def entities(self) -> dict[str, str]:
+        """``contrast``, ``stat`` and ``desc``, those that there are.
+
+        What is about the whole model has no contrast, as in FitLins and nilearn.
+        """
+        entities = {}
+        if self.term not in {'', MODEL}:
+            entities['contrast'] = label(self.term)
+        entities['stat'] = _STAT_LABELS.get(self.statistic) or label(self.statistic)
+        if self.correction:
+            entities['desc'] = label(self.correction)
+        return entities
+
+    def described(self) -> str:
+        """It, in words.
+
+        >>> ResultName.of('age.p.value.fdr').described()
+        'p value of age, corrected (fdr)'
+        """
+        what = STATISTICS.get(self.statistic, f'Result {self.statistic}')
+        whose = {'': '', MODEL: ' of the model'}.get(self.term, f' of {self.term}')
+        return f'{what}{whose}' + (f', corrected ({self.correction})' if self.correction else '')
+
+
+@dataclass(frozen=True)
+class StatMapNaming(Naming):
+    """Names and sidecars of the statistical maps from one HDF5 file.
+
+    Parameters
+    ----------
+    store : pathlib.Path
+        The HDF5 file; its own entities begin the names.
+    root : pathlib.Path
+        The BIDS dataset it is in.
+    known : dict
+        What the HDF5 file's sidecar says.
+    """
+
+    store: Path
+    root: Path
+    known: Mapping[str, Any]
+
+    remedy = (
+        'Rename a term of the model and run it again, or export this file under the names of R '
+        'with modelarrayio export-results.'
+    )
+
+    @classmethod
+    def of(cls, store: str | PathLike[str], root: str | PathLike[str]) -> StatMapNaming:
+        """The naming for a file, with what its sidecar says, if it has one.
+
+        Raises
+        ------
+        FormatError
+            If the sidecar is not JSON.
+        """
+        store = Path(store).absolute()
+        return cls(store, Path(root).absolute(), read_json(sidecar(store)))
+
+    def folder(self, analysis: str) -> Path:
+        """Where the maps of an analysis go.
+
+        A folder each, for all kinds alike: fixels need one, with their index and directions.
+        """
+        return self.store.parent / '_'.join((*self._parts, f'node-{label(analysis)}'))
+
+    def file_name(self, analysis: str, name: str, extension: str) -> str:
+        """The file's entities, then those of the result."""
+        entities = {'node': label(analysis), **ResultName.of(name).entities()}
+        # The extension tells the kind; ``desc`` is for how a p value was corrected.
+        stem = (part for part in self._parts if part not in _KINDS)
+        parts = (*stem, *(f'{key}-{value}' for key, value in entities.items()), 'statmap')
+        return '_'.join(parts) + extension
+
+    def sidecars(
+        self,
+        results: Analysis,
+        images: Mapping[str, Image],
+        values: Callable[[str], np.ndarray],
+    ) -> dict[str, dict[str, Any]]:
+        """One for each image."""
+        degrees = _degrees_of_freedom(results, values)
+        common = {
+            **self._of_scalar(),
+            **fewer_sources(results),
+            'Sources': Uris(self.root, ()).of([self.store]),
+            'GeneratedBy': [software()],
+        }
+        return {
+            sidecar(Path(file)).name: {
+                **_of_result(results, image, degrees),
+                **levels(results, image.result),
+                **common,
+            }
+            for file, image in images.items()
+        }
+
+    @property
+    def _parts(self) -> list[str]:
+        """The entities of the HDF5 file; a name of another form as it is."""
+        ending = STORE_NAME.removesuffix('.h5')
+        parts = self.store.stem.split('_')
+        return list(filter(None, parts[:-1] if parts[-1] == ending else parts))
+
+    def _of_scalar(self) -> dict[str, Any]:
+        # Not ``LongName`` and ``Units`` as they stand: those would be the map's own.
+        keys = {
+            'Scalar': 'Scalar',
+            'LongName': 'ScalarLongName',
+            'Units': 'ScalarUnits',
+            'Elements': 'Elements',
+            'SpatialReference': 'SpatialReference',
+        }
+        return {ours: self.known[key] for key, ours in keys.items() if key in self.known}
+
+
+def label(text: str) -> str:
+    """Any text as a label of BIDS: ASCII letters and digits.
+
+    Signs that make a difference are spelled out, accents fall, other letters become their number
+    in Unicode. Two texts can still have one label; whoever writes files must look.
+
+    >>> label('age:sexM'), label('I(age^2)'), label('site_müller'), label('年齢'), label('..')
+    ('ageXSexM', 'IAgePow2', 'siteMuller', 'U5E74U9F62', 'U002EU002E')
+    """
+    spelled = ''.join(map(_spelled, unicodedata.normalize('NFKD', text)))
+    words = re.findall('[A-Za-z0-9]+', spelled)
+    if not words:
+        return ''.join(map(_number_of, text))
+    return words[0] + ''.join(word[0].upper() + word[1:] for word in words[1:])
+
+
+def _spelled(sign: str) -> str:
+    if sign in _SIGNS:
+        return f' {_SIGNS[sign]} '
+    if unicodedata.combining(sign):
+        return ''
+    if sign.isalnum():
+        return sign if sign.isascii() else _number_of(sign)
+    return ' '
+
+
+def _number_of(sign: str) -> str:
+    return f'U{ord(sign):04X}'
+
+
+def _of_result(
+    results: Analysis, image: Image, degrees: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    result = ResultName.of(image.name)
+    found = {
+        name: number
+        for term in dict.fromkeys((result.term, MODEL))
+        for name, number in degrees.get(term, {}).items()
+        if name != image.result
+    }
+    return {
+        'Description': f'{result.described()}, in the analysis {results.name}.',
+        'Analysis': results.name,
+        'Result': image.result,
+        **({'Term': result.term} if result.term else {}),
+        'Statistic': result.statistic,
+        **({'Correction': result.correction} if result.correction else {}),
+        **({'DegreesOfFreedom': found} if found and result.term else {}),
+    }
+
+
+def _degrees_of_freedom(
+    results: Analysis, values: Callable[[str], np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """By term and by result: the one number, or the least and the most of the elements'."""
+    degrees: dict[str, dict[str, Any]] = {}
+    for name in results.names:
+        result = ResultName.of(name)
+        if not result.term or result.statistic not in _DEGREES_OF_FREEDOM:
+            continue
+        numbers = values(name)
+        numbers = numbers[np.isfinite(numbers)]
+        if numbers.size:
+            ends = [_shortest(numbers.min()), _shortest(numbers.max())]
+            degrees.setdefault(result.term, {})[name] = ends if ends[0] != ends[1] else ends[0]
+    return degrees
+
+
+def _shortest(number: np.float32) -> float | int:
+    """The number with no more digits than float32 has."""
+    short = float(str(number))
+    return int(short) if short.is_integer() else short

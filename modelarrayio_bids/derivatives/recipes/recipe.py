@@ -1,0 +1,309 @@
+"""Recipes: what a pipeline writes, kept as data in ``data/recipes/*.yaml``.
+
+A recipe says which datasets it is for, which of their files are scalars and what those are called
+in R, which are masks, and what is left out and why::
+
+    name: qsirecon
+    documentation: https://qsirecon.readthedocs.io/en/latest/outputs.html
+    datasets: [qsirecon, 'qsirecon-*']            # GeneratedBy, or the dataset's or folder's name
+    masks: {suffix: mask, desc: brain}            # conditions on entities
+    scalars:
+      - where: {suffix: dwimap}
+        name: '{model}_{param}[_{desc}]'          # [...] stays away where the entity is absent
+    leave_out:
+      - {where: {param: direction}, reason: 'directions, not one value per voxel'}
+    known:
+      - {names: '*_fa', long_name: fractional anisotropy, units: '1'}
+
+Files are tried against ``masks``, then ``leave_out``, then ``scalars``, each from the top. An
+entry of a list may be ``as_in: NAME``: the entries of that recipe stand there. An entry of
+``scalars`` may have further keys:
+
+``datasets``
+    Patterns: in these of the recipe's datasets alone.
+``copied_from``
+    The names of other recipes, for a scalar that the pipeline only hands on: where a dataset of
+    one of them is looked into and has the same image, the copy is left out.
+``on_request``
+    Why nobody is to get it who did not name it with ``--scalars``.
+
+``docs/recipes.md`` shows how a person writes one; ``data/recipe.schema.json`` is its form.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modelarrayio_bids.derivatives.bids import entities as bids_entities
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.entities import Conditions, Entities
+from modelarrayio_bids.derivatives.bids.naming import NameTemplate
+from modelarrayio_bids.derivatives.recipes.yaml_schema import Document
+from modelarrayio_bids.errors import RecipeError
+
+GENERIC = 'generic'
+_MASKS = {'suffix': 'mask', 'desc': 'brain'}
+
+Item = TypeVar('Item')
+
+
+@dataclass(frozen=True)
+class ScalarRule:
+    """Files that are scalars, and their name; the rest is in the module's own text."""
+
+    where: Conditions
+    name: NameTemplate
+    datasets: tuple[str, ...] = ()
+    copied_from: tuple[str, ...] = ()
+    on_request: str = ''
+
+    def fits(self, entities: Entities) -> bool:
+        """Whether a file fulfils the conditions and can be named."""
+        return bids_entities.matches(entities, self.where) and all(
+            entity in entities for entity in self.name.required
+        )
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Files that are no scalars, and why."""
+
+    where: Conditions
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a person calls the scalars whose name fits a shell pattern."""
+
+    names: str
+    long_name: str
+    units: str = ''
+    #: Lowest and highest value of a colour bar.
+    range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one pipeline writes; see the module's own text."""
+
+    name: str
+    datasets: tuple[str, ...]
+    masks: Conditions
+    scalars: tuple[ScalarRule, ...]
+    leave_out: tuple[Exclusion, ...] = ()
+    known: tuple[Wording, ...] = ()
+    documentation: str = ''
+
+    @classmethod
+    def from_yaml(cls, path: Path, others: Sequence[Recipe] | None = None) -> Recipe:
+        """Read and validate a recipe.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
+        others : sequence of Recipe, optional
+            Those that ``as_in`` may name; without any, those that come along.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If there is no such file.
+        RecipeError
+            If it is no YAML, or a key is missing, unknown or of the wrong kind: which, the line,
+            and what is allowed there.
+        """
+        document = Document.read(path)
+        document.check(_schema())
+        others = builtin_recipes() if others is None else others
+        return _Reader(document, functools.partial(_called, others)).recipe()
+
+    def of(self, dataset: Dataset) -> Recipe:
+        """The recipe as one of its datasets has it: without the rules for others of them."""
+        rules = (one for one in self.scalars if not one.datasets or _fits(one.datasets, dataset))
+        return replace(self, scalars=tuple(rules))
+
+    def is_mask(self, entities: Entities) -> bool:
+        """Whether a file is the mask of a brain."""
+        return bids_entities.matches(entities, self.masks)
+
+    def why_left_out(self, entities: Entities) -> str | None:
+        """The reason why a file is not a scalar, if it is not."""
+        for exclusion in self.leave_out:
+            if bids_entities.matches(entities, exclusion.where):
+                return exclusion.reason
+        if self.scalar_name(entities) is None:
+            return f'not among the scalars of the recipe {self.name!r}'
+        return None
+
+    def scalar_name(self, entities: Entities) -> str | None:
+        """What a file is called as a scalar, if it is one."""
+        rule = self.rule(entities)
+        return None if rule is None else rule.name.fill(entities)
+
+    def rule(self, entities: Entities) -> ScalarRule | None:
+        """The rule that makes a scalar of a file, if one does."""
+        return next((rule for rule in self.scalars if rule.fits(entities)), None)
+
+    def wording(self, scalar: str) -> Wording:
+        """What a person calls a scalar: its own name where nothing better is known."""
+        found = next((w for w in self.known if fnmatchcase(scalar, w.names)), None)
+        return replace(found, names=scalar) if found else Wording(scalar, scalar)
+
+
+def builtin_recipes() -> tuple[Recipe, ...]:
+    """The recipes that come along, the one for any dataset last."""
+    folder = files('modelarrayio_bids').joinpath('data', 'recipes')
+    names = sorted(path.name.removesuffix('.yaml') for path in folder.iterdir())
+    return tuple(_builtin(name) for name in sorted(names, key=lambda name: name == GENERIC))
+
+
+def own_recipes(paths: Iterable[Path]) -> tuple[Recipe, ...]:
+    """A person's own recipes; each may borrow from those before it and from those that come along.
+
+    Raises
+    ------
+    SourceNotFoundError, RecipeError
+        As :meth:`Recipe.from_yaml`.
+    """
+    recipes: list[Recipe] = []
+    for path in paths:
+        recipes.append(Recipe.from_yaml(path, [*reversed(recipes), *builtin_recipes()]))
+    return tuple(recipes)
+
+
+def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
+    """The recipe for a dataset: by what it says made it, then by its name, then its folder's.
+
+    A person's own recipes come before those that come along.
+    """
+    special = [recipe for recipe in builtin_recipes() if recipe.name != GENERIC]
+    for recipes in (own, special):
+        for name in _names(dataset):
+            for recipe in recipes:
+                if _is_for(recipe.datasets, name):
+                    return recipe.of(dataset)
+    return _builtin(GENERIC).of(dataset)
+
+
+def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None:
+    """See that each of a person's own recipes serves a dataset.
+
+    Raises
+    ------
+    RecipeError
+        If one serves none: its patterns miss what they were written for.
+    """
+    used = {recipe_for(dataset, tuple(own.values())).name for dataset in datasets}
+    for path, recipe in own.items():
+        if recipe.name not in used:
+            names = dict.fromkeys(name for dataset in datasets for name in _names(dataset))
+            raise RecipeError(
+                f'serves none of the datasets, which are known as {", ".join(names)}',
+                path,
+                'Write a pattern that one of these fits into its datasets.',
+            )
+
+
+@functools.cache
+def fixel_recipe() -> Recipe:
+    """The recipe for fixel directories, in whichever dataset they are."""
+    with as_file(files('modelarrayio_bids').joinpath('data', 'fixels.yaml')) as path:
+        return Recipe.from_yaml(path, ())
+
+
+@functools.cache
+def _builtin(name: str) -> Recipe:
+    with as_file(files('modelarrayio_bids').joinpath('data', 'recipes', f'{name}.yaml')) as path:
+        document = Document.read(path)
+    document.check(_schema())
+    return _Reader(document, _builtin).recipe()
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    text = files('modelarrayio_bids').joinpath('data', 'recipe.schema.json').read_text('utf-8')
+    return json.loads(text)
+
+
+def _called(recipes: Sequence[Recipe], name: str) -> Recipe:
+    found = next((recipe for recipe in recipes if recipe.name == name), None)
+    if found is None:
+        names = ', '.join(sorted({recipe.name for recipe in recipes}))
+        raise ValueError(f'as_in: there is no recipe {name!r} (there are: {names or "none"})')
+    return found
+
+
+def _names(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*dataset.generators, dataset.name, dataset.root.name)))
+
+
+def _fits(patterns: Sequence[str], dataset: Dataset) -> bool:
+    return any(_is_for(patterns, name) for name in _names(dataset))
+
+
+def _is_for(patterns: Sequence[str], name: str) -> bool:
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What a document of the right form means; the recipes that it borrows from, by name."""
+
+    document: Document
+    other: Callable[[str], Recipe]
+
+    def recipe(self) -> Recipe:
+        raw = self.document.content
+        return Recipe(
+            raw['name'].strip(),
+            tuple(raw['datasets']),
+            self._parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', _MASKS)),
+            tuple(self._each('scalars', _scalar_rule)),
+            tuple(self._each('leave_out', _exclusion)),
+            tuple(self._each('known', _wording)),
+            raw.get('documentation', '').strip(),
+        )
+
+    def _each(self, key: str, parse: Callable[[Mapping[str, Any]], Item]) -> Iterator[Item]:
+        for number, entry in enumerate(self.document.content.get(key, ())):
+            if 'as_in' in entry:
+                yield from getattr(self._parsed((key, number), self.other, entry['as_in']), key)
+            else:
+                yield self._parsed((key, number), parse, entry)
+
+    def _parsed(self, keys: tuple[str | int, ...], parse: Callable[[Any], Item], raw: Any) -> Item:
+        try:
+            return parse(raw)
+        except ValueError as error:
+            raise self.document.error(keys, str(error)) from error
+
+
+def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:
+    return ScalarRule(
+        bids_entities.parse_conditions(raw['where']),
+        NameTemplate.from_text(raw['name'].strip()),
+        tuple(raw.get('datasets', ())),
+        tuple(raw.get('copied_from', ())),
+        raw.get('on_request', ''),
+    )
+
+
+def _exclusion(raw: Mapping[str, Any]) -> Exclusion:
+    return Exclusion(bids_entities.parse_conditions(raw['where']), raw['reason'].strip())
+
+
+def _wording(raw: Mapping[str, Any]) -> Wording:
+    low, high = raw.get('range', (0, 1))
+    if not low < high:
+        raise ValueError(f'range: {low} should be less than {high}')
+    bounds = (float(low), float(high)) if 'range' in raw else None
+    return Wording(raw['names'], raw['long_name'].strip(), raw.get('units', ''), bounds)

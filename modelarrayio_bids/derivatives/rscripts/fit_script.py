@@ -1,0 +1,315 @@
+"""R scripts that fit a first model to what the group level made.
+
+A script is ready to run and meant to be changed: it says what it knows of each phenotype, and why
+its model is what it is. Its first line has a digest of the others, so that a script which a person
+changed is told from one that is as it was written, and is never replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.bids.naming import sidecar, syntactic
+from modelarrayio_bids.derivatives.cohorts.phenotypes import some
+from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
+from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, read_dictionary
+from modelarrayio_bids.derivatives.rscripts.model import DEFAULT_FEWEST, Column, Model
+from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fit_command
+from modelarrayio_bids.errors import CohortError, OutputError
+from modelarrayio_bids.runtime.atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+# What is no phenotype, and whom a row is of.
+_NOT_LISTED = frozenset({SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT})
+_MARK = '# modelarrayio-bids sha256 '
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class FitScript:
+    """What a script is made of.
+
+    Parameters
+    ----------
+    bids_dir, output_dir : pathlib.Path
+        Of the run.
+    cohort_file, store_file : pathlib.Path
+        Of one scalar. They may move together with the output folder that they are in.
+    n_cores : int
+        That R may use.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    cohort_file: Path
+    store_file: Path
+    n_cores: int = 1
+
+    def write(self, path: Path) -> Path:
+        """Write it, unless what is there was changed by a person: then beside it.
+
+        Returns
+        -------
+        pathlib.Path
+            The script that says what this one says: another than ``path`` if that was changed.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        written = _write_unless_changed(path, self.text(path))
+        if written != path:
+            logger.warning('%s was changed and is kept; that of this run is %s', path, written)
+        return written
+
+    def text(self, path: Path) -> str:
+        """The script, but for its first line.
+
+        Raises
+        ------
+        FormatError, CohortError
+            If the cohort cannot be read, or is of several scalars.
+        """
+        cohort = Cohort.from_csv(self.cohort_file)
+        columns = columns_of(cohort, read_dictionary(sidecar(self.cohort_file)))
+        participants = tuple(row.get(PARTICIPANT, row[SOURCE]) for row in cohort.rows)
+        model = Model.suggested(columns, participants)
+        if len(cohort.scalars) > 1:
+            raise CohortError(
+                f'is of several scalars ({", ".join(cohort.scalars)}), and a script fits one',
+                self.cohort_file,
+                'Give a cohort of each.',
+            )
+        return _template().render(
+            scalar=cohort.scalars[0],
+            model=model,
+            counts=_counts(model),
+            lines=[_line(column, model) for column in columns],
+            factors=[term for term in model.terms if term.is_factor],
+            renamed=[
+                (cohort.columns.index(column.name) + 1, column.r_name)
+                for column in columns
+                if column.r_name
+            ],
+            threshold=_of_threshold(model, masked=cohort.has_masks),
+            store=os.path.relpath(self.store_file, self.output_dir),
+            cohort=os.path.relpath(self.cohort_file, self.output_dir),
+            made_in=str(self.output_dir),
+            n_cores=self.n_cores,
+            fit_command=fit_command(self.output_dir, [path]),
+            export_command=export_command(self.bids_dir, self.output_dir),
+        )
+
+
+def columns_of(cohort: Cohort, dictionary: Mapping[str, Mapping[str, Any]]) -> list[Column]:
+    """The phenotypes of a cohort of one scalar, as R can have them in a formula.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        As the group level writes it.
+    dictionary : mapping
+        Its sidecar: column to what is known of it, ``Levels`` for instance.
+    """
+    taken = {*cohort.columns, *cohort.scalars}
+    columns = []
+    for name in cohort.columns:
+        if name not in _NOT_LISTED:
+            r_name = '' if syntactic(name) == name else _name_of_its_own(name, taken)
+            taken.add(r_name)
+            levels = dictionary.get(name, {}).get('Levels')
+            codes = tuple(map(str, levels)) if isinstance(levels, Mapping) else ()
+            columns.append(Column(name, _texts(cohort, name), codes, r_name))
+    return columns
+
+
+def _texts(cohort: Cohort, name: str) -> tuple[str, ...]:
+    """The cells of a column, blank where the template has R read them as missing."""
+    texts = tuple(map(itemgetter(name), cohort.rows))
+    return tuple('' if text == 'NA' else text for text in texts) if 'NA' in texts else texts
+
+
+def r_text(text: str) -> str:
+    r"""A string of R in ASCII alone: in every locale it equals what R read as UTF-8.
+
+    >>> print(r_text('gr\u00fcn "a\\b"'))
+    "gr\u00fcn \"a\\b\""
+    """
+    return '"' + ''.join(map(_escaped, text)) + '"'
+
+
+def r_path(text: str) -> str:
+    r"""A string of R that names a file: its bytes as they are, whatever the locale.
+
+    >>> print(r_path('/a "b"/c\n'))
+    "/a \"b\"/c\n"
+    """
+    return (
+        '"'
+        + ''.join(_escaped(sign) if sign < ' ' or sign in '"\\' else sign for sign in text)
+        + '"'
+    )
+
+
+_NAMED = {'"': r'\"', '\\': r'\\', '\n': r'\n', '\t': r'\t', '\r': r'\r'}
+
+
+def _escaped(sign: str) -> str:
+    if ' ' <= sign <= '~' or sign in _NAMED:
+        return _NAMED.get(sign, sign)
+    return f'\\u{ord(sign):04x}' if ord(sign) < 0x10000 else f'\\U{ord(sign):08x}'
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(  # noqa: S701 - R is no HTML
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {'r_text': r_text, 'r_path': r_path, 'one_line': _on_one_line}
+    return environment.from_string(
+        files('modelarrayio_bids').joinpath('data', 'fit.R.j2').read_text('utf-8')
+    )
+
+
+def _name_of_its_own(name: str, taken: Iterable[str]) -> str:
+    """A name for R, which no other column has."""
+    found = syntactic(name)
+    while found in taken:
+        found += '_'
+    return found
+
+
+def _counts(model: Model) -> str:
+    people = len(set(model.participants))
+    participants = f'{people} participant{"s" if people > 1 else ""}'
+    return f'{model.n_images} images of {participants}' if model.is_repeated else participants
+
+
+def _line(column: Column, model: Model) -> str:
+    """What there is to know of a phenotype."""
+    parts = [_values(column)]
+    if column.n_blank:
+        parts.append(f'blank for {column.n_blank}')
+    if reason := model.reasons.get(column.name):
+        parts.append(f'no term: {_on_one_line(reason)}')
+    name = column.in_r
+    if column.r_name:
+        name += f' (in the CSV: {column.name!r})'
+    return f'{_on_one_line(name)}: {"; ".join(parts)}'
+
+
+def _values(column: Column) -> str:
+    if not column.counts:
+        return 'no values'
+    if column.numbers is not None:
+        texts = sorted(column.counts, key=lambda text: r_number(text) or 0)
+        return f'numbers, {_on_one_line(texts[0])} to {_on_one_line(texts[-1])}'
+    levels = (f'{_level(text)} ({column.counts[text]})' for text in column.levels)
+    return some(levels, most=10)
+
+
+def _level(text: str) -> str:
+    r"""A level for a comment: as R writes it, where it has blanks that would not show.
+
+    >>> print(_level('a b'), _level(' a'), _level('a\n'))
+    a b " a" "a\n"
+    """
+    shown = text if len(text) <= _LONGEST else f'{text[: _LONGEST - 1]}…'
+    return shown if _on_one_line(shown) == shown else r_text(shown)
+
+
+def _on_one_line(text: str) -> str:
+    """A comment must not end before its end."""
+    return ' '.join(''.join(sign if sign.isprintable() else ' ' for sign in text).split())
+
+
+def _of_threshold(model: Model, *, masked: bool) -> str:
+    """Why ``num.subj.lthr.abs`` is what it is."""
+    needed = model.fewest_images
+    parts = [
+        f'An element is fitted if more than {needed} of {model.n_images} images have a value',
+        'there, and more than a fifth of them.',
+    ]
+    if not masked:
+        parts.append('Here each has one everywhere, unless it is NaN or infinite.')
+    rarest = model.fewest_of_a_level
+    if rarest < model.n_images and needed == model.n_images - rarest:
+        parts.append(
+            'With so many, no level of a factor is absent: lm would give fewer statistics there, '
+            'and they would come to stand in wrong columns. Where you know that every level is '
+            'everywhere, fewer will do.'
+        )
+    elif needed == DEFAULT_FEWEST:
+        parts.append("That is ModelArray's default.")
+    else:
+        parts.append(f"ModelArray's default is {DEFAULT_FEWEST}.")
+    return ' '.join(parts)
+
+
+def _write_unless_changed(path: Path, text: str) -> Path:
+    """Write a text under the first of some names that nobody's changes stand under."""
+    digest = hashlib.sha256(_bytes(text)).hexdigest()
+    for candidate in _names(path):
+        there = _read(candidate)
+        if there is not None and not _is_as_written(there):
+            if _mark(there) == digest:
+                logger.info('Kept, changed since it was written: %s', candidate)
+                return candidate
+            continue
+        with replacing(candidate, if_other=True) as partial:
+            partial.write_bytes(_bytes(f'{_MARK}{digest}\n{text}'))
+        return candidate
+    raise AssertionError('names do not end')
+
+
+def _names(path: Path) -> Iterator[Path]:
+    """No glob that finds the first finds the others: two scripts would write the same results."""
+    yield path
+    yield path.with_name(f'new_{path.name}')
+    number = 2
+    while True:
+        yield path.with_name(f'new{number}_{path.name}')
+        number += 1
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputError.from_os_error(error, path) from error
+
+
+def _mark(there: bytes) -> str:
+    """The digest that a script was written with; blank if somebody took the line away."""
+    first, _, _ = there.partition(b'\n')
+    found = re.fullmatch(rf'{_MARK}([0-9a-f]{{64}})', first.decode(errors='replace').strip())
+    return found[1] if found else ''
+
+
+def _is_as_written(there: bytes) -> bool:
+    return hashlib.sha256(there.partition(b'\n')[2]).hexdigest() == _mark(there)
+
+
+def _bytes(text: str) -> bytes:
+    # The names of files need not be UTF-8.
+    return text.encode('utf-8', 'surrogateescape')

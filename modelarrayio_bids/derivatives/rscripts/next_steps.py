@@ -1,0 +1,91 @@
+"""What to do with the outputs of the group level: commands, as they are typed.
+
+>>> for step in next_steps('study', 'my results', ['my results/code/fit_cbf_space-X.R']):
+...     print(step.command)
+Rscript 'my results/code/fit_cbf_space-X.R'
+modelarrayio-bids study 'my results' export
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike, environ
+from pathlib import Path
+
+from modelarrayio_bids.__about__ import NAME
+from modelarrayio_bids.derivatives.bids.description import container
+
+#: In a container nobody knows what its folders are called outside: the words that stand for them.
+_BIDS_DIR, _OUTPUT_DIR = 'BIDS_DIR', 'OUTPUT_DIR'
+# Where Apptainer says which image it was given.
+_IMAGE_FILES = ('APPTAINER_CONTAINER', 'SINGULARITY_CONTAINER')
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do.
+
+    Parameters
+    ----------
+    what : str
+        For a person, without a full stop.
+    command : str
+        A line for a shell.
+    """
+
+    what: str
+    command: str
+
+
+def next_steps(
+    bids_dir: str | PathLike[str],
+    output_dir: str | PathLike[str],
+    scripts: Sequence[str | PathLike[str]],
+) -> list[Step]:
+    """From HDF5 files to maps of results.
+
+    Parameters
+    ----------
+    bids_dir, output_dir : path-like
+        As the group level was given them.
+    scripts : sequence of path-like
+        The R scripts it wrote, in ``output_dir``.
+    """
+    where = ''
+    if container() is not None:
+        where = f' ({_OUTPUT_DIR}: what is {output_dir} in the container)'
+    return [
+        Step(f'look at the model, and fit it in R{where}', fit_command(output_dir, scripts)),
+        Step('write the results as maps', export_command(bids_dir, output_dir)),
+    ]
+
+
+def fit_command(output_dir: str | PathLike[str], scripts: Sequence[str | PathLike[str]]) -> str:
+    """Run the one script, or all that are beside it.
+
+    >>> fit_command('out', ['out/code/fit_cbf_space-X.R', 'out/code/fit_fd_desc-fixels.R'])
+    'for script in out/code/fit_*.R; do Rscript "$script" || break; done'
+    """
+    outside = Path(output_dir if container() is None else _OUTPUT_DIR)
+    paths = [outside / Path(script).relative_to(output_dir) for script in scripts]
+    if len(paths) == 1:
+        return f'Rscript {shlex.quote(str(paths[0]))}'
+    scripts_there = f'{shlex.quote(str(paths[0].parent))}/fit_*.R'
+    return f'for script in {scripts_there}; do Rscript "$script" || break; done'
+
+
+def export_command(bids_dir: str | PathLike[str], output_dir: str | PathLike[str]) -> str:
+    """Write results as maps, in a container if that is where we run."""
+    found = container()
+    if found is None:
+        return shlex.join([NAME, str(bids_dir), str(output_dir), 'export'])
+    inside = [str(Path(folder).absolute()) for folder in (bids_dir, output_dir)]
+    mounts = [f'{_BIDS_DIR}:{inside[0]}:ro', f'{_OUTPUT_DIR}:{inside[1]}']
+    if found['Type'] == 'docker':
+        run = ['docker', 'run', '--rm', '-v', mounts[0], '-v', mounts[1], found['Tag']]
+    else:
+        image = next((environ[name] for name in _IMAGE_FILES if environ.get(name)), 'IMAGE')
+        run = [found['Type'], 'run', '--cleanenv', '-B', mounts[0], '-B', mounts[1], image]
+    return shlex.join([*run, *inside, 'export'])

@@ -1,0 +1,91 @@
+"""The anatomy below maps of voxels: a template's, or one of the subjects' in the same space.
+
+Only images in the space that the sources' names tell are taken, so that nobody's own anatomy lies
+below everybody's map.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from nibabel.affines import apply_affine
+from scipy import ndimage
+
+from modelarrayio_bids.derivatives.bids.entities import is_native
+from modelarrayio_bids.errors import ModelArrayIOError
+from modelarrayio_bids.formats import nifti
+from modelarrayio_bids.reports.figures.nearby_files import (
+    anatomical_files,
+    space_label,
+    template_files,
+)
+from modelarrayio_bids.spaces.panels import Panel
+
+logger = logging.getLogger(__name__)
+
+#: The volume of greyordinates, by the space of their surfaces (fMRIPrep's and HCP's ``91k``).
+VOLUME_SPACES = {'fsLR': 'MNI152NLin6Asym'}
+
+
+class Anatomy:
+    """An anatomical image, to be shown below a map in grey.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A NIfTI volume.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        If it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with nifti.opened(path) as voxels:
+            values = voxels.take(np.arange(voxels.flat.size)).astype(np.float32)
+            self._values = values.reshape(voxels.volume.shape, order='F')
+            self._inverse = np.linalg.inv(voxels.volume.affine)
+
+    @property
+    def description(self) -> str:
+        """The name of its file."""
+        return self.path.name
+
+    def under(self, panels: Sequence[Panel], weights: np.ndarray | None) -> list[np.ndarray]:
+        """What lies below each panel, by linear interpolation: NaN outside of the image."""
+        return [self._sampled(panel) for panel in panels]
+
+    def _sampled(self, panel: Panel) -> np.ndarray:
+        indices = np.moveaxis(apply_affine(self._inverse, panel.positions()), -1, 0)
+        return ndimage.map_coordinates(self._values, indices, order=1, cval=np.nan)
+
+
+def find_anatomy(sources: Sequence[Path]) -> Anatomy | None:
+    """The first image that can be read; None where there is none, or each source has its own space.
+
+    Parameters
+    ----------
+    sources : sequence of pathlib.Path
+        Of the cohort: what their names tell of their space decides.
+    """
+    space = space_label(sources)
+    if space is None or is_native(space):
+        return None
+    for path in _candidates(VOLUME_SPACES.get(space, space), sources):
+        try:
+            return Anatomy(path)
+        except (ModelArrayIOError, np.linalg.LinAlgError) as error:
+            logger.info('Not used as anatomy: %s', error)
+    return None
+
+
+def _candidates(space: str, sources: Sequence[Path]) -> Iterator[Path]:
+    """The template first, its whole heads before its brains, then the subjects'."""
+    templates = template_files([space], f'tpl-{space}*_T1w.nii.gz')
+    yield from sorted(templates, key=lambda path: ('_desc-' in path.name, path.name))
+    yield from anatomical_files(sources, f'*_space-{space}_*desc-preproc_T1w.nii.gz')

@@ -1,0 +1,42 @@
+"""What lies around the elements of a file: surfaces they are on, anatomy below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelarrayio_bids.reports.figures.anatomy import find_anatomy
+from modelarrayio_bids.reports.figures.pictures import Background, MapBackground
+from modelarrayio_bids.reports.figures.surfaces import Surface, find_surfaces
+from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.store.summary import Summary
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What maps of a file are shown on.
+
+    Parameters
+    ----------
+    surfaces : dict of Surface
+        Those at hand, by structure.
+    background : Background or None
+        An anatomical image of the space, else the cohort's mean map, where it is known.
+    """
+
+    surfaces: Mapping[str, Surface]
+    background: Background | None
+
+    @classmethod
+    def of(cls, output: Output, space: ElementSpace, summary: Summary | None) -> Surroundings:
+        """Those of a file: looked for near its sources, and among the templates at hand."""
+        sources = [source.path for source in output.cohort.sources()]
+        on_surfaces = space.surfaces(np.zeros(len(space), np.float32))
+        sizes = {name: values.size for name, values in on_surfaces.items()}
+        background: Background | None = find_anatomy(sources)
+        if background is None and summary is not None:
+            background = MapBackground(space, summary.mean, "the cohort's mean map")
+        return cls(find_surfaces(sizes, sources), background)

@@ -1,0 +1,5 @@
+"""What a report says: people, outliers, tested terms, clusters.
+
+Belongs here: numbers and their judgement, from an output folder's files alone.
+Does not: drawing (``figures``), HTML (``page``).
+"""

@@ -1,0 +1,191 @@
+"""What is in an output folder: each HDF5 file, and the cohort, sidecars and maps beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.cohort import MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.derivatives.bids.description import read_json
+from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, STORE_NAME, Outputs, sidecar
+from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.errors import SourceNotFoundError
+from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.store.reader import StoreReader
+
+# As BIDS writes the labels of the columns.
+_PREFIXES = {PARTICIPANT: 'sub-', SESSION: 'ses-', RUN: 'run-'}
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Output:
+    """The files of one scalar in one space.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The output folder.
+    files : Outputs
+        Where they are, in it.
+    cohort : Cohort
+        The sources, their order that of the rows in the HDF5 file.
+    known : dict
+        What the HDF5 file's sidecar says.
+    said : dict
+        What the cohort's sidecar says.
+    """
+
+    root: Path
+    files: Outputs
+    cohort: Cohort
+    known: Mapping[str, Any]
+    said: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, store: Path, root: Path) -> Output:
+        """That of an HDF5 file.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If the cohort is not beside it.
+        FormatError
+            If a sidecar is no JSON.
+        """
+        files = Outputs.beside(store)
+        cohort = _in_order(Cohort.from_csv(files.cohort), files)
+        return cls(
+            root, files, cohort, read_json(sidecar(files.store)), read_json(sidecar(files.cohort))
+        )
+
+    @property
+    def scalar(self) -> str:
+        """Its name in R."""
+        return self.cohort.scalars[0]
+
+    @property
+    def title(self) -> str:
+        """Its name for people, with the space where that is needed to tell it from others."""
+        return str(self.known.get('LongName', self.scalar))
+
+    @property
+    def units(self) -> str:
+        """Of its values; blank where they have none (BIDS writes ``1``), or nobody says."""
+        units = str(self.known.get('Units', ''))
+        return '' if units == '1' else units
+
+    @property
+    def measure(self) -> str:
+        """What its values are: ``cbf (mL/100 g/min)``."""
+        return f'{self.scalar} ({self.units})' if self.units else self.scalar
+
+    @property
+    def place(self) -> str:
+        """Its entities, for a person: ``space-MNI152NLin2009cAsym``."""
+        return self.files.stem.replace('_', ' ')
+
+    @property
+    def key(self) -> str:
+        """Unique in the folder: of anchors and of the names of figures."""
+        return '_'.join(filter(None, (*self.folders, self.files.stem)))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Names of the folders it is in, below the output folder: the scalar's last."""
+        return self.files.folder.relative_to(self.root).parts
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Whom each source is of: ``sub-01 ses-2``, or the file where the cohort does not say."""
+        return tuple(visit_name(row) for row in self.cohort.rows)
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """Where the mask of each source came from; blank where none was needed."""
+        return tuple(row.get(MASK_RUNG, '') for row in self.cohort.rows)
+
+    @property
+    def left_out(self) -> Sequence[Mapping[str, str]]:
+        """Images that a person's demands left out: ``Image``, ``Of`` and ``Reason``."""
+        return self.said.get('LeftOut', ())
+
+    @property
+    def unmatched(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """By table: ``WithoutPhenotypes`` and ``WithoutImages``."""
+        return self.said.get('Unmatched', {})
+
+
+def outputs_in(output_dir: Path) -> list[Output]:
+    """Those of a folder, by scalar and space.
+
+    Files without a cohort beside them are left out with a warning.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there are none, or none has a cohort.
+    """
+    stores = sorted(
+        path
+        for path in output_dir.rglob(f'*{STORE_NAME}')
+        if not any(part.startswith('.') for part in path.relative_to(output_dir).parts)
+    )
+    if not stores:
+        raise SourceNotFoundError(
+            f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
+        )
+    outputs = []
+    for store in stores:
+        try:
+            outputs.append(Output.of(store, output_dir))
+        except SourceNotFoundError as error:
+            logger.warning('%s is not in the report: %s', store, error)
+    if not outputs:
+        raise SourceNotFoundError(
+            'holds no cohort beside its HDF5 files', output_dir, 'Run the group level again.'
+        )
+    return outputs
+
+
+def _in_order(cohort: Cohort, files: Outputs) -> Cohort:
+    """A row for each of the file's sources, in its order: tables get sorted, and files grow.
+
+    As ModelArray does, they are matched by what ``source_file`` says.
+    """
+    rows = {row[SOURCE]: row for row in cohort.rows}
+    with StoreReader(files.store) as store:
+        scalar = store.scalar(cohort.scalars[0])
+    if missing := [name for name in scalar.names if name not in rows]:
+        logger.warning(
+            '%s has no row for %d of the %d images of the file beside it, and R will want one: %s',
+            *(files.cohort, len(missing), len(scalar.names), some(missing)),
+        )
+    if more := rows.keys() - set(scalar.names):
+        logger.warning(
+            '%s has rows of %d images that the file beside it does not hold: %s',
+            *(files.cohort, len(more), some(sorted(more))),
+        )
+    blank = dict.fromkeys(cohort.columns, '') | {SCALAR: scalar.name}
+    matched = (rows.get(name, blank | {SOURCE: name}) for name in scalar.names)
+    return Cohort(cohort.columns, tuple(matched), cohort.folder)
+
+
+def visit_name(row: Mapping[str, str]) -> str:
+    """Whom a row of a cohort is of.
+
+    >>> visit_name({'participant_id': 'sub-01', 'session_id': 'ses-2', 'source_file': 'x.nii'})
+    'sub-01 ses-2'
+    """
+    parts = [
+        prefix + row[column].removeprefix(prefix)
+        for column, prefix in _PREFIXES.items()
+        if row.get(column)
+    ]
+    return ' '.join(parts) or Path(row[SOURCE]).name

@@ -1,0 +1,264 @@
+"""What a person should look at: sources that are not like the others, and by what.
+
+Of each source a few numbers are compared with everybody's. How far one is out is told in robust
+standard deviations, the distance from the median in units of 1.4826 times the median absolute
+deviation; beyond :data:`MOST_DEVIATIONS` it is named (B. Iglewicz and D. Hoaglin, How to Detect
+and Handle Outliers, 1993, advise 3.5). Naming is all that is done: nobody is left out.
+
+>>> values = np.array([0.90, 0.91, 0.92, 0.93, 0.94, 0.2])
+>>> deviations(values).round(1).tolist()
+[-0.7, -0.2, 0.2, 0.7, 1.1, -32.2]
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.recfunctions import repack_fields
+
+from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.store.scalars import Scalar
+from modelarrayio_bids.store.summary import ROW, Summary
+
+#: Robust standard deviations from the median that are still like the others.
+MOST_DEVIATIONS = 3.5
+#: Fewer sources say nothing of what is usual.
+FEWEST_SOURCES = 5
+#: Fractions of elements that differ by less are no finding, however alike the others are.
+LEAST_FRACTION = 0.05
+#: A correlation that differs by less is none either.
+LEAST_CORRELATION = 0.05
+#: Nor is a distance of less than so many times the usual one.
+LEAST_DISTANCE = 2.0
+#: The median of a source may lie within this fraction of the spread within sources.
+LEAST_LEVEL = 0.5
+#: A source is flipped if flipping brings it this much nearer to the others, and so near as they
+#: are: ratios of squares of z. An image that is symmetric has 1.
+MIRRORED, LIKE_OTHERS = 0.8, 2.0
+# Elements that are compared with their mirror images, and runs of them, at least.
+_ELEMENTS, _RUNS, _FEWEST_ELEMENTS = 1024, 64, 50
+# Of z: further away is no further.
+_MOST_SQUARE = 3.0**2
+# Bytes of the values of all sources there: some copies of them are held.
+_HELD = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a source that a person should look at.
+
+    Parameters
+    ----------
+    source : int
+        Number of its row.
+    kind : str
+        In one word: ``identical``, ``mirrored``, ``missing``, ``zeros``, ``infinite``, ``unlike``,
+        ``level``, ``empty`` or ``constant``.
+    text : str
+        In a sentence, what was found.
+    """
+
+    source: int
+    kind: str
+    text: str
+
+
+def findings(
+    summary: Summary, names: Sequence[str], others: Sequence[Finding] = ()
+) -> list[Finding]:
+    """All there is to say of the sources, those of one source together, in their order.
+
+    Parameters
+    ----------
+    summary : Summary
+        Of the values.
+    names : sequence of str
+        Whom each source is of, for people.
+    others : sequence of Finding
+        Found elsewhere: see :func:`mirrored`.
+    """
+    found = [
+        *_empty(summary),
+        *_identical(summary, names),
+        *others,
+        *_infinite(summary),
+        *(_unusual(summary) if len(names) >= FEWEST_SOURCES else ()),
+    ]
+    # Once for each kind: the first says most. Where nothing is to be seen, that says all.
+    blank = {finding.source for finding in found if finding.kind in {'empty', 'constant'}}
+    first = {
+        (one.source, one.kind): one
+        for one in reversed(found)
+        if one.source not in blank or one.kind in {'empty', 'constant'}
+    }
+    return sorted(first.values(), key=lambda finding: (finding.source, found.index(finding)))
+
+
+def deviations(values: np.ndarray) -> np.ndarray:
+    """How far each is from the median, in robust standard deviations: (n,), NaN for NaN.
+
+    Where more than half are alike, whatever differs is infinitely far.
+    """
+    apart = values - usual(values)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.where(apart == 0, 0.0, apart / (1.4826 * usual(np.abs(apart))))
+
+
+def usual(values: np.ndarray) -> float:
+    """The median of those that are finite; NaN where none is."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else np.nan
+
+
+def fractions(counts: np.ndarray, summary: Summary) -> np.ndarray:
+    """Counts of elements as fractions of all: (n_sources,)."""
+    return counts / max(1, summary.count.size)
+
+
+def _empty(summary: Summary) -> Iterator[Finding]:
+    for source in np.flatnonzero(np.isnan(summary.rows['mean'])):
+        yield Finding(int(source), 'empty', 'has no finite value at any element')
+    flat = (summary.rows['minimum'] == summary.rows['maximum']) & (summary.count.size > 1)
+    for source in np.flatnonzero(flat):
+        value = summary.rows['minimum'][source]
+        yield Finding(int(source), 'constant', f'has the value {value:.4g} at every element')
+
+
+def _infinite(summary: Summary) -> Iterator[Finding]:
+    for source in np.flatnonzero(summary.rows['n_infinite']):
+        count = summary.rows['n_infinite'][source]
+        yield Finding(int(source), 'infinite', f'is infinite at {count:,} elements')
+
+
+def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
+    """One image under two names: the same file, or the same values in another file."""
+    fields = [name for name in ROW.names or () if name != 'sha256']
+    values = repack_fields(summary.rows[fields])
+    # Maps of so many ones and zeros have all else alike.
+    likeness = np.stack([summary.correlation, summary.distance], axis=1)
+    # Of constants and of maps without values that is no wonder.
+    varied = summary.rows['maximum'] > summary.rows['minimum']
+    for what, keys in (
+        ('is the same file as that of', summary.rows['sha256'].tolist()),
+        (
+            'has the same values as that of',
+            [row.tobytes() + more.tobytes() for row, more in zip(values, likeness, strict=True)],
+        ),
+    ):
+        for source, twins in twins_of(
+            [key if one else b'' for key, one in zip(keys, varied, strict=True)]
+        ):
+            yield Finding(source, 'identical', f'{what} {some(names[one] for one in twins)}')
+
+
+def twins_of(keys: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
+    """Those whose key others have too, and these others; a blank key is nobody's."""
+    same: dict[bytes, list[int]] = defaultdict(list)
+    for source, key in enumerate(keys):
+        same[key].append(source)
+    for key, sources in same.items():
+        for source in sources if key and len(sources) > 1 else ():
+            yield source, [other for other in sources if other != source]
+
+
+def _unusual(summary: Summary) -> Iterator[Finding]:
+    """Numbers far from everybody's."""
+    rows = summary.rows
+    missing, zeros = (fractions(rows[name], summary) for name in ('n_missing', 'n_zero'))
+    medians = rows['quantiles'][:, rows['quantiles'].shape[1] // 2]
+    farther = (LEAST_DISTANCE - 1) * usual(summary.distance)
+    level = LEAST_LEVEL * usual(rows['sd'])
+    yield from _far(missing, 'missing', LEAST_FRACTION, 1, lambda value, usual: (
+        f'lacks {value:.0%} of the elements, usual are {usual:.0%}'
+    ))  # fmt: skip
+    yield from _far(zeros, 'zeros', LEAST_FRACTION, 1, lambda value, usual: (
+        f'is zero at {value:.0%} of the elements, usual are {usual:.0%}'
+    ))  # fmt: skip
+    yield from _far(summary.correlation, 'unlike', LEAST_CORRELATION, -1, lambda value, usual: (
+        f'correlates with the mean of the others by {value:.2f}, usual is {usual:.2f}'
+    ))  # fmt: skip
+    yield from _far(summary.distance, 'unlike', farther, 1, lambda value, usual: (
+        f'is {value:.1f} standard deviations away from the mean, usual are {usual:.1f}'
+    ))  # fmt: skip
+    yield from _far(medians, 'level', level, 0, lambda value, usual: (
+        f'has the median {value:.4g}, usual is {usual:.4g}'
+    ))  # fmt: skip
+
+
+def _far(
+    values: np.ndarray,
+    kind: str,
+    least: float,
+    sign: int,
+    say: Callable[[float, float], str],
+) -> Iterator[Finding]:
+    """Who is far above the median (``sign`` 1), below it (-1), or either (0)."""
+    middle, far = usual(values), deviations(values)
+    out = (np.abs(far) > MOST_DEVIATIONS) & (np.abs(values - middle) > least) & (far * sign >= 0)
+    for source in np.flatnonzero(out):
+        yield Finding(int(source), kind, say(float(values[source]), middle))
+
+
+def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Finding]:
+    """Which sources are nearer to the others when they are flipped.
+
+    Some runs of elements and their mirror images are read: chunks span all sources, so that these
+    are few reads. What is usual at an element is the median of all, and a square of z counts up to
+    a limit: neither a few wild voxels nor other broken maps hide a flipped one.
+    """
+    if len(summary.rows) < FEWEST_SOURCES:
+        return []
+    found = []
+    chosen = _chosen(summary, scalar.chunk_columns)
+    for exchanged, partners in space.mirrors():
+        elements = chosen[partners[chosen] >= 0]
+        elements = elements[partners[elements] != elements]
+        if elements.size < _FEWEST_ELEMENTS:
+            continue
+        own, flipped = _distances(scalar, elements, partners[elements])
+        nearer = (flipped < MIRRORED * own) & (flipped < LIKE_OTHERS * usual(own))
+        for source in np.flatnonzero(nearer):
+            text = f'looks flipped: like the others when {exchanged} are exchanged'
+            found.append(Finding(int(source), 'mirrored', text))
+    return found
+
+
+def _chosen(summary: Summary, chunk: int) -> np.ndarray:
+    """Elements, whole chunks of them, evenly spaced; without spread they tell nothing."""
+    n_chunks = -(-summary.count.size // chunk)
+    wanted = min(n_chunks, max(_RUNS, -(-_ELEMENTS // chunk)))
+    starts = np.unique(np.linspace(0, n_chunks - 1, wanted).astype(np.int64)) * chunk
+    elements = (starts[:, None] + np.arange(chunk)).ravel()
+    elements = elements[elements < summary.count.size]
+    elements = elements[summary.sd[elements] > 0]
+    most = max(_FEWEST_ELEMENTS, _HELD // (8 * max(1, len(summary.rows))))
+    return elements[:: -(-elements.size // most)] if elements.size > most else elements
+
+
+def _distances(
+    scalar: Scalar, elements: np.ndarray, partners: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each source is from the others, as it is and flipped: (n_sources,) squares of z."""
+    values, exchanged = (
+        np.where(np.isfinite(read), read, np.nan)
+        for read in (scalar.columns(at).astype(np.float64) for at in (elements, partners))
+    )
+    with warnings.catch_warnings():
+        # Of elements that nobody has, and of sources that have none of these.
+        warnings.simplefilter('ignore', RuntimeWarning)
+        middle = np.nanmedian(values, axis=0)
+        spread = 1.4826 * np.nanmedian(np.abs(values - middle), axis=0)
+        spread[spread == 0] = np.nan
+        both = np.isfinite(values) & np.isfinite(exchanged)
+        own, flipped = (
+            np.nanmean(
+                np.minimum(np.square((image - middle) / spread), _MOST_SQUARE), axis=1, where=both
+            )
+            for image in (values, exchanged)
+        )
+    return own, flipped

@@ -1,0 +1,209 @@
+"""What an analysis tested: which of its results decide, and their values.
+
+>>> names = ('element_id', 'Intercept.p.value', 'age.statistic', 'age.p.value', 'age.p.value.fdr')
+>>> for term in terms_of(names):
+...     print(term)
+Term(name='age', shown='age.statistic', p='age.p.value.fdr', correction='fdr')
+Term(name='Intercept', shown='', p='Intercept.p.value', correction='')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName
+from modelarrayio_bids.runtime.resources import MIB
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.reader import Analysis
+
+#: Below which a p value counts: one that is corrected for many tests, and one that is not.
+CORRECTED, UNCORRECTED = 0.05, 0.001
+#: What is shown of a term, the best first, and what it is called; without any it is -log10 p.
+SHOWN = {
+    'statistic': 'test statistic',
+    'estimate': 'estimate',
+    'partial.rsq': 'partial R²',
+    'delta.adj.rsq': 'change of adjusted R²',
+}
+LOG_P = '-log10 p'
+_P = 'p.value'
+_NO_CORRECTION = ('', 'none')
+_INTERCEPT = ('Intercept', '(Intercept)')
+#: Bytes of what is kept of terms that are read together.
+IN_MEMORY = 64 * MIB
+# A float32 and a boolean.
+_BYTES_PER_ROW = 5
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term that has a p value.
+
+    Parameters
+    ----------
+    name : str
+        In the model's formula; ``model`` for all of it, or blank.
+    shown : str
+        The result that is shown; blank for -log10 p.
+    p : str
+        The result that decides.
+    correction : str
+        How it was corrected for many tests: R's method, or blank.
+    """
+
+    name: str
+    shown: str
+    p: str
+    correction: str
+
+    @property
+    def level(self) -> float:
+        """Below which p counts."""
+        return CORRECTED if self.correction else UNCORRECTED
+
+    @property
+    def rule(self) -> str:
+        """Level and correction, for a person."""
+        if self.correction:
+            return f'p < {self.level:g}, corrected ({self.correction})'
+        return f'p < {self.level:g}, not corrected for the number of tests'
+
+    @property
+    def noun(self) -> str:
+        """What is shown, for a person."""
+        return SHOWN[ResultName.of(self.shown).statistic] if self.shown else LOG_P
+
+
+@dataclass
+class TermValues:
+    """What was found of a term, by row of the analysis.
+
+    Parameters
+    ----------
+    term : Term
+        The term.
+    shown : numpy.ndarray
+        (n_rows,) float32: the result that is shown.
+    kept : numpy.ndarray
+        (n_rows,) boolean: where p counts.
+    n_tested : int
+        How many rows have a p value.
+    smallest_p : float
+        The least of them; NaN if there is none.
+    """
+
+    term: Term
+    shown: np.ndarray
+    kept: np.ndarray
+    n_tested: int = 0
+    smallest_p: float = np.nan
+
+    def take(self, start: int, values: np.ndarray, p: np.ndarray) -> None:
+        """Take in some rows, from a first one: float64 values of both results."""
+        stop = start + p.size
+        with np.errstate(over='ignore', divide='ignore', invalid='ignore'):
+            self.shown[start:stop] = values if self.term.shown else -np.log10(p)
+        self.kept[start:stop] = p < self.term.level
+        self.n_tested += int(np.count_nonzero(np.isfinite(p)))
+        self.smallest_p = float(np.fmin(self.smallest_p, np.fmin.reduce(p)))
+
+
+@dataclass
+class Observations:
+    """What the rows of an analysis are about.
+
+    Parameters
+    ----------
+    element_ids : numpy.ndarray, optional
+        (n_rows,) float64: the element of each row, where the analysis says.
+    least, most : float
+        Number of images of a model: NaN where the analysis does not say.
+    """
+
+    element_ids: np.ndarray | None
+    least: float = np.nan
+    most: float = np.nan
+
+    def take(self, counts: np.ndarray) -> None:
+        """Take in the numbers of images of some rows."""
+        self.least = float(np.fmin(self.least, np.fmin.reduce(counts)))
+        self.most = float(np.fmax(self.most, np.fmax.reduce(counts)))
+
+
+def terms_of(names: Sequence[str]) -> list[Term]:
+    """The terms with a p value: those of the formula, then the whole model, then the intercept.
+
+    Of several corrections the first counts that stands in the analysis.
+    """
+    parsed = {name: ResultName.of(name) for name in names}
+    deciding: dict[str, str] = {}
+    for name, result in parsed.items():
+        if result.statistic == _P:
+            other = parsed.get(deciding.get(result.term, ''))
+            if other is None or other.correction in _NO_CORRECTION:
+                deciding[result.term] = name
+    terms = [
+        Term(term, _shown(term, parsed), p, parsed[p].correction.replace('none', ''))
+        for term, p in deciding.items()
+    ]
+    return sorted(terms, key=lambda term: (term.name in _INTERCEPT, term.name == MODEL))
+
+
+def read_terms(
+    results: Analysis, threads: int = 1, memory: int = IN_MEMORY
+) -> Iterator[tuple[TermValues, Observations]]:
+    """The values of each term.
+
+    The matrix is read once for as many terms as fit the memory: of most analyses for all.
+
+    Parameters
+    ----------
+    results : Analysis
+        The analysis.
+    threads : int, optional
+        That inflate.
+    memory : int, optional
+        Bytes for what is kept of terms.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged.
+    """
+    n_rows = results.matrix.shape[1]
+    terms = terms_of(results.names)
+    together = max(1, memory // (n_rows * _BYTES_PER_ROW))
+    for start in range(0, len(terms), together):
+        found = [
+            TermValues(term, np.empty(n_rows, np.float32), np.empty(n_rows, bool))
+            for term in terms[start : start + together]
+        ]
+        observations = _read(results, found, threads)
+        while found:
+            # Nobody else holds it: it goes when the next is asked for.
+            yield found.pop(0), observations
+
+
+def _read(results: Analysis, found: Sequence[TermValues], threads: int) -> Observations:
+    rows = {name: row for row, name in enumerate(results.names)}
+    ids = np.empty(results.matrix.shape[1]) if schema.ELEMENT_ID in rows else None
+    observations = Observations(ids)
+    counts = [row for name, row in rows.items() if ResultName.of(name).statistic == 'nobs']
+    for start, values in results.blocks(threads):
+        if ids is not None:
+            ids[start : start + values.shape[1]] = values[rows[schema.ELEMENT_ID]]
+        for row in counts:
+            observations.take(values[row])
+        for each in found:
+            p = values[rows[each.term.p]]
+            each.take(start, values[rows[each.term.shown]] if each.term.shown else p, p)
+    return observations
+
+
+def _shown(term: str, parsed: Mapping[str, ResultName]) -> str:
+    """The result that is shown of a term; blank if there is none."""
+    of_term = {result.statistic: name for name, result in parsed.items() if result.term == term}
+    return next((of_term[statistic] for statistic in SHOWN if statistic in of_term), '')

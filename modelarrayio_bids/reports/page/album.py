@@ -1,0 +1,142 @@
+"""Pictures and tables on their way to a page and to the folder ``figures``."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.derivatives.bids.description import write_json
+from modelarrayio_bids.derivatives.bids.naming import sidecar
+from modelarrayio_bids.derivatives.outputs.statmaps import label
+from modelarrayio_bids.errors import OutputError
+from modelarrayio_bids.reports.figures.style import Picture
+from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.runtime.atomic import replacing
+
+FOLDER = 'figures'
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as a page shows it.
+
+    Parameters
+    ----------
+    data_uri : str
+        The picture itself.
+    href : str
+        Its file, from the page.
+    kind : str
+        ``SVG`` or ``PNG``.
+    width, height : int
+        In pixels of a page.
+    alt, caption : str
+        As of the :class:`Picture`.
+    """
+
+    data_uri: str
+    href: str
+    kind: str
+    width: int
+    height: int
+    alt: str
+    caption: str
+
+
+class Album:
+    """The folder of figures and tables beside a page.
+
+    Parameters
+    ----------
+    output_dir : pathlib.Path
+        Where the page is.
+    """
+
+    def __init__(self, output_dir: Path) -> None:
+        self.folder = output_dir / FOLDER
+        self._taken: set[str] = set()
+
+    def add(self, picture: Picture, name: str) -> Shown:
+        """Write a picture, and have it as a page shows it.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        path = self._path(name, picture.extension)
+        self._write(path, picture.data)
+        encoded = base64.b64encode(picture.data).decode('ascii')
+        return Shown(
+            f'data:{picture.media_type};base64,{encoded}',
+            f'{FOLDER}/{path.name}',
+            picture.extension[1:].upper(),
+            *(*picture.size, picture.alt, picture.caption),
+        )
+
+    def table(
+        self, rows: Iterable[Mapping[str, Any]], name: str, said: Mapping[str, str] | None = None
+    ) -> str:
+        """Write rows of one form as TSV, what its columns are in a JSON file beside it.
+
+        Returns
+        -------
+        str
+            The file, from the page.
+        """
+        path, rows = self._path(name, '.tsv'), list(rows)
+        with replacing(path) as partial, open(partial, 'w', newline='', encoding='utf-8') as file:
+            columns = list(dict.fromkeys(column for row in rows for column in row))
+            writer = csv.DictWriter(file, columns, delimiter='\t', lineterminator='\n')
+            writer.writeheader()
+            writer.writerows(rows)
+        if said:
+            described = {column: {'Description': text} for column, text in said.items()}
+            write_json(described, sidecar(path))
+        return f'{FOLDER}/{path.name}'
+
+    def read(self, name: str) -> list[dict[str, str]]:
+        """The rows of a table; none where there is no such file."""
+        path = self.folder / f'{name}.tsv'
+        if not path.exists():
+            return []
+        with open(path, newline='', encoding='utf-8') as file:
+            return list(csv.DictReader(file, delimiter='\t'))
+
+    def _path(self, name: str, extension: str) -> Path:
+        """A file that nothing else on the page has: ``dki_fa`` and ``dkiFa`` have one label."""
+        what, suffix = name.rsplit('_', 1)
+        names = (f'{what}{number}_{suffix}{extension}' for number in chain([''], count(2)))
+        # Not every file system tells letters by their case.
+        path = self.folder / next(one for one in names if one.casefold() not in self._taken)
+        self._taken.add(path.name.casefold())
+        return path
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            with replacing(path) as partial:
+                partial.write_bytes(data)
+        except OSError as error:
+            raise OutputError.from_os_error(error, path) from error
+
+
+def figure_name(output: Output, what: str, suffix: str = 'plot') -> str:
+    """Name of a figure by BIDS: the entities of the file it is about, the scalar, what it shows.
+
+    >>> from modelarrayio_bids.derivatives.bids.naming import Outputs
+    >>> from modelarrayio_bids.cohort import Cohort
+    >>> files = Outputs(Path('dki_fa'), 'space-MNI_desc-parcels')
+    >>> figure_name(Output(Path(), files, Cohort((), ()), {}, {}), 'mean')
+    'space-MNI_param-dkiFa_desc-parcelsMean_plot'
+    """
+    entities = [part for part in output.files.stem.split('_') if part]
+    kind = next((part.removeprefix('desc-') for part in entities if part.startswith('desc-')), '')
+    named = [part for part in entities if not part.startswith('desc-')]
+    desc = kind + what[0].upper() + what[1:] if kind else what
+    scalar = label(' '.join(output.folders))
+    return '_'.join([*named, f'param-{scalar}', f'desc-{desc}', suffix])

@@ -1,0 +1,177 @@
+"""What a page says of the analyses that ModelArray wrote into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from modelarrayio_bids.derivatives.outputs.statmaps import label
+from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.reports.figures.backgrounds import Surroundings
+from modelarrayio_bids.reports.figures.scales import number
+from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.results import (
+    CLUSTER_COLUMNS,
+    RESULT_COLUMNS,
+    ResultFigure,
+    result_figures,
+)
+from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.spaces.stored import space_of_store
+from modelarrayio_bids.store.reader import Analysis, StoreReader
+
+# Of the names of figures and tables of one analysis or term.
+_ENDINGS = ('', 'Results', 'Structures', 'Clusters')
+_SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
+_HEADINGS = ('', 'Elements', 'mm³', 'Peak', 'Where')
+
+
+@dataclass(frozen=True)
+class AnalysisPart:
+    """What a page says of one analysis of one scalar.
+
+    Parameters
+    ----------
+    anchor, title : str
+        Of its place in the page; for people.
+    note : str
+        Why there is nothing to see; blank where there is.
+    terms : list of TermPart
+        By term of the model.
+    links : list of tuple
+        Names of files, and where they are.
+    """
+
+    anchor: str
+    title: str
+    note: str
+    terms: list[TermPart]
+    links: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class TermPart:
+    """What was found of one term.
+
+    Parameters
+    ----------
+    title, finding, rule : str
+        What was asked, what came out, and what a cluster is.
+    pictures : list of Shown
+        The map.
+    header, rows : list
+        The largest clusters.
+    """
+
+    title: str
+    finding: str
+    rule: str
+    pictures: list[Shown]
+    header: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
+    """Draw every analysis in a file, and write its numbers.
+
+    Raises
+    ------
+    ModelArrayIOError
+        If the file cannot be read, or a figure not written.
+    """
+    names = _Names()
+    with StoreReader(output.files.store) as store:
+        # A slice's corrected p values are of too few tests: the merged analysis has them all.
+        analyses = sorted(set(store.analyses) - store.slices)
+        if not analyses:
+            return
+        space = space_of_store(store, References())
+        around = Surroundings.of(output, space, store.summary(output.scalar))
+        for name, what in names.of(analyses):
+            anchor, title = f'{output.key}-{what}', f'{output.scalar}: {name}'
+            try:
+                figures = list(_figures(output, store.analysis(name), space, around))
+            except SchemaError as error:
+                # Of a run that was killed: everything else is there to be seen.
+                yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
+                continue
+            if not figures:
+                yield AnalysisPart(anchor, title, 'No result has a p value.', [], [])
+                continue
+            terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
+            yield AnalysisPart(
+                *(anchor, title, ''),
+                [
+                    _term(output, figure, album, term)
+                    for figure, (_, term) in zip(figures, terms, strict=True)
+                ],
+                [('Numbers (TSV)', _table(output, figures, album, what))],
+            )
+
+
+def _table(output: Output, figures: Sequence[ResultFigure], album: Album, what: str) -> str:
+    return album.table(
+        (figure.numbers for figure in figures),
+        figure_name(output, f'{what}Results', 'summary'),
+        RESULT_COLUMNS,
+    )
+
+
+class _Names:
+    """Labels for the figures of one file: no two are one, not even where case makes no difference.
+
+    >>> names = _Names()
+    >>> names.of(['my_lm', 'my.lm', 'gam'])
+    [('my_lm', 'myLm2'), ('my.lm', 'myLm'), ('gam', 'gam')]
+    >>> names.of(['gam age', 'gam Age'])
+    [('gam age', 'gamAge2'), ('gam Age', 'gamAge')]
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, texts: Sequence[str]) -> list[tuple[str, str]]:
+        """Each text with its label; of those that would have the same, later ones get a number.
+
+        Later is by the texts themselves: their order in a file changes nothing.
+        """
+        ranked = sorted(range(len(texts)), key=lambda place: texts[place])
+        labels = {place: self._free(label(texts[place])) for place in ranked}
+        return [(text, labels[place]) for place, text in enumerate(texts)]
+
+    def _free(self, wanted: str) -> str:
+        for time in count(1):
+            found = wanted if time == 1 else f'{wanted}{time}'
+            files = {f'{found}{ending}'.lower() for ending in _ENDINGS}
+            if not files & self._taken:
+                break
+        self._taken |= files
+        return found
+
+
+def _figures(
+    output: Output, results: Analysis, space: ElementSpace, around: Surroundings
+) -> Iterator[ResultFigure]:
+    n_images = results.n_sources.get(output.scalar, len(output.names))
+    return result_figures(
+        *(results, space, n_images, output.scalar),
+        surfaces=around.surfaces,
+        background=around.background,
+    )
+
+
+def _term(output: Output, figure: ResultFigure, album: Album, what: str) -> TermPart:
+    pictures = [
+        album.add(picture, figure_name(output, what + 'Structures' * place, 'map'))
+        for place, picture in enumerate(figure.pictures)
+    ]
+    rows = figure.rows()
+    if rows:
+        album.table(rows, figure_name(output, f'{what}Clusters', 'summary'), CLUSTER_COLUMNS)
+    # A page has no room for all digits of the table.
+    short = [row | {'peak': number(float(row['peak']))} for row in rows]
+    shown = [tuple(row[name] for name in _SHOWN) for row in short]
+    return TermPart(figure.title, figure.finding, figure.rule, pictures, _HEADINGS, shown)

@@ -1,0 +1,224 @@
+"""What a page says of one scalar: the file, the maps of its elements, and its people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelarrayio_bids.masks import coverage_counts
+from modelarrayio_bids.reports import DRAWING_ELEMENT
+from modelarrayio_bids.reports.figures.backgrounds import Surroundings
+from modelarrayio_bids.reports.figures.charts import chart_of_sources, chart_of_threshold
+from modelarrayio_bids.reports.figures.pictures import density_picture, map_pictures, mask_picture
+from modelarrayio_bids.reports.figures.scales import Scale, cell
+from modelarrayio_bids.reports.figures.style import Picture
+from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.findings.quality import Finding, findings, mirrored, twins_of
+from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.runtime.resources import Resources
+from modelarrayio_bids.runtime.text_format import amount, some
+from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.spaces.stored import space_of_store
+from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
+
+#: What the columns of a table of sources are.
+COLUMNS = {
+    'participant': 'Whom the image is of.',
+    'source_file': 'The image.',
+    'source_mask_rung': 'Where its mask came from.',
+    'n_missing': 'Elements outside its own mask, or NaN.',
+    'n_infinite': 'Elements that are infinite: R takes them for missing.',
+    'n_zero': 'Elements that are zero.',
+    'minimum': 'Least finite value.',
+    'maximum': 'Greatest finite value.',
+    'mean': 'Mean of the finite values.',
+    'sd': 'Standard deviation of the finite values.',
+    **{
+        f'q{100 * fraction:02.0f}': f'Quantile {fraction:g} of the finite values: of those of '
+        'up to 16,384 evenly spaced elements.'
+        for fraction in QUANTILES
+    },
+    'sha256': 'SHA-256 of the file.',
+    'correlation': 'Correlation (Pearson) with the mean of the other images.',
+    'distance': 'Root mean square, over elements, of standard deviations from the mean of all.',
+    'findings': 'What a person should look at.',
+}
+
+
+@dataclass(frozen=True)
+class ScalarPart:
+    """What a page says of one scalar in one space.
+
+    Parameters
+    ----------
+    name, anchor, title : str
+        In R; of its place in the page; for people.
+    facts : list of tuple
+        Of the file: name and value.
+    note : str
+        Why there is nothing more to see; blank where there is.
+    findings : list of tuple
+        Who, and what.
+    pictures : list of Shown
+        Maps and charts.
+    links : list of tuple
+        Names of files, and where they are.
+    checksums : tuple of bytes
+        Of each image's file; none where nothing is known of them.
+    """
+
+    name: str
+    anchor: str
+    title: str
+    facts: list[tuple[str, str]]
+    note: str
+    findings: list[tuple[str, str]]
+    pictures: list[Shown]
+    links: list[tuple[str, str]]
+    checksums: tuple[bytes, ...] = ()
+
+
+def shared_files(
+    outputs: Sequence[Output], parts: Sequence[ScalarPart]
+) -> Iterator[tuple[Output, int, str]]:
+    """Images of one scalar whose file is that of another scalar, too: which row, and of what.
+
+    The same image may serve one scalar in several outputs, of several sessions, say.
+    """
+    images = [
+        (output, row) for output, part in zip(outputs, parts, strict=True)
+        for row in range(len(part.checksums))
+    ]  # fmt: skip
+    for number, twins in twins_of([key for part in parts for key in part.checksums]):
+        output, row = images[number]
+        others = [images[one] for one in twins if images[one][0].scalar != output.scalar]
+        if others:
+            yield output, row, some(f'{one.names[at]} of {one.scalar}' for one, at in others)
+
+
+def scalar_part(output: Output, album: Album, resources: Resources = Resources()) -> ScalarPart:
+    """Look into one HDF5 file, draw it, and write the numbers of its sources.
+
+    Raises
+    ------
+    UsageError
+        If the memory allowed is not enough.
+    ModelArrayIOError
+        If a file cannot be read, or a figure not written.
+    """
+    with StoreReader(output.files.store) as store:
+        n_elements = store.scalar(output.scalar).shape[1]
+        resources.room(n_elements, DRAWING_ELEMENT * n_elements, to='draw')
+        space = space_of_store(store, References())
+        summary = store.summary(output.scalar)
+        facts = list(_facts(output, store, space))
+        flipped = mirrored(store.scalar(output.scalar), space, summary) if summary else []
+    files = list(_files(output))
+    links = [(path.name, path.relative_to(output.root).as_posix()) for path in files]
+    if summary is None:
+        note = 'This file has no summaries: build it again for figures (--overwrite).'
+        return ScalarPart(output.scalar, output.key, _title(output), facts, note, [], [], links)
+    found = findings(summary, output.names, flipped)
+    table = album.table(
+        _rows(output, summary, found), figure_name(output, 'sources', 'summary'), COLUMNS
+    )
+    pictures = [
+        album.add(picture, figure_name(output, what, suffix))
+        for what, suffix, picture in _pictures(output, space, summary, found)
+    ]
+    named = [(output.names[finding.source], finding.text) for finding in found]
+    links = [('Numbers of each image (TSV)', table), *links]
+    return ScalarPart(
+        *(output.scalar, output.key, _title(output), facts, '', named, pictures, links),
+        tuple(summary.rows['sha256'].tolist()),
+    )
+
+
+def _title(output: Output) -> str:
+    units = f' ({output.units})' if output.units else ''
+    space = output.files.stem.replace('_', ' ')
+    return f'{output.scalar}: {output.title}{units}' + (f', {space}' if space else '')
+
+
+def _files(output: Output) -> Iterator[Path]:
+    files = output.files
+    for path in (files.store, files.cohort, files.group_mask, files.coverage):
+        if path.exists():
+            yield path
+
+
+def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[tuple[str, str]]:
+    scalar = store.scalar(output.scalar)
+    n_rows, n_columns = scalar.shape
+    yield 'Images', f'{n_rows:,}'
+    yield 'Elements', f'{n_columns:,} {space.kind}'
+    yield 'File', f'{amount(output.files.store.stat().st_size)}, {scalar.stored_as}'
+    rungs = Counter(rung for rung in output.rungs if rung)
+    if rungs:
+        yield 'Masks', ', '.join(f'{rung} {count}' for rung, count in rungs.most_common())
+    threshold = output.known.get('GroupMaskThreshold')
+    if threshold is not None:
+        yield 'Group mask', f'voxels in at least {100 * threshold:g}% of the masks'
+    made: Mapping[str, Any] = output.known.get('Building', {})
+    if made:
+        yield 'Built in', f'{made["Seconds"]:.1f} s, with at most {made["PeakMemoryMB"]:,.0f} MB'
+    if created := store.facts.get('created'):
+        yield 'Built', f'{created}, version {store.facts.get("version", "unknown")}'
+
+
+def _pictures(
+    output: Output, space: ElementSpace, summary: Summary, found: Sequence[Finding]
+) -> Iterator[tuple[str, str, Picture]]:
+    """What each shows, the suffix of its name, and the picture."""
+    what = output.measure
+    around = Surroundings.of(output, space, summary)
+    for shown, values in (('mean', summary.mean), ('sd', summary.sd)):
+        if not np.isfinite(values).any():
+            continue
+        name = {'mean': 'Mean', 'sd': 'Standard deviation'}[shown]
+        title = f'{name} of {output.scalar} over the cohort'
+        pictures = map_pictures(
+            space, values, Scale.of(values, what), title, surfaces=around.surfaces
+        )
+        for number, picture in enumerate(pictures):
+            yield shown + 'Structures' * number, 'map', picture
+    coverage = summary.count / len(summary.rows)
+    mask = mask_picture(space, coverage, 'Group mask and coverage', around.background)
+    if mask is not None and output.files.group_mask.exists():
+        yield 'coverage', 'map', mask
+    density = density_picture(space, f'Density of {space.kind}')
+    if density is not None:
+        yield 'density', 'map', density
+    if output.files.coverage.exists():
+        counts = coverage_counts(output.files.coverage, len(output.names))
+        chart = chart_of_threshold(counts, output.known.get('GroupMaskThreshold'))
+        yield 'threshold', 'plot', chart
+    yield 'sources', 'plot', chart_of_sources(summary, output.names, found, what)
+
+
+def _rows(output: Output, summary: Summary, found: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+    """The numbers of each source, as :data:`COLUMNS` says."""
+    said: dict[int, list[str]] = {}
+    for finding in found:
+        said.setdefault(finding.source, []).append(finding.text)
+    sources = output.cohort.sources()
+    plain = [name for name in ROW.names or () if name not in {'quantiles', 'sha256'}]
+    quantiles = [name for name in COLUMNS if name.startswith('q')]
+    for number, row in enumerate(summary.rows):
+        yield {
+            'participant': output.names[number],
+            'source_file': sources[number].name,
+            'source_mask_rung': output.rungs[number] or 'n/a',
+            **{name: cell(row[name].item()) for name in plain},
+            **{name: cell(float(q)) for name, q in zip(quantiles, row['quantiles'], strict=True)},
+            'sha256': row['sha256'].decode(),
+            'correlation': cell(float(summary.correlation[number])),
+            'distance': cell(float(summary.distance[number])),
+            'findings': '; '.join(said.get(number, ())) or 'n/a',
+        }

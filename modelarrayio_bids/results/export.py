@@ -1,0 +1,415 @@
+"""An analysis in an HDF5 file → one image per result.
+
+Companions are derived here and nowhere else: ``1m.p.value`` holds 1 − p, as a viewer's threshold
+wants it, and on request ``mlog10.p.value`` holds −log10 p, since 1 − p is exactly 1 in float32 for
+every p below 6e-8.
+
+What the images are called, and what is said of them, is a :class:`Naming`: by default the names R
+gave, as ModelArray's users know them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from modelarrayio_bids.__about__ import NAME, __version__
+from modelarrayio_bids.errors import (
+    ModelArrayIOError,
+    OutputError,
+    ResultNameCollisionError,
+    UnfinishedOutputError,
+)
+from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.runtime.resources import MIB
+from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
+from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.spaces.stored import space_of_store
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.chunked import block_columns
+from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.reader import Analysis, StoreReader
+from modelarrayio_bids.store.scratch import Scratch
+
+logger = logging.getLogger(__name__)
+
+P_VALUE = 'p.value'
+# Values of all images up to this many bytes are kept in memory, others in a file.
+_IN_MEMORY = 64 * MIB
+# In bytes, on most file systems.
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image to write: a result as it is, or what is derived from it.
+
+    Parameters
+    ----------
+    row : int
+        Of the matrix.
+    result : str
+        What R called the row.
+    name : str
+        The same, or what the companion is called: ``age.1m.p.value``.
+    derive : callable
+        From the result's values to the image's.
+    """
+
+    row: int
+    result: str
+    name: str
+    derive: Callable[[np.ndarray], np.ndarray]
+
+
+class Naming(ABC):
+    """What images are called, and what is said of them in sidecars."""
+
+    #: What to do about two results that would share a name.
+    remedy: ClassVar[str]
+
+    @abstractmethod
+    def file_name(self, analysis: str, name: str, extension: str) -> str:
+        """Name of an image: two of one analysis must differ in more than upper and lower case."""
+
+    @abstractmethod
+    def sidecars(
+        self,
+        results: Analysis,
+        images: Mapping[str, Image],
+        values: Callable[[str], np.ndarray],
+    ) -> dict[str, dict[str, Any]]:
+        """What to say of them.
+
+        Parameters
+        ----------
+        results : Analysis
+            What they show.
+        images : dict of Image
+            By name of their files.
+        values : callable
+            From a result's name to its values, (n_rows,) float32.
+
+        Returns
+        -------
+        dict
+            By file name: the content of a JSON file.
+        """
+
+
+class ResultNaming(Naming):
+    """``<analysis>_<result>``, blanks and slashes turned to ``_``, and one sidecar for all.
+
+    >>> ResultNaming().file_name('mylm', 'age:sexM estimate', '.nii.gz')
+    'mylm_age:sexM_estimate.nii.gz'
+    """
+
+    remedy = 'Rename a term of the model and run it again.'
+
+    def file_name(self, analysis: str, name: str, extension: str) -> str:
+        """As the predecessor made it."""
+        return f'{analysis}_{schema.in_file_name(name)}{extension}'
+
+    def sidecars(
+        self,
+        results: Analysis,
+        images: Mapping[str, Image],
+        values: Callable[[str], np.ndarray],
+    ) -> dict[str, dict[str, Any]]:
+        """``<analysis>_results.json``: which result each image holds, and the levels of factors."""
+        sidecar = {
+            'Analysis': results.name,
+            **fewer_sources(results),
+            'Sources': [str(results.path.absolute())],
+            'GeneratedBy': [{'Name': NAME, 'Version': __version__}],
+            'Images': {
+                file: {'Result': image.result, **levels(results, image.result)}
+                for file, image in images.items()
+            },
+        }
+        return {self.file_name(results.name, 'results', '.json'): sidecar}
+
+
+def levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
+    """BIDS' ``Levels`` of a result that is a factor, by the code in the image; else nothing."""
+    names = results.levels.get(result)
+    if names is None:
+        return {}
+    return {'Levels': {str(code): name for code, name in enumerate(names, start=1)}}
+
+
+def fewer_sources(results: Analysis) -> dict[str, dict[str, int]]:
+    """Of an analysis made before its file got more sources: how many each scalar had then."""
+    return {'NumberOfSources': dict(results.n_sources)} if results.n_sources else {}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How results are written.
+
+    Parameters
+    ----------
+    compress : bool
+        ``.nii.gz`` and ``.mif.gz`` rather than ``.nii`` and ``.mif``.
+    log_p : bool
+        Write −log10 p beside each p-value.
+    fill : float
+        Value where an image has places that are no element. 0 is what ModelArray's users know;
+        NaN tells "outside" from a true zero.
+    threads : int
+        Compress at the same time.
+    naming : Naming
+        What the images are called, and their sidecars.
+    """
+
+    compress: bool = True
+    log_p: bool = False
+    fill: float = 0.0
+    threads: int = 1
+    naming: Naming = ResultNaming()
+
+
+def export_results(
+    store: str | os.PathLike[str],
+    analysis: str,
+    output_dir: str | os.PathLike[str],
+    references: References = References(),
+    options: ExportOptions = ExportOptions(),
+) -> list[Path]:
+    """Write every result of an analysis as a float32 image.
+
+    Files are ``<analysis>_<result>`` with blanks and slashes of a result's name turned to ``_``,
+    as ModelArray's users know them, and ``<analysis>_results.json`` says what each one is, unless
+    the options have another naming. Elements that were not analysed are NaN.
+
+    Parameters
+    ----------
+    store : path-like
+        The HDF5 file.
+    analysis : str
+        Name of the analysis.
+    output_dir : path-like
+        Made if needed. Files of the same names are replaced, others stay.
+    references : References, optional
+        Files that say which elements there are. A file we built knows, and they are compared.
+    options : ExportOptions, optional
+        Compression, companions, names and what stands outside.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The images, in the order of the results.
+
+    Raises
+    ------
+    AnalysisNotFoundError
+        If the file does not hold the analysis; the message lists those it holds.
+    SchemaError
+        If the analysis was not finished, or its rows match no elements.
+    ResultNameCollisionError
+        If two results would be written to one file.
+    OutputError
+        If a name is too long for a file, or the folder cannot be made.
+    SpaceMismatchError
+        If the file's elements are not those of ``references``.
+    """
+    output_dir = Path(output_dir)
+    with StoreReader(Path(store)) as reader:
+        results, space, files = _plan(reader, analysis, references, options)
+        if results.n_sources:
+            then = ', '.join(f'{n} of {scalar}' for scalar, n in results.n_sources.items())
+            logger.warning('%s was made when the file had fewer images: %s', analysis, then)
+        images = list(files.values())
+        _prepare(output_dir)
+        with (
+            _staged(output_dir) as folder,
+            _gathered(results, images, output_dir, options.threads) as (values, element_ids),
+        ):
+            positions = results.positions(element_ids, len(space))
+            space.write_companions(output_dir)
+
+            def write(number_and_file: tuple[int, str]) -> None:
+                number, file = number_and_file
+                row = _placed(values.row(number), positions, len(space))
+                space.write(row, folder / file, options.fill, files[file].name)
+
+            written = ordered_map(write, enumerate(files), options.threads)
+            for _ in tracked(written, f'Writing {analysis}', len(files), 'images'):
+                pass
+            _describe(options.naming, results, files, values, folder)
+    logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
+    return [output_dir / file for file in files]
+
+
+def planned_files(
+    store: str | os.PathLike[str],
+    analysis: str,
+    references: References = References(),
+    options: ExportOptions = ExportOptions(),
+) -> list[str]:
+    """Names of the images that :func:`export_results` would write, after the same checks."""
+    with StoreReader(Path(store)) as reader:
+        return list(_plan(reader, analysis, references, options)[2])
+
+
+def _plan(
+    reader: StoreReader, analysis: str, references: References, options: ExportOptions
+) -> tuple[Analysis, ElementSpace, dict[str, Image]]:
+    """The results, their elements and, by file name, the images."""
+    results = reader.analysis(analysis)
+    space = space_of_store(reader, references)
+    images = _images(results, log_p=options.log_p)
+    files = _named(results, images, space.extension(options.compress), options.naming)
+    results.require_elements(len(space))
+    return results, space, files
+
+
+def _images(results: Analysis, *, log_p: bool) -> list[Image]:
+    return [
+        Image(row, result, name, derive)
+        for row, result in enumerate(results.names)
+        for name, derive in _versions(result, log_p=log_p)
+    ]
+
+
+def _named(
+    results: Analysis, images: list[Image], extension: str, naming: Naming
+) -> dict[str, Image]:
+    files: dict[str, Image] = {}
+    owners: dict[str, Image] = {}
+    for image in images:
+        file = naming.file_name(results.name, image.name, extension)
+        if len(file.encode()) > _LONGEST_NAME:
+            raise OutputError(
+                f'result {image.result!r} of {results.name} needs a file name that is too long '
+                f'({len(file.encode())} bytes, at most {_LONGEST_NAME})',
+                results.path,
+                naming.remedy,
+            )
+        # Many file systems do not tell upper from lower case.
+        other = owners.setdefault(file.casefold(), image)
+        if other is not image:
+            raise ResultNameCollisionError(
+                f'results {other.result!r} and {image.result!r} of {results.name} would both be '
+                f'written to {file}',
+                results.path,
+                naming.remedy,
+            )
+        files[file] = image
+    return files
+
+
+def _versions(
+    result: str, *, log_p: bool
+) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
+    """The result itself and, for a p-value, what is derived from it."""
+    yield result, np.asarray
+    if P_VALUE in result:
+        yield result.replace(P_VALUE, f'1m.{P_VALUE}'), _one_minus
+        if log_p:
+            yield result.replace(P_VALUE, f'mlog10.{P_VALUE}'), _minus_log10
+
+
+def _one_minus(p: np.ndarray) -> np.ndarray:
+    return 1 - p
+
+
+def _minus_log10(p: np.ndarray) -> np.ndarray:
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return -np.log10(p)
+
+
+@contextmanager
+def _gathered(
+    results: Analysis, images: list[Image], folder: Path, threads: int
+) -> Iterator[tuple[Scratch, np.ndarray | None]]:
+    """Each image's values, a row of float32, and the numbers of the elements they are about.
+
+    The matrix is read once, some elements of all results at a time.
+    """
+    n_elements, width = results.matrix.shape[1], block_columns(results.matrix)
+    if len(images) * n_elements * 4 <= _IN_MEMORY:
+        width = n_elements
+    element_ids = np.empty(n_elements) if schema.ELEMENT_ID in results.names else None
+    blocks = Blocks(len(images), n_elements, chunk=1, width=width)
+    with Scratch(blocks, np.dtype(np.float32), folder) as scratch:
+        read = tracked(
+            *(results.blocks(threads), f'Reading {results.name}'),
+            *(-(-n_elements // block_columns(results.matrix)), 'blocks of elements'),
+        )
+        for start, values in read:
+            if element_ids is not None:
+                row = results.names.index(schema.ELEMENT_ID)
+                element_ids[start : start + values.shape[1]] = values[row]
+            scratch.put_block(start, _derived(images, values))
+        yield scratch, element_ids
+
+
+def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:
+    """Values of all images, (n_images, width) float32, from those of all results."""
+    derived = np.empty((len(images), values.shape[1]), np.float32)
+    with np.errstate(over='ignore'):
+        for number, image in enumerate(images):
+            derived[number] = image.derive(values[image.row])
+    return derived
+
+
+def _placed(values: np.ndarray, positions: np.ndarray | None, n_elements: int) -> np.ndarray:
+    """Values at their elements, (n_elements,), NaN at those that were not analysed."""
+    if positions is None:
+        return values
+    everywhere = np.full(n_elements, np.nan, np.float32)
+    everywhere[positions] = values
+    return everywhere
+
+
+def _prepare(output_dir: Path) -> None:
+    if output_dir.exists():
+        logger.warning(
+            'Output directory exists. Files of the current output list are overwritten, all '
+            'others are left unchanged: %s',
+            output_dir,
+        )
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError.from_os_error(error, output_dir) from error
+
+
+def _describe(
+    naming: Naming, results: Analysis, files: Mapping[str, Image], values: Scratch, folder: Path
+) -> None:
+    rows = {image.name: number for number, image in enumerate(files.values())}
+    sidecars = naming.sidecars(results, files, lambda result: values.row(rows[result]))
+    for name, content in sidecars.items():
+        text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+        (folder / name).write_text(text, encoding='utf-8')
+
+
+@contextmanager
+def _staged(output_dir: Path) -> Iterator[Path]:
+    """A folder whose files move to the output together, when all of them are whole."""
+    try:
+        remove_leftovers(output_dir)
+        staging = Unfinished(output_dir / 'export', folder=True)
+    except OSError as error:
+        raise OutputError.from_os_error(error, output_dir) from error
+    with staging:
+        try:
+            yield staging.path
+            for path in sorted(staging.path.iterdir()):
+                path.replace(output_dir / path.name)
+        except ModelArrayIOError:
+            raise
+        except OSError as error:
+            raise UnfinishedOutputError.from_os_error(error, output_dir) from error

@@ -1,0 +1,655 @@
+"""Analyses of slices of the elements → one analysis of all of them.
+
+A cluster fits some elements in each job. Put together, all numbers stay as they are but for
+adjusted p values: a run adjusts for the tests it knows of, its own. These are computed once more
+from the raw p values of all elements.
+
+The merged analysis is written into a copy of its file, which takes the file's place when it is
+whole: HDF5 changes a file in several steps, and a process killed between two of them would leave
+neither the results nor the data.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from modelarrayio_bids.errors import (
+    AnalysisNotFoundError,
+    CohortError,
+    ModelArrayIOError,
+    SchemaError,
+    SpaceMismatchError,
+    UsageError,
+    WouldLoseResultsError,
+    raise_problems,
+)
+from modelarrayio_bids.models.adjustment import corrected, p_adjust
+from modelarrayio_bids.runtime.disk import require_room
+from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.runtime.resources import MIB
+from modelarrayio_bids.runtime.text_format import amount, count, some
+from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.spaces.stored import space_of_store
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.locked_reader import LockedStoreReader
+from modelarrayio_bids.store.provenance import run_provenance
+from modelarrayio_bids.store.reader import Analysis, StoreReader
+from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
+
+logger = logging.getLogger(__name__)
+
+# As ModelArray stores what it computes: a thousand elements of all results to a chunk.
+_LAYOUT = Layout('float64', chunk_columns=1000)
+# Values of results that are gathered at a time, and of a block on its way to the file.
+_IN_MEMORY = 128 * MIB
+# Up to here float64 counts one by one.
+_MOST_ELEMENTS = 2**53
+
+
+@dataclass(frozen=True)
+class Slice:
+    """An analysis of some of the elements.
+
+    Parameters
+    ----------
+    results : Analysis
+        What it holds, but for the numbers: its file is closed.
+    elements : numpy.ndarray
+        (n_rows,) int64: which element each row is about.
+    sources : dict of tuple
+        By scalar of its file: names of those it was made of. Empty where the file holds results
+        alone.
+    """
+
+    results: Analysis
+    elements: np.ndarray
+    sources: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        return f'{self.results.name} ({self.results.path})'
+
+    def blocks(
+        self, levels: Mapping[str, tuple[str, ...]], threads: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Elements, (width,), and values, (n_results, width) float64, of runs of rows.
+
+        Parameters
+        ----------
+        levels : dict
+            By result name: the levels of factors, for the codes to stand for.
+        threads : int
+            That inflate.
+        """
+        with StoreReader(self.results.path) as reader:
+            for start, values in reader.analysis(self.results.name).blocks(threads):
+                yield self.elements[start : start + values.shape[1]], self._coded(values, levels)
+
+    def _coded(self, values: np.ndarray, levels: Mapping[str, tuple[str, ...]]) -> np.ndarray:
+        for name, own in self.results.levels.items():
+            if own != levels[name]:
+                codes = [levels[name].index(level) + 1.0 for level in own]
+                row = self.results.names.index(name)
+                values = np.array(values)
+                values[row] = self._translated(values[row], codes, name)
+        return values
+
+    def _translated(self, values: np.ndarray, codes: list[float], name: str) -> np.ndarray:
+        missing = np.isnan(values)
+        found = np.where(missing, 1, values)
+        if not np.isin(found[~missing], np.arange(1, len(codes) + 1)).all():
+            raise SchemaError(
+                f'result {name} of {self.results.name} is a factor of '
+                f'{count(len(codes), "level")}, and has other codes',
+                self.results.path,
+                'Run the analysis again.',
+            )
+        return np.where(missing, values, np.array(codes or [np.nan])[found.astype(int) - 1])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result of the merged analysis.
+
+    Parameters
+    ----------
+    raw : int
+        Row of the slices that it is made of.
+    method : str
+        How its p values are adjusted; empty to take the numbers as they are.
+    """
+
+    raw: int
+    method: str = ''
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """It, from the raw values at all elements."""
+        return p_adjust(values, self.method) if self.method else values
+
+
+@dataclass(frozen=True)
+class Merger:
+    """Slices that make one analysis.
+
+    Parameters
+    ----------
+    slices : tuple of Slice
+        Of the same results.
+    columns : numpy.ndarray
+        (n_elements,) int64: the place of each element among those that some slice has.
+    n_columns : int
+        How many these are.
+    rows : tuple of Row
+        One for each result.
+    n_sources : dict of int
+        Of how many sources of a scalar the slices were made, of scalars that have more by now.
+    """
+
+    slices: tuple[Slice, ...]
+    columns: np.ndarray
+    n_columns: int
+    rows: tuple[Row, ...]
+    n_sources: Mapping[str, int]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the results."""
+        return self.slices[0].results.names
+
+    @property
+    def blocks(self) -> Blocks:
+        """How the merged matrix is cut."""
+        shape = len(self.rows), self.n_columns
+        return Blocks.within(shape, _LAYOUT.chunk(shape), 8, _IN_MEMORY)
+
+    def levels(self) -> dict[str, tuple[str, ...]]:
+        """Of each factor: those of all slices, see :func:`joined_levels`."""
+        return {
+            name: joined_levels(one.results.levels[name] for one in self.slices)
+            for name in self.slices[0].results.levels
+        }
+
+    def fill(self, scratch: Scratch, threads: int) -> None:
+        """Put every row together: some of them at a time, all slices for each."""
+        raws = sorted({row.raw for row in self.rows})
+        at_once = max(1, _IN_MEMORY // (8 * self.n_columns))
+        for start in range(0, len(raws), at_once):
+            self._fill_from(raws[start : start + at_once], scratch, threads)
+
+    def _fill_from(self, raws: Sequence[int], scratch: Scratch, threads: int) -> None:
+        gathered = dict(zip(raws, self._gathered(raws, threads), strict=True))
+        for number, row in enumerate(self.rows):
+            if row.raw in gathered:
+                scratch.put(number, row.of(gathered[row.raw]))
+
+    def _gathered(self, rows: Sequence[int], threads: int) -> np.ndarray:
+        """Values of some results at all elements, (n_rows, n_columns)."""
+        values, levels = np.empty((len(rows), self.n_columns)), self.levels()
+        for one in tracked(self.slices, 'Reading slices', len(self.slices), 'analyses'):
+            for elements, block in one.blocks(levels, threads):
+                values[:, self.columns[elements]] = block[rows]
+        return values
+
+
+def joined_levels(factors: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Levels of one factor, of which slices have some each, in an order that all slices agree to.
+
+    The order of the slices does not matter. Levels that nothing tells apart are in the order of
+    their names, and so are all of them where two slices contradict each other.
+
+    >>> joined_levels([['b', 'c'], ['a', 'b']])
+    ('a', 'b', 'c')
+    >>> joined_levels([['low', 'high'], ['high', 'low', 'lower']])
+    ('high', 'low', 'lower')
+    """
+    order: TopologicalSorter[str] = TopologicalSorter()
+    several = [tuple(levels) for levels in factors]
+    for levels in several:
+        for number, level in enumerate(levels):
+            order.add(level, *levels[max(0, number - 1) : number])
+    try:
+        order.prepare()
+    except CycleError:
+        return tuple(sorted(set(chain.from_iterable(several))))
+    joined: list[str] = []
+    while order.is_active():
+        ready = sorted(order.get_ready())
+        joined += ready
+        order.done(*ready)
+    return tuple(joined)
+
+
+def merge_results(
+    stores: Sequence[str | os.PathLike[str]],
+    analyses: Sequence[str],
+    merged: str,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    allow_gaps: bool = False,
+    overwrite: bool = False,
+    threads: int = 1,
+) -> Path:
+    """Join analyses of slices of the elements.
+
+    Parameters
+    ----------
+    stores : sequence of path-like
+        The files that hold them.
+    analyses : sequence of str
+        Names, or patterns with ``*``, ``?`` and ``[…]``: of every file those that match. A pattern
+        does not match ``merged``, which an earlier run may have written.
+    merged : str
+        Name of the analysis to write.
+    output : path-like, optional
+        The file to write it into, by default the one in ``stores``. One that is there keeps what it
+        holds; a new one gets the elements beside the results, and no scalar.
+    allow_gaps : bool, optional
+        Leave elements that no slice has out of the merged analysis, too.
+    overwrite : bool, optional
+        Replace an analysis of that name.
+    threads : int, optional
+        That inflate and compress.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    AnalysisNotFoundError
+        If nothing in a file matches.
+    SchemaError
+        If slices overlap, leave gaps, or are of different models or scalars; if one was not
+        finished, or an adjusted p value has no raw one beside it.
+    CohortError
+        If slices were made of different sources, or of some that ``output`` does not hold.
+    SpaceMismatchError
+        If the files are about different elements.
+    WouldLoseResultsError
+        If ``output`` holds an analysis of that name and ``overwrite`` is false.
+    OutputError
+        If the file cannot be written, or the disk has no room for it.
+    """
+    schema.check_analysis_name(merged)
+    paths = list(dict.fromkeys(map(Path, stores)))
+    target = _target(paths, output)
+    refuse_to_replace(target, overwrite=True)
+    with LockedStoreReader(target) if target.exists() else nullcontext() as old:
+        if old is not None and not overwrite:
+            _require_new(old, merged)
+        space, n_elements = _elements([*paths, *([] if old is None else [target])])
+        slices = _slices(paths, _Wanted(tuple(analyses), merged), n_elements, threads)
+        held = {} if old is None else old.sources
+        raise_problems([*_differences(slices), *_cohort_problems(slices, held, target)])
+        merger = _planned(slices, n_elements, held, allow_gaps=allow_gaps)
+        matrix_bytes = 8 * merger.blocks.n_rows * merger.blocks.n_columns
+        # Once on its way, and once in the file.
+        require_room(target.resolve().parent, 2 * matrix_bytes, target)
+        with _store(target, old) as store:
+            _write(store, merger, merged, threads)
+            if old is None:
+                _write_elements(store, space)
+            else:
+                old.require_unchanged()
+    logger.info(
+        'Wrote %s of %s: %s at %s, from %s',
+        *(merged, target, count(len(merger.rows), 'result')),
+        *(count(merger.n_columns, 'element'), count(len(merger.slices), 'analysis')),
+    )
+    return target
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which analyses of a file are slices.
+
+    Parameters
+    ----------
+    patterns : tuple of str
+        Names, or patterns.
+    merged : str
+        What no pattern matches.
+    """
+
+    patterns: tuple[str, ...]
+    merged: str
+
+    def among(self, names: Sequence[str]) -> list[str]:
+        """Those of these names, in their order."""
+        return [name for name in names if any(self.takes(p, name) for p in self.patterns)]
+
+    def takes(self, pattern: str, name: str) -> bool:
+        """Whether a name is meant by a pattern."""
+        return pattern == name or (name != self.merged and fnmatchcase(name, pattern))
+
+    def __str__(self) -> str:
+        return ' or '.join(map(repr, self.patterns))
+
+
+def _target(paths: Sequence[Path], output: str | os.PathLike[str] | None) -> Path:
+    if output is None and len(paths) > 1:
+        raise UsageError(
+            f'the analyses are in {len(paths)} files, and none is said to take the merged one',
+            remedy='Name it with --output-hdf5: the file with the data, say.',
+        )
+    return paths[0] if output is None else Path(output)
+
+
+def _require_new(old: LockedStoreReader, merged: str) -> None:
+    if merged in old.analyses:
+        raise WouldLoseResultsError(
+            f'holds an analysis {merged} that would be lost',
+            old.path,
+            'Give another --merged-name, or replace it with --overwrite.',
+        )
+
+
+def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
+    """The elements, and how many: what files say of them, if any does, they must all say."""
+    space: ElementSpace | None = None
+    counts: dict[int, Path] = {}
+    for path in paths:
+        with StoreReader(path) as reader:
+            own = space_of_store(reader, References()) if reader.template is not None else None
+            count = reader.n_elements if own is None else len(own)
+        if count is not None:
+            counts.setdefault(count, path)
+        if len(counts) > 1 or (own is not None and space is not None and own != space):
+            raise SpaceMismatchError(
+                f'is about other elements than {next(iter(counts.values()))}',
+                path,
+                'Merge analyses of one file, or of copies of it.',
+            )
+        space = space or own
+    return space, next(iter(counts), None)
+
+
+def _slices(
+    paths: Sequence[Path], wanted: _Wanted, n_elements: int | None, threads: int
+) -> list[Slice]:
+    """The analyses that are wanted, with their elements; all that is wrong with them together."""
+    slices: list[Slice] = []
+    problems: list[ModelArrayIOError] = []
+    for path in paths:
+        with StoreReader(path) as reader:
+            names, sources = wanted.among(reader.analyses), reader.sources
+            if not names:
+                held = some(reader.analyses) or 'none'
+                problems.append(
+                    AnalysisNotFoundError(
+                        f'holds no analysis {wanted}', path, f'Analyses it holds: {held}.'
+                    )
+                )
+            for name in names:
+                try:
+                    results = reader.analysis(name)
+                    slices.append(_read_slice(results, sources, n_elements, threads))
+                except ModelArrayIOError as error:
+                    problems.append(error)
+    raise_problems([*problems, *_unmatched(wanted, slices)])
+    return slices
+
+
+def _unmatched(wanted: _Wanted, slices: Sequence[Slice]) -> Iterator[AnalysisNotFoundError]:
+    for pattern in wanted.patterns:
+        if slices and not any(wanted.takes(pattern, one.results.name) for one in slices):
+            yield AnalysisNotFoundError(
+                f'no file holds an analysis {pattern!r}', remedy='Check how it is spelled.'
+            )
+
+
+def _read_slice(
+    results: Analysis,
+    sources: Mapping[str, tuple[str, ...]],
+    n_elements: int | None,
+    threads: int,
+) -> Slice:
+    if schema.ELEMENT_ID not in results.names:
+        raise SchemaError(
+            f'analysis {results.name} has no {schema.ELEMENT_ID}: nothing tells which elements it '
+            'is about',
+            results.path,
+            'Run it again, and write the table of ModelArray as it is.',
+        )
+    row = results.names.index(schema.ELEMENT_ID)
+    ids = np.concatenate([values[row] for _, values in results.blocks(threads)])
+    # Where nothing tells how many there are, any number will do.
+    positions = results.positions(ids, n_elements or _MOST_ELEMENTS)
+    # Those that were appended since follow them.
+    then = {scalar: names[: results.n_sources.get(scalar)] for scalar, names in sources.items()}
+    return Slice(results, np.arange(ids.size) if positions is None else positions, then)
+
+
+def _planned(
+    slices: Sequence[Slice],
+    n_elements: int | None,
+    held: Mapping[str, tuple[str, ...]],
+    *,
+    allow_gaps: bool,
+) -> Merger:
+    """How the slices make one analysis, if they do."""
+    if n_elements is None and not allow_gaps:
+        raise UsageError(
+            'no file says how many elements there are, so that nobody can tell whether one is '
+            'missing',
+            remedy='Name the file with the data as --output-hdf5, or give --allow-gaps.',
+        )
+    rows = _rows(slices[0].results)
+    present = _present(slices, n_elements or 1 + max(one.elements.max() for one in slices))
+    if not present.all():
+        _judge_gaps(np.flatnonzero(~present), len(slices), allow_gaps=allow_gaps)
+    columns, n_columns = np.cumsum(present) - 1, int(present.sum())
+    return Merger(tuple(slices), columns, n_columns, rows, _n_sources(slices, held))
+
+
+def _differences(slices: Sequence[Slice]) -> Iterator[SchemaError]:
+    first = slices[0]
+    for other in slices[1:]:
+        what = _difference(first.results, other.results)
+        if not what and first.results.n_sources != other.results.n_sources:
+            # Where both files tell of the sources, their names tell more.
+            what = (
+                '' if first.sources and other.sources else 'was made of another number of sources'
+            )
+        if what:
+            yield SchemaError(
+                f'analysis {other.results.name} {what}, unlike {first}',
+                other.results.path,
+                'Merge analyses of the same model, run in the same way.',
+            )
+
+
+def _difference(one: Analysis, other: Analysis) -> str:
+    """What the results of another analysis have that keeps the two apart; else empty."""
+    if len(one.names) != len(other.names):
+        details = _exchanged(one.names, other.names)
+        return f'has {count(len(other.names), "result")}, not {len(one.names)} ({details})'
+    for number, (mine, its) in enumerate(zip(one.names, other.names, strict=True), start=1):
+        if mine != its:
+            return f'has {its!r} as its result {number}, not {mine!r}'
+    if factors := set(one.levels) ^ set(other.levels):
+        return f'has numbers where the other has levels, or the reverse, in {some(sorted(factors))}'
+    return ''
+
+
+def _exchanged(names: Sequence[str], others: Sequence[str]) -> str:
+    """What other names lack of some, and what they have besides; empty where nothing.
+
+    >>> _exchanged(['a', 'b'], ['b', 'c'])
+    'without a, with c'
+    """
+    known, new = set(names), set(others)
+    lacking = some([name for name in names if name not in new], most=3)
+    besides = some([name for name in others if name not in known], most=3)
+    return ', '.join([f'without {lacking}'] * bool(lacking) + [f'with {besides}'] * bool(besides))
+
+
+def _cohort_problems(
+    slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]], target: Path
+) -> Iterator[ModelArrayIOError]:
+    """Slices of other scalars or sources than the first that tells; a file that lacks some."""
+    known = [one for one in slices if one.sources]
+    for other in known[1:]:
+        whose = f'analysis {other.results.name}'
+        yield from _other_cohort(known[0], other.sources, whose, other.results.path)
+    if known and held:
+        # It may have grown since.
+        then = {
+            scalar: tuple(set(names) & set(known[0].sources.get(scalar, ())))
+            for scalar, names in held.items()
+        }
+        yield from _other_cohort(known[0], then, 'the file to write to', target)
+
+
+def _other_cohort(
+    first: Slice, sources: Mapping[str, tuple[str, ...]], whose: str, path: Path
+) -> Iterator[ModelArrayIOError]:
+    if sources.keys() != first.sources.keys():
+        yield SchemaError(
+            f'{whose} is of {some(sorted(sources))}, {first} of {some(sorted(first.sources))}',
+            path,
+            'Merge analyses of one scalar, from files that hold the same.',
+        )
+        return
+    for scalar, names in first.sources.items():
+        if what := _exchanged(names, sources[scalar]):
+            yield CohortError(
+                f'{whose} is of other sources of {scalar} than {first}: {what}',
+                path,
+                'Merge analyses of the same images.',
+            )
+
+
+def _n_sources(slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """Of how many sources slices were made, of scalars that have more where they are merged."""
+    known = next((one.sources for one in slices if one.sources), {})
+    if known and held:
+        return {
+            scalar: len(names) for scalar, names in known.items() if len(names) < len(held[scalar])
+        }
+    return {scalar: n for one in slices for scalar, n in one.results.n_sources.items()}
+
+
+def _rows(results: Analysis) -> tuple[Row, ...]:
+    """Where each result of the merged analysis comes from."""
+    rows = []
+    for number, name in enumerate(results.names):
+        raw, method = corrected(name) or (name, '')
+        if raw not in results.names:
+            raise SchemaError(
+                f'analysis {results.name} has {name} without {raw}: adjusted p values of slices '
+                'can only be computed again from raw ones',
+                results.path,
+                'Run it again with "p.value" among var.terms and var.model.',
+            )
+        rows.append(Row(results.names.index(raw) if method else number, method))
+    return tuple(rows)
+
+
+def _present(slices: Sequence[Slice], n_elements: int) -> np.ndarray:
+    """Whether a slice has each element, (n_elements,) bool; no two may have one.
+
+    Raises
+    ------
+    SchemaError
+        With the slices that overlap, and where.
+    """
+    owners = np.full(n_elements, -1, np.int32)
+    problems = []
+    for number, one in enumerate(slices):
+        taken = owners[one.elements]
+        for other in np.unique(taken[taken >= 0]):
+            twice = _ranges(np.sort(one.elements[taken == other]))
+            problems.append(
+                SchemaError(
+                    f'{slices[other]} and {one} overlap: both have the {schema.ELEMENT_ID} {twice}',
+                    remedy='Leave one of them out, or run it again with other elements.',
+                )
+            )
+        owners[one.elements] = number
+    raise_problems(problems)
+    return owners >= 0
+
+
+def _judge_gaps(missing: np.ndarray, n_slices: int, *, allow_gaps: bool) -> None:
+    """Refuse, or tell of, elements that are in no slice: (n_missing,) integers, ascending."""
+    are, them = ('is', 'it') if missing.size == 1 else ('are', 'them')
+    what = (
+        f'{count(missing.size, "element")} {are} in none of the slices '
+        f'({count(n_slices, "analysis")}): {schema.ELEMENT_ID} {_ranges(missing)}'
+    )
+    if allow_gaps:
+        logger.warning('%s. There will be no results there.', what)
+        return
+    breaks = np.flatnonzero(np.diff(missing) > 1)
+    last = missing[breaks[0]] if breaks.size else missing[-1]
+    raise SchemaError(
+        what,
+        remedy=f'Run {them} in R, which counts from 1 (element.subset = {missing[0] + 1}:{last + 1}'
+        f'{" first" if breaks.size else ""}), or do without {them}: --allow-gaps.',
+    )
+
+
+def _ranges(elements: np.ndarray, most: int = 3) -> str:
+    """Runs of ascending numbers.
+
+    >>> _ranges(np.array([0, 1, 2, 7, 9, 10, 12, 14]))
+    '0–2, 7, 9–10 and 2 more ranges'
+    """
+    breaks = np.flatnonzero(np.diff(elements) > 1)
+    firsts, lasts = elements[np.append(0, breaks + 1)], elements[np.append(breaks, -1)]
+    shown = [
+        f'{first:,}' if first == last else f'{first:,}–{last:,}'
+        for first, last in zip(firsts[:most], lasts[:most], strict=True)
+    ]
+    more = f' and {count(firsts.size - most, "more range")}' if firsts.size > most else ''
+    return ', '.join(shown) + more
+
+
+def _store(target: Path, old: LockedStoreReader | None) -> StoreWriter:
+    """The file to be: a copy of the one that is there, or a new one."""
+    if old is None:
+        return StoreWriter(target, _LAYOUT)
+    logger.info('Copying %s (%s), to add to the copy', target, amount(target.stat().st_size))
+    return StoreWriter(target, _LAYOUT, overwrite=True, copy_of=target)
+
+
+def _write_elements(store: StoreWriter, space: ElementSpace | None) -> None:
+    """Say in a new file which elements the results are about, for their export."""
+    if space is not None:
+        store.write_space(space.kind, space.tables(), space.template())
+    store.write_provenance(run_provenance(), {})
+
+
+def _write(store: StoreWriter, merger: Merger, merged: str, threads: int) -> None:
+    n_chunks = -(-merger.n_columns // merger.blocks.chunk)
+    with Scratch(merger.blocks, np.dtype(np.float64), store.path.resolve().parent) as scratch:
+        merger.fill(scratch, threads)
+        written = store.write_results(merged, merger.names, scratch, merger.levels(), threads)
+        for _ in tracked(written, f'Writing {merged}', n_chunks, 'chunks'):
+            pass
+    results = [one.results for one in merger.slices]
+    facts = run_provenance()
+    if merger.n_sources:
+        facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(merger.n_sources)
+    store.describe_results(
+        merged,
+        facts,
+        {
+            schema.MERGED_ANALYSES: [one.name for one in results],
+            schema.MERGED_FILES: [str(one.path.absolute()) for one in results],
+        },
+    )

@@ -1,0 +1,213 @@
+import json
+import logging
+
+import h5py
+import nibabel as nb
+import numpy as np
+import pytest
+from images import AFFINE, SHAPE, group_mask, save, write_cohort
+from stores import write_results
+
+from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.conversion.build import to_modelarray
+from modelarrayio_bids.errors import (
+    AnalysisNotFoundError,
+    FormatError,
+    OutputError,
+    ResultNameCollisionError,
+    SpaceMismatchError,
+    UsageError,
+)
+from modelarrayio_bids.results.export import ExportOptions, export_results
+from modelarrayio_bids.spaces import References, VoxelSpace
+
+INSIDE = group_mask() > 0
+N = int(INSIDE.sum())
+NAMES = ['element_id', 'Intercept.estimate', 'age.p.value', 'age.p.value.fdr', 'model.nobs']
+
+
+@pytest.fixture
+def store(tmp_path):
+    write_cohort(tmp_path)
+    space = VoxelSpace.from_mask_file(tmp_path / 'group_mask.nii.gz')
+    return to_modelarray(Cohort.from_csv(tmp_path / 'cohort.csv'), space, tmp_path / 'x.h5')
+
+
+@pytest.fixture
+def matrix():
+    rng = np.random.default_rng(5)
+    values = rng.random((N, len(NAMES)))
+    values[:, 0] = np.arange(N)
+    values[3, 2:] = np.nan
+    values[4, 2] = 1e-9
+    return values
+
+
+def volume(values, outside=0.0):
+    data = np.full(SHAPE, outside, np.float32)
+    data[INSIDE] = values
+    return data
+
+
+def test_every_result_becomes_a_float32_map(tmp_path, store, matrix):
+    write_results(store, 'mylm', NAMES, matrix)
+    written = export_results(store, 'mylm', tmp_path / 'maps')
+    expected = {
+        'mylm_element_id.nii.gz': matrix[:, 0],
+        'mylm_Intercept.estimate.nii.gz': matrix[:, 1],
+        'mylm_age.p.value.nii.gz': matrix[:, 2],
+        'mylm_age.1m.p.value.nii.gz': 1 - matrix[:, 2],
+        'mylm_age.p.value.fdr.nii.gz': matrix[:, 3],
+        'mylm_age.1m.p.value.fdr.nii.gz': 1 - matrix[:, 3],
+        'mylm_model.nobs.nii.gz': matrix[:, 4],
+    }
+    assert [path.name for path in written] == list(expected)
+    assert {path.name for path in (tmp_path / 'maps').iterdir()} == {
+        *expected,
+        'mylm_results.json',
+    }
+    for name, values in expected.items():
+        image = nb.load(tmp_path / 'maps' / name)
+        assert image.get_data_dtype() == np.float32
+        np.testing.assert_array_equal(image.affine, AFFINE)
+        np.testing.assert_array_equal(image.get_fdata(dtype=np.float32), volume(values))
+
+
+def test_a_subset_is_placed_by_element_id(tmp_path, store, matrix):
+    rows = [20, 4, 17, 9]
+    write_results(store, 'part', NAMES, matrix[rows])
+    export_results(store, 'part', tmp_path / 'maps')
+    data = nb.load(tmp_path / 'maps' / 'part_Intercept.estimate.nii.gz').get_fdata()
+    where = [tuple(index) for index in np.argwhere(INSIDE)[rows]]
+    for index, value in zip(where, matrix[rows, 1], strict=True):
+        assert data[index] == np.float32(value)
+    assert np.isnan(data[INSIDE]).sum() == N - 4
+    assert (data[~INSIDE] == 0).all()
+
+
+def test_options(tmp_path, store, matrix):
+    write_results(store, 'mylm', NAMES, matrix)
+    options = ExportOptions(compress=False, log_p=True, fill=np.nan, threads=3)
+    export_results(store, 'mylm', tmp_path / 'maps', options=options)
+    data = nb.load(tmp_path / 'maps' / 'mylm_age.mlog10.p.value.nii').get_fdata(dtype=np.float32)
+    np.testing.assert_array_equal(data, volume(-np.log10(matrix[:, 2]), np.nan))
+    # What 1 - p cannot show: 1e-9 and 0 are both exactly 1 in float32.
+    assert data[tuple(np.argwhere(INSIDE)[4])] == np.float32(9)
+
+
+def test_the_sidecar_tells_what_each_map_is(tmp_path, store, matrix):
+    write_results(store, 'mylm', NAMES, matrix, levels={5: ['female', 'männlich']})
+    export_results(store, 'mylm', tmp_path / 'maps')
+    sidecar = json.loads((tmp_path / 'maps' / 'mylm_results.json').read_text('utf-8'))
+    assert sidecar['Analysis'] == 'mylm'
+    assert sidecar['Images']['mylm_age.1m.p.value.nii.gz'] == {'Result': 'age.p.value'}
+    assert sidecar['Images']['mylm_model.nobs.nii.gz'] == {
+        'Result': 'model.nobs',
+        'Levels': {'1': 'female', '2': 'männlich'},
+    }
+
+
+def test_an_existing_folder_keeps_what_is_not_ours(tmp_path, store, matrix, caplog):
+    write_results(store, 'mylm', NAMES, matrix)
+    maps = tmp_path / 'maps'
+    maps.mkdir()
+    (maps / 'notes.txt').write_text('mine')
+    (maps / 'mylm_model.nobs.nii.gz').write_text('stale')
+    with caplog.at_level(logging.WARNING):
+        export_results(store, 'mylm', maps)
+    assert 'Output directory exists' in caplog.text
+    assert (maps / 'notes.txt').read_text() == 'mine'
+    assert nb.load(maps / 'mylm_model.nobs.nii.gz').shape == SHAPE
+
+
+def test_a_mask_that_agrees_is_welcome(tmp_path, store, matrix):
+    write_results(store, 'mylm', NAMES, matrix)
+    export_results(store, 'mylm', tmp_path / 'a', References(mask=tmp_path / 'group_mask.nii.gz'))
+    export_results(store, 'mylm', tmp_path / 'b')
+    for path in (tmp_path / 'a').glob('*.nii.gz'):
+        assert path.read_bytes() == (tmp_path / 'b' / path.name).read_bytes()
+
+
+@pytest.mark.parametrize('change', ['voxel', 'affine'])
+def test_another_mask_is_refused(tmp_path, store, matrix, change):
+    write_results(store, 'mylm', NAMES, matrix)
+    mask, affine = group_mask(), AFFINE.copy()
+    if change == 'voxel':
+        mask[0, 2, 3], mask[0, 0, 0] = 0, 1
+    else:
+        affine[0, 3] += 1
+    other = save(tmp_path / 'other.nii.gz', mask, affine)
+    with pytest.raises(SpaceMismatchError, match='x.h5: holds .* and .*other.nii.gz'):
+        export_results(store, 'mylm', tmp_path / 'maps', References(mask=other))
+    assert not (tmp_path / 'maps').exists()
+
+
+def test_a_file_of_the_predecessor_needs_its_mask(tmp_path, store, matrix):
+    write_results(store, 'mylm', NAMES, matrix)
+    with h5py.File(store, 'a') as file:
+        del file['modelarrayio']
+    with pytest.raises(UsageError, match='--mask'):
+        export_results(store, 'mylm', tmp_path / 'maps')
+    smaller = group_mask()
+    smaller[0, 2, 3] = 0
+    other = References(mask=save(tmp_path / 'other.nii.gz', smaller))
+    with pytest.raises(SpaceMismatchError, match=f'other voxels .{N}'):
+        export_results(store, 'mylm', tmp_path / 'maps', other)
+    right = References(mask=tmp_path / 'group_mask.nii.gz')
+    assert len(export_results(store, 'mylm', tmp_path / 'maps', right)) == len(NAMES) + 2
+
+
+@pytest.mark.parametrize('names', [['a b', 'a_b'], ['a/b', 'a b'], ['A.x', 'a.x']])
+def test_results_that_would_share_a_file_are_both_named(tmp_path, store, matrix, names):
+    write_results(store, 'mylm', ['element_id', *names], matrix[:, :3])
+    with pytest.raises(ResultNameCollisionError) as raised:
+        export_results(store, 'mylm', tmp_path / 'maps')
+    for name in names:
+        assert repr(name) in str(raised.value)
+    assert not (tmp_path / 'maps').exists()
+
+
+def test_a_name_too_long_for_a_file(tmp_path, store, matrix):
+    # 119 letters of 2 bytes and _sex.estimate.nii.gz: 258; _element_id.nii.gz makes 256.
+    write_results(store, 'ä' * 119, ['element_id', 'sex.estimate'], matrix[:, :2])
+    with pytest.raises(
+        OutputError, match=r"'element_id' of ä+ needs a file name that is too long .256 bytes"
+    ):
+        export_results(store, 'ä' * 119, tmp_path / 'maps')
+    assert not (tmp_path / 'maps').exists()
+
+
+def test_a_companion_does_not_replace_a_result(tmp_path, store, matrix):
+    write_results(store, 'mylm', ['element_id', 'age.p.value', 'age.1m.p.value'], matrix[:, :3])
+    with pytest.raises(ResultNameCollisionError):
+        export_results(store, 'mylm', tmp_path / 'maps')
+
+
+def test_an_analysis_that_is_not_there(tmp_path, store, matrix):
+    write_results(store, 'mylm', NAMES, matrix)
+    with pytest.raises(AnalysisNotFoundError, match='Analyses it holds: mylm'):
+        export_results(store, 'my', tmp_path / 'maps')
+    assert not (tmp_path / 'maps').exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, store, matrix):
+    write_results(store, 'mylm', NAMES, matrix)
+    (tmp_path / 'file').touch()
+    with pytest.raises(OutputError, match='cannot be created'):
+        export_results(store, 'mylm', tmp_path / 'file' / 'maps')
+
+
+def test_results_that_are_damaged(tmp_path, store, matrix):
+    write_results(store, 'mylm', ['element_id', 'age.estimate'], matrix[:, :2])
+    with h5py.File(store, 'a') as file:
+        values = file['results/mylm/results_matrix'][()]
+        del file['results/mylm/results_matrix']
+        dataset = file['results/mylm'].create_dataset(
+            'results_matrix', data=values, chunks=values.shape, compression='gzip'
+        )
+        dataset.attrs['colnames'] = np.array([b'element_id', b'age.estimate'])
+        dataset.id.write_direct_chunk((0, 0), b'no zlib stream')
+    with pytest.raises(FormatError, match='analysis mylm cannot be read') as caught:
+        export_results(store, 'mylm', tmp_path / 'results')
+    assert caught.value.path == str(store)
+    assert not list((tmp_path / 'results').iterdir())

@@ -1,0 +1,107 @@
+"""What is being made, as other processes see it, and after its process was killed."""
+
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+
+from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
+from modelarrayio_bids.runtime.unfinished import MARK, Unfinished, remove_leftovers
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from modelarrayio_bids.runtime.unfinished import Unfinished
+unfinished = Unfinished(Path(sys.argv[1]), folder=sys.argv[2] == 'folder')
+if sys.argv[2] == 'folder':
+    (unfinished.path / 'inside').write_text('text')
+print('made', flush=True)
+time.sleep(600)
+"""
+
+# Enough files to be surprised while removing them.
+LEAVING = """
+import sys
+from pathlib import Path
+from modelarrayio_bids.runtime.termination import terminable
+from modelarrayio_bids.runtime.unfinished import Unfinished
+with terminable(), Unfinished(Path(sys.argv[1]), folder=True) as unfinished:
+    for number in range(4000):
+        folder = unfinished.path / str(number % 40)
+        folder.mkdir(exist_ok=True)
+        (folder / str(number)).touch()
+    print('leaving', flush=True)
+"""
+
+
+@pytest.fixture(params=['file', 'folder'])
+def maker(request, tmp_path):
+    """Another process that is making something."""
+    command = [sys.executable, '-c', PROGRAM, tmp_path / 'FA.nii.gz', request.param]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'made\n'
+        yield process
+        process.kill()
+
+
+def test_what_is_being_made_stays_and_what_was_left_goes(maker, tmp_path):
+    (making,) = tmp_path.iterdir()
+    assert remove_leftovers(tmp_path) == []
+    assert making.exists()
+    maker.send_signal(signal.SIGKILL)
+    maker.wait()
+    assert remove_leftovers(tmp_path) == [making]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('patience', [60, 0.005], ids=['once', 'often'])
+def test_a_signal_that_comes_while_it_is_removed(tmp_path, patience):
+    command = [sys.executable, '-c', LEAVING, tmp_path / 'work']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'leaving\n'
+        (making,) = tmp_path.iterdir()
+        while len([*making.glob('*')]) == 40:
+            pass
+        while making.exists() and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+    # One that came after all has ended is nobody's to answer.
+    assert process.returncode in {EXIT_TERMINATED, -signal.SIGTERM}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_becomes_a_file_like_any_other(tmp_path):
+    (tmp_path / 'plain').write_text('')
+    with Unfinished(tmp_path / 'whole.txt') as unfinished:
+        unfinished.path.write_text('text')
+        unfinished.path.replace(tmp_path / 'whole.txt')
+    whole, plain = tmp_path / 'whole.txt', tmp_path / 'plain'
+    assert whole.read_text() == 'text'
+    assert whole.stat().st_mode == plain.stat().st_mode
+
+
+def test_of_another_machine_nothing_is_known(tmp_path, caplog):
+    other = tmp_path / f'{MARK}00000000-12-abcdef01-FA.nii.gz'
+    other.write_text('')
+    assert remove_leftovers(tmp_path) == []
+    assert other.exists()
+    assert 'on another machine' in caplog.text
+    assert other.name in caplog.text
+
+
+def test_only_what_was_to_become_a_file_and_only_here(tmp_path):
+    (tmp_path / 'below').mkdir()
+    left = [Unfinished(tmp_path / name).path for name in ('one', 'two', 'below/one')]
+    for path in left:
+        # As a process that was killed leaves them: nobody holds them.
+        path.write_text('')
+    assert remove_leftovers(tmp_path, '-one') == [left[0]]
+    assert remove_leftovers(tmp_path) == [left[1]]
+    assert remove_leftovers(tmp_path, below=True) == [left[2]]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    assert remove_leftovers(tmp_path / 'nowhere') == []
