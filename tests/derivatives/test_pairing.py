@@ -95,8 +95,24 @@ def test_of_two_masks_the_one_nearer_to_the_image_serves(rung, better, worse, or
 # What tells maps of one brain from each other, by BIDS' own entities and those of its drafts.
 @pytest.mark.parametrize(
     'entity',
-    'model param stat contrast desc label bundle atlas seg meas pvc ref taskcontrast seed suffix '
-    'extension'.split(),
+    [
+        'model',
+        'param',
+        'stat',
+        'contrast',
+        'desc',
+        'label',
+        'bundle',
+        'atlas',
+        'seg',
+        'meas',
+        'pvc',
+        'ref',
+        'taskcontrast',
+        'seed',
+        'suffix',
+        'extension',
+    ],
 )
 def test_a_mask_is_that_of_the_image_whatever_the_map_is_of(entity):
     of_map = image(**{'acq': 'a', 'run': '1', entity: 'some'})
