@@ -93,6 +93,12 @@ def test_of_two_masks_the_one_nearer_to_the_image_serves(rung, better, worse, or
 
 
 # What tells maps of one brain from each other, by BIDS' own entities and those of its drafts.
+_OF_THE_MAP = (
+    'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg', 'meas',
+    'pvc', 'ref', 'taskcontrast', 'seed', 'suffix', 'extension',
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     'entity',
     [
