@@ -26,10 +26,10 @@ from modelarrayio_bids.derivatives.model import DEFAULT_FEWEST, Column, Model
 from modelarrayio_bids.derivatives.naming import sidecar, syntactic
 from modelarrayio_bids.derivatives.next_steps import export_command, fit_command
 from modelarrayio_bids.derivatives.phenotypes import some
-from modelarrayio_bids.derivatives.r_numbers import r_number
 from modelarrayio_bids.derivatives.tables import PARTICIPANT, read_dictionary
 from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.formats.atomic import replacing
+from modelarrayio_bids.r_numbers import r_number
 
 logger = logging.getLogger(__name__)
 

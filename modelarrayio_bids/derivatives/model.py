@@ -27,8 +27,8 @@ from functools import cached_property
 import numpy as np
 
 from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS
-from modelarrayio_bids.derivatives.r_numbers import r_number
 from modelarrayio_bids.derivatives.tables import RUN, SESSION
+from modelarrayio_bids.r_numbers import r_number
 
 #: Participants for each coefficient beside the intercept: the least that Harrell's "Regression
 #: Modeling Strategies" (section 4.4) advises.

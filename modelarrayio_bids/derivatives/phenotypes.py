@@ -19,9 +19,9 @@ from typing import Any
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
 from modelarrayio_bids.derivatives import entities as bids_entities
 from modelarrayio_bids.derivatives.naming import GROUP_ENTITIES
-from modelarrayio_bids.derivatives.r_numbers import r_number
 from modelarrayio_bids.derivatives.tables import KEYS, PARTICIPANT, Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
+from modelarrayio_bids.r_numbers import r_number
 from modelarrayio_bids.wording import some
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import MISSING
 from modelarrayio_bids.derivatives.phenotypes import OWN_COLUMNS
-from modelarrayio_bids.derivatives.r_numbers import r_number
+from modelarrayio_bids.r_numbers import r_number
 from modelarrayio_bids.reports.outputs import Output
 
 #: Why somebody is not in a file, where nobody said.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tools import require_tool
 
 from modelarrayio_bids.derivatives.model import Column
-from modelarrayio_bids.derivatives.r_numbers import r_number
+from modelarrayio_bids.r_numbers import r_number
 from modelarrayio_bids.reports.people import Phenotype
 
 # Full-width and Arabic digits, a fraction and a superscript are no digits of R; nor is a blank

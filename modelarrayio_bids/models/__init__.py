@@ -1,0 +1,1 @@
+"""Linear models at every element: R's formulas, least squares with missing images, contrasts."""
