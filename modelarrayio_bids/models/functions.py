@@ -267,16 +267,16 @@ def _round(x: Value, digits: Value = _ZERO) -> Value:
 
 def _scale(x: Value, center: Value = _TRUE, scale: Value = _TRUE) -> Value:
     """Centre by the mean, and divide by the standard deviation (or by the root mean square)."""
-    numbers = _numbers(x)
-    values = numbers.data - _chosen(center, 'center', np.nanmean(numbers.data), 0.0)
-    n = np.count_nonzero(~np.isnan(values))
-    spread = np.sqrt(np.nansum(values**2) / max(1, n - 1))
-    return Numbers(values / _chosen(scale, 'scale', spread, 1.0), is_constant=numbers.is_constant)
+    values = _column(x)
+    present = values[~np.isnan(values)]
+    middle = _chosen(center, 'center', float(present.mean()), 0.0)
+    spread = float(np.sqrt(np.sum((present - middle) ** 2) / max(1, present.size - 1)))
+    return Numbers((values - middle) / _chosen(scale, 'scale', spread, 1.0))
 
 
 def _chosen(value: Value, name: str, yes: float, no: float) -> float:
     """Return a number as it is, and what TRUE and FALSE stand for."""
-    if _numbers(value, name).kind == 'logical':  # a logical value chooses
+    if _numbers(value, name).kind == 'logical':
         return yes if _flag(value, name) else no
     return _single(value, name)
 
@@ -290,11 +290,12 @@ def _summary(function: Callable[[np.ndarray], Any]) -> Callable[..., Numbers]:
 
 def _summarised(x: Value, na_rm: Value) -> np.ndarray:
     numbers = _numbers(x)
-    if _flag(na_rm, 'na.rm'):
-        return numbers.data[~numbers.missing]
-    if numbers.missing.any():
+    if numbers.missing.any() and not _flag(na_rm, 'na.rm'):
         raise ArgumentError('has missing values: add na.rm = TRUE')
-    return numbers.data
+    present = numbers.data[~numbers.missing]
+    if present.size < 2:
+        raise ArgumentError('has fewer than two values')
+    return present
 
 
 def _quantile(x: Value, probs: Value = _QUARTILES, na_rm: Value = _FALSE) -> Numbers:
@@ -511,7 +512,7 @@ def _breaks(values: np.ndarray, breaks: np.ndarray) -> np.ndarray:
         number = _count(constant(*breaks), 'breaks', 2, _LONGEST_SEQUENCE)
         if not np.isfinite(values).any():
             raise ArgumentError('has no values')
-        low, high = np.nanmin(values), np.nanmax(values)
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
         # As R does, the outer ends lie a thousandth of the range beyond the values.
         beyond = ((high - low) or abs(low)) / 1000
         if high == low:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-N_ROWS = 90
+N_ROWS = 150
 
 
 def table():
