@@ -198,7 +198,9 @@ def _blocks(values: Values, n_results: int, n_elements: int, resources: Resource
     own = values.response.chunk_columns
     chunk = min(n_elements, max(1, round(_CHUNK_ELEMENTS / own)) * own)
     width = max(1, _BLOCK_ELEMENTS // chunk) * chunk
-    at_work = width * (n_images * len(values.scalars) * _BYTES_PER_VALUE + n_results * _BYTES_PER_RESULT)
+    at_work = width * (
+        n_images * len(values.scalars) * _BYTES_PER_VALUE + n_results * _BYTES_PER_RESULT
+    )
     # Adjusting takes a few copies of one result.
     needed = max(resources.threads * at_work, 6 * 8 * n_elements)
     room = resources.room(n_all, needed, 8 * n_results * width, to='fit')

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, UsageError
-from modelarrayio_bids.models.base import counted
-from modelarrayio_bids.models.design import Design, design
+from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.linear import LinearModel, LinearOptions
 from modelarrayio_bids.models.terms import Terms
-from modelarrayio_bids.results.fit import FittedAnalysis, Values, write_analysis
+from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
 from modelarrayio_bids.results.phenotypes import Phenotypes
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
@@ -169,7 +168,6 @@ class LinearFit:
 
     def _least(self) -> dict[tuple[str, str], int]:
         """Return the fewest images of each level among the elements that are fitted."""
-        ...
 
     def _who(self, row: int) -> str:
         table = self.phenotypes.table

@@ -129,9 +129,7 @@ class Phenotypes:
             )
 
 
-def _rows_of(
-    cohort: pd.DataFrame, scalar: str, names: Sequence[str], path: Path
-) -> pd.DataFrame:
+def _rows_of(cohort: pd.DataFrame, scalar: str, names: Sequence[str], path: Path) -> pd.DataFrame:
     """Return the rows of a scalar's images, in the order of ``names``."""
     mine = cohort
     if SCALAR in mine and SOURCE in mine:
@@ -162,9 +160,7 @@ def _lacks(names: Sequence[str], scalar: str, path: Path) -> CohortError:
     )
 
 
-def _partners(
-    cohort: pd.DataFrame, table: pd.DataFrame, scalar: str, path: Path
-) -> Iterable[str]:
+def _partners(cohort: pd.DataFrame, table: pd.DataFrame, scalar: str, path: Path) -> Iterable[str]:
     """Return the name of another scalar's image for each row of the table, blank without one."""
     if scalar in table:
         return table[scalar].str.strip()

@@ -19,9 +19,9 @@ from typing import Any
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
-from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
 from modelarrayio_bids.derivatives.cohorts.tables import KEYS, PARTICIPANT, Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
+from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,119 @@
+"""Designs against R's ``model.matrix``: columns, their order, names, terms and rows."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from models.tables import table
+from tools import require_tool
+
+from modelarrayio_bids.models.design import design
+
+SCRIPT = Path(__file__).parents[1] / 'r' / 'model_matrix.R'
+FORMULAS = (Path(__file__).parent / 'formulas.txt').read_text('utf-8').splitlines()
+
+NUMBERS = (
+    *('age', 'iq', 'motion', '`age at scan`', 'I(age^2)', 'log(age)', 'scale(iq)'),
+    *('poly(age, 2)', 'ns(motion, 3)', 'bs(age, df = 4)', 'poly(motion, 2, raw = TRUE)'),
+)
+FACTORS = (
+    *(
+        'sex',
+        'site',
+        'handed',
+        'flag',
+        'TF',
+        '`scanner type`',
+        'factor(num)',
+        'I(age > 40)',
+        'rare',
+    ),
+    *('ordered(num)', 'factor(dose, levels = c("low", "mid", "high", "top"), ordered = TRUE)'),
+    *('C(site, contr.sum)', 'C(site, helmert)', 'cut(motion, 3)', 'relevel(site, ref = "B")'),
+)
+
+
+def random_formula(rng):
+    """Return a formula whose factors and numbers stand in sums, products and nestings."""
+    variables = [*rng.choice(NUMBERS, 2), *rng.choice(FACTORS, 3)]
+    parts = [_random_part(rng, variables) for _ in range(rng.integers(1, 5))]
+    text = parts[0]
+    for part in parts[1:]:
+        text += f' {rng.choice(["+", "+", "+", "-"])} {part}'
+    return '~ ' + text + rng.choice(['', '', '', ' - 1', ' + 0', ' + sometimes'])
+
+
+def _random_part(rng, variables):
+    one, other, third = rng.choice(variables, 3)
+    kind = rng.integers(9)
+    if kind < 4:
+        return one
+    forms = (
+        f'{one}:{other}',
+        f'{one} * {other}',
+        f'{one}/{other}',
+        f'{one} %in% {other}',
+        f'({one} + {other} + {third})^2',
+    )
+    return forms[kind - 4]
+
+
+@pytest.fixture(scope='module')
+def in_r(tmp_path_factory):
+    """Return what R makes of formulas, all in one process."""
+    program = require_tool('Rscript')
+    folder = tmp_path_factory.mktemp('formulas')
+    table().to_csv(folder / 'table.csv', index=False)
+
+    def answers(formulas):
+        listed = folder / 'formulas.txt'
+        listed.write_text('\n'.join(formulas) + '\n', 'utf-8')
+        done = subprocess.run(
+            [program, SCRIPT, folder / 'table.csv', listed], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        lines = iter(done.stdout.split('\n'))
+        return [_answer(lines, formula) for formula in formulas]
+
+    return answers
+
+
+def _answer(lines, formula):
+    assert next(lines) == formula
+    first = next(lines)
+    assert not first.startswith('error'), (formula, first)
+    names, terms = (tuple(filter(None, line.split('\t'))) for line in (first, next(lines)))
+    assign, rows = (tuple(map(int, next(lines).split())) for _ in range(2))
+    offset, values = (np.array(next(lines).split(), float) for _ in range(2))
+    matrix = values.reshape(len(names), len(rows)).T
+    return SimpleNamespace(
+        names=names, terms=terms, assign=assign, rows=rows, offset=offset, matrix=matrix
+    )
+
+
+def compare(formula, made, expected):
+    assert made.names == expected.names, formula
+    assert made.terms == expected.terms, formula
+    assert made.assign == expected.assign, formula
+    assert tuple(made.rows) == expected.rows, formula
+    scale = np.abs(expected.matrix).max(axis=0, initial=1)
+    np.testing.assert_allclose(
+        made.matrix / scale, expected.matrix / scale, rtol=0, atol=1e-10, err_msg=formula
+    )
+    offset = np.array([]) if made.offset is None else made.offset
+    np.testing.assert_allclose(offset, expected.offset, rtol=1e-12, err_msg=formula)
+
+
+def test_every_construct_is_as_in_r(in_r):
+    for formula, expected in zip(FORMULAS, in_r(FORMULAS), strict=True):
+        compare(formula, design(formula, table()), expected)
+
+
+def test_random_formulas_are_as_in_r(in_r):
+    rng = np.random.default_rng(15)
+    formulas = [random_formula(rng) for _ in range(300)]
+    for formula, expected in zip(formulas, in_r(formulas), strict=True):
+        if expected.names and len(expected.names) <= len(expected.rows):
+            compare(formula, design(formula, table()), expected)
