@@ -3,8 +3,8 @@
 The values are read by blocks of whole chunks, each block is fitted by a thread, and the results go
 through a scratch file where memory is short. Adjusted p values need all elements and come last.
 
-As in :mod:`~modelarrayio_bids.results.merge`, the analysis is written into a copy of the file, which
-takes the file's place when it is whole.
+As in :mod:`~modelarrayio_bids.results.merge`, the analysis is written into a copy of the file,
+which takes the file's place when it is whole.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 # Elements fitted at a time by a thread: enough for BLAS, few enough for the processor's cache.
 _BLOCK_ELEMENTS = 2048
-# Elements of a chunk of results, as ModelArray stores them: 1000, or the next whole chunks of values.
+# Elements of a chunk of results: about 1000, as ModelArray has them, in whole chunks of values.
 _CHUNK_ELEMENTS = 1000
 # Bytes that fitting takes for each image and element of a block, and for each result: measured.
 _BYTES_PER_VALUE, _BYTES_PER_RESULT = 80, 32
@@ -198,9 +198,8 @@ def _blocks(values: Values, n_results: int, n_elements: int, resources: Resource
     own = values.response.chunk_columns
     chunk = min(n_elements, max(1, round(_CHUNK_ELEMENTS / own)) * own)
     width = max(1, _BLOCK_ELEMENTS // chunk) * chunk
-    at_work = width * (
-        n_images * len(values.scalars) * _BYTES_PER_VALUE + n_results * _BYTES_PER_RESULT
-    )
+    of_values = n_images * len(values.scalars) * _BYTES_PER_VALUE
+    at_work = width * (of_values + n_results * _BYTES_PER_RESULT)
     # Adjusting takes a few copies of one result.
     needed = max(resources.threads * at_work, 6 * 8 * n_elements)
     room = resources.room(n_all, needed, 8 * n_results * width, to='fit')
@@ -216,9 +215,10 @@ def _fill(
     blocks = results.blocks
     width = max(1, _BLOCK_ELEMENTS // blocks.chunk) * blocks.chunk
     starts = range(0, blocks.n_columns, width)
-    fit = partial(_fit_block, results, model, values, chosen, width)
+    parts = (chosen[start : start + width] for start in starts)
+    fit = partial(_fit_block, results, model, values)
     name = values.response.name
-    fitted = ordered_map(fit, starts, threads)
+    fitted = ordered_map(fit, zip(starts, parts, strict=True), threads)
     return counted(np.concatenate([*tracked(fitted, f'Fitting {name}', len(starts), 'blocks')]))
 
 
@@ -226,18 +226,16 @@ def _fit_block(
     results: Scratch,
     model: ElementwiseModel,
     values: Values,
-    chosen: range,
-    width: int,
-    start: int,
+    block: tuple[int, range],
 ) -> np.ndarray:
     """Fit a block and keep its results; return how the fit at each element ended."""
-    part = chosen[start : start + width]
+    start, part = block
     read = values.read(part.start, part.stop)
     fitted = model.fit(read.pop(values.response.name), read)
-    block = np.full((results.blocks.n_rows, len(part)), np.nan)
-    block[0] = part
-    block[1 : 1 + len(fitted.values)] = fitted.values
-    results.put_block(start, block)
+    kept = np.full((results.blocks.n_rows, len(part)), np.nan)
+    kept[0] = part
+    kept[1 : 1 + len(fitted.values)] = fitted.values
+    results.put_block(start, kept)
     return fitted.outcomes
 
 

@@ -121,8 +121,8 @@ class Phenotypes:
         if len(repeated):
             raise UsageError(
                 f'{count(len(repeated), "participant")} {"has" if len(repeated) == 1 else "have"} '
-                f'several images ({some(sorted(repeated.index), most=3)}), and a linear model takes '
-                'them for independent ones',
+                f'several images ({some(sorted(repeated.index), most=3)}), and a linear model '
+                'takes them for independent ones',
                 self.path,
                 'Fit one session at a time, use a mixed model in R (lme4, by ModelArray.wrap), or '
                 'say that it is meant: --allow-repeated.',
@@ -147,7 +147,7 @@ def _rows_of(cohort: pd.DataFrame, scalar: str, names: Sequence[str], path: Path
     twice = sorted(set(sources[sources.duplicated()]) & set(names))
     raise_problems([
         *([_lacks(lacking, scalar, path)] if lacking else ()),
-        *(CohortError(f'has several rows for {name}', path, 'Leave one of them.') for name in twice),
+        *(CohortError(f'has several rows for {name}', path, 'Leave one.') for name in twice),
     ])  # fmt: skip
     return known.loc[list(names)].reset_index(drop=True)
 

@@ -73,12 +73,13 @@ def _export(options: argparse.Namespace) -> None:
 
 def linear_options(options: argparse.Namespace) -> LinearOptions:
     """Return what the parsed options ask of a linear model."""
-    from modelarrayio_bids.models.linear import MODEL_STATISTICS, TERM_STATISTICS, LinearOptions
+    from modelarrayio_bids.models.linear import LinearOptions
+    from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS
 
     full = options.full_outputs
     return LinearOptions(
         var_terms=TERM_STATISTICS if full else tuple(options.var_terms),
-        var_model=MODEL_STATISTICS if full else tuple(options.var_model),
+        var_model=tuple(MODEL_STATISTICS) if full else tuple(options.var_model),
         correct_p_value_terms=tuple(options.correct_p_value_terms),
         correct_p_value_model=tuple(options.correct_p_value_model),
         num_subj_lthr_abs=options.num_subj_lthr_abs,
