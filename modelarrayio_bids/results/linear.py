@@ -99,7 +99,7 @@ class LinearFit:
         phenotypes = Phenotypes.of(cohort_file, response, sources[response])
         if not allow_repeated:
             phenotypes.require_one_row_each()
-        columns = design(formula, phenotypes.table, sources.keys(), path=cohort_file)
+        columns = design(formula, phenotypes.covariates(sources), sources, path=cohort_file)
         model = LinearModel(columns, options, _weights(phenotypes, weights))
         rows = {response: np.arange(len(phenotypes.table))}
         for scalar in model.scalars:
@@ -154,7 +154,7 @@ class LinearFit:
             times = f' × {" × ".join(scalars)}' if scalars else ''
             aliased = '  aliased: the other columns determine it' * (name in self.model.aliased)
             yield f'  {name}{times}  {mean:.6g}{aliased}'
-        yield f'Condition number, columns standardised: {condition(plan.matrix):.3g}'
+        yield f'Condition number, columns of length 1: {condition(plan):.3g}'
         yield from self._levels()
 
     def _levels(self) -> Iterator[str]:
@@ -183,7 +183,7 @@ class LinearFit:
         for column, rows in self.model.design.lost.items():
             who = some([self._who(row) for row in rows], most=5)
             yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
-        if (number := condition(self.model.design.matrix)) > _ILL_CONDITIONED:
+        if (number := condition(self.model.design)) > _ILL_CONDITIONED:
             yield (
                 f'the columns of the design nearly determine each other (condition {number:.2g}): '
                 'standard errors will be large'
@@ -211,11 +211,14 @@ class LinearFit:
         }
 
 
-def condition(matrix: np.ndarray) -> float:
+def condition(plan: Design) -> float:
     """Return the condition number of a design whose columns have length 1.
 
+    Columns that a scalar multiplies at each element are left out.
     Scaling makes it independent of units (Belsley, Kuh and Welsch, "Regression Diagnostics", 3.2).
     """
+    shared = [column for column, scalars in enumerate(plan.scalars) if not scalars]
+    matrix = plan.matrix[:, shared]
     lengths = np.linalg.norm(matrix, axis=0)
     return float(np.linalg.cond(matrix / np.where(lengths > 0, lengths, 1)))
 

@@ -72,6 +72,12 @@ class Phenotypes:
         missing = found.apply(lambda column: column.str.strip().isin(MISSING))
         return cls(found.mask(missing), cohort, response, path)
 
+    def covariates(self, scalars: Iterable[str]) -> pd.DataFrame:
+        """Return the table without the columns of paths that a wide cohort has for scalars."""
+        if SOURCE in self.table:
+            return self.table
+        return self.table.drop(columns=[name for name in scalars if name in self.table])
+
     def rows_of(self, scalar: str, names: Sequence[str]) -> np.ndarray:
         """Match another scalar's images with the rows of the table.
 
