@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import nibabel as nb
 import numpy as np
 import pytest
 import trees
+from held import Held
 from stores import write_results
 from tools import require_tool
 
@@ -355,18 +355,20 @@ def test_a_run_that_fails_leaves_an_earlier_cohort_with_its_file(tmp_path, capsy
 def test_an_interrupt_leaves_no_half_file(tmp_path):
     study = trees.write_study(tmp_path / 'study', trees.people(4))
     output = tmp_path / 'out'
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', study, output, 'group'],
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-    while process.poll() is None and not list(output.rglob('*_cohort.csv')):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the run
-    process.communicate()
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', study, output, 'group']
+    command += ['--scalars', 'cbf', 'dki_fa']
+    options = {'stderr': subprocess.PIPE, 'start_new_session': True, 'text': True}
+    with Held(command, 'os.rename', r'\.h5 ', 2, **options) as process:
+        assert process.stands()
+        assert len(list(output.rglob('*.h5'))) == 2
+        # As a terminal does: to every process of the run.
+        os.killpg(process.pid, signal.SIGINT)
+        process.let_go()
+        process.communicate()
     assert process.returncode == 130
-    for store in output.rglob('*.h5'):
+    stores = list(output.rglob('*.h5'))
+    assert len(stores) == 1
+    for store in stores:
         with h5py.File(store) as file:
             assert 'created' in file['modelarrayio'].attrs
     assert not list(output.rglob('.unfinished-*'))

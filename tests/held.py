@@ -1,0 +1,63 @@
+"""Programs of ours that stand still at a moment a test chooses: no test has to guess how far one is."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+HOOK = Path(__file__).with_name('hold')
+
+#: Moments of a command that makes ``x.h5``, for :class:`Held`: what will be that file is just there
+#: and is opened to be locked; it is whole, and about to be renamed.
+X_BEGUN = ('open', r'/\.unfinished-[^/]*-x\.h5 ', 2)
+X_WHOLE = ('os.rename', r'/\.unfinished-[^/]*-x\.h5 ')
+
+
+class Held(subprocess.Popen):
+    """A program that stands still at events of Python's, and acts on signals there.
+
+    Parameters
+    ----------
+    command : sequence
+        Starts Python, by whatever way.
+    event : str
+        An audit event, see Python's table of them: ``'os.rename'``, before something is renamed.
+    pattern : str, optional
+        A regular expression that the event's arguments match, with blanks between them.
+    first : int, optional
+        The first of these events that it stands at; after it, at each until it is let go.
+    env : dict, optional
+        The environment.
+    """
+
+    def __init__(self, command, event, pattern='', first=1, *, env=None, **options):
+        self._folder = tempfile.TemporaryDirectory(prefix='held-')
+        self._count = 0
+        env = dict(os.environ if env is None else env)
+        env['HELD'] = json.dumps([self._folder.name, event, pattern, first])
+        env['PYTHONPATH'] = os.pathsep.join([str(HOOK), env.get('PYTHONPATH', '')])
+        super().__init__(list(map(str, command)), env=env, **options)
+
+    def stands(self):
+        """Wait until it stands; False if it ended before."""
+        while self.poll() is None:
+            if Path(self._folder.name, f'stands{self._count}').exists():
+                return True
+            time.sleep(0.002)
+        return False
+
+    def go_on(self):
+        """Let it go on to the next such event."""
+        Path(self._folder.name, f'go{self._count}').touch()
+        self._count += 1
+
+    def let_go(self):
+        """Let it go on to its end."""
+        Path(self._folder.name, 'go').touch()
+
+    def __exit__(self, *exception):
+        self.let_go()
+        super().__exit__(*exception)
+        self._folder.cleanup()
