@@ -1,4 +1,4 @@
-"""Programs of ours that stand still at a moment a test chooses: no test has to guess how far one is."""
+"""Programs of ours that stand still where a test says: none has to guess how far one is."""
 
 import json
 import os
@@ -50,12 +50,12 @@ class Held(subprocess.Popen):
 
     def go_on(self):
         """Let it go on to the next such event."""
-        Path(self._folder.name, f'go{self._count}').touch()
+        Path(self._folder.name, f'go{self._count}').mkdir()
         self._count += 1
 
     def let_go(self):
         """Let it go on to its end."""
-        Path(self._folder.name, 'go').touch()
+        Path(self._folder.name, 'go').mkdir(exist_ok=True)
 
     def __exit__(self, *exception):
         self.let_go()

@@ -201,7 +201,7 @@ def test_who_has_no_name_may_run_it(study, plain, tmp_path):
     np.testing.assert_array_equal(values(tmp_path / 'out'), plain)
 
 
-#: Two nodes at once. One waits; the other, as soon as that has begun, fails.
+#: Two nodes at once. One goes on for ever; the other, as soon as that has begun, fails.
 TWO_NODES = """
 import os, signal, sys, time
 from pathlib import Path
@@ -223,7 +223,7 @@ class Waits(LibraryInterface):
 
     def _call(self, folder):
         BEGUN.touch()
-        time.sleep(60)
+        time.sleep(3600)
         return {}
 
 
@@ -255,7 +255,7 @@ def two_nodes(folder, failure):
         [sys.executable, script, folder, failure],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=600,
         check=False,
     )
 
