@@ -28,36 +28,41 @@ class Held(subprocess.Popen):
         A regular expression that the event's arguments match, with blanks between them.
     first : int, optional
         The first of these events that it stands at; after it, at each until it is let go.
+    folder : pathlib.Path, optional
+        A folder that the program sees too, where that of temporary files is its own.
     env : dict, optional
         The environment.
     """
 
-    def __init__(self, command, event, pattern='', first=1, *, env=None, **options):
-        self._folder = tempfile.TemporaryDirectory(prefix='held-')
+    def __init__(self, command, event, pattern='', first=1, *, folder=None, env=None, **options):
+        # Other users' programs may tell too.
+        self._made = tempfile.TemporaryDirectory(prefix='held-', dir=folder)
+        self._folder = Path(self._made.name)
+        self._folder.chmod(0o777)
         self._count = 0
         env = dict(os.environ if env is None else env)
-        env['HELD'] = json.dumps([self._folder.name, event, pattern, first])
+        env['HELD'] = json.dumps([self._made.name, event, pattern, first])
         env['PYTHONPATH'] = os.pathsep.join([str(HOOK), env.get('PYTHONPATH', '')])
         super().__init__(list(map(str, command)), env=env, **options)
 
     def stands(self):
         """Wait until it stands; False if it ended before."""
         while self.poll() is None:
-            if Path(self._folder.name, f'stands{self._count}').exists():
+            if (self._folder / f'stands{self._count}').exists():
                 return True
             time.sleep(0.002)
         return False
 
     def go_on(self):
         """Let it go on to the next such event."""
-        Path(self._folder.name, f'go{self._count}').mkdir()
+        (self._folder / f'go{self._count}').mkdir()
         self._count += 1
 
     def let_go(self):
         """Let it go on to its end."""
-        Path(self._folder.name, 'go').mkdir(exist_ok=True)
+        (self._folder / 'go').mkdir(exist_ok=True)
 
     def __exit__(self, *exception):
         self.let_go()
         super().__exit__(*exception)
-        self._folder.cleanup()
+        self._made.cleanup()
