@@ -1,8 +1,13 @@
 """What tests of several folders need."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
+
+# Before NumPy is imported, and for what tests start: as many processes as cores are at work.
+for library in ('OMP', 'OPENBLAS', 'MKL'):
+    os.environ.setdefault(f'{library}_NUM_THREADS', '1')
 
 import pytest
 from hypothesis import HealthCheck, settings
