@@ -5,13 +5,13 @@ import signal
 import subprocess
 from pathlib import Path
 
-# Before NumPy is imported, and for what tests start: as many processes as cores are at work.
-for library in ('OMP', 'OPENBLAS', 'MKL'):
-    os.environ.setdefault(f'{library}_NUM_THREADS', '1')
-
 import pytest
 from hypothesis import HealthCheck, settings
 from tools import missing, require_tool
+
+# Before NumPy is imported, and for what tests start: as many processes as cores are at work.
+for library in ('OMP', 'OPENBLAS', 'MKL'):
+    os.environ.setdefault(f'{library}_NUM_THREADS', '1')
 
 # How long a machine takes that others use too is nothing to fail for.
 settings.register_profile('untimed', deadline=None, suppress_health_check=[HealthCheck.too_slow])
