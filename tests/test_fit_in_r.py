@@ -157,7 +157,7 @@ def test_it_works_from_anywhere_moved_and_by_source(rscript, built, tmp_path):
 
 def test_a_copy_of_it_finds_the_files_where_they_were_made(rscript, study, tmp_path):
     output = tmp_path / 'out'
-    assert main([str(study), str(output), 'group', '--scalars', 'fd']) == 0
+    assert main([str(study), str(output), 'group', '--no-report', '--scalars', 'fd']) == 0
     copy = shutil.copy(output / 'code' / 'fit_fd_desc-fixels.R', tmp_path / 'mine.R')
     assert f'Results are in {output}/fd/' in rscript(copy)
 
@@ -185,7 +185,7 @@ def test_blanks_codes_and_odd_names_become_what_they_are(rscript, study, tmp_pat
     shutil.copytree(study / 'derivatives' / 'mrtrix', root / 'derivatives' / 'mrtrix')
     output = tmp_path / 'out'
     chosen = ['--scalars', 'fd', '--phenotypes', str(table)]
-    assert main([str(root), str(output), 'group', *chosen]) == 0
+    assert main([str(root), str(output), 'group', '--no-report', *chosen]) == 0
     script = output / 'code' / 'fit_fd_desc-fixels.R'
     for locale in ('C.UTF-8', 'C'):
         rscript(script, LC_ALL=locale)
@@ -202,7 +202,7 @@ def test_few_people_are_fitted_all_the_same(rscript, tmp_path, n, formula):
     root, people = trees.describe(tmp_path / 'study'), trees.people(n)
     trees.write_participants(root, people)
     trees.write_fixels(root / 'derivatives' / 'mrtrix', people, ('fd',))
-    assert main([str(root), str(tmp_path / 'out'), 'group']) == 0
+    assert main([str(root), str(tmp_path / 'out'), 'group', '--no-report']) == 0
     script = tmp_path / 'out' / 'code' / 'fit_fd_desc-fixels.R'
     assert f'model <- {formula}\n' in script.read_text()
     rscript(script)
