@@ -20,7 +20,7 @@ rows and columns as nibabel has them (dimension 0 of the XML are the rows).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -29,10 +29,8 @@ from nibabel.cifti2.cifti2_axes import ParcelsAxis
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.formats import cifti
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.cifti_base import Parcels, example_file
-from modelarrayio_bids.spaces.panels import Panel
 from modelarrayio_bids.store.schema import ElementTable
 
 _PLACES = (' along its rows', ' along its columns')
@@ -123,7 +121,7 @@ class EdgeSpace(ElementSpace):
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write a float32 matrix, which keeps no name. There is nothing to fill."""
         with np.errstate(over='ignore'):
-            data = values.astype(np.float32).reshape(len(self.rows), len(self.columns))
+            data = values.astype(np.float32).reshape(self.matrix_shape())
         index_maps = self.rows.index_map, self.columns.index_map
         cifti.write_matrix(cifti.PCONN, index_maps, data, path)
 
@@ -137,23 +135,9 @@ class EdgeSpace(ElementSpace):
         starts, ends = self.rows.axis.name[rows], self.columns.axis.name[columns]
         return [f'{start} – {end}' for start, end in zip(starts, ends, strict=True)]
 
-    def coordinates(self, elements: np.ndarray) -> np.ndarray:
-        """None: an edge is between places."""
-        return np.full((len(elements), 3), np.nan)
-
-    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
-        """Each by itself."""
-        return np.arange(len(elements))
-
-    def connection(self, meshes: Mapping[str, Mesh]) -> str:
-        """None."""
-        return 'each edge by itself'
-
-    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """The matrix."""
-        image = values.astype(np.float32).reshape(len(self.rows), len(self.columns))
-        size = f'{len(self.rows)} × {len(self.columns)} parcels'
-        return [Panel(f'{size}, rows and columns in the order of the file', image)]
+    def matrix_shape(self) -> tuple[int, int]:
+        """Numbers of parcels along the rows and along the columns."""
+        return len(self.rows), len(self.columns)
 
     def _matrix(self, path: Path) -> cifti.Matrix:
         matrix = cifti.Matrix.from_file(path, cifti.PCONN)

@@ -1,25 +1,22 @@
 """Clusters: elements that survived a threshold and touch each other.
 
-They describe where a result is; nothing is inferred from their sizes. What touches what is for the
-space to say (:meth:`~modelarrayio_bids.spaces.base.ElementSpace.pieces`). Elements of positive and
-of negative value never make one cluster.
-
->>> touching(np.array([[0, 1, 4], [0, 1, 4], [0, 1, 4]])).tolist()  # a corner is enough
-[0, 0, 1]
+They describe where a result is; nothing is inferred from their sizes. Voxels touch by a face, an
+edge or a corner (26 neighbours, as in FSL), vertices by an edge of their surface, and only within
+a structure. Elements of positive and of negative value never make one cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage, sparse
 
-from modelarrayio_bids.formats.gifti import Mesh
-from modelarrayio_bids.spaces.base import ElementSpace
+from modelarrayio_bids.reports.findings.meshes import Mesh
+from modelarrayio_bids.spaces import ElementSpace
 
-#: What :func:`touching` does, for a person.
-TOUCHING = 'voxels that touch by a face, an edge or a corner'
+_TOUCHING = 'voxels that touch by a face, an edge or a corner'
 
 
 @dataclass(frozen=True)
@@ -89,18 +86,20 @@ def find_clusters(
     keep : numpy.ndarray
         (n_elements,) boolean: those that survived. Those without a value never do.
     meshes : dict of Mesh
-        By structure, as :meth:`~modelarrayio_bids.spaces.base.ElementSpace.surfaces` has them.
+        By structure, as :meth:`~modelarrayio_bids.spaces.base.ElementSpace.surface_elements` has
+        them. Without a mesh the vertices of a structure are one cluster.
     most : int, optional
         How many are described.
     """
     alive = keep & ~np.isnan(values)
     sides = [np.flatnonzero(alive & (values >= 0)), np.flatnonzero(alive & (values < 0))]
-    pieces = [space.pieces(elements, meshes) for elements in sides]
+    pieces = [_connected_components(space, elements, meshes) for elements in sides]
     elements = np.concatenate(sides)
     if not elements.size:
         return Clusters(0, ())
     above = pieces[0].max(initial=-1) + 1
-    labels, counts = _numbered(np.concatenate([pieces[0], pieces[1] + above]))
+    labels = np.concatenate([pieces[0], pieces[1] + above])
+    counts = np.bincount(labels)
     # Piece by piece, the highest first, and of equally high ones the first.
     strength = abs(values[elements])
     order = np.lexsort((elements, -strength, labels))
@@ -110,55 +109,73 @@ def find_clusters(
     return Clusters(counts.size, tuple(_cluster(space, values, each) for each in members))
 
 
-def touching(indices: np.ndarray) -> np.ndarray:
-    """Which voxels make one piece, by a face, an edge or a corner (26 neighbours, as in FSL).
+def connectivity_rule(space: ElementSpace, meshes: Mapping[str, Mesh]) -> str:
+    """Return the rule by which elements make a cluster, as part of a sentence."""
+    if not space.has_neighbours:
+        return f'each {space.kind.removesuffix("s")} by itself'
+    rules = []
+    if surfaces := space.surface_elements():
+        joined = 'vertices that an edge of the surface joins'
+        at_hand = surfaces.keys() <= meshes.keys()
+        rules.append(joined if at_hand else 'all vertices of a cortex (no surface was at hand)')
+    if (there := space.grid_elements()) is not None:
+        shared = there.voxels.size > there.indices.shape[1]
+        rules.append(f'{space.kind} of one voxel, or of {_TOUCHING}' if shared else _TOUCHING)
+    return ', or '.join(rules) + (', within a structure' if space.structures() else '')
 
-    Parameters
-    ----------
-    indices : numpy.ndarray
-        (3, n) integers, each once.
 
-    Returns
-    -------
-    numpy.ndarray
-        (n,) int64: the number of the piece, from 0.
-    """
-    # It takes 0.2 s and 25 MB that builds and exports do without.
-    from scipy import ndimage  # noqa: PLC0415
+def _connected_components(
+    space: ElementSpace, elements: np.ndarray, meshes: Mapping[str, Mesh]
+) -> np.ndarray:
+    """Number the cluster of each of some elements, from 0 without gaps: (n,) int64."""
+    if not space.has_neighbours:
+        return np.arange(elements.size)
+    components = np.full(len(space), -1)
+    alive = np.zeros(len(space), bool)
+    alive[elements] = True
+    for members, labels in _by_neighbourhood(space, alive, meshes):
+        components[members] = labels + components.max() + 1
+    return np.unique(components[elements], return_inverse=True)[1]
 
+
+def _by_neighbourhood(
+    space: ElementSpace, alive: np.ndarray, meshes: Mapping[str, Mesh]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Elements that could touch each other, and the numbers of their clusters, from 0."""
+    for structure, surface in space.surface_elements().items():
+        here = alive[surface.elements]
+        vertices = surface.vertices[here]
+        mesh = meshes.get(structure)
+        labels = np.zeros(vertices.size, int) if mesh is None else _joined(mesh, vertices)
+        yield surface.elements[here], labels
+    there = space.grid_elements()
+    if there is None:
+        return
+    for members in space.structures().values() or [slice(None)]:
+        inside = np.zeros_like(alive)
+        inside[members] = alive[members]
+        here = inside[there.elements]
+        yield there.elements[here], _touching(there.indices[:, there.voxels[here]])
+
+
+def _touching(indices: np.ndarray) -> np.ndarray:
+    """Number the clusters of voxels: (3, n) indices to (n,) integers."""
     if not indices.size:
-        return np.empty(0, np.int64)
+        return np.empty(0, int)
     inside = tuple(indices - indices.min(axis=1, keepdims=True))
     volume = np.zeros([axis.max() + 1 for axis in inside], bool)
     volume[inside] = True
-    pieces, _ = ndimage.label(volume, np.ones((3, 3, 3)))
-    return pieces[inside].astype(np.int64) - 1
+    labels, _ = ndimage.label(volume, np.ones((3, 3, 3)))
+    return labels[inside] - 1
 
 
-def connected(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
-    """Which vertices make one piece, by the edges of triangles: as :func:`touching`.
-
-    Parameters
-    ----------
-    mesh : Mesh
-        The surface.
-    vertices : numpy.ndarray
-        (n,) positions in its points, each once.
-    """
-    from scipy import sparse  # noqa: PLC0415 - as above
-
+def _joined(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
+    """Number the clusters of vertices, (n,) positions in the mesh's points, each once."""
     starts = mesh.triangles.ravel()
     ends = np.roll(mesh.triangles, -1, axis=1).ravel()
     n_points = len(mesh.points)
     edges = sparse.csr_array((np.ones(starts.size, bool), (starts, ends)), (n_points, n_points))
-    _, pieces = sparse.csgraph.connected_components(edges[vertices][:, vertices], directed=False)
-    return pieces.astype(np.int64)
-
-
-def _numbered(pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers without gaps, and how many elements each has."""
-    _, labels, counts = np.unique(pieces, return_inverse=True, return_counts=True)
-    return labels, counts
+    return sparse.csgraph.connected_components(edges[vertices][:, vertices], directed=False)[1]
 
 
 def _cluster(space: ElementSpace, values: np.ndarray, members: np.ndarray) -> Cluster:
