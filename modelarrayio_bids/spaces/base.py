@@ -12,13 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.spaces.geometry import GridElements, SurfaceElements
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 #: What makes a space again: arrays by name, stored in the HDF5 file.
@@ -65,6 +66,8 @@ class ElementSpace(ABC):
     kind: ClassVar[str]
     #: File name endings of the images, the longest first.
     extensions: ClassVar[tuple[str, ...]]
+    #: The tables of :meth:`tables`, as every file of the kind has them.
+    table_forms: ClassVar[tuple[TableForm, ...]]
     #: Whether images hold more places than elements, so that masks must tell which ones count.
     needs_masks: ClassVar[bool] = False
     #: Whether an image may hold several maps, one of which is chosen by ``References.map``.
@@ -126,6 +129,26 @@ class ElementSpace(ABC):
     @abstractmethod
     def tables(self) -> dict[str, ElementTable]:
         """The elements' identities, by path in the HDF5 file."""
+
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what a file says of its elements, without making their space again.
+
+        Parameters
+        ----------
+        tables : dict of ElementTable
+            Those the file has, by path; values are read when indexed.
+        template : dict
+            As :meth:`template`, read when indexed; empty where the file has none.
+
+        Returns
+        -------
+        dict
+            Fields of :class:`~modelarrayio_bids.store.contents.Elements`.
+        """
+        return {}
 
     def fingerprint(self) -> str:
         """Equal for two spaces that read the same values from the same sources."""

@@ -20,9 +20,10 @@ rows and columns as nibabel has them (dimension 0 of the XML are the rows).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nibabel.cifti2.cifti2_axes import ParcelsAxis
@@ -31,6 +32,7 @@ from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.cifti_base import Parcels, example_file
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 _PLACES = (' along its rows', ' along its columns')
@@ -46,6 +48,7 @@ class EdgeSpace(ElementSpace):
     """
 
     kind = 'edges'
+    table_forms = (TableForm('parcels/parcel_id_from'), TableForm('parcels/parcel_id_to'))
     extensions = (cifti.PCONN.extension,)
 
     def __init__(self, rows: Parcels, columns: Parcels) -> None:
@@ -88,6 +91,16 @@ class EdgeSpace(ElementSpace):
     def template(self) -> Template:
         """``rows`` and ``columns``: the XML about either, (n_bytes,) uint8."""
         return {'rows': self.rows.to_bytes(), 'columns': self.columns.to_bytes()}
+
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Shape of the matrix."""
+        ends = tuple(
+            tables[form.path].values.size for form in cls.table_forms if form.path in tables
+        )
+        return {'grid': ends} if len(ends) == len(cls.table_forms) else {}
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)

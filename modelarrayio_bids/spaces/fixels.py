@@ -20,12 +20,13 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -45,7 +46,8 @@ from modelarrayio_bids.formats import compression, mif, nifti
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
-from modelarrayio_bids.spaces.geometry import Grid, GridElements, place_names
+from modelarrayio_bids.spaces.geometry import VOXEL_TABLE, Grid, GridElements, place_names
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 #: The two files of a fixel directory beside its data, and the endings that MRtrix takes for them.
@@ -182,6 +184,10 @@ class FixelSpace(ElementSpace):
     """
 
     kind = 'fixels'
+    table_forms = (
+        TableForm('fixels', ('fixel_id', 'voxel_id', 'x', 'y', 'z')),
+        replace(VOXEL_TABLE, counts=False),
+    )
     extensions = mif.EXTENSIONS
     has_neighbours = True
 
@@ -294,6 +300,14 @@ class FixelSpace(ElementSpace):
             'directions': self.directions,
         }
 
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Number of voxels with fixels."""
+        voxels = tables.get('voxels')
+        return {} if voxels is None else {'n_voxels': voxels.values.shape[-1]}
+
     def __len__(self) -> int:
         return self.index.n_fixels
 
@@ -319,8 +333,8 @@ class FixelSpace(ElementSpace):
         fixels[1] = np.repeat(voxels[0], self.index.counts)
         fixels[2:] = self.directions.T
         return {
-            'fixels': ElementTable(fixels, ('fixel_id', 'voxel_id', 'x', 'y', 'z')),
-            'voxels': ElementTable(voxels, ('voxel_id', 'i', 'j', 'k')),
+            'fixels': ElementTable(fixels, self.table_forms[0].columns),
+            'voxels': ElementTable(voxels, VOXEL_TABLE.columns),
         }
 
     def check(self, source: Source) -> int:

@@ -13,11 +13,15 @@ import numpy as np
 
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.runtime.text_format import by
+from modelarrayio_bids.store.kinds import TableForm
 
 #: How far a corner of two grids may lie apart, as a fraction of the smallest voxel edge. Affines
 #: that differ by their rounding to float32 or to six digits, or by having gone through a
 #: quaternion, stay a hundred times below; a shift of a tenth of a voxel is ten times above.
 GRID_TOLERANCE = 0.01
+
+#: In an HDF5 file: the voxels that are elements, or that hold them.
+VOXEL_TABLE = TableForm('voxels', ('voxel_id', 'i', 'j', 'k'))
 
 
 @dataclass(frozen=True)

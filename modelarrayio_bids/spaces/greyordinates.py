@@ -17,8 +17,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -26,6 +27,7 @@ from nibabel.affines import apply_affine
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.cifti_base import BrainModels, MapSpace, spoken_structure
 from modelarrayio_bids.spaces.geometry import Grid, GridElements, SurfaceElements, place_names
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 
@@ -33,6 +35,10 @@ class GreyordinateSpace(MapSpace):
     """The greyordinates of a ``.dscalar.nii`` file."""
 
     kind = 'greyordinates'
+    table_forms = (
+        # As in the predecessor's files: it writes no more columns.
+        TableForm('greyordinates', ('vertex_id', 'structure_id'), ('structure_names',)),
+    )
     has_maps = True
     has_neighbours = True
     extensions = (cifti.DSCALAR.extension,)
@@ -45,6 +51,19 @@ class GreyordinateSpace(MapSpace):
     ) -> GreyordinateSpace:
         """A space from a file, see :meth:`MapSpace.from_file`."""
         return cls.from_file(path, map_choice)
+
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Number of greyordinates of each structure, where the table says."""
+        table = tables.get('greyordinates')
+        if table is None or not {'structure_id'} <= set(table.columns) or not table.attributes:
+            return {}
+        (names,) = table.attributes.values()
+        numbers = table.values[table.columns.index('structure_id')].astype(int)
+        counts = np.bincount(numbers, minlength=len(names)).tolist()
+        return {'structures': dict(zip(names, counts, strict=False))}
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """The two cortices: their surfaces have corresponding vertices in fsLR."""

@@ -23,6 +23,7 @@ import numpy as np
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.cifti_base import MapSpace, Parcels, spoken_structure
 from modelarrayio_bids.spaces.geometry import Grid, GridElements, SurfaceElements
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 
@@ -30,6 +31,7 @@ class ParcelSpace(MapSpace):
     """The parcels of a ``.pscalar.nii`` file."""
 
     kind = 'parcels'
+    table_forms = (TableForm('parcels/parcel_id'),)
     has_maps = True
     extensions = (cifti.PSCALAR.extension,)
     cifti_kind = cifti.PSCALAR

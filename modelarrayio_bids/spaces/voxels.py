@@ -15,10 +15,11 @@ The elements are the voxels of a group mask, in C order of its array: the first 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -30,7 +31,7 @@ from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import CohortError, SpaceError, SpaceMismatchError, UsageError
 from modelarrayio_bids.formats import compression, nifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
-from modelarrayio_bids.spaces.geometry import Grid, GridElements, place_names
+from modelarrayio_bids.spaces.geometry import VOXEL_TABLE, Grid, GridElements, place_names
 from modelarrayio_bids.store.schema import ElementTable
 
 _MOST_REMEMBERED = 8
@@ -65,6 +66,7 @@ class VoxelSpace(ElementSpace):
     """
 
     kind = 'voxels'
+    table_forms = (VOXEL_TABLE,)
     extensions = nifti.EXTENSIONS
     needs_masks = True
     has_neighbours = True
@@ -144,6 +146,16 @@ class VoxelSpace(ElementSpace):
             'header': np.frombuffer(self.header.binaryblock, np.uint8),
         }
 
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Grid and voxel size, where the file has a template."""
+        if not {'mask', 'affine'} <= set(template):
+            return {}
+        edges = np.linalg.norm(template['affine'][:3, :3], axis=0)
+        return {'grid': template['mask'].shape, 'voxel_size': tuple(edges.tolist())}
+
     def __len__(self) -> int:
         return self._positions.size
 
@@ -159,7 +171,7 @@ class VoxelSpace(ElementSpace):
         values = np.empty((4, len(self)), np.int32)
         values[0] = np.arange(len(self), dtype=np.int32)
         self._locate(self._positions, values[1:])
-        return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
+        return {'voxels': ElementTable(values, VOXEL_TABLE.columns)}
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """The axes of the array, each reversed: so it goes wrong where orientations are lost."""

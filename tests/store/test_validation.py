@@ -14,7 +14,8 @@ from tools import missing, require_tool
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
-from modelarrayio_bids.store.validation import RULES, Severity, is_valid, validate
+from modelarrayio_bids.spaces.stored import validate
+from modelarrayio_bids.store.validation import RULES, Severity, is_valid
 
 SCRIPT = Path(__file__).parents[1] / 'r' / 'open_store.R'
 STRINGS = h5py.string_dtype('utf-8')
@@ -425,7 +426,7 @@ def structures_without_names(file):
     file['greyordinates'].attrs['column_names'] = ['vertex_id', 'structure_id']
 
 
-@breach('elements-columns')
+@breach('elements-companion')
 def edges_with_one_end(file):
     del file['voxels']
     file['parcels/parcel_id_from'] = ['a', 'b']
@@ -496,7 +497,7 @@ def table_of(file, path, first):
         file[path].attrs['structure_names'] = ['CIFTI_STRUCTURE_CORTEX_LEFT']
 
 
-@breach('elements-voxels')
+@breach('elements-companion')
 def fixels_without_voxels(file):
     del file['voxels']
     file['fixels'] = np.vstack([np.arange(N), np.zeros((4, N))])

@@ -43,7 +43,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def info(options: argparse.Namespace) -> int:
     """Run the command."""
-    from modelarrayio_bids.store.contents import contents_of
+    from modelarrayio_bids.spaces.stored import contents_of
 
     contents = contents_of(options.file)
     if options.json:
