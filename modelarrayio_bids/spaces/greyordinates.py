@@ -58,7 +58,7 @@ class GreyordinateSpace(MapSpace):
     ) -> dict[str, Any]:
         """Number of greyordinates of each structure, where the table says."""
         table = tables.get('greyordinates')
-        if table is None or not {'structure_id'} <= set(table.columns) or not table.attributes:
+        if table is None or 'structure_id' not in table.columns or not table.attributes:
             return {}
         (names,) = table.attributes.values()
         numbers = table.values[table.columns.index('structure_id')].astype(int)

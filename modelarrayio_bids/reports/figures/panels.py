@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from nibabel.orientations import inv_ornt_aff, io_orientation
 
+from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.spaces.geometry import Grid, GridElements, millimetres
 
@@ -113,9 +114,8 @@ def map_panels(
         the heaviest of its elements. Without weights, or if all are zero, all count alike.
     """
     if (shape := space.matrix_shape()) is not None:
-        size = f'{shape[0]} × {shape[1]} parcels'
         image = values.astype(np.float32).reshape(shape)
-        return [Panel(f'{size}, rows and columns in the order of the file', image)]
+        return [Panel(f'{by(shape)}, rows and columns in the order of the file', image)]
     there = space.grid_elements()
     if there is None:
         return []
