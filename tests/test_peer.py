@@ -20,7 +20,8 @@ from stores import write_results
 from tools import missing
 
 from modelarrayio_bids.cli.files import main
-from modelarrayio_bids.store.validation import Severity, validate
+from modelarrayio_bids.spaces.stored import validate
+from modelarrayio_bids.store.validation import Severity
 
 PEER = 'modelarrayio==26.0.0'
 TABLES = ['voxels', 'fixels']

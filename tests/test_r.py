@@ -11,7 +11,7 @@ from images import SHAPE, expected_rows, group_mask, write_cohort, write_csv
 from mrtrix import direction_values, fixel_directory, save_values
 
 from modelarrayio_bids.cli.files import main
-from modelarrayio_bids.store.validation import validate
+from modelarrayio_bids.spaces.stored import validate
 
 INSIDE = np.argwhere(group_mask() > 0)
 

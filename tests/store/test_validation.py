@@ -13,7 +13,8 @@ from stores import write_results
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
-from modelarrayio_bids.store.validation import RULES, Severity, is_valid, validate
+from modelarrayio_bids.spaces.stored import validate
+from modelarrayio_bids.store.validation import RULES, Severity, is_valid
 
 STRINGS = h5py.string_dtype('utf-8')
 VALUES, NAMES = 'scalars/FA/values', 'scalars/FA/column_names'
@@ -423,7 +424,7 @@ def structures_without_names(file):
     file['greyordinates'].attrs['column_names'] = ['vertex_id', 'structure_id']
 
 
-@breach('elements-columns')
+@breach('elements-companion')
 def edges_with_one_end(file):
     del file['voxels']
     file['parcels/parcel_id_from'] = ['a', 'b']
@@ -494,7 +495,7 @@ def table_of(file, path, first):
         file[path].attrs['structure_names'] = ['CIFTI_STRUCTURE_CORTEX_LEFT']
 
 
-@breach('elements-voxels')
+@breach('elements-companion')
 def fixels_without_voxels(file):
     del file['voxels']
     file['fixels'] = np.vstack([np.arange(N), np.zeros((4, N))])

@@ -322,7 +322,7 @@ NO_ELEMENTS = _rule(
 ELEMENTS_FORM = _rule(
     'elements-form',
     Severity.WARNING,
-    'a table of elements is two-dimensional numbers; of parcels, one row of strings',
+    'a table of elements is two-dimensional numbers, or one row of names',
     'Opened. elementMetadata() returns what is there.',
     _BUILD_AGAIN,
 )
@@ -357,11 +357,11 @@ ELEMENTS_KINDS = _rule(
     'whatever the scalars are of.',
     'Remove the table that is not of these scalars.',
 )
-NO_VOXELS = _rule(
-    'elements-voxels',
+ELEMENTS_COMPANION = _rule(
+    'elements-companion',
     Severity.WARNING,
-    'fixels come with a table of their voxels',
-    'Opened, and analysed. Where a fixel is, the file does not say.',
+    'elements that several tables tell of have all of them',
+    'Opened, and analysed. Where an element is, the file does not say.',
     _BUILD_AGAIN,
 )
 
