@@ -10,8 +10,8 @@ import numpy as np
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.text import texts
-from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
+from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import described, is_number, of_filters
 
 _COLUMNS = {
@@ -37,7 +37,7 @@ def of_elements(file: h5py.File, counts: Mapping[str, int]) -> Iterator[Finding]
     tables = {path: file.get(path) for path in (*_COLUMNS, _PARCELS, *_EDGES)}
     found = {path: item for path, item in tables.items() if isinstance(item, h5py.Dataset)}
     if not found:
-        yield Finding(rules.NO_ELEMENTS, '/', 'has no table of the elements')
+        yield Finding(RULES['elements-missing'], '/', 'has no table of the elements')
     for path, table in found.items():
         yield from of_filters(table)
         yield from _of_form(path, table)
@@ -48,16 +48,16 @@ def of_elements(file: h5py.File, counts: Mapping[str, int]) -> Iterator[Finding]
         for scalar, count in counts.items():
             if count != n_elements:
                 said = f'has {n_elements:,} elements, {scalar} has {count:,}'
-                yield Finding(rules.ELEMENTS_COUNT, path, said)
+                yield Finding(RULES['elements-count'], path, said)
 
 
 def _of_companions(tables: Mapping[str, h5py.Dataset]) -> Iterator[Finding]:
     """Tables that say too little without another."""
     for one, other in (_EDGES, _EDGES[::-1]):
         if one in tables and other not in tables:
-            yield Finding(rules.ELEMENTS_COLUMNS, f'/{one}', f'is there, and no /{other}')
+            yield Finding(RULES['elements-columns'], f'/{one}', f'is there, and no /{other}')
     if 'fixels' in tables and 'voxels' not in tables:
-        yield Finding(rules.NO_VOXELS, '/fixels', 'is there, and no /voxels')
+        yield Finding(RULES['elements-voxels'], '/fixels', 'is there, and no /voxels')
 
 
 def _of_kinds(tables: Mapping[str, h5py.Dataset]) -> Iterator[Finding]:
@@ -69,7 +69,7 @@ def _of_kinds(tables: Mapping[str, h5py.Dataset]) -> Iterator[Finding]:
         return
     if len(kinds) > 1:
         beside = ' and '.join(f'/{path}' for path in kinds[1:])
-        yield Finding(rules.ELEMENTS_KINDS, f'/{kinds[0]}', f'is beside {beside}')
+        yield Finding(RULES['elements-kinds'], f'/{kinds[0]}', f'is beside {beside}')
 
 
 def _counted(tables: Mapping[str, h5py.Dataset]) -> dict[str, int]:
@@ -85,7 +85,7 @@ def _counted(tables: Mapping[str, h5py.Dataset]) -> dict[str, int]:
 
 def _of_form(path: str, table: h5py.Dataset) -> Iterator[Finding]:
     if not _is_table(path, table):
-        yield Finding(rules.ELEMENTS_FORM, table.name, f'is {described(table)}')
+        yield Finding(RULES['elements-form'], table.name, f'is {described(table)}')
     elif path in _COLUMNS:
         yield from _of_columns(table, _COLUMNS[path])
         yield from _of_ids(table)
@@ -97,7 +97,7 @@ def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
     if (odd := np.flatnonzero(ids != np.arange(ids.size))).size:
         first = int(odd[0])
         said = f'has {ids[first]:g} as the first column of element {first:,}, counted from 0'
-        yield Finding(rules.ELEMENTS_IDS, table.name, said)
+        yield Finding(RULES['elements-ids'], table.name, said)
 
 
 def _is_table(path: str, table: h5py.Dataset) -> bool:
@@ -112,8 +112,8 @@ def _of_columns(table: h5py.Dataset, wanted: tuple[str, ...]) -> Iterator[Findin
     has = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
     if len(has) != table.shape[0]:
         said = f'has {table.shape[0]} columns and names of {len(has)} in {schema.COLUMN_NAMES}'
-        yield Finding(rules.ELEMENTS_COLUMNS, table.name, said)
+        yield Finding(RULES['elements-columns'], table.name, said)
     elif missing := [column for column in wanted if column not in has]:
-        yield Finding(rules.ELEMENTS_COLUMNS, table.name, f'has no column {some(missing)}')
+        yield Finding(RULES['elements-columns'], table.name, f'has no column {some(missing)}')
     if 'structure_id' in wanted and _STRUCTURE_NAMES not in table.attrs:
-        yield Finding(rules.ELEMENTS_COLUMNS, table.name, f'has no attribute {_STRUCTURE_NAMES}')
+        yield Finding(RULES['elements-columns'], table.name, f'has no attribute {_STRUCTURE_NAMES}')
