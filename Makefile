@@ -27,7 +27,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo oracles browser test test-coverage test-versions test-lowest check docs hooks lock benchmark \
+.PHONY: demo oracles browser test test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
     clean help
 
@@ -98,8 +98,11 @@ lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lo
 	$(LOCK) pyproject.toml --extra test --resolution lowest-direct --python-version 3.11 \
 	    --universal -o requirements/lowest.txt
 
+descriptor: $(VENV)/.installed  ## what --bids-exec-spec prints, from the parser
+	$(BIN)/python docs/_ext/boutiques_descriptor.py
+
 # Warnings are errors, and so is a reference that leads nowhere.
-docs: $(VENV)/.installed-docs  ## the documentation (in docs/_build/html)
+docs: $(VENV)/.installed-docs descriptor  ## the documentation (in docs/_build/html)
 	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
 
 benchmark: $(VENV)/.installed  ## measure beside the predecessor, in five minutes (in benchmark/)

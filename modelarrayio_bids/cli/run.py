@@ -58,10 +58,6 @@ class Parser(argparse.ArgumentParser):
             once.setdefault(action.dest, action)
         return list(once.values())
 
-    def groups(self) -> list[tuple[str, list[argparse.Action]]]:
-        """Title and members of each group that ``--help`` shows."""
-        return [(group.title or '', group._group_actions) for group in self._action_groups]  # noqa: SLF001
-
     def exclusive(self) -> list[list[argparse.Action]]:
         """Options of which one alone may be given."""
         return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
