@@ -180,7 +180,10 @@ def test_the_command_line_wins(said):
         ('mask = ["a", "b"]', "mask cannot be ['a', 'b']. It takes one value."),
         ('outside = 2', "outside: '2' is neither 0 nor nan."),
         ('on-grid-mismatch = "x"', "on-grid-mismatch: invalid choice: 'x' (choose from"),
-        ('group-mask-threshold = 2021-01-01', "group-mask-threshold: invalid float value: '2021-01-01'"),
+        (
+            'group-mask-threshold = 2021-01-01',
+            "group-mask-threshold: invalid float value: '2021-01-01'",
+        ),
         ('mask_source = ["x"]', "mask-source: invalid choice: 'x' (choose from"),
         ('nprocs = 1\nn_cpus = 1', 'has nprocs twice, as n_cpus too. Keep one.'),
         (
