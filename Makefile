@@ -87,6 +87,7 @@ check: $(VENV)/.installed-check  ## style, types, import rules, and what continu
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry . --no-ansi
 	$(BIN)/yamllint --strict .circleci .pre-commit-config.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
 	$(BIN)/python .circleci/check.py
