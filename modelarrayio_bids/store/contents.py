@@ -36,7 +36,7 @@ _ENDS = ('parcels/parcel_id_from', 'parcels/parcel_id_to')
 
 
 @dataclass(frozen=True)
-class LockedStoreReader:
+class Origin:
     """What made a file.
 
     Parameters
@@ -168,7 +168,7 @@ class Contents:
         As it was given.
     size : int
         In bytes.
-    origin : LockedStoreReader, optional
+    origin : Origin, optional
         What made it; None where it does not say.
     elements : Elements
         What they are.
@@ -180,7 +180,7 @@ class Contents:
 
     path: str
     size: int
-    origin: LockedStoreReader | None
+    origin: Origin | None
     elements: Elements
     scalars: tuple[ScalarContents, ...]
     analyses: tuple[AnalysisContents, ...]
@@ -238,13 +238,13 @@ class _Inspection(StoreReader):
         return AnalysisContents(name, '', found.matrix.shape[1], results)
 
 
-def _origin(file: h5py.File) -> LockedStoreReader | None:
+def _origin(file: h5py.File) -> Origin | None:
     group = file.get(schema.PROVENANCE)
     if group is None:
         return None
     names = ('software', 'version', 'created', 'command')
     said = [text(group.attrs.get(name, '')) for name in names]
-    return LockedStoreReader(*said) if any(said) else None
+    return Origin(*said) if any(said) else None
 
 
 def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
