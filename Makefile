@@ -30,7 +30,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo oracles browser test test-coverage test-versions test-lowest check docs hooks lock benchmark \
+.PHONY: demo oracles browser test test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
     clean help
 
@@ -90,6 +90,7 @@ check: $(VENV)/.installed-check  ## style, types, import rules, and what continu
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry . --no-ansi
 	$(BIN)/yamllint --strict .circleci .pre-commit-config.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
 	$(BIN)/python .circleci/check.py
@@ -101,8 +102,11 @@ lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lo
 	$(LOCK) pyproject.toml --extra test --resolution lowest-direct --python-version 3.11 \
 	    --universal -o requirements/lowest.txt
 
+descriptor: $(VENV)/.installed  ## what --bids-exec-spec prints, from the parser
+	$(BIN)/python docs/_ext/boutiques_descriptor.py
+
 # Warnings are errors, and so is a reference that leads nowhere.
-docs: $(VENV)/.installed-docs  ## the documentation (in docs/_build/html)
+docs: $(VENV)/.installed-docs descriptor  ## the documentation (in docs/_build/html)
 	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
 
 benchmark: $(VENV)/.installed  ## measure beside the predecessor, in five minutes (in benchmark/)
