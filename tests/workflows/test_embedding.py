@@ -43,7 +43,7 @@ def test_the_four_interfaces_between_nodes_of_others(tmp_path):
     before.inputs.folder = str(tmp_path / 'study')
     collect = Node(CollectCohort(scalars=['cbf'], output_dir=str(tmp_path / 'out')), 'collect')
     mask = MapNode(GroupMask(), ['cohort_file'], 'mask')
-    build = MapNode(ToModelArray(), ['cohort_file', 'mask'], 'build')
+    build = MapNode(ToModelArray(), ['cohort_file', 'in_mask'], 'build')
     model = MapNode(Function(['store'], ['store'], fit), ['store'], 'model')
     export = MapNode(ExportResults(analysis_name='means'), ['in_file'], 'export')
     after = MapNode(Function(['images'], ['n'], count), ['images'], 'after')
@@ -52,7 +52,7 @@ def test_the_four_interfaces_between_nodes_of_others(tmp_path):
         (before, collect, [('study', 'bids_dir')]),
         (collect, mask, [('cohort_files', 'cohort_file')]),
         (collect, build, [('cohort_files', 'cohort_file')]),
-        (mask, build, [('out_mask', 'mask')]),
+        (mask, build, [('out_mask', 'in_mask')]),
         (build, model, [('out_file', 'store')]),
         (model, export, [('store', 'in_file')]),
         (export, after, [('out_files', 'images')]),
@@ -86,9 +86,9 @@ def test_our_workflow_feeds_someone_elses(tmp_path):
 def test_exports_are_a_workflow(tmp_path):
     cohort = write_cohort(tmp_path)
     mask = str(tmp_path / 'group_mask.nii.gz')
-    build = Node(ToModelArray(cohort_file=str(cohort), mask=mask), 'build', base_dir=str(tmp_path))
+    build = Node(ToModelArray(cohort_file=str(cohort), in_mask=mask), 'build', base_dir=str(tmp_path))
     store = fit(build.run().outputs.out_file)
-    workflow = init_export_wf([(store, 'means', tmp_path / 'maps')], compress=False)
+    workflow = init_export_wf([store], 'means', [tmp_path / 'maps'], compress=False)
     workflow.base_dir = str(tmp_path / 'work')
     workflow.run()
     data = nb.load(tmp_path / 'maps' / 'means_mean.estimate.nii').get_fdata(dtype=np.float32)
