@@ -12,6 +12,7 @@ from stores import write_results
 from modelarrayio_bids import interfaces
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.interfaces import CollectCohort, ExportResults, GroupMask, ToModelArray
+from modelarrayio_bids.interfaces.base import LibraryInterface
 from modelarrayio_bids.interfaces.node_errors import errors_below
 
 # A change here is a change for everyone whose pipeline has the interface in it.
@@ -192,6 +193,26 @@ def test_cohorts_are_collected(tmp_path):
     assert outputs.scalars == ['cbf', 'dki_fa']
     assert all(path.startswith(str(tmp_path / 'collectcohort')) for path in outputs.store_files)
     assert [path.split('/')[-2] for path in outputs.cohort_files] == ['cbf', 'dki_fa']
+
+
+def test_relative_paths_count_from_where_they_are_set(tmp_path, monkeypatch):
+    write_cohort(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    given = {'cohort_file': 'cohort.csv', 'in_mask': 'group_mask.nii.gz', 'out_file': 'made/FA.h5'}
+    built = Node(ToModelArray(**given), 'built', base_dir=str(tmp_path / 'work'))
+    masked = GroupMask(cohort_file='cohort.csv', out_mask='made/mask.nii.gz')
+    masked = Node(masked, 'masked', base_dir=str(tmp_path / 'work'))
+    monkeypatch.chdir('/')
+    assert built.run().outputs.out_file == str(tmp_path / 'made' / 'FA.h5')
+    outputs = masked.run().outputs
+    assert outputs.out_mask == str(tmp_path / 'made' / 'mask.nii.gz')
+    # Left out, it is in the node's folder.
+    assert outputs.out_coverage == str(tmp_path / 'work' / 'masked' / 'coverage.nii.gz')
+
+
+def test_the_base_is_no_interface():
+    with pytest.raises(TypeError, match='abstract'):
+        LibraryInterface()
 
 
 def test_an_error_of_ours_is_left_for_the_caller(tmp_path):
