@@ -23,6 +23,7 @@ from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
 from modelarrayio_bids.derivatives.cohorts.request import Request
+from modelarrayio_bids.derivatives.cohorts.unchanged import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
@@ -92,9 +93,15 @@ class CollectCohort(LibraryInterface):
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         output_dir = self.path('output_dir') or folder
-        collection = collect(self._request(output_dir))
-        collection.check_outputs(output_dir, overwrite=inputs.overwrite)
-        collection = collection.reconciled()
+        collection = collect(self._request(output_dir)).reconciled()
+        collection.check_outputs(
+            output_dir,
+            overwrite=inputs.overwrite,
+            is_kept=lambda group: is_unchanged(
+                *(group, output_dir, inputs.threshold, self.path('group_mask_file')),
+                inputs.num_threads,
+            ),
+        )
         if not inputs.overwrite:
             collection.check_added(output_dir)
         scalars = [group.scalar for group in collection.groups]

@@ -78,7 +78,9 @@ class Trap:
         return open, (self.path, 'w')
 
 
-@pytest.mark.parametrize('content', [b'', b'{', b'null', b'{"class": "FormatError"}', b'\xff', None])
+@pytest.mark.parametrize(
+    'content', [b'', b'{', b'null', b'{"class": "FormatError"}', b'\xff', None]
+)
 def test_what_is_no_error_is_passed_over(tmp_path, content):
     if content is None:
         content = pickle.dumps(Trap(str(tmp_path / 'sprung')))

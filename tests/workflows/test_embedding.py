@@ -180,7 +180,9 @@ def test_relative_paths_count_from_where_a_workflow_is_built(tmp_path, monkeypat
 def test_exports_are_a_workflow(tmp_path):
     cohort = write_cohort(tmp_path)
     mask = str(tmp_path / 'group_mask.nii.gz')
-    build = Node(ToModelArray(cohort_file=str(cohort), in_mask=mask), 'build', base_dir=str(tmp_path))
+    build = Node(
+        ToModelArray(cohort_file=str(cohort), in_mask=mask), 'build', base_dir=str(tmp_path)
+    )
     store = fit(build.run().outputs.out_file)
     workflow = init_export_wf([store], 'means', [tmp_path / 'maps'], compress=False)
     workflow.base_dir = str(tmp_path / 'work')

@@ -3,9 +3,10 @@
 import ast
 from pathlib import Path
 
-import modelarrayio_bids
 import pytest
 from pages import DOCS
+
+import modelarrayio_bids
 
 PACKAGE = Path(modelarrayio_bids.__file__).parent
 FILES = [
