@@ -26,6 +26,7 @@ from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.unchanged import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
 
 
@@ -98,8 +99,12 @@ class CollectCohort(LibraryInterface):
             output_dir,
             overwrite=inputs.overwrite,
             is_kept=lambda group: is_unchanged(
-                *(group, output_dir, inputs.threshold, self.path('group_mask_file')),
-                inputs.num_threads,
+                group,
+                output_dir,
+                layout=ToModelArray().layout(),
+                threshold=inputs.threshold,
+                group_mask=self.path('group_mask_file'),
+                threads=inputs.num_threads,
             ),
         )
         if not inputs.overwrite:

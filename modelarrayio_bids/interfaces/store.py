@@ -93,7 +93,7 @@ class ToModelArray(LibraryInterface):
         out_file = self.path('out_file') or folder / 'modelarray.h5'
         given = self.given('scalar_columns', 'map')
         cohort = Cohort.from_csv(self.inputs.cohort_file, given.get('scalar_columns', ()))
-        layout = self._layout()
+        layout = self.layout()
         space = space_of(cohort.sources(), references(self, given.get('map')))
         if self.inputs.reuse_existing and is_up_to_date(cohort, space, out_file, layout):
             logger.info('Kept, made of the same images by an earlier run: %s', out_file)
@@ -115,7 +115,8 @@ class ToModelArray(LibraryInterface):
         """Return the function of the library that makes the file."""
         return to_modelarray
 
-    def _layout(self) -> Layout:
+    def layout(self) -> Layout:
+        """Return how the inputs say that values are stored."""
         inputs = self.inputs
         return Layout(
             inputs.dtype,

@@ -15,11 +15,14 @@ from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import MAP_ITSELF
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.spaces import References, space_of
+from modelarrayio_bids.store.writer import Layout
 
 
 def is_unchanged(
     group: ScalarGroup,
     output_dir: Path,
+    *,
+    layout: Layout,
     threshold: float = masks.DEFAULT_THRESHOLD,
     group_mask: Path | None = None,
     threads: int = 1,
@@ -34,6 +37,8 @@ def is_unchanged(
         The images, reconciled.
     output_dir : pathlib.Path
         Folder of the outputs, with the cohort CSV that the file was made from.
+    layout : Layout
+        How the values would be stored.
     threshold, group_mask, threads
         As :func:`modelarrayio_bids.masks.group_mask` takes them.
     """
@@ -47,7 +52,7 @@ def is_unchanged(
         if not same:
             return False
         with _references(sources, threshold, group_mask, threads) as references:
-            return is_up_to_date(cohort, space_of(sources, references), outputs.store)
+            return is_up_to_date(cohort, space_of(sources, references), outputs.store, layout)
     except (ModelArrayIOError, OSError):
         # What cannot be compared is told by whoever builds it.
         return False
