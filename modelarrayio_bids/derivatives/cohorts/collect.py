@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -122,8 +122,23 @@ class Collection:
         more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
-    def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
+    def check_outputs(
+        self,
+        output_dir: Path,
+        *,
+        overwrite: bool = False,
+        is_kept: Callable[[ScalarGroup], bool] = lambda _group: False,
+    ) -> None:
         """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
+
+        Parameters
+        ----------
+        output_dir : pathlib.Path
+            Folder of the outputs.
+        overwrite : bool, optional
+            Replace files that hold results.
+        is_kept : callable, optional
+            Tells which groups have a file that is not made anew, and may hold results.
 
         Raises
         ------
@@ -134,6 +149,9 @@ class Collection:
         for group in self.groups:
             try:
                 refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
+            except WouldLoseResultsError as error:
+                if not is_kept(group):
+                    problems.append(error)
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
