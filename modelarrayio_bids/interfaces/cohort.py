@@ -53,7 +53,6 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
         File(exists=True), desc='tables besides participants.tsv and sessions.tsv'
     )
     require = InputMultiObject(traits.Str, desc='phenotypes without which an image is left out')
-    database_dir = Directory(nohash=True, desc='where indexes are kept for other runs')
     recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
     threshold = traits.Range(
         low=0.0,
@@ -131,7 +130,7 @@ class CollectCohort(LibraryInterface):
         }
 
     def _request(self, output_dir: Path) -> Request:
-        given = self.given('datasets', 'bids_filters', 'mask', 'group_mask_file', 'database_dir')
+        given = self.given('datasets', 'bids_filters', 'mask', 'group_mask_file')
         return Request(
             Path(self.inputs.bids_dir),
             output_dir,
@@ -148,9 +147,6 @@ class CollectCohort(LibraryInterface):
             on_grid_mismatch=self.inputs.on_grid_mismatch,
             phenotypes=tuple(Path(path).absolute() for path in self._several('phenotypes')),
             required=self._several('require'),
-            database_dir=Path(given['database_dir']).absolute()
-            if 'database_dir' in given
-            else None,
             recipes=tuple(Path(path).absolute() for path in self._several('recipes')),
         )
 

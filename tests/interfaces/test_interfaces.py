@@ -38,7 +38,6 @@ SPECIFICATIONS = {
         'on_grid_mismatch': 'Enum',
         'phenotypes': 'InputMultiObject',
         'require': 'InputMultiObject',
-        'database_dir': 'Directory',
         'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
