@@ -199,8 +199,6 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
         As :meth:`Request.look_into`.
     NoMatchError
         If nothing is left, or a participant, session or scalar asked for is not there.
-    OutputError
-        If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected, or one in another's folder: all such
         places together.
@@ -250,7 +248,7 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
         if not dataset.is_fixel_template:
             recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            images = find_images(dataset, request.participants, sessions, request.database_dir)
+            images = find_images(dataset, request.participants, sessions)
             found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
