@@ -166,7 +166,7 @@ def test_a_missing_table(tmp_path):
 
 
 def test_a_table_that_is_no_text(tmp_path):
-    (tmp_path / 'c.csv').write_bytes(b'\xff\xfe\x00\x01')
+    (tmp_path / 'c.csv').write_bytes(b'\xff\x00\xfe\x01')
     with pytest.raises(FormatError):
         Cohort.from_csv(tmp_path / 'c.csv')
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.options import add, dataset, label
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.errors import UsageError
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.cohorts.request import Request
@@ -73,21 +73,21 @@ def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
 
 def _read_labels(path: Path, column: str) -> list[str]:
     """Words of a text file, ``#`` begins a comment; of a table, its column."""
-    from modelarrayio_bids.derivatives.cohorts.tables import read_lines
+    from modelarrayio_bids.formats.tables import read_table, read_text
 
-    try:
-        lines = path.read_text('utf-8-sig').splitlines()
-    except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check the path after @.') from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f'is no text ({error})', path, 'Write one label a line.') from error
+    text, _ = read_text(path)
+    lines = text.splitlines()
     if lines and column in lines[0]:
-        header, rows = read_lines(path)
-        return [row[header.index(column)] for row in rows]
-    labels = [label for line in lines for label in re.split(r'[\s,;]+', line.partition('#')[0])]
-    if not any(labels):
+        table = read_table(path)
+        names = [name.strip() for name in table.header]
+        if column in names:
+            labels = [''.join(row[names.index(column) :][:1]).strip() for row in table.rows]
+            return list(filter(None, labels))
+    # Words may stand in quotes, as R writes them; none of them goes on in another line.
+    words = [re.split(r'[\s,;]+', line.partition('#')[0].replace('"', ' ')) for line in lines]
+    if not any(map(any, words)):
         raise UsageError('lists no label', path, 'Write one label a line.')
-    return list(filter(None, labels))
+    return [label for several in words for label in several if label]
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:

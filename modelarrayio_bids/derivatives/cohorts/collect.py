@@ -28,7 +28,7 @@ from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, fi
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, misplaced
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
-from modelarrayio_bids.derivatives.cohorts.groups import Row, ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     NOT_NEEDED,
     UNSERVED,
@@ -344,9 +344,9 @@ def _mixed(images: Sequence[Image]) -> list[str]:
     return [name for name in MIXED if len({image.entities.get(name) for image in images}) > 1]
 
 
-def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> Row:
+def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> CohortRow:
     entities = image.entities
-    return Row(
+    return CohortRow(
         image.path,
         entities['subject'],
         entities.get('session'),
@@ -357,5 +357,5 @@ def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> Row:
     )
 
 
-def _order(row: Row) -> tuple[str, str, str]:
+def _order(row: CohortRow) -> tuple[str, str, str]:
     return row.participant, row.session or '', row.run or ''
