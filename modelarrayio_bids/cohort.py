@@ -282,7 +282,9 @@ def _require_columns(columns: Sequence[str], origin: str | None) -> None:
         renamed = ' and '.join(f'{other!r} to {column}' for column, other in odd.items())
         remedy = f'Rename the column {renamed}: names are compared letter by letter.'
     elif any(SOURCE in column for column in columns):
-        remedy = 'Its columns are not told apart: save it with commas as .csv, or with tabs as .tsv.'
+        remedy = (
+            'Its columns are not told apart: save it with commas as .csv, or with tabs as .tsv.'
+        )
     raise CohortError(f'has no column {" and no column ".join(missing)}', origin, remedy)
 
 

@@ -160,11 +160,11 @@ class NotFetchedError(SourceNotFoundError):
     def together(cls, problems: Sequence[NotFetchedError]) -> NotFetchedError:
         """Return one error of many files that one command gets: their count and three examples."""
         paths = [str(problem.path) for problem in problems]
-        command = _command(problems[0])
-        shown = ', '.join(paths[:3])
+        shown = ', '.join(paths[:3]) + (', …' if len(paths) > 3 else '')
+        files = 'files' if len(paths) > 1 else 'file'
         return cls(
-            f'{len(paths):,} files are not here, as their content was not fetched: {shown}, …',
-            remedy=command.replace(_PATH, _shell_pattern(paths)).replace('Get it', 'Get them'),
+            f'the content of {len(paths):,} {files} is not here: {shown}',
+            remedy=_command(problems[0]).replace(_PATH, shell_pattern(paths)),
         )
 
 
@@ -274,7 +274,7 @@ def raise_problems(problems: Sequence[ModelArrayIOError]) -> None:
 
     Many files that were not fetched are one problem.
     """
-    problems = _by_command(problems)
+    problems = by_command(problems)
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -286,12 +286,15 @@ _NOT_MANY = 3
 _PATH = '\0'
 
 
-def _by_command(problems: Sequence[ModelArrayIOError]) -> list[ModelArrayIOError]:
+def by_command(
+    problems: Sequence[ModelArrayIOError], most: int = _NOT_MANY
+) -> list[ModelArrayIOError]:
+    """Return problems, those of more than so many files that one command gets as one."""
     absent: dict[str, list[NotFetchedError]] = {}
     for problem in problems:
         if isinstance(problem, NotFetchedError):
             absent.setdefault(_command(problem), []).append(problem)
-    many = {command: several for command, several in absent.items() if len(several) > _NOT_MANY}
+    many = {command: several for command, several in absent.items() if len(several) > most}
     others = [
         problem
         for problem in problems
@@ -305,10 +308,10 @@ def _command(problem: NotFetchedError) -> str:
     return problem.remedy.replace(quote(str(problem.path)), _PATH)
 
 
-def _shell_pattern(paths: Sequence[str]) -> str:
+def shell_pattern(paths: Sequence[str]) -> str:
     """Return a pattern of a shell that fits all paths: of equal depth, else their common folder.
 
-    >>> _shell_pattern(['/d/sub-01/dwi/sub-01_fa.nii', '/d/sub-02/dwi/sub-02_fa.nii'])
+    >>> shell_pattern(['/d/sub-01/dwi/sub-01_fa.nii', '/d/sub-02/dwi/sub-02_fa.nii'])
     '/d/sub-0*/dwi/sub-0*_fa.nii'
     """
     split = [path.split('/') for path in paths]
@@ -320,7 +323,13 @@ def _shell_pattern(paths: Sequence[str]) -> str:
 def _part_pattern(names: set[str]) -> str:
     if len(names) == 1:
         return quote(names.pop()) if names != {''} else ''
-    start = os.path.commonprefix(list(names))
-    rests = [name[len(start) :] for name in names]
-    end = os.path.commonprefix([rest[::-1] for rest in rests])[::-1]
+    start = _common_start(names)
+    end = _common_start({name[len(start) :][::-1] for name in names})[::-1]
     return '*'.join(quote(text) if text else '' for text in (start, end))
+
+
+def _common_start(names: set[str]) -> str:
+    # What all have in common, the least and the greatest in order have.
+    least, greatest = min(names), max(names)
+    length = next((n for n, sign in enumerate(least) if sign != greatest[n]), len(least))
+    return least[:length]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import threading
 import zlib
@@ -24,7 +25,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
@@ -292,7 +292,7 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 
 
 @contextmanager
-def _opened(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
     """Open a file for reading, and turn what goes wrong with it into an error that names it."""
     with _reported(path), open(path, 'rb') as file:
         if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):

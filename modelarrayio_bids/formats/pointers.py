@@ -15,7 +15,7 @@ from shlex import quote
 
 from modelarrayio_bids.errors import NotFetchedError, SourceNotFoundError
 
-# git-annex takes no longer file for a pointer ("Pointer files", git-annex.branchable.com/internals).
+# git-annex takes no longer file for a pointer (its page "internals/pointer file").
 _LONGEST = 32 * 2**10
 _ANNEX, _LFS = b'/annex/objects/', b'version https://git-lfs'
 _GET = 'Get it: datalad get {}'
@@ -76,7 +76,9 @@ def not_installed(root: Path) -> list[Path]:
         modules = (root / '.gitmodules').read_text('utf-8', 'replace')
     except OSError:
         return []
-    return sorted(folder for text in _SUBDATASET.findall(modules) if _is_empty(folder := root / text))
+    return sorted(
+        folder for text in _SUBDATASET.findall(modules) if _is_empty(folder := root / text)
+    )
 
 
 def _not_installed(path: Path) -> Path | None:

@@ -12,10 +12,12 @@ import csv
 import io
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
 from modelarrayio_bids.formats.pointers import absence_error, pointer_error
@@ -61,6 +63,14 @@ class TextTable:
     rows: list[list[str]]
 
 
+class _Record(NamedTuple):
+    """The cells of a row, the number of the line before it, and its lines if they are several."""
+
+    cells: list[str]
+    before: int
+    lines: tuple[str, ...]
+
+
 def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
     """Read a table in UTF-8 or UTF-16, separated by tabs, commas or semicolons.
 
@@ -84,7 +94,8 @@ def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
     header = _first_line(text)
     skip = tidy and header.count(separator) == header.count(f'{separator} ') > 0
     records = list(_records(text, separator, path, n_skipped, skip_blanks=skip))
-    rows = [cells for cells in records if any(cell.strip() for cell in cells)]
+    _require_whole(records, separator, path, blanks=skip)
+    rows = [one.cells for one in records]
     return TextTable(path, encoding, separator, tuple(rows[0]) if rows else (), rows[1:])
 
 
@@ -118,8 +129,8 @@ def _content(path: Path) -> bytes:
         raise absence_error(path, remedy='Check the path of the table.') from error
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
         raise SourceNotFoundError(f'cannot be read ({error})', path, 'Check the path.') from error
-    if error := pointer_error(content, path):
-        raise error
+    if pointer := pointer_error(content, path):
+        raise pointer
     return content
 
 
@@ -133,7 +144,9 @@ def _separator(text: str, path: Path) -> tuple[str, int, str]:
     header = _first_line(text)
     # The one that makes a column known by name, or the most columns.
     columns = {mark: [name.strip(' \r"') for name in header.split(mark)] for mark in _SEPARATORS}
-    best = max(columns, key=lambda mark: (not _COLUMNS.isdisjoint(columns[mark]), len(columns[mark])))
+    best = max(
+        columns, key=lambda mark: (not _COLUMNS.isdisjoint(columns[mark]), len(columns[mark]))
+    )
     return best, 0, text
 
 
@@ -143,8 +156,8 @@ def _first_line(text: str) -> str:
 
 def _records(
     text: str, separator: str, path: Path, n_skipped: int, *, skip_blanks: bool
-) -> Iterator[list[str]]:
-    """Yield the cells of each record; a record of several lines must not hold other rows."""
+) -> Iterator[_Record]:
+    """Yield the records of a table that are not blank."""
     fed: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -156,41 +169,48 @@ def _records(
     # The module's limit of a cell's length is one for all of its users.
     csv.field_size_limit(max(len(text), csv.field_size_limit()))
     reader = csv.reader(lines(), delimiter=separator, skipinitialspace=skip_blanks, strict=True)
-    widths: set[int] = set()
     while True:
         fed.clear()
-        start = n_skipped + reader.line_num
+        before = n_skipped + reader.line_num
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise _quote_error(fed, separator, start, path, str(error)) from error
+            raise _quote_error(fed, separator, before, path, str(error)) from error
         if cells is None:
             return
-        if len(fed) == 1 or not widths:
-            widths.add(len(cells))
-        if len(fed) > 1 and _holds_rows(fed, separator, widths, blanks=skip_blanks):
-            raise _quote_error(fed, separator, start, path, 'it holds what looks like rows')
-        yield cells
+        if any(cell.strip() for cell in cells):
+            yield _Record(cells, before, tuple(fed) if len(fed) > 1 else ())
 
 
-def _holds_rows(lines: Sequence[str], separator: str, widths: set[int], *, blanks: bool) -> bool:
-    """Return whether lines that quotes make one record look like rows of the table each.
+def _require_whole(records: Sequence[_Record], separator: str, path: Path, *, blanks: bool) -> None:
+    """Refuse records of several lines that look like rows of the table each.
 
-    A row has as many cells as others, and no blanks before them, as prose with commas has.
+    A row has as many cells as the header or as most others, and no blanks before them, as prose
+    with commas has.
     """
-    first, *inner, last = lines
+    widths = Counter(len(record.cells) for record in records if not record.lines)
+    spanning = [record for record in records if record.lines]
+    usual = {width for width, _ in widths.most_common(1)}
+    if spanning and not usual:
+        usual = {spanning[0].lines[0].count(separator) + 1}
+    elif records and not records[0].lines:
+        usual.add(len(records[0].cells))
 
     def is_row(line: str) -> bool:
         _, *others = line.split(separator)
-        return len(others) + 1 in widths and (blanks or not any(one[:1] == ' ' for one in others))
+        return len(others) + 1 in usual and (blanks or not any(one[:1] == ' ' for one in others))
 
-    return any(map(is_row, inner)) or (is_row(first) and is_row(last))
+    for record in spanning:
+        first, *inner, last = record.lines
+        if any(map(is_row, inner)) or (is_row(first) and is_row(last)):
+            why = 'what it holds looks like rows'
+            raise _quote_error(record.lines, separator, record.before, path, why)
 
 
 def _quote_error(
-    lines: Sequence[str], separator: str, start: int, path: Path, why: str
+    lines: Sequence[str], separator: str, before: int, path: Path, why: str
 ) -> FormatError:
-    """Return the error of a record whose quotes do not match, with the line of the first odd one."""
+    """Return the error of a record whose quotes do not match, with the line of the first odd."""
     text = ''.join(lines)
     cell = re.compile(
         rf'[ ]*+(?:"(?:[^"\r\n]|"")*+"|(?!")[^{re.escape(separator)}\r\n]*+)'
@@ -199,9 +219,9 @@ def _quote_error(
     position = 0
     while (found := cell.match(text, position)) and found.end() > position:
         position = found.end()
-    line = start + 1 + len(re.findall(r'\r\n|\r|\n', text[:position]))
+    line = before + 1 + len(re.findall(r'\r\n|\r|\n', text[:position]))
     return FormatError(
-        f'the quotes of a cell that opens in line {line} do not match, and rows would be lost ({why})',
+        f'the quote that opens a cell in line {line} has no match, and rows would be lost ({why})',
         path,
         'Close the quote, or remove it; a quote within a quoted cell is doubled.',
     )

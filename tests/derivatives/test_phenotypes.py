@@ -11,7 +11,12 @@ from modelarrayio_bids.derivatives.cohorts.collect import collect
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
-from modelarrayio_bids.errors import CohortProblemsError, FormatError, SourceNotFoundError
+from modelarrayio_bids.errors import (
+    CohortProblemsError,
+    FormatError,
+    NotFetchedError,
+    SourceNotFoundError,
+)
 
 MNI = trees.SPACE
 
@@ -177,6 +182,51 @@ def test_a_visits_own_value_is_taken_and_said(table, caplog):
     assert f'age: 1 rows of {visits} differ from {people} (first: sub-01 ses-2)' in caplog.text
 
 
+@pytest.mark.parametrize(
+    'content', [b'{"age": ', b'\x92', b'[]', b'[' * 100_000, b'{"age": ' + b'9' * 5000 + b'}']
+)
+def test_a_dictionary_that_cannot_be_read_is_done_without(table, caplog, content):
+    path = table('participant_id\tage\n01\t9\n')
+    path.with_suffix('.json').write_bytes(content)
+    assert read(path).description('age')['Description'] == (
+        'A phenotype, from participants.tsv; blank where n/a.'
+    )
+    assert str(path.with_suffix('.json')) in caplog.text
+
+
+def test_a_dictionary_is_text_that_can_be_written(table):
+    path = table('participant_id\tage\n01\t9\n')
+    path.with_suffix('.json').write_text(r'{"age": {"Units": "\ud800 years"}}')
+    read(path).description('age')['Units'].encode('utf-8')
+
+
+def test_a_table_whose_content_is_elsewhere_stops_the_run(table, tmp_path, caplog):
+    people = tmp_path / 'participants.tsv'
+    people.symlink_to('.git/annex/objects/x/participants.tsv')
+    with pytest.raises(NotFetchedError, match=f'datalad get {people}'):
+        Phenotypes.find([tmp_path])
+    people.unlink()
+    table('participant_id\tage\n01\t9\n')
+    (tmp_path / 'participants.json').symlink_to('.git/annex/objects/x/participants.json')
+    assert Phenotypes.find([tmp_path]).columns == ('age',)
+    assert f'datalad get {tmp_path / "participants.json"}' in caplog.text
+
+
+def test_columns_that_are_almost_keys_are_pointed_out(table):
+    path = table('participant_id\trun\tage\n01\t1\t9\n01\t2\t9\n')
+    with pytest.raises(FormatError, match='If the column run tells them apart, call it run_id'):
+        read(path)
+    assert read(table('participant_id\trun\n01\t1\n')).columns == ('run',)
+
+
+def test_rows_of_no_session_beside_others_are_said(table, caplog):
+    path = table('participant_id\tsession_id\tage\n01\t1\t9\n01\t\t8\n02\tn/a\t7\n')
+    found = read(path).values([Visit('01', '1'), Visit('01', '2'), Visit('02', '1')])
+    assert found['age'].tolist() == ['9', '8', '7']
+    assert f'{path}: 2 of 3 rows have no session_id, and serve every image' in caplog.text
+    assert 'no row of its own: sub-01, sub-02' in caplog.text
+
+
 def test_sessions_are_read_from_each_participants_folder(table, tmp_path):
     table('participant_id\tsex\nsub-01\tF\n')
     table('session_id\tage\nses-1\t9\nses-2\tn/a\n', 'sub-01/sub-01_sessions.tsv')
@@ -184,8 +234,12 @@ def test_sessions_are_read_from_each_participants_folder(table, tmp_path):
     table('{"age": {"Units": "year"}}', 'sessions.json')
     found = Phenotypes.find([tmp_path / 'none', tmp_path])
     assert found.columns == ('sex', 'age', 'score')
-    assert found.values([Visit('01', '1')]).to_dict('records') == [{'sex': 'F', 'age': '9', 'score': ''}]
-    assert found.values([Visit('02', '1')]).to_dict('records') == [{'sex': '', 'age': '', 'score': '5'}]
+    assert found.values([Visit('01', '1')]).to_dict('records') == [
+        {'sex': 'F', 'age': '9', 'score': ''}
+    ]
+    assert found.values([Visit('02', '1')]).to_dict('records') == [
+        {'sex': '', 'age': '', 'score': '5'}
+    ]
     assert found.description('age')['Units'] == 'year'
 
 

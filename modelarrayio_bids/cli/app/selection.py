@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,31 +62,14 @@ def raw_filters(path: Path | None) -> dict[str, Any]:
 
 def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
     """The labels given, those in files named ``@FILE`` in their place."""
+    from modelarrayio_bids.derivatives.cohorts.tables import read_labels
+
     labels = [
         one
         for word in words
-        for one in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
+        for one in (read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
     ]
     return tuple(dict.fromkeys(labels))
-
-
-def _read_labels(path: Path, column: str) -> list[str]:
-    """Words of a text file, ``#`` begins a comment; of a table, its column."""
-    from modelarrayio_bids.formats.tables import read_table, read_text
-
-    text, _ = read_text(path)
-    lines = text.splitlines()
-    if lines and column in lines[0]:
-        table = read_table(path)
-        names = [name.strip() for name in table.header]
-        if column in names:
-            labels = [''.join(row[names.index(column) :][:1]).strip() for row in table.rows]
-            return list(filter(None, labels))
-    # Words may stand in quotes, as R writes them; none of them goes on in another line.
-    words = [re.split(r'[\s,;]+', line.partition('#')[0].replace('"', ' ')) for line in lines]
-    if not any(map(any, words)):
-        raise UsageError('lists no label', path, 'Write one label a line.')
-    return [label for several in words for label in several if label]
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:

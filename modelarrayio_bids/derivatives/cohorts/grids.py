@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from modelarrayio_bids.derivatives.cohorts.groups import Dropped, CohortRow, ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, Dropped, ScalarGroup
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     SpaceMismatchError,

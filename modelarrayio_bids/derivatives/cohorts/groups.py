@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -244,7 +245,8 @@ class ScalarGroup:
         known = phenotypes.values(row.visit for row in self.rows).rename(columns=names)
         ordered = own[[column for column in OWN_COLUMNS if column in own]].fillna('')
         joined = pd.concat([ordered, known.reset_index(drop=True)], axis='columns')
-        cohort = Cohort.from_rows(joined.to_dict('records'))
+        rows: list[Any] = joined.to_dict('records')
+        cohort = Cohort.from_rows(rows)
         cohort.to_csv(table or outputs.cohort)
         return cohort
 

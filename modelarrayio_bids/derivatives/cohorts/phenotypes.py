@@ -191,8 +191,8 @@ class Phenotypes:
         for table in self.tables:
             if table.path in paths and not any(map(table.find, visits)):
                 raise FormatError(
-                    f'lists nobody who has images: it has {some(map(str, table.visits))}; there are '
-                    f'images of {some(map(str, sorted(visits)))}',
+                    f'lists nobody who has images: it has {some(table.visits)}; there are '
+                    f'images of {some(sorted(visits))}',
                     table.path,
                     f'Write {PARTICIPANT} as in the names of the images; spreadsheets drop '
                     'leading zeros.',
@@ -217,7 +217,7 @@ class Phenotypes:
     def blanks(self, visits: Iterable[Visit]) -> dict[str, int]:
         """Return how many of these visits lack each phenotype, where any does."""
         counts = (self.values(visits) == '').sum()
-        return {column: int(count) for column, count in counts[counts > 0].items()}
+        return {str(column): int(count) for column, count in counts[counts > 0].items()}
 
     def description(self, column: str) -> dict[str, Any]:
         """What the data dictionaries say of a column, and where it is from."""

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.entities import Entities, bare_label
-from modelarrayio_bids.errors import FormatError, ModelArrayIOError
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError
 from modelarrayio_bids.formats.tables import MISSING, TSV, read_table, read_text
 from modelarrayio_bids.runtime.text_format import some
 
@@ -97,7 +97,7 @@ class Table:
         frame = read_frame(path)
         if PARTICIPANT not in frame:
             raise FormatError(
-                f'has no column {PARTICIPANT} (it has: {", ".join(frame)})',
+                f'has no column {PARTICIPANT} (it has: {", ".join(map(str, frame))})',
                 path,
                 f'Call the column of participants {PARTICIPANT}.'
                 if PARTICIPANT not in frame.columns[0]
@@ -141,7 +141,7 @@ class Table:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of its phenotypes, in its order."""
-        return tuple(self.frame)
+        return tuple(map(str, self.frame))
 
     def find(self, visit: Visit) -> Visit | None:
         """Return whose row serves a visit: its own; one that says less; its participant's only one.
@@ -212,6 +212,30 @@ def read_frame(path: Path) -> pd.DataFrame:
     return frame.apply(_decimal_points) if table.separator == ';' else frame
 
 
+def read_labels(path: Path, column: str) -> list[str]:
+    """Read labels: the words of a text file, where ``#`` begins a comment; a column of a table.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        As :func:`modelarrayio_bids.formats.tables.read_table`.
+    UsageError
+        If there is none.
+    """
+    lines = read_text(path)[0].splitlines()
+    if lines and column in lines[0]:
+        table = read_table(path)
+        names = [name.strip() for name in table.header]
+        if column in names:
+            cells = (row[names.index(column) :] for row in table.rows)
+            return list(filter(None, (cell.strip() for row in cells for cell in row[:1])))
+    # Words may stand in quotes, as R writes them; none of them goes on in another line.
+    words = (re.split(r'[\s,;]+', line.partition('#')[0].replace('"', ' ')) for line in lines)
+    if labels := [label for several in words for label in several if label]:
+        return labels
+    raise UsageError('lists no label', path, 'Write one label a line.')
+
+
 def read_dictionary(path: Path) -> dict[str, dict[str, Any]]:
     """Read what a JSON file says of the columns of the table it is called like.
 
@@ -243,7 +267,7 @@ def _fitted(row: list[str], width: int, *, strict: bool) -> list[str]:
 
 
 def _decimal_points(column: pd.Series) -> pd.Series:
-    """Return a column of nothing but numbers with decimal commas with points, others as they are."""
+    """Return a column of nothing but numbers with decimal commas with points, others unchanged."""
     are_numbers = column[column != ''].str.fullmatch(_DECIMAL_COMMA).all()
     return column.str.replace(',', '.', regex=False) if are_numbers else column
 
@@ -278,7 +302,9 @@ def _require_single(visits: list[Visit], frame: pd.DataFrame, path: Path) -> Non
     remedy = 'Keep one row for each.'
     if almost := {name: key for name, key in _ALMOST_KEYS.items() if name in frame}:
         name, key = next(iter(almost.items()))
-        remedy = f'If the column {name} tells them apart, call it {key}; else keep one row for each.'
+        remedy = (
+            f'If the column {name} tells them apart, call it {key}; else keep one row for each.'
+        )
     elif SESSION not in frame:
         remedy = f'Keep one row for each; of visits, tell them apart in a column {SESSION}.'
     raise FormatError(f'names {visits[repeated.argmax()]} twice', path, remedy)
@@ -289,7 +315,9 @@ def _say_blank_keys(keys: pd.DataFrame, visits: list[Visit], path: Path) -> None
     for key in keys.columns[1:]:
         blank = keys[key] == ''
         if blank.any() and not blank.all():
-            people = dict.fromkeys(visit.participant for visit in pd.Series(visits)[blank.to_numpy()])
+            people = dict.fromkeys(
+                visit.participant for visit in pd.Series(visits)[blank.to_numpy()]
+            )
             logger.warning(
                 '%s: %d of %d rows have no %s, and serve every image of their participant that '
                 'has no row of its own: %s',

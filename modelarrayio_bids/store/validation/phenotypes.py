@@ -49,7 +49,9 @@ class Phenotypes:
         """
         table, columns, rows = read_rows(path, tidy=False)
         has_mark = table.encoding == 'utf-8-sig'
-        return cls(str(path), has_mark, columns, tuple(rows), '' if has_mark else what_r_wants(table))
+        return cls(
+            str(path), has_mark, columns, tuple(rows), '' if has_mark else what_r_wants(table)
+        )
 
     def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
         """What would keep R from analysing these scalars with this table."""
