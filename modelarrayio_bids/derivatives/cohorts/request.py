@@ -14,7 +14,8 @@ from modelarrayio_bids.derivatives.cohorts.grids import ERROR
 from modelarrayio_bids.derivatives.cohorts.mask_matching import allowed
 from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.derivatives.recipes.recipe import own_recipes, require_use
-from modelarrayio_bids.errors import SourceNotFoundError, UsageError
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.formats.pointers import absence_error
 from modelarrayio_bids.runtime.text_format import some
 
 
@@ -133,7 +134,7 @@ class Request:
         ]
         for option, path in files:
             if path is not None and not path.is_file():
-                raise SourceNotFoundError('no such file', path, f'Check {option}.')
+                raise absence_error(path, remedy=f'Check {option}.')
 
     @property
     def chosen_rows(self) -> frozenset[str]:
