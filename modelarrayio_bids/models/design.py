@@ -237,8 +237,10 @@ def _by_contrasts(label: str, number: int, terms: Terms, frame: Frame) -> bool:
 
     Without an intercept the first factor of all takes its place, with a column for each level.
     """
+    if label not in frame.factors:
+        return False
     earlier, term = terms.factors[:number], terms.factors[number]
-    if not terms.has_intercept and label in frame.factors:
+    if not terms.has_intercept:
         before = [*(other for variables in earlier for other in variables)]
         before += term[: term.index(label)]
         if frame.factors.keys().isdisjoint(before):

@@ -125,8 +125,9 @@ def _shared(*values: Vector) -> bool:
 def _arithmetic(function: Callable[..., np.ndarray]) -> Callable[..., Numbers]:
     def apply(*arguments: Value | None) -> Numbers:
         numbers = [_numbers(argument) for argument in arguments]
+        is_constant = _shared(*numbers)
         values = function(*(number.data for number in numbers))
-        return Numbers(np.asarray(values, np.float64), is_constant=_shared(*numbers))
+        return Numbers(np.asarray(values, np.float64), is_constant=is_constant)
 
     return apply
 
