@@ -1,8 +1,8 @@
 """The contract of a model that is fitted at every element.
 
-A model takes blocks of elements and returns a column of results for each name in ``columns``. Blocks
-are independent: results do not depend on how elements are divided, so threads and machines can
-share them. What needs all elements, the adjustment of p values, is done once at the end
+A model takes blocks of elements and returns a column of results for each name in ``columns``.
+Blocks are independent: results do not depend on how elements are divided, so threads and machines
+can share them. What needs all elements, the adjustment of p values, is done once at the end
 (:func:`adjusted`).
 
 A new kind of model is a class with these attributes in a file of its own.
@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from modelarrayio_bids.adjustment import p_adjust
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.parallel import ordered_map
 
 ELEMENT_ID = 'element_id'
@@ -165,8 +166,6 @@ def _parts(length: int, step: int) -> Iterator[slice]:
 
 def checked_choice(given: Sequence[str], known: Sequence[str], option: str) -> tuple[str, ...]:
     """Return the chosen names; those that are not known are an error that lists the known."""
-    from modelarrayio_bids.errors import UsageError  # noqa: PLC0415
-
     unknown = [name for name in given if name not in known]
     if unknown:
         raise UsageError(

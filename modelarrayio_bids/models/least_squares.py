@@ -103,7 +103,7 @@ def solve_complete(
 
 
 def solve_incomplete(
-    coordinates: Coordinates,
+    coordinates: Coordinates | ElementCoordinates,
     y: np.ndarray,
     present: np.ndarray,
     hypotheses: Hypotheses,
@@ -159,7 +159,7 @@ class _NormalEquations:
 
     def __init__(
         self,
-        coordinates: Coordinates,
+        coordinates: Coordinates | ElementCoordinates,
         gram: np.ndarray,
         present: np.ndarray,
         combinations: np.ndarray,
@@ -171,14 +171,16 @@ class _NormalEquations:
         self.rank = len(gram) - np.count_nonzero(dropped, axis=0)
         self.estimable = np.ones((len(combinations), gram.shape[2]), bool)
         doubtful = np.trace(self.inverse) > _GREATEST_TRACE
-        for column in np.flatnonzero(dropped.any(axis=1)):
+        for column in np.flatnonzero(dropped.any(axis=1)).tolist():
             elements = np.flatnonzero(dropped[column] & ~doubtful)
             null = np.where(dropped[:, elements], 0.0, -rest[:, column, elements])
             null[column] = 1
             doubtful[elements] = ~self._drop(column, elements, null)
         self.refinements = 2 if doubtful.any() else 1
-        for pattern in self._patterns(np.flatnonzero(doubtful)):
-            self._decide(pattern)
+        elements = np.flatnonzero(doubtful)
+        if elements.size:
+            for pattern in coordinates.patterns(present[:, elements]):
+                self._decide(elements[pattern])
 
     def inverse_times(self, vectors: np.ndarray) -> np.ndarray:
         """Return G⁻v, (p, k)."""
@@ -228,7 +230,7 @@ class _NormalEquations:
         rows = self._present[:, first] > 0
         matrix = self._coordinates.columns(first)[rows]
         kept = independent_columns(matrix)
-        r = np.linalg.qr(matrix[:, kept], mode='r')
+        r = np.linalg.qr(matrix[:, kept])[1]
         half = np.linalg.solve(r.T, self._coordinates.triangle(first)[:, kept].T)
         self.inverse[:, :, pattern] = (half.T @ half)[:, :, None]
         self.rank[pattern] = len(kept)
@@ -236,15 +238,6 @@ class _NormalEquations:
         lengths = np.linalg.norm(matrix, axis=0)[:, None]
         for null in null_vectors(matrix, kept).T:
             self._mark(pattern, null[:, None], lengths)
-
-    def _patterns(self, elements: np.ndarray) -> list[np.ndarray]:
-        """Divide elements into those that have the same columns and rows."""
-        if isinstance(self._coordinates, ElementCoordinates) or not elements.size:
-            return list(elements[:, None])
-        packed = np.packbits(self._present[:, elements] > 0, axis=0)
-        _, inverse, counts = np.unique(packed, axis=1, return_inverse=True, return_counts=True)
-        order = np.argsort(inverse.ravel(), kind='stable')
-        return np.split(elements[order], np.cumsum(counts)[:-1])
 
 
 def swept(gram: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -80,7 +80,8 @@ def read_responses(
     for values in scalars.values():
         finite &= np.isfinite(values)
     everywhere = bool(finite.all())
-    enough = len(finite) > fewest if everywhere else column_counts(finite) > fewest
+    n_finite = np.array([len(finite)]) if everywhere else column_counts(finite)
+    enough = np.broadcast_to(n_finite > fewest, outcomes.shape)
     present = None if everywhere else _taken(finite, rows)
     values = _taken(responses, rows).astype(np.float64)
     if offset is not None:
@@ -90,7 +91,9 @@ def read_responses(
     with np.errstate(invalid='ignore'):
         constant = np.fmax.reduce(values) == np.fmin.reduce(values)
     outcomes[constant] = Outcome.CONSTANT_RESPONSE
-    outcomes[~(enough & _any(present, len(outcomes)))] = Outcome.TOO_FEW_IMAGES
+    if present is not None:
+        enough = enough & present.any(axis=0)
+    outcomes[~enough] = Outcome.TOO_FEW_IMAGES
     if present is not None:
         values[~present] = 0
     own = {name: _filled(_taken(array, rows), present) for name, array in scalars.items()}
@@ -104,10 +107,6 @@ def column_counts(mask: np.ndarray) -> np.ndarray:
     for start in range(0, len(mask), 255):
         counts += np.add.reduce(mask[start : start + 255].view(np.uint8), axis=0, dtype=np.uint8)
     return counts
-
-
-def _any(present: np.ndarray | None, k: int) -> np.ndarray:
-    return np.ones(k, bool) if present is None else present.any(axis=0)
 
 
 def _taken(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
