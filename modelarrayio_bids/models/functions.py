@@ -72,6 +72,13 @@ def _vector(value: Value | None) -> Vector:
     return value
 
 
+def _of_rows(value: Value | None) -> Vector:
+    vector = _vector(value)
+    if vector.is_constant:
+        raise ArgumentError('needs a column')
+    return vector
+
+
 def _constants(value: Value | None, name: str) -> np.ndarray:
     numbers = _numbers(value, name)
     if not numbers.is_constant or numbers.missing.any():
@@ -389,7 +396,7 @@ def _factor(
     labels: Value | None = None,
     ordered: Value | None = None,
 ) -> Factor:
-    vector = _vector(x)
+    vector = _of_rows(x)
     if levels is None:
         factor = without_unused_levels(factor_of(vector))
     else:
@@ -416,7 +423,7 @@ def _labelled(factor: Factor, labels: list[str]) -> Factor:
 
 
 def _as_factor(x: Value) -> Factor:
-    return factor_of(_vector(x))
+    return factor_of(_of_rows(x))
 
 
 def _ordered(x: Value, levels: Value | None = None, labels: Value | None = None) -> Factor:
@@ -489,7 +496,7 @@ def _cut(
     ordered_result: Value = _FALSE,
 ) -> Value:
     """``cut()``: numbers to intervals."""
-    values = _numbers(x).data
+    values = _numbers(_of_rows(x)).data
     ends = _breaks(values, _constants(breaks, 'breaks'))
     closed_right, lowest = _flag(right, 'right'), _flag(include_lowest, 'include.lowest')
     codes = _intervals(values, ends, closed_right=closed_right, lowest=lowest)
@@ -563,9 +570,7 @@ def _end_text(end: float, digits: int) -> str:
 
 
 def _column(value: Value) -> np.ndarray:
-    numbers = _numbers(value)
-    if numbers.is_constant:
-        raise ArgumentError('needs a column')
+    numbers = _numbers(_of_rows(value))
     if not np.isfinite(numbers.data).any():
         raise ArgumentError('has no values')
     if np.isinf(numbers.data).any():

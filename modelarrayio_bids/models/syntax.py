@@ -265,6 +265,8 @@ class _Parser:
             raise FormulaError(f'{name} of R has no place in a formula')
         if self.is_at('::'):
             self.advance()
+            if self.ahead.kind != 'name':
+                raise self.unexpected()
             name = f'{name}::{self.advance().text}'
             if not self.is_at('('):
                 raise self.unexpected()
