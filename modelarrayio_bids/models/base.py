@@ -19,7 +19,7 @@ import numpy as np
 
 from modelarrayio_bids.adjustment import p_adjust
 from modelarrayio_bids.errors import UsageError
-from modelarrayio_bids.parallel import ordered_map
+from modelarrayio_bids.parallel import one_blas_thread, ordered_map
 
 ELEMENT_ID = 'element_id'
 
@@ -144,8 +144,9 @@ def fit_all(
         values[1 : 1 + n_raw, part] = found.values
         outcomes[part] = found.outcomes
 
-    for _ in ordered_map(fit, _parts(n_elements, block), threads):
-        pass
+    with one_blas_thread():
+        for _ in ordered_map(fit, _parts(n_elements, block), threads):
+            pass
     values[1 + n_raw :] = adjusted(model, values[1 : 1 + n_raw])
     return values, outcomes
 

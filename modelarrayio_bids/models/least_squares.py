@@ -85,7 +85,7 @@ def solve_complete(
         (n, k) float64 responses, times the root of the weights.
     """
     found = coordinates.project(y)
-    residuals = y - coordinates.expand(found)
+    residuals = _difference(y, coordinates.expand(found))
     combinations = coordinates.combinations(hypotheses.combinations)
     p, k = found.shape
     bases = [np.linalg.qr(combinations[test].T)[0] for test in hypotheses.joint]
@@ -123,7 +123,8 @@ def solve_incomplete(
     normal = _NormalEquations(coordinates, gram, present, hypotheses.combinations)
     found = normal.inverse_times(coordinates.project(y))
     for _ in range(normal.refinements):
-        residuals = (y - coordinates.expand(found)) * present
+        residuals = _difference(y, coordinates.expand(found))
+        residuals *= present
         gradient = coordinates.project(residuals)
         step = normal.inverse_times(gradient)
         found += step
@@ -283,6 +284,11 @@ def swept(gram: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 def sum_of_squares(values: np.ndarray) -> np.ndarray:
     """Return the sum of squares over the rows, (k,)."""
     return np.einsum('nk,nk->k', values, values)
+
+
+def _difference(y: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Return y minus fitted values, in the place of the latter."""
+    return np.subtract(y, fitted, out=fitted)
 
 
 def _model_ss(gram: np.ndarray, found: np.ndarray, *, intercept: bool) -> np.ndarray:

@@ -86,16 +86,15 @@ def read_responses(
     values = _taken(responses, rows).astype(np.float64)
     if offset is not None:
         values -= offset[:, None]
-    if present is not None:
-        values[~present] = np.nan
+    missing = False if present is None else ~present
+    np.copyto(values, np.nan, where=missing)
     with np.errstate(invalid='ignore'):
         constant = np.fmax.reduce(values) == np.fmin.reduce(values)
     outcomes[constant] = Outcome.CONSTANT_RESPONSE
     if present is not None:
         enough = enough & present.any(axis=0)
     outcomes[~enough] = Outcome.TOO_FEW_IMAGES
-    if present is not None:
-        values[~present] = 0
+    np.copyto(values, 0, where=missing)
     own = {name: _filled(_taken(array, rows), present) for name, array in scalars.items()}
     return Responses(values, present, own), outcomes
 
@@ -119,6 +118,6 @@ def _filled(values: np.ndarray, present: np.ndarray | None) -> np.ndarray:
     values = values.astype(np.float64)
     if present is None:
         return values
-    values[~present] = 0
+    np.copyto(values, 0, where=~present)
     counts = np.maximum(column_counts(present), 1)
     return np.where(present, values, values.sum(axis=0) / counts)
