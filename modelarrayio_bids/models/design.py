@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelarrayio_bids.errors import FormulaError
-from modelarrayio_bids.models.coding import coded, uses_contrasts
-from modelarrayio_bids.models.frame import ElementWise, Frame
-from modelarrayio_bids.models.terms import Terms
-from modelarrayio_bids.models.values import Basis, Factor, Numbers
+from modelarrayio_bids.models.formula.coding import coded, uses_contrasts
+from modelarrayio_bids.models.formula.frame import ElementWise, Frame
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.formula.values import Basis, Factor, Numbers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,9 @@ from models.tables import table
 
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.design import design
-from modelarrayio_bids.models.evaluation import FUNCTIONS, OPERATORS
-from modelarrayio_bids.models.syntax import deparse, parse
+from modelarrayio_bids.models.formula.functions import FUNCTIONS
+from modelarrayio_bids.models.formula.operators import OPERATORS
+from modelarrayio_bids.models.formula.syntax import deparse, parse
 
 CELLS = table().head(40)
 COLUMNS = ['age', 'iq', 'motion', 'sex', 'site', 'num', 'flag', '`age at scan`', 'FA', 'x']

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modelarrayio_bids.models.bases import orthogonal_polynomials
-from modelarrayio_bids.models.values import Contrasts, Factor
+from modelarrayio_bids.models.formula.bases import orthogonal_polynomials
+from modelarrayio_bids.models.formula.values import Contrasts, Factor
 
 _POLYNOMIALS = ('.L', '.Q', '.C')
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, FormulaError
-from modelarrayio_bids.models.coding import contrasts_of
-from modelarrayio_bids.models.evaluation import Evaluator
-from modelarrayio_bids.models.syntax import (
+from modelarrayio_bids.models.formula.coding import contrasts_of
+from modelarrayio_bids.models.formula.evaluation import Evaluator
+from modelarrayio_bids.models.formula.syntax import (
     Call,
     Expression,
     Name,
@@ -22,8 +22,8 @@ from modelarrayio_bids.models.syntax import (
     shortened,
     without_parentheses,
 )
-from modelarrayio_bids.models.terms import Terms
-from modelarrayio_bids.models.values import (
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.formula.values import (
     Basis,
     Factor,
     Numbers,

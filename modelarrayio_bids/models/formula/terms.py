@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from modelarrayio_bids.errors import FormulaError
-from modelarrayio_bids.models.syntax import (
+from modelarrayio_bids.models.formula.syntax import (
     Call,
     Expression,
     Name,

@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, FormulaError
-from modelarrayio_bids.models.functions import CONTRASTS, FUNCTIONS, OPERATORS, constant
-from modelarrayio_bids.models.syntax import Call, Expression, Name, Number, Text, deparse, shortened
-from modelarrayio_bids.models.values import (
+from modelarrayio_bids.models.formula.arguments import FALSE, TRUE, constant
+from modelarrayio_bids.models.formula.functions import FUNCTIONS
+from modelarrayio_bids.models.formula.operators import OPERATORS
+from modelarrayio_bids.models.formula.syntax import (
+    Call,
+    Expression,
+    Name,
+    Number,
+    Text,
+    deparse,
+    shortened,
+)
+from modelarrayio_bids.models.formula.values import (
+    CONTRASTS,
     ArgumentError,
     Basis,
     Contrasts,
@@ -28,13 +39,11 @@ from modelarrayio_bids.wording import some
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRUE = Numbers(np.ones(1), 'logical', is_constant=True)
-_FALSE = Numbers(np.zeros(1), 'logical', is_constant=True)
 _CONSTANTS: dict[str, Value | None] = {
-    'TRUE': _TRUE,
-    'T': _TRUE,
-    'FALSE': _FALSE,
-    'F': _FALSE,
+    'TRUE': TRUE,
+    'T': TRUE,
+    'FALSE': FALSE,
+    'F': FALSE,
     'NA': constant(np.nan),
     'NaN': constant(np.nan),
     'Inf': constant(np.inf),

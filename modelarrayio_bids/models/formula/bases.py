@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelarrayio_bids.models.values import ArgumentError
+from modelarrayio_bids.models.formula.values import ArgumentError
 
 # R's qr(), by which poly() decides that a degree is too high.
 _TOLERANCE = 1e-7
