@@ -1,8 +1,8 @@
 """The contract of a model that is fitted at every element.
 
-A model takes blocks of elements and returns a column of results for each name in ``columns``. Blocks
-are independent: results do not depend on how elements are divided, so threads and machines can
-share them. What needs all elements, the adjustment of p values, is done once at the end
+A model takes blocks of elements and returns a column of results for each name in ``columns``.
+Blocks are independent: results do not depend on how elements are divided, so threads and machines
+can share them. What needs all elements, the adjustment of p values, is done once at the end
 (:func:`adjusted`).
 
 A new kind of model is a class with these attributes in a file of its own.
@@ -17,8 +17,9 @@ from typing import Protocol
 
 import numpy as np
 
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import p_adjust
-from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
 
 ELEMENT_ID = 'element_id'
 
@@ -143,8 +144,9 @@ def fit_all(
         values[1 : 1 + n_raw, part] = found.values
         outcomes[part] = found.outcomes
 
-    for _ in ordered_map(fit, _parts(n_elements, block), threads):
-        pass
+    with one_blas_thread():
+        for _ in ordered_map(fit, _parts(n_elements, block), threads):
+            pass
     values[1 + n_raw :] = adjusted(model, values[1 : 1 + n_raw])
     return values, outcomes
 
@@ -165,8 +167,6 @@ def _parts(length: int, step: int) -> Iterator[slice]:
 
 def checked_choice(given: Sequence[str], known: Sequence[str], option: str) -> tuple[str, ...]:
     """Return the chosen names; those that are not known are an error that lists the known."""
-    from modelarrayio_bids.errors import UsageError  # noqa: PLC0415
-
     unknown = [name for name in given if name not in known]
     if unknown:
         raise UsageError(

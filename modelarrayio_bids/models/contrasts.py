@@ -1,4 +1,4 @@
-"""Linear combinations of coefficients, read from text: ``sexM - age:sexM``, ``0.5*(siteB + siteC)``.
+"""Linear combinations of coefficients, read from text such as ``0.5*(siteB + siteC) - siteD``.
 
 Names of coefficients are R's, and may hold spaces, signs and brackets (``poly(age, 2)1``,
 ``I(age^2)``): the longest name that fits is taken. Nothing is evaluated but sums, differences and

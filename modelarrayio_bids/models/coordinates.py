@@ -100,14 +100,23 @@ class Coordinates:
         """Return the coordinates of some of the elements."""
         return self
 
+    def patterns(self, present: np.ndarray) -> list[np.ndarray]:
+        """Divide elements, whose rows (n, k) are given, into those that have the same columns."""
+        packed = np.packbits(present > 0, axis=0)
+        _, inverse, counts = np.unique(packed, axis=1, return_inverse=True, return_counts=True)
+        order = np.argsort(inverse.ravel(), kind='stable')
+        return np.split(order, np.cumsum(counts)[:-1])
 
-class ElementCoordinates(Coordinates):
+
+class ElementCoordinates:
     """Coordinates of a design some of whose columns differ by element.
+
+    It answers as :class:`Coordinates` does; q are the columns that are the same everywhere.
 
     Parameters
     ----------
     shared : Coordinates
-        Of the q columns that are the same everywhere.
+        Those of the q columns.
     own : numpy.ndarray
         (p - q, n, k) float64: the others, finite everywhere.
     """
@@ -135,12 +144,13 @@ class ElementCoordinates(Coordinates):
 
     def _orthogonalise_again(self) -> None:
         """Remove from Z⊥ what rounding left within Q (Golub & Van Loan, section 5.2.9)."""
-        for within, rest in zip(self._within, self._rest, strict=True):
-            left = self._shared.project(rest)
-            rest -= self._shared.expand(left)
-            within += left
+        for index in range(len(self._rest)):
+            left = self._shared.project(self._rest[index])
+            self._rest[index] -= self._shared.expand(left)
+            self._within[index] += left
 
     def gram(self, present: np.ndarray) -> np.ndarray:
+        """Return the products of all coordinates over the rows that are there, (p, p, k)."""
         q = self._shared.q.shape[1]
         p = q + len(self._own)
         gram = np.empty((p, p, present.shape[1]))
@@ -154,21 +164,25 @@ class ElementCoordinates(Coordinates):
         return gram
 
     def project(self, residuals: np.ndarray) -> np.ndarray:
+        """Return the products of residuals (n, k) with the coordinates, (p, k)."""
         own = np.einsum('cnk,nk->ck', self._rest, residuals)
         return np.concatenate([self._shared.project(residuals), own])
 
     def expand(self, coordinates: np.ndarray) -> np.ndarray:
+        """Return the values (n, k) that coordinates (p, k) stand for."""
         q = self._shared.q.shape[1]
         own = np.einsum('cnk,ck->nk', self._rest, coordinates[q:])
         return self._shared.expand(coordinates[:q]) + own
 
     def coefficients(self, coordinates: np.ndarray) -> np.ndarray:
+        """Return β, (p, k)."""
         q = self._shared.q.shape[1]
         own = coordinates[q:] / self._scale
         shared = coordinates[:q] - np.einsum('cqk,ck->qk', self._within, own)
         return np.concatenate([self._shared.coefficients(shared), own])
 
     def combinations(self, factors: np.ndarray) -> np.ndarray:
+        """Return what γ is multiplied by to give combinations (r, p) of β, (r, p, k)."""
         q = self._shared.q.shape[1]
         shared = self._shared.combinations(factors[:, :q])
         within = np.einsum('rq,cqk->rck', shared, self._within)
@@ -176,21 +190,29 @@ class ElementCoordinates(Coordinates):
         return np.concatenate([np.repeat(shared[:, :, None], own.shape[2], axis=2), own], axis=1)
 
     def column(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column, (n, k) or (n, 1), and the factor of its own coordinate in it."""
         q = self._shared.q.shape[1]
         if index < q:
             return self._shared.column(index)
         return self._own[index - q], self._scale[index - q]
 
     def columns(self, element: int) -> np.ndarray:
+        """Return the columns of the design at an element, (n, p), with all rows."""
         return np.hstack([self._shared.matrix, self._own[:, :, element].T])
 
     def triangle(self, element: int) -> np.ndarray:
+        """Return R at an element, (p, p)."""
         q = self._shared.q.shape[1]
         own = np.vstack([self._within[:, :, element].T, np.diag(self._scale[:, element])])
         return np.hstack([np.vstack([self._shared.r, np.zeros((len(own) - q, q))]), own])
 
-    def select(self, elements: np.ndarray) -> Coordinates:
+    def select(self, elements: np.ndarray) -> ElementCoordinates:
+        """Return the coordinates of some of the elements."""
         return ElementCoordinates(self._shared, self._own[:, :, elements])
+
+    def patterns(self, present: np.ndarray) -> list[np.ndarray]:
+        """Return each element for itself: each has columns of its own."""
+        return list(np.arange(present.shape[1])[:, None])
 
 
 def least_pivots(lengths: np.ndarray, parts: np.ndarray) -> np.ndarray:

@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelarrayio_bids.errors import FormulaError
-from modelarrayio_bids.models.coding import coded, uses_contrasts
-from modelarrayio_bids.models.frame import ElementWise, Frame
-from modelarrayio_bids.models.terms import Terms
-from modelarrayio_bids.models.values import Basis, Factor, Numbers
+from modelarrayio_bids.models.formula.coding import coded, uses_contrasts
+from modelarrayio_bids.models.formula.frame import ElementWise, Frame
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.formula.values import Basis, Factor, Numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,8 +237,10 @@ def _by_contrasts(label: str, number: int, terms: Terms, frame: Frame) -> bool:
 
     Without an intercept the first factor of all takes its place, with a column for each level.
     """
+    if label not in frame.factors:
+        return False
     earlier, term = terms.factors[:number], terms.factors[number]
-    if not terms.has_intercept and label in frame.factors:
+    if not terms.has_intercept:
         before = [*(other for variables in earlier for other in variables)]
         before += term[: term.index(label)]
         if frame.factors.keys().isdisjoint(before):

@@ -85,7 +85,7 @@ def solve_complete(
         (n, k) float64 responses, times the root of the weights.
     """
     found = coordinates.project(y)
-    residuals = y - coordinates.expand(found)
+    residuals = _difference(y, coordinates.expand(found))
     combinations = coordinates.combinations(hypotheses.combinations)
     p, k = found.shape
     bases = [np.linalg.qr(combinations[test].T)[0] for test in hypotheses.joint]
@@ -103,7 +103,7 @@ def solve_complete(
 
 
 def solve_incomplete(
-    coordinates: Coordinates,
+    coordinates: Coordinates | ElementCoordinates,
     y: np.ndarray,
     present: np.ndarray,
     hypotheses: Hypotheses,
@@ -123,7 +123,8 @@ def solve_incomplete(
     normal = _NormalEquations(coordinates, gram, present, hypotheses.combinations)
     found = normal.inverse_times(coordinates.project(y))
     for _ in range(normal.refinements):
-        residuals = (y - coordinates.expand(found)) * present
+        residuals = _difference(y, coordinates.expand(found))
+        residuals *= present
         gradient = coordinates.project(residuals)
         step = normal.inverse_times(gradient)
         found += step
@@ -159,7 +160,7 @@ class _NormalEquations:
 
     def __init__(
         self,
-        coordinates: Coordinates,
+        coordinates: Coordinates | ElementCoordinates,
         gram: np.ndarray,
         present: np.ndarray,
         combinations: np.ndarray,
@@ -171,14 +172,16 @@ class _NormalEquations:
         self.rank = len(gram) - np.count_nonzero(dropped, axis=0)
         self.estimable = np.ones((len(combinations), gram.shape[2]), bool)
         doubtful = np.trace(self.inverse) > _GREATEST_TRACE
-        for column in np.flatnonzero(dropped.any(axis=1)):
+        for column in np.flatnonzero(dropped.any(axis=1)).tolist():
             elements = np.flatnonzero(dropped[column] & ~doubtful)
             null = np.where(dropped[:, elements], 0.0, -rest[:, column, elements])
             null[column] = 1
             doubtful[elements] = ~self._drop(column, elements, null)
         self.refinements = 2 if doubtful.any() else 1
-        for pattern in self._patterns(np.flatnonzero(doubtful)):
-            self._decide(pattern)
+        elements = np.flatnonzero(doubtful)
+        if elements.size:
+            for pattern in coordinates.patterns(present[:, elements]):
+                self._decide(elements[pattern])
 
     def inverse_times(self, vectors: np.ndarray) -> np.ndarray:
         """Return G⁻v, (p, k)."""
@@ -228,7 +231,7 @@ class _NormalEquations:
         rows = self._present[:, first] > 0
         matrix = self._coordinates.columns(first)[rows]
         kept = independent_columns(matrix)
-        r = np.linalg.qr(matrix[:, kept], mode='r')
+        r = np.linalg.qr(matrix[:, kept])[1]
         half = np.linalg.solve(r.T, self._coordinates.triangle(first)[:, kept].T)
         self.inverse[:, :, pattern] = (half.T @ half)[:, :, None]
         self.rank[pattern] = len(kept)
@@ -236,15 +239,6 @@ class _NormalEquations:
         lengths = np.linalg.norm(matrix, axis=0)[:, None]
         for null in null_vectors(matrix, kept).T:
             self._mark(pattern, null[:, None], lengths)
-
-    def _patterns(self, elements: np.ndarray) -> list[np.ndarray]:
-        """Divide elements into those that have the same columns and rows."""
-        if isinstance(self._coordinates, ElementCoordinates) or not elements.size:
-            return list(elements[:, None])
-        packed = np.packbits(self._present[:, elements] > 0, axis=0)
-        _, inverse, counts = np.unique(packed, axis=1, return_inverse=True, return_counts=True)
-        order = np.argsort(inverse.ravel(), kind='stable')
-        return np.split(elements[order], np.cumsum(counts)[:-1])
 
 
 def swept(gram: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -290,6 +284,11 @@ def swept(gram: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 def sum_of_squares(values: np.ndarray) -> np.ndarray:
     """Return the sum of squares over the rows, (k,)."""
     return np.einsum('nk,nk->k', values, values)
+
+
+def _difference(y: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Return y minus fitted values, in the place of the latter."""
+    return np.subtract(y, fitted, out=fitted)
 
 
 def _model_ss(gram: np.ndarray, found: np.ndarray, *, intercept: bool) -> np.ndarray:

@@ -303,11 +303,12 @@ class LinearModel:
 
     def _check_size(self) -> None:
         n, p = len(self._sample.rows), len(self._estimated)
-        if not p:
+        if not self.design.names:
             raise UsageError('the model has no coefficients', remedy='Add a term to the formula.')
         if n <= p:
+            asked = count(p or len(self.design.names), 'coefficient')
             raise UsageError(
-                f'{count(p, "coefficient")} cannot be tested with {count(n, "image")}',
+                f'{asked} cannot be tested with {count(n, "image")}',
                 remedy='Use fewer terms, or more images.',
             )
 

@@ -80,19 +80,21 @@ def read_responses(
     for values in scalars.values():
         finite &= np.isfinite(values)
     everywhere = bool(finite.all())
-    enough = len(finite) > fewest if everywhere else column_counts(finite) > fewest
+    n_finite = np.array([len(finite)]) if everywhere else column_counts(finite)
+    enough = np.broadcast_to(n_finite > fewest, outcomes.shape)
     present = None if everywhere else _taken(finite, rows)
     values = _taken(responses, rows).astype(np.float64)
     if offset is not None:
         values -= offset[:, None]
-    if present is not None:
-        values[~present] = np.nan
+    missing = False if present is None else ~present
+    np.copyto(values, np.nan, where=missing)
     with np.errstate(invalid='ignore'):
         constant = np.fmax.reduce(values) == np.fmin.reduce(values)
     outcomes[constant] = Outcome.CONSTANT_RESPONSE
-    outcomes[~(enough & _any(present, len(outcomes)))] = Outcome.TOO_FEW_IMAGES
     if present is not None:
-        values[~present] = 0
+        enough = enough & present.any(axis=0)
+    outcomes[~enough] = Outcome.TOO_FEW_IMAGES
+    np.copyto(values, 0, where=missing)
     own = {name: _filled(_taken(array, rows), present) for name, array in scalars.items()}
     return Responses(values, present, own), outcomes
 
@@ -106,10 +108,6 @@ def column_counts(mask: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _any(present: np.ndarray | None, k: int) -> np.ndarray:
-    return np.ones(k, bool) if present is None else present.any(axis=0)
-
-
 def _taken(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return some rows, without a copy if these are all."""
     return array if len(rows) == len(array) else array[rows]
@@ -120,6 +118,6 @@ def _filled(values: np.ndarray, present: np.ndarray | None) -> np.ndarray:
     values = values.astype(np.float64)
     if present is None:
         return values
-    values[~present] = 0
+    np.copyto(values, 0, where=~present)
     counts = np.maximum(column_counts(present), 1)
     return np.where(present, values, values.sum(axis=0) / counts)

@@ -155,11 +155,13 @@ class System:
         if block.present is None and not self._own:
             return solve_complete(self._coordinates, y, self._hypotheses, intercept=intercept)
         present = np.ones(y.shape) if block.present is None else block.present.astype(np.float64)
-        coordinates = self._coordinates
-        if self._own:
-            own = [sample.weighted(sample.column(column, block)) for column in self._own]
-            coordinates = ElementCoordinates(coordinates, np.stack(own))
+        coordinates = self._coordinates_of(block) if self._own else self._coordinates
         return solve_incomplete(coordinates, y, present, self._hypotheses, intercept=intercept)
+
+    def _coordinates_of(self, block: Responses) -> ElementCoordinates:
+        sample = self._sample
+        own = [sample.weighted(sample.column(column, block)) for column in self._own]
+        return ElementCoordinates(self._coordinates, np.stack(own))
 
 
 def fit_of(sample: Sample, block: Responses, solution: Solution) -> Fit:

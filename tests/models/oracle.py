@@ -22,13 +22,16 @@ class Answer:
     """What R found.
 
     ``terms``: (n_columns, 5, n_elements), the last of the five whether a coefficient is estimable;
-    ``model``: by name, (n_elements,); ``anova``: (n_terms, 2, n_elements).
+    ``model``: by name, (n_elements,); ``anova``, ``contrasts`` and ``joint``: (n, 2 or 4,
+    n_elements), statistic and p or estimate, std.error, t and p.
     """
 
     design: Design
     terms: np.ndarray
     model: dict
     anova: np.ndarray
+    contrasts: np.ndarray
+    joint: np.ndarray
 
 
 class R:
@@ -48,7 +51,18 @@ class R:
         self._process.stdin.close()
         assert self._process.wait() == 0
 
-    def fit(self, formula, table, responses, *, weights=None, scalar=None, anova=False):
+    def fit(
+        self,
+        formula,
+        table,
+        responses,
+        *,
+        weights=None,
+        scalar=None,
+        anova=False,
+        contrasts=None,
+        joint=None,
+    ):
         self._count += 1
         folder = self._folder / str(self._count)
         folder.mkdir()
@@ -58,6 +72,9 @@ class R:
         for name, array in arrays.items():
             if array is not None:
                 (folder / f'{name}.bin').write_bytes(np.asarray(array, float).tobytes('F'))
+        for name, factors in {'contrasts': contrasts, 'joint': joint}.items():
+            if factors is not None:
+                np.savetxt(folder / f'{name}.csv', factors, delimiter=',')
         if anova:
             (folder / 'anova').touch()
         print(folder, file=self._process.stdin, flush=True)
@@ -65,10 +82,11 @@ class R:
         if 'there is no package called' in said:
             missing(said)
         assert said == 'done', said
-        return _answer(folder, formula, responses.shape[1])
+        n_contrasts = 0 if contrasts is None else len(contrasts)
+        return _answer(folder, formula, responses.shape[1], anova=anova, n_contrasts=n_contrasts)
 
 
-def _answer(folder, formula, n_elements):
+def _answer(folder, formula, n_elements, *, anova, n_contrasts):
     terms = pd.read_csv(folder / 'terms.csv', dtype=str)
     names = tuple((folder / 'names.txt').read_text().splitlines())
     factors = tuple(tuple(members.split('|')) for members in terms['members'])
@@ -89,10 +107,13 @@ def _answer(folder, formula, n_elements):
         factors=factors,
     )
     found = np.fromfile(folder / 'results.bin').reshape(n_elements, -1).T
-    p = len(names)
+    sizes = [5 * len(names), 12, 2 * anova * len(design.terms), 4 * n_contrasts]
+    coefficients, model, terms, asked, joint = np.split(found, np.cumsum(sizes))
     return Answer(
         design,
-        found[: 5 * p].reshape(p, 5, n_elements),
-        dict(zip(MODEL, found[5 * p : 5 * p + 12], strict=True)),
-        found[5 * p + 12 :].reshape(-1, 2, n_elements),
+        coefficients.reshape(-1, 5, n_elements),
+        dict(zip(MODEL, model, strict=True)),
+        terms.reshape(-1, 2, n_elements),
+        asked.reshape(-1, 4, n_elements),
+        joint.reshape(-1, 2, n_elements),
     )

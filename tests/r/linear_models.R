@@ -37,8 +37,11 @@ answer <- function(folder) {
   write.csv(data.frame(term = labels, members = vapply(labels, members, "")), at("terms.csv"),
             row.names = FALSE)
   writeLines(as.character(attr(all, "assign")), at("assign.txt"))
+  lines <- function(name) if (file.exists(at(name))) unname(as.matrix(read.csv(at(name), header = FALSE))) else matrix(0, 0, ncol(all))
+  contrasts <- lines("contrasts.csv")
+  joint <- lines("joint.csv")
   decomposed <- qr(all)
-  kept <- sort(decomposed$pivot[seq_len(decomposed$rank)])
+  kept <- if (is.null(own)) sort(decomposed$pivot[seq_len(decomposed$rank)]) else seq_len(ncol(all))
   with_anova <- file.exists(at("anova"))
   results <- vapply(seq_len(ncol(responses)), function(element) {
     table$y <- ifelse(is.finite(responses[, element]), responses[, element], NA)
@@ -66,8 +69,24 @@ answer <- function(folder) {
       type_two <- as.data.frame(car::Anova(fit, type = 2))
       as.matrix(type_two[match(labels, rownames(type_two)), c("F value", "Pr(>F)")])
     }
-    c(rbind(t(coefficients), estimable), unlist(broom::glance(fit)), if (with_anova) t(tests))
-  }, numeric(5 * ncol(all) + 12 + 2 * length(labels) * with_anova))
+    asked <- apply(contrasts, 1, function(factors) {
+      given <- intersect(colnames(all)[factors != 0], names(coef(fit)))
+      if (length(given) < sum(factors != 0)) return(rep(NA, 4))
+      l <- factors[match(given, colnames(all))]
+      estimate <- sum(l * coef(fit)[given])
+      error <- sqrt(drop(l %*% vcov(fit)[given, given] %*% l))
+      c(estimate, error, estimate / error, 2 * pt(-abs(estimate / error), fit$df.residual))
+    })
+    response <- fit$model$y
+    weights <- if (is.null(fit$weights)) rep(1, length(response)) else fit$weights
+    compared <- apply(joint, 1, function(columns) {
+      smaller <- lm.wfit(x[, columns == 0, drop = FALSE], response[weights > 0], weights[weights > 0])
+      df <- fit$rank - smaller$rank
+      ratio <- (sum(smaller$weights * smaller$residuals^2) - deviance(fit)) / df / summary(fit)$sigma^2
+      c(ratio, pf(ratio, df, fit$df.residual, lower.tail = FALSE))
+    })
+    c(rbind(t(coefficients), estimable), unlist(broom::glance(fit)), if (with_anova) t(tests), asked, compared)
+  }, numeric(5 * ncol(all) + 12 + 2 * length(labels) * with_anova + 4 * nrow(contrasts) + 2 * nrow(joint)))
   writeBin(as.vector(results), at("results.bin"))
 }
 

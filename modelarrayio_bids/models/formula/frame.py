@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, FormulaError
-from modelarrayio_bids.models.evaluation import Evaluator
-from modelarrayio_bids.models.r_numbers import r_number
-from modelarrayio_bids.models.syntax import (
+from modelarrayio_bids.models.formula.coding import contrasts_of
+from modelarrayio_bids.models.formula.evaluation import Evaluator
+from modelarrayio_bids.models.formula.syntax import (
     Call,
     Expression,
     Name,
     Number,
     names_in,
+    shortened,
     without_parentheses,
 )
-from modelarrayio_bids.models.terms import Terms
-from modelarrayio_bids.models.values import (
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.formula.values import (
     Basis,
     Factor,
     Numbers,
@@ -31,6 +32,7 @@ from modelarrayio_bids.models.values import (
     factor_of,
     without_unused_levels,
 )
+from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.text_format import some
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 #: Text of more levels than this, most of them numbers, is taken for numbers with a mistake.
 _MOST_LEVELS = 10
 _HIGHEST_POWER = 9
+#: R's limit for contr.poly.
+_MOST_ORDERED = 95
 
 
 @dataclass(frozen=True)
@@ -133,41 +137,50 @@ class Frame:
         """
         for label, value in self.variables.items():
             if isinstance(value, Basis | Numbers):
-                self._check_finite(label, value.data)
+                self._check_finite(shortened(label), value.data)
         for label, factor in self.factors.items():
-            if len(factor.levels) == 1:
-                raise CohortError(
-                    f'{label} is {factor.levels[0]} in every row of the model, a factor of one '
-                    f'level',
-                    self.path,
-                    'Leave it out of the formula.',
-                )
+            self._check_levels(shortened(label), factor)
             if label in texts and isinstance(self.terms.variables[label], Name):
-                self._check_text(label, factor)
+                self._check_text(shortened(label), factor)
 
-    def _check_finite(self, label: str, values: np.ndarray) -> None:
-        finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    def _check_finite(self, label: str, numbers: np.ndarray) -> None:
+        finite = np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1)
         if not finite.all():
+            row = self.rows[np.argmin(finite)] + 1
             raise CohortError(
-                f'{label} is infinite in row {self.rows[np.argmin(finite)] + 1}',
+                f'{label} is infinite in row {row}', self.path, 'Change the value, or the formula.'
+            )
+
+    def _check_levels(self, label: str, factor: Factor) -> None:
+        if len(factor.levels) == 1:
+            raise CohortError(
+                f'{label} is {shortened(factor.levels[0])!r} in every row of the model, a factor '
+                f'of one level',
                 self.path,
-                'Change the value, or the formula.',
+                'Leave it out of the formula.',
+            )
+        if contrasts_of(factor).kind == 'poly' and len(factor.levels) > _MOST_ORDERED:
+            raise FormulaError(
+                f'{label} has {len(factor.levels)} ordered levels, too many for polynomial '
+                f'contrasts',
+                remedy='Use its numbers, or C(…, contr.treatment).',
             )
 
     def _check_text(self, label: str, factor: Factor) -> None:
         """Refuse identifiers, and numbers that are text because of one cell."""
-        odd = [level for level in factor.levels if r_number(level) is None]
-        if len(factor.levels) > _MOST_LEVELS and 2 * len(odd) < len(factor.levels):
+        n_levels, n_rows = len(factor.levels), self.rows.size
+        odd = [shortened(level) for level in factor.levels if r_number(level) is None]
+        if n_levels > _MOST_LEVELS and 2 * len(odd) < n_levels:
             raise CohortError(
                 f'{label} is text, because {some(map(repr, odd), 3)} is no number',
                 self.path,
                 f'Make such cells blank, or write factor({label}).',
             )
-        if len(factor.levels) == self.rows.size > 2:
+        if n_levels == n_rows > 2 or (n_levels > _MOST_LEVELS and 2 * n_levels > n_rows):
             raise CohortError(
-                f'{label} is text with another level in each of the {self.rows.size} rows',
+                f'{label} is text with {n_levels} levels in {n_rows} rows, like an identifier',
                 self.path,
-                'It looks like an identifier, or like numbers with a mistake: leave it out.',
+                f'Leave it out, or write factor({label}).',
             )
 
 
@@ -175,7 +188,8 @@ def _check_response(terms: Terms, scalars: Collection[str]) -> None:
     response = terms.response
     if response and scalars and response not in scalars:
         raise FormulaError(
-            f'the file has no scalar {response}', remedy=f'Its scalars are {some(sorted(scalars))}.'
+            f'the file has no scalar {shortened(response)}',
+            remedy=f'Its scalars are {some(sorted(scalars))}.',
         )
     if response and any(response in names_in(each) for each in terms.variables.values()):
         raise FormulaError(f'{response} is on both sides of the formula')
@@ -218,7 +232,9 @@ def _lost(
         if isinstance(value, ElementWise):
             continue
         unexplained = value.missing
-        for name in evaluator.names.intersection(names_in(terms.variables[label])):
+        for name in dict.fromkeys(names_in(terms.variables[label])):
+            if name not in evaluator.names:
+                continue
             blank = evaluator.column(name).missing & value.missing
             lost.setdefault(name, set()).update(np.flatnonzero(blank).tolist())
             unexplained = unexplained & ~blank
@@ -231,7 +247,7 @@ def _no_rows(
 ) -> CohortError:
     if not n_rows:
         return CohortError('the table has no rows', path)
-    blanks = some(f'{by} in {len(rows)}' for by, rows in lost.items())
+    blanks = some(f'{shortened(by)} in {len(rows)}' for by, rows in lost.items())
     return CohortError(
         f'no row has all values of the model; missing, of {n_rows} rows: {blanks}',
         path,

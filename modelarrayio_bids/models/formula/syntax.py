@@ -26,6 +26,7 @@ from modelarrayio_bids.models.r_numbers import number_text, r_number
 #: Limits that no formula of a person reaches. They bound time and memory.
 LONGEST = 10_000
 DEEPEST = 60
+_PLACE = 30
 
 # R's ?Syntax, from the loosest to the tightest. `%any%` stands for all operators of that form.
 _BINDING = {
@@ -155,7 +156,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     while rest := text[place:].strip():
         match = _TOKEN.match(text, place)
         if not match:
-            raise FormulaError(f'the formula cannot be read from {_shortened(rest)} on')
+            raise FormulaError(f'the formula cannot be read from {_quoted(rest)} on')
         place = match.end()
         kind = str(match.lastgroup)
         found = match[kind]
@@ -168,14 +169,24 @@ def _tokens(text: str) -> Iterator[_Token]:
 def _unescaped(text: str) -> str:
     def character(match: re.Match[str]) -> str:
         if match[1] not in _ESCAPES:
-            raise FormulaError(f'the text {_shortened(text)} has an unknown escape {match[0]}')
+            raise FormulaError(f'the text {_quoted(text)} has an unknown escape {match[0]}')
         return _ESCAPES[match[1]]
 
     return _ESCAPE.sub(character, text)
 
 
-def _shortened(text: str, longest: int = 30) -> str:
-    return repr(text if len(text) <= longest else f'{text[:longest]}…')
+def shortened(text: str, longest: int = 60) -> str:
+    r"""Return text for a message: on one line, and not longer than it has to be.
+
+    >>> shortened('a\nb'), shortened('abcdef', longest=3)
+    ('a\\nb', 'abc…')
+    """
+    text = text if len(text) <= longest else f'{text[:longest]}…'
+    return ''.join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _quoted(text: str) -> str:
+    return f"'{shortened(text, _PLACE)}'"
 
 
 class _Parser:
@@ -207,7 +218,7 @@ class _Parser:
             return FormulaError('the formula ends too early', remedy='Close what is open.')
         if self.is_at('<-', '<<-', '->', '->>', '='):
             return FormulaError(f'a formula assigns nothing ({self.ahead.text})')
-        return FormulaError(f'the formula cannot be read from {_shortened(self.ahead.place)} on')
+        return FormulaError(f'the formula cannot be read from {_quoted(self.ahead.place)} on')
 
     def expression(self, loosest: int = 0) -> Expression:
         """Read operands and the operators between them that bind tighter than ``loosest``."""
@@ -254,13 +265,15 @@ class _Parser:
             raise FormulaError(f'{name} of R has no place in a formula')
         if self.is_at('::'):
             self.advance()
+            if self.ahead.kind != 'name':
+                raise self.unexpected()
             name = f'{name}::{self.advance().text}'
             if not self.is_at('('):
                 raise self.unexpected()
         if not self.is_at('('):
             return Name(name)
         if token.kind == 'quoted' and not _SYNTACTIC.fullmatch(name):
-            raise FormulaError(f'no function is called {_shortened(name)}')
+            raise FormulaError(f'no function is called {shortened(name)}')
         self.advance()
         return self.call(name)
 
@@ -310,7 +323,7 @@ def _too_deep() -> FormulaError:
 def _number(text: str) -> Number:
     value = r_number(text.removesuffix('L'))
     if value is None or not math.isfinite(value):
-        raise FormulaError(f'{_shortened(text)} is too large a number')
+        raise FormulaError(f'{_quoted(text)} is too large a number')
     return Number(value, whole=text.endswith('L') and value.is_integer())
 
 
@@ -328,7 +341,7 @@ def deparse(expression: Expression) -> str:
         # Terms are written without the L of whole numbers.
         return f'{expression.value:.0f}' if expression.whole else number_text(expression.value)
     if isinstance(expression, Text):
-        return f'"{_escaped(expression.text)}"'
+        return '"' + _escaped(expression.text, '"') + '"'
     return _deparsed_call(expression)
 
 
@@ -356,9 +369,9 @@ def quoted_name(name: str) -> str:
     """
     if _SYNTACTIC.fullmatch(name) and name not in _KEYWORDS:
         return name
-    return '`' + name.replace('\\', '\\\\').replace('`', '\\`') + '`'
+    return f'`{_escaped(name, "`")}`'
 
 
-def _escaped(text: str) -> str:
-    escapes = {'\\': '\\\\', '"': '\\"', '\n': '\\n', '\t': '\\t', '\r': '\\r'}
+def _escaped(text: str, quote: str) -> str:
+    escapes = {'\\': '\\\\', quote: f'\\{quote}', '\n': '\\n', '\t': '\\t', '\r': '\\r'}
     return ''.join(escapes.get(character, character) for character in text)

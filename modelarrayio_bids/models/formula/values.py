@@ -79,14 +79,18 @@ class Texts:
         return list(self.data)
 
 
+#: R's ``contr.treatment`` and its like.
+CONTRASTS = ('treatment', 'sum', 'helmert', 'poly', 'SAS')
+
+
 @dataclass(frozen=True)
 class Contrasts:
     """A choice of contrasts.
 
     Parameters
     ----------
-    kind : {'treatment', 'sum', 'helmert', 'poly', 'SAS'}
-        R's ``contr.*``.
+    kind : str
+        One of :data:`CONTRASTS`.
     base : int, optional
         Of treatment contrasts, the number of the reference level, from 1.
     is_numbered : bool, optional

@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, FormulaError
-from modelarrayio_bids.models.functions import CONTRASTS, FUNCTIONS, OPERATORS, constant
-from modelarrayio_bids.models.syntax import Call, Expression, Name, Number, Text, deparse
-from modelarrayio_bids.models.values import (
+from modelarrayio_bids.models.formula.arguments import FALSE, TRUE, constant
+from modelarrayio_bids.models.formula.functions import FUNCTIONS
+from modelarrayio_bids.models.formula.operators import OPERATORS
+from modelarrayio_bids.models.formula.syntax import (
+    Call,
+    Expression,
+    Name,
+    Number,
+    Text,
+    deparse,
+    shortened,
+)
+from modelarrayio_bids.models.formula.values import (
+    CONTRASTS,
     ArgumentError,
     Basis,
     Contrasts,
@@ -22,18 +33,17 @@ from modelarrayio_bids.models.values import (
     Vector,
     column_values,
 )
+from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.text_format import some
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRUE = Numbers(np.ones(1), 'logical', is_constant=True)
-_FALSE = Numbers(np.zeros(1), 'logical', is_constant=True)
 _CONSTANTS: dict[str, Value | None] = {
-    'TRUE': _TRUE,
-    'T': _TRUE,
-    'FALSE': _FALSE,
-    'F': _FALSE,
+    'TRUE': TRUE,
+    'T': TRUE,
+    'FALSE': FALSE,
+    'F': FALSE,
     'NA': constant(np.nan),
     'NaN': constant(np.nan),
     'Inf': constant(np.inf),
@@ -107,7 +117,7 @@ class Evaluator:
         with np.errstate(all='ignore'):
             value = self.value(expression)
         if value is None or isinstance(value, Contrasts) or value.is_constant:
-            raise FormulaError(f'{deparse(expression)} is not a column, nor made of one')
+            raise FormulaError(f'{_label(expression)} is not a column, nor made of one')
         return value
 
     def value(self, expression: Expression) -> Value | None:
@@ -137,7 +147,9 @@ class Evaluator:
     def no_column(self, name: str) -> FormulaError:
         """Return an error with the columns whose names are closest."""
         columns = [*map(str, self.table.columns), *sorted(self.scalars)]
-        return FormulaError(f'there is no column {name}', self.path, _suggestion(name, columns))
+        return FormulaError(
+            f'there is no column {shortened(name)}', self.path, _suggestion(name, columns)
+        )
 
     def _called(self, call: Call) -> Value | None:
         if call.function == '(':
@@ -150,7 +162,16 @@ class Evaluator:
             positional, named = _bound(apply, call.names, arguments)
             return apply(*positional, **named)
         except ArgumentError as error:
-            raise FormulaError(f'{deparse(call)} {error}') from error
+            raise FormulaError(f'{_label(call)} {error}', remedy=self._oddity(call)) from error
+
+    def _oddity(self, call: Call) -> str:
+        """Say of an argument that is text which cell makes it so."""
+        for argument in call.arguments:
+            name = argument.name if isinstance(argument, Name) else ''
+            if name in self.names and isinstance(column := self.column(name), Texts):
+                odd = next(text for text in column.data if text and r_number(text) is None)
+                return f'{shortened(name)} is text: {shortened(odd)!r} is no number.'
+        return ''
 
     def _argument(self, call: Call, index: int) -> Value | None:
         """Return an argument; the second of ``C()`` may be the name of contrasts.
@@ -167,6 +188,10 @@ class Evaluator:
         return self.value(argument)
 
 
+def _label(expression: Expression) -> str:
+    return shortened(deparse(expression))
+
+
 def _function(name: str) -> Any:
     package, _, plain = name.rpartition('::')
     known = OPERATORS if name in OPERATORS else FUNCTIONS
@@ -174,7 +199,7 @@ def _function(name: str) -> Any:
         return known[plain]
     noun = 'function' if name[0].isalpha() or name[0] == '.' else 'operator'
     raise FormulaError(
-        f'the {noun} {name} is not known here',
+        f'the {noun} {shortened(name)} is not known here',
         remedy=_suggestion(name, list(OPERATORS if noun == 'operator' else FUNCTIONS)),
     )
 
@@ -183,8 +208,9 @@ def _suggestion(name: str, known: list[str]) -> str:
     folded = {other.casefold(): other for other in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=3)
     if near:
-        return f'Do you mean {" or ".join(folded[other] for other in near)}?'
-    return f'Known are {", ".join(known)}.' if len(known) < 100 else ''
+        return f'Do you mean {" or ".join(shortened(folded[other]) for other in near)}?'
+    known = [shortened(other) for other in known]
+    return f'Known are {", ".join(sorted(known))}.' if len(known) < 100 else ''
 
 
 def _bound(
@@ -212,7 +238,7 @@ def _bound(
 def _parameter(name: str, parameters: Mapping[str, Any], bound: Mapping[str, Any]) -> str:
     known = {_r_name(parameter): parameter for parameter in parameters}
     if name not in known:
-        raise ArgumentError(f'has an argument {name}; known are {", ".join(known)}')
+        raise ArgumentError(f'has an argument {shortened(name)}; known are {", ".join(known)}')
     if known[name] in bound:
         raise ArgumentError(f'has the argument {name} twice')
     return known[name]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modelarrayio_bids.models.bases import orthogonal_polynomials
-from modelarrayio_bids.models.values import Contrasts, Factor
+from modelarrayio_bids.models.formula.bases import orthogonal_polynomials
+from modelarrayio_bids.models.formula.values import Contrasts, Factor
 
 _POLYNOMIALS = ('.L', '.Q', '.C')
 
@@ -51,7 +51,7 @@ def contrast_matrix(
     k = len(levels)
     numbers = tuple(str(number) for number in range(1, k + 1))
     if contrasts.kind == 'poly':
-        matrix = orthogonal_polynomials(np.arange(1.0, k + 1), k - 1)
+        matrix = orthogonal_polynomials(np.arange(1.0, k + 1), k - 1, tolerance=0)
         return matrix, (_POLYNOMIALS + tuple(f'^{degree}' for degree in range(4, k)))[: k - 1]
     if contrasts.kind == 'sum':
         return np.vstack([np.eye(k - 1), -np.ones(k - 1)]), numbers[:-1]

@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from modelarrayio_bids.errors import FormulaError
-from modelarrayio_bids.models.syntax import (
+from modelarrayio_bids.models.formula.syntax import (
     Call,
     Expression,
     Name,
     Number,
     deparse,
     parse,
+    shortened,
     without_parentheses,
 )
 
@@ -100,7 +101,7 @@ def _sides(formula: Expression) -> tuple[str, Expression]:
     response = without_parentheses(left[0])
     if not isinstance(response, Name):
         raise FormulaError(
-            f'the left side, {deparse(response)}, is not the name of a scalar',
+            f'the left side, {shortened(deparse(response))}, is not the name of a scalar',
             remedy='Functions of a scalar are not modelled here.',
         )
     return response.name, right
@@ -176,7 +177,8 @@ class _Expansion:
     def power(self, base: Expression, exponent: Expression) -> list[_Term]:
         if not (isinstance(exponent, Number) and exponent.value >= 2):
             raise FormulaError(
-                f'a formula has no power {deparse(exponent)}: it crosses terms, 2 or more times',
+                f'a formula has no power {shortened(deparse(exponent))}: it crosses terms with '
+                f'themselves, 2 or more times',
                 remedy='Put arithmetic into I(), as in I(age^2).',
             )
         terms = once = self.encode(base)
@@ -218,12 +220,12 @@ def _refuse_other_models(variable: Expression) -> None:
     function = variable.function if isinstance(variable, Call) else ''
     if function in BARS:
         raise FormulaError(
-            f'({deparse(variable)}) is a random effect, which linear models do not have',
+            f'({shortened(deparse(variable))}) is a random effect, which linear models do not have',
             remedy='Leave it out and fit one image of each participant, or use lme4 in R.',
         )
     if function in SMOOTHS:
         raise FormulaError(
-            f'{deparse(variable)} is a smooth, which linear models do not have',
+            f'{shortened(deparse(variable))} is a smooth, which linear models do not have',
             remedy='Use ns(), bs() or poly() here, or ModelArray.gam in R.',
         )
     if variable == Name('.'):

@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from modelarrayio_bids.models.values import ArgumentError
+from modelarrayio_bids.models.formula.values import ArgumentError
 
 # R's qr(), by which poly() decides that a degree is too high.
 _TOLERANCE = 1e-7
 
 
-def orthogonal_polynomials(x: np.ndarray, degree: int) -> np.ndarray:
+def orthogonal_polynomials(x: np.ndarray, degree: int, tolerance: float = _TOLERANCE) -> np.ndarray:
     """Return orthonormal polynomials of degree 1 to ``degree``, as R's ``poly`` does.
 
     Parameters
     ----------
     x : numpy.ndarray
         (n,) float64, NaN where missing.
+    tolerance : float, optional
+        Least part of a power that the lower powers do not explain; R's for ``poly``.
 
     Returns
     -------
@@ -44,10 +46,9 @@ def orthogonal_polynomials(x: np.ndarray, degree: int) -> np.ndarray:
     powers = np.vander(present - present.mean(), degree + 1, increasing=True)
     orthogonal, triangle = np.linalg.qr(powers)
     diagonal = np.diag(triangle)
-    if not (np.abs(diagonal) > _TOLERANCE * np.linalg.norm(powers, axis=0)).all():
+    if not (np.abs(diagonal) > tolerance * np.linalg.norm(powers, axis=0)).all():
         raise ArgumentError('has too high a degree for its values')
-    columns = orthogonal[:, 1:] * np.sign(diagonal[1:])
-    return _filled(columns, x)
+    return _filled(orthogonal[:, 1:] * np.sign(diagonal[1:]), x)
 
 
 def raw_polynomials(x: np.ndarray, degree: int) -> np.ndarray:
