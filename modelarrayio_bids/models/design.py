@@ -74,6 +74,8 @@ class Design:
         For each term the variables it is made of, in R's order: ``('age', 'sex')``.
     counts : mapping
         Rows of the design at each level of each factor.
+    codes : mapping
+        For each factor the level of each row, (n_rows,) int counted from 0.
     lost : mapping
         Rows of the table that are left out, (n_lost,) int ascending, by the column that is blank
         there or, where no column is, by the variable without a value, such as ``log(age)``.
@@ -92,6 +94,7 @@ class Design:
     formula: str
     factors: tuple[tuple[str, ...], ...] = ()
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     lost: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def columns(self, term: str) -> list[int]:
@@ -174,6 +177,7 @@ def design(
         formula=formula,
         factors=terms.factors,
         counts={label: frame.counts(label) for label in frame.factors},
+        codes={label: factor.codes for label, factor in frame.factors.items()},
         lost=frame.lost,
     )
 

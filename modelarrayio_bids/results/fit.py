@@ -23,7 +23,7 @@ from modelarrayio_bids.errors import UsageError, WouldLoseResultsError
 from modelarrayio_bids.models.adjustment import p_adjust
 from modelarrayio_bids.models.base import ElementwiseModel, counted, result_names
 from modelarrayio_bids.runtime.disk import require_room
-from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.store import schema
@@ -218,8 +218,10 @@ def _fill(
     parts = (chosen[start : start + width] for start in starts)
     fit = partial(_fit_block, results, model, values)
     name = values.response.name
-    fitted = ordered_map(fit, zip(starts, parts, strict=True), threads)
-    return counted(np.concatenate([*tracked(fitted, f'Fitting {name}', len(starts), 'blocks')]))
+    with one_blas_thread():
+        fitted = ordered_map(fit, zip(starts, parts, strict=True), threads)
+        outcomes = [*tracked(fitted, f'Fitting {name}', len(starts), 'blocks')]
+    return counted(np.concatenate(outcomes))
 
 
 def _fit_block(

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, UsageError
-from modelarrayio_bids.models.design import design
+from modelarrayio_bids.models.design import Design, design
+from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.linear import LinearModel, LinearOptions
-from modelarrayio_bids.models.terms import Terms
-from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
+from modelarrayio_bids.results.fit import FittedAnalysis, Values, write_analysis
 from modelarrayio_bids.results.phenotypes import Phenotypes
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
@@ -167,7 +167,25 @@ class LinearFit:
                 yield f'  {factor} {level}  {images}, {least[factor, level]}'
 
     def _least(self) -> dict[tuple[str, str], int]:
-        """Return the fewest images of each level among the elements that are fitted."""
+        """Return the fewest images of each level at any element that has enough images."""
+        plan, options = self.model.design, self.model.options
+        names = [(factor, level) for factor, levels in plan.levels.items() for level in levels]
+        members = np.array([
+            plan.codes[factor] == plan.levels[factor].index(level) for factor, level in names
+        ])  # fmt: skip
+        n_images = len(self.phenotypes.table)
+        enough = max(options.num_subj_lthr_abs, options.num_subj_lthr_rel * n_images)
+        least = np.full(len(names), n_images)
+        with StoreReader(self.store) as reader:
+            values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
+            n_elements = values.response.shape[1]
+            for start in range(0, n_elements, _COUNTED):
+                read = values.read(start, min(start + _COUNTED, n_elements))
+                finite = np.logical_and.reduce([np.isfinite(part) for part in read.values()])
+                fitted = finite[plan.rows][:, finite.sum(axis=0) > enough]
+                images = members.astype(np.int32) @ fitted.astype(np.int32)
+                least = np.minimum(least, images.min(axis=1, initial=n_images))
+        return dict(zip(names, least.tolist(), strict=True))
 
     def _who(self, row: int) -> str:
         table = self.phenotypes.table

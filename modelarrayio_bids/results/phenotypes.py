@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelarrayio_bids.cohort import MISSING, SCALAR, SOURCE, SUBJECT_COLUMNS, read_table
+from modelarrayio_bids.cohort import MISSING, SCALAR, SOURCE, SUBJECT_COLUMNS, read_rows
 from modelarrayio_bids.errors import CohortError, UsageError, raise_problems
 from modelarrayio_bids.runtime.text_format import count, some
 
@@ -66,7 +66,7 @@ class Phenotypes:
         """
         import pandas as pd  # noqa: PLC0415 - costs more than reading a small file
 
-        columns, cells = read_table(path)
+        _, columns, cells = read_rows(path)
         cohort = pd.DataFrame(cells, columns=list(columns), dtype='object')
         found = _rows_of(cohort, response, names, path)
         missing = found.apply(lambda column: column.str.strip().isin(MISSING))

@@ -8,8 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
-
 from modelarrayio_bids.errors import UsageError
 
 Item = TypeVar('Item')
@@ -53,6 +51,8 @@ def one_blas_thread() -> AbstractContextManager[object]:
     Its own threads wait for each other by spinning: where cores are shared, they take several times
     the processor time.
     """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only models need it
+
     return threadpool_limits(1, user_api='blas')
 
 
