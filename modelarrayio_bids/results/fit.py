@@ -112,6 +112,7 @@ def write_analysis(
     rows: Mapping[str, np.ndarray],
     facts: Mapping[str, str],
     *,
+    output: Path | None = None,
     elements: range | None = None,
     overwrite: bool = False,
     resources: Resources = Resources(),
@@ -121,7 +122,7 @@ def write_analysis(
     Parameters
     ----------
     store : path-like
-        The file: it keeps what it holds.
+        The file with the scalars.
     analysis : str
         Name of the analysis.
     model : ElementwiseModel
@@ -130,6 +131,8 @@ def write_analysis(
         See :class:`Values`: of the response first, then of the scalars that the model needs.
     facts : dict of str
         What the file is to say of the analysis.
+    output : pathlib.Path, optional
+        A new file for the results alone; by default ``store`` takes them, and keeps what it holds.
     elements : range, optional
         Those to fit, by default all.
     overwrite : bool, optional
@@ -147,9 +150,10 @@ def write_analysis(
         If the file cannot be written, or the disk has no room for it.
     """
     path = Path(store)
+    target = path if output is None else output
     schema.check_analysis_name(analysis)
     with LockedStoreReader(path) as old:
-        if analysis in old.analyses and not overwrite:
+        if output is None and analysis in old.analyses and not overwrite:
             raise WouldLoseResultsError(
                 f'holds an analysis {analysis} that would be lost',
                 path,
@@ -161,11 +165,13 @@ def write_analysis(
         blocks = _blocks(values, len(names), len(chosen), resources)
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
         # Once on its way, and once in the file.
-        require_room(path.resolve().parent, 2 * matrix_bytes, path)
+        require_room(target.resolve().parent, 2 * matrix_bytes, target)
         layout = Layout('float64', chunk_columns=blocks.chunk)
-        folder = resources.scratch or path.resolve().parent
+        folder = resources.scratch or target.resolve().parent
+        copied = path if output is None else None
+        replace = overwrite or output is None
         with (
-            StoreWriter(path, layout, overwrite=True, copy_of=path) as writer,
+            StoreWriter(target, layout, overwrite=replace, copy_of=copied) as writer,
             Scratch(blocks, np.dtype(np.float64), folder) as results,
         ):
             not_fitted = _fill(results, model, values, chosen, resources.threads)
@@ -177,7 +183,7 @@ def write_analysis(
             told = {**facts, schema.NOT_FITTED_ATTRIBUTE: json.dumps(not_fitted)}
             writer.describe_results(analysis, run_provenance() | told)
             old.require_unchanged()
-    return FittedAnalysis(path, analysis, names, len(chosen), not_fitted)
+    return FittedAnalysis(target, analysis, names, len(chosen), not_fitted)
 
 
 def _chosen(elements: range | None, n_elements: int, path: Path) -> range:

@@ -115,6 +115,7 @@ class LinearFit:
         self,
         analysis: str = 'lm',
         *,
+        output: Path | None = None,
         elements: range | None = None,
         overwrite: bool = False,
         resources: Resources = Resources(),
@@ -128,16 +129,22 @@ class LinearFit:
             self.model,
             self.rows,
             self._facts(),
+            output=output,
             elements=elements,
             overwrite=overwrite,
             resources=resources,
         )
         logger.info(
             'Wrote %s of %s: %s at %s%s',
-            *(analysis, self.store, count(len(fitted.names), 'result')),
+            *(analysis, fitted.path, count(len(fitted.names), 'result')),
             *(count(fitted.n_elements, 'element'), _told(fitted.not_fitted)),
         )
         return fitted
+
+    def is_made(self, analysis: str) -> bool:
+        """Return whether the file holds the results of just this model, all of them."""
+        with StoreReader(self.store) as reader:
+            return reader.described(analysis).items() >= self._facts().items()
 
     def described(self) -> Iterator[str]:
         """Describe the design: its columns, who is left out and why, images of each level."""

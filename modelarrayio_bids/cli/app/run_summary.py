@@ -62,6 +62,27 @@ def close_group(made: Made, options: argparse.Namespace) -> None:
     logs.say_done('\n\n'.join(filter(None, parts)), facts)
 
 
+def close_model(
+    fits: Sequence[tuple[Path, str]], analysis: str, log: Path, options: argparse.Namespace
+) -> None:
+    """Say what the model level fitted, and how to get maps of it."""
+    from modelarrayio_bids.derivatives.rscripts.next_steps import Step, export_command
+
+    lines = [
+        f'Fitted {count(len(fits), "model")}, called {analysis} in the HDF5 files:',
+        *(f'  {formula}  {store}' for store, formula in fits),
+    ]
+    steps = []
+    if 'export' not in options.analysis_level:
+        command = export_command(options.bids_dir, options.output_dir)
+        steps = [Step('write the results as maps', command)]
+    places = [f'Report: {options.output_dir.absolute() / "report.html"}'] * options.report
+    parts = ['\n'.join(lines), '\n'.join([*places, f'Log: {log}']), _of_steps(steps)]
+    told = [{'store': str(store), 'formula': formula} for store, formula in fits]
+    facts = {'fitted': told, 'analysis': analysis, 'log': str(log)}
+    logs.say_done('\n\n'.join(filter(None, parts)), facts)
+
+
 def close_export(jobs: Sequence[tuple[Path, str, Path]], log: Path) -> None:
     """Say what the export level wrote."""
     lines = [
