@@ -10,6 +10,7 @@ from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, Tra
 
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
+from modelarrayio_bids.results.fit import block_width
 from modelarrayio_bids.results.merge import merge_results
 from modelarrayio_bids.store.reader import StoreReader
 
@@ -55,14 +56,14 @@ class PlanElementBlocks(LibraryInterface):
 
 
 def _spans(store: str, n_blocks: int) -> list[tuple[int, int]]:
-    """Return the first element and the end of each block: whole chunks, as alike as they can be."""
+    """Return the first element and the end of each block, as alike as they can be."""
     with StoreReader(Path(store)) as reader:
         if not reader.scalars:
             raise SchemaError('holds no scalar', store, 'Give a file made by to-modelarray.')
         scalar = reader.scalar(reader.scalars[0])
-    n_elements, chunk = scalar.shape[1], scalar.chunk_columns
-    n_chunks = -(-n_elements // chunk)
-    ends = [min(n_elements, chunk * (n_chunks * n // n_blocks)) for n in range(n_blocks + 1)]
+        n_elements, width = scalar.shape[1], block_width(scalar)
+    n_parts = -(-n_elements // width)
+    ends = [min(n_elements, width * (n_parts * n // n_blocks)) for n in range(n_blocks + 1)]
     return [(first, end) for first, end in pairwise(ends) if first < end]
 
 
@@ -93,8 +94,8 @@ class JoinElementBlocks(LibraryInterface):
 
     def _call(self, _folder: Path) -> dict[str, Any]:
         inputs = self.inputs
+        pairs = list(zip(inputs.block_files, inputs.block_of, strict=True))
         for store in inputs.in_files:
-            pairs = zip(inputs.block_files, inputs.block_of, strict=True)
             merge_results(
                 [block for block, owner in pairs if owner == store],
                 [inputs.analysis_name],

@@ -51,7 +51,7 @@ class _FitModelInputSpec(BaseInterfaceInputSpec):
     )
     weights = traits.Str(desc='column of weights')
     contrasts = traits.Dict(
-        traits.Str, traits.Str, {}, usedefault=True, desc='combinations of coefficients, by name'
+        *_TEXTS, {}, usedefault=True, desc='combinations of coefficients, by name'
     )
     f_tests = traits.Dict(
         traits.Str,

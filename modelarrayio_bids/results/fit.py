@@ -162,7 +162,7 @@ def write_analysis(
         values = Values({name: old.scalar(name) for name in rows}, rows)
         chosen = _chosen(elements, values.response.shape[1], path)
         names = result_names(model)
-        blocks = _blocks(values, len(names), len(chosen), resources)
+        blocks = _blocks(values, len(names), chosen, resources)
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
         # Once on its way, and once in the file.
         require_room(target.resolve().parent, 2 * matrix_bytes, target)
@@ -198,18 +198,35 @@ def _chosen(elements: range | None, n_elements: int, path: Path) -> range:
     return elements
 
 
-def _blocks(values: Values, n_results: int, n_elements: int, resources: Resources) -> Blocks:
-    """Return how elements are divided: all in one block where results fit into memory."""
+def block_width(scalar: Scalar) -> int:
+    """Return how many elements are fitted at once.
+
+    Blocks lie at its multiples, whichever elements are asked for: the last bits of linear algebra
+    depend on how it is cut, and slices are to give the numbers of the whole.
+    """
+    chunk = _chunk(scalar)
+    return max(1, _BLOCK_ELEMENTS // chunk) * chunk
+
+
+def _chunk(scalar: Scalar) -> int:
+    own = scalar.chunk_columns
+    return max(1, round(_CHUNK_ELEMENTS / own)) * own
+
+
+def _blocks(values: Values, n_results: int, chosen: range, resources: Resources) -> Blocks:
+    """Return how results are divided: all in one block where they fit into memory."""
     n_images, n_all = values.response.shape
-    own = values.response.chunk_columns
-    chunk = min(n_elements, max(1, round(_CHUNK_ELEMENTS / own)) * own)
-    width = max(1, _BLOCK_ELEMENTS // chunk) * chunk
+    width, n_elements = block_width(values.response), len(chosen)
     of_values = n_images * len(values.scalars) * _BYTES_PER_VALUE
     at_work = width * (of_values + n_results * _BYTES_PER_RESULT)
     # Adjusting takes a few copies of one result.
     needed = max(resources.threads * at_work, 6 * 8 * n_elements)
-    room = resources.room(n_all, needed, 8 * n_results * width, to='fit')
-    if 8 * n_results * n_elements <= room:
+    whole = 8 * n_results * n_elements
+    # Blocks in a file are as wide as those that are fitted, from the first on.
+    least = whole if chosen.start % width else min(whole, 8 * n_results * width)
+    room = resources.room(n_all, needed, least, to='fit')
+    chunk = min(n_elements, _chunk(values.response))
+    if whole <= room:
         return Blocks(n_results, n_elements, chunk, -(-n_elements // chunk) * chunk)
     return Blocks(n_results, n_elements, chunk, width)
 
@@ -218,33 +235,31 @@ def _fill(
     results: Scratch, model: ElementwiseModel, values: Values, chosen: range, threads: int
 ) -> dict[str, int]:
     """Fit every block; return the elements that were not fitted, by reason."""
-    blocks = results.blocks
-    width = max(1, _BLOCK_ELEMENTS // blocks.chunk) * blocks.chunk
-    starts = range(0, blocks.n_columns, width)
-    parts = (chosen[start : start + width] for start in starts)
-    fit = partial(_fit_block, results, model, values)
-    name = values.response.name
+    width = block_width(values.response)
+    starts = range(chosen.start // width * width, chosen.stop, width)
+    fit = partial(_fit_block, results, model, values, chosen)
     with one_blas_thread():
-        fitted = ordered_map(fit, zip(starts, parts, strict=True), threads)
-        outcomes = [*tracked(fitted, f'Fitting {name}', len(starts), 'blocks')]
+        fitted = ordered_map(fit, starts, threads)
+        what = f'Fitting {values.response.name}'
+        outcomes = [*tracked(fitted, what, len(starts), 'blocks')]
     return counted(np.concatenate(outcomes))
 
 
 def _fit_block(
-    results: Scratch,
-    model: ElementwiseModel,
-    values: Values,
-    block: tuple[int, range],
+    results: Scratch, model: ElementwiseModel, values: Values, chosen: range, first: int
 ) -> np.ndarray:
-    """Fit a block and keep its results; return how the fit at each element ended."""
-    start, part = block
-    read = values.read(part.start, part.stop)
+    """Fit a block, and keep what is asked for of it; return how the fit ended there."""
+    n_elements = values.response.shape[1]
+    block = range(first, min(first + block_width(values.response), n_elements))
+    read = values.read(block.start, block.stop)
     fitted = model.fit(read.pop(values.response.name), read)
+    part = range(max(block.start, chosen.start), min(block.stop, chosen.stop))
+    wanted = slice(part.start - first, part.stop - first)
     kept = np.full((results.blocks.n_rows, len(part)), np.nan)
     kept[0] = part
-    kept[1 : 1 + len(fitted.values)] = fitted.values
-    results.put_block(start, kept)
-    return fitted.outcomes
+    kept[1 : 1 + len(fitted.values)] = fitted.values[:, wanted]
+    results.put_block(part.start - chosen.start, kept)
+    return fitted.outcomes[wanted]
 
 
 def _adjust(results: Scratch, model: ElementwiseModel) -> None:

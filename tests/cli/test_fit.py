@@ -131,6 +131,21 @@ def test_slices_are_joined_by_merge_results(folder):
     assert all(np.array_equal(whole[name], joined[name], equal_nan=True) for name in whole)
 
 
+def test_slices_give_the_numbers_of_the_whole_to_the_last_bit(folder):
+    n = 9000  # more than are fitted at once
+    many = np.random.default_rng(6).normal(size=(N, n))
+    many[:4, ::3] = np.nan
+    write_scalar('many.h5', 'MD', many, NAMES)
+    whole = ['--analysis-name', 'whole', '--correct-p-value-terms', 'none']
+    assert fit('~ age + sex', *whole, file='many.h5') == 0
+    part = ['--analysis-name', 'part', '--correct-p-value-terms', 'none', '--elements', '1234:7777']
+    assert fit('~ age + sex', *part, file='many.h5') == 0
+    whole, part = read_results('many.h5', 'whole'), read_results('many.h5', 'part')
+    assert part['element_id'].tolist() == list(range(1234, 7777))
+    for name in part.keys() - {'model.p.value.fdr'}:
+        assert np.array_equal(whole[name][1234:7777], part[name], equal_nan=True)
+
+
 def second_scalar(folder):
     """MD of the people in another order, and without one of them."""
     order = np.random.default_rng(4).permutation(N)[:-1]
