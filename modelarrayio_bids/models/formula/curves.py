@@ -89,7 +89,9 @@ def _knots(
             raise ArgumentError(f'needs knots between {ends[0]:g} and {ends[1]:g}')
         return inner
     number = 0 if df is None else count(df, 'df', least, max(least, values.size)) - least
-    if number and not ((values >= ends[0]) & (values <= ends[1])).any():
+    if number == 0:
+        return np.empty(0)
+    if not ((values >= ends[0]) & (values <= ends[1])).any():
         raise ArgumentError('has no values between its boundary knots')
     return bases.interior_knots(values, number, ends)
 
