@@ -72,7 +72,7 @@ def close(found, expected, what, rtol=1e-9, atol=0.0):
 def compare(answer, found):
     compare_coefficients(answer, found)
     for name in MODEL:
-        tolerance = {'rtol': 1e-8 if name == 'p.value' else 1e-9}
+        tolerance = {'rtol': 1e-8, 'atol': 1e-300} if name == 'p.value' else {}
         if name.endswith('r.squared'):
             tolerance = {'rtol': 0, 'atol': 1e-9}
         close(found[f'model.{name}'], answer.model[name], f'model {name}', **tolerance)
@@ -91,7 +91,7 @@ def compare_tests(found, name, expected):
     close(mine[0] / sizes, estimate / sizes, f'{name} estimate', rtol=0, atol=1e-9)
     close(mine[1], error, f'{name} std.error')
     close(mine[2], t, f'{name} t', atol=1e-9)
-    close(mine[3], p, f'{name} p', rtol=1e-8)
+    close(mine[3], p, f'{name} p', rtol=1e-8, atol=1e-300)
 
 
 @pytest.mark.parametrize('missing', [0.0, 0.1, 0.5])
@@ -130,10 +130,7 @@ def test_p_values_in_the_far_tail(r):
     y = 1 + table['age'].to_numpy()[:, None] * size + noise
     answer = r.fit('y ~ age + sex', table, y)
     p = answer.terms[1, 3]
-    assert (p < 1e-250).any()
-    # Below, numbers lose digits.
-    y = y[:, p > 1e-300]
-    answer = r.fit('y ~ age + sex', table, y)
+    assert ((p > 1e-300) & (p < 1e-200)).any()
     compare(answer, fitted(LinearModel(answer.design, FULL), y))
 
 
@@ -209,7 +206,9 @@ def test_anova_is_that_of_car(r):
     table = cohort(80)
     y = responses(table, missing=0.05)
     options = LinearOptions(anova=True)
-    for formula in ('y ~ age + sex + site', 'y ~ age * sex * site', 'y ~ site:sex + age + site'):
+    formulas = ['y ~ age + sex + site', 'y ~ age * sex * site', 'y ~ site:sex + age + site']
+    # Terms that others explain are not tested, in car neither.
+    for formula in [*formulas, 'y ~ I(2 * age) + site:age', 'y ~ sex + age + I(2 * age)']:
         answer = r.fit(formula, table, y, anova=True)
         found = fitted(LinearModel(answer.design, options), y)
         for term, (f, p) in zip(answer.design.terms, answer.anova, strict=True):
