@@ -8,6 +8,7 @@ import pytest
 from models.oracle import MODEL, R
 
 from modelarrayio_bids.models.base import Outcome, counted, fit_all, result_names
+from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.linear import LinearModel, LinearOptions
 from modelarrayio_bids.models.statistics import TERM_STATISTICS
 
@@ -260,11 +261,11 @@ def test_a_contrast_may_be_estimable_where_its_coefficients_are_not(r):
     y = responses(table, 3)
     y[table['site'] == 'A', 1] = np.nan
     y[table['site'] == 'C', 2] = np.nan
-    design = r.fit('y ~ site + age', table, y).design
+    whole = r.fit('y ~ site + age', table, y).design
     options = LinearOptions(
         contrasts={'c_b': 'siteC - siteB'}, f_tests={'site': 'site'}, anova=True
     )
-    found = fitted(LinearModel(design, options), y)
+    found = fitted(LinearModel(whole, options), y)
     assert np.isnan(found['siteB.estimate']).tolist() == [False, True, False]
     assert np.isnan(found['c_b.estimate']).tolist() == [False, False, True]
     # A test of all levels needs them all.
@@ -354,3 +355,14 @@ def test_without_residual_degrees_of_freedom_estimates_are_all(r):
     close(found['age.estimate'], answer.terms[1, 0], 'age', rtol=1e-6)
     for name in ('age.p.value', 'model.sigma', 'model.statistic', 'model.logLik'):
         assert np.isnan(found[name]).tolist() == [False, True]
+
+
+def test_from_formula_to_results(r):
+    """The formula read here, not by R, with a square of a scalar."""
+    table = cohort(60)
+    y = responses(table, missing=0.1)
+    scalar = np.random.default_rng(4).normal(1, 0.1, y.shape)
+    formula = 'y ~ poly(age, 2) + I(MD^2) + MD:sex + site'
+    answer = r.fit(formula, table, y, scalar=scalar)
+    model = LinearModel(design(formula, table.astype(str), {'y', 'MD'}), FULL)
+    compare(answer, fitted(model, y, {'MD': scalar}))
