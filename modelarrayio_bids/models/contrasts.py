@@ -65,43 +65,31 @@ class Contrast:
         return cls(name, tuple(factors.tolist()))
 
 
-@dataclass(frozen=True)
-class JointTest:
-    """Coefficients that are tested together by an F test.
+def columns_to_test(name: str, text: str, design: Design) -> list[int]:
+    """Read which coefficients are tested together, such as ``age + age:sexM`` or ``site``.
 
     Parameters
     ----------
     name : str
-        What results are called by.
-    columns : tuple of int
-        The design's columns.
+        The test's name.
+    text : str
+        Terms (all their coefficients) and coefficients, separated by ``+`` or commas.
+    design : Design
+        The model.
+
+    Returns
+    -------
+    list of int
+        Columns of the design, ascending.
+
+    Raises
+    ------
+    UsageError
+        If a name is neither.
     """
-
-    name: str
-    columns: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, name: str, text: str, design: Design) -> JointTest:
-        """Read a list of terms or coefficients, such as ``age + age:sexM`` or ``site``.
-
-        Parameters
-        ----------
-        name : str
-            The test's name.
-        text : str
-            Terms (all their coefficients) and coefficients, separated by ``+`` or commas.
-        design : Design
-            The model.
-
-        Raises
-        ------
-        UsageError
-            If a name is neither.
-        """
-        known = tuple(dict.fromkeys((*design.names, *design.terms)))
-        found = _Reader(f'F test {name}', text, known).read_list()
-        columns = [column for item in found for column in _columns(item, design)]
-        return cls(name, tuple(sorted(set(columns))))
+    known = tuple(dict.fromkeys((*design.names, *design.terms)))
+    found = _Reader(f'F test {name}', text, known).read_list()
+    return sorted({column for item in found for column in _columns(item, design)})
 
 
 def _columns(name: str, design: Design) -> list[int]:

@@ -18,6 +18,7 @@ Where R leaves a choice, or does what surprises, this is the choice here:
 * Variables are evaluated for all rows of the table, then rows without all values are left out, and
   with them levels that no row has: as ``lm`` does, and once for all elements.
 * Bases are made of the values that are there; R's ``poly`` fails where one is missing.
+* Contrasts that ``C()`` chose stay when levels are left out; R falls back to its default.
 * Columns of an interaction with a scalar are multiplied by it at each element.
 """
 

@@ -189,7 +189,9 @@ class _NormalEquations:
 
     def variances(self, combinations: np.ndarray) -> np.ndarray:
         """Return the diagonal of T G⁻ T', (r, k)."""
-        return np.stack([self._covariance(row[None])[0, 0] for row in combinations])
+        if combinations.ndim == 2:
+            return np.einsum('rpk,rp->rk', self._times_inverse(combinations), combinations)
+        return np.einsum('rpk,rpk->rk', self._times_inverse(combinations), combinations)
 
     def joint_ss(self, combinations: np.ndarray, found: np.ndarray, test: list[int]) -> np.ndarray:
         """Return (Tγ)' (T G⁻ T')⁻¹ Tγ, (k,): Seber & Lee, "Linear Regression", theorem 4.1."""
@@ -203,12 +205,17 @@ class _NormalEquations:
 
     def _covariance(self, combinations: np.ndarray) -> np.ndarray:
         """Return T G⁻ T', (t, t, k)."""
+        half = self._times_inverse(combinations)
+        if combinations.ndim == 2:
+            return np.einsum('tpk,up->tuk', half, combinations)
+        return np.einsum('tpk,upk->tuk', half, combinations)
+
+    def _times_inverse(self, combinations: np.ndarray) -> np.ndarray:
+        """Return T G⁻, (r, p, k)."""
         if combinations.ndim == 2:
             p, _, k = self.inverse.shape
-            half = (combinations @ self.inverse.reshape(p, p * k)).reshape(-1, p, k)
-            return np.einsum('tpk,up->tuk', half, combinations)
-        half = np.einsum('tpk,pqk->tqk', combinations, self.inverse)
-        return np.einsum('tqk,uqk->tuk', half, combinations)
+            return (combinations @ self.inverse.reshape(p, p * k)).reshape(-1, p, k)
+        return np.einsum('rpk,pqk->rqk', combinations, self.inverse)
 
     def _drop(self, column: int, elements: np.ndarray, null: np.ndarray) -> np.ndarray:
         """Take what a null vector (p, k) changes from the estimable; return where it surely is one.
@@ -266,15 +273,19 @@ def swept(gram: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     a = gram.copy()
     p, k = len(a), a.shape[2]
     dropped = np.zeros((p, k), bool)
+    # Only the lower triangle is kept up, a row at a time: that stays in the cache.
     for j in range(p):
-        row = a[j].copy()
-        keep = row[j] > least[j]
-        divisor = np.where(keep, row[j], 1.0)
-        scaled = np.where(keep, row / divisor, 0.0)
-        a -= row[:, None] * scaled
-        a[j] = a[:, j] = np.where(keep, scaled, row)
-        a[j, j] = np.where(keep, -1 / divisor, row[j])
-        dropped[j] = ~keep
+        column = np.concatenate([a[j, :j], a[j:, j]])
+        dropped[j] = column[j] <= least[j]
+        pivot = np.where(dropped[j], 1.0, column[j])
+        scaled = np.where(dropped[j], 0.0, column / pivot)
+        for i in range(p):
+            a[i, : i + 1] -= column[i] * scaled[: i + 1]
+        scaled = np.where(dropped[j], column, scaled)
+        scaled[j] = np.where(dropped[j], column[j], -1 / pivot)
+        a[j, :j], a[j:, j] = scaled[:j], scaled[j:]
+    for i in range(p):
+        a[:i, i] = a[i, :i]
     inverse = -a
     if dropped.any():
         inverse[dropped[:, None] | dropped[None]] = 0

@@ -18,9 +18,9 @@ import numpy as np
 
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import METHODS, P_VALUE
-from modelarrayio_bids.models.anova import type_two
+from modelarrayio_bids.models.anova import JointTest, type_two
 from modelarrayio_bids.models.base import BlockFit, Outcome, checked_choice
-from modelarrayio_bids.models.contrasts import Contrast, JointTest
+from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.effects import cohens_f2, partial_r_squared, standard_deviations
 from modelarrayio_bids.models.least_squares import Solution
@@ -110,27 +110,20 @@ class LinearModel:
         self.options = options or LinearOptions()
         self.scalars = tuple(dict.fromkeys(name for names in design.scalars for name in names))
         self._sample = Sample.from_design(design, weights)
-        self._estimated = self._sample.estimated()
+        self._estimated = self._sample.independent(range(len(design.names)))
         self._check_size()
         self.aliased = tuple(
             name for column, name in enumerate(design.names) if column not in self._estimated
         )
         self._contrasts = [self._contrast(*item) for item in self.options.contrasts.items()]
-        self._f_tests = [self._f_test(*item) for item in self.options.f_tests.items()]
-        self._term_tests = type_two(design, self._estimated) if self.options.anova else []
-        self._system = System(
-            self._sample,
-            self._estimated,
-            [contrast.factors for contrast in self._contrasts],
-            [test.columns for test in self._f_tests],
-        )
+        self._tests = [self._f_test(*item) for item in self.options.f_tests.items()]
+        if self.options.anova:
+            self._tests += type_two(design, self._sample.independent)
+        self._system = self._system_of(tuple(self._estimated))
         self._subsystems = {
-            columns: System(
-                self._sample,
-                columns,
-                joint=[test.tested for test in self._term_tests if test.columns == columns],
-            )
-            for columns in dict.fromkeys(test.columns for test in self._term_tests)
+            test.columns: self._system_of(test.columns)
+            for test in self._tests
+            if test.tested and test.columns != tuple(self._estimated)
         }
         self.columns = tuple(self._names())
         self.corrections = tuple(self._corrections())
@@ -191,8 +184,8 @@ class LinearModel:
         yield from (f'model.{statistic}' for statistic in options.var_model)
         for contrast in self._contrasts:
             yield from (f'{contrast.name}.{statistic}' for statistic in TERM_STATISTICS)
-        for name, _ in self._tested():
-            yield from (f'{name}.{statistic}' for statistic in ('statistic', P_VALUE))
+        for test in self._tests:
+            yield from (f'{test.name}.{statistic}' for statistic in ('statistic', P_VALUE))
         if options.effect_sizes:
             yield from self._effect_names()
 
@@ -203,8 +196,8 @@ class LinearModel:
                 yield from _effects_of(label)
         for contrast in self._contrasts:
             yield from _effects_of(contrast.name)
-        for name, _ in self._tested():
-            yield from _effects_of(name)
+        for test in self._tests:
+            yield from _effects_of(test.name)
         yield 'model.cohens.f2'
 
     def _corrections(self) -> Iterator[tuple[str, str]]:
@@ -218,11 +211,6 @@ class LinearModel:
 
     def _labels(self) -> list[str]:
         return ['Intercept' if name == INTERCEPT else name for name in self.design.names]
-
-    def _tested(self) -> list[tuple[str, int]]:
-        """Return the name of each F test, and its degrees of freedom."""
-        asked = [(test.name, len(test.columns)) for test in self._f_tests]
-        return [*asked, *((f'{test.term}.anova', len(test.tested)) for test in self._term_tests)]
 
     def _results(
         self, block: Responses, solution: Solution, fit: Fit
@@ -248,20 +236,20 @@ class LinearModel:
             for row, contrast in zip(found, self._contrasts, strict=True):
                 yield f'{contrast.name}.{statistic}', row
         sums = self._sums_of_squares(block, solution)
-        for name, df in self._tested():
-            for statistic, row in fit.f_test(sums[name], df).items():
-                yield f'{name}.{statistic}', row
+        for test in self._tests:
+            for statistic, row in fit.f_test(sums[test.name], len(test.tested)).items():
+                yield f'{test.name}.{statistic}', row
         if self.options.effect_sizes:
             yield from self._effects(block, solution, fit, sums)
 
     def _sums_of_squares(self, block: Responses, solution: Solution) -> dict[str, np.ndarray]:
         """Return the sum of squares of each F test, (k,)."""
-        names = [test.name for test in self._f_tests]
-        sums = dict(zip(names, solution.joint_ss, strict=True))
+        found = {tuple(self._estimated): solution.joint_ss}
         for columns, system in self._subsystems.items():
-            found = system.solve(block).joint_ss
-            tests = [test for test in self._term_tests if test.columns == columns]
-            sums |= {f'{test.term}.anova': ss for test, ss in zip(tests, found, strict=True)}
+            found[columns] = system.solve(block).joint_ss
+        sums = {test.name: np.full(len(solution.rank), np.nan) for test in self._tests}
+        for columns, rows in found.items():
+            sums |= zip((test.name for test in self._tests_in(columns)), rows, strict=True)
         return sums
 
     def _effects(
@@ -319,11 +307,22 @@ class LinearModel:
         return contrast
 
     def _f_test(self, name: str, text: str) -> JointTest:
-        test = JointTest.parse(name, text, self.design)
-        columns = tuple(column for column in test.columns if column in self._estimated)
-        if not columns:
+        asked = columns_to_test(name, text, self.design)
+        others = [column for column in range(len(self.design.names)) if column not in asked]
+        test = JointTest.after_others(name, others, asked, self._sample.independent)
+        if not test.tested:
             raise self._not_estimable(f'F test {name}: {text!r}')
-        return JointTest(name, columns)
+        return test
+
+    def _tests_in(self, columns: tuple[int, ...]) -> list[JointTest]:
+        return [test for test in self._tests if test.columns == columns and test.tested]
+
+    def _system_of(self, columns: tuple[int, ...]) -> System:
+        """Return the model of some columns, with its tests; the contrasts are of the whole one."""
+        whole = columns == tuple(self._estimated)
+        factors = [contrast.factors for contrast in self._contrasts] if whole else []
+        joint = [test.tested for test in self._tests_in(columns)]
+        return System(self._sample, columns, factors, joint)
 
     def _not_estimable(self, what: str) -> UsageError:
         return UsageError(

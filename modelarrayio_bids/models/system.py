@@ -77,28 +77,27 @@ class Sample:
             intercept=0 in design.assign,
         )
 
-    @property
-    def shared(self) -> list[int]:
-        """Columns that are the same at all elements."""
-        return [column for column, scalars in enumerate(self.scalars) if not scalars]
-
     def weighted(self, values: np.ndarray) -> np.ndarray:
         """Return values (n, k) times the root of the weights."""
         return values if self.weights is None else values * np.sqrt(self.weights)[:, None]
 
-    def estimated(self) -> list[int]:
-        """Return the columns that ``lm`` does not leave out as aliased, with all rows."""
-        shared = self.shared
+    def independent(self, columns: Sequence[int]) -> list[int]:
+        """Return the columns that ``lm`` would not leave out as aliased, with all rows.
+
+        Those that hold scalars are taken to be independent: at each element it is seen anew.
+        """
+        shared = [column for column in columns if not self.scalars[column]]
         kept = independent_columns(self.weighted(self.matrix[:, shared]))
-        own = [column for column, scalars in enumerate(self.scalars) if scalars]
+        own = [column for column in columns if self.scalars[column]]
         return sorted([*(shared[index] for index in kept), *own])
 
     def is_estimable(self, factors: Sequence[float]) -> bool:
         """Return whether all rows together determine a combination of coefficients."""
-        matrix = self.weighted(self.matrix[:, self.shared])
+        shared = [column for column, scalars in enumerate(self.scalars) if not scalars]
+        matrix = self.weighted(self.matrix[:, shared])
         null = null_vectors(matrix, independent_columns(matrix))
         lengths = np.linalg.norm(matrix, axis=0)[:, None]
-        return bool(is_estimable(np.array([factors])[:, self.shared], null, lengths).all())
+        return bool(is_estimable(np.array([factors])[:, shared], null, lengths).all())
 
     def column(self, index: int, block: Responses) -> np.ndarray:
         """Return a column of the design, (n, 1), or (n, k) where it holds scalars."""

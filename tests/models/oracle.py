@@ -107,6 +107,8 @@ def _answer(folder, formula, n_elements, *, anova, n_contrasts):
         factors=factors,
     )
     found = np.fromfile(folder / 'results.bin').reshape(n_elements, -1).T
+    # R's NA is a NaN that signals.
+    found[np.isnan(found)] = np.nan
     sizes = [5 * len(names), 12, 2 * anova * len(design.terms), 4 * n_contrasts]
     coefficients, model, terms, asked, joint = np.split(found, np.cumsum(sizes))
     return Answer(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelarrayio_bids.errors import ModelArrayIOError, UsageError
-from modelarrayio_bids.models.contrasts import Contrast, JointTest
+from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.linear import LinearModel, LinearOptions
 
@@ -96,16 +96,16 @@ def design(columns=None):
 
 @pytest.mark.parametrize(
     ('text', 'columns'),
-    [('site', (2, 3)), ('age + site', (1, 2, 3)), ('siteC,age', (1, 3)), ('Intercept', (0,))],
+    [('site', [2, 3]), ('age + site', [1, 2, 3]), ('siteC,age', [1, 3]), ('Intercept', [0])],
 )
 def test_joint_tests_name_terms_or_coefficients(text, columns):
-    assert JointTest.parse('f', text, design()).columns == columns
+    assert columns_to_test('f', text, design()) == columns
 
 
 @pytest.mark.parametrize('text', ['', 'sit', 'site +', 'site - age', '2*age', 'site age'])
 def test_joint_tests_that_cannot_be_read(text):
     with pytest.raises(UsageError, match='F test mine: '):
-        JointTest.parse('mine', text, design())
+        columns_to_test('mine', text, design())
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,7 @@ def test_joint_tests_that_cannot_be_read(text):
         ({'contrasts': {'c': 'twice'}}, "contrast c: 'twice' is not estimable. Other terms"),
         ({'contrasts': {'c': 'age'}}, "contrast c: 'age' is not estimable"),
         ({'f_tests': {'f': 'twice'}}, "F test f: 'twice' is not estimable"),
+        ({'f_tests': {'f': 'age'}}, "F test f: 'age' is not estimable"),
         ({'contrasts': {'age': 'siteB'}}, 'two results would be called age.estimate'),
         ({'f_tests': {'model': 'siteB'}}, 'two results would be called model.p.value'),
     ],

@@ -5,11 +5,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from models.tables import table
 from tools import require_tool
 
 from modelarrayio_bids.models.design import design
+from modelarrayio_bids.models.formula.functions import FUNCTIONS
 
 SCRIPT = Path(__file__).parents[1] / 'r' / 'model_matrix.R'
 FORMULAS = (Path(__file__).parent / 'formulas.txt').read_text('utf-8').splitlines()
@@ -100,9 +102,76 @@ def test_every_construct_is_as_in_r(in_r):
         compare(formula, design(formula, table()), expected)
 
 
+def test_chosen_contrasts_stay_when_a_level_is_left_out():
+    # R says 'contrasts dropped from factor' and takes treatment contrasts.
+    made = design('~ C(rare, contr.sum) + sometimes', table())
+    assert made.names == ('(Intercept)', 'C(rare, contr.sum)1', 'sometimes')
+    assert made.levels == {'C(rare, contr.sum)': ('x', 'y')}
+    made = design('~ C(rare, contr.treatment(3, base = 2)) + sometimes', table())
+    assert made.matrix[:2, 1].tolist() == [1, 0]
+
+
 def test_random_formulas_are_as_in_r(in_r):
     rng = np.random.default_rng(15)
     formulas = [random_formula(rng) for _ in range(300)]
     for formula, expected in zip(formulas, in_r(formulas), strict=True):
         if expected.names and len(expected.names) <= len(expected.rows):
             compare(formula, design(formula, table()), expected)
+
+
+def test_the_design_says_who_is_in_and_who_is_not():
+    cells = pd.DataFrame(
+        {
+            'age': ['20', '', '40', '-1', '50', '61'],
+            'sex': ['M', 'F', 'n/a', 'F', 'M', 'F'],
+        },
+        dtype=object,
+    )
+    made = design('FA ~ log(age) + sex', cells, scalars=['FA'])
+    assert {by: rows.tolist() for by, rows in made.lost.items()} == {
+        'age': [1],
+        'log(age)': [3],
+        'sex': [2],
+    }
+    assert made.rows.tolist() == [0, 4, 5]
+
+
+def test_levels_have_one_order_everywhere():
+    cells = pd.DataFrame({'site': ['b', 'C', 'A', 'a', 'b', 'a']}, dtype=object)
+    made = design('~ site', cells)
+    assert made.levels == {'site': ('A', 'a', 'b', 'C')}
+    assert made.counts == {'site': (1, 2, 2, 1)}
+    assert made.names == ('(Intercept)', 'sitea', 'siteb', 'siteC')
+
+
+def test_a_data_dictionary_gives_the_order_of_levels():
+    cells = pd.DataFrame({'dose': ['2', '0', '1', '2'], 'sex': list('FMFX')}, dtype=object)
+    made = design('~ dose + sex - 1', cells.iloc[[0, 1, 2, 3, 1]], levels={'dose': ('2', '1', '0')})
+    assert made.levels['dose'] == ('2', '1', '0')
+
+
+def test_scalars_are_columns_of_their_own_at_each_element():
+    made = design('FA ~ MD * sex + I(RD^2) + MD:RD', table(), scalars=['FA', 'MD', 'RD'])
+    assert made.response == 'FA'
+    assert dict(zip(made.names, made.scalars, strict=True)) == {
+        '(Intercept)': (),
+        'MD': ('MD',),
+        'sexM': (),
+        'I(RD^2)': ('RD', 'RD'),
+        'MD:sexM': ('MD',),
+        'MD:RD': ('MD', 'RD'),
+    }
+    np.testing.assert_array_equal(made.matrix[:, 4], made.matrix[:, 2])
+    np.testing.assert_array_equal(made.matrix[:, [1, 3, 5]], 1)
+
+
+def test_terms_know_what_contains_them():
+    made = design('~ age * sex + site', table())
+    assert made.containing('age') == made.containing('sex') == ['age:sex']
+    assert made.containing('age:sex') == made.containing('site') == []
+    assert made.columns('site') == [3, 4, 5]
+
+
+def test_the_page_lists_every_function():
+    page = (Path(__file__).parents[2] / 'docs' / 'formulas.md').read_text('utf-8')
+    assert [name for name in FUNCTIONS if f'`{name}' not in page] == []

@@ -132,6 +132,7 @@ def test_what_is_no_formula_is_shown(formula, said):
         ('poly(age, 60)', 'has too high a degree for its values'),
         ('bs(age, df = 2)', 'needs a whole number from 3 to 150 as df'),
         ('ns(age, df = 2.5)', 'needs a whole number from 1 to 150 as df'),
+        ('bs(num, df = 9)', 'has too few distinct values for so large a df'),
         ('ns(age, knots = 99)', 'needs knots between'),
         ('ns(age, Boundary.knots = c(1, 1))', 'needs two different boundary knots'),
         ('ns(age, 3, Boundary.knots = c(90, 99))', 'has no values between its boundary knots'),

@@ -23,7 +23,22 @@ WORDS = st.one_of(
     TEXTS,
     st.sampled_from([*FUNCTIONS, *OPERATORS, '(', ')', ',', '=', '~', '~', '||', '%x%', '`', '"']),
 )
-ARGUMENTS = ['', '', '', 'df = ', 'degree = ', 'levels = ', 'knots = ', 'base = ', 'labels = ']
+ARGUMENTS = (
+    *(
+        '',
+        '',
+        '',
+        '',
+        'x = ',
+        'df = ',
+        'degree = ',
+        'levels = ',
+        'knots = ',
+        'base = ',
+        'labels = ',
+    ),
+    *('Boundary.knots = ', 'intercept = ', 'breaks = ', 'raw = ', 'ref = ', 'na.rm = ', 'by = '),
+)
 
 
 def calls(inner):
@@ -61,6 +76,7 @@ def check(formula):
 @settings(max_examples=500, deadline=5000)
 @given(right=EXPRESSIONS)
 @example(right='I(MD^2):ns(age, 3)')
+@example(right='ns(age, 1, Boundary.knots = c(90, 99))')
 def test_expressions_have_a_design_or_are_refused(right):
     check(f'FA ~ {right}')
 

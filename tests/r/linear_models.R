@@ -61,7 +61,8 @@ answer <- function(folder) {
     found <- summary(fit)$coefficients
     if (length(kept) < ncol(all)) {
       # Where levels are absent lm may keep columns that all rows together make superfluous.
-      found <- summary(lm(table$y[used] ~ 0 + all[, kept]))$coefficients
+      smaller <- lm(table$y[used] ~ 0 + all[, kept], weights = table$w[used], offset = offset)
+      found <- summary(smaller)$coefficients
       rownames(found) <- sub("all[, kept]", "", rownames(found), fixed = TRUE)
     }
     coefficients <- found[match(colnames(all), rownames(found)), , drop = FALSE]

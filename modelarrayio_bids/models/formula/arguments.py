@@ -100,13 +100,14 @@ def column(value: Value) -> np.ndarray:
     return numbers.data
 
 
-def are_constant(*values: Vector) -> bool:
-    """Return whether values are all constant, and check that they fit each other.
-
-    R would repeat the shorter one.
-    """
+def check_lengths(*values: Vector) -> None:
+    """Check that values can be combined: columns, and constants of one length. R would repeat."""
     lengths = {len(value.missing) for value in values if value.is_constant} - {1}
-    rows = any(not value.is_constant for value in values)
-    if len(lengths) > 1 or (rows and lengths):
+    if len(lengths) > 1 or (lengths and not all(value.is_constant for value in values)):
         raise ArgumentError('combines values of different lengths')
-    return not rows
+
+
+def are_constant(*values: Vector) -> bool:
+    """Return whether values that can be combined are all the same for all rows."""
+    check_lengths(*values)
+    return all(value.is_constant for value in values)

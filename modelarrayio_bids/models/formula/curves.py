@@ -89,9 +89,14 @@ def _knots(
             raise ArgumentError(f'needs knots between {ends[0]:g} and {ends[1]:g}')
         return inner
     number = 0 if df is None else count(df, 'df', least, max(least, values.size)) - least
-    if number and not ((values >= ends[0]) & (values <= ends[1])).any():
+    if number == 0:
+        return np.empty(0)
+    if not ((values >= ends[0]) & (values <= ends[1])).any():
         raise ArgumentError('has no values between its boundary knots')
-    return bases.interior_knots(values, number, ends)
+    inner = bases.interior_knots(values, number, ends)
+    if inner[0] == ends[0] or inner[-1] == ends[1]:
+        raise ArgumentError('has too few distinct values for so large a df')
+    return inner
 
 
 #: Functions by R's names.

@@ -157,10 +157,9 @@ class Evaluator:
         apply = _function(call.function)
         arguments = [self._argument(call, index) for index in range(len(call.arguments))]
         try:
-            if call.function in OPERATORS:
+            if call.function in OPERATORS or _is_variadic(apply):
                 return apply(*arguments)
-            positional, named = _bound(apply, call.names, arguments)
-            return apply(*positional, **named)
+            return apply(**_bound(apply, call.names, arguments))
         except ArgumentError as error:
             raise FormulaError(f'{_label(call)} {error}', remedy=self._oddity(call)) from error
 
@@ -213,13 +212,16 @@ def _suggestion(name: str, known: list[str]) -> str:
     return f'Known are {", ".join(sorted(known))}.' if len(known) < 100 else ''
 
 
+def _is_variadic(apply: Any) -> bool:
+    parameters = inspect.signature(apply).parameters.values()
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+
+
 def _bound(
     apply: Any, names: Sequence[str], arguments: Sequence[Value | None]
-) -> tuple[list[Value | None], dict[str, Value | None]]:
+) -> dict[str, Value | None]:
     """Match arguments to parameters as R does: by full name, the others by position."""
     parameters = inspect.signature(apply).parameters
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
-        return list(arguments), {}
     bound: dict[str, Value | None] = {}
     for name, argument in zip(names, arguments, strict=True):
         if name:
@@ -232,7 +234,7 @@ def _bound(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in bound:
             raise ArgumentError(f'lacks its argument {_r_name(name)}')
-    return [], bound
+    return bound
 
 
 def _parameter(name: str, parameters: Mapping[str, Any], bound: Mapping[str, Any]) -> str:

@@ -10,13 +10,14 @@ import numpy as np
 from modelarrayio_bids.models.formula.arguments import (
     FALSE,
     TRUE,
-    are_constant,
+    check_lengths,
     column,
     constant,
     constants,
     count,
     flag,
     numbers_of,
+    of_rows,
     single,
     vector,
 )
@@ -32,6 +33,8 @@ from modelarrayio_bids.models.r_numbers import r_number
 
 _MOST_DIGITS = 15
 _NO_DIGITS = constant(0)
+#: From here on, floats are whole.
+_ALL_DIGITS = 2.0**52
 _QUARTILES = constant(0, 0.25, 0.5, 0.75, 1)
 
 
@@ -65,13 +68,22 @@ def _log(x: Value, base: Value | None = None) -> Value:
 
 
 def _round(x: Value, digits: Value = _NO_DIGITS) -> Value:
+    """``round()``: to the nearer neighbour or, of two as near, the even one (R's ``?round``)."""
     numbers = numbers_of(x)
     places = count(digits, 'digits', -_MOST_DIGITS, _MOST_DIGITS)
-    # Python rounds decimals correctly, NumPy in binary.
-    finite = np.isfinite(numbers.data)
-    values = numbers.data.copy()
-    values[finite] = [round(value, places) for value in values[finite].tolist()]
-    return Numbers(values, is_constant=numbers.is_constant)
+    power = 10.0 ** abs(places)
+    scaled = numbers.data * power if places > 0 else numbers.data / power
+    below, above = (
+        whole / power if places > 0 else whole * power
+        for whole in (np.floor(scaled), np.ceil(scaled))
+    )
+    to_below, to_above = numbers.data - below, above - numbers.data
+    is_even = np.floor(scaled) % 2 == 0
+    rounded = np.where((to_below < to_above) | ((to_below == to_above) & is_even), below, above)
+    has_more_digits = np.abs(scaled) < _ALL_DIGITS
+    return Numbers(
+        np.where(has_more_digits, rounded, numbers.data), is_constant=numbers.is_constant
+    )
 
 
 def _scale(x: Value, center: Value = TRUE, scale: Value = TRUE) -> Value:
@@ -170,18 +182,18 @@ def _is_na(x: Value) -> Value:
 
 
 def _ifelse(test: Value, yes: Value, no: Value) -> Value:
-    condition, first, second = numbers_of(test, 'test'), vector(yes), vector(no)
+    condition, first, second = numbers_of(of_rows(test), 'test'), vector(yes), vector(no)
     if isinstance(first, Factor) or isinstance(second, Factor):
         raise ArgumentError('would take numbers for levels: use as.character()')
-    is_constant = are_constant(condition, first, second)
+    check_lengths(condition, first, second)
     is_true = condition.data != 0
     if isinstance(first, Texts) or isinstance(second, Texts):
         texts = np.where(is_true, objects(first.texts()), objects(second.texts()))
         texts[condition.missing] = None
-        return Texts(tuple(texts.tolist()), is_constant)
+        return Texts(tuple(texts.tolist()))
     kind = first.kind if first.kind == second.kind else 'number'
     chosen = np.where(is_true, first.data, second.data)
-    return Numbers(np.where(condition.missing, np.nan, chosen), kind, is_constant)
+    return Numbers(np.where(condition.missing, np.nan, chosen), kind)
 
 
 _ELEMENTARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {

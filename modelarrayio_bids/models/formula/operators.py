@@ -94,9 +94,12 @@ def _not(value: Value | None) -> Numbers:
 def _is_in(value: Value | None, among: Value | None) -> Numbers:
     """``%in%``: a missing value is in nothing."""
     first, listed = vector(value), vector(among)
-    allowed = set(listed.texts())
-    found = np.array([text in allowed for text in first.texts()], np.float64)
-    return Numbers(found, 'logical', first.is_constant)
+    if isinstance(first, Numbers) and isinstance(listed, Numbers):
+        found = np.isin(first.data, listed.data)
+    else:
+        allowed = {*listed.texts()} - {None}
+        found = np.array([text in allowed for text in first.texts()], bool)
+    return Numbers(found.astype(np.float64), 'logical', first.is_constant)
 
 
 def sequence(first: Value | None, last: Value | None) -> Numbers:

@@ -156,13 +156,16 @@ def _tokens(text: str) -> Iterator[_Token]:
     while rest := text[place:].strip():
         match = _TOKEN.match(text, place)
         if not match:
-            raise FormulaError(f'the formula cannot be read from {_quoted(rest)} on')
+            raise FormulaError(
+                f'the formula cannot be read from {_quoted(rest)} on',
+                remedy='Names of columns that are no names in R stand in `backticks`.',
+            )
         place = match.end()
         kind = str(match.lastgroup)
         found = match[kind]
         if kind in {'quoted', 'text'}:
             found = _unescaped(found if kind == 'quoted' else found[1:-1])
-        yield _Token('symbol' if kind == 'operator' else kind, found, rest)
+        yield _Token('symbol' if kind == 'operator' else kind, found, rest[: _PLACE + 1])
     yield _Token('end', '', '')
 
 

@@ -123,35 +123,38 @@ class _Expansion:
 
     def encode(self, expression: Expression) -> list[_Term]:
         """Return the terms of an expression, each once, in the order they appear."""
-        if isinstance(expression, Number) or expression in _INTERCEPTS:
+        expression = _NUMBERS.get(expression, expression)
+        if expression == Name('NULL'):
+            return []
+        if isinstance(expression, Number):
             return self.intercept(expression)
         if isinstance(expression, Call) and expression.function in _OPERATORS:
             return _OPERATORS[expression.function](self, *expression.arguments)
         return [frozenset([self.variable(expression)])]
 
-    def intercept(self, expression: Expression) -> list[_Term]:
-        value = _INTERCEPTS.get(expression) if isinstance(expression, Name) else None
-        if isinstance(expression, Number):
-            value = expression.value
-        if value not in {0, 1, None}:
+    def intercept(self, number: Number) -> list[_Term]:
+        """Note that 1 adds the intercept and 0 takes it away."""
+        if number.value not in {0, 1}:
             raise FormulaError(
-                f'{deparse(expression)} is not a term: a number in a formula is 0 or 1',
+                f'{deparse(number)} is not a term: a number in a formula is 0 or 1',
                 remedy='Put arithmetic into I().',
             )
-        if value is not None:
-            self.has_intercept = bool(value) == self.adding
+        self.has_intercept = bool(number.value) == self.adding
         return []
 
     def variable(self, expression: Expression) -> str:
+        """Note a variable, and return its label."""
         _refuse_other_models(expression)
         label = deparse(expression)
         self.variables.setdefault(label, expression)
         return label
 
     def add(self, *arguments: Expression) -> list[_Term]:
+        """Return the terms of ``a + b``."""
         return _unique(chain.from_iterable(map(self.encode, arguments)))
 
     def remove(self, *arguments: Expression) -> list[_Term]:
+        """Return the terms of ``a - b``, or of ``-b``, which has none."""
         *kept, removed = arguments
         terms = self.add(*kept)
         self.adding = not self.adding
@@ -160,21 +163,26 @@ class _Expansion:
         return [term for term in terms if term not in unwanted]
 
     def interact(self, left: Expression, right: Expression) -> list[_Term]:
+        """Return the terms of ``a:b``."""
         return self.products(self.encode(left), self.encode(right))
 
     def cross(self, left: Expression, right: Expression) -> list[_Term]:
+        """Return the terms of ``a*b``."""
         first, second = self.encode(left), self.encode(right)
         return _unique([*first, *second, *self.products(first, second)])
 
     def nest(self, left: Expression, right: Expression) -> list[_Term]:
+        """Return the terms of ``a/b``; ``(a + b)/c`` is ``a + b + a:b:c``."""
         outer, inner = self.encode(left), self.encode(right)
         return _unique([*outer, *self.products(inner, [frozenset().union(*outer)])])
 
     def within(self, left: Expression, right: Expression) -> list[_Term]:
+        """Return the terms of ``a %in% b``."""
         inner, outer = self.encode(left), self.encode(right)
         return self.products(inner, [frozenset().union(*outer)])
 
     def power(self, base: Expression, exponent: Expression) -> list[_Term]:
+        """Return the terms of ``(a + b)^n``; beyond the number of variables no more come."""
         if not (isinstance(exponent, Number) and exponent.value >= 2):
             raise FormulaError(
                 f'a formula has no power {shortened(deparse(exponent))}: it crosses terms with '
@@ -187,12 +195,14 @@ class _Expansion:
         return terms
 
     def products(self, left: list[_Term], right: list[_Term]) -> list[_Term]:
+        """Return each term of one sum with each of another."""
         self.n_products += len(left) * len(right)
         if self.n_products > _MOST_PRODUCTS:
             raise FormulaError('the formula has too many terms', remedy='Cross fewer variables.')
         return _unique(one | other for one in left for other in right)
 
     def refuse(self, *arguments: Expression) -> list[_Term]:
+        """Refuse a second ``~``."""
         raise FormulaError('a formula has one ~')
 
 
@@ -207,8 +217,8 @@ _OPERATORS: dict[str, Callable[..., list[_Term]]] = {
     '^': _Expansion.power,
     '~': _Expansion.refuse,
 }
-#: R takes these for numbers; NULL adds nothing.
-_INTERCEPTS = {Name('TRUE'): 1.0, Name('FALSE'): 0.0, Name('NULL'): None}
+#: R takes these for numbers.
+_NUMBERS: dict[Expression, Expression] = {Name('TRUE'): Number(1.0), Name('FALSE'): Number(0.0)}
 
 
 def _unique(terms: Iterable[_Term]) -> list[_Term]:

@@ -8,8 +8,8 @@ BIDS's ``n/a`` are missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -208,8 +208,8 @@ def _are_whole(texts: Iterable[str], values: np.ndarray) -> bool:
     return small and all(_WHOLE.fullmatch(text) for text in texts)
 
 
-def _numbers(texts: Iterable[str | None], number: object) -> np.ndarray:
-    return np.array([np.nan if text is None else number(text) for text in texts], float)  # type: ignore[operator]
+def _numbers(texts: Iterable[str | None], number: Callable[[str], float | None]) -> np.ndarray:
+    return np.array([None if text is None else number(text) for text in texts], np.float64)
 
 
 def in_order(texts: Iterable[str]) -> list[str]:
@@ -254,4 +254,8 @@ def without_unused_levels(factor: Factor) -> Factor:
     codes = np.where(factor.codes < 0, -1, np.searchsorted(used, factor.codes))
     levels = tuple(factor.levels[code] for code in used)
     contrasts = factor.contrasts
+    if contrasts is not None:
+        # The reference stays what it was; without it, the first level is.
+        base = used.tolist().index(contrasts.base - 1) if contrasts.base - 1 in used else 0
+        contrasts = replace(contrasts, base=base + 1)
     return Factor(codes, levels, factor.is_ordered, contrasts)
