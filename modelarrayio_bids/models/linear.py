@@ -66,10 +66,15 @@ class LinearOptions:
     effect_sizes: bool = False
 
     def __post_init__(self) -> None:
-        checked_choice(self.var_terms, TERM_STATISTICS, '--var-terms')
-        checked_choice(self.var_model, tuple(MODEL_STATISTICS), '--var-model')
-        checked_choice(self.correct_p_value_terms, METHODS, '--correct-p-value-terms')
-        checked_choice(self.correct_p_value_model, METHODS, '--correct-p-value-model')
+        for field_name, known in {
+            'var_terms': TERM_STATISTICS,
+            'var_model': tuple(MODEL_STATISTICS),
+            'correct_p_value_terms': METHODS,
+            'correct_p_value_model': METHODS,
+        }.items():
+            option = f'--{field_name.replace("_", "-")}'
+            chosen = checked_choice(getattr(self, field_name), known, option)
+            object.__setattr__(self, field_name, chosen)
 
 
 class LinearModel:
