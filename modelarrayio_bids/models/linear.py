@@ -160,7 +160,7 @@ class LinearModel:
         for part in (complete, ~complete):
             elements = np.flatnonzero(part & (outcomes == Outcome.FITTED))
             if elements.size:
-                with np.errstate(divide='ignore', invalid='ignore'):
+                with np.errstate(all='ignore'):
                     results, outcomes[elements] = self._fit(block.select(elements))
                 where = slice(None) if elements.size == len(outcomes) else elements
                 for row, name in enumerate(self.columns):
