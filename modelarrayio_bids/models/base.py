@@ -166,7 +166,13 @@ def _parts(length: int, step: int) -> Iterator[slice]:
 
 
 def checked_choice(given: Sequence[str], known: Sequence[str], option: str) -> tuple[str, ...]:
-    """Return the chosen names; those that are not known are an error that lists the known."""
+    """Return the chosen names, each once.
+
+    Raises
+    ------
+    UsageError
+        If one is not known; the known ones are listed.
+    """
     unknown = [name for name in given if name not in known]
     if unknown:
         raise UsageError(

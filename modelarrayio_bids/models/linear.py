@@ -66,10 +66,15 @@ class LinearOptions:
     effect_sizes: bool = False
 
     def __post_init__(self) -> None:
-        checked_choice(self.var_terms, TERM_STATISTICS, '--var-terms')
-        checked_choice(self.var_model, tuple(MODEL_STATISTICS), '--var-model')
-        checked_choice(self.correct_p_value_terms, METHODS, '--correct-p-value-terms')
-        checked_choice(self.correct_p_value_model, METHODS, '--correct-p-value-model')
+        for field_name, known in {
+            'var_terms': TERM_STATISTICS,
+            'var_model': tuple(MODEL_STATISTICS),
+            'correct_p_value_terms': METHODS,
+            'correct_p_value_model': METHODS,
+        }.items():
+            option = f'--{field_name.replace("_", "-")}'
+            chosen = checked_choice(getattr(self, field_name), known, option)
+            object.__setattr__(self, field_name, chosen)
 
 
 class LinearModel:
@@ -155,7 +160,7 @@ class LinearModel:
         for part in (complete, ~complete):
             elements = np.flatnonzero(part & (outcomes == Outcome.FITTED))
             if elements.size:
-                with np.errstate(divide='ignore', invalid='ignore'):
+                with np.errstate(all='ignore'):
                     results, outcomes[elements] = self._fit(block.select(elements))
                 where = slice(None) if elements.size == len(outcomes) else elements
                 for row, name in enumerate(self.columns):

@@ -1,6 +1,8 @@
 """Designs against R's ``model.matrix``: columns, their order, names, terms and rows."""
 
+import contextlib
 import subprocess
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,9 +12,12 @@ import pytest
 from models.tables import table
 from tools import require_tool
 
+from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.formula.functions import FUNCTIONS
+from modelarrayio_bids.models.formula.operators import OPERATORS
 
+TABLE = table()
 SCRIPT = Path(__file__).parents[1] / 'r' / 'model_matrix.R'
 FORMULAS = (Path(__file__).parent / 'formulas.txt').read_text('utf-8').splitlines()
 
@@ -26,6 +31,30 @@ FACTORS = (
     *('ordered(num)', 'factor(dose, levels = c("low", "mid", "high", "top"), ordered = TRUE)'),
     *('C(site, contr.sum)', 'C(site, helmert)'),
 )
+
+ARGUMENTS = (
+    *('age', 'motion', 'num', 'sex', 'site', 'flag', 'TF', 'code', 'dose', 'factor(num)'),
+    *('ordered(num)', 'log(age)', 'I(age/10)', 'floor(age/20)', 'age > 40', 'sex == "M"'),
+    *('c(20, 40)', 'c(30, 50, 60)', 'c(0.2, 0.8)', '1:3', 'seq(10, 80, by = 10)'),
+    *('c("A", "B")', 'c("A", "B", "C", "D")', 'c(1, 2, 3)', '"A"', '"2"', '"M"', 'NULL'),
+    *('2', '3', '4', '5', '10', '0.5', '1', '-1', 'TRUE', 'FALSE', 'contr.sum', 'helmert'),
+)
+# R's ifelse() has the type of the values that happen to be chosen.
+CALLED = sorted(FUNCTIONS.keys() - {'ifelse', 'c'})
+
+
+def random_call(rng):
+    """Return a call of a function, or of an operator, with arguments it may refuse."""
+    if rng.random() < 0.2:
+        one, operator, other = (rng.choice(some) for some in (ARGUMENTS, [*OPERATORS], ARGUMENTS))
+        return f'I({one} {operator} {other})'
+    function = rng.choice(CALLED)
+    known = [name.replace('_', '.') for name in signature(FUNCTIONS[function]).parameters][1:]
+    arguments = [rng.choice(ARGUMENTS)]
+    for _ in range(rng.integers(0, 4) if known else 0):
+        name = f'{rng.choice(known)} = ' if rng.random() < 0.6 else ''
+        arguments.append(name + rng.choice(ARGUMENTS))
+    return f'{function}({", ".join(arguments)})'
 
 
 def random_formula(rng):
@@ -58,7 +87,7 @@ def in_r(tmp_path_factory):
     """Return what R makes of formulas, all in one process."""
     program = require_tool('Rscript')
     folder = tmp_path_factory.mktemp('formulas')
-    table().to_csv(folder / 'table.csv', index=False)
+    TABLE.to_csv(folder / 'table.csv', index=False)
 
     def answers(formulas):
         listed = folder / 'formulas.txt'
@@ -74,7 +103,8 @@ def in_r(tmp_path_factory):
 def _answer(lines, formula):
     assert next(lines) == formula
     first = next(lines)
-    assert not first.startswith('error'), (formula, first)
+    if first.startswith('error'):
+        return first
     names, terms = (tuple(filter(None, line.split('\t'))) for line in (first, next(lines)))
     assign, rows = (tuple(map(int, next(lines).split())) for _ in range(2))
     offset, values = (np.array(next(lines).split(), float) for _ in range(2))
@@ -85,6 +115,7 @@ def _answer(lines, formula):
 
 
 def compare(formula, made, expected):
+    assert not isinstance(expected, str), (formula, expected)
     assert made.names == expected.names, formula
     assert made.terms == expected.terms, formula
     assert made.assign == expected.assign, formula
@@ -99,15 +130,15 @@ def compare(formula, made, expected):
 
 def test_every_construct_is_as_in_r(in_r):
     for formula, expected in zip(FORMULAS, in_r(FORMULAS), strict=True):
-        compare(formula, design(formula, table()), expected)
+        compare(formula, design(formula, TABLE), expected)
 
 
 def test_chosen_contrasts_stay_when_a_level_is_left_out():
     # R says 'contrasts dropped from factor' and takes treatment contrasts.
-    made = design('~ C(rare, contr.sum) + sometimes', table())
+    made = design('~ C(rare, contr.sum) + sometimes', TABLE)
     assert made.names == ('(Intercept)', 'C(rare, contr.sum)1', 'sometimes')
     assert made.levels == {'C(rare, contr.sum)': ('x', 'y')}
-    made = design('~ C(rare, contr.treatment(3, base = 2)) + sometimes', table())
+    made = design('~ C(rare, contr.treatment(3, base = 2)) + sometimes', TABLE)
     assert made.matrix[:2, 1].tolist() == [1, 0]
 
 
@@ -116,7 +147,22 @@ def test_random_formulas_are_as_in_r(in_r):
     formulas = [random_formula(rng) for _ in range(300)]
     for formula, expected in zip(formulas, in_r(formulas), strict=True):
         if expected.names and len(expected.names) <= len(expected.rows):
-            compare(formula, design(formula, table()), expected)
+            compare(formula, design(formula, TABLE), expected)
+
+
+def test_random_calls_are_as_in_r_or_refused(in_r):
+    rng = np.random.default_rng(2)
+    made = {}
+    while len(made) < 300:
+        formula = f'~ {random_call(rng)} + sex'
+        with contextlib.suppress(ModelArrayIOError):
+            made[formula] = design(formula, TABLE)
+    answers = dict(zip(made, in_r(made), strict=True))
+    # C(), relevel() and droplevels() take texts here; in R they take factors alone.
+    equal = [formula for formula in made if not isinstance(answers[formula], str)]
+    assert len(equal) > 250
+    for formula in equal:
+        compare(formula, made[formula], answers[formula])
 
 
 def test_the_design_says_who_is_in_and_who_is_not():
@@ -151,7 +197,7 @@ def test_a_data_dictionary_gives_the_order_of_levels():
 
 
 def test_scalars_are_columns_of_their_own_at_each_element():
-    made = design('FA ~ MD * sex + I(RD^2) + MD:RD', table(), scalars=['FA', 'MD', 'RD'])
+    made = design('FA ~ MD * sex + I(RD^2) + MD:RD', TABLE, scalars=['FA', 'MD', 'RD'])
     assert made.response == 'FA'
     assert dict(zip(made.names, made.scalars, strict=True)) == {
         '(Intercept)': (),
@@ -166,7 +212,7 @@ def test_scalars_are_columns_of_their_own_at_each_element():
 
 
 def test_terms_know_what_contains_them():
-    made = design('~ age * sex + site', table())
+    made = design('~ age * sex + site', TABLE)
     assert made.containing('age') == made.containing('sex') == ['age:sex']
     assert made.containing('age:sex') == made.containing('site') == []
     assert made.columns('site') == [3, 4, 5]

@@ -9,16 +9,16 @@ from modelarrayio_bids.errors import CohortError, FormulaError, UsageError
 from modelarrayio_bids.models.design import design
 
 SCALARS = ('FA', 'RD', 'MD')
+CELLS = table()
 
 
 def odd_table():
     """Return the table with columns that cannot be used as they are."""
-    cells = table()
     even = np.arange(N_ROWS) % 2 == 0
-    return cells.assign(
+    return CELLS.assign(
         participant_id=[f'sub-{number:03d}' for number in range(N_ROWS)],
-        mistyped=cells['age'].where(cells.index != 3, 'n.a.'),
-        infinite=cells['age'].where(cells.index != 5, '-Inf'),
+        mistyped=CELLS['age'].where(CELLS.index != 3, 'n.a.'),
+        infinite=CELLS['age'].where(CELLS.index != 5, '-Inf'),
         constant='x',
         always='T',
         negative='-1',
@@ -224,7 +224,7 @@ def test_a_table_without_rows_is_refused():
 )
 def test_hostile_formulas_are_refused_in_one_line(formula):
     with pytest.raises((UsageError, CohortError)) as caught:
-        design(formula, table())
+        design(formula, CELLS)
     assert len(str(caught.value)) < 600
     assert '\n' not in str(caught.value)
 

@@ -205,7 +205,7 @@ def test_a_scalar_without_variation_leaves_other_coefficients(r):
 
 def test_anova_is_that_of_car(r):
     table = cohort(80)
-    y = responses(table, missing=0.05)
+    y = responses(table, 8, missing=0.05)
     options = LinearOptions(anova=True)
     formulas = ['y ~ age + sex + site', 'y ~ age * sex * site', 'y ~ site:sex + age + site']
     # Terms that others explain are not tested, in car neither.
@@ -219,7 +219,7 @@ def test_anova_is_that_of_car(r):
 
 def test_anova_with_weights_and_scalars(r):
     table = cohort(80)
-    y = responses(table, missing=0.05)
+    y = responses(table, 8, missing=0.05)
     weights = np.random.default_rng(5).gamma(2, 1, len(table))
     scalar = np.random.default_rng(6).normal(size=y.shape)
     answer = r.fit('y ~ MD * sex + site', table, y, weights=weights, scalar=scalar, anova=True)

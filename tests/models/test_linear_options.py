@@ -33,6 +33,17 @@ def test_unknown_statistics_and_methods(options, message):
     assert message in str(caught.value)
 
 
+def test_what_is_asked_twice_is_given_once():
+    options = LinearOptions(
+        var_terms=('estimate', 'p.value', 'estimate'), correct_p_value_terms=('fdr', 'none', 'fdr')
+    )
+    model = LinearModel(design(), options)
+    assert model.columns[:2] == ('Intercept.estimate', 'Intercept.p.value')
+    assert model.corrections == (
+        ('Intercept.p.value', 'fdr'), ('x1.p.value', 'fdr'), ('model.p.value', 'fdr'),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize('weight', [-1.0, np.inf])
 def test_weights_that_are_none(weight):
     weights = np.ones(20)
