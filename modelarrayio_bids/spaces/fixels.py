@@ -20,6 +20,7 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -484,7 +485,7 @@ def is_fixel_directory(folder: Path) -> bool:
 
 
 def _candidates(folder: Path, stem: str) -> list[Path]:
-    return [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+    return [path for ending in DIRECTORY_ENDINGS if os.path.isfile(path := folder / f'{stem}{ending}')]
 
 
 @contextmanager

@@ -15,10 +15,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bids.layout import Config, parse_file_entities
-
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
+from modelarrayio_bids.derivatives.bids.pybids import Config, parse_file_entities
 from modelarrayio_bids.runtime.progress import tracked
 
 _FOLDERS = re.compile(r'[/\\]')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,8 +134,8 @@ class Request:
             *(('--phenotypes', path) for path in self.phenotypes),
         ]
         for option, path in files:
-            if path is not None and not path.is_file():
-                raise SourceNotFoundError('no such file', path, f'Check {option}.')
+            if path is not None:
+                _require_file(path, option)
 
     @property
     def chosen_rows(self) -> frozenset[str]:
@@ -149,6 +151,19 @@ class Request:
             and (not participants or visit.participant in participants)
             and (not sessions or not visit.session or visit.session in sessions)
         )
+
+
+def _require_file(path: Path, option: str) -> None:
+    try:
+        found = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        found = False
+    except OSError as error:
+        what = f'cannot be read ({error.strerror})'
+        raise SourceNotFoundError(what, path, f'Check {option}, and permissions.') from error
+    if not found or not os.access(path, os.R_OK):
+        what = 'cannot be read (Permission denied)' if found else 'no such file'
+        raise SourceNotFoundError(what, path, f'Check {option}.')
 
 
 def _bare(labels: Iterable[str]) -> set[str]:
