@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import nibabel as nb
 import numpy as np
 import pytest
 import trees
+from held import Held
 from stores import write_results
 from tools import require_tool
 
@@ -142,7 +142,8 @@ def test_the_threshold_is_a_fraction_of_the_subjects(study, tmp_path):
 def test_a_given_mask_is_the_group_mask(study, tmp_path, outputs):
     given = f'{outputs / CBF}_desc-group_mask.nii.gz'
     output = tmp_path / 'out'
-    assert main([str(study), str(output), 'group', '--scalars', 'cbf', '--mask', given]) == 0
+    arguments = ['--no-report', '--scalars', 'cbf', '--mask', given]
+    assert main([str(study), str(output), 'group', *arguments]) == 0
     assert {row['source_mask_rung'] for row in rows(output / f'{CBF}_cohort.csv')} == {'given'}
     np.testing.assert_array_equal(
         nb.load(output / f'{CBF}_desc-group_mask.nii.gz').get_fdata(), nb.load(given).get_fdata()
@@ -169,8 +170,9 @@ def test_participants_sessions_and_filters_choose(study, tmp_path):
     filters = tmp_path / 'filters.json'
     filters.write_text('{"scalar": {"desc": null}}')
     chosen = ['--participant-label', 'sub-01', '03', '--bids-filter-file', str(filters)]
+    chosen += ['--no-report', '--scalars', 'cbf*']
     output = tmp_path / 'out'
-    assert main([str(study), str(output), 'group', *chosen, '--scalars', 'cbf*']) == 0
+    assert main([str(study), str(output), 'group', *chosen]) == 0
     assert [row['participant_id'] for row in rows(output / f'{CBF}_cohort.csv')] == [
         'sub-01',
         'sub-03',
@@ -191,7 +193,7 @@ def test_it_says_what_it_made_and_what_to_do_next(study, tmp_path, capsys):
 
 
 def test_a_work_folder_of_ones_own_is_kept(study, tmp_path):
-    arguments = ['--scalars', 'cbf', '-w', str(tmp_path / 'work')]
+    arguments = ['--scalars', 'cbf', '--no-report', '-w', str(tmp_path / 'work')]
     assert main([str(study), str(tmp_path / 'out'), 'group', *arguments]) == 0
     assert (tmp_path / 'work' / 'modelarray_wf').is_dir()
     # Run again over what it made: Nipype's cache does not stand in for making it.
@@ -355,18 +357,20 @@ def test_a_run_that_fails_leaves_an_earlier_cohort_with_its_file(tmp_path, capsy
 def test_an_interrupt_leaves_no_half_file(tmp_path):
     study = trees.write_study(tmp_path / 'study', trees.people(4))
     output = tmp_path / 'out'
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', study, output, 'group'],
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-    while process.poll() is None and not list(output.rglob('*_cohort.csv')):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the run
-    process.communicate()
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', study, output, 'group']
+    command += ['--scalars', 'cbf', 'dki_fa']
+    options = {'stderr': subprocess.PIPE, 'start_new_session': True, 'text': True}
+    with Held(command, 'os.rename', r'\.h5 ', 2, **options) as process:
+        assert process.stands()
+        assert len(list(output.rglob('*.h5'))) == 2
+        # As a terminal does: to every process of the run.
+        os.killpg(process.pid, signal.SIGINT)
+        process.let_go()
+        process.communicate()
     assert process.returncode == 130
-    for store in output.rglob('*.h5'):
+    stores = list(output.rglob('*.h5'))
+    assert len(stores) == 1
+    for store in stores:
         with h5py.File(store) as file:
             assert 'created' in file['modelarrayio'].attrs
     assert not list(output.rglob('.unfinished-*'))

@@ -1,4 +1,5 @@
 import bids
+import pytest
 import trees
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -75,6 +76,28 @@ def test_links_are_followed_but_not_to_where_they_are(tmp_path):
     (root / 'sub-02').symlink_to(root)
     (root / 'sub-03_T1w.nii.gz').symlink_to(tmp_path / 'not-fetched-yet')
     assert image_names(root) == ['sub-01/anat/sub-01_T1w.nii.gz', 'sub-03_T1w.nii.gz']
+
+
+@pytest.mark.parametrize('n', [2, 30])
+def test_folders_that_link_to_each_other_are_read_once(tmp_path, n):
+    for number in range(n):
+        folder = tmp_path / f'sub-{number:02d}'
+        folder.mkdir()
+        (folder / f'sub-{number:02d}_T1w.nii.gz').touch()
+        for other in range(n):
+            (folder / f'link{other:02d}').symlink_to(tmp_path / f'sub-{other:02d}')
+    expected = [f'sub-{number:02d}/sub-{number:02d}_T1w.nii.gz' for number in range(n)]
+    assert image_names(tmp_path) == expected
+
+
+def test_links_into_a_circle_lead_nowhere(tmp_path):
+    (tmp_path / 'ds' / 'sub-01').mkdir(parents=True)
+    (tmp_path / 'ds' / 'sub-01' / 'sub-01_T1w.nii.gz').touch()
+    (tmp_path / 'ds' / 'a').symlink_to(tmp_path / 'ds' / 'b')
+    (tmp_path / 'ds' / 'b').symlink_to(tmp_path / 'ds' / 'a')
+    (tmp_path / 'ds' / 'itself').symlink_to('itself')
+    (tmp_path / 'ds' / 'up').symlink_to(tmp_path)
+    assert image_names(tmp_path / 'ds') == ['sub-01/sub-01_T1w.nii.gz']
 
 
 def test_a_folder_named_like_an_image_is_said(tmp_path, caplog):

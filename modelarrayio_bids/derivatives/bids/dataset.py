@@ -24,7 +24,13 @@ from modelarrayio_bids.derivatives.bids import identity, suggestions
 from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_directories, fixel_files
 from modelarrayio_bids.derivatives.bids.folders import subfolders, subject_folders
 from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION, Identity
-from modelarrayio_bids.errors import InvalidDatasetError, SourceNotFoundError, UsageError
+from modelarrayio_bids.errors import (
+    InvalidDatasetError,
+    NotFetchedError,
+    SourceNotFoundError,
+    UsageError,
+)
+from modelarrayio_bids.formats.pointers import absence_error
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +86,8 @@ class Dataset:
         _require_readable(root)
         dataset = _dataset_at(root, name)
         if not dataset.is_one:
+            if isinstance(absent := absence_error(root), NotFetchedError):
+                raise absent
             lacking = f'it holds neither {DESCRIPTION} nor sub-* folders'
             if dataset.problem:
                 lacking = f'its {DESCRIPTION} {dataset.problem}, and it holds no sub-* folders'
@@ -194,7 +202,7 @@ def find_datasets(bids_dir: Path, given: Mapping[str, Path] | None = None) -> li
 
 def _datasets_of(bids_dir: Path) -> list[Dataset]:
     children = list(_children(bids_dir.absolute()))
-    if children and not os.path.exists(bids_dir / DESCRIPTION):
+    if children and not os.path.lexists(bids_dir / DESCRIPTION):
         return children
     top = Dataset.from_folder(bids_dir)
     if top.is_derivative or not (top.description or children):
@@ -211,10 +219,11 @@ def _with_nested(tops: Iterable[Dataset]) -> list[Dataset]:
     waiting = list(tops)
     # By level, so that what was named comes before what was found in something else.
     while waiting:
-        new = []
-        for dataset in waiting:
-            if found.setdefault(os.path.realpath(dataset.root), dataset) is dataset:
-                new.append(dataset)
+        new = [
+            dataset
+            for dataset in waiting
+            if found.setdefault(os.path.realpath(dataset.root), dataset) is dataset
+        ]
         waiting = [child for dataset in new for child in _children(dataset.root)]
     return list(found.values())
 
@@ -239,9 +248,7 @@ def _require_readable(root: Path) -> None:
     try:
         os.scandir(root).close()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFoundError(
-            'no such folder', root, 'Check the path of the dataset.'
-        ) from error
+        raise absence_error(root, 'no such folder', 'Check the path of the dataset.') from error
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise SourceNotFoundError(

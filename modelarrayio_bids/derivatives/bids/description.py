@@ -17,8 +17,8 @@ from typing import Any
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION
-from modelarrayio_bids.derivatives.bids.uris import path_of
 from modelarrayio_bids.derivatives.bids.json_files import write_json
+from modelarrayio_bids.derivatives.bids.uris import path_of
 from modelarrayio_bids.errors import InvalidDatasetError, ModelArrayIOError, UsageError
 from modelarrayio_bids.runtime.atomic import replacing
 

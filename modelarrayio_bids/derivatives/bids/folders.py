@@ -26,14 +26,14 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def subfolders(folder: Path) -> Iterator[Path]:
     """Yield the folders in a folder, sorted, if it is one; links to folders are some."""
-    found = entries(folder) if os.path.isdir(folder) else []
+    found = entries(folder) if is_folder(folder) else []
     return (Path(entry.path) for entry in found if is_folder(entry))
 
 
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a folder, or a link to one that can be reached."""
-    # DirEntry's own raises where links lead in a circle.
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+def is_folder(path: os.PathLike[str]) -> bool:
+    """Return whether there is a folder, or a link to one, that can be reached."""
+    # Those of pathlib and of DirEntry raise where it may not be entered, or links form a circle.
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def subject_folders(root: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ taken for what its folder is called.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import Any
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.derivatives.bids.json_files import parse_json
-from modelarrayio_bids.errors import ModelArrayIOError, SourceNotFoundError
+from modelarrayio_bids.errors import ModelArrayIOError
 
 DESCRIPTION = 'dataset_description.json'
 
-#: Programs that ``GeneratedBy`` names in raw datasets, lower case: converters from scanners' formats
-#: (https://bids.neuroimaging.io/tools/converters.html).
+#: Programs that ``GeneratedBy`` names in raw datasets, lower case: converters from scanners'
+#: formats (https://bids.neuroimaging.io/tools/converters.html).
 CONVERTERS = frozenset(
     {'heudiconv', 'dcm2niix', 'dcm2bids', 'bidscoin', 'ezbids', 'bidskit', 'bidsme', 'data2bids'}
     | {'bids-converter', 'bidsify', 'dicom2bids', 'bids manager', 'bids-manager', 'mne-bids'}
@@ -45,10 +46,10 @@ class Identity:
     @classmethod
     def read(cls, root: Path) -> Identity:
         """Read the description of a dataset, if it has one."""
+        if not os.path.lexists(root / DESCRIPTION):
+            return cls()
         try:
             content = parse_json(root / DESCRIPTION)
-        except SourceNotFoundError:
-            return cls()
         except ModelArrayIOError as error:
             return cls(problem=error.what)
         return cls(content) if isinstance(content, dict) else cls(problem='is not a JSON object')

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError
+from modelarrayio_bids.formats.pointers import absence_error, pointer_error
 from modelarrayio_bids.runtime.atomic import replacing
 
 
@@ -22,9 +24,14 @@ def parse_json(path: Path) -> Any:
         If it cannot be read, or is not JSON in UTF-8.
     """
     try:
-        return json.loads(path.read_text('utf-8-sig'))
+        data = path.read_bytes()
+        if elsewhere := pointer_error(data, path):
+            raise elsewhere
+        return json.loads(data.decode('utf-8-sig'))
+    except ModelArrayIOError:
+        raise
     except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check the path.') from error
+        raise absence_error(path) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise FormatError(f'cannot be read ({reason})', path, 'Check its permissions.') from error
@@ -42,13 +49,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises
     ------
+    SourceNotFoundError
+        If it is a link whose content is not here.
     FormatError
         If it cannot be read, is not JSON, or holds something else.
     """
-    try:
-        content = parse_json(path)
-    except SourceNotFoundError:
+    if not os.path.lexists(path):
         return {}
+    content = parse_json(path)
     if not isinstance(content, dict):
         raise FormatError('should be a JSON object', path, 'Fix it, or remove it.')
     return content

@@ -49,8 +49,9 @@ def passed_over(
 def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]:
     """Every image below a folder, by its path from there with ``/`` between, sorted.
 
-    Links are followed, but each folder is read once, whatever links to it. Hidden files and folders, and folders with
-    a dot in their name, are passed over; a folder that cannot be read is too, with a warning.
+    Links are followed, but each folder is read once, whatever links to it. Hidden files and
+    folders, and folders with a dot in their name, are passed over; a folder that cannot be read is
+    too, with a warning.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
             # Datalad's files are links, and what they lead to need not be there: not asked for.
             if entry.name.endswith(_IMAGES) and not entry.is_dir(follow_symlinks=False):
                 yield name
-            elif is_folder(entry):
+            elif entry.is_dir(follow_symlinks=False) or is_folder(entry):
                 if entry.name.endswith(_IMAGES):
                     logger.warning('%s is a folder, and no image: left out', entry.path)
                 if not entry.is_symlink():

@@ -32,13 +32,11 @@ def of_no_dataset(root: Path, followed: Collection[Path] = ()) -> str:
     held = [path for path in _datasets_in(root) if os.path.realpath(path) not in given]
     if held:
         return f'Of the datasets in it, give one, or several: {_as_options(held)}.'
-    above = next((path for path in root.parents if os.path.exists(path / DESCRIPTION)), None)
+    above = next((path for path in root.parents if os.path.lexists(path / DESCRIPTION)), None)
     if above is not None and os.path.realpath(above) not in given:
         return f'It is a folder of the dataset {above}: give that.'
-    return (
-        'Give a folder that holds sub-* folders, or fixel directories'
-        + (', or leave it out.' if followed else '.')
-    )
+    instead = '; or leave this one out.' if followed else '.'
+    return f'Give the folder that holds the sub-* folders, or the fixel directories{instead}'
 
 
 def of_raw(root: Path) -> str:
@@ -95,7 +93,7 @@ def _searched(folder: Path) -> Iterator[Path]:
 def _looks_like_one(folder: Path) -> bool:
     if folder.name.startswith(('sub-', '.')) or identity.is_own_output(folder):
         return False
-    return os.path.exists(folder / DESCRIPTION) or any(subject_folders(folder))
+    return os.path.lexists(folder / DESCRIPTION) or any(subject_folders(folder))
 
 
 def _as_options(roots: Iterable[Path]) -> str:

@@ -17,6 +17,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import allowed
 from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.derivatives.recipes.recipe import own_recipes, require_use
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
+from modelarrayio_bids.formats.pointers import absence_error
 from modelarrayio_bids.runtime.text_format import some
 
 
@@ -161,9 +162,11 @@ def _require_file(path: Path, option: str) -> None:
     except OSError as error:
         what = f'cannot be read ({error.strerror})'
         raise SourceNotFoundError(what, path, f'Check {option}, and permissions.') from error
-    if not found or not os.access(path, os.R_OK):
-        what = 'cannot be read (Permission denied)' if found else 'no such file'
-        raise SourceNotFoundError(what, path, f'Check {option}.')
+    if not found:
+        raise absence_error(path, remedy=f'Check {option}.')
+    if not os.access(path, os.R_OK):
+        what = 'cannot be read (Permission denied)'
+        raise SourceNotFoundError(what, path, f'Check {option}, and permissions.')
 
 
 def _bare(labels: Iterable[str]) -> set[str]:
