@@ -4,17 +4,17 @@ import trees
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.bids.entities import configuration
+from modelarrayio_bids.derivatives.bids.entities import configuration, unknown_pairs
 from modelarrayio_bids.derivatives.bids.index import index_names
 from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
 
 
-def of_pybids(root):
+def of_pybids(root, further=()):
     """What pybids' own indexer, with our configuration, says of the images."""
     layout = bids.BIDSLayout(
         root,
         validate=False,
-        config=[configuration()],
+        config=[configuration(further)],
         indexer=bids.BIDSLayoutIndexer(validate=False, index_metadata=False),
     )
     return {
@@ -63,7 +63,8 @@ def test_any_names_are_indexed_as_pybids_would(tmp_path_factory, files):
         if not any(above.is_file() for above in path.parents) and not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    assert ours(root) == of_pybids(root)
+    further = {key for _, parts, _ in files for part in parts for key in unknown_pairs(part)}
+    assert ours(root) == of_pybids(root, sorted(further))
 
 
 def test_links_are_followed_but_not_to_where_they_are(tmp_path):

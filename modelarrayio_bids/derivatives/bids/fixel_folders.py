@@ -65,5 +65,4 @@ def parse_name(stem: str) -> dict[str, str]:
         return {}
     parts = stem.removesuffix(found['measure']).split('_')
     pairs = (part.split('-') for part in parts)
-    named = {bids_entities.ALIASES.get(key, key): label for key, label in pairs}
-    return {key: label for key, label in named.items() if key in bids_entities.names()}
+    return {bids_entities.ALIASES.get(key, key): label for key, label in pairs}
