@@ -77,7 +77,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             exclude_participant_label=request.excluded,
             scalars=request.scalars,
             space=request.spaces,
-            bids_filters=selection.raw_filters(options.bids_filter_file),
+            bids_filters=selection.raw_filters(options),
             phenotypes=request.phenotypes,
             required_columns=request.required,
             in_mask=request.mask,

@@ -27,7 +27,7 @@ from modelarrayio_bids.derivatives.bids.entities import bare_label
 from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.cohorts import log_messages
-from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, misplaced
+from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
 from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
@@ -233,9 +233,10 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
     # An image in the wrong folder makes ambiguities of its own, which go with it.
-    problems = list(misplaced(found.scalars.values(), datasets)) or list(
+    ambiguous = list(misplaced(found.scalars, datasets)) or list(
         ambiguities(found.scalars, phenotypes, request.chosen_rows)
     )
+    problems = list(errors_of(ambiguous, (scalar for scalar, _ in found.scalars)))
     if not to_look_at:
         raise_problems(problems)
     found.drop_series()
@@ -269,6 +270,7 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
         fixels = find_fixel_files(dataset, request.participants, sessions)
         found.add(fixels, fixel_recipe())
+    found.require_entities()
     found.drop_copies()
     return found
 

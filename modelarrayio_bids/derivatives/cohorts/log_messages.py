@@ -88,9 +88,9 @@ def say_unknown(groups: Iterable[ScalarGroup]) -> None:
             found[key, labels].append(group.scalar)
     for (key, labels), scalars in found.items():
         logger.warning(
-            'images are taken together whose names differ in %s-, which is no entity known here: '
-            '%s; see that they are of one kind. Scalars: %s',
-            *(key, some(labels), _each(scalars)),
+            'images are taken together whose names differ in %s-, which is no entity of BIDS: %s; '
+            'see that they are of one kind, or choose with --select %s=LABEL. Scalars: %s',
+            *(key, some(labels), key, _each(scalars)),
         )
 
 
