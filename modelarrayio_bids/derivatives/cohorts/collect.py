@@ -28,6 +28,7 @@ from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, misplaced
+from modelarrayio_bids.derivatives.cohorts.columns import MIXED
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
 from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
@@ -39,7 +40,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     pair,
 )
 from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
-from modelarrayio_bids.derivatives.cohorts.phenotypes import MIXED, Phenotypes, Unmatched
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.triage import LeftOut, Sorting
 from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recipes, recipe_for

@@ -23,8 +23,8 @@ from jinja2 import Environment, StrictUndefined
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.naming import sidecar, syntactic
+from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, read_dictionary
 from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
-from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, read_dictionary
 from modelarrayio_bids.derivatives.rscripts.model import DEFAULT_FEWEST, Column, Model
 from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fit_command
 from modelarrayio_bids.errors import CohortError, OutputError

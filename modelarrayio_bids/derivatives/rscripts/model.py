@@ -26,9 +26,8 @@ from functools import cached_property
 
 import numpy as np
 
-from modelarrayio_bids.derivatives.cohorts.phenotypes import OWN_COLUMNS
+from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, RUN, SESSION
 from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
-from modelarrayio_bids.derivatives.cohorts.tables import RUN, SESSION
 
 #: Participants for each coefficient beside the intercept: the least that Harrell's "Regression
 #: Modeling Strategies" (section 4.4) advises.
