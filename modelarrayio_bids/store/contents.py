@@ -1,22 +1,21 @@
 """What is in an HDF5 file, for a person: this program's or another's.
 
-Headers, names and the structures of greyordinates are read, no values.
+Headers, names and what tells where elements are is read, no values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
-import numpy as np
 
 from modelarrayio_bids.errors import FormatError, SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import filters_of
+from modelarrayio_bids.store.kinds import ElementKind, facts_in, kinds_of, tables_in
 from modelarrayio_bids.store.r_view import ScalarView, nested_scalars, scalar_names, scalar_view
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.text import text, texts
@@ -24,19 +23,10 @@ from modelarrayio_bids.store.text import text, texts
 # R holds every number as a double.
 _BYTES_IN_R = 8
 _PATHS = 'path'
-#: The table of a kind of elements, in the order in which R looks for them.
-_TABLES = {
-    'greyordinates': 'greyordinates',
-    'fixels': 'fixels',
-    'voxels': 'voxels',
-    'parcels/parcel_id': 'parcels',
-    'parcels/parcel_id_from': 'edges',
-}
-_ENDS = ('parcels/parcel_id_from', 'parcels/parcel_id_to')
 
 
 @dataclass(frozen=True)
-class LockedStoreReader:
+class Origin:
     """What made a file.
 
     Parameters
@@ -58,17 +48,17 @@ class Elements:
     Parameters
     ----------
     kind : str
-        ``voxels``, ``fixels`` and so on; blank where nothing tells.
+        The field's word for them; blank where nothing tells.
     count : int
         How many.
     grid : tuple of int, optional
-        Shape of the images, for voxels of a file that knows it; of edges, that of the matrix.
+        Shape of the images, or of the matrix, that the elements make.
     voxel_size : tuple of float, optional
-        In mm, for the same voxels.
+        In mm.
     n_voxels : int, optional
-        In which fixels are.
+        How many voxels the elements are in, where there may be several in one.
     structures : dict of int, optional
-        How many greyordinates each structure has, by its name in CIFTI.
+        How many elements each structure has, by its name in CIFTI.
     """
 
     kind: str
@@ -168,7 +158,7 @@ class Contents:
         As it was given.
     size : int
         In bytes.
-    origin : LockedStoreReader, optional
+    origin : Origin, optional
         What made it; None where it does not say.
     elements : Elements
         What they are.
@@ -180,14 +170,21 @@ class Contents:
 
     path: str
     size: int
-    origin: LockedStoreReader | None
+    origin: Origin | None
     elements: Elements
     scalars: tuple[ScalarContents, ...]
     analyses: tuple[AnalysisContents, ...]
 
 
-def contents_of(path: Path) -> Contents:
+def contents_of(path: Path, kinds: Sequence[type[ElementKind]]) -> Contents:
     """Look into a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    kinds : sequence of ElementKind
+        Those that its elements may be of.
 
     Raises
     ------
@@ -197,7 +194,7 @@ def contents_of(path: Path) -> Contents:
         If it is not HDF5, or damaged.
     """
     with _Inspection(path) as inspection, _damage_told(path):
-        return inspection.contents()
+        return inspection.contents(kinds)
 
 
 @contextmanager
@@ -215,14 +212,14 @@ def _damage_told(path: Path) -> Iterator[None]:
 class _Inspection(StoreReader):
     """A file open for reading, and what is in it."""
 
-    def contents(self) -> Contents:
+    def contents(self, kinds: Sequence[type[ElementKind]]) -> Contents:
         names = (*scalar_names(self._file), *nested_scalars(self._file))
         views = [scalar_view(self._file, name) for name in names]
         return Contents(
             str(self.path),
             self.path.stat().st_size,
             _origin(self._file),
-            _elements(self._file, views),
+            _elements(self._file, views, kinds),
             tuple(_scalar(self._file, view) for view in views),
             tuple(self._contents_of_analysis(name) for name in self.analyses),
         )
@@ -238,13 +235,13 @@ class _Inspection(StoreReader):
         return AnalysisContents(name, '', found.matrix.shape[1], results)
 
 
-def _origin(file: h5py.File) -> LockedStoreReader | None:
+def _origin(file: h5py.File) -> Origin | None:
     group = file.get(schema.PROVENANCE)
     if group is None:
         return None
     names = ('software', 'version', 'created', 'command')
     said = [text(group.attrs.get(name, '')) for name in names]
-    return LockedStoreReader(*said) if any(said) else None
+    return Origin(*said) if any(said) else None
 
 
 def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
@@ -286,50 +283,13 @@ def _images(file: h5py.File, scalar: str) -> Images | None:
     return Images(len(paths) - len(changed) - len(gone), tuple(changed), tuple(gone))
 
 
-def _elements(file: h5py.File, views: list[ScalarView]) -> Elements:
-    kind = next((kind for path, kind in _TABLES.items() if path in file), '')
+def _elements(
+    file: h5py.File, views: list[ScalarView], kinds: Sequence[type[ElementKind]]
+) -> Elements:
+    there = [kind.kind for kind in kinds_of(tables_in(file, kinds), kinds)]
+    name = there[0] if there else ''
     if schema.TEMPLATE in file:
-        kind = text(file[schema.TEMPLATE].attrs.get(schema.KIND_ATTRIBUTE, kind))
+        name = text(file[schema.TEMPLATE].attrs.get(schema.KIND_ATTRIBUTE, name))
     count = max((view.shape[1] for view in views), default=0)
-    details = _DETAILS.get(kind)
-    return Elements(kind, count, **({} if details is None else details(file)))
-
-
-def _of_voxels(file: h5py.File) -> dict[str, Any]:
-    template = file.get(schema.TEMPLATE, {})
-    if not {'mask', 'affine'} <= set(template):
-        return {}
-    edges = np.linalg.norm(template['affine'][:3, :3], axis=0)
-    return {'grid': template['mask'].shape, 'voxel_size': tuple(edges.tolist())}
-
-
-def _of_fixels(file: h5py.File) -> dict[str, Any]:
-    return {'n_voxels': file['voxels'].shape[-1]} if 'voxels' in file else {}
-
-
-def _of_edges(file: h5py.File) -> dict[str, Any]:
-    ends = [file[path].size for path in _ENDS if path in file]
-    return {'grid': tuple(ends)} if len(ends) == len(_ENDS) else {}
-
-
-def _of_greyordinates(file: h5py.File) -> dict[str, Any]:
-    table = file.get('greyordinates')
-    return {} if table is None else {'structures': _structures(table)}
-
-
-def _structures(table: h5py.Dataset) -> dict[str, int] | None:
-    """Greyordinates of each structure; None where the table does not say."""
-    columns = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
-    names = texts(table.attrs.get('structure_names', ()))
-    if 'structure_id' not in columns or not names:
-        return None
-    counts = np.bincount(table[columns.index('structure_id')].astype(int), minlength=len(names))
-    return dict(zip(names, counts.tolist(), strict=False))
-
-
-_DETAILS: dict[str, Callable[[h5py.File], dict[str, Any]]] = {
-    'voxels': _of_voxels,
-    'fixels': _of_fixels,
-    'edges': _of_edges,
-    'greyordinates': _of_greyordinates,
-}
+    known = next((kind for kind in kinds if kind.kind == name), None)
+    return Elements(name, count, **({} if known is None else facts_in(file, known)))

@@ -1,6 +1,7 @@
 """The export level: statistical maps named by BIDS, in a dataset that stays one."""
 
 import json
+import shutil
 import subprocess
 
 import h5py
@@ -33,13 +34,18 @@ def study(tmp_path_factory):
     return trees.write_demo(tmp_path_factory.mktemp('export') / 'study', trees.people(3))
 
 
-@pytest.fixture
-def output(study, tmp_path):
+@pytest.fixture(scope='module')
+def built(study):
     """What the group level leaves for one scalar of voxels, and for fixels and greyordinates."""
-    output = tmp_path / 'out'
+    output = study.parent / 'built'
     scalars = ['--scalars', 'cbf', 'fd', 'thickness']
     assert main([str(study), str(output), 'group', *scalars]) == 0
     return output
+
+
+@pytest.fixture
+def output(built, tmp_path):
+    return shutil.copytree(built, tmp_path / 'out')
 
 
 def store_of(output, scalar='cbf'):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from meshes import save_mesh, sphere
 
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.reports.figures.surfaces import View, find_surfaces, meshes_of, shade
+from modelarrayio_bids.reports.findings.meshes import Mesh
 
 LEFT, RIGHT = 'CIFTI_STRUCTURE_CORTEX_LEFT', 'CIFTI_STRUCTURE_CORTEX_RIGHT'
 SIZES = {LEFT: 60, RIGHT: 62, 'CIFTI_STRUCTURE_CEREBELLUM': 5}

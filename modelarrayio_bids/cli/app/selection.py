@@ -37,7 +37,7 @@ def request(options: argparse.Namespace) -> Request:
 
     if options.json and (options.dry_run or not options.list_scalars):
         raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
-    filters, database = options.bids_filter_file, options.bids_database_dir
+    filters = options.bids_filter_file
     return Request(
         options.bids_dir.absolute(),
         options.output_dir.absolute(),
@@ -50,7 +50,6 @@ def request(options: argparse.Namespace) -> Request:
         bids_filters=BidsFilters() if filters is None else BidsFilters.from_file(filters),
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
         required=tuple(options.require),
-        database_dir=None if database is None else database.absolute(),
         recipes=tuple(path.absolute() for path in options.recipe),
     )
 
@@ -139,8 +138,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--bids-database-dir',
         type=Path,
         metavar='DIR',
-        help='keep the index of each dataset here, and use it in later runs for as long as the '
-        'dataset holds the same files',
+        help='as in other BIDS Apps; nothing is kept there: reading names is faster',
     )
     add(
         group,

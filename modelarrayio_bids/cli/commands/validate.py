@@ -44,8 +44,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def validate(options: argparse.Namespace) -> int:
     """Run the command."""
+    from modelarrayio_bids.spaces.stored import validate as findings_in
     from modelarrayio_bids.store.validation import is_valid
-    from modelarrayio_bids.store.validation import validate as findings_in
 
     findings = findings_in(options.file, options.cohort_file)
     if options.json:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -136,8 +136,23 @@ class Collection:
         more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
-    def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
+    def check_outputs(
+        self,
+        output_dir: Path,
+        *,
+        overwrite: bool = False,
+        is_kept: Callable[[ScalarGroup], bool] = lambda _group: False,
+    ) -> None:
         """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
+
+        Parameters
+        ----------
+        output_dir : pathlib.Path
+            Folder of the outputs.
+        overwrite : bool, optional
+            Replace files that hold results.
+        is_kept : callable, optional
+            Tells which groups have a file that is not made anew, and may hold results.
 
         Raises
         ------
@@ -148,6 +163,9 @@ class Collection:
         for group in self.groups:
             try:
                 refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
+            except WouldLoseResultsError as error:
+                if not is_kept(group):
+                    problems.append(error)
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
@@ -195,8 +213,6 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
         As :meth:`Request.look_into`.
     NoMatchError
         If nothing is left, or a participant, session or scalar asked for is not there.
-    OutputError
-        If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected, or one in another's folder: all such
         places together.
@@ -248,7 +264,7 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
         if not dataset.is_fixel_template:
             recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            images = find_images(dataset, request.participants, sessions, request.database_dir)
+            images = find_images(dataset, request.participants, sessions)
             found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)

@@ -51,9 +51,6 @@ class Request:
         :data:`~modelarrayio_bids.derivatives.cohorts.mask_matching.SOURCES`.
     group_mask : pathlib.Path, optional
         The voxels to be analysed, on the grid of the images.
-    database_dir : pathlib.Path, optional
-        Where indexes of the datasets are kept for other runs, see
-        :mod:`~modelarrayio_bids.derivatives.bids.index_cache`.
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
         What becomes of images on another grid than the others.
     recipes : tuple of pathlib.Path, optional
@@ -74,7 +71,6 @@ class Request:
     required: tuple[str, ...] = ()
     mask_sources: tuple[str, ...] = ()
     group_mask: Path | None = None
-    database_dir: Path | None = None
     on_grid_mismatch: str = ERROR
     recipes: tuple[Path, ...] = ()
 

@@ -1,10 +1,11 @@
-"""Pictures of elements as arrays, for anybody to draw: slices through a grid, or a matrix.
+"""Maps as flat pictures, in arrays: slices through elements on a grid, or a matrix.
 
 Slices are as nilearn and fMRIPrep show them: right is right and up is up, whatever the affine, so
 the subject's left is on the left of the picture ("neurological").
 
->>> grid = GridElements.of(np.argwhere(np.ones((2, 3, 4))).T, (2, 3, 4), np.diag([-2.0, 2, 2, 1]))
->>> panels = grid.panels(np.arange(24.0))
+>>> from modelarrayio_bids.spaces import VoxelSpace
+>>> space = VoxelSpace.from_mask(np.ones((2, 3, 4)), np.diag([-2.0, 2, 2, 1]))
+>>> panels = map_panels(space, np.arange(24.0))
 >>> [panel.title for panel in panels]
 ['z = 0 mm', 'z = 2 mm', 'z = 4 mm', 'z = 6 mm', 'y = 0 mm', 'y = 4 mm', 'x = -2 mm', 'x = 0 mm']
 >>> panels[0].image  # anterior on top; the first axis runs to the left, so its end comes first
@@ -17,12 +18,15 @@ array([[20.,  8.],
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from nibabel.orientations import inv_ornt_aff, io_orientation
+
+from modelarrayio_bids.runtime.text_format import by
+from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.spaces.geometry import Grid, GridElements, millimetres
 
 # Around the elements, as a fraction of their extent, so that anatomy around them can be seen.
 _MARGIN = 0.05
@@ -90,18 +94,85 @@ class Panel:
         return np.stack([rows, columns, np.ones_like(rows)], axis=-1) @ self.plane.T
 
 
+def map_panels(
+    space: ElementSpace, values: np.ndarray, weights: np.ndarray | None = None
+) -> list[Panel]:
+    """Return a map as slices through its voxels, or as its matrix; or none.
+
+    Of a voxel with several elements the mean of those with a value is shown. Slices are four axial
+    ones, two coronal and two sagittal.
+
+    Parameters
+    ----------
+    space : ElementSpace
+        The elements.
+    values : numpy.ndarray
+        (n_elements,).
+    weights : numpy.ndarray, optional
+        (n_elements,), not negative: how much each wants to be seen. A slice of each direction goes
+        through the heaviest, and the others divide the weight evenly; a voxel weighs as much as
+        the heaviest of its elements. Without weights, or if all are zero, all count alike.
+    """
+    if (shape := space.matrix_shape()) is not None:
+        image = values.astype(np.float32).reshape(shape)
+        return [Panel(f'{by(shape)}, rows and columns in the order of the file', image)]
+    there = space.grid_elements()
+    if there is None:
+        return []
+    heaviest = None if weights is None else _heaviest(there, weights)
+    return _Slices.of(there.grid, there.indices).panels(_means(there, values), heaviest)
+
+
+def density_panels(space: ElementSpace) -> list[Panel]:
+    """Return slices of the number of elements in each voxel; none where no voxel has several."""
+    there = space.grid_elements()
+    if there is None or there.counts.max() == 1:
+        return []
+    return _Slices.of(there.grid, there.indices).panels(there.counts)
+
+
+def painted_surfaces(space: ElementSpace, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a map on surfaces: by structure (n_vertices,) float32, NaN where no element is."""
+    painted = {}
+    for structure, there in space.surface_elements().items():
+        painted[structure] = np.full(there.n_vertices, np.nan, np.float32)
+        painted[structure][there.vertices] = values[there.elements]
+    return painted
+
+
+def _means(there: GridElements, values: np.ndarray) -> np.ndarray:
+    """By voxel, (n_voxels,): NaN where no element has a value."""
+    values = values[there.elements]
+    if there.voxels.size == there.indices.shape[1]:
+        return values
+    present = ~np.isnan(values)
+    sums, counts = (
+        np.bincount(there.voxels, each, there.indices.shape[1])
+        for each in (np.where(present, values, 0), present)
+    )
+    with np.errstate(invalid='ignore'):
+        return sums / counts
+
+
+def _heaviest(there: GridElements, weights: np.ndarray) -> np.ndarray:
+    """By voxel, (n_voxels,): the greatest weight of its elements."""
+    heaviest = np.zeros(there.indices.shape[1])
+    np.maximum.at(heaviest, there.voxels, weights[there.elements])
+    return heaviest
+
+
 @dataclass(frozen=True)
-class GridElements:
-    """Elements that are voxels of a grid whose axes run to the right, to the front and up.
+class _Slices:
+    """Voxels of a grid whose axes run to the right, to the front and up.
 
     Parameters
     ----------
     indices : numpy.ndarray
-        (3, n_elements) integers.
+        (3, n_voxels) integers.
     affine : numpy.ndarray
         (4, 4), indices to mm in RAS+.
     box : numpy.ndarray
-        (3, 2): first and last index shown, the elements with a margin.
+        (3, 2): first and last index shown, the voxels with a margin.
     """
 
     indices: np.ndarray
@@ -109,41 +180,22 @@ class GridElements:
     box: np.ndarray
 
     @classmethod
-    def of(cls, indices: np.ndarray, shape: tuple[int, ...], affine: np.ndarray) -> GridElements:
-        """Turn a grid of any orientation.
-
-        Parameters
-        ----------
-        indices : numpy.ndarray
-            (3, n_elements), one or more.
-        shape : tuple of int
-            Three voxel counts.
-        affine : numpy.ndarray
-            (4, 4), indices to mm in RAS+.
-        """
-        orientation = _orientation(affine)
+    def of(cls, grid: Grid, indices: np.ndarray) -> _Slices:
+        """Turn a grid of any orientation; indices are (3, n_voxels), one or more."""
+        orientation = _orientation(grid.affine)
         turned = np.empty_like(indices)
         counts = np.empty(3, int)
         for axis, (target, direction) in enumerate(orientation):
-            counts[target] = shape[axis]
-            turned[target] = indices[axis] if direction > 0 else shape[axis] - 1 - indices[axis]
+            counts[target] = grid.shape[axis]
+            backwards = grid.shape[axis] - 1 - indices[axis]
+            turned[target] = indices[axis] if direction > 0 else backwards
         first, last = turned.min(axis=1), turned.max(axis=1)
         margin = np.ceil((last - first + 1) * _MARGIN).astype(int)
         box = np.stack([np.maximum(first - margin, 0), np.minimum(last + margin, counts - 1)], 1)
-        return cls(turned, affine @ inv_ornt_aff(orientation, shape), box)
+        return cls(turned, grid.affine @ inv_ornt_aff(orientation, grid.shape), box)
 
     def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """Slices across each axis: four axial ones, two coronal and two sagittal.
-
-        Parameters
-        ----------
-        values : numpy.ndarray
-            (n_elements,).
-        weights : numpy.ndarray, optional
-            (n_elements,), not negative: how much each wants to be seen. A slice of each direction
-            goes through the heaviest, and the others divide the weight evenly. Without weights,
-            or if all are zero, all elements count alike.
-        """
+        """Cut values of the voxels, (n_voxels,), across each axis."""
         return [
             self._slice(values, view, number)
             for view in _VIEWS
@@ -201,33 +253,3 @@ def _title(plane: np.ndarray, shape: tuple[int, ...], across: int, step: np.ndar
     thickness = float(np.linalg.norm(step))
     sign = '≈' if varies > thickness / 2 else '='
     return f'{"xyz"[across]} {sign} {millimetres(place, thickness)} mm'
-
-
-def millimetres(place: float, step: float) -> str:
-    """A coordinate, with the digits that a grid of this spacing in mm deserves.
-
-    >>> millimetres(-0.3, 2), millimetres(12.34, 0.7)
-    ('0', '12.3')
-    """
-    digits = max(0, math.ceil(-math.log10(step))) if step > 0 else 0
-    # Adding 0 turns -0 to 0.
-    return f'{round(place, digits) + 0:.{digits}f}'
-
-
-def place_names(coordinates: np.ndarray, step: float) -> list[str]:
-    """Places, for a person.
-
-    Parameters
-    ----------
-    coordinates : numpy.ndarray
-        (n, 3), mm.
-    step : float
-        Spacing of their grid in mm, which decides the digits.
-
-    Examples
-    --------
-    >>> place_names(np.array([[-12.0, 34.0, 8.0]]), 2)
-    ['(-12, 34, 8) mm']
-    """
-    places = ([millimetres(value, step) for value in place] for place in coordinates.tolist())
-    return [f'({", ".join(place)}) mm' for place in places]

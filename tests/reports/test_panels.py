@@ -10,8 +10,8 @@ from mrtrix import direction_values, index_values
 from nibabel.cifti2 import ParcelsAxis
 from nibabel.orientations import apply_orientation, inv_ornt_aff
 
+from modelarrayio_bids.reports.figures.panels import density_panels, map_panels, painted_surfaces
 from modelarrayio_bids.spaces import EdgeSpace, FixelSpace, ParcelSpace, VoxelSpace
-from modelarrayio_bids.spaces.panels import GridElements
 
 ORIENTATIONS = [
     np.column_stack([order, flips])
@@ -23,7 +23,7 @@ ORIENTATIONS = [
 def panels_of(values, mask, affine, weights=None):
     inside = mask > 0
     space = VoxelSpace.from_mask(mask, affine)
-    return space.panels(values[inside], None if weights is None else weights[inside])
+    return map_panels(space, values[inside], None if weights is None else weights[inside])
 
 
 @pytest.mark.parametrize('orientation', ORIENTATIONS, ids=lambda each: str(each.tolist()))
@@ -126,23 +126,26 @@ def test_there_is_a_margin_within_the_grid():
 
 
 def test_an_affine_without_inverse_is_shown_as_it_is_stored():
-    grid = GridElements.of(np.argwhere(np.ones((2, 3, 4))).T, (2, 3, 4), np.diag([1.0, 1, 0, 1]))
-    assert grid.panels(np.zeros(24))[0].image.shape == (3, 2)
+    header = nb.Nifti1Header()
+    header.set_data_shape((2, 3, 4))
+    header.set_sform(np.diag([1.0, 1, 0, 1]), code='aligned')
+    space = VoxelSpace(np.ones((2, 3, 4)), header)
+    assert map_panels(space, np.zeros(24))[0].image.shape == (3, 2)
 
 
 def test_fixels_show_the_mean_of_a_voxel():
     space = FixelSpace.from_arrays(index_values(), direction_values(), FIXEL_AFFINE)
     values = np.array([1.0, 2, np.nan, 4, np.nan, np.nan])
-    shown = np.concatenate([panel.image.ravel() for panel in space.panels(values)])
+    shown = np.concatenate([panel.image.ravel() for panel in map_panels(space, values)])
     # Three fixels, one without a value; one; two without a value.
     assert set(shown[np.isfinite(shown)].tolist()) == {1.5, 4}
-    counts = np.concatenate([panel.image.ravel() for panel in space.density()])
+    counts = np.concatenate([panel.image.ravel() for panel in density_panels(space)])
     assert set(counts[np.isfinite(counts)].tolist()) == {3, 1, 2}
 
 
 def test_a_matrix_has_the_rows_of_the_file():
     space = EdgeSpace.from_axes(parcels(), parcels()[:3])
-    (panel,) = space.panels(np.arange(12))
+    (panel,) = map_panels(space, np.arange(12))
     np.testing.assert_array_equal(panel.image, np.arange(12).reshape(4, 3))
     assert panel.extent == (3, 4)
     with pytest.raises(ValueError, match='is no place'):
@@ -151,7 +154,7 @@ def test_a_matrix_has_the_rows_of_the_file():
 
 def test_parcels_paint_their_vertices_and_voxels():
     space = ParcelSpace.from_axis(parcels())
-    painted = space.surfaces(np.array([1.0, 2, 3, 4]))
+    painted = painted_surfaces(space, np.array([1.0, 2, 3, 4]))
     cortex = painted['CIFTI_STRUCTURE_CORTEX_LEFT']
     assert {number: cortex[number] for number in np.flatnonzero(np.isfinite(cortex))} == {
         3: 1,
@@ -161,10 +164,10 @@ def test_parcels_paint_their_vertices_and_voxels():
         11: 2,
     }
     assert painted['CIFTI_STRUCTURE_CORTEX_RIGHT'][20] == 4
-    assert {name: members.tolist() for name, members in space.groups().items()} == {
+    assert {name: members.tolist() for name, members in space.structures().items()} == {
         'left cortex': [0, 1],
         'right cortex': [2, 3],
     }
     of_voxels = ParcelSpace.from_axis(ParcelsAxis.from_brain_models([('Stem', voxels())]))
-    assert list(of_voxels.groups()) == ['voxels']
-    assert not of_voxels.surfaces(np.ones(1))
+    assert list(of_voxels.structures()) == ['voxels']
+    assert not painted_surfaces(of_voxels, np.ones(1))

@@ -4,7 +4,7 @@ import pytest
 from meshes import save_mesh, sphere
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
-from modelarrayio_bids.formats.gifti import Mesh
+from modelarrayio_bids.reports.findings.meshes import Mesh
 
 
 def test_what_nibabel_wrote_is_read(tmp_path):

@@ -12,7 +12,8 @@ from nibabel.cifti2 import BrainModelAxis
 from scipy import ndimage
 from tools import require_tool
 
-from modelarrayio_bids.formats.gifti import Mesh
+from modelarrayio_bids.reports.findings.clusters import connectivity_rule, find_clusters
+from modelarrayio_bids.reports.findings.meshes import Mesh
 from modelarrayio_bids.spaces import (
     EdgeSpace,
     FixelSpace,
@@ -20,7 +21,6 @@ from modelarrayio_bids.spaces import (
     ParcelSpace,
     VoxelSpace,
 )
-from modelarrayio_bids.spaces.clusters import find_clusters
 
 CORTEX = 'CIFTI_STRUCTURE_CORTEX_LEFT'
 ALL = 10**6
@@ -107,7 +107,7 @@ def test_structures_are_apart():
         (2, '(90, -126, -72) mm, brain stem'),
         (1, '(90, -126, -68) mm, left thalamus'),
     ]
-    assert space.connection({}).endswith('or a corner, within a structure')
+    assert connectivity_rule(space, {}).endswith('or a corner, within a structure')
 
 
 def test_without_a_surface_a_cortex_is_one():
@@ -123,11 +123,11 @@ def test_without_a_surface_a_cortex_is_one():
     assert cortex.coordinates is None
     assert cortex.volume is None
     assert stem.volume == pytest.approx(8)
-    assert 'no surface was at hand' in space.connection({})
+    assert 'no surface was at hand' in connectivity_rule(space, {})
     # The poles of a sphere are far apart.
     mesh = {CORTEX: Mesh(points, triangles)}
     assert find_clusters(space, values, keep, mesh).count == 3
-    assert 'an edge of the surface' in space.connection(mesh)
+    assert 'an edge of the surface' in connectivity_rule(space, mesh)
 
 
 def test_fixels_touch_where_their_voxels_do():
