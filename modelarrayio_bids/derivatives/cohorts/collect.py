@@ -249,7 +249,9 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_unknown(groups)
     log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
-    log_messages.say_blanks(phenotypes, {row.visit for group in groups for row in group.rows})
+    visits = sorted({row.visit for group in groups for row in group.rows})
+    log_messages.say_blanks(phenotypes, visits)
+    log_messages.say_remarks(phenotypes.remarks(visits))
     return Collection(
         request, tuple(datasets), groups, found.left_out(), phenotypes, tuple(problems)
     )

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, PARTICIPANT
+from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
 from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
 from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
@@ -209,6 +210,11 @@ class Phenotypes:
             said |= table.dictionary.get(column, {})
         names = ', '.join(dict.fromkeys(table.path.name for table in holders))
         return {'Description': f'A phenotype, from {names}; blank where n/a.', **said}
+
+    def remarks(self, visits: Iterable[Visit]) -> list[Remark]:
+        """Return what looks like a slip in the values of these visits."""
+        described = {column: self.description(column) for column in self.columns}
+        return remarks(self.values(visits), described)
 
     def renamed(self, scalar: str) -> dict[str, str]:
         """Column to its name in the cohort of a scalar, where ``<column>_phenotype`` is needed.
