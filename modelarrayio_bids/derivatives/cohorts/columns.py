@@ -11,11 +11,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
+from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.formats.tables import read_text
+from modelarrayio_bids.runtime.text_format import count
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,27 @@ OWN_COLUMNS = (
     *(SCALAR, SOURCE, MASK, MASK_RUNG, RESAMPLED, *KEYS),
     *(f'{name}_id' for name in MIXED),
 )
+
+
+def said_of_repeats(cohort: Cohort) -> str:
+    """Return what to know of a cohort of one scalar with several images of one participant.
+
+    Blank where there is one of each.
+
+    >>> row = {SCALAR: 'fa', PARTICIPANT: 'sub-1'}
+    >>> rows = [row | {SOURCE: f'{n}.nii', 'age': n} for n in '12']
+    >>> said_of_repeats(Cohort.from_rows(rows)).partition(',')[0]
+    'fa: 2 images of 1 participant'
+    """
+    n_people = len({row.get(PARTICIPANT, row[SOURCE]) for row in cohort.rows})
+    if n_people == len(cohort.rows):
+        return ''
+    return (
+        f'{cohort.scalars[0]}: {count(len(cohort.rows), "image")} of '
+        f'{count(n_people, "participant")}, and lm takes images of one participant for '
+        'independent. Choose one of each (--session-label), or fit a model with an intercept for '
+        'each participant: the R script has one'
+    )
 
 
 def read_dictionary(path: Path) -> dict[str, dict[str, Any]]:

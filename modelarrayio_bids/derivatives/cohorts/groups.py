@@ -23,6 +23,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
     RESAMPLED,
     RUN,
     SESSION,
+    said_of_repeats,
 )
 from modelarrayio_bids.derivatives.cohorts.mask_matching import ANATOMICAL, MAP_ITSELF
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
@@ -255,6 +256,8 @@ class ScalarGroup:
         rows: list[Any] = joined.to_dict('records')
         cohort = Cohort.from_rows(rows)
         cohort.to_csv(table or outputs.cohort)
+        if said := said_of_repeats(cohort):
+            logger.warning('%s', said)
         return cohort
 
     def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:

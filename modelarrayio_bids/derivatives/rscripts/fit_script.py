@@ -109,6 +109,7 @@ class FitScript:
             cohort=os.path.relpath(self.cohort_file, self.output_dir),
             made_in=str(self.output_dir),
             n_cores=self.n_cores,
+            participant=PARTICIPANT,
             fit_command=fit_command(self.output_dir, [path]),
             export_command=export_command(self.bids_dir, self.output_dir),
         )
