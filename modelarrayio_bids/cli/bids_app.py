@@ -70,6 +70,11 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault('NIPYPE_NO_ET', '1')
     os.environ.setdefault('NO_ET', '1')
     level = LEVELS.get(options.analysis_level)
+    if level is None and {str(options.bids_dir), str(options.output_dir)} & LEVELS.keys():
+        raise UnknownLevelError(
+            'the arguments are in another order than that of BIDS Apps',
+            remedy=f'Write {PROGRAM} BIDS_DIR OUTPUT_DIR {{{",".join(LEVELS)}}}.',
+        )
     if level is None:
         raise UnknownLevelError(
             f'there is no analysis level {options.analysis_level!r}',

@@ -91,3 +91,11 @@ def test_slips_in_tables_are_to_look_at(longitudinal, tmp_path):
     look = page.partition('id="look"')[2].partition('</section>')[0]
     assert 'iq: -999 of sub-02 ses-1 is far from the others (90 to 110)' in look
     assert 'are different levels to R; the rarer: sub-02 ses-1' in look
+
+
+def test_who_wants_warnings_alone_hears_of_images_that_stand_out(planted, tmp_path, capsys):
+    output = tmp_path / 'out'
+    assert main([str(planted), str(output), 'group', '-q', '--scalars', 'cbf']) == 0
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if 'report.html' in line]
+    assert said.startswith('WARNING: ')
+    assert '4 images stand out: sub-08 (cbf)' in said

@@ -113,7 +113,5 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
         folders.log,
         # Undefined where the memory was not enough for it.
         Path(page) if isinstance(page, str) else None,
-        tuple(
-            filter(None, map(said_of_repeats, map(Cohort.from_csv, collected.final_cohort_files)))
-        ),
+        tuple(filter(None, map(said_of_repeats, cohorts))),
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -58,6 +58,9 @@ from modelarrayio_bids.store.locked_reader import appended_to
 from modelarrayio_bids.store.writer import refuse_to_replace
 
 logger = logging.getLogger(__name__)
+
+#: So many labels are shown of those there are.
+_MOST_LABELS = 30
 
 
 @dataclass(frozen=True)
@@ -284,8 +287,24 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
     if missing := sorted(wanted - there):
         raise NoMatchError(
             f'no dataset has the participants {", ".join(missing)}',
-            remedy=f'There are: {", ".join(sorted(there)) or "none"}.',
+            remedy=_there_are(missing, there),
         )
+
+
+def _there_are(missing: Iterable[str], there: Iterable[str]) -> str:
+    """Return the labels there are, and those that may have been meant.
+
+    >>> _there_are(['1', 'CONTROL2'], {'01', '02', 'control2'})
+    'There are: 01, 02, control2. Do you mean 01, control2?'
+    """
+    remedy = f'There are: {some(sorted(there), most=_MOST_LABELS) or "none"}.'
+    meant = {_plain(label) for label in missing}
+    alike = [label for label in sorted(there) if _plain(label) in meant]
+    return f'{remedy} Do you mean {some(alike)}?' if alike else remedy
+
+
+def _plain(label: str) -> str:
+    return label.lstrip('0').casefold()
 
 
 def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sorting) -> None:
@@ -299,11 +318,13 @@ def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sort
         for find in (find_images, find_fixel_files)
         for image in find(dataset, request.participants)
     )
-    there = sorted({image.entities['session'] for image in images if 'session' in image.entities})
+    there = {image.entities['session'] for image in images if 'session' in image.entities}
     raise NoMatchError(
         f'there is no image{replace(request, sessions=()).selection()}'
         f' of the sessions {", ".join(missing)}',
-        remedy=f'There are: {", ".join(there) or "none"}.',
+        remedy=_there_are(missing, there)
+        if there
+        else 'No image there has a session: leave out --session-label.',
     )
 
 

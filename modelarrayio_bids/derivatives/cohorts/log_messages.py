@@ -61,7 +61,7 @@ def say_map_itself(groups: Iterable[ScalarGroup]) -> None:
     if unserved:
         logger.warning(
             'no mask found for %d of %d images; their own finite voxels other than zero will '
-            'serve. Scalars: %s',
+            'serve. Scalars: %s. For one mask of all, give --mask',
             sum(group.rungs[MAP_ITSELF] for group in unserved),
             sum(len(group.rows) for group in unserved),
             _each(group.scalar for group in unserved),

@@ -118,7 +118,9 @@ def write_page(
     }
     page = output_dir / NAME_OF_PAGE
     _write(page, _rendered(context))
-    logger.info('Wrote %s: %s', page, context['verdict'])
+    # Said to people who want warnings alone, too: nobody else looks at the images.
+    level = logging.WARNING if context['attention'] else logging.INFO
+    logger.log(level, 'Wrote %s: %s', page, context['verdict'])
     return page
 
 
