@@ -77,6 +77,11 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault('NIPYPE_NO_ET', '1')
     os.environ.setdefault('NO_ET', '1')
     unknown = [name for name in options.analysis_level if name not in LEVELS]
+    if unknown and {str(options.bids_dir), str(options.output_dir)} & LEVELS.keys():
+        raise UnknownLevelError(
+            'the arguments are in another order than that of BIDS Apps',
+            remedy=f'Write {PROGRAM} BIDS_DIR OUTPUT_DIR {{{",".join(LEVELS)}}}.',
+        )
     if unknown:
         raise UnknownLevelError(
             f'there is no analysis level {unknown[0]!r}',

@@ -212,9 +212,9 @@ def _choice(entity: str, labels: Sequence[str | None]) -> str:
         )
     single, each = (json.dumps({'scalar': {entity: what}}) for what in (one, list(labels)))
     return (
-        f'Choose one with --select {entity}={one}, or --bids-filter-file, for instance {single}; or '
-        f'take each as a row with --select {entity}={",".join(label or "" for label in labels)}, or '
-        f'with {each}'
+        f'Choose one with --select {entity}={one}, or --bids-filter-file, for instance {single}; '
+        f'or take each as a row with --select {entity}={",".join(label or "" for label in labels)}, '
+        f'or with {each}'
     )
 
 
