@@ -5,8 +5,7 @@ Headers, names and the structures of greyordinates are read, no values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,25 @@ from typing import Any
 import h5py
 import numpy as np
 
-from modelarrayio_bids.errors import FormatError, SchemaError
+from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import filters_of
+from modelarrayio_bids.store.items import (
+    attribute,
+    damage_told,
+    dataset_at,
+    datasets,
+    group_at,
+    item_at,
+    shape_of,
+    text_attribute,
+    texts_of,
+    unexpected,
+    values_of,
+)
 from modelarrayio_bids.store.r_view import ScalarView, nested_scalars, scalar_names, scalar_view
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.text import text, texts
+from modelarrayio_bids.store.text import texts
 
 # R holds every number as a double.
 _BYTES_IN_R = 8
@@ -196,20 +208,8 @@ def contents_of(path: Path) -> Contents:
     FormatError
         If it is not HDF5, or damaged.
     """
-    with _Inspection(path) as inspection, _damage_told(path):
+    with _Inspection(path) as inspection, damage_told(path, '/', 'has parts that cannot be read'):
         return inspection.contents()
-
-
-@contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise FormatError(
-            f'has parts that cannot be read ({error})',
-            path,
-            'Copy it again, or build it again.',
-        ) from error
 
 
 class _Inspection(StoreReader):
@@ -228,7 +228,7 @@ class _Inspection(StoreReader):
         )
 
     def _contents_of_analysis(self, name: str) -> AnalysisContents:
-        if not isinstance(self._file.get(schema.result_path(name)), h5py.Dataset):
+        if not isinstance(item_at(self._file, schema.result_path(name)), h5py.Dataset):
             return AnalysisContents(name, 'has no results matrix')
         try:
             found = self.analysis(name)
@@ -239,11 +239,10 @@ class _Inspection(StoreReader):
 
 
 def _origin(file: h5py.File) -> Origin | None:
-    group = file.get(schema.PROVENANCE)
+    group = group_at(file, schema.PROVENANCE)
     if group is None:
         return None
-    names = ('software', 'version', 'created', 'command')
-    said = [text(group.attrs.get(name, '')) for name in names]
+    said = [text_attribute(group, name) for name in ('software', 'version', 'created', 'command')]
     return Origin(*said) if any(said) else None
 
 
@@ -269,16 +268,16 @@ def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
 
 def _images(file: h5py.File, scalar: str) -> Images | None:
     """Each image is looked up where it was."""
-    group = file.get(f'{schema.SOURCES}/{scalar}', {})
-    if not {_PATHS, schema.SOURCE_SIZES, schema.SOURCE_TIMES} <= set(group):
+    known = datasets(group_at(file, f'{schema.SOURCES}/{scalar}'))
+    if not {_PATHS, *schema.SOURCE_STATUS} <= set(known):
         return None
-    paths = texts(group[_PATHS][()])
-    sizes, times = group[schema.SOURCE_SIZES][()], group[schema.SOURCE_TIMES][()]
+    paths = texts_of(known[_PATHS])
+    sizes, times = (np.ravel(values_of(known[name])) for name in schema.SOURCE_STATUS)
     changed, gone = [], []
     for path, size, time in zip(paths, sizes, times, strict=True):
         try:
             status = Path(path).stat()
-        except OSError:
+        except (OSError, ValueError):
             gone.append(path)
             continue
         if (status.st_size, status.st_mtime) != (size, time):
@@ -287,43 +286,47 @@ def _images(file: h5py.File, scalar: str) -> Images | None:
 
 
 def _elements(file: h5py.File, views: list[ScalarView]) -> Elements:
-    kind = next((kind for path, kind in _TABLES.items() if path in file), '')
-    if schema.TEMPLATE in file:
-        kind = text(file[schema.TEMPLATE].attrs.get(schema.KIND_ATTRIBUTE, kind))
+    kind = next((kind for path, kind in _TABLES.items() if item_at(file, path) is not None), '')
+    if (template := group_at(file, schema.TEMPLATE)) is not None:
+        kind = text_attribute(template, schema.KIND_ATTRIBUTE) or kind
     count = max((view.shape[1] for view in views), default=0)
     details = _DETAILS.get(kind)
     return Elements(kind, count, **({} if details is None else details(file)))
 
 
 def _of_voxels(file: h5py.File) -> dict[str, Any]:
-    template = file.get(schema.TEMPLATE, {})
+    template = datasets(group_at(file, schema.TEMPLATE))
     if not {'mask', 'affine'} <= set(template):
         return {}
-    edges = np.linalg.norm(template['affine'][:3, :3], axis=0)
-    return {'grid': template['mask'].shape, 'voxel_size': tuple(edges.tolist())}
+    edges = np.linalg.norm(values_of(template['affine'])[:3, :3], axis=0)
+    return {'grid': shape_of(template['mask']), 'voxel_size': tuple(edges.tolist())}
 
 
 def _of_fixels(file: h5py.File) -> dict[str, Any]:
-    return {'n_voxels': file['voxels'].shape[-1]} if 'voxels' in file else {}
+    voxels = dataset_at(file, 'voxels')
+    return {} if voxels is None else {'n_voxels': shape_of(voxels)[-1]}
 
 
 def _of_edges(file: h5py.File) -> dict[str, Any]:
-    ends = [file[path].size for path in _ENDS if path in file]
+    ends = [table.size for path in _ENDS if (table := dataset_at(file, path)) is not None]
     return {'grid': tuple(ends)} if len(ends) == len(_ENDS) else {}
 
 
 def _of_greyordinates(file: h5py.File) -> dict[str, Any]:
-    table = file.get('greyordinates')
+    table = dataset_at(file, 'greyordinates')
     return {} if table is None else {'structures': _structures(table)}
 
 
 def _structures(table: h5py.Dataset) -> dict[str, int] | None:
     """Greyordinates of each structure; None where the table does not say."""
-    columns = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
-    names = texts(table.attrs.get('structure_names', ()))
+    said = [attribute(table, name) for name in (schema.COLUMN_NAMES, 'structure_names')]
+    columns, names = (() if one is None else texts(np.ravel(one)) for one in said)
     if 'structure_id' not in columns or not names:
         return None
-    counts = np.bincount(table[columns.index('structure_id')].astype(int), minlength=len(names))
+    ids = values_of(table)[columns.index('structure_id')].astype(int)
+    if ids.size and not 0 <= ids.min() <= ids.max() < len(names):
+        raise unexpected(table, 'has structures without a name')
+    counts = np.bincount(ids, minlength=len(names))
     return dict(zip(names, counts.tolist(), strict=False))
 
 

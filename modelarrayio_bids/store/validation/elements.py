@@ -9,6 +9,7 @@ import numpy as np
 
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import attribute, item_at, require_stored
 from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.rules import RULES
@@ -34,7 +35,7 @@ def of_elements(file: h5py.File, counts: Mapping[str, int]) -> Iterator[Finding]
     counts : dict of int
         By scalar: its elements.
     """
-    tables = {path: file.get(path) for path in (*_COLUMNS, _PARCELS, *_EDGES)}
+    tables = {path: item_at(file, path) for path in (*_COLUMNS, _PARCELS, *_EDGES)}
     found = {path: item for path, item in tables.items() if isinstance(item, h5py.Dataset)}
     if not found:
         yield Finding(RULES['elements-missing'], '/', 'has no table of the elements')
@@ -93,6 +94,7 @@ def _of_form(path: str, table: h5py.Dataset) -> Iterator[Finding]:
 
 def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
     """Whether the first column counts the elements."""
+    require_stored(table)
     ids = table[0] if table.shape[0] else np.empty(0)
     if (odd := np.flatnonzero(ids != np.arange(ids.size))).size:
         first = int(odd[0])
@@ -109,11 +111,12 @@ def _is_table(path: str, table: h5py.Dataset) -> bool:
 
 
 def _of_columns(table: h5py.Dataset, wanted: tuple[str, ...]) -> Iterator[Finding]:
-    has = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
+    said = attribute(table, schema.COLUMN_NAMES)
+    has = () if said is None else texts(np.ravel(said))
     if len(has) != table.shape[0]:
         said = f'has {table.shape[0]} columns and names of {len(has)} in {schema.COLUMN_NAMES}'
         yield Finding(RULES['elements-columns'], table.name, said)
     elif missing := [column for column in wanted if column not in has]:
         yield Finding(RULES['elements-columns'], table.name, f'has no column {some(missing)}')
-    if 'structure_id' in wanted and _STRUCTURE_NAMES not in table.attrs:
+    if 'structure_id' in wanted and attribute(table, _STRUCTURE_NAMES) is None:
         yield Finding(RULES['elements-columns'], table.name, f'has no attribute {_STRUCTURE_NAMES}')
