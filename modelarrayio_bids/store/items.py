@@ -123,9 +123,9 @@ def datasets(group: h5py.Group | None) -> dict[str, h5py.Dataset]:
         If something is no dataset.
     """
     found = members(group)
-    for name, item in found.items():
+    for item in found.values():
         if not isinstance(item, h5py.Dataset):
-            raise FormatError(f'{group.name}/{name} is no dataset', item.file.filename, _REMEDY)
+            raise FormatError('holds what should be a dataset', item.file.filename, _REMEDY)
     return found
 
 
