@@ -40,6 +40,16 @@ def damage_told(path: str | Path, where: str, what: str = 'cannot be read') -> I
         raise FormatError(f'{what} at /{where.strip("/")} ({said})', path, _REMEDY) from error
 
 
+def is_from_h5py(error: BaseException | None) -> bool:
+    """Whether h5py raised an error, about something it could not make sense of."""
+    if not isinstance(error, _UNREADABLE) or isinstance(error, ModelArrayIOError):
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get('__name__')).startswith('h5py')
+
+
 def unexpected(item: h5py.HLObject, what: str) -> FormatError:
     """Return the error of an item that is not what it should be."""
     return FormatError(f'{item.name} {what}', item.file.filename, _REMEDY)

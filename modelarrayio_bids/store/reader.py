@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import h5py
@@ -28,6 +29,7 @@ from modelarrayio_bids.store.items import (
     dataset_at,
     datasets,
     group_at,
+    is_from_h5py,
     item_at,
     json_object,
     members,
@@ -173,8 +175,17 @@ class StoreReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._file.close()
+        # Parts of the file that no other message is about.
+        if is_from_h5py(error):
+            with damage_told(self.path, '/', 'is damaged'):
+                raise error  # type: ignore[misc]
 
     @property
     def analyses(self) -> tuple[str, ...]:
