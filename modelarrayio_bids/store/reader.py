@@ -21,7 +21,7 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
 )
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunked import column_blocks
+from modelarrayio_bids.store.chunked import block_columns, column_blocks, inflating_bytes
 from modelarrayio_bids.store.items import (
     attribute,
     attributes,
@@ -97,6 +97,24 @@ class Analysis:
             if block is None:
                 return
             yield block[0], block[1].astype(np.float64, copy=False)
+
+    def row(self, number: int) -> np.ndarray:
+        """Values of one result, (n_rows,) float64, inflated a chunk at a time by HDF5 itself.
+
+        Raises
+        ------
+        FormatError
+            If what is in the file is damaged.
+        """
+        with damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
+            width = block_columns(self.matrix)
+            starts = range(0, self.matrix.shape[1], width)
+            parts = [self.matrix[number, start : start + width] for start in starts]
+            return np.concatenate(parts).astype(np.float64, copy=False)
+
+    def inflating_bytes(self, threads: int = 1) -> int:
+        """Bytes of memory that :meth:`blocks` takes at a time."""
+        return inflating_bytes(self.matrix, threads)
 
     def positions(self, element_ids: np.ndarray | None, n_elements: int) -> np.ndarray | None:
         """Which element each row is about: (n_rows,) integers, None for all in order.
