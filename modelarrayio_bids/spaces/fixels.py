@@ -280,12 +280,17 @@ class FixelSpace(ElementSpace):
     def from_template(cls, template: Template) -> FixelSpace:
         """The inverse of :meth:`template`."""
         header = mif.MifHeader.from_bytes(np.asarray(template['header'], np.uint8).tobytes())
-        index = FixelIndex(
-            header,
-            np.asarray(template['positions'], np.int64),
-            np.asarray(template['counts'], np.uint32),
-        )
-        return cls(index, np.asarray(template['directions']))
+        positions = np.asarray(template['positions'], np.int64)
+        counts = np.asarray(template['counts'], np.uint32)
+        directions = np.asarray(template['directions'])
+        if positions.ndim != 1 or positions.shape != counts.shape:
+            raise SpaceError(f'has {positions.shape} voxels and counts of {counts.shape} fixels')
+        if directions.shape != (int(counts.sum()), 3):
+            raise SpaceError(f'has {counts.sum()} fixels and directions of {directions.shape}')
+        index = FixelIndex(header, positions, counts)
+        if positions.size and not 0 <= positions.min() <= positions.max() < np.prod(index.shape):
+            raise SpaceError('has voxels outside of its grid')
+        return cls(index, directions)
 
     def template(self) -> Template:
         """What rebuilds both images, the index without its empty voxels.

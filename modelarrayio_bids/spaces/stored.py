@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelarrayio_bids.errors import SchemaError, SpaceMismatchError, UsageError
+from modelarrayio_bids.errors import ModelArrayIOError, SchemaError, SpaceMismatchError, UsageError
 from modelarrayio_bids.spaces import (
     SPACES,
     ElementSpace,
@@ -61,14 +61,25 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
 
 
 def _space_of_template(kind: str, template: Template, reader: StoreReader) -> ElementSpace:
+    # Whoever wrote the arrays: an error is that of the file, not of an image that was given.
     try:
         return SPACES[kind].from_template(template)
     except KeyError as error:
-        raise SchemaError(
-            f'has no usable template of its elements ({error} is unknown or missing)',
-            reader.path,
-            'Build it again.',
-        ) from error
+        said = f'{error} is unknown or missing'
+    except ModelArrayIOError as error:
+        said = error.what
+    except (
+        IndexError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        MemoryError,
+        AttributeError,
+    ) as error:
+        said = str(error)
+    raise SchemaError(
+        f'has no usable template of its elements ({said})', reader.path, 'Build it again.'
+    )
 
 
 def _compare_tables(reader: StoreReader, space: ElementSpace) -> None:
