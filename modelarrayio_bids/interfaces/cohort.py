@@ -28,6 +28,7 @@ from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
+from modelarrayio_bids.runtime.inputs import refuse_inputs
 
 
 class _CollectCohortInputSpec(BaseInterfaceInputSpec):
@@ -94,7 +95,9 @@ class CollectCohort(LibraryInterface):
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         output_dir = self.path('output_dir') or folder
-        collection = collect(self._request(output_dir)).reconciled()
+        collection = collect(self._request(output_dir))
+        refuse_inputs(collection.files_written(output_dir), collection.files_read())
+        collection = collection.reconciled()
         collection.check_outputs(
             output_dir,
             overwrite=inputs.overwrite,
