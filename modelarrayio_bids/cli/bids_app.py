@@ -24,6 +24,7 @@ from modelarrayio_bids.cli.options import (
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import UnknownLevelError, UsageError
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import require_utf8
 
 PROGRAM = 'modelarrayio-bids'
 LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
@@ -69,6 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault('LOGNAME', str(os.getuid()))
     os.environ.setdefault('NIPYPE_NO_ET', '1')
     os.environ.setdefault('NO_ET', '1')
+    require_utf8(list(vars(options).values()))
     level = LEVELS.get(options.analysis_level)
     if level is None:
         raise UnknownLevelError(

@@ -23,6 +23,7 @@ from modelarrayio_bids.cli.options import log_format
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import require_utf8
 
 PROGRAM = 'modelarrayio'
 COMMANDS = ('to-modelarray', 'append', 'merge-results', 'export-results', 'info', 'validate')
@@ -38,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return EXIT_USAGE
     logs.configure(options.log_level, form=options.log_format)
-    return run(PROGRAM, lambda: options.command(options))
+    return run(PROGRAM, lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    require_utf8(list(vars(options).values()))
+    return options.command(options)
 
 
 def get_parser() -> argparse.ArgumentParser:

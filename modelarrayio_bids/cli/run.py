@@ -22,6 +22,7 @@ from modelarrayio_bids.errors import (
     UsageError,
 )
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.termination import (
     EXIT_TERMINATED,
     Terminated,
@@ -85,9 +86,8 @@ def run(program: str, command: Callable[[], int]) -> int:
         with terminable():
             code = command()
         _flush_output()
-    except ModelArrayIOError as error:
-        logger.debug('raised here', exc_info=error)
-        return _ended(program, str(error), error.exit_code, _facts(error))
+    except (ModelArrayIOError, UnicodeEncodeError) as error:
+        return _refused(program, error)
     except KeyboardInterrupt:
         return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
     except Terminated:
@@ -97,6 +97,13 @@ def run(program: str, command: Callable[[], int]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort
         return _surprised(program, error)
     return code
+
+
+def _refused(program: str, error: ModelArrayIOError | UnicodeEncodeError) -> int:
+    logger.debug('raised here', exc_info=error)
+    if isinstance(error, UnicodeEncodeError):
+        error = refusal(error)
+    return _ended(program, str(error), error.exit_code, _facts(error))
 
 
 def _flush_output() -> None:
