@@ -55,7 +55,6 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     required_columns = InputMultiObject(
         traits.Str, desc='phenotypes without which an image is left out'
     )
-    database_dir = Directory(nohash=True, desc='where indexes are kept for other runs')
     recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
     threshold = traits.Range(
         low=0.0,
@@ -155,7 +154,6 @@ class CollectCohort(LibraryInterface):
             on_grid_mismatch=self.inputs.on_grid_mismatch,
             phenotypes=tuple(map(Path, self._several('phenotypes'))),
             required=self._several('required_columns'),
-            database_dir=self.path('database_dir'),
             recipes=tuple(map(Path, self._several('recipes'))),
         )
 

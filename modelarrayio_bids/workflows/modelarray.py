@@ -63,7 +63,6 @@ def init_modelarray_wf(
     phenotypes: Sequence[str | PathLike[str]] = (),
     required_columns: Sequence[str] = (),
     recipes: Sequence[str | PathLike[str]] = (),
-    database_dir: str | PathLike[str] | None = None,
     overwrite: bool = False,
     report: bool = True,
     nprocs: int = 1,
@@ -104,8 +103,6 @@ def init_modelarray_wf(
         Phenotypes without which an image is left out.
     recipes : sequence of path-like, optional
         Recipes of your own (YAML), which win.
-    database_dir : path-like, optional
-        Where indexes are kept for other runs.
     overwrite : bool, optional
         Replace HDF5 files that hold results.
     report : bool, optional
@@ -161,7 +158,6 @@ def init_modelarray_wf(
         phenotypes=list(phenotypes),
         required_columns=list(required_columns),
         recipes=list(recipes),
-        database_dir=database_dir,
         overwrite=overwrite,
     )
     blocks = {} if blocks_dir is None else {'blocks_dir': blocks_dir, 'n_blocks': n_blocks}

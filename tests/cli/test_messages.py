@@ -124,8 +124,7 @@ def study(tmp_path_factory):
 
 def test_every_stage_has_a_bar_and_none_stays(study, tmp_path):
     output = tmp_path / 'out'
-    index = ['--bids-database-dir', tmp_path / 'index', '--scalars', 'cbf', 'fd']
-    code, written = run_in_terminal([*APP, study, output, 'group', *index])
+    code, written = run_in_terminal([*APP, study, output, 'group', '--scalars', 'cbf', 'fd'])
     assert code == 0
     for stage in (
         'Looking into aslprep', 'Indexing aslprep', 'Checking headers', 'Finding masks of cbf',

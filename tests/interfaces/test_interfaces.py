@@ -33,7 +33,6 @@ SPECIFICATIONS = {
         'on_grid_mismatch': 'Enum',
         'phenotypes': 'InputMultiObject',
         'required_columns': 'InputMultiObject',
-        'database_dir': 'Directory',
         'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',

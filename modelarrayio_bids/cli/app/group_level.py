@@ -46,8 +46,6 @@ def run_group(options: argparse.Namespace) -> int:
         _advise(request, datasets)
     if options.dry_run:
         plugin(options)
-        # An index would be written.
-        request = replace(request, database_dir=None)
     if options.list_scalars or options.dry_run:
         return show(request, check=options.dry_run, as_json=options.json)
     close_group(_build(options, request, threshold), options)
@@ -86,7 +84,6 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             mask_source=request.mask_sources,
             group_mask_file=request.group_mask,
             on_grid_mismatch=request.on_grid_mismatch,
-            database_dir=request.database_dir,
             recipes=request.recipes,
             threshold=threshold,
             overwrite=options.overwrite,

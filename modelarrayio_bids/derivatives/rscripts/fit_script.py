@@ -23,13 +23,13 @@ from jinja2 import Environment, StrictUndefined
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.naming import sidecar, syntactic
-from modelarrayio_bids.derivatives.cohorts.phenotypes import some
 from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
 from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, read_dictionary
 from modelarrayio_bids.derivatives.rscripts.model import Column, Model
 from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fit_command
 from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
 
