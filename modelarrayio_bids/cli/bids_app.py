@@ -27,6 +27,8 @@ from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.encoding import require_utf8
 
 PROGRAM = 'modelarrayio-bids'
+#: Addresses that Nipype, pandas and SciPy take besides, without a report: 350 MiB were enough.
+LEAST_MB = 350
 LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
 
 
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``modelarrayio-bids``; returns an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     logs.configure('INFO', form=log_format(words))
-    return run(PROGRAM, lambda: _run(parse(get_parser(), words)))
+    return run(PROGRAM, lambda: _run(parse(get_parser(), words)), LEAST_MB)
 
 
 def get_parser() -> Parser:

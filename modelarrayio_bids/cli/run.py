@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import re
+import resource
 import select
 import signal
 import sys
@@ -20,6 +22,7 @@ from modelarrayio_bids.errors import (
     ModelArrayIOError,
     UnfinishedOutputError,
     UsageError,
+    out_of_memory,
 )
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.encoding import refusal
@@ -72,7 +75,7 @@ class Parser(argparse.ArgumentParser):
         return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
 
 
-def run(program: str, command: Callable[[], int]) -> int:
+def run(program: str, command: Callable[[], int], least_mb: int = 0) -> int:
     """Run a command and turn how it ended into an exit code.
 
     Parameters
@@ -81,12 +84,16 @@ def run(program: str, command: Callable[[], int]) -> int:
         Name that starts an error's line.
     command : callable
         Returns an exit code.
+    least_mb : int, optional
+        Addresses that it takes to start (``ulimit -v``), in MiB.
     """
+    _hear_interrupts()
     try:
+        _require_addresses(least_mb)
         with terminable():
             code = command()
         _flush_output()
-    except (ModelArrayIOError, UnicodeEncodeError) as error:
+    except (ModelArrayIOError, UnicodeEncodeError, MemoryError) as error:
         return _refused(program, error)
     except KeyboardInterrupt:
         return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
@@ -99,10 +106,29 @@ def run(program: str, command: Callable[[], int]) -> int:
     return code
 
 
-def _refused(program: str, error: ModelArrayIOError | UnicodeEncodeError) -> int:
+def _hear_interrupts() -> None:
+    """Raise KeyboardInterrupt from here on: see :mod:`modelarrayio_bids.cli.entrypoint`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _require_addresses(least_mb: int) -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    # It takes addresses for each of its threads, and ends the process where there are none.
+    os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
+    if limit < least_mb * 2**20:
+        raise UsageError(
+            f'{limit // 2**20} MB of addresses (ulimit -v) are too few to start',
+            remedy=f'Give at least {least_mb} MB: ulimit -v {least_mb * 1024}.',
+        )
+
+
+def _refused(program: str, error: ModelArrayIOError | UnicodeEncodeError | MemoryError) -> int:
     logger.debug('raised here', exc_info=error)
-    if isinstance(error, UnicodeEncodeError):
-        error = refusal(error)
+    if not isinstance(error, ModelArrayIOError):
+        error = refusal(error) if isinstance(error, UnicodeEncodeError) else out_of_memory()
     return _ended(program, str(error), error.exit_code, _facts(error))
 
 
@@ -115,7 +141,13 @@ def _flush_output() -> None:
 def _not_written(program: str, error: OSError) -> int:
     if isinstance(error, BrokenPipeError) and _is_not_read():
         return EXIT_NOT_READ
-    unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
+    path = error.filename or 'an output'
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        unfinished = UnfinishedOutputError.from_os_error(error, path)
+    else:
+        # What was done with it is not known here.
+        what = f'cannot be used ({error.strerror or error})'
+        unfinished = UnfinishedOutputError(what, path, 'Check the disk, the path and permissions.')
     return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
 
 

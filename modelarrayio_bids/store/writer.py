@@ -423,6 +423,13 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     WouldLoseResultsError
         Without ``overwrite``, if it holds results.
     """
+    try:
+        _refuse_to_replace(path, overwrite=overwrite)
+    except PermissionError as error:
+        raise OutputError.from_os_error(error, path) from error
+
+
+def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
     if path.is_dir() or (path.exists() and not path.is_file()):
         raise OutputError('is there, and is no file', path, 'Give the name of a file to write.')
     if path.exists() and not os.access(path, os.W_OK):
