@@ -29,11 +29,13 @@ from modelarrayio_bids.errors import (
     ResultNameCollisionError,
     UnfinishedOutputError,
 )
+from modelarrayio_bids.runtime.inputs import refuse_inputs
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.spaces.inputs import reference_files
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
@@ -222,6 +224,8 @@ def export_results(
         If a name is too long for a file, or the folder cannot be made.
     SpaceMismatchError
         If the file's elements are not those of ``references``.
+    UsageError
+        If an image would replace a file that is read.
     """
     output_dir = Path(output_dir)
     with StoreReader(Path(store)) as reader:
@@ -230,6 +234,8 @@ def export_results(
             then = ', '.join(f'{n} of {scalar}' for scalar, n in results.n_sources.items())
             logger.warning('%s was made when the file had fewer images: %s', analysis, then)
         images = list(files.values())
+        written = [output_dir / file for file in files]
+        refuse_inputs(written, [Path(store), *reference_files(references)])
         _prepare(output_dir)
         with (
             _staged(output_dir) as folder,
@@ -243,12 +249,12 @@ def export_results(
                 row = _placed(values.row(number), positions, len(space))
                 space.write(row, folder / file, options.fill, files[file].name)
 
-            written = ordered_map(write, enumerate(files), options.threads)
-            for _ in tracked(written, f'Writing {analysis}', len(files), 'images'):
+            saved = ordered_map(write, enumerate(files), options.threads)
+            for _ in tracked(saved, f'Writing {analysis}', len(files), 'images'):
                 pass
             _describe(options.naming, results, files, values, folder)
     logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
-    return [output_dir / file for file in files]
+    return written
 
 
 def planned_files(

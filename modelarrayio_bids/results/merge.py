@@ -36,6 +36,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.models.adjustment import corrected, p_adjust
 from modelarrayio_bids.runtime.disk import require_room
+from modelarrayio_bids.runtime.inputs import refuse_links
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.text_format import amount, count, some
@@ -290,12 +291,15 @@ def merge_results(
         If the files are about different elements.
     WouldLoseResultsError
         If ``output`` holds an analysis of that name and ``overwrite`` is false.
+    UsageError
+        If ``output`` is another name of a file in ``stores``, such as a link to it.
     OutputError
         If the file cannot be written, or the disk has no room for it.
     """
     schema.check_analysis_name(merged)
     paths = list(dict.fromkeys(map(Path, stores)))
     target = _target(paths, output)
+    refuse_links(target, paths)
     refuse_to_replace(target, overwrite=True)
     with LockedStoreReader(target) if target.exists() else nullcontext() as old:
         if old is not None and not overwrite:

@@ -373,11 +373,15 @@ class FixelSpace(ElementSpace):
         mif.write(header, data.reshape(header.get_data_shape()), path)
 
     def write_companions(self, folder: Path) -> list[Path]:
-        """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory."""
+        """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory.
+
+        Those of a fixel directory of the same fixels stay as they are.
+        """
         index, directions = folder / 'index.mif', folder / 'directions.mif'
         for path in (index, directions):
             _require_alone(path)
-        self._require_no_others(folder)
+        if self._is_there(folder):
+            return [index, directions]
         header = self.index.header.copy()
         header.set_data_dtype(np.uint32)
         header.pairs['nfixels'] = str(len(self))
@@ -409,18 +413,22 @@ class FixelSpace(ElementSpace):
         everything = np.arange(len(self))
         return GridElements(self.index.grid, self.index.voxels(), voxels, everything)
 
-    def _require_no_others(self, folder: Path) -> None:
-        """The data in a whole fixel directory must keep the index they were made for."""
+    def _is_there(self, folder: Path) -> bool:
+        """Return whether a folder is a fixel directory of these fixels; refuse one of others.
+
+        The data in a whole fixel directory must keep the index they were made for.
+        """
         try:
             fits = self._fits(folder)
         except ModelArrayIOError:
-            return  # of no use to anyone as it is
-        if not fits:
-            raise OutputError(
-                'is a fixel directory of other fixels, whose data would lose their index',
-                folder,
-                'Export to a folder of its own.',
-            )
+            return False  # of no use to anyone as it is
+        if fits:
+            return is_fixel_directory(folder)
+        raise OutputError(
+            'is a fixel directory of other fixels, whose data would lose their index',
+            folder,
+            'Export to a folder of its own.',
+        )
 
     def _is_same(self, folder: Path) -> bool:
         with self._lock:
