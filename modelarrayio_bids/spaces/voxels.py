@@ -254,13 +254,8 @@ class VoxelSpace(ElementSpace):
     def _require_grid(self, volume: nifti.Volume) -> None:
         if any(volume.header is header for header in self._on_grid):
             return
-        grid = Grid.of(volume)
-        if grid != self.grid:
-            raise SpaceMismatchError(
-                self.grid.mismatch(grid),
-                volume.path,
-                'Resample it to the grid of the group mask, or leave it out.',
-            )
+        remedy = 'Resample it to the grid of the group mask, or leave it out.'
+        self.grid.require(Grid.of(volume), volume.path, remedy)
         self._on_grid = [volume.header, *self._on_grid[: _MOST_REMEMBERED - 1]]
 
     @staticmethod
