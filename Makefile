@@ -1,6 +1,7 @@
 # make hooks  everything a contributor needs: an environment, and the checks before each commit
 # make demo   a small study, from derivatives to HDF5
-# make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: a missing one fails)
+# make test   every test that this machine has the programs for, on all cores (REQUIRE_TOOLS=1: a missing
+#             one fails; PARALLEL= for one core)
 # make check  style, types and import rules
 # make docs   the documentation, warnings as errors
 # make benchmark   how fast and in how much memory, beside the predecessor: five minutes
@@ -8,6 +9,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 IMAGE ?= modelarrayio-bids
+# How tests are shared out to all cores; those of one file mostly stay together, with what they share.
+PARALLEL = --numprocesses auto --dist worksteal
 # What outputs say they were made by.
 CONTAINER_TAG ?= $(IMAGE)
 DEMO ?= demo
@@ -27,7 +30,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo oracles browser test test-coverage test-versions test-lowest check docs hooks lock benchmark \
+.PHONY: demo oracles browser test test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
     clean help
 
@@ -69,8 +72,8 @@ browser:
 	    apt-get install -y -qq --no-install-recommends chromium > /dev/null \
 	    || { $(MAKE) $(VENV)/.installed-test && $(BIN)/playwright install --with-deps chromium; }
 
-test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=...)
-	$(BIN)/python -m pytest --ignore=tests/container $(PYTEST_ARGS)
+test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=..., PARALLEL=)
+	$(BIN)/python -m pytest --ignore=tests/container $(PARALLEL) $(PYTEST_ARGS)
 
 test-coverage: $(VENV)/.installed-test  ## the same, with a report of coverage (in artifacts/)
 	$(MAKE) test PYTEST_ARGS='--cov --cov-report=term --cov-report=xml:$(ARTIFACTS)/coverage.xml \
@@ -87,6 +90,7 @@ check: $(VENV)/.installed-check  ## style, types, import rules, and what continu
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry . --no-ansi
 	$(BIN)/yamllint --strict .circleci .pre-commit-config.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
 	$(BIN)/python .circleci/check.py
@@ -98,8 +102,11 @@ lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lo
 	$(LOCK) pyproject.toml --extra test --resolution lowest-direct --python-version 3.11 \
 	    --universal -o requirements/lowest.txt
 
+descriptor: $(VENV)/.installed  ## what --bids-exec-spec prints, from the parser
+	$(BIN)/python docs/_ext/boutiques_descriptor.py
+
 # Warnings are errors, and so is a reference that leads nowhere.
-docs: $(VENV)/.installed-docs  ## the documentation (in docs/_build/html)
+docs: $(VENV)/.installed-docs descriptor  ## the documentation (in docs/_build/html)
 	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
 
 benchmark: $(VENV)/.installed  ## measure beside the predecessor, in five minutes (in benchmark/)

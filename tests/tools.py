@@ -30,5 +30,5 @@ def slurm_answers():
     """Whether there is a Slurm, with a node."""
     if shutil.which('sinfo') is None:
         return False
-    asked = subprocess.run(['sinfo', '--noheader'], capture_output=True, check=False, timeout=60)
+    asked = subprocess.run(['sinfo', '--noheader'], capture_output=True, check=False, timeout=600)
     return asked.returncode == 0 and bool(asked.stdout.strip())

@@ -26,7 +26,7 @@ class Rules(SphinxDirective):
 def _listed() -> Iterator[str]:
     for severity, title in _TITLES.items():
         yield from (f'### {title}', '', '| rule | asks that | otherwise, in R |', '|---|---|---|')
-        for rule in RULES:
+        for rule in RULES.values():
             if rule.severity == severity:
                 yield f'| `{rule.id}` | {escaped(rule.asks)} | {escaped(rule.in_r)} |'
         yield ''

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -157,12 +156,13 @@ def _add_messages(parser: argparse.ArgumentParser) -> None:
 
 
 class _PrintDescriptor(argparse.Action):
-    """Print the descriptor of the parser and stop, whatever else is given."""
+    """Print the descriptor that the package ships and stop, whatever else is given."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from modelarrayio_bids.cli.app.boutiques import descriptor
+        from importlib.resources import files
 
-        print(json.dumps(descriptor(get_parser()), indent=2))
+        descriptor = files('modelarrayio_bids').joinpath('data', 'boutiques.json')
+        print(descriptor.read_text('utf-8'), end='')
         parser.exit()
 
 

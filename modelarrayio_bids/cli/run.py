@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import select
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from modelarrayio_bids.errors import (
@@ -17,6 +19,7 @@ from modelarrayio_bids.errors import (
     CohortProblemsError,
     ModelArrayIOError,
     UnfinishedOutputError,
+    UsageError,
 )
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.termination import (
@@ -39,8 +42,13 @@ _AGAIN = (
 class Parser(argparse.ArgumentParser):
     """An argument parser that ends with the exit code of a usage error (64)."""
 
+    #: The file that words come from which are no command line's.
+    file: Path | None = None
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and stop."""
+        if self.file is not None:
+            raise UsageError(re.sub(r'argument -*([\w-]+)[^:]*', r'\1', message), self.file)
         if not logs.is_json():
             self.print_usage(sys.stderr)
         self.exit(_ended(self.prog, message, EXIT_USAGE))
@@ -57,10 +65,6 @@ class Parser(argparse.ArgumentParser):
         for action in self.actions():
             once.setdefault(action.dest, action)
         return list(once.values())
-
-    def groups(self) -> list[tuple[str, list[argparse.Action]]]:
-        """Title and members of each group that ``--help`` shows."""
-        return [(group.title or '', group._group_actions) for group in self._action_groups]  # noqa: SLF001
 
     def exclusive(self) -> list[list[argparse.Action]]:
         """Options of which one alone may be given."""

@@ -5,13 +5,11 @@ Schedulers and container engines ask a process to end this way, some seconds bef
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
-_HELD_BACK = (signal.SIGTERM, signal.SIGINT)
+_HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 # Seconds after which Python has mostly left a callback.
 _SOON = 0.01
 
@@ -44,43 +42,31 @@ def terminable() -> Iterator[None]:
     ...     ended.code
     143
     """
-    hook, handler = sys.unraisablehook, signal.getsignal(signal.SIGTERM)
-    dropping = lost = False
+    hook = sys.unraisablehook
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
 
-    def terminate(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal lost
-        lost = dropping
-        if not dropping:
+    def terminate(_signal: int, frame: FrameType | None) -> None:
+        # Again and again until it is seen on its way: Python drops what is raised in callbacks, of
+        # an import's lock or an object that goes, and a system call that was about to begin does
+        # not see a signal.
+        signal.setitimer(signal.ITIMER_REAL, _SOON, _SOON)
+        in_hook = frame is not None and frame.f_code is unraisable.__code__
+        if not in_hook and not was_terminated(sys.exception()):
             raise Terminated
 
     def unraisable(dropped: UnraisableHookArgs) -> None:
-        # Python was in a callback, of an import's lock or an object that goes: it drops what is
-        # raised there, and here.
-        nonlocal dropping, lost
-        dropping = True
-        try:
-            if issubclass(dropped.exc_type, Terminated):
-                lost = True
-            else:
-                hook(dropped)
-            Thread(target=ask_again, daemon=True).start()
-        finally:
-            dropping = False
-
-    def ask_again() -> None:
-        # More than once: a system call that was about to begin does not see a signal.
-        while dropping or lost:
-            time.sleep(_SOON)
-            if lost:
-                os.kill(os.getpid(), signal.SIGTERM)
+        if not issubclass(dropped.exc_type, Terminated):
+            hook(dropped)
 
     sys.unraisablehook = unraisable
-    signal.signal(signal.SIGTERM, terminate)
+    for number in before:
+        signal.signal(number, terminate)
     try:
         yield
     finally:
-        lost = False
-        signal.signal(signal.SIGTERM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.unraisablehook = hook
 
 

@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 
+import boutiques_descriptor
 import pytest
 from tools import require_tool
 
@@ -33,6 +34,10 @@ def bosh(*words):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_package_ships_what_the_parser_takes(printed):
+    assert printed.read_text('utf-8') == boutiques_descriptor.descriptor(), 'run make descriptor'
 
 
 def test_boutiques_finds_it_valid(printed):

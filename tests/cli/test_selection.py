@@ -98,6 +98,58 @@ def test_people_are_chosen(group, tmp_path, monkeypatch, options, participants):
     assert listed(printed) == {'cbf': participants}
 
 
+@pytest.mark.parametrize(
+    ('text', 'code', 'participants'),
+    [
+        ('"participant_id"\n"01"\n"03"\n', 0, ['02', '04']),
+        ('"01"\n"03"\n', 0, ['02', '04']),
+        ('# participant_id of the failed\n01\n03\n', 0, ['02', '04']),
+        ('participant_id;why\n01;moved\n03;"a ""b"" c"\n', 0, ['02', '04']),
+        ('participant_id,why\n01,"moved\n03,blurred\n', 65, None),
+        ('participant_id,why\n01,"moved\n02,x\n03,"blurred\n', 65, None),
+    ],
+)
+def test_lists_of_labels_lose_nobody(group, tmp_path, text, code, participants):
+    (tmp_path / 'failed.csv').write_text(text)
+    option = ['--exclude-participant-label', f'@{tmp_path / "failed.csv"}']
+    ended, printed, said = group('--list-scalars', '--json', *option)
+    assert ended == code
+    if participants is None:
+        assert 'failed.csv: the quote that opens a cell in line 2 has no match' in said
+    else:
+        assert listed(printed) == {'cbf': participants}
+
+
+def test_images_that_are_not_fetched_are_counted(group, tmp_path):
+    root = trees.write_aslprep(tmp_path / 'aslprep', trees.people(5))
+    images = sorted(root.rglob(f'*{MNI}_cbf.nii.gz'))
+    for image in images[:4]:
+        image.unlink()
+        image.symlink_to(f'/nowhere/.git/annex/objects/{image.name}')
+    images[4].write_text('/annex/objects/MD5E-s1--d4.nii.gz\n')
+    command = f'datalad get {root}/sub-0*/perf/sub-0*_space-{MNI}_cbf.nii.gz'
+    code, printed, _ = group('--list-scalars', root=root)
+    assert code == 0
+    assert 'Not fetched: the content of 5 files is not here: ' in printed
+    assert printed.count('/perf/sub-0') == 3 + 1  # examples, and the command's pattern
+    assert command in printed
+    code, printed, _ = group('--list-scalars', '--json', root=root)
+    assert json.loads(printed)['not_fetched'] == list(map(str, images))
+    code, _, said = group(root=root)
+    assert code == 66
+    assert command in said
+
+
+def test_subdatasets_that_are_not_installed_are_named(group, tmp_path):
+    root = trees.write_aslprep(tmp_path / 'aslprep', trees.people(3))
+    (root / '.gitmodules').write_text('[submodule "a"]\n\tpath = sub-04\n\turl = ./sub-04\n')
+    (root / 'sub-04').mkdir()
+    code, _, said = group('--list-scalars', root=root)
+    assert code == 0
+    assert f'not installed, so that nothing in it is seen: 1 subdataset ({root}/sub-04)' in said
+    assert f'datalad get -n {root}/sub-04' in said
+
+
 def test_people_to_exclude_need_not_be_there(group):
     code, printed, said = group(
         '--list-scalars', '--json', '--exclude-participant-label', '9', '01'

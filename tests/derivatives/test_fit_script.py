@@ -53,13 +53,13 @@ def test_it_has_what_is_needed_to_run(fit, tmp_path):
         assert line in text
 
 
-def test_every_phenotype_is_listed_with_what_speaks_against_it(fit):
+def test_every_phenotype_is_listed_and_what_speaks_against_age_or_sex(fit):
     rows = [['n/a' if n else '', 'x' * 70, f'p{n}'] for n in range(20)]
-    text = fit(['note', 'long', 'who'], rows).read_text('utf-8')
-    assert '#   note: n/a (19); blank for 1; no term: the same for all' in text
-    assert f'#   long: {"x" * 59}… (20); no term: the same for all' in text
+    text = fit(['sex', 'long', 'who'], rows).read_text('utf-8')
+    assert '#   sex: n/a (19); blank for 1; no term: the same for all' in text
+    assert f'#   long: {"x" * 59}… (20)\n' in text
     assert '#   who: p0 (1), p1 (1), p10 (1),' in text
-    assert ' and 10 more; no term: 20 different texts' in text
+    assert ' and 10 more\n' in text
 
 
 def test_levels_that_differ_in_blanks_are_told_apart(fit):
@@ -78,34 +78,16 @@ def test_without_phenotypes_there_is_the_mean(fit):
     assert '--phenotypes' in text
 
 
-def test_names_that_r_has_no_use_for_are_replaced_where_they_stand(fit):
-    columns = ['age (years)', 'age.years.', '2nd', 'if', 'Größe\nin cm', 'fa.']
-    text = fit(columns, [[str(n)] * 6 for n in range(20)]).read_text('utf-8')
-    # After three columns of the cohort's own; R counts from 1.
-    for line in (
-        'names(phenotypes)[4] <- "age..years."',
-        'names(phenotypes)[6] <- "X2nd"',
-        'names(phenotypes)[7] <- "Xif"',
-        'names(phenotypes)[8] <- "Gr..e.in.cm"',
-        "#   age..years. (in the CSV: 'age (years)'): numbers, 0 to 19",
-    ):
-        assert line in text
-    assert 'names(phenotypes)[5]' not in text
-    assert 'names(phenotypes)[9]' not in text
-
-
-def test_a_new_name_is_nobody_elses(fit):
-    # R would take the first for the second, and the third for the scalar.
-    text = fit(['a b', 'a.b', 'X,'], [['1', '2', '3']] * 20, scalar='X.').read_text('utf-8')
-    assert 'names(phenotypes)[4] <- "a.b_"' in text
-    assert 'names(phenotypes)[6] <- "X._"' in text
+def test_names_that_r_has_no_use_for_are_shown_as_a_formula_takes_them(fit):
+    text = fit(['age (years)', 'Größe\nin cm'], [['1', '2']] * 20).read_text('utf-8')
+    assert '#   `age (years)`: numbers, 1 to 1\n#   `Größe in cm`: numbers, 2 to 2\n' in text
 
 
 def test_levels_of_the_data_dictionary_are_names_in_its_order(fit):
     dictionary = {'group': {'Levels': {'2': 'control', '1': 'patient'}}}
     text = fit(['group'], [[str(1 + n % 2)] for n in range(20)], dictionary=dictionary).read_text()
     assert 'colClasses = c("group" = "character")' in text
-    assert 'phenotypes$group <- with_levels(phenotypes$group, c("2", "1"))' in text
+    assert 'phenotypes[["group"]] <- with_levels(phenotypes[["group"]], c("2", "1"))' in text
 
 
 def test_one_that_nobody_changed_is_replaced(fit):
@@ -113,8 +95,8 @@ def test_one_that_nobody_changed_is_replaced(fit):
     before = first.read_text()
     assert fit(['age'], AGES) == first
     assert first.read_text() == before
-    assert fit(['iq'], AGES) == first
-    assert 'model <- fa ~ iq' in first.read_text()
+    assert fit(['AGE'], AGES) == first
+    assert 'model <- fa ~ AGE' in first.read_text()
     assert [path.name for path in first.parent.iterdir()] == ['fit_fa.R']
 
 
@@ -137,11 +119,11 @@ def test_one_that_a_person_changed_is_never_replaced(fit, change, caplog):
         file.seek(0)
         file.truncate()
         file.write(changed)
-    new = fit(['iq'], AGES)
+    new = fit(['AGE'], AGES)
     with script.open(newline='') as file:
         assert file.read() == changed
     assert new.name == 'new_fit_fa.R'
-    assert 'model <- fa ~ iq' in new.read_text()
+    assert 'model <- fa ~ AGE' in new.read_text()
     assert f'{script} was changed and is kept; that of this run is {new}' in caplog.text
     # No glob for the first may find the second, or both would be run.
     assert list(script.parent.glob('fit_*.R')) == [script]

@@ -139,14 +139,18 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
 
     where = plugin(options)
     with session(options) as folders:
+        stores, analyses, maps = zip(*jobs, strict=True)
         workflow = init_export_wf(
-            jobs,
+            stores,
+            analyses,
+            maps,
+            bids_root=folders.output,
+            report_of=options.bids_dir if options.report else None,
             compress=options.compress,
             log_p=options.log_p,
             outside='nan' if math.isnan(options.outside) else 'zero',
-            bids_root=folders.output,
             nprocs=options.nprocs,
-            report_of=options.bids_dir.absolute() if options.report else None,
+            mem_mb=options.mem_mb,
         )
         where.ask_for(workflow, options.nprocs, options.mem_mb)
         run_workflow(workflow, folders.work, folders.logs, where)

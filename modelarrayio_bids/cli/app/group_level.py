@@ -46,8 +46,6 @@ def run_group(options: argparse.Namespace) -> int:
         _advise(request, datasets)
     if options.dry_run:
         plugin(options)
-        # An index would be written.
-        request = replace(request, database_dir=None)
     if options.list_scalars or options.dry_run:
         return show(request, check=options.dry_run, as_json=options.json)
     close_group(_build(options, request, threshold), options)
@@ -71,23 +69,22 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
         in_blocks = options.blocks or not where.is_local
         blocks_dir = folders.work / 'row_blocks' if in_blocks else None
         workflow = init_modelarray_wf(
-            options.bids_dir.absolute(),
+            options.bids_dir,
             folders.output,
-            datasets={name: str(root) for name, root in request.datasets.items()},
-            participant_label=list(request.participants),
-            session_label=list(request.sessions),
-            exclude_participant_label=list(request.excluded),
-            scalars=list(request.scalars),
-            space=list(request.spaces),
+            datasets=request.datasets,
+            participant_label=request.participants,
+            session_label=request.sessions,
+            exclude_participant_label=request.excluded,
+            scalars=request.scalars,
+            space=request.spaces,
             bids_filters=selection.raw_filters(options.bids_filter_file),
-            phenotypes=[str(path) for path in request.phenotypes],
-            require=list(request.required),
-            mask=request.mask,
-            mask_source=list(request.mask_sources),
+            phenotypes=request.phenotypes,
+            required_columns=request.required,
+            in_mask=request.mask,
+            mask_source=request.mask_sources,
             group_mask_file=request.group_mask,
             on_grid_mismatch=request.on_grid_mismatch,
-            database_dir=request.database_dir,
-            recipes=[str(path) for path in request.recipes],
+            recipes=request.recipes,
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,

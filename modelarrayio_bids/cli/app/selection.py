@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.options import add, dataset, label
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.errors import UsageError
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.cohorts.request import Request
@@ -38,7 +37,7 @@ def request(options: argparse.Namespace) -> Request:
 
     if options.json and (options.dry_run or not options.list_scalars):
         raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
-    filters, database = options.bids_filter_file, options.bids_database_dir
+    filters = options.bids_filter_file
     return Request(
         options.bids_dir.absolute(),
         options.output_dir.absolute(),
@@ -51,7 +50,6 @@ def request(options: argparse.Namespace) -> Request:
         bids_filters=BidsFilters() if filters is None else BidsFilters.from_file(filters),
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
         required=tuple(options.require),
-        database_dir=None if database is None else database.absolute(),
         recipes=tuple(path.absolute() for path in options.recipe),
     )
 
@@ -63,31 +61,14 @@ def raw_filters(path: Path | None) -> dict[str, Any]:
 
 def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
     """The labels given, those in files named ``@FILE`` in their place."""
+    from modelarrayio_bids.derivatives.cohorts.tables import read_labels
+
     labels = [
         one
         for word in words
-        for one in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
+        for one in (read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
     ]
     return tuple(dict.fromkeys(labels))
-
-
-def _read_labels(path: Path, column: str) -> list[str]:
-    """Words of a text file, ``#`` begins a comment; of a table, its column."""
-    from modelarrayio_bids.derivatives.cohorts.tables import read_lines
-
-    try:
-        lines = path.read_text('utf-8-sig').splitlines()
-    except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check the path after @.') from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f'is no text ({error})', path, 'Write one label a line.') from error
-    if lines and column in lines[0]:
-        header, rows = read_lines(path)
-        return [row[header.index(column)] for row in rows]
-    labels = [label for line in lines for label in re.split(r'[\s,;]+', line.partition('#')[0])]
-    if not any(labels):
-        raise UsageError('lists no label', path, 'Write one label a line.')
-    return list(filter(None, labels))
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -157,8 +138,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--bids-database-dir',
         type=Path,
         metavar='DIR',
-        help='keep the index of each dataset here, and use it in later runs for as long as the '
-        'dataset holds the same files',
+        help='as in other BIDS Apps; nothing is kept there: reading names is faster',
     )
     add(
         group,

@@ -25,19 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.options import add, dataset, label, memory, positive
+from modelarrayio_bids.cli.options import add, dataset, label
 from modelarrayio_bids.cli.run import Parser
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
-_WANTED: dict[Any, str] = {
-    None: 'text in quotes',
-    Path: 'a path in quotes',
-    label: 'a label in quotes',
-    dataset: '"NAME=PATH"',
-    positive: 'a whole number from 1',
-    memory: 'a number of megabytes, or text such as "8G"',
-    float: 'a number',
-}
 #: Types of options whose values are text, which TOML tells from numbers.
 _TEXTS = (None, Path, label, dataset)
 
@@ -125,60 +116,52 @@ def _config_file(program: str, arguments: Sequence[str]) -> Path | None:
 
 
 def _merged(parser: Parser, arguments: Sequence[str], file: Path) -> argparse.Namespace:
-    said = _from_file(parser, file)
+    """What argparse makes of the command line and, for what that leaves out, of a file's words."""
+    replaced = _replaced(parser, arguments)
+    words: list[str] = []
+    for action, value in _from_file(parser, file).items():
+        if not action.option_strings:
+            action.default = value[0]
+        elif action not in replaced:
+            words += [word for option in value for word in option]
     positional = [action for action in parser.actions() if not action.option_strings]
     for action in positional:
         action.nargs, action.required = '?', False
-    blank = argparse.Namespace(**{action.dest: None for action in parser.actions()})
-    given = {
-        dest: value
-        for dest, value in vars(parser.parse_intermixed_args(arguments, blank)).items()
-        if value is not None
-    }
-    _leave_one(parser, said, given, file)
-    merged = {action.dest: action.default for action in parser.distinct()} | said | given
-    if missing := [action.dest for action in positional if merged[action.dest] is None]:
+    parser.file = file
+    parser.parse_intermixed_args(words)
+    parser.file = None
+    options = parser.parse_intermixed_args([*arguments, *words])
+    if missing := [action.dest for action in positional if getattr(options, action.dest) is None]:
         parser.error(f'neither the command line nor {file} has {", ".join(missing)}')
-    return argparse.Namespace(**merged)
+    return options
 
 
-def _leave_one(parser: Parser, said: dict[str, Any], given: Mapping[str, Any], file: Path) -> None:
-    """Of options that exclude each other, the one on the command line replaces the file's."""
+def _replaced(parser: Parser, arguments: Sequence[str]) -> set[argparse.Action]:
+    """Options of which the command line says something, and those that they exclude."""
+    flags = {flag for word in arguments for flag in (word.partition('=')[0], word[:2])}
+    given = {action.dest for action in parser.actions() if flags & {*action.option_strings}}
     for actions in parser.exclusive():
-        dests = [action.dest for action in actions]
-        if given.keys() & set(dests):
-            for dest in dests:
-                said.pop(dest, None)
-        elif len(both := [_name(one) for one in actions if _is_chosen(one, said)]) > 1:
-            raise UsageError(f'has {" and ".join(both)}', file, 'They exclude each other.')
+        if any(action.dest in given for action in actions):
+            given |= {action.dest for action in actions}
+    return {action for action in parser.actions() if action.dest in given}
 
 
-def _is_chosen(action: argparse.Action, said: Mapping[str, Any]) -> bool:
-    """Whether a settings file says more of an option than what it would be without."""
-    return action.dest in said and said[action.dest] != action.default
-
-
-def _from_file(parser: Parser, file: Path) -> dict[str, Any]:
-    """What a settings file says, by the attribute of the parsed options."""
+def _from_file(parser: Parser, file: Path) -> dict[argparse.Action, list[Any]]:
+    """For each key of a settings file its option, and the words of a command line that say it."""
     actions = {
         name: action
         for action in parser.actions()
         if action.dest != 'config_file'
         for name in _names(action)
     }
-    found: dict[str, Any] = {}
+    found: dict[argparse.Action, list[Any]] = {}
     for key, value in _read(file).items():
         action = actions.get(key.replace('_', '-'))
         if action is None:
             raise UsageError(f'has an unknown key {key!r}', file, _known(key, actions))
-        if action.dest in found:
+        if action in found:
             raise UsageError(f'has {_name(action)} twice, as {key} too', file, 'Keep one.')
-        try:
-            found[action.dest] = _value(action, value, file.absolute().parent)
-        except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
-            raise UsageError(
-                f'{key} cannot be {value!r}', file, f'It takes {_wanted(action)}.'
-            ) from error
+        found[action] = _words(action, key, value, file)
     return found
 
 
@@ -190,7 +173,7 @@ def _read(file: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise SourceNotFoundError('no such file', file, 'Check --config-file.') from error
     except (OSError, ValueError) as error:
-        raise FormatError(f'cannot be read as TOML ({error})', file, 'Mend the file.') from error
+        raise FormatError(f'cannot be read as TOML ({error})', file, 'Fix the file.') from error
 
 
 def _known(key: str, names: Mapping[str, Any]) -> str:
@@ -200,40 +183,30 @@ def _known(key: str, names: Mapping[str, Any]) -> str:
     return f'Did you mean {near[0]}?' if near else f'Keys are: {", ".join(sorted(names))}.'
 
 
-def _value(action: argparse.Action, value: Any, folder: Path) -> Any:
-    """What argparse would have made of it; ValueError or TypeError if it would not."""
-    if action.nargs == 0:
-        return _of_flag(action, value)
-    if is_list(action):
-        if isinstance(value, dict) and action.type is dataset:
-            value = [f'{name}={path}' for name, path in value.items()]
-        items = value if isinstance(value, list) else [value]
-        return [_one(action, item, folder) for item in items]
-    return _one(action, value, folder)
+def _words(action: argparse.Action, key: str, value: Any, file: Path) -> list[Any]:
+    """An option and its values, as often as it is to be given; of a positional argument, text."""
+    flag = f'--{key.replace("_", "-")}'
+    if action.nargs == 0 and isinstance(value, int):
+        return [[flag]] * value
+    if isinstance(value, dict):
+        value = [f'{name}={item}' for name, item in value.items()]
+    items = value if isinstance(value, list) else [value]
+    if action.type in _TEXTS and not all(isinstance(item, str) for item in items):
+        raise UsageError(f'{key} cannot be {value!r}', file, 'Put it in quotes.')
+    if isinstance(value, list) and not is_list(action):
+        raise UsageError(f'{key} cannot be {value!r}', file, 'It takes one value.')
+    texts = [_rooted(action, _text(item), file.absolute().parent) for item in items]
+    if not action.option_strings:
+        return texts
+    if action.nargs == '+':
+        return [[flag, *texts]] if texts else []
+    return [[f'{flag}={text}'] for text in texts]
 
 
-def _of_flag(action: argparse.Action, value: Any) -> Any:
-    """A switch, or how often a switch is given."""
-    if action.const is None:
-        if type(value) is not int or value < 0:
-            raise ValueError(value)
-        return value
-    if not isinstance(value, bool):
-        raise TypeError(value)
-    return action.const if value else action.default
-
-
-def _one(action: argparse.Action, value: Any, folder: Path) -> Any:
-    allowed = (str,) if action.type in _TEXTS else (str, int, float)
-    if not isinstance(value, allowed) or isinstance(value, bool):
-        raise TypeError(value)
+def _text(value: Any) -> str:
     # 0.0 is written 0 on a command line.
     whole = isinstance(value, float) and value.is_integer()
-    text = _rooted(action, str(int(value) if whole else value), folder)
-    made = text if action.type is None else action.type(text)  # type: ignore[operator]
-    if action.choices is not None and made not in action.choices:
-        raise ValueError(value)
-    return made
+    return str(int(value) if whole else value)
 
 
 def _rooted(action: argparse.Action, text: str, folder: Path) -> str:
@@ -256,16 +229,6 @@ def _plain(action: argparse.Action, value: Any) -> Any:
     if action.nargs == 0 and action.const is not None:
         return value == action.const
     return _rooted(action, str(value), Path.cwd()) if isinstance(value, str | Path) else value
-
-
-def _wanted(action: argparse.Action) -> str:
-    if action.nargs == 0:
-        return 'a whole number' if action.const is None else 'true or false'
-    if action.choices is not None:
-        wanted = f'one of {", ".join(map(repr, action.choices))}'
-    else:
-        wanted = _WANTED.get(action.type, str(action.metavar))
-    return f'a list, each item {wanted}' if is_list(action) else wanted
 
 
 def is_list(action: argparse.Action) -> bool:

@@ -4,8 +4,7 @@
 
     request = Request(Path('study'), Path('study/derivatives/modelarray'))
     collection = collect(request)
-    for row in collection.table():
-        print(row.scalar, row.space, row.n_subjects, row.rungs)
+    print(collection.table())
     for group in collection.groups:
         group.write_cohort(group.outputs(request.output_dir), collection.phenotypes)
 """
@@ -15,11 +14,13 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import bare_label
@@ -28,7 +29,7 @@ from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, fi
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, misplaced
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
-from modelarrayio_bids.derivatives.cohorts.groups import Row, ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     NOT_NEEDED,
     UNSERVED,
@@ -37,7 +38,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     allowed,
     pair,
 )
-from modelarrayio_bids.derivatives.cohorts.overview import TableRow, as_object
+from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
 from modelarrayio_bids.derivatives.cohorts.phenotypes import MIXED, Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.triage import LeftOut, Sorting
@@ -45,9 +46,11 @@ from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recip
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     NoMatchError,
+    SourceNotFoundError,
     WouldLoseResultsError,
     raise_problems,
 )
+from modelarrayio_bids.formats.pointers import fetch_error
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.locked_reader import appended_to
@@ -84,9 +87,18 @@ class Collection:
     phenotypes: Phenotypes
     problems: tuple[ModelArrayIOError, ...] = ()
 
-    def table(self) -> list[TableRow]:
-        """What ``--list-scalars`` shows."""
-        return [TableRow.of(group) for group in self.groups]
+    def table(self) -> pd.DataFrame:
+        """Return what ``--list-scalars`` shows, see :func:`.overview.listing`."""
+        return listing(self.groups)
+
+    @cached_property
+    def not_fetched(self) -> list[SourceNotFoundError]:
+        """The errors that images and masks would end with, as their content is not here."""
+        files = {
+            path for group in self.groups for row in group.rows for path in (row.image, row.mask)
+        }
+        errors = map(fetch_error, sorted(path for path in files if path is not None))
+        return [error for error in errors if error is not None]
 
     def document(self) -> dict[str, Any]:
         """What ``--list-scalars --json`` shows: nothing but JSON's own types."""
@@ -97,6 +109,7 @@ class Collection:
         return {
             'scalars': [as_object(group) for group in self.groups],
             'left_out': left_out,
+            'not_fetched': [error.path for error in self.not_fetched],
             'problems': list(map(str, self.problems)),
         }
 
@@ -122,8 +135,23 @@ class Collection:
         more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
-    def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
+    def check_outputs(
+        self,
+        output_dir: Path,
+        *,
+        overwrite: bool = False,
+        is_kept: Callable[[ScalarGroup], bool] = lambda _group: False,
+    ) -> None:
         """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
+
+        Parameters
+        ----------
+        output_dir : pathlib.Path
+            Folder of the outputs.
+        overwrite : bool, optional
+            Replace files that hold results.
+        is_kept : callable, optional
+            Tells which groups have a file that is not made anew, and may hold results.
 
         Raises
         ------
@@ -134,6 +162,9 @@ class Collection:
         for group in self.groups:
             try:
                 refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
+            except WouldLoseResultsError as error:
+                if not is_kept(group):
+                    problems.append(error)
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
@@ -181,13 +212,13 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
         As :meth:`Request.look_into`.
     NoMatchError
         If nothing is left, or a participant, session or scalar asked for is not there.
-    OutputError
-        If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected, or one in another's folder: all such
         places together.
     """
+    log_messages.say_not_installed([request.bids_dir, *request.datasets.values()])
     datasets = request.look_into()
+    log_messages.say_not_installed(dataset.root for dataset in datasets)
     _require_participants(request, datasets)
     _say_not_there(request, datasets)
     found = _sorted(request, datasets)
@@ -232,7 +263,7 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
         if not dataset.is_fixel_template:
             recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            images = find_images(dataset, request.participants, sessions, request.database_dir)
+            images = find_images(dataset, request.participants, sessions)
             found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
@@ -344,9 +375,9 @@ def _mixed(images: Sequence[Image]) -> list[str]:
     return [name for name in MIXED if len({image.entities.get(name) for image in images}) > 1]
 
 
-def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> Row:
+def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> CohortRow:
     entities = image.entities
-    return Row(
+    return CohortRow(
         image.path,
         entities['subject'],
         entities.get('session'),
@@ -357,5 +388,5 @@ def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> Row:
     )
 
 
-def _order(row: Row) -> tuple[str, str, str]:
+def _order(row: CohortRow) -> tuple[str, str, str]:
     return row.participant, row.session or '', row.run or ''

@@ -12,9 +12,22 @@ from modelarrayio_bids.derivatives.cohorts.groups import Dropped, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import MAP_ITSELF, Pairing
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.tables import Visit
-from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.errors import shell_pattern
+from modelarrayio_bids.formats.pointers import not_installed
+from modelarrayio_bids.runtime.text_format import count, some
 
 logger = logging.getLogger(__name__)
+
+
+def say_not_installed(roots: Iterable[Path]) -> None:
+    """Warn of subdatasets of these folders that are not installed: nothing in them is seen."""
+    for root in dict.fromkeys(roots):
+        if folders := not_installed(root):
+            logger.warning(
+                'not installed, so that nothing in it is seen: %s (%s); datalad get -n %s',
+                *(count(len(folders), 'subdataset'), some(folders, most=3)),
+                shell_pattern(list(map(str, folders))),
+            )
 
 
 def say_passed_over(pairings: Mapping[str, Iterable[Pairing]]) -> None:
@@ -83,11 +96,11 @@ def say_unknown(groups: Iterable[ScalarGroup]) -> None:
 
 def say_left_out(dropped: Sequence[Dropped]) -> None:
     """How many images a person's demands left out, and whose."""
-    for reason, count in Counter(one.reason for one in dropped).items():
+    for reason, number in Counter(one.reason for one in dropped).items():
         visits = sorted({one.visit for one in dropped if one.reason == reason})
         logger.warning(
             'left out %d images %s, of %d participants or visits: %s',
-            *(count, reason, len(visits), some(map(str, visits))),
+            *(number, reason, len(visits), some(map(str, visits))),
         )
 
 

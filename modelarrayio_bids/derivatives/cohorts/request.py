@@ -14,7 +14,8 @@ from modelarrayio_bids.derivatives.cohorts.grids import ERROR
 from modelarrayio_bids.derivatives.cohorts.mask_matching import allowed
 from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.derivatives.recipes.recipe import own_recipes, require_use
-from modelarrayio_bids.errors import SourceNotFoundError, UsageError
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.formats.pointers import absence_error
 from modelarrayio_bids.runtime.text_format import some
 
 
@@ -50,9 +51,6 @@ class Request:
         :data:`~modelarrayio_bids.derivatives.cohorts.mask_matching.SOURCES`.
     group_mask : pathlib.Path, optional
         The voxels to be analysed, on the grid of the images.
-    database_dir : pathlib.Path, optional
-        Where indexes of the datasets are kept for other runs, see
-        :mod:`~modelarrayio_bids.derivatives.bids.index_cache`.
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
         What becomes of images on another grid than the others.
     recipes : tuple of pathlib.Path, optional
@@ -73,7 +71,6 @@ class Request:
     required: tuple[str, ...] = ()
     mask_sources: tuple[str, ...] = ()
     group_mask: Path | None = None
-    database_dir: Path | None = None
     on_grid_mismatch: str = ERROR
     recipes: tuple[Path, ...] = ()
 
@@ -137,7 +134,7 @@ class Request:
         ]
         for option, path in files:
             if path is not None and not path.is_file():
-                raise SourceNotFoundError('no such file', path, f'Check {option}.')
+                raise absence_error(path, remedy=f'Check {option}.')
 
     @property
     def chosen_rows(self) -> frozenset[str]:

@@ -175,13 +175,11 @@ class Sorting:
         """
         phenotypes.require(columns)
         for key, images in list(self.scalars.items()) if columns else ():
-            lacking = {
-                image.path: phenotypes.lacking(Visit.of(image.entities), columns)
-                for image in images
-            }
-            self.scalars[key] = [image for image in images if not lacking[image.path]]
+            visits = {image.path: Visit.of(image.entities) for image in images}
+            lacking = phenotypes.lacking(visits.values(), columns)
+            self.scalars[key] = [one for one in images if visits[one.path] not in lacking]
             for image in images:
-                if missing := lacking[image.path]:
+                if missing := lacking.get(visits[image.path]):
                     self._drop_one(key, image, f'without {" and ".join(missing)}')
             if not self.scalars[key]:
                 del self.scalars[key]

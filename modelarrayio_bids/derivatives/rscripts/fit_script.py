@@ -1,7 +1,7 @@
 """R scripts that fit a first model to what the group level made.
 
-A script is ready to run and meant to be changed: it says what it knows of each phenotype, and why
-its model is what it is. Its first line has a digest of the others, so that a script which a person
+A script is ready to run and meant to be changed: it lists the phenotypes, and says why age or sex
+is no term. Its first line has a digest of the others, so that a script which a person
 changed is told from one that is as it was written, and is never replaced.
 """
 
@@ -23,13 +23,13 @@ from jinja2 import Environment, StrictUndefined
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.naming import sidecar, syntactic
-from modelarrayio_bids.derivatives.cohorts.phenotypes import some
 from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
 from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, read_dictionary
-from modelarrayio_bids.derivatives.rscripts.model import DEFAULT_FEWEST, Column, Model
+from modelarrayio_bids.derivatives.rscripts.model import Column, Model
 from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fit_command
 from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +87,7 @@ class FitScript:
         """
         cohort = Cohort.from_csv(self.cohort_file)
         columns = columns_of(cohort, read_dictionary(sidecar(self.cohort_file)))
-        participants = tuple(row.get(PARTICIPANT, row[SOURCE]) for row in cohort.rows)
-        model = Model.suggested(columns, participants)
+        model = _suggested(cohort, columns)
         if len(cohort.scalars) > 1:
             raise CohortError(
                 f'is of several scalars ({", ".join(cohort.scalars)}), and a script fits one',
@@ -98,15 +97,14 @@ class FitScript:
         return _template().render(
             scalar=cohort.scalars[0],
             model=model,
+            formula=model.formula(cohort.scalars[0]),
             counts=_counts(model),
             lines=[_line(column, model) for column in columns],
-            factors=[term for term in model.terms if term.is_factor],
-            renamed=[
-                (cohort.columns.index(column.name) + 1, column.r_name)
+            factors=[
+                column
                 for column in columns
-                if column.r_name
+                if column.is_factor and (column.codes or column in model.terms)
             ],
-            threshold=_of_threshold(model, masked=cohort.has_masks),
             store=os.path.relpath(self.store_file, self.output_dir),
             cohort=os.path.relpath(self.cohort_file, self.output_dir),
             made_in=str(self.output_dir),
@@ -116,8 +114,32 @@ class FitScript:
         )
 
 
+def suggested_formula(cohort: Cohort, dictionary: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the formula that the script of a cohort of one scalar has.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        As the group level writes it.
+    dictionary : mapping
+        Its sidecar: column to what is known of it, ``Levels`` for instance.
+
+    Examples
+    --------
+    >>> row = {'scalar_name': 'cbf', 'source_file': '1.nii', 'age': '20'}
+    >>> suggested_formula(Cohort.from_rows([row]), {})
+    'cbf ~ 1'
+    """
+    return _suggested(cohort, columns_of(cohort, dictionary)).formula(cohort.scalars[0])
+
+
+def _suggested(cohort: Cohort, columns: Iterable[Column]) -> Model:
+    participants = [row.get(PARTICIPANT, row[SOURCE]) for row in cohort.rows]
+    return Model.suggested(columns, participants)
+
+
 def columns_of(cohort: Cohort, dictionary: Mapping[str, Mapping[str, Any]]) -> list[Column]:
-    """The phenotypes of a cohort of one scalar, as R can have them in a formula.
+    """Return the phenotypes of a cohort of one scalar.
 
     Parameters
     ----------
@@ -126,15 +148,12 @@ def columns_of(cohort: Cohort, dictionary: Mapping[str, Mapping[str, Any]]) -> l
     dictionary : mapping
         Its sidecar: column to what is known of it, ``Levels`` for instance.
     """
-    taken = {*cohort.columns, *cohort.scalars}
     columns = []
     for name in cohort.columns:
         if name not in _NOT_LISTED:
-            r_name = '' if syntactic(name) == name else _name_of_its_own(name, taken)
-            taken.add(r_name)
             levels = dictionary.get(name, {}).get('Levels')
             codes = tuple(map(str, levels)) if isinstance(levels, Mapping) else ()
-            columns.append(Column(name, _texts(cohort, name), codes, r_name))
+            columns.append(Column(name, _texts(cohort, name), codes))
     return columns
 
 
@@ -189,14 +208,6 @@ def _template() -> Any:
     )
 
 
-def _name_of_its_own(name: str, taken: Iterable[str]) -> str:
-    """A name for R, which no other column has."""
-    found = syntactic(name)
-    while found in taken:
-        found += '_'
-    return found
-
-
 def _counts(model: Model) -> str:
     people = len(set(model.participants))
     participants = f'{people} participant{"s" if people > 1 else ""}'
@@ -210,9 +221,7 @@ def _line(column: Column, model: Model) -> str:
         parts.append(f'blank for {column.n_blank}')
     if reason := model.reasons.get(column.name):
         parts.append(f'no term: {_on_one_line(reason)}')
-    name = column.in_r
-    if column.r_name:
-        name += f' (in the CSV: {column.name!r})'
+    name = column.name if syntactic(column.name) == column.name else f'`{column.name}`'
     return f'{_on_one_line(name)}: {"; ".join(parts)}'
 
 
@@ -239,29 +248,6 @@ def _level(text: str) -> str:
 def _on_one_line(text: str) -> str:
     """A comment must not end before its end."""
     return ' '.join(''.join(sign if sign.isprintable() else ' ' for sign in text).split())
-
-
-def _of_threshold(model: Model, *, masked: bool) -> str:
-    """Why ``num.subj.lthr.abs`` is what it is."""
-    needed = model.fewest_images
-    parts = [
-        f'An element is fitted if more than {needed} of {model.n_images} images have a value',
-        'there, and more than a fifth of them.',
-    ]
-    if not masked:
-        parts.append('Here each has one everywhere, unless it is NaN or infinite.')
-    rarest = model.fewest_of_a_level
-    if rarest < model.n_images and needed == model.n_images - rarest:
-        parts.append(
-            'With so many, no level of a factor is absent: lm would give fewer statistics there, '
-            'and they would come to stand in wrong columns. Where you know that every level is '
-            'everywhere, fewer will do.'
-        )
-    elif needed == DEFAULT_FEWEST:
-        parts.append("That is ModelArray's default.")
-    else:
-        parts.append(f"ModelArray's default is {DEFAULT_FEWEST}.")
-    return ' '.join(parts)
 
 
 def _write_unless_changed(path: Path, text: str) -> Path:

@@ -14,7 +14,8 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.gifti import GiftiImage
 
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError
+from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.formats.pointers import absence_error
 
 EXTENSION = '.surf.gii'
 
@@ -66,7 +67,7 @@ def _parsed(path: str | PathLike[str]) -> GiftiImage:
     try:
         return GiftiImage.from_filename(path)
     except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check the path.') from error
+        raise absence_error(path) from error
     except (ExpatError, ImageFileError, OSError, ValueError, zlib.error) as error:
         raise FormatError(f'is not a GIFTI file ({error})', path, 'Copy it again.') from error
 

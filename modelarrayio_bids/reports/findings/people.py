@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from modelarrayio_bids.cohort import MISSING
 from modelarrayio_bids.derivatives.cohorts.phenotypes import OWN_COLUMNS
 from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
+from modelarrayio_bids.formats.tables import MISSING
 from modelarrayio_bids.reports.findings.output_folder import Output
 
 #: Why somebody is not in a file, where nobody said.

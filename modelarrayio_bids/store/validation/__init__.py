@@ -1,4 +1,4 @@
-"""Judges an HDF5 file, this program's or another's, by the rules in ``rules.py``.
+"""Judges an HDF5 file, this program's or another's, by the rules in ``data/rules.toml``.
 
 Headers, links, names, the first column of element tables and the ``element_id`` of results are
 read; values are not, whatever the size of the file. So nothing is said of what they are: infinite
@@ -20,7 +20,6 @@ from modelarrayio_bids.store.validation import (
     analyses,
     elements,
     phenotypes,
-    rules,
     scalars,
     storage,
 )
@@ -97,5 +96,5 @@ def _guarded(where: str, findings: Iterator[Finding]) -> Iterator[Finding]:
             yield finding
     except _UNREADABLE as error:
         # Nor can h5py read what needs a filter that is not there.
-        if rules.UNKNOWN_FILTER not in broken:
-            yield Finding(rules.DAMAGED, where, f'cannot be read ({error})')
+        if RULES['filter-unknown'] not in broken:
+            yield Finding(RULES['file-damaged'], where, f'cannot be read ({error})')

@@ -13,8 +13,8 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
 from modelarrayio_bids.store.reader import result_names
 from modelarrayio_bids.store.text import texts
-from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
+from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import (
     described,
     is_number,
@@ -38,26 +38,26 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
     path = f'/{schema.result_path(name)}'
     matrix = file.get(path)
     if not isinstance(matrix, h5py.Dataset):
-        yield Finding(rules.NO_RESULTS, path, 'is not there')
+        yield Finding(RULES['results-missing'], path, 'is not there')
         return
     yield from of_filters(matrix)
     yield from of_attributes(matrix, schema.RESULT_NAMES_ATTRIBUTE)
     if not is_number(matrix.dtype) or len(matrix.shape or ()) != 2 or not matrix.size:
-        yield Finding(rules.NO_RESULTS, path, f'is {described(matrix)}')
+        yield Finding(RULES['results-missing'], path, f'is {described(matrix)}')
         return
     beside = file.get(schema.result_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from of_filters(beside)
     names = result_names(file, name, matrix)
     if names is None:
-        yield Finding(rules.RESULTS_UNNAMED, path, 'has no names')
+        yield Finding(RULES['results-unnamed'], path, 'has no names')
         return
     if len(names) != matrix.shape[0]:
         # As ModelArray's constructor does: the matrix is turned if that helps.
-        rule = rules.RESULTS_TURNED if len(names) == matrix.shape[1] else rules.RESULTS_COUNT
+        rule = RULES['results-turned'] if len(names) == matrix.shape[1] else RULES['results-count']
         found = f'is {described(matrix)}, and has {len(names):,} names'
         yield Finding(rule, path, found)
-        if rule is rules.RESULTS_COUNT:
+        if rule is RULES['results-count']:
             return
     if isinstance(beside, h5py.Dataset) and beside.size:
         yield from _of_names_beside(texts(np.ravel(beside[()])), names, path)
@@ -72,18 +72,18 @@ def _of_names_beside(beside: Sequence[str], names: Sequence[str], path: str) -> 
         return
     differ = sorted(set(beside) ^ set(names))
     found = f'differ in {some(differ)}' if differ else 'have another order'
-    yield Finding(rules.RESULTS_CONTRADICT, path, f'attribute and dataset {found}')
+    yield Finding(RULES['results-contradict'], path, f'attribute and dataset {found}')
 
 
 def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:
     if blank := [number for number, name in enumerate(names, start=1) if not name]:
-        yield Finding(rules.RESULTS_BLANK, path, f'has blank names: number {some(blank)}')
+        yield Finding(RULES['results-blank'], path, f'has blank names: number {some(blank)}')
     alike: dict[str, list[str]] = defaultdict(list)
     for name in filter(None, names):
         alike[schema.in_file_name(name).casefold()].append(repr(name))
     for group in alike.values():
         if len(group) > 1:
-            yield Finding(rules.RESULTS_COLLIDE, path, f'has results {" and ".join(group)}')
+            yield Finding(RULES['results-collide'], path, f'has results {" and ".join(group)}')
 
 
 def _of_levels(group: h5py.Group, names: Sequence[str]) -> Iterator[Finding]:
@@ -98,7 +98,7 @@ def _of_levels(group: h5py.Group, names: Sequence[str]) -> Iterator[Finding]:
             found = f'is {described(table) if isinstance(table, h5py.Dataset) else "a group"}'
         else:
             continue
-        yield Finding(rules.LEVELS, f'{group.name}/{name}', found)
+        yield Finding(RULES['results-levels'], f'{group.name}/{name}', found)
 
 
 def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iterator[Finding]:
@@ -108,20 +108,22 @@ def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iter
     is_turned = len(names) != matrix.shape[0]
     n_rows = matrix.shape[0 if is_turned else 1]
     if schema.ELEMENT_ID not in names:
-        rule = rules.NO_IDS if n_rows == n_elements else rules.RESULTS_ROWS
+        rule = RULES['results-without-ids'] if n_rows == n_elements else RULES['results-rows']
         found = f'has no {schema.ELEMENT_ID}, {n_rows:,} rows, and the file {n_elements:,} elements'
         yield Finding(rule, matrix.name, found)
         return
     row = names.index(schema.ELEMENT_ID)
     if row:
         found = f'has {schema.ELEMENT_ID} as result number {row + 1}'
-        yield Finding(rules.NO_IDS, matrix.name, found)
+        yield Finding(RULES['results-without-ids'], matrix.name, found)
     outside, twice = _odd_ids(_result(matrix, row, is_turned), n_elements)
     if outside is not None:
         found = f'has the {schema.ELEMENT_ID} {outside:g}, expected 0 to {n_elements - 1:,}'
-        yield Finding(rules.IDS_RANGE, matrix.name, found)
+        yield Finding(RULES['results-ids'], matrix.name, found)
     if twice is not None:
-        yield Finding(rules.IDS_TWICE, matrix.name, f'has the {schema.ELEMENT_ID} {twice:g} twice')
+        yield Finding(
+            RULES['results-ids-twice'], matrix.name, f'has the {schema.ELEMENT_ID} {twice:g} twice'
+        )
 
 
 def _odd_ids(

@@ -19,8 +19,8 @@ from modelarrayio_bids.store.kinds import (
     tables_in,
 )
 from modelarrayio_bids.store.text import texts
-from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
+from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import described, is_number, of_filters
 
 
@@ -41,7 +41,7 @@ def of_elements(
     found = tables_in(file, kinds)
     forms = {form.path: form for kind in kinds for form in kind.table_forms}
     if not found:
-        yield Finding(rules.NO_ELEMENTS, '/', 'has no table of the elements')
+        yield Finding(RULES['elements-missing'], '/', 'has no table of the elements')
     for path, table in found.items():
         yield from of_filters(table)
         yield from _of_form(forms[path], table)
@@ -61,7 +61,7 @@ def _of_kinds(
         next(f'/{path}' for path in counting(kind) if path in tables) for kind in kinds
     ] or ['']
     if others:
-        yield Finding(rules.ELEMENTS_KINDS, first, f'is beside {" and ".join(others)}')
+        yield Finding(RULES['elements-kinds'], first, f'is beside {" and ".join(others)}')
 
 
 def _of_companions(
@@ -72,7 +72,7 @@ def _of_companions(
     there = [path for path in paths if path in tables]
     for path in paths:
         if path not in tables:
-            yield Finding(rules.ELEMENTS_COMPANION, f'/{there[0]}', f'is there, and no /{path}')
+            yield Finding(RULES['elements-companion'], f'/{there[0]}', f'is there, and no /{path}')
 
 
 def _of_count(
@@ -83,12 +83,12 @@ def _of_count(
     for scalar, count in counts.items():
         if number is not None and count != number:
             said = f'has {number:,} elements, {scalar} has {count:,}'
-            yield Finding(rules.ELEMENTS_COUNT, where, said)
+            yield Finding(RULES['elements-count'], where, said)
 
 
 def _of_form(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
     if not _is_table(form, table):
-        yield Finding(rules.ELEMENTS_FORM, table.name, f'is {described(table)}')
+        yield Finding(RULES['elements-form'], table.name, f'is {described(table)}')
     elif form.columns:
         yield from _of_columns(form, table)
         yield from _of_ids(table)
@@ -100,7 +100,7 @@ def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
     if (odd := np.flatnonzero(ids != np.arange(ids.size))).size:
         first = int(odd[0])
         said = f'has {ids[first]:g} as the first column of element {first:,}, counted from 0'
-        yield Finding(rules.ELEMENTS_IDS, table.name, said)
+        yield Finding(RULES['elements-ids'], table.name, said)
 
 
 def _is_table(form: TableForm, table: h5py.Dataset) -> bool:
@@ -115,9 +115,9 @@ def _of_columns(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
     has = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
     if len(has) != table.shape[0]:
         said = f'has {table.shape[0]} columns and names of {len(has)} in {schema.COLUMN_NAMES}'
-        yield Finding(rules.ELEMENTS_COLUMNS, table.name, said)
+        yield Finding(RULES['elements-columns'], table.name, said)
     elif missing := [column for column in form.columns if column not in has]:
-        yield Finding(rules.ELEMENTS_COLUMNS, table.name, f'has no column {some(missing)}')
+        yield Finding(RULES['elements-columns'], table.name, f'has no column {some(missing)}')
     for name in form.attributes:
         if name not in table.attrs:
-            yield Finding(rules.ELEMENTS_COLUMNS, table.name, f'has no attribute {name}')
+            yield Finding(RULES['elements-columns'], table.name, f'has no attribute {name}')

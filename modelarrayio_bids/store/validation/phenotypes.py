@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from modelarrayio_bids.cohort import SCALAR, SOURCE, read_table
+from modelarrayio_bids.cohort import SCALAR, SOURCE, read_rows, what_r_wants
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.r_view import ScalarView
-from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
+from modelarrayio_bids.store.validation.rules import RULES
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,15 @@ class Phenotypes:
         Their names.
     rows : tuple of dict
         By column: the cells.
+    unread : str, optional
+        Why ``read.csv`` does not find the columns.
     """
 
     name: str
     has_mark: bool
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
+    unread: str = ''
 
     @classmethod
     def from_file(cls, path: Path) -> Phenotypes:
@@ -43,39 +45,41 @@ class Phenotypes:
         Raises
         ------
         SourceNotFoundError, FormatError, CohortError
-            As :func:`modelarrayio_bids.cohort.read_table`.
+            As :func:`modelarrayio_bids.cohort.read_rows`.
         """
-        columns, rows = read_table(path)
-        with open(path, 'rb') as file:
-            has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-        return cls(str(path), has_mark, columns, tuple(rows))
+        table, columns, rows = read_rows(path, tidy=False)
+        has_mark = table.encoding == 'utf-8-sig'
+        return cls(
+            str(path), has_mark, columns, tuple(rows), '' if has_mark else what_r_wants(table)
+        )
 
     def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
         """What would keep R from analysing these scalars with this table."""
         if self.has_mark:
-            yield Finding(rules.COHORT_MARK, self.name, 'begins with a byte order mark')
+            yield Finding(RULES['cohort-mark'], self.name, 'begins with a byte order mark')
         for view in views:
             if view.name in self.columns:
-                yield Finding(rules.COHORT_SCALAR, self.name, f'has a column {view.name}')
-        if SOURCE not in self.columns:
-            yield Finding(rules.COHORT_COLUMN, self.name, f'has no column {SOURCE}')
+                yield Finding(RULES['cohort-scalar'], self.name, f'has a column {view.name}')
+        if SOURCE not in self.columns or self.unread:
+            found = f'{self.unread}, so that read.csv() finds' if self.unread else 'has'
+            yield Finding(RULES['cohort-column'], self.name, f'{found} no column {SOURCE}')
             return
         for view in views:
             if view.names is not None:
                 yield from self._of_sources(view.name, view.names.texts)
         if len(self._scalars) > 1:
-            yield Finding(rules.COHORT_MIXED, self.name, f'has rows of {some(self._scalars)}')
+            yield Finding(RULES['cohort-mixed'], self.name, f'has rows of {some(self._scalars)}')
 
     def _of_sources(self, scalar: str, names: Sequence[str]) -> Iterator[Finding]:
         sources = self._sources(scalar)
         if twice := [source for source, count in Counter(sources).items() if count > 1]:
             found = f'has more than once, for {scalar}: {some(twice)}'
-            yield Finding(rules.COHORT_TWICE, self.name, found)
+            yield Finding(RULES['cohort-twice'], self.name, found)
         missing = sorted(set(names) - set(sources))
         more = sorted(set(sources) - set(names))
         if missing or more:
             found = _difference(scalar, missing, more)
-            yield Finding(rules.COHORT_SOURCES, self.name, found)
+            yield Finding(RULES['cohort-sources'], self.name, found)
 
     @property
     def _scalars(self) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ from modelarrayio_bids.store.r_view import (
     scalar_view,
 )
 from modelarrayio_bids.store.text import texts
-from modelarrayio_bids.store.validation import rules
 from modelarrayio_bids.store.validation.findings import Finding
+from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import (
     described,
     is_number,
@@ -40,19 +40,21 @@ def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[F
     try:
         schema.check_scalar_name(name)
     except SchemaError as error:
-        yield Finding(rules.SCALAR_NAME, f'/{schema.scalar_path(name)}', error.what)
+        yield Finding(RULES['scalar-name'], f'/{schema.scalar_path(name)}', error.what)
     beside = file.get(schema.scalar_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from _of_names_dataset(beside)
     view = scalar_view(file, name)
     if view.values is None and _has_matrix_beside(file, name):
-        yield Finding(rules.STRAY, f'/{schema.scalar_path(name)}', _without(file.get(view.path)))
+        yield Finding(
+            RULES['scalar-stray'], f'/{schema.scalar_path(name)}', _without(file.get(view.path))
+        )
         return
     views.append(view)
     yield from _of_names(view)
     yield from _of_names_attribute(view, beside)
     if view.values is None:
-        yield Finding(rules.NO_MATRIX, view.path, _instead(file.get(view.path)))
+        yield Finding(RULES['values-missing'], view.path, _instead(file.get(view.path)))
         return
     yield from of_filters(view.values)
     yield from of_attributes(view.values, schema.COLUMN_NAMES)
@@ -65,36 +67,36 @@ def of_all(file: h5py.File, views: Sequence[ScalarView]) -> Iterator[Finding]:
     """What is wrong with the scalars together."""
     for name in nested_scalars(file):
         where = f'/{schema.scalar_path(name)}'
-        yield Finding(rules.NESTED_SCALAR, where, 'is a scalar in a group of its own')
+        yield Finding(RULES['scalar-nested'], where, 'is a scalar in a group of its own')
     if not scalar_names(file):
-        yield Finding(rules.NO_SCALARS, f'/{schema.SCALARS}', 'holds no scalar')
+        yield Finding(RULES['file-without-scalars'], f'/{schema.SCALARS}', 'holds no scalar')
     sources = {view.name: set(view.names.texts) for view in views if view.names is not None}
     first, *others = sources or ['']
     if differ := [name for name in others if sources[name] != sources[first]]:
         found = f'has scalars with other sources than {first}: {some(differ)}'
-        yield Finding(rules.SOURCES_DIFFER, f'/{schema.SCALARS}', found)
+        yield Finding(RULES['sources-differ'], f'/{schema.SCALARS}', found)
 
 
 def _of_names(view: ScalarView) -> Iterator[Finding]:
     """Whether R finds names, and each of them is a name."""
     if view.names is None:
         where = f'/{schema.scalar_path(view.name)}'
-        yield Finding(rules.NO_NAMES, where, f'has no {schema.COLUMN_NAMES}')
+        yield Finding(RULES['names-missing'], where, f'has no {schema.COLUMN_NAMES}')
         return
     names, where = view.names.texts, view.names.path
     if where.startswith(f'/{schema.scalar_path(schema.SCALARS, view.name)}/'):
-        yield Finding(rules.NAMES_NESTED, where, f'has the names of {view.name}')
+        yield Finding(RULES['names-nested'], where, f'has the names of {view.name}')
     if view.values is not None and len(names) not in view.values.shape:
         found = f'has {len(names):,} names, the values {view.values.shape[0]:,} sources'
-        yield Finding(rules.NAMES_COUNT, where, found)
+        yield Finding(RULES['names-count'], where, found)
     if odd := [name for name in names if _REPLACED in name]:
-        yield Finding(rules.NAMES_TEXT, where, f'is not UTF-8: {some(odd)}')
+        yield Finding(RULES['names-text'], where, f'is not UTF-8: {some(odd)}')
     if blank := [number for number, name in enumerate(names, start=1) if not name]:
-        yield Finding(rules.NAMES_BLANK, where, f'has blank names: number {some(blank)}')
+        yield Finding(RULES['names-blank'], where, f'has blank names: number {some(blank)}')
     # Those above would be told twice.
     counts = Counter(name for name in names if name and _REPLACED not in name)
     if twice := [name for name, count in counts.items() if count > 1]:
-        yield Finding(rules.NAMES_TWICE, where, f'has names more than once: {some(twice)}')
+        yield Finding(RULES['names-twice'], where, f'has names more than once: {some(twice)}')
 
 
 def _of_names_dataset(dataset: h5py.Dataset) -> Iterator[Finding]:
@@ -102,7 +104,7 @@ def _of_names_dataset(dataset: h5py.Dataset) -> Iterator[Finding]:
     form = h5py.check_string_dtype(dataset.dtype)
     is_good = form is not None and form.length is None and form.encoding == 'utf-8'
     if not is_good or len(dataset.shape or ()) != 1:
-        yield Finding(rules.NAMES_FORM, dataset.name, f'is {described(dataset)}')
+        yield Finding(RULES['names-form'], dataset.name, f'is {described(dataset)}')
 
 
 def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
@@ -113,11 +115,11 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
     beside = texts(np.ravel(dataset[()])) if isinstance(dataset, h5py.Dataset) else names
     if beside == names:
         found = f'has the names in its attribute {schema.COLUMN_NAMES}'
-        yield Finding(rules.NAMES_ATTRIBUTE, view.path, found)
+        yield Finding(RULES['names-attribute'], view.path, found)
         return
     differ = sorted(set(beside) ^ set(names))
     found = f'differ in {some(differ)}' if differ else 'have another order'
-    yield Finding(rules.NAMES_CONTRADICT, view.path, f'attribute and dataset {found}')
+    yield Finding(RULES['names-contradict'], view.path, f'attribute and dataset {found}')
 
 
 def _has_matrix_beside(file: h5py.File, name: str) -> bool:
@@ -140,11 +142,11 @@ def _instead(item: h5py.HLObject | None) -> str:
 def _of_type(values: h5py.Dataset) -> Iterator[Finding]:
     dtype = values.dtype
     if not is_number(dtype) or dtype == np.uint8:
-        rule = rules.VALUES_TYPE
+        rule = RULES['values-type']
     elif dtype.kind in 'iu':
-        rule = rules.WHOLE_NUMBERS
+        rule = RULES['values-integer']
     elif dtype.str not in {'<f4', '<f8'}:
-        rule = rules.OTHER_FLOATS
+        rule = RULES['values-float']
     else:
         return
     yield Finding(rule, values.name, f'is {type_name(dtype)}')
@@ -154,24 +156,26 @@ def _of_orientation(view: ScalarView) -> Iterator[Finding]:
     n_sources, n_elements = view.shape
     if view.is_turned:
         found = f'is ({n_elements:,} elements, {n_sources:,} sources)'
-        yield Finding(rules.TURNED, view.path, found)
+        yield Finding(RULES['values-turned'], view.path, found)
     elif n_sources == n_elements:
-        yield Finding(rules.SQUARE, view.path, f'has {n_sources:,} rows and as many columns')
+        yield Finding(
+            RULES['values-square'], view.path, f'has {n_sources:,} rows and as many columns'
+        )
 
 
 def _of_chunks(values: h5py.Dataset, n_sources: int, axis: int) -> Iterator[Finding]:
     if values.is_virtual:
-        yield Finding(rules.VIRTUAL, values.name, 'is virtual')
+        yield Finding(RULES['values-virtual'], values.name, 'is virtual')
         return
     if values.chunks is None:
-        yield Finding(rules.CHUNKS, values.name, 'is not in chunks')
+        yield Finding(RULES['values-chunks'], values.name, 'is not in chunks')
         return
     chunk = ' × '.join(f'{n:,}' for n in values.chunks)
     n_bytes = math.prod(values.chunks) * values.dtype.itemsize
     if values.chunks[axis] < n_sources:
         needed = math.ceil(n_sources / values.chunks[axis])
         found = f'has chunks of {chunk}: R needs {needed:,} for each element'
-        yield Finding(rules.CHUNKS, values.name, found)
+        yield Finding(RULES['values-chunks'], values.name, found)
     elif n_bytes > _LARGE_CHUNK:
         found = f'has chunks of {chunk}, {n_bytes / 2**20:,.0f} MiB each'
-        yield Finding(rules.LARGE_CHUNKS, values.name, found)
+        yield Finding(RULES['values-large-chunks'], values.name, found)

@@ -1,11 +1,12 @@
-"""The command line as a Boutiques descriptor (schema 0.5), for platforms that make forms of it.
+"""Write the command line as a Boutiques descriptor (schema 0.5): platforms make forms of it.
 
-Everything is read off the argument parser, so that the two cannot differ.
+Everything is read off the argument parser. The package ships the result: ``make descriptor``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any
 from modelarrayio_bids import errors
 from modelarrayio_bids.__about__ import URL, __version__
 from modelarrayio_bids.cli.app.settings import is_list
+from modelarrayio_bids.cli.bids_app import get_parser
 from modelarrayio_bids.cli.options import positive
 from modelarrayio_bids.cli.run import EXIT_INTERRUPTED, Parser
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
 
+#: Where the package has it.
+FILE = Path(__file__).parents[2] / 'modelarrayio_bids' / 'data' / 'boutiques.json'
 # Made if they are not there; a File of Boutiques has to be there before.
 _OUTPUTS = {'output_dir', 'work_dir', 'bids_database_dir'}
 # Of the machine that prints the descriptor.
@@ -38,19 +42,12 @@ _CODES = {
 }
 
 
-def descriptor(parser: Parser) -> dict[str, Any]:
-    """Everything Boutiques wants to know of a command.
+def descriptor() -> str:
+    """Return the JSON text that the package has to ship."""
+    return json.dumps(_described(get_parser()), indent=2) + '\n'
 
-    Parameters
-    ----------
-    parser : Parser
-        Of the command.
 
-    Returns
-    -------
-    dict
-        For JSON.
-    """
+def _described(parser: Parser) -> dict[str, Any]:
     inputs = [_input(action, parser) for action in _actions(parser)]
     return {
         'name': parser.prog,
@@ -150,9 +147,14 @@ def _exclusive(parser: Parser) -> Iterator[dict[str, Any]]:
 def _titled(parser: Parser) -> Iterator[dict[str, Any]]:
     """The groups of ``--help``, without what is in a group that excludes."""
     taken = {action.dest for actions in parser.exclusive() for action in actions}
-    for title, actions in parser.groups():
-        wanted = {action.dest for action in actions} - taken
+    for group in parser._action_groups:  # noqa: SLF001 - argparse tells nobody else
+        wanted = {action.dest for action in group._group_actions} - taken  # noqa: SLF001
         members = [action.dest for action in _actions(parser) if action.dest in wanted]
         if members:
+            title = group.title or ''
             name = re.sub(r'\W+', '_', title)
             yield {'id': f'about_{name}', 'name': title.capitalize(), 'members': members}
+
+
+if __name__ == '__main__':
+    FILE.write_text(descriptor(), 'utf-8')
