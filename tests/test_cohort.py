@@ -134,9 +134,7 @@ def test_what_other_programs_save_is_taken_as_meant(tmp_path, caplog, text, says
 def test_a_name_of_a_column_in_other_letters_is_pointed_out(tmp_path):
     path = tmp_path / 'c.csv'
     path.write_text('Scalar_Name,Source File\nFA,a.nii\n')
-    with pytest.raises(
-        CohortError, match="Rename the column 'Scalar_Name' to scalar_name and"
-    ):
+    with pytest.raises(CohortError, match="Rename the column 'Scalar_Name' to scalar_name and"):
         Cohort.from_csv(path)
     path = path.with_suffix('.tsv')
     path.write_text('scalar_name,source_file\nFA,a.nii\n')

@@ -132,11 +132,22 @@ class VoxelSpace(ElementSpace):
 
     @classmethod
     def from_template(cls, template: Template) -> VoxelSpace:
-        """The inverse of :meth:`template`."""
-        return cls(
-            np.asarray(template['mask'], dtype=bool),
-            nifti.parse_header(np.asarray(template['header'], np.uint8).tobytes(), 'template'),
-        )
+        """The inverse of :meth:`template`.
+
+        Raises
+        ------
+        FormatError, SpaceError
+            If the header or the mask cannot be used.
+        SpaceMismatchError
+            If they are of different grids.
+        """
+        block = np.asarray(template['header'], np.uint8).tobytes()
+        header = nifti.parse_header(block, 'template')
+        space = cls(np.asarray(template['mask'], dtype=bool), header)
+        image = Grid.of(nifti.Volume(Path('template'), header))
+        for told in (image, Grid(space.mask.shape, np.asarray(template['affine']))):
+            space.grid.require(told, 'template', 'Build the file again.')
+        return space
 
     def template(self) -> Template:
         """``mask`` (i, j, k) uint8, ``affine`` (4, 4) and ``header``, the bytes of the header."""
