@@ -142,10 +142,10 @@ class VoxelSpace(ElementSpace):
             If they are of different grids.
         """
         block = np.asarray(template['header'], np.uint8).tobytes()
-        header = nifti.parse_header(block, 'template')
-        space = cls(np.asarray(template['mask'], dtype=bool), header)
-        image = Grid.of(nifti.Volume(Path('template'), header))
-        for told in (image, Grid(space.mask.shape, np.asarray(template['affine']))):
+        volume = nifti.Volume(Path('template'), nifti.parse_header(block, 'template'))
+        nifti.require_volume(volume)
+        space = cls(np.asarray(template['mask'], dtype=bool), volume.header)
+        for told in (Grid.of(volume), Grid(space.mask.shape, np.asarray(template['affine']))):
             space.grid.require(told, 'template', 'Build the file again.')
         return space
 
