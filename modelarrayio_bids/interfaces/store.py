@@ -152,6 +152,7 @@ class _ExportResultsInputSpec(_ReferencesInputSpec):
     log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')
     outside = traits.Enum('zero', 'nan', usedefault=True, desc='value outside the group mask')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='compress in threads')
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use')
 
 
 class _ExportResultsOutputSpec(TraitedSpec):
@@ -172,7 +173,10 @@ class ExportResults(LibraryInterface):
             inputs.analysis_name,
             folder / inputs.output_dir,
             _references(inputs),
-            ExportOptions(inputs.compress, inputs.log_p, fill, inputs.num_threads, self._naming()),
+            ExportOptions(
+                *(inputs.compress, inputs.log_p, fill, inputs.num_threads, self._naming()),
+                memory=inputs.mem_mb * MIB if isdefined(inputs.mem_mb) else None,
+            ),
         )
         return {'out_files': [str(path) for path in images]}
 

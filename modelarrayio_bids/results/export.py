@@ -31,7 +31,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
-from modelarrayio_bids.runtime.resources import MIB
+from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 P_VALUE = 'p.value'
 # Values of all images up to this many bytes are kept in memory, others in a file.
+# Of each place of an image that is being written: float32, compressed, and on its way to either.
+_PLACE_BYTES = 16
 _IN_MEMORY = 64 * MIB
 # In bytes, on most file systems.
 _LONGEST_NAME = 255
@@ -170,6 +172,8 @@ class ExportOptions:
         Compress at the same time.
     naming : Naming
         What the images are called, and their sidecars.
+    memory : int, optional
+        Most bytes of the process, as of :class:`~modelarrayio_bids.runtime.resources.Resources`.
     """
 
     compress: bool = True
@@ -177,6 +181,7 @@ class ExportOptions:
     fill: float = 0.0
     threads: int = 1
     naming: Naming = ResultNaming()
+    memory: int | None = None
 
 
 def export_results(
@@ -233,7 +238,7 @@ def export_results(
         _prepare(output_dir)
         with (
             _staged(output_dir) as folder,
-            _gathered(results, images, output_dir, options.threads) as (values, element_ids),
+            _gathered(results, images, output_dir, space, options) as (values, element_ids),
         ):
             positions = results.positions(element_ids, len(space))
             space.write_companions(output_dir)
@@ -331,14 +336,23 @@ def _minus_log10(p: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _gathered(
-    results: Analysis, images: list[Image], folder: Path, threads: int
+    results: Analysis,
+    images: list[Image],
+    folder: Path,
+    space: ElementSpace,
+    options: ExportOptions,
 ) -> Iterator[tuple[Scratch, np.ndarray | None]]:
     """Each image's values, a row of float32, and the numbers of the elements they are about.
 
     The matrix is read once, some elements of all results at a time.
     """
-    n_elements, width = results.matrix.shape[1], block_columns(results.matrix)
-    if len(images) * n_elements * 4 <= _IN_MEMORY:
+    threads, n_elements = options.threads, results.matrix.shape[1]
+    width = block_columns(results.matrix)
+    # A run of elements as it is and as images; later, images that are being written.
+    reading = results.inflating_bytes(threads) + 4 * width * len(images)
+    needed = max(reading, threads * _image_bytes(space)) + 8 * n_elements
+    room = Resources(threads, options.memory).room(len(space), needed, to='write')
+    if len(images) * n_elements * 4 <= min(_IN_MEMORY, room):
         width = n_elements
     element_ids = np.empty(n_elements) if schema.ELEMENT_ID in results.names else None
     blocks = Blocks(len(images), n_elements, chunk=1, width=width)
@@ -353,6 +367,12 @@ def _gathered(
                 element_ids[start : start + values.shape[1]] = values[row]
             scratch.put_block(start, _derived(images, values))
         yield scratch, element_ids
+
+
+def _image_bytes(space: ElementSpace) -> int:
+    """Bytes that writing an image takes: its values at all places, and what is made of them."""
+    places = max(len(space), *(array.size for array in space.template().values()))
+    return _PLACE_BYTES * places
 
 
 def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:

@@ -208,7 +208,8 @@ class Merger:
         # p values, their order and what is made of them; then a block is filled beside a slice.
         adjusting = _ROWS_TO_ADJUST * 8 * self.n_columns if any(r.method for r in self.rows) else 0
         writing = resources.writing_bytes(0, chunk_bytes)
-        needed = max(adjusting, inflating + writing)
+        # Of what was inflated, the part that goes into a block is one copy more.
+        needed = max(adjusting, inflating * 4 // 3 + writing)
         room = resources.room(self.n_columns, needed, 2 * chunk_bytes, to='merge')
         return Blocks.within(shape, chunk, 8, min(_IN_MEMORY, room // 2))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from typing import Any
 
 from nipype import MapNode, Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
@@ -19,6 +20,7 @@ def init_export_wf(
     outside: str = 'zero',
     bids_root: str | PathLike[str] | None = None,
     nprocs: int = 1,
+    mem_mb: int | None = None,
     report_of: str | PathLike[str] | None = None,
     name: str = 'export_wf',
 ) -> Workflow:
@@ -37,8 +39,8 @@ def init_export_wf(
     bids_root : path-like, optional
         The BIDS dataset that the HDF5 files are in: the images are named by BIDS, a sidecar beside
         each. Without it they have the names R gave.
-    nprocs : int, optional
-        Threads of each node.
+    nprocs, mem_mb : int, optional
+        Threads and memory of each node.
     report_of : path-like, optional
         The BIDS dataset of the study: ``report.html`` in ``bids_root`` is made again, with the
         results.
@@ -50,7 +52,8 @@ def init_export_wf(
     nipype.Workflow
         Its ``outputnode`` has ``out_files``, a list of images for each job, and ``report``.
     """
-    named = {} if bids_root is None else {'bids_root': str(bids_root)}
+    named: dict[str, Any] = {} if bids_root is None else {'bids_root': str(bids_root)}
+    named |= {} if mem_mb is None else {'mem_mb': mem_mb}
     export = MapNode(
         ExportResults(compress=compress, log_p=log_p, outside=outside, num_threads=nprocs, **named),
         name='export_results',

@@ -146,6 +146,7 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
             outside='nan' if math.isnan(options.outside) else 'zero',
             bids_root=folders.output,
             nprocs=options.nprocs,
+            mem_mb=options.mem_mb,
             report_of=options.bids_dir.absolute() if options.report else None,
         )
         where.ask_for(workflow, options.nprocs, options.mem_mb)

@@ -9,9 +9,10 @@ from pathlib import Path
 from modelarrayio_bids.cli.options import (
     add,
     add_log_level,
-    add_nprocs,
     add_references,
+    add_resources,
     references,
+    resources,
 )
 
 
@@ -28,7 +29,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     add_references(parser)
     _add_template(parser)
     add_images(parser)
-    add_nprocs(parser)
+    add_resources(parser)
     add_log_level(parser)
 
 
@@ -41,7 +42,13 @@ def export_results(options: argparse.Namespace) -> int:
         options.analysis_name,
         options.output_dir,
         references(options, example=_example(options)),
-        ExportOptions(options.compress, options.log_p, options.outside, options.nprocs),
+        ExportOptions(
+            options.compress,
+            options.log_p,
+            options.outside,
+            options.nprocs,
+            memory=resources(options).memory,
+        ),
     )
     return 0
 
