@@ -251,7 +251,9 @@ def export_results(
             written = ordered_map(write, enumerate(files), options.threads)
             for _ in tracked(written, f'Writing {analysis}', len(files), 'images'):
                 pass
-            _describe(options.naming, results, files, values, folder)
+            compared = [] if reader.template else references.named
+            for name, text in _describe(options.naming, results, files, values, compared).items():
+                (folder / name).write_text(text, encoding='utf-8')
     logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
     return [output_dir / file for file in files]
 
@@ -407,13 +409,23 @@ def _prepare(output_dir: Path) -> None:
 
 
 def _describe(
-    naming: Naming, results: Analysis, files: Mapping[str, Image], values: Scratch, folder: Path
-) -> None:
+    naming: Naming,
+    results: Analysis,
+    files: Mapping[str, Image],
+    values: Scratch,
+    compared: list[Path],
+) -> dict[str, str]:
+    """Return sidecars by name; of a file that does not know its elements, with what said them."""
     rows = {image.name: number for number, image in enumerate(files.values())}
     sidecars = naming.sidecars(results, files, lambda result: values.row(rows[result]))
-    for name, content in sidecars.items():
-        text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
-        (folder / name).write_text(text, encoding='utf-8')
+    for content in sidecars.values():
+        if compared:
+            paths = [str(path.absolute()) for path in compared]
+            content['Sources'] = [*content.get('Sources', []), *paths]
+    return {
+        name: json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+        for name, content in sidecars.items()
+    }
 
 
 @contextmanager

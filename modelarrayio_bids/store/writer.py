@@ -67,7 +67,7 @@ class Layout:
     chunk_columns : int
         Elements of a chunk; 0 to choose by ``chunk_bytes``.
     chunk_bytes : float
-        Size of a chunk to aim for.
+        Size of a chunk to aim for; 0 or less for one element a chunk.
     """
 
     dtype: str = 'float32'
@@ -87,8 +87,8 @@ class Layout:
             raise UsageError(
                 f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
             )
-        if self.chunk_columns < 0 or not 0 < self.chunk_bytes < math.inf:
-            raise UsageError('a chunk needs a size above 0', remedy='Leave the option out.')
+        if self.chunk_columns < 0 or not math.isfinite(self.chunk_bytes):
+            raise UsageError('a chunk needs a size', remedy='Leave the option out.')
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:

@@ -47,7 +47,9 @@ def spoilt(bases, folder, kind, place, how):
 def test_anything_anywhere(bases, tmp_path_factory, data):
     kind = data.draw(st.sampled_from(hdf5_files.KINDS))
     place = data.draw(st.sampled_from(hdf5_files.places(bases[kind])))
-    others = [*hdf5_files.OBJECTS, *hdf5_files.TEXTS] if place[1] is None else hdf5_files.ATTRIBUTES
+    others = (
+        [*hdf5_files.OBJECTS, *hdf5_files.TEXTS] if place[1] is None else [*hdf5_files.ATTRIBUTES]
+    )
     spoilt(bases, tmp_path_factory.getbasetemp(), kind, place, data.draw(st.sampled_from(others)))
 
 
