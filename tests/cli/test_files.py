@@ -1,5 +1,6 @@
 """``modelarrayio`` as its user meets it: options, messages, exit codes, what is left on disk."""
 
+import json
 import os
 import resource
 import signal
