@@ -64,7 +64,7 @@ COPY pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md /src/
 COPY docs /src/docs
 COPY tests /src/tests
 WORKDIR /src
-CMD ["pytest", "-o", "cache_dir=/tmp/pytest-cache", "tests"]
+CMD ["pytest", "-n", "auto", "--dist", "worksteal", "-o", "cache_dir=/tmp/pytest-cache", "tests"]
 
 FROM runtime
 COPY --from=build /opt/modelarrayio-bids /opt/modelarrayio-bids

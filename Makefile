@@ -1,6 +1,7 @@
 # make hooks  everything a contributor needs: an environment, and the checks before each commit
 # make demo   a small study, from derivatives to HDF5
-# make test   every test that this machine has the programs for (REQUIRE_TOOLS=1: a missing one fails)
+# make test   every test that this machine has the programs for, on all cores (REQUIRE_TOOLS=1: a missing
+#             one fails; PARALLEL= for one core)
 # make check  style, types and import rules
 # make docs   the documentation, warnings as errors
 # make benchmark   how fast and in how much memory, beside the predecessor: five minutes
@@ -8,6 +9,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 IMAGE ?= modelarrayio-bids
+# How tests are shared out to all cores; those of one file mostly stay together, with what they share.
+PARALLEL = --numprocesses auto --dist worksteal
 # What outputs say they were made by.
 CONTAINER_TAG ?= $(IMAGE)
 DEMO ?= demo
@@ -60,7 +63,8 @@ demo: $(VENV)/.installed  ## a small study, from derivatives to HDF5 (in demo/)
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 gcc libc6-dev > /dev/null
+	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 \
+	    r-cran-broom r-cran-car gcc libc6-dev > /dev/null
 	$(MAKE) browser
 
 # Ubuntu's package only points to a snap, which containers cannot install: there, Playwright's own.
@@ -69,8 +73,8 @@ browser:
 	    apt-get install -y -qq --no-install-recommends chromium > /dev/null \
 	    || { $(MAKE) $(VENV)/.installed-test && $(BIN)/playwright install --with-deps chromium; }
 
-test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=...)
-	$(BIN)/python -m pytest --ignore=tests/container $(PYTEST_ARGS)
+test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=..., PARALLEL=)
+	$(BIN)/python -m pytest --ignore=tests/container $(PARALLEL) $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.installed-test  ## inputs of every kind spoilt in any way, for hours (PYTEST_ARGS=...)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)

@@ -11,7 +11,10 @@ nox.options.default_venv_backend = 'uv'
 nox.options.error_on_missing_interpreters = True
 
 #: Tools a distribution brings are found on PATH; the image is tested by ``make test-image``.
-PYTEST = ('pytest', '--ignore=tests/container', '--ignore=tests/benchmarks')
+PYTEST = (
+    *('pytest', '--ignore=tests/container', '--ignore=tests/benchmarks'),
+    *('--numprocesses', 'auto', '--dist', 'worksteal'),
+)
 OLDEST, *NEWER = ('3.11', '3.12', '3.13')
 
 

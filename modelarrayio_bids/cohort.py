@@ -22,7 +22,9 @@ was written. In a *wide* cohort each scalar has a column of paths of its own.
 from __future__ import annotations
 
 import csv
+import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -33,12 +35,13 @@ from modelarrayio_bids.errors import (
     CohortError,
     DuplicateSourceError,
     EmptyCohortError,
-    FormatError,
-    SourceNotFoundError,
     UsageError,
     raise_problems,
 )
+from modelarrayio_bids.formats.tables import MISSING, TSV, TextTable, read_table
 from modelarrayio_bids.runtime.atomic import replacing
+
+logger = logging.getLogger(__name__)
 
 SCALAR = 'scalar_name'
 SOURCE = 'source_file'
@@ -48,11 +51,8 @@ PATH_COLUMNS = (SOURCE, MASK, MASK_RUNG)
 #: Columns that say who a row is about, in the words of BIDS and of ModelArray's own examples.
 SUBJECT_COLUMNS = ('participant_id', 'subject_id')
 
-# What pandas.read_csv takes for a missing value: the predecessor leaves such rows out.
-MISSING = frozenset(
-    {'', '#N/A', '#N/A N/A', '#NA', '<NA>', 'N/A', 'n/a', 'NA', 'NULL', 'null', 'None', 'NaN'}
-    | {'nan', '-NaN', '-nan', '1.#IND', '-1.#IND', '1.#QNAN', '-1.#QNAN'}
-)
+# Where a path belongs, None is no value either.
+_NO_PATH = MISSING | {'None'}
 # What pandas calls a column without a name, and what it writes an index as.
 _UNNAMED = 'Unnamed: '
 
@@ -145,7 +145,9 @@ class Cohort:
             If it is one, and cannot be used.
         """
         path = Path(path)
-        columns, rows = read_table(path)
+        table, columns, rows = read_rows(path)
+        if odd := what_r_wants(table):
+            logger.warning('%s %s: save it as CSV UTF-8, with commas, for R', path, odd)
         if scalar_columns:
             rows = _lengthened(rows, columns, scalar_columns, path)
         else:
@@ -159,14 +161,20 @@ class Cohort:
         ------
         OutputError
             If it cannot be written.
+        CohortError
+            If the name of a file is not UTF-8.
         """
-        with (
-            replacing(path) as partial,
-            open(partial, 'w', newline='', encoding='utf-8') as file,
-        ):
-            writer = csv.DictWriter(file, self.columns, restval='', lineterminator='\n')
-            writer.writeheader()
-            writer.writerows(self.rows)
+        try:
+            with (
+                replacing(path) as partial,
+                open(partial, 'w', newline='', encoding='utf-8') as file,
+            ):
+                writer = csv.DictWriter(file, self.columns, restval='', lineterminator='\n')
+                writer.writeheader()
+                writer.writerows(self.rows)
+        except UnicodeEncodeError as error:
+            what = f'cannot hold {error.object!r}, which is not UTF-8'
+            raise CohortError(what, path, 'Rename the file, or its folder.') from error
 
     @property
     def scalars(self) -> tuple[str, ...]:
@@ -200,7 +208,7 @@ class Cohort:
             row[SCALAR],
             row[SOURCE],
             self._resolved(row[SOURCE]),
-            None if mask in MISSING else self._resolved(mask),
+            None if mask in _NO_PATH else self._resolved(mask),
         )
 
     def _resolved(self, text: str) -> Path:
@@ -211,42 +219,45 @@ class Cohort:
                 text,
                 'Download the files and give their paths.',
             )
-        path = Path(text).expanduser()
-        if path.is_absolute() or self.folder is None or path.exists():
+        path = _expanded(text)
+        if path.is_absolute() and '\\' not in text:
             return path
-        beside = self.folder / path
-        return beside if beside.exists() else path
+        # Windows writes backslashes; elsewhere they are signs of a name like others.
+        names = (path, _expanded(text.replace('\\', '/')))
+        places = [place for name in names for place in (name, (self.folder or Path()) / name)]
+        return next(filter(os.path.lexists, places), path)
 
 
-def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Columns and rows of a table, every cell as it was written.
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # of nobody known here
+        return Path(text)
+
+
+def read_rows(
+    path: Path, *, tidy: bool = True
+) -> tuple[TextTable, tuple[str, ...], list[dict[str, str]]]:
+    """Read a table: itself, the names of its columns, and its rows, every cell as it was written.
 
     Raises
     ------
-    SourceNotFoundError
-        If there is no such file.
-    FormatError
-        If it is not a table in UTF-8.
+    SourceNotFoundError, FormatError
+        As :func:`modelarrayio_bids.formats.tables.read_table`.
     CohortError
         If a row has more cells than the header.
     """
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            lines = list(csv.reader(file, delimiter='\t' if path.suffix == '.tsv' else ','))
-    except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check the path of the cohort.') from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f'is not a table in UTF-8 ({error})', path, 'Save it as CSV.') from error
-    lines = [line for line in lines if any(cell.strip() for cell in line)]
-    columns = _column_names(lines[0] if lines else [], path)
-    for number, line in enumerate(lines[1:], start=1):
+    table = read_table(path, tidy=tidy)
+    columns = _column_names(table.header, path)
+    for number, line in enumerate(table.rows, start=1):
         if len(line) > len(columns):
             raise CohortError(
                 f'row {number} has {len(line)} cells, expected the {len(columns)} of the header',
                 path,
                 'Put values that hold the separator in quotes.',
             )
-    return columns, [dict(zip_longest(columns, line, fillvalue='')) for line in lines[1:]]
+    rows = [dict(zip_longest(columns, line, fillvalue='')) for line in table.rows]
+    return table, columns, rows
 
 
 def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
@@ -262,16 +273,32 @@ def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _require_columns(columns: Sequence[str], origin: str | None) -> None:
-    if missing := [column for column in (SCALAR, SOURCE) if column not in columns]:
-        raise CohortError(
-            f'has no column {" and no column ".join(missing)}',
-            origin,
-            'Add it, or name the columns of a wide table with --scalar-columns.',
+    missing = [column for column in (SCALAR, SOURCE) if column not in columns]
+    if not missing:
+        return
+    remedy = 'Add it, or name the columns of a wide table with --scalar-columns.'
+    spelt = {re.sub('[^a-z]+', '_', column.lower()): column for column in columns}
+    if odd := {column: spelt[column] for column in missing if column in spelt}:
+        renamed = ' and '.join(f'{other!r} to {column}' for column, other in odd.items())
+        remedy = f'Rename the column {renamed}: names are compared letter by letter.'
+    elif any(SOURCE in column for column in columns):
+        remedy = (
+            'Its columns are not told apart: save it with commas as .csv, or with tabs as .tsv.'
         )
+    raise CohortError(f'has no column {" and no column ".join(missing)}', origin, remedy)
+
+
+def what_r_wants(table: TextTable) -> str:
+    """Return why R's ``read.csv`` does not read a table that this package reads; mostly blank."""
+    found = ['is in UTF-16'] if table.encoding == 'utf-16' else []
+    named = table.path.suffix.lower() == TSV
+    if len(table.header) > 1 and not named and table.separator != ',':
+        found.append(f'has {table.separator!r} between its columns')
+    return ' and '.join(found)
 
 
 def _has_source(row: Mapping[str, str]) -> bool:
-    return row[SCALAR].strip() not in MISSING and row[SOURCE].strip() not in MISSING
+    return _NO_PATH.isdisjoint({row[SCALAR].strip(), row[SOURCE].strip()})
 
 
 def _stripped(row: Mapping[str, str]) -> dict[str, str]:

@@ -4,13 +4,15 @@
 
     ModelArrayIOError
     ├ UsageError(ValueError)            options that contradict each other or ask for too much
-    │ └ UnknownLevelError
+    │ ├ UnknownLevelError
+    │ └ FormulaError                  a formula that cannot be read, or names what is not known
     ├ CohortError(ValueError)           a cohort table that cannot be used as it stands
     │ ├ EmptyCohortError
     │ ├ DuplicateSourceError
     │ ├ MixedSpacesError
     │ └ CohortProblemsError             several problems, reported together
     ├ SourceNotFoundError(FileNotFoundError)
+    │ └ NotFetchedError                 content that is still in git-annex or Git LFS
     ├ SpaceError(ValueError)            geometry
     │ ├ UnknownSpaceError
     │ └ SpaceMismatchError
@@ -47,6 +49,7 @@ import errno
 import os
 from collections.abc import Sequence
 from os import PathLike
+from shlex import quote
 from typing import Any
 
 EXIT_USAGE = 64
@@ -106,6 +109,10 @@ class UnknownLevelError(UsageError):
     exit_code = EXIT_UNKNOWN_LEVEL
 
 
+class FormulaError(UsageError):
+    """A formula of a model that cannot be read, or names what is not known here."""
+
+
 class CohortError(ModelArrayIOError, ValueError):
     """A cohort table that cannot be used as it stands."""
 
@@ -149,6 +156,21 @@ class SourceNotFoundError(ModelArrayIOError, FileNotFoundError):
     """A file that was named but is not there."""
 
     exit_code = EXIT_NO_INPUT
+
+
+class NotFetchedError(SourceNotFoundError):
+    """A file that is named here, and whose content is still elsewhere: in git-annex, say."""
+
+    @classmethod
+    def together(cls, problems: Sequence[NotFetchedError]) -> NotFetchedError:
+        """Return one error of many files that one command gets: their count and three examples."""
+        paths = [str(problem.path) for problem in problems]
+        shown = ', '.join(paths[:3]) + (', …' if len(paths) > 3 else '')
+        files = 'files' if len(paths) > 1 else 'file'
+        return cls(
+            f'the content of {len(paths):,} {files} is not here: {shown}',
+            remedy=_command(problems[0]).replace(_PATH, shell_pattern(paths)),
+        )
 
 
 class SpaceError(ModelArrayIOError, ValueError):
@@ -253,8 +275,66 @@ def _reason(error: OSError) -> str:
 
 
 def raise_problems(problems: Sequence[ModelArrayIOError]) -> None:
-    """Raise nothing, the one problem, or all of them together."""
+    """Raise nothing, the one problem, or all of them together.
+
+    Many files that were not fetched are one problem.
+    """
+    problems = by_command(problems)
     if len(problems) == 1:
         raise problems[0]
     if problems:
         raise CohortProblemsError(problems)
+
+
+# More files than this that were not fetched are named by a count and examples.
+_NOT_MANY = 3
+_PATH = '\0'
+
+
+def by_command(
+    problems: Sequence[ModelArrayIOError], most: int = _NOT_MANY
+) -> list[ModelArrayIOError]:
+    """Return problems, those of more than so many files that one command gets as one."""
+    absent: dict[str, list[NotFetchedError]] = {}
+    for problem in problems:
+        if isinstance(problem, NotFetchedError):
+            absent.setdefault(_command(problem), []).append(problem)
+    many = {command: several for command, several in absent.items() if len(several) > most}
+    others = [
+        problem
+        for problem in problems
+        if not isinstance(problem, NotFetchedError) or _command(problem) not in many
+    ]
+    return [*map(NotFetchedError.together, many.values()), *others]
+
+
+def _command(problem: NotFetchedError) -> str:
+    """Return what gets a file, with a mark where its path stands."""
+    return problem.remedy.replace(quote(str(problem.path)), _PATH)
+
+
+def shell_pattern(paths: Sequence[str]) -> str:
+    """Return a pattern of a shell that fits all paths: of equal depth, else their common folder.
+
+    >>> shell_pattern(['/d/sub-01/dwi/sub-01_fa.nii', '/d/sub-02/dwi/sub-02_fa.nii'])
+    '/d/sub-0*/dwi/sub-0*_fa.nii'
+    """
+    split = [path.split('/') for path in paths]
+    if len({len(parts) for parts in split}) > 1:
+        return quote(os.path.commonpath(paths))
+    return '/'.join(_part_pattern(set(parts)) for parts in zip(*split, strict=True))
+
+
+def _part_pattern(names: set[str]) -> str:
+    if len(names) == 1:
+        return quote(names.pop()) if names != {''} else ''
+    start = _common_start(names)
+    end = _common_start({name[len(start) :][::-1] for name in names})[::-1]
+    return '*'.join(quote(text) if text else '' for text in (start, end))
+
+
+def _common_start(names: set[str]) -> str:
+    # What all have in common, the least and the greatest in order have.
+    least, greatest = min(names), max(names)
+    length = next((n for n, sign in enumerate(least) if sign != greatest[n]), len(least))
+    return least[:length]

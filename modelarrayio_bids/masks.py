@@ -35,7 +35,8 @@ from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
-from modelarrayio_bids.spaces.voxels import Grid, VoxelSpace
+from modelarrayio_bids.spaces.geometry import Grid
+from modelarrayio_bids.spaces.voxels import VoxelSpace
 
 #: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,
 #: which leaves out an element that fewer subjects have. So no voxel it would analyse by default is

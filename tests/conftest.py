@@ -9,6 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tools import missing, require_tool
 
+# Before NumPy is imported, and for what tests start: as many processes as cores are at work.
+for library in ('OMP', 'OPENBLAS', 'MKL'):
+    os.environ.setdefault(f'{library}_NUM_THREADS', '1')
+
 # How long a machine takes that others use too is nothing to fail for.
 settings.register_profile('untimed', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # `make fuzz`: many more examples, other ones each time.
@@ -21,13 +25,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope='session')
-def rscript():
-    """Run a script of tests/r, by the packages that ModelArray reads and writes with."""
-    program = require_tool('Rscript')
-    code = 'quit(status = !all(sapply(c("rhdf5", "HDF5Array"), requireNamespace, quietly = TRUE)))'
-    if subprocess.run([program, '-e', code], check=False, capture_output=True).returncode:
-        missing('the R packages rhdf5 and HDF5Array are not installed')
-    scripts = Path(__file__).with_name('r')
-    return lambda script, *arguments: subprocess.run(
-        [program, scripts / script, *map(str, arguments)], check=True, capture_output=True
-    )
+def rscript(tmp_path_factory):
+    """Run a script of tests/r, by the packages that ModelArray uses, and return what it prints."""
+    scripts, out = Path(__file__).with_name('r'), tmp_path_factory.mktemp('r') / 'out.txt'
+    command = [require_tool('Rscript'), scripts / 'serve.R']
+    pipes = dict.fromkeys(('stdin', 'stdout'), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, encoding='utf-8', **pipes) as r:
+        if r.stdout.readline() != 'ready\n':
+            missing('the R packages rhdf5 and HDF5Array are not installed')
+
+        def run(script, *arguments):
+            print(out, scripts / script, *arguments, sep='\t', file=r.stdin, flush=True)
+            end = r.stdout.readline()
+            assert end == 'done\n', end
+            return out.read_text('utf-8', errors='replace')
+
+        yield run

@@ -59,7 +59,7 @@ def follow(step, folder):
     """Run a command as a reader would, and compare what the terminal shows."""
     done = subprocess.run(
         step.command, shell=True, cwd=folder, env=environment(), text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
     )  # fmt: skip
     shown = done.stdout
     assert done.returncode == 0, f'$ {step.command}\n{shown}'

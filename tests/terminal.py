@@ -21,7 +21,7 @@ def run_in_terminal(command, **variables):
     os.close(theirs)
     written = b''.join(iter(lambda: _read(ours), b''))
     os.close(ours)
-    return process.wait(timeout=60), written.decode().replace('\r\n', '\n')
+    return process.wait(timeout=600), written.decode().replace('\r\n', '\n')
 
 
 def _read(terminal):

@@ -114,6 +114,63 @@ def test_unusable_tables(tmp_path, text, error, says):
     assert raised.value.path == str(path)
 
 
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('scalar_name;source_file\nFA;a.nii\n', "has ';' between its columns"),
+        ('scalar_name,source_file\nFA,a.nii\n'.encode('utf-16'), 'is in UTF-16'),
+        ('scalar_name, source_file\nFA, "a.nii"\n', ''),
+        ('scalar_name\tsource_file\nFA\ta.nii\n', "has '\\t' between its columns"),
+    ],
+)
+def test_what_other_programs_save_is_taken_as_meant(tmp_path, caplog, text, says):
+    path = tmp_path / 'c.csv'
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    (source,) = Cohort.from_csv(path).sources()
+    assert (source.scalar, source.name) == ('FA', 'a.nii')
+    assert (f'{path} {says}: save it as CSV UTF-8' in caplog.text) == bool(says)
+
+
+def test_a_name_of_a_column_in_other_letters_is_pointed_out(tmp_path):
+    path = tmp_path / 'c.csv'
+    path.write_text('Scalar_Name,Source File\nFA,a.nii\n')
+    with pytest.raises(CohortError, match="Rename the column 'Scalar_Name' to scalar_name and"):
+        Cohort.from_csv(path)
+    path = path.with_suffix('.tsv')
+    path.write_text('scalar_name,source_file\nFA,a.nii\n')
+    with pytest.raises(CohortError, match='not told apart'):
+        Cohort.from_csv(path)
+
+
+def test_the_backslashes_of_windows_divide_folders(tmp_path):
+    (tmp_path / 'sub-01').mkdir()
+    (tmp_path / 'sub-01' / 'FA.nii').touch()
+    path = tmp_path / 'c.csv'
+    path.write_text('scalar_name,source_file\nFA,sub-01\\FA.nii\n')
+    (source,) = Cohort.from_csv(path).sources()
+    # ModelArray matches sources by what the table says.
+    assert (source.name, source.path) == ('sub-01\\FA.nii', tmp_path / 'sub-01' / 'FA.nii')
+
+
+def test_none_is_no_path_and_a_value_of_a_phenotype(tmp_path):
+    rows = [['FA', 'a.nii', 'None', 's1', 'None'], ['FA', 'None', '', 's2', '1']]
+    (row,) = Cohort.from_csv(write_csv(tmp_path / 'c.csv', LONG, rows)).rows
+    (source,) = Cohort.from_csv(tmp_path / 'c.csv').sources()
+    assert (row['age'], source.mask) == ('None', None)
+
+
+def test_a_home_of_nobody_is_a_path_like_others():
+    (source,) = Cohort.from_rows([{'scalar_name': 'FA', 'source_file': '~nosuch/a.nii'}]).sources()
+    assert str(source.path) == '~nosuch/a.nii'
+
+
+def test_a_name_that_is_not_utf8_is_refused_when_written(tmp_path):
+    cohort = Cohort.from_rows([{'scalar_name': 'FA', 'source_file': 'caf\udce9.nii'}])
+    with pytest.raises(CohortError, match='is not UTF-8'):
+        cohort.to_csv(tmp_path / 'c.csv')
+    assert not list(tmp_path.iterdir())
+
+
 def test_visits_are_told_apart_by_any_column():
     rows = [
         {'scalar_name': 'FA', 'source_file': f'{n}.nii', 'subject_id': 's1', 'visit': str(n)}
@@ -166,7 +223,7 @@ def test_a_missing_table(tmp_path):
 
 
 def test_a_table_that_is_no_text(tmp_path):
-    (tmp_path / 'c.csv').write_bytes(b'\xff\xfe\x00\x01')
+    (tmp_path / 'c.csv').write_bytes(b'\xff\x00\xfe\x01')
     with pytest.raises(FormatError):
         Cohort.from_csv(tmp_path / 'c.csv')
 

@@ -4,7 +4,6 @@
 network the tests are skipped (and fail where ``REQUIRE_TOOLS=1`` says nothing may be missing).
 """
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +15,13 @@ import pytest
 from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
 from images import AFFINE, SHAPE, group_mask, save, subject_mask, write_cohort, write_csv
 from mrtrix import fixel_directory, run, save_values
+from once import once
 from stores import write_results
 from tools import missing
 
 from modelarrayio_bids.cli.files import main
-from modelarrayio_bids.store.validation import Severity, validate
+from modelarrayio_bids.spaces.stored import validate
+from modelarrayio_bids.store.validation import Severity
 
 PEER = 'modelarrayio==26.0.0'
 TABLES = ['voxels', 'fixels']
@@ -31,18 +32,18 @@ TABLES += [f'parcels/parcel_id{end}' for end in ('', '_from', '_to')]
 def peer(request):
     """The predecessor's command."""
     home = Path(request.config.cache.mkdir('peer')) / f'{sys.version_info[0]}.{sys.version_info[1]}'
-    command = home / 'bin' / 'modelarrayio'
-    if not command.exists():
-        python = home / 'bin' / 'python'
-        # The image's Python has no pip to put there.
-        steps = [[sys.executable, '-m', 'venv', '--clear', home]]
-        steps += [[python, '-m', 'pip', 'install', '--quiet', PEER]]
-        if any(subprocess.run(step, check=False, capture_output=True).returncode for step in steps):
-            shutil.rmtree(home, ignore_errors=True)
-            missing(f'{PEER} cannot be installed')
+    command = once(home, install_peer) / 'bin' / 'modelarrayio'
     return lambda *arguments: subprocess.run(
         [command, *map(str, arguments)], check=True, capture_output=True
     )
+
+
+def install_peer(home):
+    # The image's Python has no pip to put there.
+    steps = [[sys.executable, '-m', 'venv', '--clear', home]]
+    steps += [[home / 'bin' / 'python', '-m', 'pip', 'install', '--quiet', PEER]]
+    if any(subprocess.run(step, check=False, capture_output=True).returncode for step in steps):
+        missing(f'{PEER} cannot be installed')
 
 
 def both(peer, folder, *arguments):

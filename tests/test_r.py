@@ -11,7 +11,7 @@ from images import SHAPE, expected_rows, group_mask, write_cohort, write_csv
 from mrtrix import direction_values, fixel_directory, save_values
 
 from modelarrayio_bids.cli.files import main
-from modelarrayio_bids.store.validation import validate
+from modelarrayio_bids.spaces.stored import validate
 
 INSIDE = np.argwhere(group_mask() > 0)
 
@@ -172,7 +172,7 @@ def test_r_would_adjust_merged_p_values_as_they_are(rscript, tmp_path, store):
     rscript('write_slices.R', store, tmp_path / 'results.csv', 5, 6, 17, len(INSIDE))
     arguments = ['--input-hdf5', str(store), '--analysis-name', 'mylm_*', '--merged-name', 'mylm']
     assert main(['merge-results', *arguments]) == 0
-    lines = rscript('read_results.R', store, 'mylm').stdout.decode().splitlines()
+    lines = rscript('read_results.R', store, 'mylm').splitlines()
     methods = ['age.p.value.fdr', 'age.p.value.hommel', 'model.p.value.fdr', 'model.p.value.hommel']
     assert lines[0].split() == [str(len(INSIDE)), '7']
     assert lines[1:8] == ['element_id', 'age.p.value', 'model.p.value', *methods]

@@ -30,7 +30,7 @@ def test_every_command_does_what_the_page_shows(folder):
     for step in steps(PAGE):
         done = subprocess.run(
             step.command, shell=True, cwd=folder, env=environment(), capture_output=True, text=True,
-            check=False, timeout=120,
+            check=False, timeout=600,
         )  # fmt: skip
         shown = done.stdout if done.returncode == 0 else last_line(done.stderr)
         checker = doctest.OutputChecker()

@@ -7,7 +7,10 @@ connections: one column with arcs beside it shows them, and is a few lines of SV
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from command_line import escaped
@@ -62,58 +65,66 @@ class WorkflowGraph(SphinxDirective):
 def _group() -> Any:
     from modelarrayio_bids.workflows import init_modelarray_wf
 
-    return init_modelarray_wf('.', 'results')
+    return init_modelarray_wf()
 
 
 def _group_in_blocks() -> Any:
     from modelarrayio_bids.workflows import init_modelarray_wf
 
-    return init_modelarray_wf('.', 'results', blocks_dir='work/row_blocks')
+    return init_modelarray_wf(blocks_dir='work/row_blocks')
 
 
 def _export() -> Any:
     from modelarrayio_bids.workflows import init_export_wf
 
-    # Nipype asks that a file be there, whatever is in it.
-    return init_export_wf([(__file__, 'mylm', 'maps')])
+    return init_export_wf()
 
 
 EXAMPLES = {'group': _group, 'group-in-blocks': _group_in_blocks, 'export': _export}
 
+#: A connection in the script that ``Workflow.export`` writes.
+_CONNECT = re.compile(r'(\w+)\.connect\((\w+), "(\w+)", (\w+), "(\w+)"\)')
+
 
 def connections(workflow: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """From which node to which, and the names of what goes: sorted as the nodes run."""
-    order = _order(workflow)
-    found = [
-        (start.name, end.name, list(data['connect']))
-        for start, end, data in workflow._graph.edges(data=True)  # noqa: SLF001
-    ]
-    return sorted(found, key=lambda edge: (order.index(edge[0]), order.index(edge[1])))
+    with TemporaryDirectory() as folder:
+        lines = workflow.export(str(Path(folder, 'workflow.py')))
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for connected in filter(None, map(_CONNECT.fullmatch, lines)):
+        prefix = f'{connected[1]}_'
+        ends = connected[2].removeprefix(prefix), connected[4].removeprefix(prefix)
+        found.setdefault(ends, []).append((connected[3], connected[5]))
+    order = _order(found)
+    edges = [(start, end, fields) for (start, end), fields in found.items()]
+    return sorted(edges, key=lambda edge: (order.index(edge[0]), order.index(edge[1])))
 
 
-def _order(workflow: Any) -> list[str]:
+def _order(edges: Iterable[tuple[str, str]]) -> list[str]:
     """Names of the nodes: each after those it waits for, the outputs last."""
     import networkx as nx
 
-    graph = workflow._graph  # noqa: SLF001
-    order = nx.lexicographical_topological_sort(
-        graph, key=lambda node: (node.name == 'outputnode', node.name)
+    graph = nx.DiGraph(list(edges))
+    return list(
+        nx.lexicographical_topological_sort(graph, key=lambda name: (name == 'outputnode', name))
     )
-    return [node.name for node in order]
 
 
 def _connections(workflow: Any) -> Iterator[str]:
     yield from ('', '| from | to | |', '|---|---|---|')
     for start, end, fields in connections(workflow):
-        goes = ', '.join(f'`{one}` → `{other}`' for one, other in fields)
+        goes = ', '.join(
+            f'`{one}`' if one == other else f'`{one}` → `{other}`' for one, other in fields
+        )
         yield f'| `{start}` | `{end}` | {goes} |'
 
 
 def svg(workflow: Any) -> str:
     """The picture: nodes in one column as they run, connections to the next straight."""
-    order = _order(workflow)
+    edges = connections(workflow)
+    order = _order((start, end) for start, end, _ in edges)
     parts = [_box(row, workflow.get_node(name)) for row, name in enumerate(order)]
-    for start, end, _ in connections(workflow):
+    for start, end, _ in edges:
         parts.append(_arrow(order.index(start), order.index(end)))
     width, height = WIDTH + BULGE * len(order), len(order) * (HEIGHT + GAP)
     return (

@@ -1,6 +1,7 @@
 """The group level behind another pipeline's sink: ``python after_a_sink.py RAW RESULTS WORK``."""
 
 import sys
+from pathlib import Path
 
 from nipype import Function, Node, Workflow
 
@@ -41,13 +42,17 @@ def tell(scalars, stores):
 def init_example_wf(study, results):
     """Smooth, build one HDF5 file of each scalar that was smoothed, and go on."""
     before = Node(Function(['study'], ['study'], smooth_and_sink), 'before')
-    before.inputs.study = study
-    ours = init_modelarray_wf(study, results, scalars=['cbf_smooth'], nprocs=2)
+    # A node runs in a folder of its own.
+    before.inputs.study = str(Path(study).absolute())
+    ours = init_modelarray_wf(output_dir=results, scalars=['cbf_smooth'], nprocs=2, mem_mb=2000)
     after = Node(Function(['scalars', 'stores'], [], tell), 'after')
     workflow = Workflow('example')
-    workflow.connect(before, 'study', ours, 'collect_cohort.bids_dir')
-    workflow.connect(ours, 'outputnode.scalars', after, 'scalars')
-    workflow.connect(ours, 'outputnode.store_files', after, 'stores')
+    workflow.connect([
+        (before, ours, [('study', 'inputnode.bids_dir')]),
+        (ours, after, [
+            ('outputnode.scalars', 'scalars'), ('outputnode.store_files', 'stores'),
+        ]),
+    ])  # fmt: skip
     return workflow
 
 
@@ -55,4 +60,4 @@ if __name__ == '__main__':
     study, results, work = sys.argv[1:]
     workflow = init_example_wf(study, results)
     workflow.base_dir = work
-    workflow.run()
+    workflow.run('MultiProc', plugin_args={'n_procs': 2, 'memory_gb': 4})

@@ -22,6 +22,5 @@ SCALARS=(cbf dki_fa thickness)
 SCALAR=${SCALARS[$SLURM_ARRAY_TASK_ID]}
 
 # A folder for each: two runs at a time must not describe the same one.
-# --bids-database-dir: whoever comes first indexes the dataset, the others read that.
 exec modelarrayio-bids "$STUDY" "$RESULTS/$SCALAR" group \
-    --scalars "$SCALAR" --bids-database-dir "$RESULTS/index" --nprocs "$SLURM_CPUS_PER_TASK"
+    --scalars "$SCALAR" --nprocs "$SLURM_CPUS_PER_TASK"

@@ -38,6 +38,7 @@ from nibabel.nifti2 import Nifti2Header
 
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats import compression, nifti
+from modelarrayio_bids.runtime.text_format import by
 
 EXTENSION_CODE = 32
 _HEADER_SIZE = 540
@@ -509,7 +510,7 @@ def _require_kind(matrix: Matrix, expected: Kind) -> None:
             (kind and kind.remedy) or 'Give the file an ending of its own kind.',
         )
     if len(matrix.shape) != len(axes) or set(matrix.header.get_data_shape()[:4]) != {1}:
-        shape = ' × '.join(map(str, matrix.header.get_data_shape()))
+        shape = by(matrix.header.get_data_shape())
         raise FormatError(
             f'is {shape}, expected 1 × 1 × 1 × 1 × rows × columns',
             matrix.path,

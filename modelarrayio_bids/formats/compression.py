@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import threading
 import zlib
@@ -24,10 +25,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Any, BinaryIO
 
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
+from modelarrayio_bids.formats.pointers import absence_error, pointer_error
 
 try:
     from isal import igzip, isal_zlib
@@ -120,7 +121,7 @@ def read_file(path: str | PathLike[str]) -> bytes:
 
 def digest(path: str | PathLike[str]) -> bytes:
     """What tells the bytes of one file from any other's: BLAKE2b, 16 bytes."""
-    with _reported(path), open(path, 'rb') as file:
+    with _opened(path) as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
 
 
@@ -134,7 +135,7 @@ def read_start(path: str | PathLike[str], size: int) -> bytes:
     FormatError
         If the compressed data cannot be read.
     """
-    with _reported(path), open(path, 'rb') as file:
+    with _opened(path) as file:
         return _inflated_start(file, size) if _is_gzip(file) else file.read(size)
 
 
@@ -210,7 +211,7 @@ def _is_gzip(file: BinaryIO) -> bool:
 
 def _filled(buffer: bytearray, path: str | PathLike[str]) -> tuple[bytearray, int]:
     """A buffer with the bytes of a file, this one if they fit, and how many they are."""
-    with _reported(path), open(path, 'rb') as file:
+    with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if not _is_gzip(file):
             return _read_whole(file, _at_least(buffer, size + 1))
@@ -291,16 +292,23 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 
 
 @contextmanager
+def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
+    """Open a file for reading, and turn what goes wrong with it into an error that names it."""
+    with _reported(path), open(path, 'rb') as file:
+        if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
+            raise error
+        yield file
+
+
+@contextmanager
 def _reported(path: str | PathLike[str]) -> Iterator[None]:
     """Turn what goes wrong with a file into an error that names it."""
     try:
         yield
+    except ModelArrayIOError:
+        raise
     except FileNotFoundError as error:
-        if Path(path).is_symlink():
-            what = f'is a link to what is not there ({Path(path).readlink()})'
-            remedy = 'Get the file, with "datalad get" if the dataset is one of DataLad.'
-            raise SourceNotFoundError(what, path, remedy) from error
-        raise SourceNotFoundError('no such file', path, 'Check the path.') from error
+        raise absence_error(path) from error
     except EOFError as error:
         what = 'is truncated: the compressed data end early'
         raise FormatError(what, path, 'Copy or make the file again.') from error

@@ -102,7 +102,6 @@ class MifHeader(SpatialHeader):
         scaling: tuple[float, float] | None = None,
         pairs: Mapping[str, str] | None = None,
     ) -> None:
-        self._zooms: tuple[float, ...] = ()
         self.strides: tuple[int, ...] = tuple(strides or ())
         super().__init__(data_dtype, shape, zooms)
         self.transform = None if transform is None else np.array(transform, dtype=np.float64)
@@ -152,9 +151,9 @@ class MifHeader(SpatialHeader):
     def copy(self) -> MifHeader:
         """An independent header."""
         twin = type(self)(
-            self._dtype,
-            self._shape,
-            self._zooms,
+            self.get_data_dtype(),
+            self.get_data_shape(),
+            self.get_zooms(),
             strides=self.strides,
             transform=self.transform,
             scaling=self.scaling,
@@ -189,8 +188,8 @@ class MifHeader(SpatialHeader):
     def set_data_shape(self, shape: Sequence[int]) -> None:
         """Set the lengths of the axes; another number of them makes the strides plain ones."""
         super().set_data_shape(shape)
-        if len(self.strides) != len(self._shape):
-            self.strides = tuple(range(1, len(self._shape) + 1))
+        if len(self.strides) != len(self.get_data_shape()):
+            self.strides = tuple(range(1, len(self.get_data_shape()) + 1))
 
     def get_best_affine(self) -> np.ndarray:
         """Voxel indices to mm in RAS+, (4, 4) float64."""
@@ -203,7 +202,8 @@ class MifHeader(SpatialHeader):
     def set_affine(self, affine: np.ndarray) -> None:
         """Take voxel sizes and transform from an affine (4, 4)."""
         edges = np.linalg.norm(affine[:3, :3], axis=0)
-        self._zooms = (*edges[: len(self._zooms)].tolist(), *self._zooms[3:])
+        zooms = self.get_zooms()
+        self.set_zooms((*edges[: len(zooms)].tolist(), *zooms[3:]))
         cosines = affine[:3, :3] / np.where(edges > 0, edges, 1)
         self.transform = np.column_stack([cosines, affine[:3, 3]])
 
@@ -219,16 +219,16 @@ class MifHeader(SpatialHeader):
         flipped = [axis for row, axis in enumerate(axes) if transform[row, axis] < 0]
         if axes == [0, 1, 2] and not flipped:
             return self.copy()
-        edges, shape = self._edges(), _three(self._shape, 1)
+        edges, shape = self._edges(), _three(self.get_data_shape(), 1)
         strides = [*self.strides, *range(len(self.strides) + 1, 4)]
         for axis in flipped:
             transform[:, 3] += transform[:, axis] * (shape[axis] - 1) * edges[axis]
             transform[:, axis] *= -1
             strides[axis] *= -1
         header = type(self)(
-            self._dtype,
-            [*(shape[axis] for axis in axes), *self._shape[3:]],
-            [*edges[axes], *self._zooms[3:]],
+            self.get_data_dtype(),
+            [*(shape[axis] for axis in axes), *self.get_data_shape()[3:]],
+            [*edges[axes], *self.get_zooms()[3:]],
             strides=[*(strides[axis] for axis in axes), *strides[3:]],
             transform=transform[:, [*axes, 3]],
             scaling=self.scaling,
@@ -240,8 +240,8 @@ class MifHeader(SpatialHeader):
     @property
     def n_bytes(self) -> int:
         """Size of the file that holds the data, up to their end."""
-        n_values = int(np.prod(self._shape, dtype=object))
-        bits = 1 if self._dtype.kind == 'b' else 8 * self._dtype.itemsize
+        n_values = int(np.prod(self.get_data_shape(), dtype=object))
+        bits = 1 if self.get_data_dtype().kind == 'b' else 8 * self.get_data_dtype().itemsize
         return self.data_offset + (n_values * bits + 7) // 8
 
     def check_size(self, path: str | PathLike[str]) -> None:
@@ -279,13 +279,15 @@ class MifHeader(SpatialHeader):
             If there are fewer or more bytes than the header promises.
         """
         self._require_size(len(data), path)
-        n_values = int(np.prod(self._shape))
-        if self._dtype.kind == 'b':
+        n_values = int(np.prod(self.get_data_shape()))
+        if self.get_data_dtype().kind == 'b':
             packed = np.frombuffer(data, np.uint8, offset=self.data_offset)
             flat = np.unpackbits(packed, count=n_values).view(bool)
         else:
-            flat = np.frombuffer(data, self._dtype, count=n_values, offset=self.data_offset)
-        if self.scaling is not None and self._dtype.kind in 'iu':
+            flat = np.frombuffer(
+                data, self.get_data_dtype(), count=n_values, offset=self.data_offset
+            )
+        if self.scaling is not None and self.get_data_dtype().kind in 'iu':
             offset, scale = self.scaling
             flat = flat.astype(np.float64)
             flat *= scale
@@ -295,7 +297,7 @@ class MifHeader(SpatialHeader):
     def arrange(self, flat: np.ndarray) -> np.ndarray:
         """Values in the order of the disk as an array of the header's shape: a view."""
         order = self._disk_order()
-        on_disk = flat.reshape([self._shape[axis] for axis in order], order='F')
+        on_disk = flat.reshape([self.get_data_shape()[axis] for axis in order], order='F')
         return on_disk.transpose(np.argsort(order))[self._directions()]
 
     def encode(self, values: np.ndarray) -> bytes:
@@ -306,8 +308,10 @@ class MifHeader(SpatialHeader):
         FormatError
             If the type on disk is an integer or real one that would change the values.
         """
-        stored = _converted(values, self._dtype)[self._directions()].transpose(self._disk_order())
-        if self._dtype.kind == 'b':
+        stored = _converted(values, self.get_data_dtype())[self._directions()].transpose(
+            self._disk_order()
+        )
+        if self.get_data_dtype().kind == 'b':
             return np.packbits(stored.ravel(order='F')).tobytes()
         return stored.tobytes(order='F')
 
@@ -327,10 +331,10 @@ class MifHeader(SpatialHeader):
 
     def _lines(self) -> Iterator[str]:
         yield _MAGIC
-        yield 'dim: ' + ','.join(map(str, self._shape))
-        yield 'vox: ' + ','.join(map(_number, self._zooms))
+        yield 'dim: ' + ','.join(map(str, self.get_data_shape()))
+        yield 'vox: ' + ','.join(map(_number, self.get_zooms()))
         yield 'layout: ' + ','.join(f'{"-" if s < 0 else "+"}{abs(s) - 1}' for s in self.strides)
-        yield f'datatype: {_NAMES[self._dtype.str]}'
+        yield f'datatype: {_NAMES[self.get_data_dtype().str]}'
         for row in self._transform():
             yield 'transform: ' + ', '.join(map(_number, row))
         for key, value in self.pairs.items():
@@ -339,14 +343,14 @@ class MifHeader(SpatialHeader):
 
     def _edges(self) -> np.ndarray:
         """Voxel edges in mm along three axes; where unknown, the mean of the others."""
-        edges = np.array(_three(self._zooms, np.nan))
+        edges = np.array(_three(self.get_zooms(), np.nan))
         known = np.isfinite(edges)
         return np.where(known, edges, edges[known].mean() if known.any() else 1.0)
 
     def _transform(self) -> np.ndarray:
         if self.transform is not None and np.isfinite(self.transform).all():
             return self.transform.copy()
-        centre = (np.array(_three(self._shape, 1)) - 1) * self._edges() / 2
+        centre = (np.array(_three(self.get_data_shape(), 1)) - 1) * self._edges() / 2
         return np.column_stack([np.eye(3), -centre])
 
     def _disk_order(self) -> list[int]:
@@ -400,11 +404,13 @@ class MifImage(SpatialImage, SerializableImage):
         extra: Mapping[str, Any] | None = None,
         file_map: Mapping[str, FileHolder] | None = None,
     ) -> None:
-        super().__init__(dataobj, affine, header=header, extra=extra, file_map=file_map)
-        self._header.set_data_dtype(dataobj.dtype)
-        self._header.scaling = None
         if affine is None:
-            self._affine = self._header.get_best_affine()
+            own = self.header_class.from_header(header)
+            own.set_data_shape(dataobj.shape)
+            affine = own.get_best_affine()
+        super().__init__(dataobj, affine, header=header, extra=extra, file_map=file_map)
+        self.header.set_data_dtype(dataobj.dtype)
+        self.header.scaling = None
 
     @classmethod
     def from_filename(cls, filename: str | PathLike[str]) -> MifImage:
@@ -459,17 +465,17 @@ class MifImage(SpatialImage, SerializableImage):
         """
         holder = (file_map or self.file_map)['image']
         self.update_header()
-        header = self._header.copy()
+        header = self.header.copy()
         if dtype is not None:
             header.set_data_dtype(dtype)
-        values = np.asanyarray(self._dataobj)
+        values = np.asanyarray(self.dataobj)
         if holder.fileobj is None:
             write(header, values, holder.filename)
         else:
             holder.fileobj.write(header.to_bytes() + header.encode(values))
 
     def _affine2header(self) -> None:
-        self._header.set_affine(self.affine)
+        self.header.set_affine(self.affine)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats import compression
+from modelarrayio_bids.runtime.text_format import by
 
 EXTENSIONS = ('.nii.gz', '.nii')
 _HEADER_CLASSES = {348: Nifti1Header, 540: Nifti2Header}
@@ -381,7 +382,7 @@ def _require_one_volume(volume: Volume) -> None:
         )
     if len(volume.shape) == 3 and all(volume.shape):
         return
-    shape = ' × '.join(map(str, volume.shape))
+    shape = by(volume.shape)
     raise FormatError(
         f'is {shape}, expected three dimensions or four with one volume',
         volume.path,

@@ -1,26 +1,26 @@
-"""What the interfaces share: how an error of ours leaves a node."""
+"""The base of all interfaces: one call of the library, absolute paths, errors that arrive."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import threading
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import Bunch, SimpleInterface, isdefined
+from nipype.interfaces.base import Bunch, SimpleInterface, Undefined, isdefined
+from nipype.interfaces.base import Directory as NipypeDirectory
+from nipype.interfaces.base import File as NipypeFile
 
 from modelarrayio_bids.errors import JobError, ModelArrayIOError
+from modelarrayio_bids.interfaces.node_errors import forget_error, leave_error
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED, Terminated, terminable
 
-#: Written into the folder of a node that failed for a reason a user can mend. Nipype hands on a
-#: traceback as text; with this the workflow's caller has the error itself, whatever the plugin.
-ERROR_FILE = 'modelarrayio_error.pickle'
 #: What to do about a job that was killed.
 AGAIN = (
     'Look at what the scheduler says of it (memory, time), and run the same command again: what is '
@@ -28,7 +28,25 @@ AGAIN = (
 )
 
 
-class LibraryInterface(SimpleInterface):
+class File(NipypeFile):
+    """A file; a relative path counts from the folder where it is set, not from the node's."""
+
+    def validate(self, *arguments: Any, **keywords: Any) -> Any:
+        """Check the path, and make it absolute without following links."""
+        value = super().validate(*arguments, **keywords)
+        return type(value)(Path(value).absolute())
+
+
+class Directory(NipypeDirectory):
+    """A folder; a relative path counts from the folder where it is set, not from the node's."""
+
+    def validate(self, *arguments: Any, **keywords: Any) -> Any:
+        """Check the path, and make it absolute without following links."""
+        value = super().validate(*arguments, **keywords)
+        return type(value)(Path(value).absolute())
+
+
+class LibraryInterface(SimpleInterface, ABC):
     """An interface that is one call of the library."""
 
     @property
@@ -44,35 +62,36 @@ class LibraryInterface(SimpleInterface):
         logs.configure_worker()
         folder = Path(runtime.cwd)
         # Stays behind if the process is killed: a job out of memory, or out of time.
-        _leave(JobError(f'{self.what} was begun, and its process ended', remedy=AGAIN), folder)
+        leave_error(JobError(f'{self.what} was begun, and its process ended', remedy=AGAIN), folder)
         try:
             with _clean_when_terminated():
                 self._results.update(self._call(folder))
         except (ModelArrayIOError, KeyboardInterrupt, SystemExit) as error:
             # Nipype makes an error of its own even of an interrupt.
-            _leave(error, folder)
+            leave_error(error, folder)
             raise
         except Exception:
             # A bug: Nipype's crash file has all there is to say.
-            (folder / ERROR_FILE).unlink()
+            forget_error(folder)
             raise
-        (folder / ERROR_FILE).unlink()
+        forget_error(folder)
         return runtime
 
     def given(self, *names: str) -> dict[str, Any]:
-        """The inputs among these that were set."""
-        values = {name: getattr(self.inputs, name) for name in names}
+        """Return the inputs among these that were set."""
+        values = {name: getattr(self.inputs, name, Undefined) for name in names}
         return {name: value for name, value in values.items() if isdefined(value)}
 
+    def path(self, name: str) -> Path | None:
+        """Return the path that an input was set to, or None."""
+        value = self.given(name).get(name)
+        return None if value is None else Path(value)
 
-def _leave(error: BaseException, folder: Path) -> None:
-    (folder / ERROR_FILE).write_bytes(pickle.dumps(error))
-
-
-def forget_errors(folder: Path) -> None:
-    """Remove what nodes of an earlier run in this folder failed for."""
-    for path in folder.rglob(ERROR_FILE):
-        path.unlink()
+    def resources(self) -> Resources:
+        """Return the threads and the memory that the inputs allow."""
+        given = self.given('num_threads', 'mem_mb')
+        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
+        return Resources(given.get('num_threads', 1), memory)
 
 
 @contextmanager
@@ -91,9 +110,3 @@ def _clean_when_terminated() -> Iterator[None]:
             yield
     except Terminated:
         os._exit(EXIT_TERMINATED)
-
-
-def errors_below(folder: Path) -> list[BaseException]:
-    """What the nodes of a workflow that ran in this folder ended for."""
-    # Of this run: those of an earlier one in the same folder were forgotten before it.
-    return [pickle.loads(path.read_bytes()) for path in sorted(folder.rglob(ERROR_FILE))]  # noqa: S301

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    Directory,
-    File,
     InputMultiObject,
     OutputMultiObject,
     TraitedSpec,
     traits,
 )
 
-from modelarrayio_bids.derivatives.bids.description import read_json, write_description, write_json
+from modelarrayio_bids.derivatives.bids.description import write_description
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.naming import sidecar
 from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
 from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
 from modelarrayio_bids.derivatives.cohorts.request import Request
+from modelarrayio_bids.derivatives.cohorts.unchanged import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
-from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
 
 
@@ -41,10 +43,8 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     scalars = InputMultiObject(traits.Str, desc='the only scalars wanted: names or shell patterns')
     space = InputMultiObject(traits.Str, desc='the only spaces wanted: names or shell patterns')
     bids_filters = traits.Dict(desc='conditions on "scalar" and "mask" images, by entity')
-    mask = File(exists=True, desc='mask that serves every volume')
-    mask_source = InputMultiObject(
-        traits.Enum(*SOURCES), desc='the only kinds of masks allowed: rungs of the ladder'
-    )
+    in_mask = File(exists=True, desc='mask that serves every volume')
+    mask_source = InputMultiObject(traits.Enum(*SOURCES), desc='the only kinds of masks allowed')
     group_mask_file = File(exists=True, desc='the group mask itself, on the grid of the images')
     on_grid_mismatch = traits.Enum(
         *POLICIES, usedefault=True, desc='what becomes of images on another grid than the others'
@@ -52,8 +52,9 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     phenotypes = InputMultiObject(
         File(exists=True), desc='tables besides participants.tsv and sessions.tsv'
     )
-    require = InputMultiObject(traits.Str, desc='phenotypes without which an image is left out')
-    database_dir = Directory(nohash=True, desc='where indexes are kept for other runs')
+    required_columns = InputMultiObject(
+        traits.Str, desc='phenotypes without which an image is left out'
+    )
     recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
     threshold = traits.Range(
         low=0.0,
@@ -66,27 +67,20 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     overwrite = traits.Bool(
         False, usedefault=True, desc='go on where an HDF5 file of an earlier run holds results'
     )
-    staged = traits.Bool(
-        False, usedefault=True, desc="write cohort CSVs in the node's folder: see table_files"
-    )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='make masks in threads')
 
 
-class _CollectCohortOutputSpec(TraitedSpec):
+class CollectCohortOutputSpec(TraitedSpec):
+    """The cohorts that were found, and where what is made of them goes."""
+
     bids_dir = Directory(exists=True, desc='as given, absolute')
     output_dir = Directory(exists=True, desc='folder for the outputs, absolute')
     scalars = traits.List(traits.Str, desc='names, one per scalar and space')
     cohort_files = traits.List(File(exists=True), desc='cohort CSV of each')
-    table_files = traits.List(
-        traits.Str,
-        desc='where the cohort CSV of each goes: with staged, once its HDF5 file is there',
-    )
-    group_mask_files = traits.List(
-        traits.Str, desc='where the group mask of each goes, if it has one'
-    )
-    coverage_files = traits.List(traits.Str, desc='where the coverage map of each goes')
-    store_files = traits.List(traits.Str, desc='where the HDF5 file of each goes')
-    script_files = traits.List(traits.Str, desc='where the R script that fits each goes')
+    group_mask_files = traits.List(File, desc='where the group mask of each goes, if it has one')
+    coverage_files = traits.List(File, desc='where the coverage map of each goes')
+    store_files = traits.List(File, desc='where the HDF5 file of each goes')
+    script_files = traits.List(File, desc='where the R script that fits each goes')
     left_out = traits.Dict(traits.Str, traits.Int, desc='how many images are not used, by reason')
     sidecars_file = File(exists=True, desc='JSON of sidecar path to content')
 
@@ -95,33 +89,39 @@ class CollectCohort(LibraryInterface):
     """Find scalar maps and masks in BIDS derivatives; write a cohort CSV per scalar and space."""
 
     input_spec = _CollectCohortInputSpec
-    output_spec = _CollectCohortOutputSpec
+    output_spec = CollectCohortOutputSpec
 
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        given = self.given('output_dir')
-        output_dir = Path(given.get('output_dir', folder)).absolute()
-        collection = collect(self._request(output_dir))
-        collection.check_outputs(output_dir, overwrite=inputs.overwrite)
-        collection = collection.reconciled()
+        output_dir = self.path('output_dir') or folder
+        collection = collect(self._request(output_dir)).reconciled()
+        collection.check_outputs(
+            output_dir,
+            overwrite=inputs.overwrite,
+            is_kept=lambda group: is_unchanged(
+                group,
+                output_dir,
+                layout=ToModelArray().layout(),
+                threshold=inputs.threshold,
+                group_mask=self.path('group_mask_file'),
+                threads=inputs.num_threads,
+            ),
+        )
         if not inputs.overwrite:
             collection.check_added(output_dir)
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
         outputs = [group.outputs(output_dir) for group in collection.groups]
-        tables = [files.cohort for files in outputs]
-        if inputs.staged:
-            tables = [folder / table.relative_to(output_dir) for table in tables]
+        tables = self.cohort_paths([files.cohort for files in outputs], output_dir, folder)
         contents: dict[str, Any] = {}
         for group, table in zip(collection.groups, tables, strict=True):
             contents |= self._write(group, collection, output_dir, table)
         write_json(contents, folder / 'sidecars.json')
         return {
-            'bids_dir': str(Path(inputs.bids_dir).absolute()),
+            'bids_dir': inputs.bids_dir,
             'output_dir': str(output_dir),
             'scalars': scalars,
             'cohort_files': list(map(str, tables)),
-            'table_files': [str(files.cohort) for files in outputs],
             'group_mask_files': [str(files.group_mask) for files in outputs],
             'coverage_files': [str(files.coverage) for files in outputs],
             'store_files': [str(files.store) for files in outputs],
@@ -130,8 +130,12 @@ class CollectCohort(LibraryInterface):
             'sidecars_file': str(folder / 'sidecars.json'),
         }
 
+    def cohort_paths(self, paths: Sequence[Path], output_dir: Path, folder: Path) -> Sequence[Path]:
+        """Return where cohort CSVs are written whose place in the outputs these paths are."""
+        return paths
+
     def _request(self, output_dir: Path) -> Request:
-        given = self.given('datasets', 'bids_filters', 'mask', 'group_mask_file', 'database_dir')
+        given = self.given('datasets', 'bids_filters')
         return Request(
             Path(self.inputs.bids_dir),
             output_dir,
@@ -142,16 +146,13 @@ class CollectCohort(LibraryInterface):
             scalars=self._several('scalars'),
             spaces=self._several('space'),
             bids_filters=BidsFilters.from_dict(given.get('bids_filters', {})),
-            mask=Path(given['mask']).absolute() if 'mask' in given else None,
+            mask=self.path('in_mask'),
             mask_sources=self._several('mask_source'),
-            group_mask=Path(given['group_mask_file']) if 'group_mask_file' in given else None,
+            group_mask=self.path('group_mask_file'),
             on_grid_mismatch=self.inputs.on_grid_mismatch,
-            phenotypes=tuple(Path(path).absolute() for path in self._several('phenotypes')),
-            required=self._several('require'),
-            database_dir=Path(given['database_dir']).absolute()
-            if 'database_dir' in given
-            else None,
-            recipes=tuple(Path(path).absolute() for path in self._several('recipes')),
+            phenotypes=tuple(map(Path, self._several('phenotypes'))),
+            required=self._several('required_columns'),
+            recipes=tuple(map(Path, self._several('recipes'))),
         )
 
     def _several(self, name: str) -> tuple[str, ...]:
@@ -162,14 +163,14 @@ class CollectCohort(LibraryInterface):
     ) -> dict[str, Any]:
         outputs, threads = group.outputs(output_dir), self.inputs.num_threads
         cohort = group.write_cohort(outputs, collection.phenotypes, threads, table)
-        threshold = None if self.given('mask', 'group_mask_file') else self.inputs.threshold
+        threshold = None if self.given('in_mask', 'group_mask_file') else self.inputs.threshold
         found = sidecars(group, outputs, cohort, collection, threshold)
         return {str(path): content for path, content in found.items()}
 
 
 class _WriteSidecarsInputSpec(BaseInterfaceInputSpec):
     sidecars_file = File(exists=True, mandatory=True, desc='JSON of sidecar path to content')
-    described = InputMultiObject(
+    in_files = InputMultiObject(
         File(exists=True), mandatory=True, desc='the files that have to be there first'
     )
     seconds = traits.List(
@@ -204,7 +205,7 @@ class WriteSidecars(LibraryInterface):
             return {}
         costs = zip(measured['seconds'], measured['peak_mb'], strict=True)
         found: dict[str, dict[str, Any]] = {}
-        for file, (seconds, peak) in zip(self.inputs.described, costs, strict=True):
+        for file, (seconds, peak) in zip(self.inputs.in_files, costs, strict=True):
             path = sidecar(Path(file))
             if seconds is not None:
                 cost = {'Seconds': round(seconds, 1), 'PeakMemoryMB': round(peak)}

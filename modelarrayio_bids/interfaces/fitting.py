@@ -8,15 +8,13 @@ from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    Directory,
-    File,
     InputMultiObject,
     TraitedSpec,
     traits,
 )
 
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
-from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 
 
 class _WriteFitScriptsInputSpec(BaseInterfaceInputSpec):
@@ -27,12 +25,12 @@ class _WriteFitScriptsInputSpec(BaseInterfaceInputSpec):
         File(exists=True), hash_files=False, mandatory=True, desc='HDF5 file of each'
     )
     script_files = InputMultiObject(
-        traits.Str, hash_files=False, mandatory=True, desc='R script to write for each'
+        File, hash_files=False, mandatory=True, desc='R script to write for each'
     )
     sidecar_files = InputMultiObject(
         File(exists=True), desc='those of the cohorts tell levels of phenotypes: to be there first'
     )
-    num_threads = traits.Int(1, usedefault=True, desc='cores that R may use')
+    n_cores = traits.Int(1, usedefault=True, desc='processors that R may use')
 
 
 class _WriteFitScriptsOutputSpec(TraitedSpec):
@@ -49,11 +47,11 @@ class WriteFitScripts(LibraryInterface):
 
     def _call(self, _folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        folders = Path(inputs.bids_dir).absolute(), Path(inputs.output_dir).absolute()
+        folders = Path(inputs.bids_dir), Path(inputs.output_dir)
         # Nipype's pools may be given more threads than there are.
-        cores = min(inputs.num_threads, os.cpu_count() or 1)
+        cores = min(inputs.n_cores, os.cpu_count() or 1)
         files = zip(inputs.cohort_files, inputs.store_files, inputs.script_files, strict=True)
         for cohort, store, script in files:
-            made = Path(cohort).absolute(), Path(store).absolute()
+            made = Path(cohort), Path(store)
             FitScript(*folders, *made, n_cores=cores).write(Path(script))
         return {'out_files': inputs.script_files}

@@ -7,22 +7,21 @@ from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    File,
     InputMultiObject,
     TraitedSpec,
     traits,
 )
 
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.interfaces.base import File, LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD, group_mask
 
 
 class _GroupMaskInputSpec(BaseInterfaceInputSpec):
     cohort_file = File(
-        exists=True, mandatory=True, xor=['mask_files'], desc='cohort CSV with source_mask_file'
+        exists=True, mandatory=True, xor=['in_files'], desc='cohort CSV with source_mask_file'
     )
-    mask_files = InputMultiObject(
+    in_files = InputMultiObject(
         File(exists=True), mandatory=True, xor=['cohort_file'], desc='one mask per image'
     )
     threshold = traits.Range(
@@ -36,11 +35,13 @@ class _GroupMaskInputSpec(BaseInterfaceInputSpec):
     group_mask_file = File(exists=True, desc='the group mask itself, instead of the threshold')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read in threads')
     # An output that is there already must not change the node's hash: hash_files=False.
-    out_mask = traits.Str(
-        'group_mask.nii.gz', usedefault=True, hash_files=False, desc='group mask to write'
+    out_mask = File(
+        hash_files=False,
+        desc="group mask to write (default: group_mask.nii.gz in the node's folder)",
     )
-    out_coverage = traits.Str(
-        'coverage.nii.gz', usedefault=True, hash_files=False, desc='coverage map to write'
+    out_coverage = File(
+        hash_files=False,
+        desc="coverage map to write (default: coverage.nii.gz in the node's folder)",
     )
 
 
@@ -65,21 +66,21 @@ class GroupMask(LibraryInterface):
 
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        mask, coverage = folder / inputs.out_mask, folder / inputs.out_coverage
+        mask = self.path('out_mask') or folder / 'group_mask.nii.gz'
+        coverage = self.path('out_coverage') or folder / 'coverage.nii.gz'
         masks = self._masks()
         if masks is None:
             return {'out_mask': None, 'out_coverage': None}
-        given = self.given('group_mask_file').get('group_mask_file')
         group_mask(
             *(masks, mask, inputs.threshold, coverage, inputs.num_threads),
-            given=Path(given) if given else None,
+            given=self.path('group_mask_file'),
         )
         return {'out_mask': str(mask), 'out_coverage': str(coverage)}
 
     def _masks(self) -> list[Path] | None:
-        given = self.given('cohort_file', 'mask_files')
-        if 'mask_files' in given:
-            return [Path(path) for path in given['mask_files']]
+        given = self.given('cohort_file', 'in_files')
+        if 'in_files' in given:
+            return [Path(path) for path in given['in_files']]
         cohort = Cohort.from_csv(given['cohort_file'])
         if not cohort.has_masks:
             return None

@@ -8,17 +8,13 @@ from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    Directory,
-    File,
-    InputMultiObject,
     TraitedSpec,
     traits,
 )
 
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
-from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.reports import make_report
-from modelarrayio_bids.runtime.resources import MIB, Resources
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +22,10 @@ logger = logging.getLogger(__name__)
 class _MakeReportInputSpec(BaseInterfaceInputSpec):
     output_dir = Directory(exists=True, mandatory=True, desc='folder that all files are in')
     bids_dir = Directory(exists=True, desc='BIDS dataset of the study, for what to do next')
-    made = InputMultiObject(
-        traits.Any, desc='what the report is about, and what has to be there first'
+    in_files = traits.List(
+        traits.Either(File(exists=True), traits.List(File(exists=True))),
+        hash_files=False,
+        desc='files that the report is about, which have to be there first',
     )
     left_out = traits.Dict(
         traits.Str, traits.Int, desc='how many images are not used, by reason (default: as before)'
@@ -46,13 +44,12 @@ class MakeReport(LibraryInterface):
     output_spec = _MakeReportOutputSpec
 
     def _call(self, _folder: Path) -> dict[str, Any]:
-        given = self.given('bids_dir', 'left_out', 'mem_mb')
-        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
-        folder = Path(self.inputs.output_dir).absolute()
+        given = self.given('bids_dir', 'left_out')
         about = given.get('bids_dir'), given.get('left_out')
         try:
-            return {'out_file': str(make_report(folder, *about, Resources(memory=memory)))}
+            page = make_report(Path(self.inputs.output_dir), *about, self.resources())
         except (SourceNotFoundError, UsageError) as error:
             # What it is about is made: that is no reason for a run to fail.
             logger.warning('no report was made: %s', error)
             return {}
+        return {'out_file': str(page)}

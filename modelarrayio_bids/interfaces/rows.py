@@ -1,4 +1,7 @@
-"""Rows read on several machines."""
+"""Row blocks: the rows of a cohort, read by nodes on several machines.
+
+No public interfaces: their inputs are the group level's own wiring.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,8 @@ from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    File,
     InputMultiObject,
     TraitedSpec,
-    isdefined,
     traits,
 )
 
@@ -19,8 +20,8 @@ from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.conversion.row_blocks import RowBlock, plan_row_blocks
 from modelarrayio_bids.conversion.row_reader import source_problems
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
-from modelarrayio_bids.interfaces.base import LibraryInterface
-from modelarrayio_bids.runtime.resources import MIB, Resources
+from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
 from modelarrayio_bids.store.writer import Layout
 
@@ -28,20 +29,25 @@ logger = logging.getLogger(__name__)
 
 
 class _RowBlocksInputSpec(BaseInterfaceInputSpec):
-    blocks_dir = traits.Str(mandatory=True, desc='folder for row blocks, seen by every machine')
+    blocks_dir = Directory(mandatory=True, desc='folder for row blocks, seen by every machine')
     n_blocks = traits.Int(0, usedefault=True, desc='row blocks of a cohort; 0: by their size')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read in threads')
-    mem_mb = traits.Int(desc='memory a machine may use')
+    mem_mb = traits.Int(desc='memory a machine may use, in MiB')
 
 
 class _PlanRowBlocksInputSpec(_RowBlocksInputSpec):
     cohort_files = InputMultiObject(File(exists=True), mandatory=True, desc='cohorts to read')
-    masks = traits.List(mandatory=True, desc='group mask of each, or None')
+    in_masks = traits.List(
+        traits.Either(None, File(exists=True)), mandatory=True, desc='group mask of each, or None'
+    )
 
 
 class _PlanRowBlocksOutputSpec(TraitedSpec):
     cohort_files = traits.List(File(exists=True), desc='of each row block, its cohort')
-    masks = traits.List(desc='of each row block, the group mask of its cohort, or None')
+    masks = traits.List(
+        traits.Either(None, File(exists=True)),
+        desc='of each row block, the group mask of its cohort, or None',
+    )
     numbers = traits.List(traits.Int, desc='of each row block, its number in the cohort, from 0')
 
 
@@ -58,11 +64,12 @@ class PlanRowBlocks(LibraryInterface):
         planned: list[tuple[str, str | None, int]] = []
         missing: list[tuple[str, str | None, int]] = []
         problems: list[ModelArrayIOError] = []
-        for cohort_file, mask in zip(self.inputs.cohort_files, self.inputs.masks, strict=True):
-            cohort, space = cohort_and_space(cohort_file, mask)
+        for cohort_file, mask in zip(self.inputs.cohort_files, self.inputs.in_masks, strict=True):
+            cohort, space = _cohort_and_space(cohort_file, mask)
             problems += source_problems(cohort.sources(), space, self.inputs.num_threads)
             if not problems:
-                for number, block in enumerate(row_blocks(self.inputs, cohort, space)):
+                blocks = row_blocks(self.inputs, cohort, space, self.resources())
+                for number, block in enumerate(blocks):
                     planned.append((cohort_file, mask, number))
                     if not block.is_done:
                         missing.append(planned[-1])
@@ -79,7 +86,7 @@ class PlanRowBlocks(LibraryInterface):
 
 class _ReadRowBlockInputSpec(_RowBlocksInputSpec):
     cohort_file = File(exists=True, mandatory=True, desc='one row per image')
-    mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
+    in_mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
     number = traits.Int(mandatory=True, desc='which of the row blocks, from 0')
 
 
@@ -99,29 +106,27 @@ class ReadRowBlock(LibraryInterface):
         return f'row block {self.inputs.number + 1} of {self.inputs.cohort_file}'
 
     def _call(self, _folder: Path) -> dict[str, Any]:
-        resources = _resources(self.inputs)
-        cohort, space = cohort_and_space(self.inputs.cohort_file, self.inputs.mask)
-        block = row_blocks(self.inputs, cohort, space)[self.inputs.number]
+        resources = self.resources()
+        cohort, space = _cohort_and_space(self.inputs.cohort_file, self.path('in_mask'))
+        block = row_blocks(self.inputs, cohort, space, resources)[self.inputs.number]
         return {'out_file': str(block.read(space, resources))}
 
 
-def cohort_and_space(cohort_file: str, mask: str | None) -> tuple[Cohort, ElementSpace]:
-    """A cohort of one scalar, and its elements."""
+def _cohort_and_space(cohort_file: str, mask: str | Path | None) -> tuple[Cohort, ElementSpace]:
+    """Return a cohort of one scalar, and its elements."""
     cohort = Cohort.from_csv(cohort_file)
-    references = References(mask=None if not isdefined(mask) or mask is None else Path(mask))
-    return cohort, space_of(cohort.sources(), references)
+    return cohort, space_of(cohort.sources(), References(mask=Path(mask) if mask else None))
 
 
 def row_blocks(
-    inputs: BaseInterfaceInputSpec, cohort: Cohort, space: ElementSpace, layout: Layout = Layout()
+    inputs: BaseInterfaceInputSpec,
+    cohort: Cohort,
+    space: ElementSpace,
+    resources: Resources,
+    layout: Layout = Layout(),
 ) -> list[RowBlock]:
-    """The row blocks that an interface's inputs speak of."""
-    folder, memory = Path(inputs.blocks_dir), _resources(inputs).memory
+    """Return the row blocks that an interface's inputs speak of."""
+    folder, memory = Path(inputs.blocks_dir), resources.memory
     return plan_row_blocks(
         cohort.sources(), space, layout, folder, n_blocks=inputs.n_blocks, memory=memory
     )
-
-
-def _resources(inputs: BaseInterfaceInputSpec) -> Resources:
-    memory = inputs.mem_mb * MIB if isdefined(inputs.mem_mb) else None
-    return Resources(inputs.num_threads, memory)

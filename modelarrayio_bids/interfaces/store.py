@@ -6,59 +6,55 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    Directory,
-    File,
     InputMultiObject,
     OutputMultiObject,
     TraitedSpec,
-    isdefined,
     traits,
 )
 
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.conversion.build import assemble, is_up_to_date, to_modelarray
+from modelarrayio_bids.conversion.build import is_up_to_date, to_modelarray
 from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
-from modelarrayio_bids.interfaces.base import LibraryInterface
-from modelarrayio_bids.interfaces.rows import row_blocks
-from modelarrayio_bids.results.export import ExportOptions, Naming, ResultNaming, export_results
-from modelarrayio_bids.runtime.resources import MIB, Resources, peak_bytes
-from modelarrayio_bids.spaces import References, space_of
+from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.results.export import ExportOptions, ResultNaming, export_results
+from modelarrayio_bids.runtime.resources import MIB, peak_bytes
+from modelarrayio_bids.spaces import ElementSpace, References, space_of
 from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
 from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
 
 logger = logging.getLogger(__name__)
 
 
-class _ReferencesInputSpec(BaseInterfaceInputSpec):
-    mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
+class ReferencesInputSpec(BaseInterfaceInputSpec):
+    """The inputs that say which elements there are."""
+
+    in_mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
     index_file = File(exists=True, desc='index image of a fixel directory')
     directions_file = File(exists=True, desc='directions image of a fixel directory')
     example_file = File(exists=True, desc='CIFTI image that says which elements there are')
 
 
-def _references(inputs: _ReferencesInputSpec, chosen: str | None = None) -> References:
-    named = (inputs.mask, inputs.index_file, inputs.directions_file, inputs.example_file)
-    mask, index, directions, example = (
-        Path(path) if isdefined(path) and path is not None else None for path in named
-    )
+def references(interface: LibraryInterface, chosen: str | None = None) -> References:
+    """Return the files that an interface's inputs name."""
+    names = ('in_mask', 'index_file', 'directions_file', 'example_file')
+    mask, index, directions, example = map(interface.path, names)
     return References(mask, index, directions, example, chosen)
 
 
-class _ToModelArrayInputSpec(_ReferencesInputSpec):
+class ToModelArrayInputSpec(ReferencesInputSpec):
+    """The inputs that make an HDF5 file."""
+
     cohort_file = File(exists=True, mandatory=True, desc='one row per image')
-    table_file = traits.Str(
-        hash_files=False, desc='copy of the cohort to write as soon as the HDF5 file is there'
-    )
     scalar_columns = InputMultiObject(traits.Str, desc='columns of paths of a wide cohort')
     map = traits.Str(desc='map to take of images with several, by name or number')
-    out_file = traits.Str(
-        'modelarray.h5', usedefault=True, hash_files=False, desc='HDF5 file to write'
+    # An output that is there already must not change the node's hash: hash_files=False.
+    out_file = File(
+        hash_files=False, desc="HDF5 file to write (default: modelarray.h5 in the node's folder)"
     )
     dtype = traits.Enum(*DTYPES, usedefault=True, desc='type of the values')
     compression = traits.Enum(*COMPRESSIONS, usedefault=True, desc='filter R can read')
@@ -69,19 +65,14 @@ class _ToModelArrayInputSpec(_ReferencesInputSpec):
         DEFAULT_CHUNK_BYTES / MIB, usedefault=True, desc='size of a chunk in MiB'
     )
     overwrite = traits.Bool(False, usedefault=True, desc='replace a file that holds results')
-    keep = traits.Bool(
+    reuse_existing = traits.Bool(
         False, usedefault=True, desc='keep a file that is there and was made of the same images'
     )
     summaries = traits.Bool(
         False, usedefault=True, desc='keep summaries of subjects and elements, for a report'
     )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read and compress in threads')
-    mem_mb = traits.Int(nohash=True, desc='memory the run may use')
-    blocks_dir = traits.Str(desc='folder with the row blocks of the cohort, read before')
-    n_blocks = traits.Int(0, usedefault=True, desc='how many; 0: by their size')
-    row_files = InputMultiObject(
-        File(exists=True), hash_files=False, desc='row blocks that have to be there first'
-    )
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
 
 
 class _ToModelArrayOutputSpec(TraitedSpec):
@@ -94,56 +85,56 @@ class _ToModelArrayOutputSpec(TraitedSpec):
 class ToModelArray(LibraryInterface):
     """Write the images of a cohort to one HDF5 file."""
 
-    input_spec = _ToModelArrayInputSpec
+    input_spec = ToModelArrayInputSpec
     output_spec = _ToModelArrayOutputSpec
 
     def _call(self, folder: Path) -> dict[str, Any]:
-        results = self._build(folder)
-        if isdefined(self.inputs.table_file):
-            # Not before: of a run that fails, the earlier file and its table go on together.
-            Cohort.from_csv(self.inputs.cohort_file).to_csv(self.inputs.table_file)
-        return results
-
-    def _build(self, folder: Path) -> dict[str, Any]:
-        inputs = self.inputs
-        given = self.given('scalar_columns', 'compression_level', 'mem_mb', 'map')
-        memory = given['mem_mb'] * MIB if 'mem_mb' in given else None
-        resources = Resources(inputs.num_threads, memory)
-        cohort = Cohort.from_csv(inputs.cohort_file, given.get('scalar_columns', ()))
-        layout = Layout(
-            inputs.dtype,
-            inputs.compression,
-            given.get('compression_level'),
-            inputs.shuffle,
-            inputs.chunk_voxels,
-            inputs.target_chunk_mb * MIB,
-        )
-        space = space_of(cohort.sources(), _references(inputs, given.get('map')))
-        if inputs.keep and is_up_to_date(cohort, space, folder / inputs.out_file, layout):
-            logger.info('Kept, made of the same images by an earlier run: %s', inputs.out_file)
-            return {'out_file': str(folder / inputs.out_file), 'seconds': None, 'peak_mb': None}
+        resources = self.resources()
+        out_file = self.path('out_file') or folder / 'modelarray.h5'
+        given = self.given('scalar_columns', 'map')
+        cohort = Cohort.from_csv(self.inputs.cohort_file, given.get('scalar_columns', ()))
+        layout = self.layout()
+        space = space_of(cohort.sources(), references(self, given.get('map')))
+        if self.inputs.reuse_existing and is_up_to_date(cohort, space, out_file, layout):
+            logger.info('Kept, made of the same images by an earlier run: %s', out_file)
+            return {'out_file': str(out_file), 'seconds': None, 'peak_mb': None}
         began = time.monotonic()
-        make: Callable[..., Path] = to_modelarray
-        if isdefined(inputs.blocks_dir):
-            make = partial(assemble, row_blocks=row_blocks(inputs, cohort, space, layout))
-        out_file = make(
+        self.builder(cohort, space, layout)(
             cohort,
             space,
-            folder / inputs.out_file,
+            out_file,
             layout=layout,
             resources=resources,
-            overwrite=inputs.overwrite,
-            summaries=inputs.summaries,
+            overwrite=self.inputs.overwrite,
+            summaries=self.inputs.summaries,
         )
         seconds, peak = time.monotonic() - began, peak_bytes() / MIB
         return {'out_file': str(out_file), 'seconds': seconds, 'peak_mb': peak}
 
+    def builder(self, cohort: Cohort, space: ElementSpace, layout: Layout) -> Callable[..., Path]:
+        """Return the function of the library that makes the file."""
+        return to_modelarray
 
-class _ExportResultsInputSpec(_ReferencesInputSpec):
+    def layout(self) -> Layout:
+        """Return how the inputs say that values are stored."""
+        inputs = self.inputs
+        return Layout(
+            inputs.dtype,
+            inputs.compression,
+            self.given('compression_level').get('compression_level'),
+            inputs.shuffle,
+            inputs.chunk_voxels,
+            inputs.target_chunk_mb * MIB,
+        )
+
+
+class _ExportResultsInputSpec(ReferencesInputSpec):
     in_file = File(exists=True, mandatory=True, desc='HDF5 file with results of ModelArray')
     analysis_name = traits.Str(mandatory=True, desc='name the analysis was given in R')
-    output_dir = traits.Str(
-        'results', usedefault=True, hash_files=False, desc='folder for the images'
+    output_dir = Directory(
+        hash_files=False,
+        desc="folder for the images (default: results in the node's folder; with bids_root, a "
+        'folder beside the HDF5 file, named by BIDS)',
     )
     bids_root = Directory(
         desc='BIDS dataset that the file is in: names and sidecars by BIDS (default: names of R)'
@@ -166,21 +157,20 @@ class ExportResults(LibraryInterface):
     output_spec = _ExportResultsOutputSpec
 
     def _call(self, folder: Path) -> dict[str, Any]:
-        inputs = self.inputs
+        inputs, root = self.inputs, self.path('bids_root')
+        by_bids = None if root is None else StatMapNaming.of(inputs.in_file, root)
+        default = folder / 'results' if by_bids is None else by_bids.folder(inputs.analysis_name)
         fill = math.nan if inputs.outside == 'nan' else 0.0
+        naming = by_bids or ResultNaming()
+        memory = MIB * self.given('mem_mb').get('mem_mb', 0) or None
         images = export_results(
             inputs.in_file,
             inputs.analysis_name,
-            folder / inputs.output_dir,
-            _references(inputs),
+            self.path('output_dir') or default,
+            references(self),
             ExportOptions(
-                *(inputs.compress, inputs.log_p, fill, inputs.num_threads, self._naming()),
-                memory=inputs.mem_mb * MIB if isdefined(inputs.mem_mb) else None,
+                *(inputs.compress, inputs.log_p, fill, inputs.num_threads, naming),
+                memory=memory,
             ),
         )
         return {'out_files': [str(path) for path in images]}
-
-    def _naming(self) -> Naming:
-        if not isdefined(self.inputs.bids_root):
-            return ResultNaming()
-        return StatMapNaming.of(self.inputs.in_file, self.inputs.bids_root)

@@ -39,6 +39,7 @@ from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.text_format import amount, count, some
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
@@ -309,7 +310,7 @@ def merge_results(
         blocks = merger.blocks(resources, _inflating(slices, resources.threads))
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
         # Once on its way, and once in the file.
-        require_room(target.resolve().parent, 2 * matrix_bytes, target)
+        require_room(resolved(target).parent, 2 * matrix_bytes, target)
         with _store(target, old) as store:
             _write(store, merger, merged, blocks, resources.threads)
             if old is None:

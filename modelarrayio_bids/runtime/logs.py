@@ -36,7 +36,7 @@ _NIPYPE = 'MODELARRAYIO_LOG_NIPYPE'
 _COLOURS = {'WARNING': '\033[33m', 'ERROR': '\033[31m', 'CRITICAL': '\033[31m'}
 _PLAIN = '\033[0m'
 
-logger = logging.getLogger(__package__)
+logger = logging.getLogger('modelarrayio_bids')
 
 
 def configure(

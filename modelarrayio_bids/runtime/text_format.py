@@ -37,3 +37,12 @@ def amount(n_bytes: int) -> str:
         if n_bytes >= unit:
             return f'{n_bytes / unit:,.1f} {name}'
     return count(n_bytes, 'byte')
+
+
+def by(counts: Iterable[int]) -> str:
+    """Return the shape of an image or a matrix.
+
+    >>> by((91, 109, 1))
+    '91 × 109 × 1'
+    """
+    return ' × '.join(map(str, counts))

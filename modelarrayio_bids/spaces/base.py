@@ -12,14 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import UsageError
-from modelarrayio_bids.formats.gifti import Mesh
-from modelarrayio_bids.spaces.panels import Panel
+from modelarrayio_bids.spaces.geometry import GridElements, SurfaceElements
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 #: What makes a space again: arrays by name, stored in the HDF5 file.
@@ -71,10 +71,14 @@ class ElementSpace(ABC):
     kind: ClassVar[str]
     #: File name endings of the images, the longest first.
     extensions: ClassVar[tuple[str, ...]]
+    #: The tables of :meth:`tables`, as every file of the kind has them.
+    table_forms: ClassVar[tuple[TableForm, ...]]
     #: Whether images hold more places than elements, so that masks must tell which ones count.
     needs_masks: ClassVar[bool] = False
     #: Whether an image may hold several maps, one of which is chosen by ``References.map``.
     has_maps: ClassVar[bool] = False
+    #: Whether elements next to each other make clusters; regions and connections stand alone.
+    has_neighbours: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -131,6 +135,26 @@ class ElementSpace(ABC):
     def tables(self) -> dict[str, ElementTable]:
         """The elements' identities, by path in the HDF5 file."""
 
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what a file says of its elements, without making their space again.
+
+        Parameters
+        ----------
+        tables : dict of ElementTable
+            Those the file has, by path; values are read when indexed.
+        template : dict
+            As :meth:`template`, read when indexed; empty where the file has none.
+
+        Returns
+        -------
+        dict
+            Fields of :class:`~modelarrayio_bids.store.contents.Elements`.
+        """
+        return {}
+
     def fingerprint(self) -> str:
         """Equal for two spaces that read the same values from the same sources."""
         digest = hashlib.sha256(self.kind.encode())
@@ -139,13 +163,13 @@ class ElementSpace(ABC):
             digest.update(np.ascontiguousarray(array).data.cast('B'))
         return digest.hexdigest()
 
-    def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
-        """The ways in which an image of this space may have been flipped by mistake.
+    def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the ways in which an image of this space may have been flipped by mistake.
 
         Yields
         ------
         str
-            What would be exchanged, for a person: ``'left and right'``.
+            What would be exchanged: ``'left and right'``.
         numpy.ndarray
             (n_elements,) int: the element in whose place each would be, -1 for none.
         """
@@ -213,7 +237,7 @@ class ElementSpace(ABC):
 
     @abstractmethod
     def labels(self, elements: np.ndarray) -> list[str]:
-        """What some elements are called, for a person: by name, or by their place in mm.
+        """Return the names of some elements, or their places in mm, as text.
 
         Parameters
         ----------
@@ -221,59 +245,29 @@ class ElementSpace(ABC):
             (n,) positions in the space.
         """
 
-    @abstractmethod
     def coordinates(self, elements: np.ndarray) -> np.ndarray:
-        """Where they are in mm of RAS+, (n, 3) float64; NaN for those that are at no one place."""
+        """Return their places in mm of RAS+, (n, 3) float64; NaN for those at no single place."""
+        return np.full((len(elements), 3), np.nan)
 
     def volumes(self, elements: np.ndarray) -> np.ndarray:
-        """What they fill in mm³, (n,) float64; NaN for those that fill nothing."""
+        """Return the volume of each in mm³, (n,) float64; NaN for those that fill none."""
         return np.full(len(elements), np.nan)
 
-    @abstractmethod
-    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
-        """Which of some elements hang together.
-
-        Parameters
-        ----------
-        elements : numpy.ndarray
-            (n,) positions in the space, each once.
-        meshes : dict of Mesh
-            Surfaces at hand, by structure of :meth:`surfaces`.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) int64: the number of the piece each belongs to, from 0.
-        """
-
-    @abstractmethod
-    def connection(self, meshes: Mapping[str, Mesh]) -> str:
-        """The rule of :meth:`pieces`, in words: part of a sentence."""
-
-    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """Values as flat pictures: slices through what lies on a grid, or a matrix; or none.
-
-        Parameters
-        ----------
-        values : numpy.ndarray
-            (n_elements,).
-        weights : numpy.ndarray, optional
-            (n_elements,), not negative: how much each wants to be seen, where there is a choice.
-            Without them all count alike.
-        """
-        return []
-
-    def density(self) -> list[Panel]:
-        """Pictures of how many elements a voxel has; none where the question has no meaning."""
-        return []
-
-    def surfaces(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Values on surfaces: by structure (n_vertices,) float32, NaN where there is no element."""
+    def structures(self) -> dict[str, np.ndarray]:
+        """Return the elements of each structure, (n,) positions, by its name; or no structures."""
         return {}
 
-    def groups(self) -> dict[str, np.ndarray]:
-        """The elements of each structure, by its name for a person: positions; or no structures."""
+    def grid_elements(self) -> GridElements | None:
+        """Return the voxels that hold elements; None where no element is in a voxel."""
+        return None
+
+    def surface_elements(self) -> dict[str, SurfaceElements]:
+        """Return the vertices that belong to elements, by structure as CIFTI calls it."""
         return {}
+
+    def matrix_shape(self) -> tuple[int, int] | None:
+        """Return rows and columns of elements that make a matrix, in C order; else None."""
+        return None
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} of {len(self):,} {self.kind}>'

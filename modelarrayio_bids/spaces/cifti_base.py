@@ -22,10 +22,8 @@ from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import FormatError, SpaceMismatchError, UsageError
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
+from modelarrayio_bids.spaces.geometry import Grid
 
-#: How far a voxel of two files may lie apart, as a fraction of the smallest voxel edge: programs
-#: write the affine with between six and seventeen digits.
-VOXEL_TOLERANCE = 0.01
 _MOST_REMEMBERED = 8
 
 
@@ -142,7 +140,7 @@ class BrainModels(ElementAxis):
         return (
             self._position_mismatch(other)
             or _surface_mismatch(self.axis.nvertices, other.nvertices)
-            or _volume_mismatch(self.axis, other, self.axis.voxel[self.axis.volume_mask])
+            or _volume_mismatch(self.axis, other, int(self.axis.volume_mask.sum()))
         )
 
     def _position_mismatch(self, other: BrainModelAxis) -> str:
@@ -175,7 +173,7 @@ class Parcels(ElementAxis):
         return (
             self._member_mismatch(other)
             or _surface_mismatch(surfaces, other.nvertices)
-            or _volume_mismatch(self.axis, other, np.concatenate(self.axis.voxels))
+            or _volume_mismatch(self.axis, other, sum(map(len, self.axis.voxels)))
         )
 
     def _member_mismatch(self, other: ParcelsAxis) -> str:
@@ -357,22 +355,14 @@ def _surface_mismatch(mine: Mapping[str, int], theirs: Mapping[str, int]) -> str
 
 
 def _volume_mismatch(
-    mine: BrainModelAxis | ParcelsAxis, theirs: BrainModelAxis | ParcelsAxis, voxels: np.ndarray
+    mine: BrainModelAxis | ParcelsAxis, theirs: BrainModelAxis | ParcelsAxis, n_voxels: int
 ) -> str:
-    """Where the voxels, equal by index, lie: (n, 3) indices. Without voxels it does not matter."""
-    if not len(voxels):
+    """Where the voxels, equal by index, lie. Without voxels it does not matter."""
+    if not n_voxels:
         return ''
-    if mine.volume_shape != theirs.volume_shape:
-        return f'has a volume of {theirs.volume_shape} voxels, expected {mine.volume_shape}'
-    apart = (theirs.affine - mine.affine)[:3] @ np.c_[voxels, np.ones(len(voxels))].T
-    distance = float(np.linalg.norm(apart, axis=0).max())
-    allowed = VOXEL_TOLERANCE * float(np.linalg.norm(mine.affine[:3, :3], axis=0).min())
-    if distance <= allowed:
-        return ''
-    return (
-        f'has the expected voxels but another affine: they lie up to {distance:.3g} mm away '
-        f'(allowed: {allowed:.2g} mm)'
-    )
+    expected, found = (Grid(axis.volume_shape, axis.affine) for axis in (mine, theirs))
+    what = expected.mismatch(found)
+    return f'has a volume that {what}' if what else ''
 
 
 def _vertices(axis: ParcelsAxis, index: int) -> dict[str, list[int]]:

@@ -23,16 +23,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nibabel.cifti2.cifti2_axes import ParcelsAxis
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.formats import cifti
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.cifti_base import Parcels, example_file
-from modelarrayio_bids.spaces.panels import Panel
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 _PLACES = (' along its rows', ' along its columns')
@@ -48,6 +48,7 @@ class EdgeSpace(ElementSpace):
     """
 
     kind = 'edges'
+    table_forms = (TableForm('parcels/parcel_id_from'), TableForm('parcels/parcel_id_to'))
     extensions = (cifti.PCONN.extension,)
 
     def __init__(self, rows: Parcels, columns: Parcels) -> None:
@@ -91,6 +92,16 @@ class EdgeSpace(ElementSpace):
         """``rows`` and ``columns``: the XML about either, (n_bytes,) uint8."""
         return {'rows': self.rows.to_bytes(), 'columns': self.columns.to_bytes()}
 
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Shape of the matrix."""
+        ends = tuple(
+            tables[form.path].values.size for form in cls.table_forms if form.path in tables
+        )
+        return {'grid': ends} if len(ends) == len(cls.table_forms) else {}
+
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
 
@@ -123,7 +134,7 @@ class EdgeSpace(ElementSpace):
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write a float32 matrix, which keeps no name. There is nothing to fill."""
         with np.errstate(over='ignore'):
-            data = values.astype(np.float32).reshape(len(self.rows), len(self.columns))
+            data = values.astype(np.float32).reshape(self.matrix_shape())
         index_maps = self.rows.index_map, self.columns.index_map
         cifti.write_matrix(cifti.PCONN, index_maps, data, path)
 
@@ -137,23 +148,9 @@ class EdgeSpace(ElementSpace):
         starts, ends = self.rows.axis.name[rows], self.columns.axis.name[columns]
         return [f'{start} – {end}' for start, end in zip(starts, ends, strict=True)]
 
-    def coordinates(self, elements: np.ndarray) -> np.ndarray:
-        """None: an edge is between places."""
-        return np.full((len(elements), 3), np.nan)
-
-    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
-        """Each by itself."""
-        return np.arange(len(elements))
-
-    def connection(self, meshes: Mapping[str, Mesh]) -> str:
-        """None."""
-        return 'each edge by itself'
-
-    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """The matrix."""
-        image = values.astype(np.float32).reshape(len(self.rows), len(self.columns))
-        size = f'{len(self.rows)} × {len(self.columns)} parcels'
-        return [Panel(f'{size}, rows and columns in the order of the file', image)]
+    def matrix_shape(self) -> tuple[int, int]:
+        """Numbers of parcels along the rows and along the columns."""
+        return len(self.rows), len(self.columns)
 
     def _matrix(self, path: Path) -> cifti.Matrix:
         matrix = cifti.Matrix.from_file(path, cifti.PCONN)

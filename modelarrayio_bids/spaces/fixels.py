@@ -20,12 +20,14 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -42,18 +44,16 @@ from modelarrayio_bids.errors import (
     UsageError,
 )
 from modelarrayio_bids.formats import compression, mif, nifti
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
-from modelarrayio_bids.spaces.clusters import TOUCHING, touching
-from modelarrayio_bids.spaces.panels import GridElements, Panel, place_names
+from modelarrayio_bids.spaces.geometry import VOXEL_TABLE, Grid, GridElements, place_names
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 #: The two files of a fixel directory beside its data, and the endings that MRtrix takes for them.
 COMPANIONS = ('index', 'directions')
 DIRECTORY_ENDINGS = ('.mif', '.mif.gz', '.nii', '.nii.gz')
-#: How far a voxel of two indices may lie apart, as a fraction of the smallest voxel edge.
-GRID_TOLERANCE = 0.01
 #: Directions went through float32, and through text in some tools.
 DIRECTION_TOLERANCE = 1e-6
 # A value in the order of the fixels, and as float64.
@@ -121,6 +121,11 @@ class FixelIndex:
         return self.header.get_data_shape()[:3]
 
     @property
+    def grid(self) -> Grid:
+        """Where the voxels are."""
+        return Grid(self.shape, self.header.get_best_affine())
+
+    @property
     def n_fixels(self) -> int:
         """Number of fixels."""
         return int(self.counts.sum())
@@ -135,10 +140,9 @@ class FixelIndex:
         if not isinstance(other, FixelIndex):
             return NotImplemented
         return (
-            self.shape == other.shape
+            self.grid == other.grid
             and np.array_equal(self.positions, other.positions)
             and np.array_equal(self.counts, other.counts)
-            and self._distance(other) <= GRID_TOLERANCE * min(self.header.get_zooms()[:3])
         )
 
     __hash__ = None  # type: ignore[assignment]  # equality has a tolerance
@@ -153,11 +157,6 @@ class FixelIndex:
     def voxels(self) -> np.ndarray:
         """i, j, k of each voxel with fixels: (3, n_voxels)."""
         return np.stack(np.unravel_index(self.positions, self.shape))
-
-    def _distance(self, other: FixelIndex) -> float:
-        """No voxel's centres lie further apart than this, in mm."""
-        apart = np.abs(self.header.get_best_affine() - other.header.get_best_affine())
-        return float(np.linalg.norm((apart @ [*self.shape, 1])[:3]))
 
     def _require_consecutive(self, firsts: np.ndarray, path: str | PathLike[str] | None) -> None:
         wrong = np.flatnonzero(firsts != self.firsts)
@@ -186,7 +185,12 @@ class FixelSpace(ElementSpace):
     """
 
     kind = 'fixels'
+    table_forms = (
+        TableForm('fixels', ('fixel_id', 'voxel_id', 'x', 'y', 'z')),
+        replace(VOXEL_TABLE, counts=False),
+    )
     extensions = mif.EXTENSIONS
+    has_neighbours = True
 
     def __init__(self, index: FixelIndex, directions: np.ndarray) -> None:
         self.index = index
@@ -302,6 +306,14 @@ class FixelSpace(ElementSpace):
             'directions': self.directions,
         }
 
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Number of voxels with fixels."""
+        voxels = tables.get('voxels')
+        return {} if voxels is None else {'n_voxels': voxels.values.shape[-1]}
+
     def __len__(self) -> int:
         return self.index.n_fixels
 
@@ -327,8 +339,8 @@ class FixelSpace(ElementSpace):
         fixels[1] = np.repeat(voxels[0], self.index.counts)
         fixels[2:] = self.directions.T
         return {
-            'fixels': ElementTable(fixels, ('fixel_id', 'voxel_id', 'x', 'y', 'z')),
-            'voxels': ElementTable(voxels, ('voxel_id', 'i', 'j', 'k')),
+            'fixels': ElementTable(fixels, self.table_forms[0].columns),
+            'voxels': ElementTable(voxels, VOXEL_TABLE.columns),
         }
 
     def check(self, source: Source) -> int:
@@ -381,52 +393,21 @@ class FixelSpace(ElementSpace):
 
     def labels(self, elements: np.ndarray) -> list[str]:
         """Numbers and places: two fixels of a voxel are at one place."""
-        edge = float(min(self.index.header.get_zooms()[:3]))
-        places = place_names(self.coordinates(elements), edge)
+        places = place_names(self.coordinates(elements), self.index.grid.voxel_edge)
         numbers = elements.tolist()
         return [f'fixel {n} at {place}' for n, place in zip(numbers, places, strict=True)]
 
     def coordinates(self, elements: np.ndarray) -> np.ndarray:
         """Centres of their voxels."""
-        indices = self.index.voxels()[:, self._voxels(elements)]
-        return apply_affine(self.index.header.get_best_affine(), indices.T)
+        voxels = np.searchsorted(self.index.firsts, elements, side='right') - 1
+        return apply_affine(self.index.grid.affine, self.index.voxels()[:, voxels].T)
 
-    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
-        """Fixels of one voxel, and of voxels that touch, whatever their directions."""
-        voxels, inverse = np.unique(self._voxels(elements), return_inverse=True)
-        return touching(self.index.voxels()[:, voxels])[inverse]
-
-    def connection(self, meshes: Mapping[str, Mesh]) -> str:
-        """Twenty-six neighbours."""
-        return f'fixels of one voxel, or of {TOUCHING}'
-
-    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """Slices of each voxel's mean over those of its fixels that have a value.
-
-        A voxel weighs what the heaviest of its fixels does.
-        """
-        if weights is not None:
-            weights = np.maximum.reduceat(weights, self.index.firsts)
-        return self._grid().panels(self._means(values), weights)
-
-    def density(self) -> list[Panel]:
-        """Slices of the number of fixels of each voxel."""
-        return self._grid().panels(self.index.counts)
-
-    def _grid(self) -> GridElements:
-        affine = self.index.header.get_best_affine()
-        return GridElements.of(self.index.voxels(), self.index.shape, affine)
-
-    def _voxels(self, elements: np.ndarray) -> np.ndarray:
-        """The voxel of each of some fixels, as a position in those of the index."""
-        return np.searchsorted(self.index.firsts, elements, side='right') - 1
-
-    def _means(self, values: np.ndarray) -> np.ndarray:
-        """By voxel with fixels, (n_voxels,) float64: NaN where no fixel has a value."""
-        present = ~np.isnan(values)
-        sums = np.add.reduceat(np.where(present, values, 0), self.index.firsts, dtype=np.float64)
-        with np.errstate(invalid='ignore'):
-            return sums / np.add.reduceat(present, self.index.firsts, dtype=np.float64)
+    def grid_elements(self) -> GridElements:
+        """The voxels of the index, each with its fixels."""
+        n_voxels = self.index.counts.size
+        voxels = np.repeat(np.arange(n_voxels), self.index.counts)
+        everything = np.arange(len(self))
+        return GridElements(self.index.grid, self.index.voxels(), voxels, everything)
 
     def _require_no_others(self, folder: Path) -> None:
         """The data in a whole fixel directory must keep the index they were made for."""
@@ -468,7 +449,7 @@ class FixelSpace(ElementSpace):
         shape = header.get_data_shape()
         if any(n != 1 for n in shape[1:]):
             raise FormatError(
-                f'is {_by(shape)}, expected one value for each of {len(self)} fixels: '
+                f'is {by(shape)}, expected one value for each of {len(self)} fixels: '
                 f'{len(self)} × 1 × 1',
                 path,
                 'Give a fixel data file; of one with several columns, extract one with '
@@ -489,7 +470,9 @@ def is_fixel_directory(folder: Path) -> bool:
 
 
 def _candidates(folder: Path, stem: str) -> list[Path]:
-    return [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+    paths = (folder / f'{stem}{ending}' for ending in DIRECTORY_ENDINGS)
+    # pathlib's own raises where the folder may not be entered.
+    return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
 
 
 @contextmanager
@@ -514,7 +497,7 @@ def _require_directions(
 ) -> None:
     shape = header.get_data_shape()
     if shape[1:2] != (3,) or any(n != 1 for n in shape[2:]):
-        raise FormatError(f'is {_by(shape)}, expected fixels × 3 × 1', path, 'Give directions.mif.')
+        raise FormatError(f'is {by(shape)}, expected fixels × 3 × 1', path, 'Give directions.mif.')
     if shape[0] != index.n_fixels:
         raise SpaceMismatchError(
             f'holds {shape[0]} directions, expected {index.n_fixels}, the fixels of {index_path}',
@@ -536,7 +519,7 @@ def _require_real(header: mif.MifHeader, path: str | PathLike[str]) -> None:
 def _require_index(values: np.ndarray, path: str | PathLike[str] | None) -> None:
     if values.ndim != 4 or values.shape[3] != 2:
         raise FormatError(
-            f'is {_by(values.shape)}, expected a fixel index: i × j × k × 2',
+            f'is {by(values.shape)}, expected a fixel index: i × j × k × 2',
             path,
             'Give index.mif.',
         )
@@ -579,7 +562,3 @@ def _require_alone(path: Path) -> None:
                 other,
                 'Remove it, or choose another folder.',
             )
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return ' × '.join(map(str, shape))

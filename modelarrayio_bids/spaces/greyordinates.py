@@ -19,15 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
 
 from modelarrayio_bids.formats import cifti
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.cifti_base import BrainModels, MapSpace, spoken_structure
-from modelarrayio_bids.spaces.clusters import TOUCHING, connected, touching
-from modelarrayio_bids.spaces.panels import GridElements, Panel, place_names
+from modelarrayio_bids.spaces.geometry import Grid, GridElements, SurfaceElements, place_names
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 
@@ -35,7 +35,12 @@ class GreyordinateSpace(MapSpace):
     """The greyordinates of a ``.dscalar.nii`` file."""
 
     kind = 'greyordinates'
+    table_forms = (
+        # As in the predecessor's files: it writes no more columns.
+        TableForm('greyordinates', ('vertex_id', 'structure_id'), ('structure_names',)),
+    )
     has_maps = True
+    has_neighbours = True
     extensions = (cifti.DSCALAR.extension,)
     cifti_kind = cifti.DSCALAR
     axis_class = BrainModels
@@ -47,7 +52,20 @@ class GreyordinateSpace(MapSpace):
         """A space from a file, see :meth:`MapSpace.from_file`."""
         return cls.from_file(path, map_choice)
 
-    def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Number of greyordinates of each structure, where the table says."""
+        table = tables.get('greyordinates')
+        if table is None or 'structure_id' not in table.columns or not table.attributes:
+            return {}
+        (names,) = table.attributes.values()
+        numbers = table.values[table.columns.index('structure_id')].astype(int)
+        counts = np.bincount(numbers, minlength=len(names)).tolist()
+        return {'structures': dict(zip(names, counts, strict=False))}
+
+    def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """The two cortices: their surfaces have corresponding vertices in fsLR."""
         axis = self.elements.axis
         pair = [axis.name == f'CIFTI_STRUCTURE_CORTEX_{side}' for side in ('LEFT', 'RIGHT')]
@@ -84,7 +102,7 @@ class GreyordinateSpace(MapSpace):
         """Vertices by number, voxels by place, both with their structure."""
         axis = self.elements.axis
         structures = map(spoken_structure, axis.name[elements].tolist())
-        places = place_names(self.coordinates(elements), self._edge)
+        places = place_names(self.coordinates(elements), self._grid.voxel_edge if self._grid else 1)
         return [
             f'vertex {vertex} of {structure}' if vertex >= 0 else f'{place}, {structure}'
             for vertex, structure, place in zip(
@@ -104,75 +122,36 @@ class GreyordinateSpace(MapSpace):
     def volumes(self, elements: np.ndarray) -> np.ndarray:
         """Those of voxels."""
         axis = self.elements.axis
-        volume = np.nan if axis.affine is None else abs(np.linalg.det(axis.affine[:3, :3]))
+        volume = self._grid.voxel_volume if self._grid else np.nan
         return np.where(axis.volume_mask[elements], volume, np.nan)
 
-    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
-        """Within each structure: voxels that touch, vertices joined by an edge of its mesh.
-
-        Without a mesh the vertices of a structure are one piece.
-        """
-        pieces = np.empty(len(elements), np.int64)
-        above = 0
-        for structure, here in self._by_structure(elements):
-            pieces[here] = self._pieces_of(structure, elements[here], meshes) + above
-            above = int(pieces[here].max()) + 1
-        return pieces
-
-    def connection(self, meshes: Mapping[str, Mesh]) -> str:
-        """The rule for vertices, and that for voxels, where there are some."""
+    def grid_elements(self) -> GridElements | None:
+        """The voxels, one element each."""
         axis = self.elements.axis
-        rules = []
-        if axis.surface_mask.any():
-            whole = all(structure in meshes for structure in axis.nvertices)
-            joined = 'vertices that an edge of the surface joins'
-            rules.append(joined if whole else 'all vertices of a cortex (no surface was at hand)')
-        if axis.volume_mask.any():
-            rules.append(TOUCHING)
-        return f'{", or ".join(rules)}, within a structure'
+        inside = np.flatnonzero(axis.volume_mask)
+        if self._grid is None or not inside.size:
+            return None
+        return GridElements.one_each(self._grid, axis.voxel[inside].T, inside)
 
-    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """Slices through the structures of voxels, see :meth:`GridElements.panels`."""
+    def surface_elements(self) -> dict[str, SurfaceElements]:
+        """The vertices, one element each."""
         axis = self.elements.axis
-        inside = axis.volume_mask
-        if not inside.any():
-            return []
-        grid = GridElements.of(axis.voxel[inside].T, axis.volume_shape, axis.affine)
-        return grid.panels(values[inside], None if weights is None else weights[inside])
+        members = {name: np.flatnonzero(axis.name == name) for name in axis.nvertices}
+        return {
+            name: SurfaceElements(axis.nvertices[name], axis.vertex[here], here)
+            for name, here in members.items()
+        }
 
-    def surfaces(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """By structure of vertices, as the file calls it."""
-        axis = self.elements.axis
-        painted = {}
-        for structure, n_vertices in axis.nvertices.items():
-            here = np.flatnonzero(axis.name == structure)
-            painted[structure] = np.full(n_vertices, np.nan, np.float32)
-            painted[structure][axis.vertex[here]] = values[here]
-        return painted
-
-    def groups(self) -> dict[str, np.ndarray]:
+    def structures(self) -> dict[str, np.ndarray]:
         """By structure, in the order of the file."""
-        everything = np.arange(len(self))
-        return {spoken_structure(name): here for name, here in self._by_structure(everything)}
+        names = self.elements.axis.name
+        return {
+            spoken_structure(name): np.flatnonzero(names == name)
+            for name in dict.fromkeys(names.tolist())
+        }
 
     @property
-    def _edge(self) -> float:
-        """Length in mm of the shortest edge of a voxel; 1 where there are none."""
-        affine = self.elements.axis.affine
-        return 1.0 if affine is None else float(np.linalg.norm(affine[:3, :3], axis=0).min())
-
-    def _by_structure(self, elements: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Each structure that some elements are of, and which of them."""
-        names = self.elements.axis.name[elements]
-        for name in dict.fromkeys(names.tolist()):
-            yield name, np.flatnonzero(names == name)
-
-    def _pieces_of(
-        self, structure: str, elements: np.ndarray, meshes: Mapping[str, Mesh]
-    ) -> np.ndarray:
+    def _grid(self) -> Grid | None:
+        """Of the voxels; None where there are none."""
         axis = self.elements.axis
-        if structure not in axis.nvertices:
-            return touching(axis.voxel[elements].T)
-        if structure in meshes:
-            return connected(meshes[structure], axis.vertex[elements])
-        return np.zeros(len(elements), np.int64)
+        return None if axis.affine is None else Grid(axis.volume_shape, axis.affine)

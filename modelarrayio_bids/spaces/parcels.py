@@ -16,15 +16,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from os import PathLike
 
 import numpy as np
 
 from modelarrayio_bids.formats import cifti
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.cifti_base import MapSpace, Parcels, spoken_structure
-from modelarrayio_bids.spaces.panels import GridElements, Panel
+from modelarrayio_bids.spaces.geometry import Grid, GridElements, SurfaceElements
+from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
 
@@ -32,6 +31,7 @@ class ParcelSpace(MapSpace):
     """The parcels of a ``.pscalar.nii`` file."""
 
     kind = 'parcels'
+    table_forms = (TableForm('parcels/parcel_id'),)
     has_maps = True
     extensions = (cifti.PSCALAR.extension,)
     cifti_kind = cifti.PSCALAR
@@ -50,41 +50,30 @@ class ParcelSpace(MapSpace):
         """Their names."""
         return self.elements.axis.name[elements].tolist()
 
-    def coordinates(self, elements: np.ndarray) -> np.ndarray:
-        """None: a parcel is many places."""
-        return np.full((len(elements), 3), np.nan)
-
-    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
-        """Each by itself."""
-        return np.arange(len(elements))
-
-    def connection(self, meshes: Mapping[str, Mesh]) -> str:
-        """None."""
-        return 'each parcel by itself'
-
-    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """Slices through the voxels of parcels, each with its parcel's value."""
+    def grid_elements(self) -> GridElements | None:
+        """The voxels of all parcels."""
         axis = self.elements.axis
         counts = [len(voxels) for voxels in axis.voxels]
         if not any(counts):
-            return []
-        grid = GridElements.of(np.concatenate(axis.voxels).T, axis.volume_shape, axis.affine)
-        seen = None if weights is None else np.repeat(weights, counts)
-        return grid.panels(np.repeat(values, counts), seen)
+            return None
+        parcels = np.repeat(np.arange(len(self)), counts)
+        indices = np.concatenate(axis.voxels).T
+        return GridElements.one_each(Grid(axis.volume_shape, axis.affine), indices, parcels)
 
-    def surfaces(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """By structure of vertices, each vertex with its parcel's value."""
+    def surface_elements(self) -> dict[str, SurfaceElements]:
+        """The vertices of all parcels."""
         axis = self.elements.axis
-        painted = {
-            structure: np.full(n_vertices, np.nan, np.float32)
+        return {
+            structure: self._on_surface(structure, n_vertices)
             for structure, n_vertices in axis.nvertices.items()
         }
-        for value, members in zip(values, axis.vertices, strict=True):
-            for structure, vertices in members.items():
-                painted[structure][vertices] = value
-        return painted
 
-    def groups(self) -> dict[str, np.ndarray]:
+    def _on_surface(self, structure: str, n_vertices: int) -> SurfaceElements:
+        members = [vertices.get(structure, ()) for vertices in self.elements.axis.vertices]
+        parcels = np.repeat(np.arange(len(self)), [len(vertices) for vertices in members])
+        return SurfaceElements(n_vertices, np.concatenate(members).astype(int), parcels)
+
+    def structures(self) -> dict[str, np.ndarray]:
         """By the structures of their vertices; those of voxels have no name."""
         groups: dict[str, list[int]] = {}
         for parcel, members in enumerate(self.elements.axis.vertices):

@@ -1,6 +1,8 @@
-"""The space of an HDF5 file: from the template it keeps, or from a user's files."""
+"""The elements of an HDF5 file: from the template it keeps, or from a user's files."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from modelarrayio_bids.errors import ModelArrayIOError, SchemaError, SpaceMismatchError, UsageError
 from modelarrayio_bids.spaces import (
@@ -10,7 +12,18 @@ from modelarrayio_bids.spaces import (
     Template,
     space_of_references,
 )
+from modelarrayio_bids.store import contents, validation
 from modelarrayio_bids.store.reader import StoreReader
+
+
+def validate(path: Path, cohort_file: Path | None = None) -> tuple[validation.Finding, ...]:
+    """Return every breach of a rule: see :func:`modelarrayio_bids.store.validation.validate`."""
+    return validation.validate(path, tuple(SPACES.values()), cohort_file)
+
+
+def contents_of(path: Path) -> contents.Contents:
+    """Look into a file: see :func:`modelarrayio_bids.store.contents.contents_of`."""
+    return contents.contents_of(path, tuple(SPACES.values()))
 
 
 def space_of_store(reader: StoreReader, references: References) -> ElementSpace:

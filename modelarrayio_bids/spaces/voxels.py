@@ -16,11 +16,10 @@ The elements are the voxels of a group mask, in C order of its array: the first 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
 from os import PathLike
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -31,16 +30,10 @@ from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import CohortError, SpaceError, SpaceMismatchError, UsageError
 from modelarrayio_bids.formats import compression, nifti
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
-from modelarrayio_bids.spaces.clusters import TOUCHING, touching
-from modelarrayio_bids.spaces.panels import GridElements, Panel, place_names
+from modelarrayio_bids.spaces.geometry import VOXEL_TABLE, Grid, GridElements, place_names
 from modelarrayio_bids.store.schema import ElementTable
 
-#: How far a corner of two grids may lie apart, as a fraction of the smallest voxel edge. Affines
-#: that differ by their rounding to float32, or by having gone through a quaternion, stay a hundred
-#: times below; a shift of a tenth of a voxel is ten times above.
-GRID_TOLERANCE = 0.01
 _MOST_REMEMBERED = 8
 # By an end of an axis (nibabel's codes): what is exchanged when it is reversed.
 _EXCHANGED = {
@@ -54,59 +47,6 @@ _EXCHANGED = {
 }
 # A value taken from the buffer, as float64, and whether it is inside.
 _VALUE_BYTES = 20
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the voxels of an image are.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Three voxel counts.
-    affine : numpy.ndarray
-        (4, 4) float64, voxel indices to mm in RAS+.
-    """
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-
-    @classmethod
-    def of(cls, volume: nifti.Volume) -> Grid:
-        """The grid of an image on disk."""
-        return cls(volume.shape, volume.affine)
-
-    def __eq__(self, other: object) -> bool:
-        """Same shape, and no corner further apart than :data:`GRID_TOLERANCE` of a voxel."""
-        if not isinstance(other, Grid):
-            return NotImplemented
-        return (
-            self.shape == other.shape and self.distance(other) <= GRID_TOLERANCE * self.voxel_edge
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # equality has a tolerance
-
-    @property
-    def voxel_edge(self) -> float:
-        """Length in mm of the shortest voxel edge."""
-        return float(np.linalg.norm(self.affine[:3, :3], axis=0).min())
-
-    def distance(self, other: Grid) -> float:
-        """Greatest distance in mm between a corner of this grid and the other's."""
-        ends = [(0, n - 1) for n in self.shape]
-        corners = np.array([(*corner, 1.0) for corner in product(*ends)]).T
-        apart = (self.affine - other.affine) @ corners
-        return float(np.linalg.norm(apart[:3], axis=0).max())
-
-    def mismatch(self, other: Grid) -> str:
-        """What tells another grid from this one, for a person."""
-        if other.shape != self.shape:
-            return f'has shape {_shape(other)}, expected {_shape(self)}'
-        return (
-            f'has the expected shape {_shape(self)} but another affine: its grid lies up to '
-            f'{self.distance(other):.3g} mm away (allowed: '
-            f'{GRID_TOLERANCE * self.voxel_edge:.2g} mm)'
-        )
 
 
 class VoxelSpace(ElementSpace):
@@ -126,8 +66,10 @@ class VoxelSpace(ElementSpace):
     """
 
     kind = 'voxels'
+    table_forms = (VOXEL_TABLE,)
     extensions = nifti.EXTENSIONS
     needs_masks = True
+    has_neighbours = True
 
     def __init__(self, mask: np.ndarray, header: Nifti1Header) -> None:
         self.mask = np.asarray(mask, dtype=bool)
@@ -204,6 +146,16 @@ class VoxelSpace(ElementSpace):
             'header': np.frombuffer(self.header.binaryblock, np.uint8),
         }
 
+    @classmethod
+    def stored_facts(
+        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Grid and voxel size, where the file has a template."""
+        if not {'mask', 'affine'} <= set(template):
+            return {}
+        edges = np.linalg.norm(template['affine'][:3, :3], axis=0)
+        return {'grid': template['mask'].shape, 'voxel_size': tuple(edges.tolist())}
+
     def __len__(self) -> int:
         return self._positions.size
 
@@ -219,9 +171,9 @@ class VoxelSpace(ElementSpace):
         values = np.empty((4, len(self)), np.int32)
         values[0] = np.arange(len(self), dtype=np.int32)
         self._locate(self._positions, values[1:])
-        return {'voxels': ElementTable(values, ('voxel_id', 'i', 'j', 'k'))}
+        return {'voxels': ElementTable(values, VOXEL_TABLE.columns)}
 
-    def mirrors(self) -> Iterator[tuple[str, np.ndarray]]:
+    def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """The axes of the array, each reversed: so it goes wrong where orientations are lost."""
         numbers = np.full(self.mask.shape, -1, np.int32)
         numbers[self.mask] = np.arange(len(self), dtype=np.int32)
@@ -267,20 +219,11 @@ class VoxelSpace(ElementSpace):
 
     def volumes(self, elements: np.ndarray) -> np.ndarray:
         """That of a voxel."""
-        return np.full(len(elements), abs(np.linalg.det(self.grid.affine[:3, :3])))
+        return np.full(len(elements), self.grid.voxel_volume)
 
-    def pieces(self, elements: np.ndarray, meshes: Mapping[str, Mesh]) -> np.ndarray:
-        """Voxels that touch."""
-        return touching(self._indices(elements))
-
-    def connection(self, meshes: Mapping[str, Mesh]) -> str:
-        """Twenty-six neighbours."""
-        return TOUCHING
-
-    def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
-        """Slices, see :meth:`GridElements.panels`."""
-        indices = self._indices(slice(None))
-        return GridElements.of(indices, self.grid.shape, self.grid.affine).panels(values, weights)
+    def grid_elements(self) -> GridElements:
+        """Each voxel holds one element."""
+        return GridElements.one_each(self.grid, self._indices(slice(None)))
 
     def _indices(self, elements: np.ndarray | slice) -> np.ndarray:
         """i, j, k of some elements: (3, n) int32."""
@@ -371,7 +314,3 @@ def _disk_positions(mask: np.ndarray) -> np.ndarray:
         positions[start : start + j.size] = i + n_i * (j + n_j * k)
         start += j.size
     return positions
-
-
-def _shape(grid: Grid) -> str:
-    return ' × '.join(map(str, grid.shape))

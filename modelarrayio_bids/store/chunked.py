@@ -8,12 +8,11 @@ fastest, and handed on whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import h5py
 import numpy as np
-from h5py._objects import phil
 
 from modelarrayio_bids.formats.compression import inflate_exactly
 from modelarrayio_bids.runtime.parallel import ordered_map
@@ -45,12 +44,12 @@ def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int
         First column, and values (n_rows, width) in the type of the dataset.
     """
     starts = range(0, dataset.shape[1], block_columns(dataset))
-    read = partial(_read_chunk, dataset) if _is_simple(dataset) else partial(_read_part, dataset)
-    if _COPIES * _block_bytes(dataset) * (threads + 1) > _IN_THREADS:
-        # R may have put all into one chunk: several at a time would be all there is.
-        yield from ((start, read(start)) for start in starts)
+    # R may have put all into one chunk: several at a time would be all there is.
+    alone = _COPIES * _block_bytes(dataset) * (threads + 1) > _IN_THREADS
+    if _is_simple(dataset):
+        yield from zip(starts, _inflated(dataset, starts, 1 if alone else threads), strict=True)
     else:
-        yield from zip(starts, ordered_map(read, starts, threads), strict=True)
+        yield from ((start, _read_part(dataset, start)) for start in starts)
 
 
 def inflating_bytes(dataset: h5py.Dataset, threads: int = 1) -> int:
@@ -86,8 +85,7 @@ def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: i
         return
     columns = dataset.chunks[1]
     firsts = range(start - start % columns, stop, columns)
-    chunks = ordered_map(partial(_read_chunk, dataset), firsts, threads)
-    for first, chunk in zip(firsts, chunks, strict=True):
+    for first, chunk in zip(firsts, _inflated(dataset, firsts, threads), strict=True):
         begin, end = max(first, start), min(first + chunk.shape[1], stop)
         into[:, begin - start : end - start] = chunk[:, begin - first : end - first]
 
@@ -118,19 +116,32 @@ def _read_part(dataset: h5py.Dataset, start: int) -> np.ndarray:
     return dataset[:, start : start + block_columns(dataset)]
 
 
-def _read_chunk(dataset: h5py.Dataset, start: int) -> np.ndarray:
-    # Unlike all else of h5py's, reading a chunk as it is takes no lock of its own; older versions
-    # then fail, or end the process, when threads do it at once.
-    with phil:
-        info = dataset.id.get_chunk_info_by_coord((0, start))
-        if info.byte_offset is None or info.filter_mask:
-            # Never written, or stored as it is because compression did not pay.
-            return _read_part(dataset, start)
-        _, payload = dataset.id.read_direct_chunk((0, start))
-    n_rows, columns = dataset.chunks
-    data = inflate_exactly(payload, n_rows * columns * dataset.dtype.itemsize)
-    if _filters(dataset) == _SHUFFLE_DEFLATE:
-        chunk = unshuffled(data, (n_rows, columns), dataset.dtype)
-    else:
-        chunk = np.frombuffer(data, dataset.dtype).reshape(n_rows, columns)
-    return chunk[: dataset.shape[0], : dataset.shape[1] - start]
+def _inflated(dataset: h5py.Dataset, starts: Iterable[int], threads: int) -> Iterator[np.ndarray]:
+    """Yield the chunks that begin at these columns: read one after another, inflated in threads."""
+    decode = partial(
+        _decoded, dataset.chunks, dataset.dtype, shuffled=_filters(dataset) == _SHUFFLE_DEFLATE
+    )
+    # Reading a chunk as it is takes no lock in older h5py, which then fails, or ends the process,
+    # where threads do it at once: it is left to the thread that takes the results.
+    stored = (_stored(dataset, start) for start in starts)
+    n_rows, n_columns = dataset.shape
+    for start, chunk in zip(starts, ordered_map(decode, stored, threads), strict=True):
+        yield chunk[:n_rows, : n_columns - start]
+
+
+def _stored(dataset: h5py.Dataset, start: int) -> bytes | np.ndarray:
+    """Return a chunk as it is stored; its values where it is not compressed."""
+    info = dataset.id.get_chunk_info_by_coord((0, start))
+    if info.byte_offset is None or info.filter_mask:
+        # Never written, or stored as it is because compression did not pay.
+        return _read_part(dataset, start)
+    return dataset.id.read_direct_chunk((0, start))[1]
+
+
+def _decoded(
+    shape: tuple[int, int], dtype: np.dtype, stored: bytes | np.ndarray, *, shuffled: bool
+) -> np.ndarray:
+    if isinstance(stored, np.ndarray):
+        return stored
+    data = inflate_exactly(stored, shape[0] * shape[1] * dtype.itemsize)
+    return unshuffled(data, shape, dtype) if shuffled else np.frombuffer(data, dtype).reshape(shape)

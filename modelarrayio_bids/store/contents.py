@@ -1,14 +1,13 @@
 """What is in an HDF5 file, for a person: this program's or another's.
 
-Headers, names and the structures of greyordinates are read, no values.
+Headers, names and what tells where elements are is read, no values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -17,34 +16,21 @@ from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import filters_of
 from modelarrayio_bids.store.items import (
-    attribute,
     damage_told,
-    dataset_at,
     datasets,
     group_at,
     item_at,
-    shape_of,
     text_attribute,
     texts_of,
-    unexpected,
     values_of,
 )
+from modelarrayio_bids.store.kinds import ElementKind, facts_in, kinds_of, tables_in
 from modelarrayio_bids.store.r_view import ScalarView, nested_scalars, scalar_names, scalar_view
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.text import texts
 
 # R holds every number as a double.
 _BYTES_IN_R = 8
 _PATHS = 'path'
-#: The table of a kind of elements, in the order in which R looks for them.
-_TABLES = {
-    'greyordinates': 'greyordinates',
-    'fixels': 'fixels',
-    'voxels': 'voxels',
-    'parcels/parcel_id': 'parcels',
-    'parcels/parcel_id_from': 'edges',
-}
-_ENDS = ('parcels/parcel_id_from', 'parcels/parcel_id_to')
 
 
 @dataclass(frozen=True)
@@ -70,17 +56,17 @@ class Elements:
     Parameters
     ----------
     kind : str
-        ``voxels``, ``fixels`` and so on; blank where nothing tells.
+        The field's word for them; blank where nothing tells.
     count : int
         How many.
     grid : tuple of int, optional
-        Shape of the images, for voxels of a file that knows it; of edges, that of the matrix.
+        Shape of the images, or of the matrix, that the elements make.
     voxel_size : tuple of float, optional
-        In mm, for the same voxels.
+        In mm.
     n_voxels : int, optional
-        In which fixels are.
+        How many voxels the elements are in, where there may be several in one.
     structures : dict of int, optional
-        How many greyordinates each structure has, by its name in CIFTI.
+        How many elements each structure has, by its name in CIFTI.
     """
 
     kind: str
@@ -198,8 +184,15 @@ class Contents:
     analyses: tuple[AnalysisContents, ...]
 
 
-def contents_of(path: Path) -> Contents:
+def contents_of(path: Path, kinds: Sequence[type[ElementKind]]) -> Contents:
     """Look into a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    kinds : sequence of ElementKind
+        Those that its elements may be of.
 
     Raises
     ------
@@ -209,20 +202,20 @@ def contents_of(path: Path) -> Contents:
         If it is not HDF5, or damaged.
     """
     with _Inspection(path) as inspection, damage_told(path, '/', 'has parts that cannot be read'):
-        return inspection.contents()
+        return inspection.contents(kinds)
 
 
 class _Inspection(StoreReader):
     """A file open for reading, and what is in it."""
 
-    def contents(self) -> Contents:
+    def contents(self, kinds: Sequence[type[ElementKind]]) -> Contents:
         names = (*scalar_names(self._file), *nested_scalars(self._file))
         views = [scalar_view(self._file, name) for name in names]
         return Contents(
             str(self.path),
             self.path.stat().st_size,
             _origin(self._file),
-            _elements(self._file, views),
+            _elements(self._file, views, kinds),
             tuple(_scalar(self._file, view) for view in views),
             tuple(self._contents_of_analysis(name) for name in self.analyses),
         )
@@ -285,54 +278,13 @@ def _images(file: h5py.File, scalar: str) -> Images | None:
     return Images(len(paths) - len(changed) - len(gone), tuple(changed), tuple(gone))
 
 
-def _elements(file: h5py.File, views: list[ScalarView]) -> Elements:
-    kind = next((kind for path, kind in _TABLES.items() if item_at(file, path) is not None), '')
+def _elements(
+    file: h5py.File, views: list[ScalarView], kinds: Sequence[type[ElementKind]]
+) -> Elements:
+    there = [kind.kind for kind in kinds_of(tables_in(file, kinds), kinds)]
+    name = there[0] if there else ''
     if (template := group_at(file, schema.TEMPLATE)) is not None:
-        kind = text_attribute(template, schema.KIND_ATTRIBUTE) or kind
+        name = text_attribute(template, schema.KIND_ATTRIBUTE) or name
     count = max((view.shape[1] for view in views), default=0)
-    details = _DETAILS.get(kind)
-    return Elements(kind, count, **({} if details is None else details(file)))
-
-
-def _of_voxels(file: h5py.File) -> dict[str, Any]:
-    template = datasets(group_at(file, schema.TEMPLATE))
-    if not {'mask', 'affine'} <= set(template):
-        return {}
-    edges = np.linalg.norm(values_of(template['affine'])[:3, :3], axis=0)
-    return {'grid': shape_of(template['mask']), 'voxel_size': tuple(edges.tolist())}
-
-
-def _of_fixels(file: h5py.File) -> dict[str, Any]:
-    voxels = dataset_at(file, 'voxels')
-    return {} if voxels is None else {'n_voxels': shape_of(voxels)[-1]}
-
-
-def _of_edges(file: h5py.File) -> dict[str, Any]:
-    ends = [table.size for path in _ENDS if (table := dataset_at(file, path)) is not None]
-    return {'grid': tuple(ends)} if len(ends) == len(_ENDS) else {}
-
-
-def _of_greyordinates(file: h5py.File) -> dict[str, Any]:
-    table = dataset_at(file, 'greyordinates')
-    return {} if table is None else {'structures': _structures(table)}
-
-
-def _structures(table: h5py.Dataset) -> dict[str, int] | None:
-    """Greyordinates of each structure; None where the table does not say."""
-    said = [attribute(table, name) for name in (schema.COLUMN_NAMES, 'structure_names')]
-    columns, names = (() if one is None else texts(np.ravel(one)) for one in said)
-    if 'structure_id' not in columns or not names:
-        return None
-    ids = values_of(table)[columns.index('structure_id')].astype(int)
-    if ids.size and not 0 <= ids.min() <= ids.max() < len(names):
-        raise unexpected(table, 'has structures without a name')
-    counts = np.bincount(ids, minlength=len(names))
-    return dict(zip(names, counts.tolist(), strict=False))
-
-
-_DETAILS: dict[str, Callable[[h5py.File], dict[str, Any]]] = {
-    'voxels': _of_voxels,
-    'fixels': _of_fixels,
-    'edges': _of_edges,
-    'greyordinates': _of_greyordinates,
-}
+    known = next((kind for kind in kinds if kind.kind == name), None)
+    return Elements(name, count, **({} if known is None else facts_in(file, known)))

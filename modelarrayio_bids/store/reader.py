@@ -264,6 +264,11 @@ class StoreReader:
             else {name: text_attribute(group, name) for name in attributes(group)}
         )
 
+    def described(self, analysis: str) -> dict[str, str]:
+        """Return what is known of an analysis beside its numbers; nothing of one made by R."""
+        group = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
+        return {} if group is None else {name: text_attribute(group, name) for name in group.attrs}
+
     @property
     def identity(self) -> str | None:
         """Of what the file was made, where it says so."""

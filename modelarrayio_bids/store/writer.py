@@ -28,6 +28,7 @@ from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.items import (
     group_at,
@@ -157,7 +158,7 @@ class StoreWriter:
         self._overwrite = overwrite
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
-        self._target = self.path.resolve()
+        self._target = resolved(self.path)
         self._unfinished = _begun(self._target, self.path)
         self._file = _created(self._unfinished, self.path, copy_of)
 

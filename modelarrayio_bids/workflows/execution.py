@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
@@ -13,9 +12,10 @@ from typing import Any, NoReturn
 from nipype import Workflow
 
 from modelarrayio_bids.errors import JobError, ModelArrayIOError, raise_problems
-from modelarrayio_bids.interfaces.base import AGAIN, errors_below, forget_errors
+from modelarrayio_bids.interfaces.base import AGAIN
+from modelarrayio_bids.interfaces.node_errors import errors_below, forget_errors
 from modelarrayio_bids.runtime.termination import undisturbed
-from modelarrayio_bids.workflows.plugins import Plugin
+from modelarrayio_bids.workflows.plugins import Plugin, WorkerPool
 
 _LESS = (
     'Memory may have run short: give less with --mem-mb, or fewer threads with --nprocs, and run '
@@ -46,12 +46,16 @@ def run_workflow(
     workflow.config['execution'] = _execution(log_dir, plugin)
     folder, before = work_dir / workflow.name, set(log_dir.glob('crash-*'))
     forget_errors(folder)
+    runner = plugin.runner()
+    pool = getattr(runner, 'pool', None)
     with _workers_stopped():
         try:
-            graph = workflow.run(plugin=plugin.runner(), plugin_args=plugin.run_arguments)
+            graph = workflow.run(plugin=runner, plugin_args=plugin.run_arguments)
         except Exception as error:
             # Before workers are stopped: what they leave then is no reason for anything.
-            if reasons := _reasons(error, folder, plugin):
+            was_killed = isinstance(pool, WorkerPool) and pool.is_broken
+            reasons = _killed(folder) if was_killed else _reasons(error, folder, plugin)
+            if reasons:
                 # These say all there is to say: the crash files of this run would not add to it.
                 for path in set(log_dir.glob('crash-*')) - before:
                     path.unlink()
@@ -82,18 +86,16 @@ def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
 def _reasons(error: Exception, folder: Path, plugin: Plugin) -> list[BaseException]:
     """What nodes ended for, an interrupt before all else; nothing if it was a bug."""
     ends = errors_below(folder)
-    begun = [end for end in ends if isinstance(end, JobError)]
-    if any(isinstance(cause, BrokenProcessPool) for cause in _chain(error)):
-        # The others were told to end then, and say so.
-        return _killed(begun)
     if plugin.is_local:
         # A node of this machine that only began is one that still runs.
-        ends = [end for end in ends if end not in begun]
+        ends = [end for end in ends if not isinstance(end, JobError)]
     interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
     return interrupts[:1] or ends or [*_lost(error, folder)]
 
 
-def _killed(begun: Sequence[JobError]) -> list[BaseException]:
+def _killed(folder: Path) -> list[BaseException]:
+    """Name the nodes that were begun when a worker was killed; others were told to end then."""
+    begun = [end for end in errors_below(folder) if isinstance(end, JobError)]
     whats = [end.what for end in begun] or ['a worker process was killed']
     return [JobError(what, remedy=_LESS) for what in whats]
 

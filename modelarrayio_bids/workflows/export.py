@@ -4,73 +4,129 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from nipype import MapNode, Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
 from modelarrayio_bids.interfaces import ExportResults, MakeReport
+from modelarrayio_bids.workflows.allowance import Allowance
+
+#: Fields of ``inputnode``.
+INPUTS = ('in_files', 'analysis_name', 'output_dirs')
 
 
 def init_export_wf(
-    jobs: Sequence[tuple[str | PathLike[str], str, str | PathLike[str]]],
+    in_files: Sequence[str | PathLike[str]] = (),
+    analysis_name: str | Sequence[str] = (),
+    output_dirs: Sequence[str | PathLike[str]] = (),
     *,
+    bids_root: str | PathLike[str] | None = None,
+    report_of: str | PathLike[str] | None = None,
     compress: bool = True,
     log_p: bool = False,
     outside: str = 'zero',
-    bids_root: str | PathLike[str] | None = None,
     nprocs: int = 1,
     mem_mb: int | None = None,
-    report_of: str | PathLike[str] | None = None,
     name: str = 'export_wf',
 ) -> Workflow:
     """Build the workflow that writes analyses back as images.
 
+    Relative paths count from the folder where it is built.
+
     Parameters
     ----------
-    jobs : sequence of tuple
-        HDF5 file, name of the analysis, and the folder for its images.
+    in_files : sequence of path-like, optional
+        HDF5 files; may be connected instead, as may be the next two.
+    analysis_name : str or sequence of str, optional
+        Name of the analysis: a string for the same in all files, or a list with one for each.
+    output_dirs : sequence of path-like, optional
+        Folder for the images of each. Not needed with ``bids_root``: by default each has its place
+        there.
+    bids_root : path-like, optional
+        The BIDS dataset that the HDF5 files are in: the images are named by BIDS, a sidecar beside
+        each. Without it they have the names R gave.
+    report_of : path-like, optional
+        The BIDS dataset of the study: ``report.html`` in ``bids_root`` is made again, with the
+        results.
     compress : bool, optional
         ``.nii.gz`` rather than ``.nii``.
     log_p : bool, optional
         Write −log10 p beside each p-value.
     outside : {'zero', 'nan'}, optional
         Value outside the group mask.
-    bids_root : path-like, optional
-        The BIDS dataset that the HDF5 files are in: the images are named by BIDS, a sidecar beside
-        each. Without it they have the names R gave.
     nprocs, mem_mb : int, optional
-        Threads and memory of each node.
-    report_of : path-like, optional
-        The BIDS dataset of the study: ``report.html`` in ``bids_root`` is made again, with the
-        results.
+        Threads and memory of each node, in MiB.
     name : str, optional
-        Of the workflow.
+        Name of the workflow.
 
     Returns
     -------
     nipype.Workflow
-        Its ``outputnode`` has ``out_files``, a list of images for each job, and ``report``.
+        Its ``inputnode`` has ``in_files``, ``analysis_name`` and ``output_dirs``. Its
+        ``outputnode`` has ``out_files``, a list of images for each HDF5 file, and ``report``.
+
+    Examples
+    --------
+    Whatever fits a model stands between the two workflows:
+
+    >>> from nipype import MapNode, Workflow
+    >>> from nipype.interfaces.utility import IdentityInterface
+    >>> from modelarrayio_bids.workflows import init_modelarray_wf
+    >>> build = init_modelarray_wf('.', 'results')
+    >>> model = MapNode(IdentityInterface(['store']), ['store'], 'model')
+    >>> maps = init_export_wf(analysis_name='lm', bids_root='results')
+    >>> workflow = Workflow('from_images_to_maps')
+    >>> workflow.connect([
+    ...     (build, model, [('outputnode.store_files', 'store')]),
+    ...     (model, maps, [('store', 'inputnode.in_files')]),
+    ... ])
     """
-    named: dict[str, Any] = {} if bids_root is None else {'bids_root': str(bids_root)}
-    named |= {} if mem_mb is None else {'mem_mb': mem_mb}
+    allowed = Allowance(nprocs, mem_mb)
+    root = None if bids_root is None else Path(bids_root).absolute()
+    iterated = ['in_file']
+    if not isinstance(analysis_name, str):
+        iterated.append('analysis_name')
+    if output_dirs or root is None:
+        iterated.append('output_dir')
+    named = {} if root is None else {'bids_root': root}
+    settings = {'compress': compress, 'log_p': log_p, 'outside': outside}
     export = MapNode(
-        ExportResults(compress=compress, log_p=log_p, outside=outside, num_threads=nprocs, **named),
-        name='export_results',
-        iterfield=['in_file', 'analysis_name', 'output_dir'],
-        n_procs=nprocs,
+        ExportResults(**settings, **named, **allowed.inputs()),
+        iterated,
+        'export_results',
+        **allowed.working(),
     )
-    files, analyses, folders = zip(*jobs, strict=True)
-    export.inputs.in_file = [str(path) for path in files]
-    export.inputs.analysis_name = list(analyses)
-    export.inputs.output_dir = [str(path) for path in folders]
+    inputnode = Node(IdentityInterface(INPUTS, mandatory_inputs=False), 'inputnode')
+    inputnode.inputs.trait_set(**_given(in_files, analysis_name, output_dirs))
     outputnode = Node(IdentityInterface(['out_files', 'report']), 'outputnode')
 
     workflow = Workflow(name)
-    workflow.connect(export, 'out_files', outputnode, 'out_files')
-    if report_of is not None and bids_root is not None:
-        report = Node(MakeReport(output_dir=str(bids_root), bids_dir=str(report_of)), 'make_report')
-        report.overwrite = True
-        workflow.connect(export, 'out_files', report, 'made')
-        workflow.connect(report, 'out_file', outputnode, 'report')
+    workflow.connect([
+        (inputnode, export, [('in_files', 'in_file'), ('analysis_name', 'analysis_name')]),
+        (export, outputnode, [('out_files', 'out_files')]),
+    ])  # fmt: skip
+    if 'output_dir' in iterated:
+        workflow.connect(inputnode, 'output_dirs', export, 'output_dir')
+    if report_of is not None and root is not None:
+        report = MakeReport(output_dir=root, bids_dir=report_of, **allowed.memory())
+        node = Node(report, 'make_report', **allowed.working())
+        node.overwrite = True
+        workflow.connect(export, 'out_files', node, 'in_files')
+        workflow.connect(node, 'out_file', outputnode, 'report')
     return workflow
+
+
+def _given(
+    in_files: Sequence[str | PathLike[str]],
+    analysis_name: str | Sequence[str],
+    output_dirs: Sequence[str | PathLike[str]],
+) -> dict[str, Any]:
+    """Return what was given to be the workflow's inputs, paths made absolute."""
+    inputs = {
+        'in_files': [str(Path(path).absolute()) for path in in_files],
+        'analysis_name': analysis_name,
+        'output_dirs': [str(Path(path).absolute()) for path in output_dirs],
+    }
+    return {field: value for field, value in inputs.items() if value}

@@ -2,158 +2,204 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 from nipype import MapNode, Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
-from modelarrayio_bids.interfaces import (
-    CollectCohort,
-    GroupMask,
-    MakeReport,
-    PlanRowBlocks,
-    ReadRowBlock,
-    ToModelArray,
-    WriteFitScripts,
-    WriteSidecars,
-)
+from modelarrayio_bids.interfaces import GroupMask, MakeReport, WriteFitScripts, WriteSidecars
+from modelarrayio_bids.interfaces.group import BuildStore, StageCohorts
+from modelarrayio_bids.interfaces.rows import PlanRowBlocks, ReadRowBlock
+from modelarrayio_bids.masks import DEFAULT_THRESHOLD
+from modelarrayio_bids.workflows.allowance import Allowance
 
-#: What both the cohorts and the group masks depend on.
-_OF_GROUP_MASKS = ('threshold', 'group_mask_file')
+#: Fields of ``inputnode``: inputs of CollectCohort that another pipeline may find out as it runs.
+INPUTS = (
+    'bids_dir',
+    'output_dir',
+    'datasets',
+    'participant_label',
+    'session_label',
+    'exclude_participant_label',
+    'scalars',
+    'space',
+    'bids_filters',
+    'in_mask',
+    'group_mask_file',
+    'phenotypes',
+    'recipes',
+)
+#: Fields of ``outputnode``: lists in one order, but for the last two.
+OUTPUTS = (
+    'scalars',
+    'cohort_files',
+    'group_masks',
+    'coverages',
+    'store_files',
+    'fit_scripts',
+    'left_out',
+    'report',
+)
 
 
 def init_modelarray_wf(
-    bids_dir: str | PathLike[str],
-    output_dir: str | PathLike[str],
+    bids_dir: str | PathLike[str] | None = None,
+    output_dir: str | PathLike[str] | None = None,
     *,
+    datasets: Mapping[str, str | PathLike[str]] | None = None,
+    participant_label: Sequence[str] = (),
+    session_label: Sequence[str] = (),
+    exclude_participant_label: Sequence[str] = (),
+    scalars: Sequence[str] = (),
+    space: Sequence[str] = (),
+    bids_filters: Mapping[str, Any] | None = None,
+    in_mask: str | PathLike[str] | None = None,
+    mask_source: Sequence[str] = (),
+    group_mask_file: str | PathLike[str] | None = None,
+    threshold: float = DEFAULT_THRESHOLD,
+    on_grid_mismatch: str = 'error',
+    phenotypes: Sequence[str | PathLike[str]] = (),
+    required_columns: Sequence[str] = (),
+    recipes: Sequence[str | PathLike[str]] = (),
     overwrite: bool = False,
+    report: bool = True,
     nprocs: int = 1,
     mem_mb: int | None = None,
     blocks_dir: str | PathLike[str] | None = None,
     n_blocks: int = 0,
-    report: bool = True,
     name: str = 'modelarray_wf',
-    **selection: Any,
 ) -> Workflow:
     """Build the workflow that the BIDS App runs at the group level.
 
+    Relative paths count from the folder where it is built.
+
     Parameters
     ----------
-    bids_dir, output_dir : path-like
-        Dataset of the study, and the folder for all outputs.
+    bids_dir, output_dir : path-like, optional
+        Dataset of the study, and the folder for all outputs; both may be connected instead.
+    datasets : mapping of str to path-like, optional
+        Derivatives to look into, by name; by default those in ``bids_dir``.
+    participant_label, session_label, exclude_participant_label : sequence of str, optional
+        Participants and sessions wanted, and participants not wanted.
+    scalars, space : sequence of str, optional
+        The only scalars and spaces wanted: names or shell patterns.
+    bids_filters : mapping, optional
+        Conditions on ``scalar`` and ``mask`` images, by entity.
+    in_mask : path-like, optional
+        A mask that serves every volume.
+    mask_source : sequence of str, optional
+        The only kinds of masks allowed.
+    group_mask_file : path-like, optional
+        The group mask itself, on the grid of the images.
+    threshold : float, optional
+        Fraction of subjects a voxel of the group mask needs.
+    on_grid_mismatch : {'error', 'drop', 'resample'}, optional
+        What becomes of images on another grid than the others.
+    phenotypes : sequence of path-like, optional
+        Tables besides ``participants.tsv`` and ``sessions.tsv``.
+    required_columns : sequence of str, optional
+        Phenotypes without which an image is left out.
+    recipes : sequence of path-like, optional
+        Recipes of your own (YAML), which win.
     overwrite : bool, optional
         Replace HDF5 files that hold results.
+    report : bool, optional
+        Make ``report.html`` in the end.
     nprocs, mem_mb : int, optional
-        Threads and memory of each node.
+        Threads of each node, and its memory in MiB: what nodes keep to, and what Nipype schedules
+        them by (``n_procs``, ``mem_gb``).
     blocks_dir : path-like, optional
         For a cluster: images are read in blocks, by nodes that may run on different machines, into
         files in this folder. Whoever runs the workflow removes it; what is in it is used again.
     n_blocks : int, optional
         Row blocks of each cohort; 0 for as many as hold a gigabyte of values each.
-    report : bool, optional
-        Make ``report.html`` in the end.
     name : str, optional
-        Of the workflow.
-    **selection
-        Other inputs of :class:`~modelarrayio_bids.interfaces.CollectCohort`: ``datasets``,
-        ``participant_label``, ``scalars``, ``phenotypes``, ``recipes``, ``threshold``,
-        ``group_mask_file`` and so on. What is None or empty is left out.
+        Name of the workflow.
 
     Returns
     -------
     nipype.Workflow
-        Its ``outputnode`` has the lists ``scalars``, ``cohort_files``, ``group_masks``,
-        ``coverages``, ``store_files`` and ``fit_scripts``, in one order, the dictionary
-        ``left_out``, and ``report``. Where a cohort is not of voxels, the group mask and the
-        coverage are None.
+        Its ``inputnode`` has the parameters up to ``bids_filters``, and ``in_mask``,
+        ``group_mask_file``, ``phenotypes`` and ``recipes``. Its ``outputnode`` has the lists
+        ``scalars``, ``cohort_files``, ``group_masks``, ``coverages``, ``store_files`` and
+        ``fit_scripts``, in one order, the dictionary ``left_out``, and ``report``. Where a cohort
+        is not of voxels, the group mask and the coverage are None.
+
+    Examples
+    --------
+    >>> from nipype import Node, Workflow
+    >>> from nipype.interfaces.utility import IdentityInterface
+    >>> before = Node(IdentityInterface(['study']), 'before')
+    >>> ours = init_modelarray_wf(output_dir='results', scalars=['FA'], nprocs=4, mem_mb=4096)
+    >>> Workflow('yours').connect(before, 'study', ours, 'inputnode.bids_dir')
+    >>> build = ours.get_node('to_modelarray')
+    >>> build.n_procs, build.mem_gb
+    (4, 4.0)
     """
-    folders = {'bids_dir': str(bids_dir), 'output_dir': str(output_dir)}
-    threads = {'num_threads': nprocs}
-    limits = _given(mem_mb=mem_mb) | threads
-    blocks = {} if blocks_dir is None else {'blocks_dir': str(blocks_dir), 'n_blocks': n_blocks}
-    selected = _given(**selection)
-    collect = Node(
-        CollectCohort(**folders, **selected, **threads, overwrite=overwrite, staged=True),
-        name='collect_cohort',
-        n_procs=nprocs,
+    allowed = Allowance(nprocs, mem_mb)
+    collect = _collect_node(
+        allowed,
+        bids_dir=bids_dir,
+        output_dir=output_dir,
+        datasets=dict(datasets or {}),
+        participant_label=list(participant_label),
+        session_label=list(session_label),
+        exclude_participant_label=list(exclude_participant_label),
+        scalars=list(scalars),
+        space=list(space),
+        bids_filters=dict(bids_filters or {}),
+        in_mask=in_mask,
+        mask_source=list(mask_source),
+        group_mask_file=group_mask_file,
+        threshold=threshold,
+        on_grid_mismatch=on_grid_mismatch,
+        phenotypes=list(phenotypes),
+        required_columns=list(required_columns),
+        recipes=list(recipes),
+        overwrite=overwrite,
     )
-    # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
-    # collected anew, the cohorts are newer than any cached node after them.
-    collect.overwrite = True
-    of_masks = _given(**{name: selection.get(name) for name in _OF_GROUP_MASKS})
-    group_mask = _mask_node(nprocs, **of_masks, **threads)
-    build = _build_node(nprocs, **limits, **blocks, overwrite=overwrite, keep=not overwrite)
-    fit = Node(WriteFitScripts(**threads), name='write_fit_scripts')
-    workflow = _connected(Workflow(name), collect, group_mask, build, fit)
+    blocks = {} if blocks_dir is None else {'blocks_dir': blocks_dir, 'n_blocks': n_blocks}
+    group_mask = _mask_node(allowed, threshold=threshold)
+    build = _build_node(allowed, overwrite=overwrite, reuse_existing=not overwrite, **blocks)
+    workflow = _connected(Workflow(name), collect, group_mask, build)
+    _write_scripts(workflow, allowed)
     if blocks:
-        _read_in_blocks(workflow, nprocs, **limits, **blocks)
+        _read_in_blocks(workflow, allowed, **blocks)
     if report:
-        _report(workflow, **_given(mem_mb=mem_mb))
+        _report(workflow, allowed)
     return workflow
 
 
-def _mask_node(nprocs: int, **settings: Any) -> MapNode:
+def _collect_node(allowed: Allowance, **inputs: Any) -> Node:
+    given = {trait: value for trait, value in inputs.items() if value}
+    collect = Node(StageCohorts(**given), 'collect_cohort', **allowed.working())
+    # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
+    # collected anew, the cohorts are newer than any cached node after them.
+    collect.overwrite = True
+    return collect
+
+
+def _mask_node(allowed: Allowance, **settings: Any) -> MapNode:
     iterated = ['cohort_file', 'out_mask', 'out_coverage']
-    return MapNode(GroupMask(**settings), iterated, 'group_mask', n_procs=nprocs)
+    return MapNode(GroupMask(**settings), iterated, 'group_mask', **allowed.working())
 
 
-def _build_node(nprocs: int, **settings: Any) -> MapNode:
-    iterated = ['cohort_file', 'table_file', 'mask', 'out_file']
-    build = ToModelArray(**settings, summaries=True)
-    return MapNode(build, iterated, 'to_modelarray', n_procs=nprocs)
+def _build_node(allowed: Allowance, **settings: Any) -> MapNode:
+    iterated = ['cohort_file', 'final_cohort_file', 'in_mask', 'out_file']
+    build = BuildStore(**settings, **allowed.inputs(), summaries=True)
+    return MapNode(build, iterated, 'to_modelarray', **allowed.working())
 
 
-def _report(workflow: Workflow, **settings: Any) -> None:
-    """Put the report after everything else."""
-    collect, fit = map(workflow.get_node, ('collect_cohort', 'write_fit_scripts'))
-    report = Node(MakeReport(**settings), 'make_report')
-    # What it is about is a folder, whose files Nipype does not know.
-    report.overwrite = True
+def _connected(workflow: Workflow, collect: Node, group_mask: MapNode, build: MapNode) -> Workflow:
+    inputnode = Node(IdentityInterface(INPUTS, mandatory_inputs=False), 'inputnode')
+    # As CollectCohort has checked them, and made them absolute.
+    inputnode.inputs.trait_set(**collect.interface.given(*INPUTS))
+    outputnode = Node(IdentityInterface(OUTPUTS, mandatory_inputs=False), 'outputnode')
     workflow.connect([
-        (collect, report, [
-            ('bids_dir', 'bids_dir'), ('output_dir', 'output_dir'), ('left_out', 'left_out'),
-        ]),
-        (fit, report, [('out_files', 'made')]),
-        (report, workflow.get_node('outputnode'), [('out_file', 'report')]),
-    ])  # fmt: skip
-
-
-def _read_in_blocks(workflow: Workflow, nprocs: int, **settings: Any) -> None:
-    """Put the reading of row blocks before the building."""
-    collect, group_mask, build = map(
-        workflow.get_node, ('collect_cohort', 'group_mask', 'to_modelarray')
-    )
-    plan = Node(PlanRowBlocks(**settings), 'plan_row_blocks', n_procs=nprocs)
-    read = MapNode(
-        ReadRowBlock(**settings),
-        name='read_row_block',
-        iterfield=['cohort_file', 'mask', 'number'],
-        n_procs=nprocs,
-    )
-    for node in (plan, read):
-        # What is done is known by its file: see ReadRowBlock.
-        node.overwrite = True
-    workflow.connect([
-        (collect, plan, [('cohort_files', 'cohort_files')]),
-        (group_mask, plan, [('out_mask', 'masks')]),
-        (plan, read, [('cohort_files', 'cohort_file'), ('masks', 'mask'), ('numbers', 'number')]),
-        (read, build, [('out_file', 'row_files')]),
-    ])  # fmt: skip
-
-
-def _given(**inputs: Any) -> dict[str, Any]:
-    """The inputs that say something."""
-    return {trait: value for trait, value in inputs.items() if value}
-
-
-def _connected(
-    workflow: Workflow, collect: Node, group_mask: MapNode, build: MapNode, fit: Node
-) -> Workflow:
-    describe = Node(WriteSidecars(), 'write_sidecars')
-    fields = ['scalars', 'cohort_files', 'group_masks', 'coverages', 'store_files', 'fit_scripts']
-    outputnode = Node(IdentityInterface([*fields, 'left_out', 'report']), 'outputnode')
-    workflow.connect([
+        (inputnode, collect, [(field, field) for field in INPUTS]),
+        (inputnode, group_mask, [('group_mask_file', 'group_mask_file')]),
         (collect, group_mask, [
             ('cohort_files', 'cohort_file'),
             ('group_mask_files', 'out_mask'),
@@ -161,29 +207,81 @@ def _connected(
         ]),
         (collect, build, [
             ('cohort_files', 'cohort_file'),
-            ('table_files', 'table_file'),
+            ('final_cohort_files', 'final_cohort_file'),
             ('store_files', 'out_file'),
         ]),
-        (group_mask, build, [('out_mask', 'mask')]),
-        (collect, describe, [('sidecars_file', 'sidecars_file')]),
-        (build, describe, [
-            ('out_file', 'described'), ('seconds', 'seconds'), ('peak_mb', 'peak_mb'),
-        ]),
-        (collect, fit, [
-            ('bids_dir', 'bids_dir'),
-            ('output_dir', 'output_dir'),
-            ('table_files', 'cohort_files'),
-            ('script_files', 'script_files'),
-        ]),
-        (build, fit, [('out_file', 'store_files')]),
-        (describe, fit, [('out_files', 'sidecar_files')]),
+        (group_mask, build, [('out_mask', 'in_mask')]),
         (collect, outputnode, [
             ('scalars', 'scalars'),
-            ('table_files', 'cohort_files'),
+            ('final_cohort_files', 'cohort_files'),
             ('left_out', 'left_out'),
         ]),
         (group_mask, outputnode, [('out_mask', 'group_masks'), ('out_coverage', 'coverages')]),
         (build, outputnode, [('out_file', 'store_files')]),
-        (fit, outputnode, [('out_files', 'fit_scripts')]),
     ])  # fmt: skip
     return workflow
+
+
+def _write_scripts(workflow: Workflow, allowed: Allowance) -> None:
+    """Put sidecars and the scripts for R after the building."""
+    collect, build, outputnode = map(
+        workflow.get_node, ('collect_cohort', 'to_modelarray', 'outputnode')
+    )
+    describe = Node(WriteSidecars(), 'write_sidecars', **allowed.light())
+    fit = Node(WriteFitScripts(n_cores=allowed.nprocs), 'write_fit_scripts', **allowed.light())
+    workflow.connect([
+        (collect, describe, [('sidecars_file', 'sidecars_file')]),
+        (build, describe, [
+            ('out_file', 'in_files'), ('seconds', 'seconds'), ('peak_mb', 'peak_mb'),
+        ]),
+        (collect, fit, [
+            ('bids_dir', 'bids_dir'),
+            ('output_dir', 'output_dir'),
+            ('final_cohort_files', 'cohort_files'),
+            ('script_files', 'script_files'),
+        ]),
+        (build, fit, [('out_file', 'store_files')]),
+        (describe, fit, [('out_files', 'sidecar_files')]),
+        (fit, outputnode, [('out_files', 'fit_scripts')]),
+    ])  # fmt: skip
+
+
+def _report(workflow: Workflow, allowed: Allowance) -> None:
+    """Put the report after everything else."""
+    collect, fit = map(workflow.get_node, ('collect_cohort', 'write_fit_scripts'))
+    report = Node(MakeReport(**allowed.memory()), 'make_report', **allowed.working())
+    # What it is about is a folder, whose files Nipype does not know.
+    report.overwrite = True
+    workflow.connect([
+        (collect, report, [
+            ('bids_dir', 'bids_dir'), ('output_dir', 'output_dir'), ('left_out', 'left_out'),
+        ]),
+        (fit, report, [('out_files', 'in_files')]),
+        (report, workflow.get_node('outputnode'), [('out_file', 'report')]),
+    ])  # fmt: skip
+
+
+def _read_in_blocks(workflow: Workflow, allowed: Allowance, **blocks: Any) -> None:
+    """Put the reading of row blocks before the building."""
+    collect, group_mask, build = map(
+        workflow.get_node, ('collect_cohort', 'group_mask', 'to_modelarray')
+    )
+    settings = blocks | allowed.inputs()
+    plan = Node(PlanRowBlocks(**settings), 'plan_row_blocks', **allowed.working())
+    read = MapNode(
+        ReadRowBlock(**settings),
+        ['cohort_file', 'in_mask', 'number'],
+        'read_row_block',
+        **allowed.working(),
+    )
+    for node in (plan, read):
+        # What is done is known by its file: see ReadRowBlock.
+        node.overwrite = True
+    workflow.connect([
+        (collect, plan, [('cohort_files', 'cohort_files')]),
+        (group_mask, plan, [('out_mask', 'in_masks')]),
+        (plan, read, [
+            ('cohort_files', 'cohort_file'), ('masks', 'in_mask'), ('numbers', 'number'),
+        ]),
+        (read, build, [('out_file', 'in_files')]),
+    ])  # fmt: skip

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from nipype import Workflow
-from nipype.pipeline.plugins import multiproc
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
@@ -66,19 +70,52 @@ _ARGUMENTS = {
 }
 
 
-class MultiProcPlugin(multiproc.MultiProcPlugin):
-    """Nipype's, which would wait for ever for the result of a worker that was killed."""
+class WorkerPool(ProcessPoolExecutor):
+    """The workers of Nipype's MultiProc, whose death is a result like any other.
 
-    def _async_callback(self, args: Future) -> None:
-        if not args.cancelled() and args.exception() is None:
-            super()._async_callback(args)
+    MultiProc waits for results alone, and for ever for that of a worker that was killed.
 
-    def _get_result(self, taskid: int) -> Any:
-        result = super()._get_result(taskid)
-        if result is None and self._task_obj[taskid].done():
-            # Raises BrokenProcessPool; where a worker ended well, its result is on its way.
-            self._task_obj[taskid].result()
-        return result
+    Attributes
+    ----------
+    is_broken : bool
+        A worker was killed; the pool runs nothing more.
+    """
+
+    is_broken = False
+
+    def submit(
+        self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any
+    ) -> Future[Any]:
+        """Return the future of a node; MultiProc gives its number as the last argument."""
+        future: Future[Any] = Future()
+        running = super().submit(function, *arguments, **keywords)
+        running.add_done_callback(lambda ended: self._pass_on(ended, future, arguments[-1]))
+        return future
+
+    def _pass_on(self, ended: Future[Any], future: Future[Any], task: int) -> None:
+        if ended.cancelled():
+            future.cancel()
+            return
+        error = ended.exception()
+        if error is None:
+            future.set_result(ended.result())
+            return
+        self.is_broken = self.is_broken or isinstance(error, BrokenProcessPool)
+        lines = format_exception(error)
+        future.set_result({'result': None, 'traceback': lines, 'taskid': task})
+
+
+def multiproc(arguments: dict[str, Any]) -> MultiProcPlugin:
+    """Return Nipype's plugin with our pool, made as its own is."""
+    plugin = MultiProcPlugin(arguments)
+    plugin.pool.shutdown(wait=False)
+    plugin.pool = WorkerPool(
+        max_workers=plugin.processors,
+        initializer=process_initializer,
+        initargs=(str(Path.cwd()),),
+        mp_context=get_context(arguments.get('mp_context')),
+    )
+    return plugin
 
 
 @dataclass(frozen=True)
@@ -151,8 +188,8 @@ class Plugin:
         return self.name in {LOCAL, 'MultiProc'}
 
     def runner(self) -> str | MultiProcPlugin:
-        """What :meth:`nipype.Workflow.run` takes as its plugin."""
-        return MultiProcPlugin(self.run_arguments) if self.name == 'MultiProc' else self.name
+        """Return what :meth:`nipype.Workflow.run` takes as its plugin."""
+        return multiproc(self.run_arguments) if self.name == 'MultiProc' else self.name
 
     @property
     def run_arguments(self) -> dict[str, Any]:

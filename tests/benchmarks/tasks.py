@@ -240,26 +240,15 @@ class Help(Task):
 
 @dataclass(frozen=True)
 class Index(Task):
-    """``modelarrayio-bids --list-scalars`` of a large dataset, with and without its cache."""
+    """``modelarrayio-bids --list-scalars`` of a large dataset."""
 
     files: int = 50_000
-    cached: Goal = Goal()
 
     def rows(self, bench):
         root = data.derivatives(bench.data, self.files)
         program, work = bench.ours / 'modelarrayio-bids', bench.work(self.name)
         words = (program, root, work / 'out', 'group', '--list-scalars')
         yield self._row(bench.in_turn(Command('ours', words, bench.runs)), n=self.files)
-        option, cache = '--bids-database-dir', work / 'cache'
-        shown = subprocess.run([program, '--help'], check=True, capture_output=True, text=True)
-        if option not in shown.stdout:
-            raise NotMeasuredError(f'from cache: {program.name} has no {option}')
-        shutil.rmtree(cache, ignore_errors=True)
-        command = Command('ours', (*words, option, cache), bench.runs)
-        # This one fills the cache.
-        run(command)
-        row = self._row(bench.in_turn(command), n=self.files, goal=self.cached)
-        yield replace(row, case=f'{self.name}-cached')
 
 
 @dataclass(frozen=True)

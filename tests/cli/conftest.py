@@ -20,8 +20,9 @@ def flow(tmp_path_factory):
 def group(flow, tmp_path, capfd):
     """Run the group level on one scalar: exit code, standard output and standard error."""
 
-    def run(*options, root=flow, scalars=('cbf',)):
+    def run(*options, root=flow, scalars=('cbf',), report=False):
         chosen = ['--scalars', *scalars] if scalars else []
+        chosen += [] if report else ['--no-report']
         code = main([str(root), str(tmp_path / 'out'), 'group', *chosen, *map(str, options)])
         return code, *capfd.readouterr()
 

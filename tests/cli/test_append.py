@@ -1,13 +1,11 @@
 """``modelarrayio append`` as its user meets it."""
 
 import json
-import os
 import re
 import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from benchmarks import data
 from folders import bytes_of
+from held import X_BEGUN, X_WHOLE, Held
 from images import expected_rows, save, write_cohort, write_csv
 from stores import write_results
 
@@ -146,7 +145,7 @@ def test_what_cannot_be(folder, capsys, arguments, code, says):
 
 
 def large(folder, subjects=60, edge=60):
-    """Enough incompressible data for a run to be caught in the middle: the command."""
+    """Enough incompressible data to fill a disk: the command."""
     shape, rng = (edge, edge, edge), np.random.default_rng(0)
     mask = save(folder / 'group_mask.nii.gz', np.ones(shape, np.uint8), np.eye(4))
     rows = [
@@ -161,16 +160,21 @@ def large(folder, subjects=60, edge=60):
     return [*COMMAND, 'append', '--cohort-file', str(folder / 'new.csv'), '--output', store]
 
 
+# In between: new images are being read, by another thread.
+MOMENTS = {'begun': X_BEGUN, 'reading': ('open', r'sub-05_MD\.nii\.gz ', 3), 'whole': X_WHOLE}
+
+
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_ended_leaves_the_file_as_it_was(tmp_path, sent):
-    command = large(tmp_path)
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_a_run_that_is_ended_leaves_the_file_as_it_was(folder, tmp_path, sent, moment):
+    command = [*COMMAND, 'append', '--cohort-file', 'new.csv', '--output', folder / 'x.h5']
     before = bytes_of(tmp_path)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
-    while process.poll() is None and not list(tmp_path.glob('.unfinished-*-x.h5')):
-        time.sleep(0.01)
-    time.sleep(0.2)
-    process.send_signal(sent)
-    _, said = process.communicate()
+    with Held(command, *MOMENTS[moment], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stands()
+        assert list(tmp_path.glob('.unfinished-*-x.h5'))
+        process.send_signal(sent)
+        process.let_go()
+        _, said = process.communicate()
     assert process.returncode == {2: 130, 15: 143, 9: -9}[sent]
     assert 'Traceback' not in said
     after = bytes_of(tmp_path)

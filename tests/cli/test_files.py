@@ -1,16 +1,15 @@
 """``modelarrayio`` as its user meets it: options, messages, exit codes, what is left on disk."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
 import pytest
+from held import X_BEGUN, X_WHOLE, Held
 from images import (
     AFFINE,
     SHAPE,
@@ -303,7 +302,7 @@ def test_results_that_would_share_a_file(store, folder, capsys):
 
 
 def large_cohort(folder):
-    """Enough incompressible data for a run to be caught in the middle."""
+    """Enough incompressible data to fill a disk."""
     shape, rng = (60, 60, 60), np.random.default_rng(0)
     affine = np.diag([2.0, 2, 2, 1])
     mask = save(folder / 'group_mask.nii.gz', np.ones(shape, np.uint8), affine)
@@ -345,22 +344,22 @@ def test_a_disk_that_fills_with_results(store, folder):
     assert not list((folder / 'results').iterdir())
 
 
+# In between: images are being read for their values, by other threads.
+MOMENTS = {'begun': X_BEGUN, 'reading': ('open', r'sub-02_MD\.nii\.gz ', 3), 'whole': X_WHOLE}
+
+
 @pytest.mark.parametrize(('sent', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_in_the_middle(folder, sent, code):
-    large_cohort(folder)
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_an_interrupt_in_the_middle(folder, sent, code, moment):
     before = contents(folder)
     options = ['--mask', 'group_mask.nii.gz', '--cohort-file', 'cohort.csv', '--nprocs', '2']
-    process = subprocess.Popen(
-        [*COMMAND, 'to-modelarray', *options, '--compression-level', '9'],
-        stderr=subprocess.PIPE,
-        env=os.environ,
-        text=True,
-    )
-    while process.poll() is None and not list(folder.glob('.unfinished-*-modelarray.h5')):
-        time.sleep(0.01)
-    time.sleep(0.3)
-    process.send_signal(sent)
-    _, said = process.communicate()
+    command = [*COMMAND, 'to-modelarray', *options, '--output', 'x.h5']
+    with Held(command, *MOMENTS[moment], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stands()
+        assert list(folder.glob('.unfinished-*-x.h5'))
+        process.send_signal(sent)
+        process.let_go()
+        _, said = process.communicate()
     assert process.returncode == code
     assert 'Traceback' not in said
     assert contents(folder) == before

@@ -3,24 +3,24 @@
 import signal
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
 
 import h5py
 import pytest
 import trees
+from held import Held
 
 COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.entrypoint']
 
 
+@contextmanager
 def begun(command, output):
-    """A run that has finished one HDF5 file of several."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and not list(output.rglob('[!.]*.h5')):
-        time.sleep(0.001)
-    assert process.poll() is None
-    return process
+    """A run that stands where it has finished one HDF5 file of several, and written another."""
+    pipes = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.PIPE}
+    with Held(command, 'os.rename', r'\.h5 ', 2, text=True, **pipes) as process:
+        assert process.stands()
+        assert len(whole(output)) == 1
+        yield process
 
 
 def left(output):
@@ -43,10 +43,11 @@ def whole(output):
 )
 def test_the_same_command_finishes_what_was_killed(tmp_path, sent, code):
     study, output = trees.write_study(tmp_path / 'study', trees.people(4)), tmp_path / 'out'
-    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf*', 'dki_*']
-    process = begun(command, output)
-    process.send_signal(sent)
-    _, said = process.communicate()
+    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf', 'dki_*']
+    with begun(command, output) as process:
+        process.send_signal(sent)
+        process.let_go()
+        _, said = process.communicate()
     assert process.returncode == code
     assert 'Traceback' not in said
     finished = whole(output)
@@ -67,24 +68,17 @@ def test_the_same_command_finishes_what_was_killed(tmp_path, sent, code):
 @pytest.mark.parametrize('times', [1, 3])
 def test_asked_to_end_while_it_removes_its_work_folder(tmp_path, times):
     study, output = trees.write_study(tmp_path / 'study', trees.people(2)), tmp_path / 'out'
-    for number in range(8000):
-        folder = tmp_path / 'more' / str(number % 40)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / str(number)).touch()
-    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf']
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not (work := list(output.glob('.unfinished-*-work'))):
-        time.sleep(0.001)
-    # As a larger study would have them, so that to remove them takes a while.
-    more = (tmp_path / 'more').rename(work[0] / 'more')
-    while process.poll() is None and len([*more.glob('*')]) == 40:
-        time.sleep(0.001)
-    for _ in range(times):
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.005)
-    _, said = process.communicate()
-    # One that comes after the last line finds nobody to answer.
-    assert process.returncode in {143, -signal.SIGTERM}
+    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf', '--no-report']
+    # The folders in it go one by one.
+    with Held(command, 'os.rmdir', stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(times):
+            assert process.stands()
+            assert len(left(output)) == 1
+            process.send_signal(signal.SIGTERM)
+            process.go_on()
+        process.let_go()
+        _, said = process.communicate()
+    assert process.returncode == 143
     assert 'Run the same command again' in said
     assert 'Traceback' not in said
     assert not left(output)
@@ -93,7 +87,7 @@ def test_asked_to_end_while_it_removes_its_work_folder(tmp_path, times):
 
 def test_another_image_is_read_again(tmp_path):
     study, output = trees.write_study(tmp_path / 'study', trees.people(4)), tmp_path / 'out'
-    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf', 'dki_fa']
+    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf', 'dki_fa', '--no-report']
     subprocess.run(command, check=True, capture_output=True)
     first = whole(output)
     changed = next(study.rglob('sub-01*_space-MNI*cAsym_cbf.nii.gz'))
@@ -108,9 +102,11 @@ def test_another_image_is_read_again(tmp_path):
 
 def test_two_runs_leave_each_other_alone(tmp_path):
     study, output = trees.write_study(tmp_path / 'study', trees.people(4)), tmp_path / 'out'
-    process = begun([*COMMAND, study, output, 'group'], output)
-    command = [*COMMAND, study, output, 'group', '--scalars', 'dki_fa']
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert 'Removed' not in done.stderr
-    _, said = process.communicate()
+    command = [*COMMAND, study, output, 'group', '--scalars', 'dki_fa', 'cbf', '--no-report']
+    with begun(command, output) as process:
+        command = [*COMMAND, study, output, 'group', '--scalars', 'dki_fa', '--no-report']
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert 'Removed' not in done.stderr
+        process.let_go()
+        _, said = process.communicate()
     assert process.returncode == 0, said

@@ -1,16 +1,15 @@
 """``modelarrayio merge-results`` as its user meets it."""
 
-import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
 import pytest
 from folders import bytes_of
+from held import X_BEGUN, X_WHOLE, Held
 from images import group_mask, write_cohort
 from stores import write_results
 
@@ -105,27 +104,35 @@ def test_a_file_of_another_shape_is_one_line(folder, capsys, broken):
 
 
 def large(folder):
-    """Slices of 600,000 elements, in a file that may be caught in the middle: the command."""
+    """Slices of 600,000 elements, and the command that merges them."""
     n, names = 600_000, ['element_id', *(f'{t}.p.value{c}' for t in 'abcd' for c in ('', '.fdr'))]
     matrix = np.random.default_rng(0).random((n, len(names)))
     matrix[:, 0] = np.arange(n)
     for number, part in enumerate(np.split(matrix, 3)):
         write_results(folder / 'x.h5', f'part{number}', names, part)
-    options = ['--input-hdf5', folder / 'x.h5', '--analysis-name', 'part*', '--merged-name', 'all']
+    return merging(folder, 'part*')
+
+
+def merging(folder, name):
+    options = ['--input-hdf5', folder / 'x.h5', '--analysis-name', name, '--merged-name', 'all']
     return [*COMMAND, 'merge-results', *options, '--allow-gaps']
 
 
+# In between: the copy is about to be written to.
+MOMENTS = {'begun': X_BEGUN, 'copying': ('open', r'-x\.h5 w '), 'whole': X_WHOLE}
+
+
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize('after', [0, 0.3])
-def test_a_run_that_is_ended_leaves_the_file_as_it_was(tmp_path, sent, after):
-    command = large(tmp_path)
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_a_run_that_is_ended_leaves_the_file_as_it_was(folder, tmp_path, sent, moment):
+    command = merging(tmp_path, 'mylm_part[12]')
     before = bytes_of(tmp_path)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
-    while process.poll() is None and not list(tmp_path.glob('.unfinished-*-x.h5')):
-        time.sleep(0.01)
-    time.sleep(after)
-    process.send_signal(sent)
-    _, said = process.communicate()
+    with Held(command, *MOMENTS[moment], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stands()
+        assert list(tmp_path.glob('.unfinished-*-x.h5'))
+        process.send_signal(sent)
+        process.let_go()
+        _, said = process.communicate()
     assert process.returncode == {2: 130, 15: 143, 9: -9}[sent]
     assert 'Traceback' not in said
     assert (tmp_path / 'x.h5').read_bytes() == before[tmp_path / 'x.h5']

@@ -38,7 +38,7 @@ def test_an_error_is_in_the_log_too(group, tmp_path):
 
 def test_quiet_says_warnings_and_keeps_the_rest(flow, group, tmp_path):
     (tmp_path / 'table.tsv').write_text('participant_id\tiq\nsub-01\t100\n')
-    code, out, err = group('-q', '--phenotypes', tmp_path / 'table.tsv')
+    code, out, err = group('-q', '--phenotypes', tmp_path / 'table.tsv', report=True)
     assert (code, out) == (0, '')
     assert [line.partition(':')[0] for line in err.splitlines()] == ['WARNING']
     assert 'INFO: Wrote ' in log_of(tmp_path / 'out')
@@ -51,7 +51,7 @@ def test_quiet_and_verbose_are_not_both(group):
 
 
 def test_the_settings_of_a_quiet_run_run_again(group, tmp_path, capfd):
-    assert group('-q', '--log-format', 'json')[0] == 0
+    assert group('-q', '--log-format', 'json', report=True)[0] == 0
     (settings,) = (tmp_path / 'out' / 'logs').glob('*.toml')
     assert main(['--config-file', str(settings)]) == 0
     assert capfd.readouterr() == ('', '')
@@ -59,7 +59,8 @@ def test_the_settings_of_a_quiet_run_run_again(group, tmp_path, capfd):
 
 @pytest.mark.parametrize('plugin', ['Linear', 'MultiProc'])
 def test_json_all_the_way(group, tmp_path, plugin):
-    code, out, err = group('--log-format', 'json', '-v', '--nipype-plugin', plugin)
+    options = ('--log-format', 'json', '-v', '--nipype-plugin', plugin)
+    code, out, err = group(*options, report=True)
     assert code == 0
     said = [json.loads(line) for line in err.splitlines()]
     assert all({'time', 'level', 'logger', 'message'} <= one.keys() for one in said)
@@ -123,8 +124,7 @@ def study(tmp_path_factory):
 
 def test_every_stage_has_a_bar_and_none_stays(study, tmp_path):
     output = tmp_path / 'out'
-    index = ['--bids-database-dir', tmp_path / 'index', '--scalars', 'cbf', 'fd']
-    code, written = run_in_terminal([*APP, study, output, 'group', *index])
+    code, written = run_in_terminal([*APP, study, output, 'group', '--scalars', 'cbf', 'fd'])
     assert code == 0
     for stage in (
         'Looking into aslprep', 'Indexing aslprep', 'Checking headers', 'Finding masks of cbf',

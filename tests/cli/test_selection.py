@@ -1,6 +1,8 @@
 """What ``modelarrayio-bids group`` takes, leaves out, and says of it."""
 
 import json
+from collections import Counter
+from pathlib import Path
 
 import pytest
 import trees
@@ -96,6 +98,58 @@ def test_people_are_chosen(group, tmp_path, monkeypatch, options, participants):
     code, printed, _ = group('--list-scalars', '--json', *options)
     assert code == 0
     assert listed(printed) == {'cbf': participants}
+
+
+@pytest.mark.parametrize(
+    ('text', 'code', 'participants'),
+    [
+        ('"participant_id"\n"01"\n"03"\n', 0, ['02', '04']),
+        ('"01"\n"03"\n', 0, ['02', '04']),
+        ('# participant_id of the failed\n01\n03\n', 0, ['02', '04']),
+        ('participant_id;why\n01;moved\n03;"a ""b"" c"\n', 0, ['02', '04']),
+        ('participant_id,why\n01,"moved\n03,blurred\n', 65, None),
+        ('participant_id,why\n01,"moved\n02,x\n03,"blurred\n', 65, None),
+    ],
+)
+def test_lists_of_labels_lose_nobody(group, tmp_path, text, code, participants):
+    (tmp_path / 'failed.csv').write_text(text)
+    option = ['--exclude-participant-label', f'@{tmp_path / "failed.csv"}']
+    ended, printed, said = group('--list-scalars', '--json', *option)
+    assert ended == code
+    if participants is None:
+        assert 'failed.csv: the quote that opens a cell in line 2 has no match' in said
+    else:
+        assert listed(printed) == {'cbf': participants}
+
+
+def test_images_that_are_not_fetched_are_counted(group, tmp_path):
+    root = trees.write_aslprep(tmp_path / 'aslprep', trees.people(5))
+    images = sorted(root.rglob(f'*{MNI}_cbf.nii.gz'))
+    for image in images[:4]:
+        image.unlink()
+        image.symlink_to(f'/nowhere/.git/annex/objects/{image.name}')
+    images[4].write_text('/annex/objects/MD5E-s1--d4.nii.gz\n')
+    command = f'datalad get {root}/sub-0*/perf/sub-0*_space-{MNI}_cbf.nii.gz'
+    code, printed, _ = group('--list-scalars', root=root)
+    assert code == 0
+    assert 'Not fetched: the content of 5 files is not here: ' in printed
+    assert printed.count('/perf/sub-0') == 3 + 1  # examples, and the command's pattern
+    assert command in printed
+    code, printed, _ = group('--list-scalars', '--json', root=root)
+    assert json.loads(printed)['not_fetched'] == list(map(str, images))
+    code, _, said = group(root=root)
+    assert code == 66
+    assert command in said
+
+
+def test_subdatasets_that_are_not_installed_are_named(group, tmp_path):
+    root = trees.write_aslprep(tmp_path / 'aslprep', trees.people(3))
+    (root / '.gitmodules').write_text('[submodule "a"]\n\tpath = sub-04\n\turl = ./sub-04\n')
+    (root / 'sub-04').mkdir()
+    code, _, said = group('--list-scalars', root=root)
+    assert code == 0
+    assert f'not installed, so that nothing in it is seen: 1 subdataset ({root}/sub-04)' in said
+    assert f'datalad get -n {root}/sub-04' in said
 
 
 def test_people_to_exclude_need_not_be_there(group):
@@ -226,3 +280,77 @@ def test_visits_that_nothing_tells_apart_end_with_the_options_that_decide(group,
     code, printed, _ = group('--list-scalars', '--json', '--session-label', 'ses-1', '2', root=root)
     assert code == 0
     assert len(json.loads(printed)['scalars'][0]['images']) == 2
+
+
+@pytest.fixture
+def xcp(tmp_path):
+    """Maps of two tasks and two atlases, smoothed or not."""
+    root, people = trees.describe(tmp_path / 'xcp_d', 'xcp_d'), trees.people(2)
+    for person in people:
+        stem = root / f'sub-{person.label}' / 'func' / f'sub-{person.label}'
+        for task in ('rest', 'nback'):
+            start = f'{stem}_task-{task}_space-fsLR'
+            for atlas in ('Tian', 'Glasser'):
+                name = f'{start}_atlas-{atlas}_den-91k_stat-coverage_boldmap.pscalar.nii'
+                trees.write_cifti(Path(name), person)
+            for desc in ('', '_desc-smooth'):
+                name = f'{start}_den-91k_stat-alff{desc}_boldmap.dscalar.nii'
+                trees.write_cifti(Path(name), person)
+    trees.write_participants(root, people)
+    return root
+
+
+@pytest.mark.parametrize(
+    ('options', 'found'),
+    [
+        (['--task-id', 'rest'], {('rest', None): 2, ('rest', 'Tian'): 1, ('rest', 'Glasser'): 1}),
+        (['--task_id', 'rest', 'nback', '--select', 'atlas=Tian'],
+         {('rest', 'Tian'): 1, ('nback', 'Tian'): 1}),
+        (['-t', 'rest', '--select', 'atlas=', 'desc=smooth'], {('rest', None): 1}),
+        (['--select', 'atlas=*', 'task=rest'], {('rest', 'Tian'): 1, ('rest', 'Glasser'): 1}),
+        (['--select', 'atlas=Tian,Glasser', '--select', 'task=nback'],
+         {('nback', 'Tian'): 1, ('nback', 'Glasser'): 1}),
+        (['--select', 'density=91k', 'desc=smooth', '-t', 'nback'], {('nback', None): 1}),
+    ],
+)  # fmt: skip
+def test_labels_of_any_entity_choose(group, xcp, options, found):
+    code, printed, said = group('--list-scalars', '--json', *options, root=xcp, scalars=())
+    assert code == 0, said
+    entities = [scalar['entities'] for scalar in json.loads(printed)['scalars']]
+    assert Counter((one.get('task'), one.get('atlas')) for one in entities) == found
+
+
+def test_what_is_selected_is_built(group, xcp, tmp_path):
+    code, _, said = group('-t', 'rest', '--select', 'desc=smooth', root=xcp, scalars=())
+    assert code == 0, said
+    (store,) = tmp_path.rglob('*_modelarray.h5')
+    assert store.name == 'task-rest_space-fsLR_den-91k_desc-greyordinates_modelarray.h5'
+
+
+@pytest.mark.parametrize(
+    ('options', 'code', 'says'),
+    [
+        (['--select', 'atlas'], 64, "--select 'atlas' says no label. Write it as KEY=LABEL."),
+        (['--select', '=x'], 64, 'says no label'),
+        (['--select', 'a-b=x'], 64, "there is no entity 'a-b'"),
+        (['--select', 'atlsa=x'], 64, "'atlsa' that no file has (do you mean atlas"),
+        (['--select', 'task=rest', '--task-id', 'rest'], 64, 'both choose by task'),
+        (['--select', 'atlas=None'], 18, 'nothing to analyse among'),
+        (['--task-id', 'motor'], 18, 'nothing to analyse among'),
+    ],
+)
+def test_labels_that_choose_nothing(group, xcp, options, code, says):
+    ended, _, said = group('--list-scalars', *options, root=xcp, scalars=())
+    assert ended == code
+    assert says in said
+
+
+def test_filters_of_a_file_and_of_options_come_together(group, xcp, tmp_path):
+    filters = tmp_path / 'filters.json'
+    filters.write_text('{"scalar": {"atlas": null}}')
+    options = ['--list-scalars', '--json', '--bids-filter-file', filters]
+    code, printed, _ = group(*options, '--select', 'desc=', 'task=rest', root=xcp, scalars=())
+    assert code == 0
+    assert [scalar['scalar'] for scalar in json.loads(printed)['scalars']] == ['alff']
+    code, _, said = group(*options, '--select', 'atlas=Tian', root=xcp, scalars=())
+    assert (code, 'both choose by atlas' in said) == (64, True)

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-import time
+import subprocess
 from pathlib import Path
 
 import h5py
@@ -12,7 +12,9 @@ import nibabel as nb
 import numpy as np
 import pytest
 import trees
+from held import HOOK, Held
 from stores import write_results
+from tools import require_tool
 
 from modelarrayio_bids import __version__
 
@@ -246,19 +248,19 @@ def test_mounts_and_files_that_are_links(docker, image, confined, study, writabl
     assert list((tmp_path / 'scratch' / 'out' / 'cbf').glob('*.h5'))
 
 
-def stopped(docker, image, confined, study, output, signal):
-    """A container that got a signal as soon as it had made one of its HDF5 files."""
+def stopped(docker, confined, folder, signal, *command):
+    """A container that got a signal where it had made one HDF5 file of several."""
     name = f'modelarrayio-{os.getpid()}'
-    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
-    kept = [option for option in confined if option != '--rm']
-    docker('run', '--detach', '--name', name, *kept, *mounts, image, '/data', '/out', 'group')
+    held = ['-v', f'{HOOK}:{HOOK}:ro', '-v', f'{folder}:{folder}', '-e', 'HELD', '-e', 'PYTHONPATH']
+    start = [require_tool('docker'), 'run', '--name', name, *confined, *held, *command]
+    options = {'folder': folder, 'stderr': subprocess.PIPE, 'text': True}
     try:
-        deadline = time.monotonic() + 120
-        while not list(output.rglob('[!.]*.h5')) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        docker('kill', '--signal', signal, name)
-        code = int(docker('wait', name).stdout)
-        return code, docker('logs', name).stderr
+        with Held(start, 'os.rename', r'\.h5 ', 2, **options) as process:
+            assert process.stands()
+            docker('kill', '--signal', signal, name)
+            process.let_go()
+            _, said = process.communicate()
+        return process.returncode, said
     finally:
         docker('rm', '--force', name)
 
@@ -269,13 +271,14 @@ def test_another_container_finishes_what_was_killed(
 ):
     study = trees.write_study(tmp_path / 'study', trees.people(4))
     output = writable(tmp_path / 'out')
-    ended, said = stopped(docker, image, confined, study, output, signal)
+    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
+    command = [*mounts, image, '/data', '/out', 'group']
+    ended, said = stopped(docker, confined, writable(tmp_path / 'held'), signal, *command)
     assert ended == code
     if signal == 'TERM':
         assert 'Run the same command again' in said
         assert not list(output.rglob('.unfinished-*'))
-    mounts = ['-v', f'{study}:/data:ro', '-v', f'{output}:/out']
-    done = docker('run', *confined, *mounts, image, '/data', '/out', 'group')
+    done = docker('run', *confined, *command)
     assert done.returncode == 0, done.stderr
     assert 'Kept, made of the same images' in done.stderr
     if signal == 'KILL':

@@ -245,7 +245,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(voxels, tmp_path):
 
 def test_two_readers_at_once_of_one_block_end_well(voxels, tmp_path):
     readers = [reader(tmp_path) for _ in range(2)]
-    ends = [process.communicate(timeout=60) for process in readers]
+    ends = [process.communicate(timeout=600) for process in readers]
     assert [process.returncode for process in readers] == [0, 0], ends
     first, second = plan(*voxels, tmp_path, n_blocks=2)
     assert {out.strip() for out, _ in ends} == {str(first.path)}

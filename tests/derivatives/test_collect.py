@@ -18,6 +18,7 @@ from modelarrayio_bids.errors import (
 )
 
 MNI = trees.SPACE
+MNI6 = 'MNI152NLin6Asym'
 
 
 @pytest.fixture
@@ -31,7 +32,9 @@ def ask(tmp_path):
 
 
 def summary(collection):
-    return {(row.scalar, row.stem): (row.n_images, row.rungs) for row in collection.table()}
+    return {
+        (row.scalar, row.stem): (row.n_images, row.rungs) for row in collection.table().itertuples()
+    }
 
 
 def test_a_study_of_three_pipelines(study, ask):
@@ -79,12 +82,12 @@ def test_a_study_of_probabilities_alone_says_how_to_get_them(dataset, ask, optio
 
 def test_qsirecon_alone_is_served_by_its_maps_themselves_and_says_so_once(study, ask, caplog):
     found = ask(study / 'derivatives' / 'qsirecon')
-    assert [row.rungs for row in found.table()] == [{'map-itself': 4}] * 3
+    assert [row.rungs for row in found.table().itertuples()] == [{'map-itself': 4}] * 3
     said = [record.message for record in caplog.records if 'no mask found' in record.message]
     (text,) = said
     assert text == (
         'no mask found for 12 of 12 images; their own finite voxels other than zero will serve. '
-        'Scalars: dki_fa, dki_mk, tensor_fa'
+        'Scalars: dki_fa, dki_mk, tensor_fa. For one mask of all, give --mask'
     )
 
 
@@ -103,7 +106,7 @@ def test_a_given_mask_serves_every_image(study, ask, tmp_path):
 )
 def test_scalars_by_name_or_pattern(study, ask, patterns, scalars):
     found = ask(study, scalars=tuple(patterns))
-    assert [row.scalar for row in found.table()] == scalars
+    assert [row.scalar for row in found.table().itertuples()] == scalars
     assert found.left_out['not among the scalars asked for'].count == 4 * (9 - len(scalars))
 
 
@@ -141,11 +144,11 @@ def test_an_empty_label_is_a_usage_error(study, ask, option, label):
 
 def test_filters_on_scalars_and_masks(study, ask):
     no_desc = BidsFilters.from_dict({'scalar': {'desc': None, 'datatype': 'perf'}})
-    assert [row.scalar for row in ask(study, bids_filters=no_desc).table()] == ['cbf']
+    assert [row.scalar for row in ask(study, bids_filters=no_desc).table().itertuples()] == ['cbf']
     other = BidsFilters.from_dict({'mask': {'desc': 'lesion'}})
-    assert {rung for row in ask(study, bids_filters=other).table() for rung in row.rungs} == {
-        'map-itself'
-    }
+    assert {
+        rung for row in ask(study, bids_filters=other).table().itertuples() for rung in row.rungs
+    } == {'map-itself'}
 
 
 def test_nothing_left_says_what_was_found_and_why_it_is_not_used(dataset, ask):
@@ -162,7 +165,7 @@ def test_several_volumes_are_dropped_whatever_the_name_says(dataset, ask, person
     path = root / f'sub-01/func/sub-01_space-{MNI}_stat-peaks_boldmap.nii.gz'
     trees.write_map(path, persons[0], volumes=3)
     found = ask(root)
-    assert [row.scalar for row in found.table()] == ['reho']
+    assert [row.scalar for row in found.table().itertuples()] == ['reho']
     assert found.left_out['several maps in one file'].examples == (path,)
 
 
@@ -218,17 +221,17 @@ def test_two_acquisitions_show_candidates_and_the_filter_that_decides(dataset, a
         for desc in ('', '_desc-scrub')
     ]
     root = dataset('aslprep', paths)
-    with pytest.raises(CohortProblemsError) as caught:
+    with pytest.raises(AmbiguousMatchError) as caught:
         ask(root)
-    problems = caught.value.problems
-    assert [type(problem) for problem in problems] == [AmbiguousMatchError] * 2
-    assert str(root / paths[0]) in str(problems[0])
-    assert str(root / paths[2]) in str(problems[0])
-    assert '2 participants' in str(problems[0])
-    assert 'acq: a, b' in str(problems[0])
-    advice = str(problems[0]).partition('for instance ')[2].rstrip('.')
+    said = str(caught.value)
+    assert str(root / paths[0]) in said
+    assert 'cbf (' in said
+    assert 'cbf_scrub (' in said
+    assert '2 participants' in said
+    assert 'acq: a, b' in said
+    advice = said.partition('for instance ')[2].rstrip('.')
     found = ask(root, bids_filters=BidsFilters.from_dict(json.loads(advice)))
-    assert [row.n_images for row in found.table()] == [2, 2]
+    assert [row.n_images for row in found.table().itertuples()] == [2, 2]
 
 
 @pytest.fixture
@@ -266,7 +269,7 @@ def test_visits_that_nothing_tells_apart_show_the_options_that_decide(repeated, 
     assert (one, each) == ({'scalar': {'run': '1'}}, {'scalar': {'run': ['1', '2']}})
     for filters, sessions, count in ((one, ['a'], 2), (each, ['a'], 4), (each, ['a', 'b'], 8)):
         found = ask(repeated, bids_filters=BidsFilters.from_dict(filters), sessions=tuple(sessions))
-        assert [row.n_images for row in found.table()] == [count, count]
+        assert [row.n_images for row in found.table().itertuples()] == [count, count]
 
 
 def test_a_table_of_visits_tells_sessions_apart_and_not_runs(repeated, ask, tmp_path):
@@ -335,7 +338,7 @@ def test_two_masks_on_a_rung_are_named_and_not_used(dataset, ask, caplog):
             f'sub-01/perf/sub-01_run-3_space-{MNI}_desc-brain_mask.nii.gz',
         ],
     )
-    assert ask(root).table()[0].rungs == {'map-itself': 1}
+    assert ask(root).table().iloc[0].rungs == {'map-itself': 1}
     assert 'run-2' in caplog.text
     assert 'run-3' in caplog.text
 
@@ -345,7 +348,7 @@ def test_a_resolution_of_its_own_is_a_group_of_its_own(dataset, ask):
         'fmriprep',
         [f'sub-01/anat/sub-01_space-{MNI}_res-{r}_label-GM_probseg.nii.gz' for r in '12'],
     )
-    assert [row.space for row in ask(root, scalars=('gm_probseg',)).table()] == [
+    assert [row.space for row in ask(root, scalars=('gm_probseg',)).table().itertuples()] == [
         f'{MNI}:res-1',
         f'{MNI}:res-2',
     ]
@@ -354,7 +357,7 @@ def test_a_resolution_of_its_own_is_a_group_of_its_own(dataset, ask):
 def test_what_was_found_can_be_pickled(study, ask):
     found = ask(study, scalars=('cbf',))
     again = pickle.loads(pickle.dumps(found))
-    assert again.table() == found.table()
+    assert again.table().equals(found.table())
     assert again.groups[0].rows == found.groups[0].rows
 
 
@@ -372,7 +375,10 @@ def test_a_persons_own_recipe_names_describes_and_is_written_beside_the_store(
     )
     paths = [f'sub-01/perf/sub-01_space-{MNI}{end}_cbf.nii.gz' for end in ('', '_desc-timeseries')]
     found = ask(dataset('aslprep', paths), recipes=(recipe,))
-    assert [row.scalar for row in found.table()] == ['perfusion', 'perfusion_timeseries']
+    assert [row.scalar for row in found.table().itertuples()] == [
+        'perfusion',
+        'perfusion_timeseries',
+    ]
     group = found.groups[0]
     outputs = group.outputs(tmp_path / 'out')
     cohort = group.write_cohort(outputs, found.phenotypes)
@@ -403,9 +409,11 @@ def test_adding_a_dataset_renames_nothing(study, dataset, ask, tmp_path):
     alone = {
         (name, row.scalar)
         for name, root in roots.items()
-        for row in ask(root, datasets={name: root}).table()
+        for row in ask(root, datasets={name: root}).table().itertuples()
     }
-    together = {(row.dataset, row.scalar) for row in ask(study, datasets=roots).table()}
+    together = {
+        (row.dataset, row.scalar) for row in ask(study, datasets=roots).table().itertuples()
+    }
     assert together == alone
     assert together == {
         ('asl', 'cbf'),
@@ -415,7 +423,7 @@ def test_adding_a_dataset_renames_nothing(study, dataset, ask, tmp_path):
     }
     (roots['asl'] / 'dataset_description.json').unlink()
     renamed = ask(roots['asl'], datasets={'mine': roots['asl']})
-    assert [row.scalar for row in renamed.table()] == ['cbf', 'cbf_score']
+    assert [row.scalar for row in renamed.table().itertuples()] == ['cbf', 'cbf_score']
 
 
 def test_templates_of_infants_are_groups_by_age_in_either_spelling(dataset, ask):
@@ -430,7 +438,7 @@ def test_templates_of_infants_are_groups_by_age_in_either_spelling(dataset, ask)
     assert summary(found) == {
         ('gm_probseg', f'space-{space}'): (1, {'same-dataset': 1}) for space in spaces
     }
-    assert {row.space for row in found.table()} == {
+    assert {row.space for row in found.table().itertuples()} == {
         'MNIInfant:cohort-1',
         'MNIInfant:cohort-2',
         'MNIInfant+1',
@@ -459,7 +467,10 @@ def test_effects_of_first_level_models_are_taken_and_other_statistics_on_request
     assert counts['a p value or degrees of freedom'] == 4
     some = 'taken with --scalars a_variance a_z b_variance (and 1 more)'
     assert counts[f'a statistic of a single participant, {some}'] == 8
-    assert [row.scalar for row in ask(root, scalars=('*_z',)).table()] == ['a_z', 'b_z']
+    assert [row.scalar for row in ask(root, scalars=('*_z',)).table().itertuples()] == [
+        'a_z',
+        'b_z',
+    ]
 
 
 def test_masks_of_bundles_regions_and_halves_are_not_the_brains(dataset, ask):
@@ -473,9 +484,9 @@ def test_masks_of_bundles_regions_and_halves_are_not_the_brains(dataset, ask):
               for kind in ('dwi', 'anat') for one in others),
         ],
     )  # fmt: skip
-    assert ask(root).table()[0].rungs == {'map-itself': 1}
+    assert ask(root).table().iloc[0].rungs == {'map-itself': 1}
     trees.write_mask(root / f'sub-01/anat/sub-01_space-{MNI}_mask.nii.gz', trees.people(9)[0])
-    assert ask(root).table()[0].rungs == {'anatomical': 1}
+    assert ask(root).table().iloc[0].rungs == {'anatomical': 1}
 
 
 def test_entities_of_pet_and_halfpipe_tell_scalars_apart(dataset, ask):
@@ -492,7 +503,7 @@ def test_entities_of_pet_and_halfpipe_tell_scalars_apart(dataset, ask):
             f'sub-01/pet/sub-01_space-{MNI}_desc-brain_mask.nii.gz',
         ],
     )
-    assert [(row.scalar, row.rungs) for row in ask(root).table()] == [
+    assert [(row.scalar, row.rungs) for row in ask(root).table().itertuples()] == [
         ('corr_amyg_effect_statmap', {'same-dataset': 1}),
         ('corr_hipp_effect_statmap', {'same-dataset': 1}),
         ('mrtm2_bpnd_mimap', {'same-dataset': 1}),
@@ -503,12 +514,14 @@ def test_entities_of_pet_and_halfpipe_tell_scalars_apart(dataset, ask):
 def test_entities_nobody_knows_are_named_where_they_alone_differ(dataset, ask, caplog):
     name = f'sub-0{{0}}/dwi/sub-0{{0}}_kernel-{{1}}_space-{MNI}_FA.nii.gz'
     root = dataset('newpipe', [name.format(1, 'a'), name.format(1, 'b')])
-    with pytest.raises(AmbiguousMatchError, match=r'differ in kernel: a, b.*No entity .* kernel'):
+    with pytest.raises(AmbiguousMatchError, match=r'differ in kernel: a, b.*--select kernel=a'):
         ask(root)
+    chosen = ask(root, bids_filters=BidsFilters.from_dict({'scalar': {'kernel': 'b'}}))
+    assert [row.image.name for row in chosen.groups[0].rows] == [name.format(1, 'b').split('/')[-1]]
     (root / name.format(1, 'b')).unlink()
     dataset('newpipe', [name.format(2, 'b')])
-    assert ask(root).table()[0].n_images == 2
-    assert 'differ in kernel-, which is no entity known here: a, b' in caplog.text
+    assert ask(root).table().iloc[0].n_images == 2
+    assert 'differ in kernel-, which is no entity of BIDS: a, b' in caplog.text
 
 
 @pytest.mark.parametrize('entity', ['proc', 'flip', 'inv', 'mod', 'part', 'chunk'])
@@ -525,7 +538,7 @@ def test_an_image_in_the_folder_of_another_is_of_nobody(dataset, ask):
     """Below the dataset alone: folders above it may be called anything."""
     right = f'sub-01/ses-1/perf/sub-01_ses-1_space-{MNI}_cbf.nii.gz'
     root = dataset('sub-99/ses-9/aslprep', [right], 'ASLPrep')
-    assert ask(root).table()[0].n_images == 1
+    assert ask(root).table().iloc[0].n_images == 1
     for wrong in (right.replace('sub-01_', 'sub-02_'), right.replace('ses-1_', 'ses-2_')):
         dataset('sub-99/ses-9/aslprep', [wrong], 'ASLPrep')
         with pytest.raises(AmbiguousMatchError, match='lies in the folder of') as caught:
@@ -543,7 +556,7 @@ def test_a_label_that_would_be_cut_short_is_an_error(dataset, ask, label):
 
 def test_a_folder_for_a_session_of_a_participant_is_right(dataset, ask):
     root = dataset('aslprep', [f'sub-01_ses-2/perf/sub-01_ses-2_space-{MNI}_cbf.nii.gz'])
-    assert ask(root).table()[0].n_images == 1
+    assert ask(root).table().iloc[0].n_images == 1
 
 
 @pytest.mark.parametrize('space', ['nativepro', 'RASMM', 'petref'])
@@ -551,3 +564,84 @@ def test_spaces_of_ones_own_that_other_pipelines_name(dataset, ask, space):
     root = dataset('micapipe', [f'sub-01/maps/sub-01_space-{space}_model-DTI_FA.nii.gz'])
     with pytest.raises(NoMatchError, match="in the participant's own space"):
         ask(root)
+
+
+CPAC = 'sub-0{}/func/sub-0{}_task-rest_space-MNI152NLin6Asym_reg-{}_desc-{}_{}.nii.gz'
+
+
+@pytest.fixture
+def cpac(dataset):
+    """Maps as C-PAC names them: of two regressions and two descriptions, three suffixes each."""
+    kinds = [(reg, desc) for reg in ('36Parameter', 'aCompCor') for desc in ('sm6', 'zstd')]
+    paths = [
+        CPAC.format(person, person, *kind, suffix)
+        for person in (1, 2)
+        for kind in kinds
+        for suffix in ('alff', 'falff', 'reho')
+    ]
+    masks = [f'sub-0{n}/func/sub-0{n}_task-rest_space-{MNI6}_desc-bold_mask.nii.gz' for n in (1, 2)]
+    return dataset('cpac', [*paths, *masks], 'C-PAC')
+
+
+def filtered(**conditions):
+    return BidsFilters.from_dict({'scalar': conditions})
+
+
+def test_what_is_ambiguous_in_one_way_is_said_once(cpac, ask):
+    with pytest.raises(AmbiguousMatchError) as caught:
+        ask(cpac)
+    said = str(caught.value)
+    assert said.count('they differ in') == 1
+    assert 'they differ in reg: 36Parameter, aCompCor)' in said
+    assert all(f'{desc}_{name} (' in said for desc in ('sm6', 'zstd') for name in ('alff', 'reho'))
+    assert '--select reg=36Parameter, or' in said
+
+
+@pytest.mark.parametrize(
+    ('condition', 'reg'),
+    [('36Parameter', '36Parameter'), (['aCompCor', None], 'aCompCor'), ('aCompCor', 'aCompCor')],
+)
+def test_entities_that_bids_does_not_know_choose(cpac, ask, condition, reg):
+    found = ask(cpac, bids_filters=filtered(reg=condition, desc='zstd'))
+    assert [group.scalar for group in found.groups] == ['zstd_alff', 'zstd_falff', 'zstd_reho']
+    assert all(f'reg-{reg}_desc-zstd' in row.image.name for g in found.groups for row in g.rows)
+
+
+def test_entities_that_bids_does_not_know_stand_in_recipes(cpac, ask, tmp_path):
+    recipe = tmp_path / 'mine.yaml'
+    recipe.write_text(
+        'name: mine\ndatasets: [cpac]\nmasks: {suffix: mask, desc: bold}\nscalars:\n'
+        '  - where: {suffix: alff, reg: [36Parameter, aCompCor], desc: zstd}\n'
+        "    name: '{suffix}_{reg}'\n"
+    )
+    found = ask(cpac, recipes=(recipe,))
+    # The masks have no reg-, and serve all the same.
+    assert summary(found) == {
+        ('alff_36parameter', f'task-rest_space-{MNI6}'): (2, {'same-dataset': 2}),
+        ('alff_acompcor', f'task-rest_space-{MNI6}'): (2, {'same-dataset': 2}),
+    }
+
+
+def test_of_masks_that_bids_cannot_tell_apart_the_one_named_alike_serves(cpac, dataset, ask):
+    mask = f'sub-01/func/sub-01_task-rest_space-{MNI6}_reg-{{}}_desc-brain_mask.nii.gz'
+    dataset('cpac', [mask.format('36Parameter'), mask.format('aCompCor')], 'C-PAC')
+    found = ask(cpac, bids_filters=filtered(reg='aCompCor', desc='zstd'), participants=('01',))
+    assert {row.mask.name for row in found.groups[0].rows} == {mask.format('aCompCor')[12:]}
+
+
+@pytest.mark.parametrize('kind', ['scalar', 'mask'])
+def test_an_entity_in_no_name_is_misspelt(cpac, ask, kind):
+    with pytest.raises(UsageError, match=r"'rge' that no file has \(do you mean .*reg") as caught:
+        ask(cpac, bids_filters=BidsFilters.from_dict({kind: {'rge': 'a'}}))
+    assert caught.value.exit_code == 64
+
+
+def test_an_ambiguity_names_the_scalars_that_can_be_built(cpac, dataset, ask):
+    more = [
+        f'sub-0{n}/func/sub-0{n}_task-rest_space-{MNI6}_{s}.nii.gz' for n in (1, 2) for s in 'ab'
+    ]
+    dataset('cpac', more, 'C-PAC')
+    with pytest.raises(AmbiguousMatchError, match=r'with --scalars a b$') as caught:
+        ask(cpac)
+    words = str(caught.value).rpartition('--scalars ')[2].split()
+    assert [group.scalar for group in ask(cpac, scalars=tuple(words)).groups] == ['a', 'b']

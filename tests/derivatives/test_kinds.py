@@ -33,7 +33,9 @@ def ask(tmp_path):
 
 
 def summary(collection):
-    return {(row.scalar, row.kind, row.stem): row.n_images for row in collection.table()}
+    return {
+        (row.scalar, row.kind, row.stem): row.n_images for row in collection.table().itertuples()
+    }
 
 
 def reasons(collection):
@@ -50,8 +52,8 @@ def test_xcp_d(tmp_path, persons, ask):
         ('pearsoncorrelation', 'edges', f'{ATLAS}_desc-edges'): 4,
         ('thickness', 'greyordinates', 'space-fsLR_den-91k_desc-greyordinates'): 4,
     }
-    assert {rung for row in found.table() for rung in row.rungs} == {'not-needed'}
-    assert [row.label for row in found.table()][-2:] == [
+    assert {rung for row in found.table().itertuples() for rung in row.rungs} == {'not-needed'}
+    assert [row.label for row in found.table().itertuples()][-2:] == [
         'task-rest fsLR atlas-Tian den-91k',
         'fsLR den-91k',
     ]
@@ -69,7 +71,7 @@ def test_fixels(tmp_path, persons, ask):
         'fibre density',
         'logarithm of the fibre cross-section',
     ]
-    assert found.table()[0].label == 'n/a'
+    assert found.table().iloc[0].label == 'n/a'
     found.reconciled()
 
 
@@ -91,7 +93,9 @@ def test_volumes_of_xcp_d_are_served_by_the_masks_of_fmriprep(ask, dataset):
     xcp_d = dataset('xcp_d', [f'{stem}_stat-alff_boldmap.nii.gz'])
     fmriprep = dataset('fmriprep', [f'{stem}_desc-brain_mask.nii.gz'])
     found = ask(xcp_d, datasets={'xcp_d': xcp_d, 'fmriprep': fmriprep})
-    assert [(row.scalar, row.rungs) for row in found.table()] == [('alff', {'other-dataset': 1})]
+    assert [(row.scalar, row.rungs) for row in found.table().itertuples()] == [
+        ('alff', {'other-dataset': 1})
+    ]
 
 
 def test_kinds_of_the_same_entities_are_not_mixed(ask, dataset):
@@ -129,7 +133,7 @@ def test_cifti_that_is_no_scalar_is_left_out_and_says_why(ask, dataset):
     (root / f'{FUNC}_x.dscalar.nii.gz').touch()
     trees.write_cifti(root / f'{FUNC}_contrasts.dscalar.nii', trees.people(1)[0], maps=2)
     found = ask(root)
-    assert [row.scalar for row in found.table()] == ['z']
+    assert [row.scalar for row in found.table().itertuples()] == ['z']
     assert reasons(found) == {
         'is CIFTI dense series (dtseries), which cannot be analysed as it is': 1,
         'is CIFTI parcellated series (ptseries), which cannot be analysed as it is': 1,
@@ -149,7 +153,7 @@ def test_a_file_that_tells_its_elements_needs_no_space_but_may_not_have_its_own(
         ],
     )
     found = ask(root)
-    assert [row.stem for row in found.table()] == ['atlas-Tian_desc-edges']
+    assert [row.stem for row in found.table().itertuples()] == ['atlas-Tian_desc-edges']
     assert reasons(found) == {"in the participant's own space (space-fsnative)": 1}
 
 
@@ -160,7 +164,7 @@ def test_morphometry_that_xcp_d_handed_on_is_taken_from_its_origin(ask, dataset,
     for pipeline in (origin, 'xcp_d'):
         dataset(pipeline, names, root=tmp_path / 'derivatives')
     found = ask(tmp_path)
-    assert [(row.dataset, row.n_images) for row in found.table()] == [(origin, 2)]
+    assert [(row.dataset, row.n_images) for row in found.table().itertuples()] == [(origin, 2)]
     assert reasons(found) == {f'a copy of what {origin} wrote': 2}
     (tmp_path / 'derivatives' / origin / names[1]).unlink()
     with pytest.raises(AmbiguousMatchError, match='sulc .* comes from 2 datasets'):

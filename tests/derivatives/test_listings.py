@@ -144,7 +144,7 @@ def ask(tmp_path):
 def table(collection):
     return {
         (row.scalar, row.stem): (row.n_subjects, row.n_images, dict(row.rungs))
-        for row in collection.table()
+        for row in collection.table().itertuples()
     }
 
 
@@ -161,7 +161,7 @@ def test_what_is_found_in_a_real_run(tree, ask, name):
     found.reconciled()
     # Nothing is passed over in silence.
     masks = [path for path in listings.images(root) if path.name.endswith('brain_mask.nii.gz')]
-    used = sum(row.n_images for row in found.table())
+    used = sum(row.n_images for row in found.table().itertuples())
     assert used + sum(counts(found).values()) + len(masks) == len(listings.images(root))
 
 
@@ -222,6 +222,6 @@ def test_a_lost_description_changes_nothing_in_a_real_run(ask, tmp_path, name):
     listings.write(root, listings.paths(name), trees.people(2), 'unknown')
     for description in root.rglob('dataset_description.json'):
         description.unlink()
-    rows = ask(root, **OPTIONS.get(name, {})).table()
+    rows = ask(root, **OPTIONS.get(name, {})).table().itertuples()
     found = {(row.scalar, row.stem): set(row.rungs) for row in rows}
     assert found == {key: set(rungs) for key, (_, _, rungs) in EXPECTED[name].items()}

@@ -11,7 +11,12 @@ from modelarrayio_bids.derivatives.cohorts.collect import collect
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
-from modelarrayio_bids.errors import CohortProblemsError, FormatError, SourceNotFoundError
+from modelarrayio_bids.errors import (
+    CohortProblemsError,
+    FormatError,
+    NotFetchedError,
+    SourceNotFoundError,
+)
 
 MNI = trees.SPACE
 
@@ -35,7 +40,7 @@ def test_not_available_is_blank_and_columns_keep_their_order(table):
     found = read(table('participant_id\tsite\tage\nsub-01\tA\t9\n02\tn/a\tN/A\n'))
     visits = [Visit('01'), Visit('02'), Visit('03')]
     assert found.columns == ('site', 'age')
-    assert [found.of_visit(visit) for visit in visits] == [
+    assert found.values(visits).to_dict('records') == [
         {'site': 'A', 'age': '9'},
         {'site': '', 'age': ''},
         {'site': '', 'age': ''},
@@ -58,12 +63,12 @@ def test_not_available_is_blank_and_columns_keep_their_order(table):
 )
 def test_a_table_as_excel_writes_it(table, text):
     path = table(text, 'from_excel.csv')
-    assert Table.from_file(path).rows[Visit('01')]['age'] == '9.5'
+    assert read(path).values([Visit('01')])['age'].tolist() == ['9.5']
 
 
 def test_decimal_commas_are_points_only_where_all_are_numbers(table):
     path = table('participant_id;age;note\n01;9,5;1,2 and 3\n02;;4,5\n', 'x.csv')
-    assert list(Table.from_file(path).rows.values()) == [
+    assert Table.from_file(path).frame.to_dict('records') == [
         {'age': '9.5', 'note': '1,2 and 3'},
         {'age': '', 'note': '4,5'},
     ]
@@ -71,8 +76,12 @@ def test_decimal_commas_are_points_only_where_all_are_numbers(table):
 
 def test_errors_of_a_spreadsheet_are_blank_and_none_is_a_value(table):
     path = table('participant_id,iq,drug\n01,#DIV/0!,None\n02,NA,n/a\n', 'x.csv')
-    found = Table.from_file(path).rows
-    assert found == {Visit('01'): {'iq': '', 'drug': 'None'}, Visit('02'): {'iq': '', 'drug': ''}}
+    found = Table.from_file(path)
+    assert found.visits == (Visit('01'), Visit('02'))
+    assert found.frame.to_dict('records') == [
+        {'iq': '', 'drug': 'None'},
+        {'iq': '', 'drug': ''},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -121,16 +130,17 @@ def test_a_visit_is_served_by_its_own_row(table):
         Visit('02', '2'): None,
         Visit('03', '1'): '30',  # a row that names no session
     }
-    assert {visit: found.get(visit).get('age') for visit in ages} == ages
+    rows = dict(zip(found.visits, found.frame['age'], strict=True))
+    assert {visit: rows.get(found.find(visit)) for visit in ages} == ages
 
 
 def test_the_row_of_one_run_is_not_that_of_another(table):
     found = Table.from_file(table('participant_id\trun_id\tmotion\n01\t1\t0.11\n'))
-    assert found.get(Visit('01', '', '1'))['motion'] == '0.11'
-    assert found.get(Visit('01'))['motion'] == '0.11'  # an image of no run
+    assert found.find(Visit('01', '', '1')) == Visit('01', '', '1')
+    assert found.find(Visit('01')) == Visit('01', '', '1')  # an image of no run
     assert found.find(Visit('01', '', '2')) is None
     found = Table.from_file(table('participant_id\tsession_id\trun_id\tage\n01\t1\tn/a\t9\n'))
-    assert found.get(Visit('01', '', '1'))['age'] == '9'  # a row of no run
+    assert found.find(Visit('01', '', '1')) == Visit('01', '1')  # a row of no run
 
 
 @pytest.mark.parametrize('sign', ['\x0b', '\x0c', '\x1c', '\x85', '\u2028'])
@@ -138,15 +148,16 @@ def test_signs_that_end_a_line_elsewhere_stay_in_their_cell(tmp_path, sign):
     path = tmp_path / 'table.csv'
     text = f'participant_id,site,age\n01,foo{sign}bar,9\r\n02,x,8\n'
     path.write_bytes(text.encode())
-    found = Table.from_file(path).rows
-    assert found[Visit('01')] == {'site': f'foo{sign}bar', 'age': '9'}
-    assert list(found) == [Visit('01'), Visit('02')]
+    found = Table.from_file(path)
+    assert found.frame.to_dict('records')[0] == {'site': f'foo{sign}bar', 'age': '9'}
+    assert found.visits == (Visit('01'), Visit('02'))
 
 
 def test_runs_are_numbers(table):
     found = Table.from_file(table('participant_id\trun_id\tscore\n01\trun-01\t5\n01\t2\t6\n'))
-    assert found.get(Visit('01', '', '1'))['score'] == '5'
-    assert found.get(Visit('01', 'any', '002'))['score'] == '6'
+    assert found.frame['score'].tolist() == ['5', '6']
+    assert found.find(Visit('01', '', '1')) == found.visits[0]
+    assert found.find(Visit('01', 'any', '002')) == found.visits[1]
 
 
 def test_tables_of_one_grain_must_agree(table):
@@ -158,18 +169,62 @@ def test_tables_of_one_grain_must_agree(table):
     assert f'{one}: has age 8 for sub-02, where {other} has 7.' in says[0]
     assert 'has sex M for sub-02' in says[1]
     other.write_text('participant_id,age\n01,9.0\n03,6\n')
-    assert [read(one, other).of_visit(Visit(n))['age'] for n in ('01', '02', '03')] == [
-        '9.0', '8', '6',
-    ]  # fmt: skip
+    joined = read(one, other).values([Visit(n) for n in ('01', '02', '03')])
+    assert joined['age'].tolist() == ['9.0', '8', '6']
 
 
 def test_a_visits_own_value_is_taken_and_said(table, caplog):
     people = table('participant_id\tage\tsex\n01\t9\tF\n')
     visits = table('participant_id,session_id,age\n01,2,10\n01,3,\n', 'visits.csv')
     found = read(visits, people)
-    assert found.of_visit(Visit('01', '2')) == {'age': '10', 'sex': 'F'}
-    assert found.of_visit(Visit('01', '3')) == {'age': '9', 'sex': 'F'}
+    assert found.values([Visit('01', '2')]).to_dict('records') == [{'age': '10', 'sex': 'F'}]
+    assert found.values([Visit('01', '3')]).to_dict('records') == [{'age': '9', 'sex': 'F'}]
     assert f'age: 1 rows of {visits} differ from {people} (first: sub-01 ses-2)' in caplog.text
+
+
+@pytest.mark.parametrize(
+    'content', [b'{"age": ', b'\x92', b'[]', b'[' * 100_000, b'{"age": ' + b'9' * 5000 + b'}']
+)
+def test_a_dictionary_that_cannot_be_read_is_done_without(table, caplog, content):
+    path = table('participant_id\tage\n01\t9\n')
+    path.with_suffix('.json').write_bytes(content)
+    assert read(path).description('age')['Description'] == (
+        'A phenotype, from participants.tsv; blank where n/a.'
+    )
+    assert str(path.with_suffix('.json')) in caplog.text
+
+
+def test_a_dictionary_is_text_that_can_be_written(table):
+    path = table('participant_id\tage\n01\t9\n')
+    path.with_suffix('.json').write_text(r'{"age": {"Units": "\ud800 years"}}')
+    read(path).description('age')['Units'].encode('utf-8')
+
+
+def test_a_table_whose_content_is_elsewhere_stops_the_run(table, tmp_path, caplog):
+    people = tmp_path / 'participants.tsv'
+    people.symlink_to('.git/annex/objects/x/participants.tsv')
+    with pytest.raises(NotFetchedError, match=f'datalad get {people}'):
+        Phenotypes.find([tmp_path])
+    people.unlink()
+    table('participant_id\tage\n01\t9\n')
+    (tmp_path / 'participants.json').symlink_to('.git/annex/objects/x/participants.json')
+    assert Phenotypes.find([tmp_path]).columns == ('age',)
+    assert f'datalad get {tmp_path / "participants.json"}' in caplog.text
+
+
+def test_columns_that_are_almost_keys_are_pointed_out(table):
+    path = table('participant_id\trun\tage\n01\t1\t9\n01\t2\t9\n')
+    with pytest.raises(FormatError, match='If the column run tells them apart, call it run_id'):
+        read(path)
+    assert read(table('participant_id\trun\n01\t1\n')).columns == ('run',)
+
+
+def test_rows_of_no_session_beside_others_are_said(table, caplog):
+    path = table('participant_id\tsession_id\tage\n01\t1\t9\n01\t\t8\n02\tn/a\t7\n')
+    found = read(path).values([Visit('01', '1'), Visit('01', '2'), Visit('02', '1')])
+    assert found['age'].tolist() == ['9', '8', '7']
+    assert f'{path}: 2 of 3 rows have no session_id, and serve every image' in caplog.text
+    assert 'no row of its own: sub-01, sub-02' in caplog.text
 
 
 def test_sessions_are_read_from_each_participants_folder(table, tmp_path):
@@ -179,8 +234,12 @@ def test_sessions_are_read_from_each_participants_folder(table, tmp_path):
     table('{"age": {"Units": "year"}}', 'sessions.json')
     found = Phenotypes.find([tmp_path / 'none', tmp_path])
     assert found.columns == ('sex', 'age', 'score')
-    assert found.of_visit(Visit('01', '1')) == {'sex': 'F', 'age': '9', 'score': ''}
-    assert found.of_visit(Visit('02', '1')) == {'sex': '', 'age': '', 'score': '5'}
+    assert found.values([Visit('01', '1')]).to_dict('records') == [
+        {'sex': 'F', 'age': '9', 'score': ''}
+    ]
+    assert found.values([Visit('02', '1')]).to_dict('records') == [
+        {'sex': '', 'age': '', 'score': '5'}
+    ]
     assert found.description('age')['Units'] == 'year'
 
 
@@ -199,9 +258,6 @@ def test_what_the_dictionary_did_not_lead_one_to_expect_is_said(table):
         "age: '90+' of sub-01 is no number, though its units are year, 1 such",
         "sex: 'X' of sub-02 is none of its levels (F, M), 1 such",
     ]
-    path.with_suffix('.json').write_text('{"age": ')
-    with pytest.raises(FormatError, match='not JSON'):
-        Table.from_file(path)
 
 
 @pytest.fixture
@@ -269,11 +325,11 @@ def test_a_table_says_the_same_however_it_was_saved(rows, separator, encoding, e
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'table.csv'
         path.write_bytes(text.encode(encoding))
-        found = Table.from_file(path).rows
-    assert found == {
-        Visit(label): {'word': word, 'number': number, 'nothing': ''}
-        for label, (word, number, _) in rows.items()
-    }
+        found = Table.from_file(path)
+    assert found.visits == tuple(map(Visit, rows))
+    assert found.frame.to_dict('records') == [
+        {'word': word, 'number': number, 'nothing': ''} for word, number, _ in rows.values()
+    ]
 
 
 @pytest.mark.parametrize('separator', [',', ';', ' '])

@@ -1,6 +1,7 @@
 """The pages that are no tutorials: what they show is run, what they list is all there is."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import raised
 import trees
+from held import Held
 from images import write_cohort
 from pages import DOCS, ROOT, environment, follow_all
 from tools import require_tool, slurm_answers
@@ -143,16 +145,26 @@ os.execvp('modelarrayio-bids', [run, *(bound.get(word, word) for word in options
 @pytest.mark.parametrize(('sent', 'code'), [(signal.SIGUSR2, 143), (signal.SIGUSR1, 0)])
 def test_what_sge_sends_to_all_processes_ends_the_program_cleanly(study, tmp_path, sent, code):
     variables = {'NSLOTS': '1'} | places(study, tmp_path)
-    job = subprocess.Popen(
-        [require_tool('bash'), DOCS / 'hpc' / 'sge.sh'], env=environment() | variables,
-        cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    while not list(tmp_path.glob('results/logs/*.log')):
-        assert job.poll() is None
-        time.sleep(0.05)
-    os.killpg(job.pid, sent)
-    assert job.wait(timeout=120) == code
+    script = [require_tool('bash'), DOCS / 'hpc' / 'sge.sh']
+    with Held(
+        script, 'os.rename', r'\.h5 ', env=environment() | variables, cwd=tmp_path,
+        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
+    ) as job:  # fmt: skip
+        assert job.stands()
+        while not catches(job.pid, signal.SIGUSR2):
+            time.sleep(0.01)
+        os.killpg(job.pid, sent)
+        if code == 0:
+            job.let_go()
+        # Else what the shell makes of it ends the program where it stands.
+        assert job.wait() == code
     assert not list(tmp_path.rglob('results/**/.unfinished-*'))
+
+
+def catches(number, sent):
+    """Whether a process has a handler for a signal: a shell sets it after it has started others."""
+    caught = re.search(r'^SigCgt:\s*(.*)', Path(f'/proc/{number}/status').read_text(), re.MULTILINE)
+    return int(caught[1], 16) >> (sent - 1) & 1
 
 
 @pytest.mark.skipif(not slurm_answers(), reason='there is no Slurm that answers')
@@ -160,7 +172,7 @@ def test_slurm_runs_the_single_job(study, tmp_path):
     # What is asked for on the command line goes before what the script asks for.
     command = ['sbatch', '--wait', '--cpus-per-task=1', '--mem=1G', DOCS / 'hpc' / 'slurm.sh']
     done = subprocess.run(
-        command, check=False, cwd=tmp_path, env=environment() | places(study, tmp_path), timeout=300
+        command, check=False, cwd=tmp_path, env=environment() | places(study, tmp_path), timeout=600
     )
     (log,) = tmp_path.glob('modelarray-*.log')
     assert done.returncode == 0, log.read_text()

@@ -12,14 +12,9 @@ from stores import write_results
 from modelarrayio_bids import interfaces
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.interfaces import CollectCohort, ExportResults, GroupMask, ToModelArray
-from modelarrayio_bids.interfaces.base import errors_below
+from modelarrayio_bids.interfaces.base import LibraryInterface
+from modelarrayio_bids.interfaces.node_errors import errors_below
 
-ROW_BLOCKS = {
-    'blocks_dir': 'Str!',
-    'n_blocks': 'Int',
-    'num_threads': 'Int',
-    'mem_mb': 'Int',
-}
 # A change here is a change for everyone whose pipeline has the interface in it.
 SPECIFICATIONS = {
     'CollectCohort': {
@@ -32,29 +27,27 @@ SPECIFICATIONS = {
         'scalars': 'InputMultiObject',
         'space': 'InputMultiObject',
         'bids_filters': 'Dict',
-        'mask': 'File',
+        'in_mask': 'File',
         'mask_source': 'InputMultiObject',
         'group_mask_file': 'File',
         'on_grid_mismatch': 'Enum',
         'phenotypes': 'InputMultiObject',
-        'require': 'InputMultiObject',
-        'database_dir': 'Directory',
+        'required_columns': 'InputMultiObject',
         'recipes': 'InputMultiObject',
         'threshold': 'Range',
         'overwrite': 'Bool',
-        'staged': 'Bool',
         'num_threads': 'Int',
     },
     'WriteSidecars': {
         'sidecars_file': 'File!',
-        'described': 'InputMultiObject!',
+        'in_files': 'InputMultiObject!',
         'seconds': 'List',
         'peak_mb': 'List',
     },
     'MakeReport': {
         'output_dir': 'Directory!',
         'bids_dir': 'Directory',
-        'made': 'InputMultiObject',
+        'in_files': 'List',
         'left_out': 'Dict',
         'mem_mb': 'Int',
     },
@@ -65,27 +58,26 @@ SPECIFICATIONS = {
         'store_files': 'InputMultiObject!',
         'script_files': 'InputMultiObject!',
         'sidecar_files': 'InputMultiObject',
-        'num_threads': 'Int',
+        'n_cores': 'Int',
     },
     'GroupMask': {
         'cohort_file': 'File!',
-        'mask_files': 'InputMultiObject!',
+        'in_files': 'InputMultiObject!',
         'threshold': 'Range',
         'group_mask_file': 'File',
         'num_threads': 'Int',
-        'out_mask': 'Str',
-        'out_coverage': 'Str',
+        'out_mask': 'File',
+        'out_coverage': 'File',
     },
     'ToModelArray': {
         'cohort_file': 'File!',
-        'table_file': 'Str',
         'scalar_columns': 'InputMultiObject',
-        'mask': 'TraitCompound',
+        'in_mask': 'TraitCompound',
         'index_file': 'File',
         'directions_file': 'File',
         'example_file': 'File',
         'map': 'Str',
-        'out_file': 'Str',
+        'out_file': 'File',
         'dtype': 'Enum',
         'compression': 'Enum',
         'compression_level': 'Range',
@@ -93,27 +85,17 @@ SPECIFICATIONS = {
         'chunk_voxels': 'Int',
         'target_chunk_mb': 'Float',
         'overwrite': 'Bool',
-        'keep': 'Bool',
+        'reuse_existing': 'Bool',
         'summaries': 'Bool',
         'num_threads': 'Int',
         'mem_mb': 'Int',
-        'blocks_dir': 'Str',
-        'n_blocks': 'Int',
-        'row_files': 'InputMultiObject',
-    },
-    'PlanRowBlocks': {**ROW_BLOCKS, 'cohort_files': 'InputMultiObject!', 'masks': 'List!'},
-    'ReadRowBlock': {
-        **ROW_BLOCKS,
-        'cohort_file': 'File!',
-        'mask': 'TraitCompound',
-        'number': 'Int!',
     },
     'ExportResults': {
         'in_file': 'File!',
         'analysis_name': 'Str!',
-        'output_dir': 'Str',
+        'output_dir': 'Directory',
         'bids_root': 'Directory',
-        'mask': 'TraitCompound',
+        'in_mask': 'TraitCompound',
         'index_file': 'File',
         'directions_file': 'File',
         'example_file': 'File',
@@ -129,7 +111,6 @@ OUTPUTS = {
         'output_dir',
         'scalars',
         'cohort_files',
-        'table_files',
         'group_mask_files',
         'coverage_files',
         'store_files',
@@ -142,8 +123,6 @@ OUTPUTS = {
     'GroupMask': {'out_mask', 'out_coverage'},
     'ToModelArray': {'out_file', 'seconds', 'peak_mb'},
     'MakeReport': {'out_file'},
-    'PlanRowBlocks': {'cohort_files', 'masks', 'numbers'},
-    'ReadRowBlock': {'out_file'},
     'ExportResults': {'out_files'},
 }
 
@@ -179,7 +158,7 @@ def test_cohort_to_store_to_images(tmp_path):
     masked = run(GroupMask, tmp_path, cohort_file=str(cohort), threshold=0.5)
     # All but each subject's own missing voxel are in at least two of three masks.
     np.testing.assert_array_equal(nb.load(masked.out_mask).get_fdata(), group_mask())
-    built = run(ToModelArray, tmp_path, cohort_file=str(cohort), mask=masked.out_mask)
+    built = run(ToModelArray, tmp_path, cohort_file=str(cohort), in_mask=masked.out_mask)
     with h5py.File(built.out_file) as file:
         np.testing.assert_array_equal(file['scalars/FA/values'][()], expected_rows())
     n = int(group_mask().sum())
@@ -201,7 +180,7 @@ def test_cohort_to_store_to_images(tmp_path):
 def test_masks_may_be_listed_by_hand(tmp_path):
     write_cohort(tmp_path / 'data')
     masks = [str(path) for path in sorted((tmp_path / 'data' / 'masks').iterdir())]
-    outputs = run(GroupMask, tmp_path, mask_files=masks, threshold=1.0)
+    outputs = run(GroupMask, tmp_path, in_files=masks, threshold=1.0)
     counts = np.sum([nb.load(mask).get_fdata() for mask in masks], axis=0)
     np.testing.assert_array_equal(nb.load(outputs.out_mask).get_fdata(), counts == 3)
     np.testing.assert_array_equal(nb.load(outputs.out_coverage).get_fdata(), counts)
@@ -215,12 +194,32 @@ def test_cohorts_are_collected(tmp_path):
     assert [path.split('/')[-2] for path in outputs.cohort_files] == ['cbf', 'dki_fa']
 
 
+def test_relative_paths_count_from_where_they_are_set(tmp_path, monkeypatch):
+    write_cohort(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    given = {'cohort_file': 'cohort.csv', 'in_mask': 'group_mask.nii.gz', 'out_file': 'made/FA.h5'}
+    built = Node(ToModelArray(**given), 'built', base_dir=str(tmp_path / 'work'))
+    masked = GroupMask(cohort_file='cohort.csv', out_mask='made/mask.nii.gz')
+    masked = Node(masked, 'masked', base_dir=str(tmp_path / 'work'))
+    monkeypatch.chdir('/')
+    assert built.run().outputs.out_file == str(tmp_path / 'made' / 'FA.h5')
+    outputs = masked.run().outputs
+    assert outputs.out_mask == str(tmp_path / 'made' / 'mask.nii.gz')
+    # Left out, it is in the node's folder.
+    assert outputs.out_coverage == str(tmp_path / 'work' / 'masked' / 'coverage.nii.gz')
+
+
+def test_the_base_is_no_interface():
+    with pytest.raises(TypeError, match='abstract'):
+        LibraryInterface()
+
+
 def test_an_error_of_ours_is_left_for_the_caller(tmp_path):
     cohort = write_cohort(tmp_path / 'data')
     (tmp_path / 'data' / 'FA' / 'sub-01_FA.nii.gz').unlink()
     mask = str(tmp_path / 'data' / 'group_mask.nii.gz')
     with pytest.raises(Exception, match='no such file'):
-        run(ToModelArray, tmp_path / 'work', cohort_file=str(cohort), mask=mask)
+        run(ToModelArray, tmp_path / 'work', cohort_file=str(cohort), in_mask=mask)
     (error,) = errors_below(tmp_path / 'work')
     assert isinstance(error, SourceNotFoundError)
     assert error.path.endswith('sub-01_FA.nii.gz')

@@ -56,6 +56,8 @@ try_to_look <- function(file, what) {
 args <- commandArgs(trailingOnly = TRUE)
 files <- args[seq(2, length(args), by = 2)]
 parts <- args[seq(3, length(args), by = 2)]
+# What R loads and compiles at first use, it has then in each process.
+invisible(try_to_look(files[1], parts[1]))
 lines <- suppressWarnings(parallel::mclapply(
   seq_along(files), function(n) try_to_look(files[n], parts[n]),
   mc.cores = 2, mc.preschedule = FALSE))

@@ -13,9 +13,9 @@ from mrtrix import AFFINE as FIXEL_AFFINE
 from mrtrix import direction_values, index_values
 from PIL import Image
 
-from modelarrayio_bids.formats.gifti import Mesh
 from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.anatomy import Anatomy
+from modelarrayio_bids.reports.figures.panels import map_panels
 from modelarrayio_bids.reports.figures.pictures import (
     MapBackground,
     density_picture,
@@ -26,6 +26,7 @@ from modelarrayio_bids.reports.figures.pictures import (
 from modelarrayio_bids.reports.figures.scales import Scale
 from modelarrayio_bids.reports.figures.structures import structure_chart
 from modelarrayio_bids.reports.figures.surfaces import Surface
+from modelarrayio_bids.reports.findings.meshes import Mesh
 from modelarrayio_bids.spaces import (
     EdgeSpace,
     FixelSpace,
@@ -156,7 +157,7 @@ def test_anatomy_on_another_grid_lies_where_it_is(tmp_path, space):
     values = np.zeros((40, 48, 40), np.int16)
     values[21:] = 1000
     anatomy = Anatomy(save(tmp_path / 'T1w.nii.gz', values, affine))
-    panels = space.panels(np.ones(len(space)))
+    panels = map_panels(space, np.ones(len(space)))
     for panel, grey in zip(panels, anatomy.under(panels, None), strict=True):
         x = panel.positions()[..., 0]
         assert (grey[x > 3] == 1000).all()
@@ -295,7 +296,7 @@ def test_slices_of_one_direction_are_side_by_side():
     # Two axial slices only, and as many of the others as are shown of any volume.
     space = VoxelSpace.from_mask(np.ones((30, 30, 2)), np.eye(4))
     background = MapBackground(space, np.ones(len(space)), 'x')
-    rows = panel_rows(space.panels(np.ones(len(space))), background, None)
+    rows = panel_rows(map_panels(space, np.ones(len(space))), background, None)
     assert [[tile.panel.title[0] for tile in row.tiles] for row in rows] == [
         ['z', 'z'],
         ['y', 'y', 'x', 'x'],

@@ -11,9 +11,10 @@ from PIL import Image
 from stores import write_results
 
 from modelarrayio_bids.errors import SchemaError
-from modelarrayio_bids.formats.gifti import Mesh
+from modelarrayio_bids.reports.figures.panels import map_panels
 from modelarrayio_bids.reports.figures.pictures import MapBackground
 from modelarrayio_bids.reports.figures.surfaces import Surface
+from modelarrayio_bids.reports.findings.meshes import Mesh
 from modelarrayio_bids.reports.page.results import CLUSTER_COLUMNS, RESULT_COLUMNS, result_figures
 from modelarrayio_bids.spaces import (
     EdgeSpace,
@@ -111,7 +112,7 @@ def test_slices_go_through_the_strongest(tmp_path, space, planted):
     (figure,) = figures(tmp_path, space, NAMES, planted, background=background)
     assert 'Grey: the mean.' in figure.pictures[0].caption
     weights = np.where(planted[:, 3] < 0.05, abs(planted[:, 1]), 0)
-    titles = {panel.title for panel in space.panels(planted[:, 1], weights)}
+    titles = {panel.title for panel in map_panels(space, planted[:, 1], weights)}
     assert {'x = -6 mm', 'y = 4 mm', 'z = 4 mm'} <= titles
 
 

@@ -3,9 +3,9 @@
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 
 import pytest
+from held import Held
 
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
 from modelarrayio_bids.runtime.unfinished import MARK, Unfinished, remove_leftovers
@@ -21,18 +21,16 @@ print('made', flush=True)
 time.sleep(600)
 """
 
-# Enough files to be surprised while removing them.
 LEAVING = """
 import sys
 from pathlib import Path
 from modelarrayio_bids.runtime.termination import terminable
 from modelarrayio_bids.runtime.unfinished import Unfinished
 with terminable(), Unfinished(Path(sys.argv[1]), folder=True) as unfinished:
-    for number in range(4000):
-        folder = unfinished.path / str(number % 40)
-        folder.mkdir(exist_ok=True)
-        (folder / str(number)).touch()
-    print('leaving', flush=True)
+    for number in range(40):
+        folder = unfinished.path / str(number)
+        folder.mkdir()
+        (folder / 'file').touch()
 """
 
 
@@ -56,20 +54,19 @@ def test_what_is_being_made_stays_and_what_was_left_goes(maker, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize('patience', [60, 0.005], ids=['once', 'often'])
-def test_a_signal_that_comes_while_it_is_removed(tmp_path, patience):
+@pytest.mark.parametrize('times', [1, 40], ids=['once', 'often'])
+def test_a_signal_that_comes_while_it_is_removed(tmp_path, times):
     command = [sys.executable, '-c', LEAVING, tmp_path / 'work']
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == 'leaving\n'
-        (making,) = tmp_path.iterdir()
-        while len([*making.glob('*')]) == 40:
-            pass
-        while making.exists() and process.poll() is None:
+    # The folders in it go one by one, and then it.
+    with Held(command, 'os.rmdir') as process:
+        for number in range(times):
+            assert process.stands()
+            (making,) = tmp_path.iterdir()
+            assert len([*making.iterdir()]) == 40 - number
             process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
-    # One that came after all has ended is nobody's to answer.
-    assert process.returncode in {EXIT_TERMINATED, -signal.SIGTERM}
+            process.go_on()
+        process.let_go()
+    assert process.returncode == EXIT_TERMINATED
     assert list(tmp_path.iterdir()) == []
 
 

@@ -67,8 +67,8 @@ OTHERS = {
         voxels('CortexLeft', count=19) + right() + voxels() + voxels('ThalamusLeft', 50, 10)
     ),
     'has 3 structures, expected 4': left() + right() + voxels(),
-    'they lie up to 0.5 mm away (allowed: 0.02 mm)': brain_models(affine=moved(0.5)),
-    'has a volume of (4, 5, 7) voxels, expected (4, 5, 6)': BrainModelAxis(
+    'its grid lies up to 0.5 mm away (allowed: 0.02 mm)': brain_models(affine=moved(0.5)),
+    'has a volume that has shape 4 × 5 × 7, expected 4 × 5 × 6': BrainModelAxis(
         brain_models().name,
         brain_models().voxel,
         brain_models().vertex,

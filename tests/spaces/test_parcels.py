@@ -63,7 +63,7 @@ OTHERS = {
         (4, 5, 6),
         {**parcels().nvertices, 'CIFTI_STRUCTURE_CORTEX_LEFT': 41},
     ),
-    'has the expected voxels but another affine: they lie up to 2 mm away': parcels(
+    'another affine: its grid lies up to 2 mm away': parcels(
         affine=AFFINE + np.diag([2, 0, 0, 0])[:, [1, 2, 3, 0]]
     ),
 }

@@ -9,7 +9,7 @@ from spaces.contract import SpaceContract
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import CohortError, SpaceError, SpaceMismatchError, UsageError
 from modelarrayio_bids.spaces import References, VoxelSpace, space_class, space_of
-from modelarrayio_bids.spaces.voxels import Grid
+from modelarrayio_bids.spaces.geometry import Grid
 
 
 def moved(millimetres):

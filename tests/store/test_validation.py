@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from images import group_mask, write_cohort, write_csv
 from stores import write_results
-from tools import missing, require_tool
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
-from modelarrayio_bids.store.validation import RULES, Severity, is_valid, validate
+from modelarrayio_bids.spaces.stored import validate
+from modelarrayio_bids.store.validation import RULES, Severity, is_valid
 
-SCRIPT = Path(__file__).parents[1] / 'r' / 'open_store.R'
 STRINGS = h5py.string_dtype('utf-8')
 VALUES, NAMES = 'scalars/FA/values', 'scalars/FA/column_names'
 N_SOURCES, N = 5, int(group_mask().sum())
@@ -425,7 +424,7 @@ def structures_without_names(file):
     file['greyordinates'].attrs['column_names'] = ['vertex_id', 'structure_id']
 
 
-@breach('elements-columns')
+@breach('elements-companion')
 def edges_with_one_end(file):
     del file['voxels']
     file['parcels/parcel_id_from'] = ['a', 'b']
@@ -496,7 +495,7 @@ def table_of(file, path, first):
         file[path].attrs['structure_names'] = ['CIFTI_STRUCTURE_CORTEX_LEFT']
 
 
-@breach('elements-voxels')
+@breach('elements-companion')
 def fixels_without_voxels(file):
     del file['voxels']
     file['fixels'] = np.vstack([np.arange(N), np.zeros((4, N))])
@@ -795,19 +794,14 @@ def test_files_that_are_none(tmp_path):
 LOCKED = 'file-locked'
 
 
-def seen_by_r(out, asked):
+def seen_by_r(rscript, out, asked):
     """A line of ``open_store.R`` for each pair of a file and what in it is asked for."""
-    program = require_tool('Rscript')
-    code = 'quit(status = !all(sapply(c("rhdf5", "HDF5Array"), requireNamespace, quietly = TRUE)))'
-    if subprocess.run([program, '-e', code], check=False, capture_output=True).returncode:
-        missing('the R packages rhdf5 and HDF5Array are not installed')
-    words = [str(word) for pair in asked for word in pair]
-    subprocess.run([program, SCRIPT, out, *words], check=True, capture_output=True)
+    rscript('open_store.R', out, *(word for pair in asked for word in pair))
     return out.read_text('utf-8', errors='replace').splitlines()
 
 
 @pytest.fixture(scope='session')
-def in_r(built, tmp_path_factory):
+def in_r(built, rscript, tmp_path_factory):
     """What R saw of the file with each breach, and of the file without one: a line each."""
     folder, asked = tmp_path_factory.mktemp('in_r'), {}
     for number, case in enumerate(['', *BREACHES]):
@@ -820,7 +814,7 @@ def in_r(built, tmp_path_factory):
     asked[LOCKED] = folder / 'locked.h5', 'scalars/FA'
     asked[LOCKED][0].write_bytes((built / 'x.h5').read_bytes())
     with h5py.File(asked[LOCKED][0], 'r+'):
-        lines = seen_by_r(folder / 'out.txt', asked.values())
+        lines = seen_by_r(rscript, folder / 'out.txt', asked.values())
     return {case: Seen(asked[case][0], line) for case, line in zip(asked, lines, strict=True)}
 
 
@@ -896,7 +890,7 @@ def test_r_turns_results_as_it_turns_scalars(in_r):
     assert [float.fromhex(word) for word in words[3:]] == MATRIX[0].tolist()
 
 
-def test_r_cuts_whole_numbers_as_it_is_said(tmp_path):
+def test_r_cuts_whole_numbers_as_it_is_said(rscript, tmp_path):
     """Each is the first value of the first source; R makes 2^53 + 1 the double that is nearest."""
     numbers = {
         ('i4', -(2**31)): '-',
@@ -912,7 +906,7 @@ def test_r_cuts_whole_numbers_as_it_is_said(tmp_path):
             file.create_dataset(VALUES, data=np.full((2, 3), number, f'<{dtype}'))
             file[NAMES] = ['a', 'b']
         asked.append((path, 'scalars/FA'))
-    seen = [line.split('\t')[-1] for line in seen_by_r(tmp_path / 'out.txt', asked)]
+    seen = [line.split('\t')[-1] for line in seen_by_r(rscript, tmp_path / 'out.txt', asked)]
     assert [s if s == '-' else float.fromhex(s) for s in seen] == list(numbers.values())
 
 

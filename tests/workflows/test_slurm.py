@@ -83,7 +83,7 @@ def test_a_killed_job_is_named_and_the_next_run_reads_what_is_missing(tmp_path):
     output, work = tmp_path / 'slurm', tmp_path / 'work'
     process = start(study, output, work)
     kill_running('read_row_block1', process)
-    said, _ = process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 75, said
     (told,) = [line for line in said.splitlines() if ': error: ' in line]
     assert 'row block 2 of' in told or 'read_row_block1' in told
@@ -98,7 +98,7 @@ def test_a_killed_job_is_named_and_the_next_run_reads_what_is_missing(tmp_path):
     while process.poll() is None:
         seen |= times(work / 'row_blocks')
         time.sleep(0.05)
-    said, _ = process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert len(seen) == 3
     assert {name: seen[name] for name in done} == done

@@ -46,8 +46,6 @@ def run_group(options: argparse.Namespace) -> int:
         _advise(request, datasets)
     if options.dry_run:
         plugin(options)
-        # An index would be written.
-        request = replace(request, database_dir=None)
     if options.list_scalars or options.dry_run:
         return show(request, check=options.dry_run, as_json=options.json)
     close_group(_build(options, request, threshold), options)
@@ -63,6 +61,8 @@ def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
 
 def _build(options: argparse.Namespace, request: Request, threshold: float) -> Made:
     """Run the workflow."""
+    from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
     from modelarrayio_bids.workflows import init_modelarray_wf
     from modelarrayio_bids.workflows.execution import run_workflow
 
@@ -71,23 +71,22 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
         in_blocks = options.blocks or not where.is_local
         blocks_dir = folders.work / 'row_blocks' if in_blocks else None
         workflow = init_modelarray_wf(
-            options.bids_dir.absolute(),
+            options.bids_dir,
             folders.output,
-            datasets={name: str(root) for name, root in request.datasets.items()},
-            participant_label=list(request.participants),
-            session_label=list(request.sessions),
-            exclude_participant_label=list(request.excluded),
-            scalars=list(request.scalars),
-            space=list(request.spaces),
-            bids_filters=selection.raw_filters(options.bids_filter_file),
-            phenotypes=[str(path) for path in request.phenotypes],
-            require=list(request.required),
-            mask=request.mask,
-            mask_source=list(request.mask_sources),
+            datasets=request.datasets,
+            participant_label=request.participants,
+            session_label=request.sessions,
+            exclude_participant_label=request.excluded,
+            scalars=request.scalars,
+            space=request.spaces,
+            bids_filters=selection.raw_filters(options),
+            phenotypes=request.phenotypes,
+            required_columns=request.required,
+            in_mask=request.mask,
+            mask_source=request.mask_sources,
             group_mask_file=request.group_mask,
             on_grid_mismatch=request.on_grid_mismatch,
-            database_dir=request.database_dir,
-            recipes=[str(path) for path in request.recipes],
+            recipes=request.recipes,
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,
@@ -102,6 +101,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             # As large as the data, and of no use once they are assembled.
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
+    cohorts = map(Cohort.from_csv, collected.final_cohort_files)
     page = outputs['make_report'].out_file if options.report else None
     if not options.report and (folders.output / 'report.html').exists():
         logger.warning('report.html is of an earlier run: --reports-only makes it anew')
@@ -113,4 +113,5 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
         folders.log,
         # Undefined where the memory was not enough for it.
         Path(page) if isinstance(page, str) else None,
+        tuple(filter(None, map(said_of_repeats, cohorts))),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.columns import aligned
-from modelarrayio_bids.errors import raise_problems
+from modelarrayio_bids.errors import by_command, raise_problems
 from modelarrayio_bids.runtime.text_format import count
 
 if TYPE_CHECKING:
@@ -46,14 +46,16 @@ def _print_json(collection: Collection) -> None:
 def _print_table(collection: Collection) -> None:
     """The scalars found, as aligned columns, and what was left out and why."""
     lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
-    for row in collection.table():
-        counts = (str(row.n_subjects), str(row.n_images))
-        lines.append((row.scalar, row.kind, row.label, *counts, _masks(row.rungs), row.dataset))
+    for row in collection.table().astype(object).to_dict('records'):
+        texts = (str(row[name]) for name in ('scalar', 'kind', 'label', 'n_subjects', 'n_images'))
+        lines.append((*texts, _masks(row['rungs']), row['dataset']))
     print('\n'.join(aligned(lines)))
     if collection.left_out:
         print('\nLeft out:')
     for reason, out in collection.left_out.items():
         print(f'  {out.count} {reason}{_examples(out)}')
+    for error in by_command(collection.not_fetched, most=0):
+        print(f'\nNot fetched: {error}')
 
 
 def _examples(out: LeftOut) -> str:

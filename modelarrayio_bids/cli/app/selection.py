@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.options import add, dataset, label
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.errors import UsageError
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.cohorts.request import Request
@@ -38,7 +36,6 @@ def request(options: argparse.Namespace) -> Request:
 
     if options.json and (options.dry_run or not options.list_scalars):
         raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
-    filters, database = options.bids_filter_file, options.bids_database_dir
     return Request(
         options.bids_dir.absolute(),
         options.output_dir.absolute(),
@@ -48,46 +45,46 @@ def request(options: argparse.Namespace) -> Request:
         excluded=_labels(options.exclude_participant_label, 'participant_id'),
         scalars=tuple(options.scalars),
         spaces=tuple(options.space),
-        bids_filters=BidsFilters() if filters is None else BidsFilters.from_file(filters),
+        bids_filters=BidsFilters.from_dict(raw_filters(options), options.bids_filter_file),
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
         required=tuple(options.require),
-        database_dir=None if database is None else database.absolute(),
         recipes=tuple(path.absolute() for path in options.recipe),
     )
 
 
-def raw_filters(path: Path | None) -> dict[str, Any]:
-    """The filters once more, as the plain values that Nipype hashes; they were checked before."""
-    return {} if path is None else json.loads(path.read_text('utf-8-sig'))
+def raw_filters(options: argparse.Namespace) -> Any:
+    """Return the filters of all options together, as the plain values that Nipype hashes.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        If the file of filters is not there, or is not JSON.
+    UsageError
+        If two options speak of one entity.
+    """
+    from modelarrayio_bids.derivatives.bids.filters import merged, selected
+    from modelarrayio_bids.derivatives.bids.json_files import parse_json
+
+    path = options.bids_filter_file
+    raw = {} if path is None else parse_json(path)
+    for option, chosen in (
+        ('--select', selected(options.select)),
+        ('--task-id', {'task': options.task_id} if options.task_id else {}),
+    ):
+        raw = merged(raw, chosen, option)
+    return raw
 
 
 def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
     """The labels given, those in files named ``@FILE`` in their place."""
+    from modelarrayio_bids.derivatives.cohorts.tables import read_labels
+
     labels = [
         one
         for word in words
-        for one in (_read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
+        for one in (read_labels(Path(word[1:]), column) if word[:1] == '@' else [word])
     ]
     return tuple(dict.fromkeys(labels))
-
-
-def _read_labels(path: Path, column: str) -> list[str]:
-    """Words of a text file, ``#`` begins a comment; of a table, its column."""
-    from modelarrayio_bids.derivatives.cohorts.tables import read_lines
-
-    try:
-        lines = path.read_text('utf-8-sig').splitlines()
-    except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check the path after @.') from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f'is no text ({error})', path, 'Write one label a line.') from error
-    if lines and column in lines[0]:
-        header, rows = read_lines(path)
-        return [row[header.index(column)] for row in rows]
-    labels = [label for line in lines for label in re.split(r'[\s,;]+', line.partition('#')[0])]
-    if not any(labels):
-        raise UsageError('lists no label', path, 'Write one label a line.')
-    return list(filter(None, labels))
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +134,20 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
         '"must be absent", "*" for "must be there"',
     )
+    add(
+        group,
+        '-t',
+        '--task-id',
+        '--task-label',
+        help='only images of these tasks',
+        **several | {'metavar': 'TASK'},
+    )
+    group.add_argument(
+        '--select',
+        help='only images with these labels, of any entity: atlas=4S456Parcels desc=smooth; '
+        'KEY=A,B for either, KEY= for "must be absent", KEY=* for "must be there"',
+        **several | {'metavar': 'KEY=LABEL'},
+    )
     group.add_argument(
         '--recipe',
         type=Path,
@@ -157,8 +168,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--bids-database-dir',
         type=Path,
         metavar='DIR',
-        help='keep the index of each dataset here, and use it in later runs for as long as the '
-        'dataset holds the same files',
+        help='as in other BIDS Apps; nothing is kept there: reading names is faster',
     )
     add(
         group,

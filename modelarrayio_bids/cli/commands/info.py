@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.columns import aligned
 from modelarrayio_bids.cli.options import add_json, add_log_level
-from modelarrayio_bids.runtime.text_format import amount, count
+from modelarrayio_bids.runtime.text_format import amount, by, count
 
 if TYPE_CHECKING:
     from modelarrayio_bids.store.contents import (
@@ -44,7 +44,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def info(options: argparse.Namespace) -> int:
     """Run the command."""
     from modelarrayio_bids.runtime.isolation import read_alone
-    from modelarrayio_bids.store.contents import contents_of
+    from modelarrayio_bids.spaces.stored import contents_of
 
     contents = read_alone(contents_of, options.file)
     if options.json:
@@ -86,7 +86,7 @@ def _elements(elements: Elements) -> str:
     """What they are, in one line."""
     text = f'{elements.count:,} {elements.kind or "of a kind that the file does not tell"}'
     if elements.grid is not None:
-        text += f' of {" × ".join(map(str, elements.grid))}'
+        text += f' of {by(elements.grid)}'
     if elements.voxel_size is not None:
         text += f', {" × ".join(f"{edge:g}" for edge in elements.voxel_size)} mm each'
     if elements.n_voxels is not None:
@@ -109,7 +109,7 @@ def _plain(structure: str) -> str:
 def _table(scalars: Sequence[ScalarContents]) -> Iterator[tuple[str, ...]]:
     yield 'SCALAR', 'SOURCES', 'TYPE', 'CHUNKS', 'FILTERS', 'STORED', 'OF RAW', 'WHOLE IN R'
     for scalar in scalars:
-        chunk = ' × '.join(map(str, scalar.chunk)) if scalar.chunk else 'none'
+        chunk = by(scalar.chunk) if scalar.chunk else 'none'
         yield (
             scalar.name,
             f'{scalar.n_sources:,}',

@@ -47,8 +47,8 @@ def validate(options: argparse.Namespace) -> int:
     from functools import partial
 
     from modelarrayio_bids.runtime.isolation import read_alone
+    from modelarrayio_bids.spaces.stored import validate as findings_in
     from modelarrayio_bids.store.validation import is_valid
-    from modelarrayio_bids.store.validation import validate as findings_in
 
     findings = read_alone(partial(findings_in, cohort_file=options.cohort_file), options.file)
     if options.json:

@@ -1,145 +1,71 @@
-"""The index of a dataset: pybids' own tables, filled from a listing of names.
+"""Entities of the images of a dataset, as pybids parses them from a listing of names.
 
-pybids is held as it must be to tell real derivatives apart: an entity configuration of our own,
-one layout per dataset, no validation, no metadata. What is left of its time goes into objects that
-it makes for every file and folder, and into asking the disk about each; so :class:`NameIndexer`,
-which the layout calls in place of pybids' own indexer, matches pybids' entities on names listed
-before and inserts the rows together. The layout, its ``get()`` and its database files stay pybids'.
+The index of :class:`bids.BIDSLayout` is a database with several rows and objects per file, and asks
+the disk about each. Names repeat their parts, though: 50,000 images of 500 subjects have a few
+hundred. :func:`bids.layout.parse_file_entities` is asked once for each part, and nothing is stored.
 
-Measured on 50,000 files of 500 subjects, 20,000 of them images (two cores, pybids 0.22; memory is
-that of the process):
-
-=================================================  ======  ======
-pybids' own indexer, other extensions ignored      13.8 s  410 MB
-names listed before, all rows inserted at once      2.6 s  280 MB
-the same in parts: what this module does            2.8 s  120 MB
-an index kept before (``index_cache``)              0.5 s   90 MB
-=================================================  ======  ======
-
-Entities are matched on the path below the dataset's folder, so that no folder above lends its name.
-A dataset's own ``layout_config.json``, with which pybids would know further entities, is no matter.
+A dataset's own ``layout_config.json``, with which pybids would know further entities, is not read.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-import sqlite3
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-from bids import BIDSLayout
-from bids.layout.models import Entity
-from sqlalchemy.exc import DBAPIError
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
-from modelarrayio_bids.derivatives.bids.tags import DATABASE, parse_rows, read_rows
+from modelarrayio_bids.derivatives.bids.pybids import Config, parse_file_entities
 from modelarrayio_bids.runtime.progress import tracked
 
-#: So many names at a time keep memory flat; a layout for them takes 0.07 s to set up.
-_PART = 5_000
-_INSERT_FILE = """
-    INSERT INTO files (path, filename, dirname, is_dir, class_) VALUES (?, ?, ?, 0, 'image_file')
-"""
-_INSERT_TAG = """
-    INSERT INTO tags (file_path, entity_name, _value, _dtype, is_metadata)
-    VALUES (?, ?, ?, 'str', 0)
-"""
-
-
-@dataclass(frozen=True)
-class NameIndexer:
-    """What :class:`bids.BIDSLayout` takes as ``indexer``.
-
-    Parameters
-    ----------
-    parts : iterable of sequences of str
-        Paths of images below the layout's root, with ``/`` between; some at a time.
-    """
-
-    parts: Iterable[Sequence[str]]
-
-    def __call__(self, layout: BIDSLayout) -> None:
-        """Fill the layout's tables."""
-        entities = [
-            entity for config in layout.config.values() for entity in config.entities.values()
-        ]
-        execute = layout.session.connection().exec_driver_sql
-        for part in self.parts:
-            # Ten times as fast as Path().
-            files = [(name, os.path.join(layout.root, name)) for name in part]  # noqa: PTH118
-            execute(_INSERT_FILE, [_file(path) for _, path in files])
-            execute(_INSERT_TAG, [tag for file in files for tag in _tags(*file, entities)])
-        layout.session.commit()
+_FOLDERS = re.compile(r'[/\\]')
 
 
 def index_names(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, Entities]]:
-    """Paths and entities of images, sorted, with nothing kept.
+    """Yield path and entities of each image.
 
     Parameters
     ----------
     root : pathlib.Path
         The dataset's folder, absolute.
     names : sequence of str
-        Paths from there, sorted.
+        Paths from there, with ``/`` between, sorted.
     """
-    for part in _parts(root, names):
-        layout = _layout(root, [part])
-        rows = read_rows(layout.session.connection().exec_driver_sql)
-        _close(layout)
-        yield from parse_rows(rows)
+    base_names = [name.rpartition('/')[2] for name in names]
+    further = {key for name in base_names for key in bids_entities.unknown_pairs(name)}
+    parser = NameParser(sorted(further))
+    for name in tracked(names, f'Indexing {root.name}', len(names), 'names'):
+        # Ten times as fast as root / name.
+        yield Path(os.path.join(root, name)), parser.entities(name)  # noqa: PTH118
 
 
-def write_database(root: Path, names: Sequence[str], folder: Path) -> Path:
-    """Index images into a database file that pybids can open; where it is.
+class NameParser:
+    """pybids' parsing of names with our entities, each part of a name but once.
 
     Parameters
     ----------
-    root, names
-        As for :func:`index_names`.
-    folder : pathlib.Path
-        pybids' ``database_path``, which holds no database yet.
+    further : iterable of str, optional
+        Keys of entities that BIDS does not know.
 
-    Raises
-    ------
-    sqlite3.OperationalError
-        If the disk is full, or cannot lock files.
+    >>> NameParser().entities('sub-01/perf/sub-01_desc-mean_cbf.nii.gz')
+    {'suffix': 'cbf', 'datatype': 'perf', 'extension': '.nii.gz', 'desc': 'mean', 'subject': '01'}
     """
-    try:
-        _close(_layout(root, _parts(root, names), folder))
-    except DBAPIError as error:
-        raise sqlite3.OperationalError(str(error.orig)) from error
-    return folder / DATABASE
 
+    def __init__(self, further: Iterable[str] = ()) -> None:
+        config = Config.load(bids_entities.configuration(further))
+        self._parse = functools.cache(functools.partial(parse_file_entities, config=config))
 
-def _layout(root: Path, parts: Iterable[Sequence[str]], folder: Path | None = None) -> BIDSLayout:
-    return BIDSLayout(
-        root,
-        validate=False,
-        config=[bids_entities.configuration()],
-        indexer=NameIndexer(parts),
-        database_path=folder,
-    )
+    def entities(self, name: str) -> Entities:
+        """Return the entities of a file, by its path below the dataset's folder.
 
-
-def _close(layout: BIDSLayout) -> None:
-    layout.session.close()
-    layout.connection_manager.engine.dispose()
-
-
-def _parts(root: Path, names: Sequence[str]) -> Iterator[Sequence[str]]:
-    starts = range(0, len(names), _PART)
-    parts = (names[start : start + _PART] for start in starts)
-    return tracked(parts, f'Indexing {root.name}', len(starts), f'parts of {_PART:,} names')
-
-
-def _file(path: str) -> tuple[str, str, str]:
-    folder, name = os.path.split(path)
-    return path, name, folder
-
-
-def _tags(name: str, path: str, entities: Sequence[Entity]) -> Iterator[tuple[str, str, str]]:
-    for entity in entities:
-        if found := entity.regex.search(f'/{name}'):
-            yield path, entity.name, found[1]
+        Patterns look at one part of the base name between ``_``; those of suffix and extension at
+        the last one, that of the datatype at the folder. Of an entity named twice the first counts.
+        """
+        *folders, base = _FOLDERS.split(name)
+        *parts, last = base.split('_')
+        found: dict[str, str] = dict(self._parse(f'/{"".join(folders[-1:])}/_{last}'))
+        for part in reversed(parts):
+            found |= self._parse(f'/{part}_')
+        return found

@@ -16,7 +16,7 @@ from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import Entities
 from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_files
-from modelarrayio_bids.derivatives.bids.index_cache import find_entities
+from modelarrayio_bids.derivatives.bids.index import index_names
 from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
 from modelarrayio_bids.derivatives.bids.naming import syntactic
 from modelarrayio_bids.errors import AmbiguousMatchError
@@ -56,10 +56,7 @@ class Image:
 
 
 def find_images(
-    dataset: Dataset,
-    participants: Collection[str] = (),
-    sessions: Collection[str] = (),
-    database_dir: Path | None = None,
+    dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
 ) -> list[Image]:
     """Every NIfTI and CIFTI image of a dataset, sorted by path.
 
@@ -73,20 +70,13 @@ def find_images(
         Labels with or without ``sub-`` and ``ses-``. Only their folders are read; a file of no
         session is found with any, and so are the anatomical folders of other sessions, whose
         masks may be the only ones a participant has.
-    database_dir : pathlib.Path, optional
-        Where the index is kept for other runs.
-
-    Raises
-    ------
-    OutputError
-        If it has to be written there and cannot be.
     """
     participants = {bids_entities.bare_label(label) for label in participants}
     sessions = {bids_entities.bare_label(label) for label in sessions}
     fixels = [folder.name for folder in dataset.fixel_directories]
     ignored = passed_over(participants, sessions, fixels)
     names = image_names(dataset.root, ignored)
-    found = find_entities(dataset.root, names, ignored, database_dir)
+    found = index_names(dataset.root, names)
     images = [Image(path, dataset.name, entities) for path, entities in found]
     logger.debug('%s: %d images', dataset.root, len(images))
     return _wanted(images, participants, sessions)

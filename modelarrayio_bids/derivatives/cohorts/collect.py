@@ -4,8 +4,7 @@
 
     request = Request(Path('study'), Path('study/derivatives/modelarray'))
     collection = collect(request)
-    for row in collection.table():
-        print(row.scalar, row.space, row.n_subjects, row.rungs)
+    print(collection.table())
     for group in collection.groups:
         group.write_cohort(group.outputs(request.output_dir), collection.phenotypes)
 """
@@ -15,20 +14,23 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import bare_label
 from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.cohorts import log_messages
-from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, misplaced
+from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
+from modelarrayio_bids.derivatives.cohorts.columns import MIXED
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
-from modelarrayio_bids.derivatives.cohorts.groups import Row, ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     NOT_NEEDED,
     UNSERVED,
@@ -37,23 +39,28 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     allowed,
     pair,
 )
-from modelarrayio_bids.derivatives.cohorts.overview import TableRow, as_object
-from modelarrayio_bids.derivatives.cohorts.phenotypes import MIXED, Phenotypes, Unmatched
+from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.triage import LeftOut, Sorting
 from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recipes, recipe_for
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     NoMatchError,
+    SourceNotFoundError,
     WouldLoseResultsError,
     raise_problems,
 )
+from modelarrayio_bids.formats.pointers import fetch_error
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.locked_reader import appended_to
 from modelarrayio_bids.store.writer import refuse_to_replace
 
 logger = logging.getLogger(__name__)
+
+#: So many labels are shown of those there are.
+_MOST_LABELS = 30
 
 
 @dataclass(frozen=True)
@@ -84,9 +91,18 @@ class Collection:
     phenotypes: Phenotypes
     problems: tuple[ModelArrayIOError, ...] = ()
 
-    def table(self) -> list[TableRow]:
-        """What ``--list-scalars`` shows."""
-        return [TableRow.of(group) for group in self.groups]
+    def table(self) -> pd.DataFrame:
+        """Return what ``--list-scalars`` shows, see :func:`.overview.listing`."""
+        return listing(self.groups)
+
+    @cached_property
+    def not_fetched(self) -> list[SourceNotFoundError]:
+        """The errors that images and masks would end with, as their content is not here."""
+        files = {
+            path for group in self.groups for row in group.rows for path in (row.image, row.mask)
+        }
+        errors = map(fetch_error, sorted(path for path in files if path is not None))
+        return [error for error in errors if error is not None]
 
     def document(self) -> dict[str, Any]:
         """What ``--list-scalars --json`` shows: nothing but JSON's own types."""
@@ -97,6 +113,7 @@ class Collection:
         return {
             'scalars': [as_object(group) for group in self.groups],
             'left_out': left_out,
+            'not_fetched': [error.path for error in self.not_fetched],
             'problems': list(map(str, self.problems)),
         }
 
@@ -122,8 +139,23 @@ class Collection:
         more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
-    def check_outputs(self, output_dir: Path, *, overwrite: bool = False) -> None:
+    def check_outputs(
+        self,
+        output_dir: Path,
+        *,
+        overwrite: bool = False,
+        is_kept: Callable[[ScalarGroup], bool] = lambda _group: False,
+    ) -> None:
         """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
+
+        Parameters
+        ----------
+        output_dir : pathlib.Path
+            Folder of the outputs.
+        overwrite : bool, optional
+            Replace files that hold results.
+        is_kept : callable, optional
+            Tells which groups have a file that is not made anew, and may hold results.
 
         Raises
         ------
@@ -134,6 +166,9 @@ class Collection:
         for group in self.groups:
             try:
                 refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
+            except WouldLoseResultsError as error:
+                if not is_kept(group):
+                    problems.append(error)
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
@@ -181,13 +216,13 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
         As :meth:`Request.look_into`.
     NoMatchError
         If nothing is left, or a participant, session or scalar asked for is not there.
-    OutputError
-        If an index has to be written and cannot be.
     AmbiguousMatchError, CohortProblemsError
         If several images stand where one was expected, or one in another's folder: all such
         places together.
     """
+    log_messages.say_not_installed([request.bids_dir, *request.datasets.values()])
     datasets = request.look_into()
+    log_messages.say_not_installed(dataset.root for dataset in datasets)
     _require_participants(request, datasets)
     _say_not_there(request, datasets)
     found = _sorted(request, datasets)
@@ -202,9 +237,10 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
     # An image in the wrong folder makes ambiguities of its own, which go with it.
-    problems = list(misplaced(found.scalars.values(), datasets)) or list(
+    ambiguous = list(misplaced(found.scalars, datasets)) or list(
         ambiguities(found.scalars, phenotypes, request.chosen_rows)
     )
+    problems = list(errors_of(ambiguous, (scalar for scalar, _ in found.scalars)))
     if not to_look_at:
         raise_problems(problems)
     found.drop_series()
@@ -217,7 +253,9 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_unknown(groups)
     log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
-    log_messages.say_blanks(phenotypes, {row.visit for group in groups for row in group.rows})
+    visits = sorted({row.visit for group in groups for row in group.rows})
+    log_messages.say_blanks(phenotypes, visits)
+    log_messages.say_remarks(phenotypes.remarks(visits))
     return Collection(
         request, tuple(datasets), groups, found.left_out(), phenotypes, tuple(problems)
     )
@@ -232,12 +270,13 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
         if not dataset.is_fixel_template:
             recipe = recipe_for(dataset, own)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            images = find_images(dataset, request.participants, sessions, request.database_dir)
+            images = find_images(dataset, request.participants, sessions)
             found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
         fixels = find_fixel_files(dataset, request.participants, sessions)
         found.add(fixels, fixel_recipe())
+    found.require_entities()
     found.drop_copies()
     return found
 
@@ -250,8 +289,24 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
     if missing := sorted(wanted - there):
         raise NoMatchError(
             f'no dataset has the participants {", ".join(missing)}',
-            remedy=f'There are: {", ".join(sorted(there)) or "none"}.',
+            remedy=_there_are(missing, there),
         )
+
+
+def _there_are(missing: Iterable[str], there: Iterable[str]) -> str:
+    """Return the labels there are, and those that may have been meant.
+
+    >>> _there_are(['1', 'CONTROL2'], {'01', '02', 'control2'})
+    'There are: 01, 02, control2. Do you mean 01, control2?'
+    """
+    remedy = f'There are: {some(sorted(there), most=_MOST_LABELS) or "none"}.'
+    meant = {_plain(label) for label in missing}
+    alike = [label for label in sorted(there) if _plain(label) in meant]
+    return f'{remedy} Do you mean {some(alike)}?' if alike else remedy
+
+
+def _plain(label: str) -> str:
+    return label.lstrip('0').casefold()
 
 
 def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sorting) -> None:
@@ -265,11 +320,13 @@ def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sort
         for find in (find_images, find_fixel_files)
         for image in find(dataset, request.participants)
     )
-    there = sorted({image.entities['session'] for image in images if 'session' in image.entities})
+    there = {image.entities['session'] for image in images if 'session' in image.entities}
     raise NoMatchError(
         f'there is no image{replace(request, sessions=()).selection()}'
         f' of the sessions {", ".join(missing)}',
-        remedy=f'There are: {", ".join(there) or "none"}.',
+        remedy=_there_are(missing, there)
+        if there
+        else 'No image there has a session: leave out --session-label.',
     )
 
 
@@ -344,9 +401,9 @@ def _mixed(images: Sequence[Image]) -> list[str]:
     return [name for name in MIXED if len({image.entities.get(name) for image in images}) > 1]
 
 
-def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> Row:
+def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> CohortRow:
     entities = image.entities
-    return Row(
+    return CohortRow(
         image.path,
         entities['subject'],
         entities.get('session'),
@@ -357,5 +414,5 @@ def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> Row:
     )
 
 
-def _order(row: Row) -> tuple[str, str, str]:
+def _order(row: CohortRow) -> tuple[str, str, str]:
     return row.participant, row.session or '', row.run or ''

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from modelarrayio_bids.derivatives.cohorts.groups import Dropped, Row, ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, Dropped, ScalarGroup
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     SpaceMismatchError,
@@ -123,7 +123,7 @@ def _to_resample(group: ScalarGroup, odd: Odd, group_mask: Path | None) -> Scala
     return replace(group, rows=rows, reference=reference)
 
 
-def _require_overlaps(rows: Iterable[Row], reference: Path) -> None:
+def _require_overlaps(rows: Iterable[CohortRow], reference: Path) -> None:
     problems: list[ModelArrayIOError] = []
     for row in rows:
         if row.resampled:
@@ -134,7 +134,7 @@ def _require_overlaps(rows: Iterable[Row], reference: Path) -> None:
     raise_problems(problems)
 
 
-def _why(row: Row, odd: Odd) -> SpaceMismatchError | None:
+def _why(row: CohortRow, odd: Odd) -> SpaceMismatchError | None:
     """What is odd about the image of a row or, if nothing, about its mask."""
     return odd.get(str(row.image)) or odd.get(str(row.mask))
 

@@ -8,15 +8,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from modelarrayio_bids import masks, resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
 from modelarrayio_bids.conversion.row_reader import source_problems
 from modelarrayio_bids.derivatives.bids.entities import unknown_pairs
 from modelarrayio_bids.derivatives.bids.naming import DEFAULT_KIND, Outputs, space_name, stem
+from modelarrayio_bids.derivatives.cohorts.columns import (
+    OWN_COLUMNS,
+    PARTICIPANT,
+    RESAMPLED,
+    RUN,
+    SESSION,
+    said_of_repeats,
+)
 from modelarrayio_bids.derivatives.cohorts.mask_matching import ANATOMICAL, MAP_ITSELF
-from modelarrayio_bids.derivatives.cohorts.phenotypes import OWN_COLUMNS, RESAMPLED, Phenotypes
-from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, RUN, SESSION, Visit
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
+from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
@@ -26,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CohortRow:
     """One image and what serves it.
 
     Parameters
@@ -109,7 +120,7 @@ class ScalarGroup:
         Its name in R.
     entities : dict
         What tells this group from the scalar's others: space, resolution, task, ...
-    rows : tuple of Row
+    rows : tuple of CohortRow
         By participant, session and run.
     dataset : str
         The dataset the images are from.
@@ -127,7 +138,7 @@ class ScalarGroup:
 
     scalar: str
     entities: Mapping[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[CohortRow, ...]
     dataset: str
     long_name: str = ''
     units: str = ''
@@ -234,18 +245,19 @@ class ScalarGroup:
         names = phenotypes.renamed(self.scalar)
         self._say_renamed(names)
         made = self._files(outputs, threads)
-        cells = [row.cells(self.scalar, *files) for row, files in zip(self.rows, made, strict=True)]
-        if self.reference is not None:
-            for row, source in zip(cells, self.rows, strict=True):
-                row[RESAMPLED] = 'yes' if source.resampled else 'no'
-        own = dict.fromkeys(column for row in cells for column in row)
-        ordered = [column for column in OWN_COLUMNS if column in own]
-        cohort = Cohort.from_rows(
-            {column: row.get(column, '') for column in ordered}
-            | {names[column]: text for column, text in phenotypes.of_visit(source.visit).items()}
-            for row, source in zip(cells, self.rows, strict=True)
+        own = pd.DataFrame(
+            [row.cells(self.scalar, *files) for row, files in zip(self.rows, made, strict=True)]
         )
+        if self.reference is not None:
+            own[RESAMPLED] = ['yes' if row.resampled else 'no' for row in self.rows]
+        known = phenotypes.values(row.visit for row in self.rows).rename(columns=names)
+        ordered = own[[column for column in OWN_COLUMNS if column in own]].fillna('')
+        joined = pd.concat([ordered, known.reset_index(drop=True)], axis='columns')
+        rows: list[Any] = joined.to_dict('records')
+        cohort = Cohort.from_rows(rows)
         cohort.to_csv(table or outputs.cohort)
+        if said := said_of_repeats(cohort):
+            logger.warning('%s', said)
         return cohort
 
     def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:
@@ -284,7 +296,7 @@ def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
 
 
 def _files_or_problem(
-    outputs: Outputs, reference: Path | None, row: Row
+    outputs: Outputs, reference: Path | None, row: CohortRow
 ) -> tuple[Path, Path] | ModelArrayIOError:
     try:
         return _map_file(row, reference, outputs), _mask_file(row, reference, outputs)
@@ -292,7 +304,7 @@ def _files_or_problem(
         return error
 
 
-def _map_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+def _map_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
     if not row.resampled or reference is None:
         return row.image
     moved = outputs.own_map(row.image)
@@ -300,7 +312,7 @@ def _map_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
     return moved
 
 
-def _mask_file(row: Row, reference: Path | None, outputs: Outputs) -> Path:
+def _mask_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
     """The file that serves a row, made where there is none on the grid its map is on."""
     if row.rung == MAP_ITSELF or row.mask is None:
         own = outputs.own_mask(row.image, 'present')

@@ -1,40 +1,43 @@
-"""What was found, to be shown: a line for a person, an object for a machine."""
+"""Listings of the groups found: a table for a person, an object for a machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
+
+import pandas as pd
 
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 
+_COLUMNS = (
+    *('scalar', 'kind', 'space', 'label', 'stem', 'dataset'),
+    *('n_subjects', 'n_images', 'rungs'),
+)
 
-@dataclass(frozen=True)
-class TableRow:
-    """One line of ``--list-scalars``."""
 
-    scalar: str
-    kind: str
-    space: str
-    stem: str
-    dataset: str
-    n_subjects: int
-    n_images: int
-    rungs: Mapping[str, int]
+def listing(groups: Iterable[ScalarGroup]) -> pd.DataFrame:
+    """Return the table that ``--list-scalars`` shows: a row per group.
 
-    @classmethod
-    def of(cls, group: ScalarGroup) -> TableRow:
-        """The line of a group."""
-        return cls(
-            *(group.scalar, group.kind, group.space, group.stem, group.dataset),
+    Returns
+    -------
+    pandas.DataFrame
+        ``scalar``, ``kind``, ``space``, ``label`` (the space, and what else tells the group
+        apart), ``stem``, ``dataset``, ``n_subjects``, ``n_images`` and ``rungs`` (where masks came
+        from, to the number of images).
+    """
+    rows = [
+        (
+            *(group.scalar, group.kind, group.space, _label(group), group.stem, group.dataset),
             *(len(group.participants), len(group.rows), group.rungs),
         )
+        for group in groups
+    ]
+    return pd.DataFrame(rows, columns=[*_COLUMNS])
 
-    @property
-    def label(self) -> str:
-        """The space, and what else tells the group apart."""
-        entities = self.stem.removesuffix(f'desc-{self.kind}').replace('space-', '', 1)
-        return entities.replace('_', ' ').strip() or 'n/a'
+
+def _label(group: ScalarGroup) -> str:
+    entities = group.stem.removesuffix(f'desc-{group.kind}').replace('space-', '', 1)
+    return entities.replace('_', ' ').strip() or 'n/a'
 
 
 def as_object(group: ScalarGroup) -> dict[str, Any]:

@@ -8,7 +8,7 @@ taken. Two tables of one grain must not contradict each other.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,33 +16,18 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
-from modelarrayio_bids.derivatives.bids import entities as bids_entities
-from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
-from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
-from modelarrayio_bids.derivatives.cohorts.tables import KEYS, PARTICIPANT, Table, Visit
+import pandas as pd
+
+from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, PARTICIPANT
+from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
+from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
+from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
 
 FILE = 'participants.tsv'
-#: Whether an image was on another grid than the others: ``yes`` or ``no``.
-RESAMPLED = 'resampled'
-_OF_A_ROW = ('subject', 'session', 'run')
-#: Entities that neither divide groups nor make rows, such as those of how an image was acquired.
-#: Images that differ in them are taken together, since it is a person, or a model, that has to
-#: judge the difference: a column says which is which.
-MIXED = tuple(
-    name
-    for name in bids_entities.names()
-    if name not in {*GROUP_ENTITIES, *_OF_A_ROW, 'suffix', 'datatype', 'extension'}
-)
-#: The columns of our own in a cohort, in their order.
-OWN_COLUMNS = (
-    *(SCALAR, SOURCE, MASK, MASK_RUNG, RESAMPLED, *KEYS),
-    *(f'{name}_id' for name in MIXED),
-)
 
 
 @dataclass(frozen=True)
@@ -87,7 +72,9 @@ class Phenotypes:
         FormatError
             If one is no table of participants, or two contradict each other.
         """
-        participants = next((f / FILE for f in folders if (f / FILE).is_file()), None)
+        # A link whose content was not fetched is there, and an error.
+        found = filter(os.path.lexists, (folder / FILE for folder in folders))
+        participants = next(found, None)
         sessions = next(filter(None, map(Table.of_sessions, folders)), None)
         paths = [*([participants] if participants else []), *dict.fromkeys(given)]
         if not paths and sessions is None:
@@ -119,18 +106,33 @@ class Phenotypes:
         """The phenotypes, each once, in the order of the tables."""
         return tuple(dict.fromkeys(column for table in self.tables for column in table.columns))
 
-    def of_visit(self, visit: Visit) -> dict[str, str]:
-        """Every phenotype of a visit: blank where no table has it."""
-        if visit not in self._joined:
-            cells = dict.fromkeys(self.columns, '')
+    def values(self, visits: Iterable[Visit]) -> pd.DataFrame:
+        """Return every phenotype of some visits.
+
+        Parameters
+        ----------
+        visits : iterable of Visit
+            Of images.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per visit, in their order, a column per phenotype: text, blank where no table
+            has it.
+        """
+        index = pd.Index(list(visits), tupleize_cols=False)
+        key = tuple(index)
+        if key not in self._joined:
+            joined = pd.DataFrame('', index, list(self.columns), dtype=object)
             for table in self.tables:
-                cells |= {column: text for column, text in table.get(visit).items() if text}
-            self._joined[visit] = cells
-        return self._joined[visit]
+                values = table.values(index)
+                joined[values.columns] = values.where(values != '', joined[values.columns])
+            self._joined[key] = joined
+        return self._joined[key]
 
     @cached_property
-    def _joined(self) -> dict[Visit, dict[str, str]]:
-        # Tables of thousands of columns are joined once for a visit, not once for each scalar.
+    def _joined(self) -> dict[tuple[Visit, ...], pd.DataFrame]:
+        # Tables of thousands of columns are joined once for all scalars of the same visits.
         return {}
 
     def tell_apart(self, visits: Sequence[Visit]) -> bool:
@@ -138,10 +140,14 @@ class Phenotypes:
         found = {tuple(table.find(visit) for table in self.tables) for visit in visits}
         return len(found) == len(set(visits))
 
-    def lacking(self, visit: Visit, columns: Iterable[str]) -> list[str]:
-        """Which of these columns have no value for a visit."""
-        cells = self.of_visit(visit)
-        return [column for column in columns if not cells[column]]
+    def lacking(self, visits: Iterable[Visit], columns: Sequence[str]) -> dict[Visit, list[str]]:
+        """Return which of these columns have no value, for visits that lack any."""
+        blank = self.values(dict.fromkeys(visits))[[*columns]] == ''
+        return {
+            visit: [column for column in columns if row[column]]
+            for visit, row in zip(blank.index, blank.to_dict('records'), strict=True)
+            if any(row.values())
+        }
 
     def require(self, columns: Iterable[str]) -> None:
         """Refuse columns that no table has.
@@ -168,8 +174,8 @@ class Phenotypes:
         for table in self.tables:
             if table.path in paths and not any(map(table.find, visits)):
                 raise FormatError(
-                    f'lists nobody who has images: it has {some(map(str, table.rows))}; there are '
-                    f'images of {some(map(str, sorted(visits)))}',
+                    f'lists nobody who has images: it has {some(table.visits)}; there are '
+                    f'images of {some(sorted(visits))}',
                     table.path,
                     f'Write {PARTICIPANT} as in the names of the images; spreadsheets drop '
                     'leading zeros.',
@@ -192,9 +198,9 @@ class Phenotypes:
         return [one for one in found if one.without_phenotypes or one.without_images]
 
     def blanks(self, visits: Iterable[Visit]) -> dict[str, int]:
-        """How many of these visits lack each phenotype, where any does."""
-        lacking = (column for visit in visits for column in self.lacking(visit, self.columns))
-        return dict(Counter(lacking))
+        """Return how many of these visits lack each phenotype, where any does."""
+        counts = (self.values(visits) == '').sum()
+        return {str(column): int(count) for column, count in counts[counts > 0].items()}
 
     def description(self, column: str) -> dict[str, Any]:
         """What the data dictionaries say of a column, and where it is from."""
@@ -204,6 +210,11 @@ class Phenotypes:
             said |= table.dictionary.get(column, {})
         names = ', '.join(dict.fromkeys(table.path.name for table in holders))
         return {'Description': f'A phenotype, from {names}; blank where n/a.', **said}
+
+    def remarks(self, visits: Iterable[Visit]) -> list[Remark]:
+        """Return what looks like a slip in the values of these visits."""
+        described = {column: self.description(column) for column in self.columns}
+        return remarks(self.values(visits), described)
 
     def renamed(self, scalar: str) -> dict[str, str]:
         """Column to its name in the cohort of a scalar, where ``<column>_phenotype`` is needed.
@@ -221,19 +232,17 @@ class Phenotypes:
 
     def oddities(self, visits: Iterable[Visit]) -> Iterator[str]:
         """What the data dictionaries did not let one expect of these visits."""
-        visits = list(visits)
+        values = self.values(visits)
         for column in self.columns:
-            said = self.description(column)
-            values = {visit: self.of_visit(visit)[column] for visit in visits}
-            values = {visit: value for visit, value in values.items() if value}
-            if reason := _odd(values, said):
+            there = values.loc[values[column] != '', column]
+            if reason := _odd(there, self.description(column)):
                 yield f'{column}: {reason}'
 
 
 def _unmatched(table: Table, visits: Iterable[Visit], wanted: Callable[[Visit], bool]) -> Unmatched:
     served = {visit: table.find(visit) for visit in visits}
     unserved = {table.normal(visit) for visit, row in served.items() if row is None}
-    rows = set(table.rows) - set(served.values())
+    rows = set(table.visits) - set(served.values())
     return Unmatched(table.path, _sorted(unserved), _sorted(filter(wanted, rows)))
 
 
@@ -242,34 +251,35 @@ def _sorted(visits: Iterable[Visit]) -> tuple[str, ...]:
 
 
 def _contradictions(one: Table, other: Table) -> Iterator[FormatError]:
-    for column, visits in _differing(one, other).items():
-        values = [table.get(visits[0])[column] for table in (one, other)]
+    for column, differing in _differing(one, other).items():
+        visit, values = differing.index[0], differing.iloc[0]
         yield FormatError(
-            f'has {column} {values[0]} for {visits[0]}, where {other.path} has {values[1]}'
-            + (f', and {len(visits) - 1} more such' if len(visits) > 1 else ''),
+            f'has {column} {values["coarse"]} for {visit}, where {other.path} has {values["fine"]}'
+            + (f', and {len(differing) - 1} more such' if len(differing) > 1 else ''),
             one.path,
             'Rename or remove the column in one of them.',
         )
 
 
 def _say_finer(coarse: Table, fine: Table) -> None:
-    for column, visits in _differing(coarse, fine).items():
+    for column, differing in _differing(coarse, fine).items():
         logger.warning(
             '%s: %d rows of %s differ from %s (first: %s); the visit\'s own value is taken',
-            *(column, len(visits), fine.path, coarse.path, visits[0]),
+            *(column, len(differing), fine.path, coarse.path, differing.index[0]),
         )  # fmt: skip
 
 
-def _differing(coarse: Table, fine: Table) -> dict[str, list[Visit]]:
-    """Columns that both have to the rows in which they contradict each other."""
-    shared = [column for column in fine.columns if column in coarse.columns]
-    differing: dict[str, list[Visit]] = {}
-    for visit, cells in fine.rows.items() if shared else ():
-        other = coarse.get(visit)
-        for column in shared:
-            if _differ(cells.get(column, ''), other.get(column, '')):
-                differing.setdefault(column, []).append(visit)
-    return differing
+def _differing(coarse: Table, fine: Table) -> dict[str, pd.DataFrame]:
+    """Return, by column that both have, the values in which they contradict each other."""
+    visits = pd.Index(list(fine.visits), tupleize_cols=False)
+    values = coarse.values(visits)
+    found = {}
+    for column in (column for column in fine.columns if column in coarse.columns):
+        both = pd.DataFrame({'coarse': values[column], 'fine': fine.frame[column].set_axis(visits)})
+        odd = both[[_differ(*pair) for pair in both.itertuples(index=False)]]
+        if len(odd):
+            found[column] = odd
+    return found
 
 
 def _differ(one: str, other: str) -> bool:
@@ -280,15 +290,15 @@ def _differ(one: str, other: str) -> bool:
     return None in numbers or numbers[0] != numbers[1]
 
 
-def _odd(values: Mapping[Visit, str], said: Mapping[str, Any]) -> str | None:
-    """The first values that are no level, or no number where there are units, and how many."""
+def _odd(values: pd.Series, said: Mapping[str, Any]) -> str | None:
+    """Return the first value that is no level, or no number where there are units; how many."""
     levels = said.get('Levels')
     if isinstance(levels, Mapping) and levels:
-        odd = [visit for visit, value in values.items() if value not in levels]
+        odd = values[~values.isin(list(levels))]
         expected = f'none of its levels ({", ".join(map(str, levels))})'
     elif said.get('Units'):
-        odd = [visit for visit, value in values.items() if r_number(value) is None]
+        odd = values[values.map(r_number).isna()]
         expected = f'no number, though its units are {said["Units"]}'
     else:
         return None
-    return f'{values[odd[0]]!r} of {odd[0]} is {expected}, {len(odd)} such' if odd else None
+    return f'{odd.iloc[0]!r} of {odd.index[0]} is {expected}, {len(odd)} such' if len(odd) else None

@@ -1,46 +1,45 @@
-"""Tables of people as people keep them: the TSV of BIDS, and CSV as Excel writes it.
+"""Tables of people: the TSV of BIDS, and CSV as Excel writes it.
 
 A table has one row per participant, or per visit where it has a column ``session_id`` (and perhaps
-``run_id``). Excel's habits are taken as meant: a byte order mark, UTF-16, ``;`` for the separator
-with decimal commas, ``sep=;`` in the first line, blank columns at the right and rows without them,
-``#N/A`` and other errors for no value. What BIDS says of its columns is read from the JSON file
-beside it.
+``run_id``). Beside what every table may have (:mod:`modelarrayio_bids.formats.tables`), decimal
+commas between semicolons, blank columns at the right and rows without them are taken as meant.
+What BIDS says of its columns is read from the JSON file beside it.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import json
+import logging
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from modelarrayio_bids.derivatives.bids.entities import Entities, bare_label
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError
-
-PARTICIPANT = 'participant_id'
-SESSION = 'session_id'
-RUN = 'run_id'
-KEYS = (PARTICIPANT, SESSION, RUN)
-
-_TSV = '.tsv'
-_SEPARATORS = '\t,;'
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# As BIDS, R, and spreadsheets write what is not there; "None" is a value people use.
-_BLANKS = frozenset(
-    {'n/a', 'N/A', 'NA', 'NaN', 'nan'}
-    | {'#NULL!', '#DIV/0!', '#VALUE!', '#REF!', '#NAME?', '#NUM!', '#N/A'}
+from modelarrayio_bids.derivatives.cohorts.columns import (
+    KEYS,
+    PARTICIPANT,
+    RUN,
+    SESSION,
+    read_dictionary,
 )
-_DECIMAL_COMMA = re.compile(r'[+-]?[0-9]+(,[0-9]+)?')
+from modelarrayio_bids.errors import FormatError, UsageError
+from modelarrayio_bids.formats.tables import MISSING, TSV, read_table, read_text
+from modelarrayio_bids.runtime.text_format import some
+
+logger = logging.getLogger(__name__)
+
+_DECIMAL_COMMA = r'[+-]?[0-9]+(,[0-9]+)?'
+# What people call the columns of visits: taken for phenotypes, unless they are needed as keys.
+_ALMOST_KEYS = {'session': SESSION, 'ses': SESSION, 'visit': SESSION, 'run': RUN}
 
 
 class Visit(NamedTuple):
-    """Whom, and which visit of theirs, a row is about: labels, blank where it does not say.
+    """The participant, session and run of a row: labels, blank where it does not say.
 
     >>> str(Visit('01', '2'))
     'sub-01 ses-2'
@@ -52,7 +51,7 @@ class Visit(NamedTuple):
 
     @classmethod
     def of(cls, entities: Entities) -> Visit:
-        """The visit an image is of."""
+        """Return the visit of an image."""
         return cls(entities['subject'], entities.get('session', ''), entities.get('run', ''))
 
     def __str__(self) -> str:
@@ -63,7 +62,7 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """What a file says of participants or of their visits.
+    """The phenotypes that a file has of participants or of their visits.
 
     Parameters
     ----------
@@ -71,18 +70,18 @@ class Table:
         The file.
     keys : tuple of str
         Those of :data:`KEYS` it has columns of.
-    columns : tuple of str
-        Its other columns, in its order.
-    rows : dict
-        Visit to column to text; blank where ``n/a``.
+    visits : tuple of Visit
+        Of its rows.
+    frame : pandas.DataFrame
+        Its other columns: a row per visit, text, blank where ``n/a``.
     dictionary : dict, optional
         What its JSON file says of columns.
     """
 
     path: Path
     keys: tuple[str, ...]
-    columns: tuple[str, ...]
-    rows: Mapping[Visit, Mapping[str, str]]
+    visits: tuple[Visit, ...]
+    frame: pd.DataFrame
     dictionary: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -92,82 +91,82 @@ class Table:
         Raises
         ------
         SourceNotFoundError
-            If there is no such file.
+            If there is no such file, or its content was not fetched.
         FormatError
             If it is no table of participants, or has two rows for one of them or of their visits.
         """
-        header, lines = read_lines(path)
-        if PARTICIPANT not in header:
+        frame = read_frame(path)
+        if PARTICIPANT not in frame:
             raise FormatError(
-                f'has no column {PARTICIPANT} (it has: {", ".join(header)})',
+                f'has no column {PARTICIPANT} (it has: {", ".join(map(str, frame))})',
                 path,
                 f'Call the column of participants {PARTICIPANT}.'
-                if PARTICIPANT not in header[0]
+                if PARTICIPANT not in frame.columns[0]
                 else 'Its columns are not told apart: save it with tabs, or with commas as .csv.',
             )
-        keys = tuple(key for key in KEYS if key in header)
-        rows: dict[Visit, dict[str, str]] = {}
-        for number, line in enumerate(lines, start=1):
-            cells = dict(zip(header, line, strict=True))
-            visit = _visit(cells, number, path)
-            if visit in rows:
-                raise _twice(visit, keys, path)
-            rows[visit] = cells
-        columns = tuple(column for column in header if column not in keys)
-        return cls(path, keys, columns, rows, read_dictionary(path.with_suffix('.json')))
+        return cls._of(frame, path, read_dictionary(path.with_suffix('.json')))
 
     @classmethod
     def of_sessions(cls, root: Path) -> Table | None:
-        """All ``sub-<label>/sub-<label>_sessions.tsv`` of a dataset together, if it has any.
+        """Read all ``sub-<label>/sub-<label>_sessions.tsv`` of a dataset together, if it has any.
 
         Raises
         ------
         FormatError
             If one is no table of sessions, or has two rows for one.
         """
-        rows: dict[Visit, dict[str, str]] = {}
+        frames = []
         dictionary = dict(read_dictionary(root / 'sessions.json'))
         # One look for each participant: to list what their folders hold takes far longer.
         paths = (folder / f'{folder.name}_sessions.tsv' for folder in sorted(root.glob('sub-*')))
-        for path in filter(Path.is_file, paths):
-            header, lines = read_lines(path)
-            if SESSION not in header:
+        for path in filter(os.path.lexists, paths):
+            frame = read_frame(path).assign(**{PARTICIPANT: path.parent.name})
+            if SESSION not in frame:
                 raise FormatError(f'has no column {SESSION}', path, 'Name its first column so.')
+            _require_single(_visits(frame, path), frame, path)
             dictionary |= read_dictionary(path.with_suffix('.json'))
-            label = path.parent.name
-            for number, line in enumerate(lines, start=1):
-                cells = {**dict(zip(header, line, strict=True)), PARTICIPANT: label}
-                visit = _visit(cells, number, path)
-                if visit in rows:
-                    raise _twice(visit, (PARTICIPANT, SESSION), path)
-                rows[visit] = cells
-        columns = tuple(dict.fromkeys(column for cells in rows.values() for column in cells))
-        path = root / 'sub-*' / 'sub-*_sessions.tsv'
-        return cls(path, (PARTICIPANT, SESSION), columns, rows, dictionary) if rows else None
+            frames.append(frame)
+        if not frames:
+            return None
+        joined = pd.concat(frames, ignore_index=True).fillna('')
+        return cls._of(joined, root / 'sub-*' / 'sub-*_sessions.tsv', dictionary)
+
+    @classmethod
+    def _of(cls, frame: pd.DataFrame, path: Path, dictionary: Mapping[str, Any]) -> Table:
+        keys = tuple(key for key in KEYS if key in frame)
+        visits = _visits(frame, path)
+        _require_single(visits, frame, path)
+        _say_blank_keys(frame[[*keys]], visits, path)
+        return cls(path, keys, tuple(visits), frame.drop(columns=[*keys]), dictionary)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its phenotypes, in its order."""
+        return tuple(map(str, self.frame))
 
     def find(self, visit: Visit) -> Visit | None:
-        """Whose row serves a visit: its own; one that says less; the only one of its participant.
+        """Return whose row serves a visit: its own; one that says less; its participant's only one.
 
         The last where the image names no session and no other run, and so can be of no other visit.
         """
         asked = self.normal(visit)
         less = (asked, asked._replace(run=''), asked._replace(session=''), Visit(asked.participant))
         for candidate in less:
-            if candidate in self.rows:
+            if candidate in self._rows:
                 return candidate
-        of_participant = self._visits.get(asked.participant, [])
+        of_participant = self._of_participants.get(asked.participant, [])
         if len(of_participant) > 1 or asked.session:
             return None
         runs = {'', asked.run}
         return next((one for one in of_participant if not asked.run or one.run in runs), None)
 
-    def get(self, visit: Visit) -> Mapping[str, str]:
-        """What it says of a visit: nothing if it does not list it."""
-        found = self.find(visit)
-        return {} if found is None else self.rows[found]
+    def values(self, visits: pd.Index) -> pd.DataFrame:
+        """Return the phenotypes of some visits: a row for each, blank if it does not list it."""
+        rows = [self._rows.get(self.find(Visit(*visit)), -1) for visit in visits]
+        return self.frame.reindex(rows, fill_value='').set_axis(visits)
 
     def normal(self, visit: Visit) -> Visit:
-        """A visit as far as this table tells them apart; runs are numbers."""
+        """Return a visit as far as this table tells them apart; runs are numbers."""
         return Visit(
             visit.participant,
             visit.session if SESSION in self.keys else '',
@@ -175,132 +174,98 @@ class Table:
         )
 
     @cached_property
-    def _visits(self) -> dict[str, list[Visit]]:
+    def _rows(self) -> dict[Visit | None, int]:
+        return {visit: number for number, visit in enumerate(self.visits)}
+
+    @cached_property
+    def _of_participants(self) -> dict[str, list[Visit]]:
         visits: dict[str, list[Visit]] = {}
-        for visit in self.rows:
+        for visit in self.visits:
             visits.setdefault(visit.participant, []).append(visit)
         return visits
 
 
-def read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header of a table and its other lines, as many cells in each, missing ones blank.
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a table: every cell text without blanks around it, blank where there is no value.
 
     Raises
     ------
-    SourceNotFoundError
-        If there is no such file.
-    FormatError
-        If it is no table.
+    SourceNotFoundError, FormatError
+        As :func:`modelarrayio_bids.formats.tables.read_table`, or if its columns have no names, or
+        equal ones, or its rows other numbers of cells.
     """
-    text = _text(path)
-    separator, text = _separator(text, path)
-    try:
-        # Not str.splitlines(): a cell may hold what ends a line elsewhere, as Excel's vertical tab.
-        lines = list(csv.reader(io.StringIO(text, newline=''), delimiter=separator))
-    except csv.Error as error:
-        raise FormatError(f'is no table ({error})', path, 'Save it as TSV or CSV.') from error
-    lines = [[_cell(text) for text in line] for line in lines]
-    lines = [line for line in lines if any(line)]
-    if not lines:
+    table = read_table(path)
+    header = [_cell(name) for name in table.header]
+    while header and not header[-1]:
+        header.pop()
+    if not header:
         raise FormatError('is empty', path, 'Give it a header and one row per participant.')
-    header, *rows = lines
-    width = max((number for number, name in enumerate(header, start=1) if name), default=0)
-    rows = [_fitted(row, width, strict=path.suffix == _TSV) for row in rows]
-    for problem in _problems(header[:width], rows):
-        raise FormatError(problem, path, 'Mend the table.')
-    return header[:width], _decimal_points(rows) if separator == ';' else rows
+    if '' in header or len(set(header)) < len(header):
+        what = 'a column without a name' if '' in header else 'several columns of one name'
+        raise FormatError(f'has {what}', path, 'Fix the table.')
+    cells = [[_cell(text) for text in row] for row in table.rows]
+    rows = [_fitted(row, len(header), strict=path.suffix == TSV) for row in cells if any(row)]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            what = f'row {number} has {len(row)} cells, expected {len(header)}'
+            raise FormatError(what, path, 'Fix the table.')
+    frame = pd.DataFrame(rows, columns=header, dtype=object)
+    return frame.apply(_decimal_points) if table.separator == ';' else frame
 
 
-def read_dictionary(path: Path) -> dict[str, dict[str, Any]]:
-    """What a JSON file says of the columns of the table it is called like; nothing without one.
+def read_labels(path: Path, column: str) -> list[str]:
+    """Read labels: the words of a text file, where ``#`` begins a comment; a column of a table.
 
     Raises
     ------
-    FormatError
-        If it is not JSON, or no object.
+    SourceNotFoundError, FormatError
+        As :func:`modelarrayio_bids.formats.tables.read_table`.
+    UsageError
+        If there is none.
     """
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text('utf-8-sig'))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise FormatError(f'is not JSON ({error})', path, 'Mend the file.') from error
-    if not isinstance(content, dict):
-        raise FormatError('should be an object', path, 'Map the names of columns to objects.')
-    return {column: said for column, said in content.items() if isinstance(said, dict)}
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check the path of the table.') from error
-    except OSError as error:
-        raise FormatError(f'cannot be read ({error})', path, 'Check the file.') from error
-    try:
-        return content.decode('utf-16' if content.startswith(_UTF16) else 'utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise FormatError(
-            f'is not a table in UTF-8 ({error})', path, 'Save it as TSV, or as CSV UTF-8.'
-        ) from error
-
-
-def _separator(text: str, path: Path) -> tuple[str, str]:
-    """The separator of a table, and the table without the line in which Excel names it."""
-    first, _, rest = text.partition('\n')
-    if found := re.fullmatch(r'"?sep=(.)"?', first.strip()):
-        return found[1], rest
-    if path.suffix == _TSV:
-        return '\t', text
-    # The one that makes a column of participants, or the most columns.
-    columns = {separator: next(csv.reader([first], delimiter=separator), []) for separator
-               in _SEPARATORS}  # fmt: skip
-    best = max(columns, key=lambda s: (PARTICIPANT in map(str.strip, columns[s]), len(columns[s])))
-    return best, text
+    lines = read_text(path)[0].splitlines()
+    if lines and column in lines[0]:
+        table = read_table(path)
+        names = [name.strip() for name in table.header]
+        if column in names:
+            cells = (row[names.index(column) :] for row in table.rows)
+            return list(filter(None, (cell.strip() for row in cells for cell in row[:1])))
+    # Words may stand in quotes, as R writes them; none of them goes on in another line.
+    words = (re.split(r'[\s,;]+', line.partition('#')[0].replace('"', ' ')) for line in lines)
+    if labels := [label for several in words for label in several if label]:
+        return labels
+    raise UsageError('lists no label', path, 'Write one label a line.')
 
 
 def _fitted(row: list[str], width: int, *, strict: bool) -> list[str]:
-    """A row without blanks beyond the header, and filled up where Excel may have cut it."""
+    """Return a row without blanks beyond the header, filled up where Excel may have cut it."""
     while len(row) > width and not row[-1]:
         row = row[:-1]
     return row if strict else row + [''] * (width - len(row))
 
 
-def _problems(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    if '' in header:
-        yield 'has a column without a name'
-    if len(set(header)) < len(header):
-        yield 'has several columns of one name'
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            yield f'row {number} has {len(row)} cells, expected {len(header)}'
-
-
-def _decimal_points(rows: list[list[str]]) -> list[list[str]]:
-    """Columns of nothing but numbers with decimal commas, with points."""
-    columns = [_points(column) for column in zip(*rows, strict=True)]
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _points(column: Sequence[str]) -> Iterable[str]:
-    if all(_DECIMAL_COMMA.fullmatch(cell) for cell in column if cell):
-        return [cell.replace(',', '.') for cell in column]
-    return column
+def _decimal_points(column: pd.Series) -> pd.Series:
+    """Return a column of nothing but numbers with decimal commas with points, others unchanged."""
+    are_numbers = column[column != ''].str.fullmatch(_DECIMAL_COMMA).all()
+    return column.str.replace(',', '.', regex=False) if are_numbers else column
 
 
 def _cell(text: str) -> str:
     text = text.strip()
-    return '' if text in _BLANKS else text
+    return '' if text in MISSING else text
 
 
-def _visit(cells: dict[str, str], number: int, path: Path) -> Visit:
-    """Take the keys out of a row."""
-    participant, session, run = (cells.pop(key, '') for key in KEYS)
-    if not participant:
-        raise FormatError(
-            f'row {number} has no {PARTICIPANT}', path, 'Name its participant, or remove the row.'
-        )
-    return Visit(bare_label(participant), bare_label(session), _run(run))
+def _visits(frame: pd.DataFrame, path: Path) -> list[Visit]:
+    keys = frame.reindex(columns=[*KEYS], fill_value='')
+    visits = [
+        Visit(bare_label(participant), bare_label(session), _run(run))
+        for participant, session, run in keys.itertuples(index=False)
+    ]
+    for number, visit in enumerate(visits, start=1):
+        if not visit.participant:
+            what = f'row {number} has no {PARTICIPANT}'
+            raise FormatError(what, path, 'Name its participant, or remove the row.')
+    return visits
 
 
 def _run(text: str) -> str:
@@ -308,8 +273,31 @@ def _run(text: str) -> str:
     return label.lstrip('0') or label
 
 
-def _twice(visit: Visit, keys: Sequence[str], path: Path) -> FormatError:
+def _require_single(visits: list[Visit], frame: pd.DataFrame, path: Path) -> None:
+    repeated = pd.Index(visits, tupleize_cols=False).duplicated()
+    if not repeated.any():
+        return
     remedy = 'Keep one row for each.'
-    if SESSION not in keys:
+    if almost := {name: key for name, key in _ALMOST_KEYS.items() if name in frame}:
+        name, key = next(iter(almost.items()))
+        remedy = (
+            f'If the column {name} tells them apart, call it {key}; else keep one row for each.'
+        )
+    elif SESSION not in frame:
         remedy = f'Keep one row for each; of visits, tell them apart in a column {SESSION}.'
-    return FormatError(f'names {visit} twice', path, remedy)
+    raise FormatError(f'names {visits[repeated.argmax()]} twice', path, remedy)
+
+
+def _say_blank_keys(keys: pd.DataFrame, visits: list[Visit], path: Path) -> None:
+    """Warn of rows without a session or run in a table whose other rows have one."""
+    for key in keys.columns[1:]:
+        blank = keys[key] == ''
+        if blank.any() and not blank.all():
+            people = dict.fromkeys(
+                visit.participant for visit in pd.Series(visits)[blank.to_numpy()]
+            )
+            logger.warning(
+                '%s: %d of %d rows have no %s, and serve every image of their participant that '
+                'has no row of its own: %s',
+                *(path, blank.sum(), len(blank), key, some(f'sub-{label}' for label in people)),
+            )

@@ -22,7 +22,7 @@ from modelarrayio_bids.reports.figures.nearby_files import (
     space_label,
     template_files,
 )
-from modelarrayio_bids.spaces.panels import Panel
+from modelarrayio_bids.reports.figures.panels import Panel
 
 logger = logging.getLogger(__name__)
 

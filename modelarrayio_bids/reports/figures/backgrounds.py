@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from modelarrayio_bids.reports.figures.anatomy import find_anatomy
 from modelarrayio_bids.reports.figures.pictures import Background, MapBackground
 from modelarrayio_bids.reports.figures.surfaces import Surface, find_surfaces
@@ -34,8 +32,7 @@ class Surroundings:
     def of(cls, output: Output, space: ElementSpace, summary: Summary | None) -> Surroundings:
         """Those of a file: looked for near its sources, and among the templates at hand."""
         sources = [source.path for source in output.cohort.sources()]
-        on_surfaces = space.surfaces(np.zeros(len(space), np.float32))
-        sizes = {name: values.size for name, values in on_surfaces.items()}
+        sizes = {name: each.n_vertices for name, each in space.surface_elements().items()}
         background: Background | None = find_anatomy(sources)
         if background is None and summary is not None:
             background = MapBackground(space, summary.mean, "the cohort's mean map")

@@ -11,8 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from modelarrayio_bids.reports.figures import style
+from modelarrayio_bids.reports.figures.panels import Panel
 from modelarrayio_bids.reports.figures.scales import Scale, number
-from modelarrayio_bids.spaces.panels import Panel
 
 # Inches. A strip of text is above every picture, and the bar's numbers and label are below it.
 _STRIP = 0.24

@@ -24,12 +24,17 @@ import numpy as np
 
 from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.mosaics import Row, Tile, mosaic
+from modelarrayio_bids.reports.figures.panels import (
+    Panel,
+    density_panels,
+    map_panels,
+    painted_surfaces,
+)
 from modelarrayio_bids.reports.figures.scales import Scale, number
 from modelarrayio_bids.reports.figures.structures import structure_chart
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.figures.surfaces import Surface
 from modelarrayio_bids.spaces import ElementSpace
-from modelarrayio_bids.spaces.panels import Panel
 
 # Grey levels: of a background of one value, and the darkest of another.
 _PALE, _DARKEST = 0.87, 0.35
@@ -66,7 +71,7 @@ class MapBackground:
 
     def under(self, panels: Sequence[Panel], weights: np.ndarray | None) -> list[np.ndarray]:
         """The map at the same places."""
-        return [panel.image for panel in self.space.panels(self.values, weights)]
+        return [panel.image for panel in map_panels(self.space, self.values, weights)]
 
 
 def map_pictures(
@@ -98,14 +103,14 @@ def map_pictures(
         What lies below slices.
     weights : numpy.ndarray, optional
         (n_elements,): what the slices should go through, see
-        :meth:`~modelarrayio_bids.spaces.base.ElementSpace.panels`.
+        :func:`~modelarrayio_bids.reports.figures.panels.map_panels`.
     alt : str, optional
         What to say to who cannot see it; else its range and median.
     """
     at_hand = surfaces or {}
-    cortex = space.surfaces(values)
+    cortex = painted_surfaces(space, values)
     shown = {name: each for name, each in cortex.items() if name in at_hand}
-    panels = space.panels(values, weights)
+    panels = map_panels(space, values, weights)
     # A matrix is no place: nothing but itself can lie below.
     below = background if any(panel.plane is not None for panel in panels) else None
     if below is None and np.isnan(values).any():
@@ -115,7 +120,7 @@ def map_pictures(
     if rows:
         texts = alt or described(space, values, title), _caption(scale, below, shown, at_hand)
         pictures.append(_drawn(rows, scale, title, values, texts))
-    if space.groups() and (not rows or len(shown) < len(cortex)):
+    if space.structures() and (not rows or len(shown) < len(cortex)):
         pictures.append(structure_chart(space, values, scale.label, title))
     return pictures
 
@@ -145,10 +150,10 @@ def mask_picture(
         Or None for elements that cannot be shown in slices.
     """
     partial = np.where(coverage < 1, coverage, np.nan)
-    panels = space.panels(partial)
+    panels = map_panels(space, partial)
     if all(panel.plane is None for panel in panels):
         return None
-    outlines = [np.isfinite(panel.image) for panel in space.panels(np.ones(len(space)))]
+    outlines = [np.isfinite(panel.image) for panel in map_panels(space, np.ones(len(space)))]
     rows = panel_rows(panels, background, None, outlines)
     lowest = float(np.nanmin(coverage, initial=1))
     scale = Scale(min(lowest, 0.99), 1, 'fraction of images with a value')
@@ -166,7 +171,7 @@ def mask_picture(
 
 def density_picture(space: ElementSpace, title: str) -> Picture | None:
     """How many elements each voxel has, for those of which a voxel can have several."""
-    panels = space.density()
+    panels = density_panels(space)
     if not panels:
         return None
     counts = np.concatenate([panel.image[np.isfinite(panel.image)] for panel in panels])

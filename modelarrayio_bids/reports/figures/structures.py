@@ -37,7 +37,7 @@ def structure_chart(
         What the map is.
     """
     groups = {}
-    for name, members in space.groups().items():
+    for name, members in space.structures().items():
         groups[name] = values[members][np.isfinite(values[members])]
     medians = (
         f'{name} {number(float(np.median(each)))}' if each.size else f'{name} without a value'

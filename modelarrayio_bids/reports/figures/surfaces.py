@@ -22,13 +22,13 @@ import numpy as np
 from scipy import sparse
 
 from modelarrayio_bids.errors import ModelArrayIOError
-from modelarrayio_bids.formats.gifti import EXTENSION, Mesh
 from modelarrayio_bids.reports.figures.nearby_files import (
     anatomical_files,
     space_label,
     template_files,
 )
-from modelarrayio_bids.spaces.panels import Panel
+from modelarrayio_bids.reports.figures.panels import Panel
+from modelarrayio_bids.reports.findings.meshes import EXTENSION, Mesh
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class View:
     vertices : numpy.ndarray
         (rows, columns) int32, the first row on top: the vertex seen, -1 where there is none.
     plane : numpy.ndarray
-        As in :class:`~modelarrayio_bids.spaces.panels.Panel`.
+        As in :class:`~modelarrayio_bids.reports.figures.panels.Panel`.
     sides : tuple of str
         As there.
     """
@@ -139,7 +139,7 @@ def find_surfaces(sizes: Mapping[str, int], sources: Sequence[Path]) -> dict[str
 
 
 def meshes_of(surfaces: Mapping[str, Surface]) -> dict[str, Mesh]:
-    """By structure: what :meth:`~modelarrayio_bids.spaces.base.ElementSpace.pieces` asks for."""
+    """Return the meshes of surfaces, by structure."""
     return {name: surface.mesh for name, surface in surfaces.items()}
 
 

@@ -215,7 +215,7 @@ def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Find
         return []
     found = []
     chosen = _chosen(summary, scalar.chunk_columns)
-    for exchanged, partners in space.mirrors():
+    for exchanged, partners in space.flip_candidates():
         elements = chosen[partners[chosen] >= 0]
         elements = elements[partners[elements] != elements]
         if elements.size < _FEWEST_ELEMENTS:

@@ -18,6 +18,12 @@ from modelarrayio_bids.reports.figures.pictures import Background, map_pictures
 from modelarrayio_bids.reports.figures.scales import Scale, cell, number
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.figures.surfaces import Surface, meshes_of
+from modelarrayio_bids.reports.findings.clusters import (
+    Cluster,
+    Clusters,
+    connectivity_rule,
+    find_clusters,
+)
 from modelarrayio_bids.reports.findings.terms import (
     LOG_P,
     Observations,
@@ -27,7 +33,6 @@ from modelarrayio_bids.reports.findings.terms import (
 )
 from modelarrayio_bids.runtime.text_format import count
 from modelarrayio_bids.spaces import ElementSpace
-from modelarrayio_bids.spaces.clusters import Cluster, Clusters, find_clusters
 from modelarrayio_bids.store.reader import Analysis
 
 #: Clusters that are listed.
@@ -141,7 +146,7 @@ def result_figures(
         pictures = _pictures(found, title, f'{title}: {finding}', at_hand, background)
         numbers = {'analysis': results.name, **found.numbers(), 'clusters': clusters.count}
         yield ResultFigure(
-            title, finding, space.connection(meshes), tuple(pictures), clusters, numbers
+            title, finding, connectivity_rule(space, meshes), tuple(pictures), clusters, numbers
         )
 
 

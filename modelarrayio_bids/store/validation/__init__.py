@@ -7,7 +7,7 @@ values, and zeros that stand for something missing, are seen when the file is bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from struct import error as struct_error
 
@@ -15,6 +15,7 @@ import h5py
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.r_view import ScalarView, groups_in, scalar_names
 from modelarrayio_bids.store.reader import open_for_reading
 from modelarrayio_bids.store.validation import (
@@ -33,13 +34,17 @@ __all__ = ['RULES', 'Finding', 'Rule', 'Severity', 'is_valid', 'validate']
 _UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, struct_error)
 
 
-def validate(path: Path, cohort_file: Path | None = None) -> tuple[Finding, ...]:
+def validate(
+    path: Path, kinds: Sequence[type[ElementKind]], cohort_file: Path | None = None
+) -> tuple[Finding, ...]:
     """Every breach of a rule.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
+    kinds : sequence of ElementKind
+        Those that its elements may be of.
     cohort_file : pathlib.Path, optional
         The CSV that R would get as phenotypes.
 
@@ -57,23 +62,26 @@ def validate(path: Path, cohort_file: Path | None = None) -> tuple[Finding, ...]
     """
     cohort = None if cohort_file is None else phenotypes.Phenotypes.from_file(cohort_file)
     with open_for_reading(path) as file:
-        findings = list(_of_file(file, path, cohort))
+        findings = list(_of_file(file, path, kinds, cohort))
     order = list(Severity)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.rule.severity)))
 
 
 def _of_file(
-    file: h5py.File, path: Path, cohort: phenotypes.Phenotypes | None
+    file: h5py.File,
+    path: Path,
+    kinds: Sequence[type[ElementKind]],
+    cohort: phenotypes.Phenotypes | None,
 ) -> Iterator[Finding]:
     yield from _guarded('/', storage.of_file(file, path))
-    yield from _guarded('/', storage.of_links(file))
+    yield from _guarded('/', storage.of_links(file, kinds))
     views: list[ScalarView] = []
     for name in _named(file, scalar_names):
         found = scalars.of_scalar(file, name, views)
         yield from _guarded(f'/{schema.scalar_path(name)}', found)
     yield from _guarded(f'/{schema.SCALARS}', scalars.of_all(file, views))
     counts = {view.name: view.shape[1] for view in views if view.values is not None}
-    yield from _guarded('/', elements.of_elements(file, counts))
+    yield from _guarded('/', elements.of_elements(file, counts, kinds))
     for name in _named(file, lambda opened: groups_in(opened, schema.RESULTS)):
         found = analyses.of_analysis(file, name, max(counts.values(), default=0))
         yield from _guarded(f'/{schema.RESULTS}/{name}', found)

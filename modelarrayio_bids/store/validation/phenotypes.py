@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from modelarrayio_bids.cohort import SCALAR, SOURCE, read_table
+from modelarrayio_bids.cohort import SCALAR, SOURCE, read_rows, what_r_wants
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.r_view import ScalarView
 from modelarrayio_bids.store.validation.findings import Finding
@@ -29,12 +28,15 @@ class Phenotypes:
         Their names.
     rows : tuple of dict
         By column: the cells.
+    unread : str, optional
+        Why ``read.csv`` does not find the columns.
     """
 
     name: str
     has_mark: bool
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
+    unread: str = ''
 
     @classmethod
     def from_file(cls, path: Path) -> Phenotypes:
@@ -43,12 +45,13 @@ class Phenotypes:
         Raises
         ------
         SourceNotFoundError, FormatError, CohortError
-            As :func:`modelarrayio_bids.cohort.read_table`.
+            As :func:`modelarrayio_bids.cohort.read_rows`.
         """
-        columns, rows = read_table(path)
-        with open(path, 'rb') as file:
-            has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-        return cls(str(path), has_mark, columns, tuple(rows))
+        table, columns, rows = read_rows(path, tidy=False)
+        has_mark = table.encoding == 'utf-8-sig'
+        return cls(
+            str(path), has_mark, columns, tuple(rows), '' if has_mark else what_r_wants(table)
+        )
 
     def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
         """What would keep R from analysing these scalars with this table."""
@@ -57,8 +60,9 @@ class Phenotypes:
         for view in views:
             if view.name in self.columns:
                 yield Finding(RULES['cohort-scalar'], self.name, f'has a column {view.name}')
-        if SOURCE not in self.columns:
-            yield Finding(RULES['cohort-column'], self.name, f'has no column {SOURCE}')
+        if SOURCE not in self.columns or self.unread:
+            found = f'{self.unread}, so that read.csv() finds' if self.unread else 'has'
+            yield Finding(RULES['cohort-column'], self.name, f'{found} no column {SOURCE}')
             return
         for view in views:
             if view.names is not None:

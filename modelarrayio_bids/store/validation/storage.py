@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import h5py
@@ -13,6 +13,7 @@ import numpy as np
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import COMMON, RARE, filters_of
 from modelarrayio_bids.store.items import attribute, item_at
+from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.object_headers import newer_than_r
 from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation.findings import Finding
@@ -21,7 +22,6 @@ from modelarrayio_bids.store.validation.rules import RULES
 #: What rhdf5 itself leaves on a dataset that it wrote.
 _OF_RHDF5 = 'rhdf5-NA.OK'
 _DIMENSION_LABELS = 'DIMENSION_LABELS'
-_READ_BY_R = {schema.SCALARS, schema.RESULTS, 'voxels', 'fixels', 'greyordinates', 'parcels'}
 #: Groups above what R reads, as scalars/scalars/FA/column_names: links of groups may make rings.
 _DEEPEST = 3
 
@@ -38,10 +38,12 @@ def of_file(file: h5py.File, path: Path) -> Iterator[Finding]:
         yield Finding(RULES['file-too-new'], where, f'is stored with a {what}{more}')
 
 
-def of_links(file: h5py.File) -> Iterator[Finding]:
+def of_links(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> Iterator[Finding]:
     """What R reads and another file holds."""
+    tables = {form.path.split('/')[0] for kind in kinds for form in kind.table_forms}
+    read_by_r = {schema.SCALARS, schema.RESULTS, *tables}
     for where, link in _external_links(file, '', _DEEPEST):
-        if where.split('/')[1] in _READ_BY_R:
+        if where.split('/')[1] in read_by_r:
             missing = '; nothing can be read there' if item_at(file, where) is None else ''
             said = f'is in another file, {link.filename}, as {link.path}{missing}'
             yield Finding(RULES['file-elsewhere'], where, said)

@@ -1,0 +1,193 @@
+"""Clusters: elements that survived a threshold and touch each other.
+
+They describe where a result is; nothing is inferred from their sizes. Voxels touch by a face, an
+edge or a corner (26 neighbours, as in FSL), vertices by an edge of their surface, and only within
+a structure. Elements of positive and of negative value never make one cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from modelarrayio_bids.reports.findings.meshes import Mesh
+from modelarrayio_bids.spaces import ElementSpace
+
+_TOUCHING = 'voxels that touch by a face, an edge or a corner'
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Elements that touch each other.
+
+    Parameters
+    ----------
+    elements : numpy.ndarray
+        (n,) positions in the space, ascending.
+    peak : int
+        The one whose value is furthest from zero; the first, if there are several.
+    value : float
+        Its value.
+    where : str
+        What it is called: ``(-12, 34, 8) mm``, or a parcel's name.
+    coordinates : tuple of float, optional
+        Where it is in mm of RAS+, if it is a place.
+    volume : float, optional
+        Of all elements in mm³, if they fill any.
+    """
+
+    elements: np.ndarray
+    peak: int
+    value: float
+    where: str
+    coordinates: tuple[float, ...] | None = None
+    volume: float | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(self.elements.size)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The clusters of a map.
+
+    Parameters
+    ----------
+    count : int
+        How many there are.
+    largest : tuple of Cluster
+        The largest, in order; of two that are as large, that of the higher peak comes first.
+    """
+
+    count: int
+    largest: tuple[Cluster, ...]
+
+
+def find_clusters(
+    space: ElementSpace,
+    values: np.ndarray,
+    keep: np.ndarray,
+    meshes: Mapping[str, Mesh],
+    most: int = 10,
+) -> Clusters:
+    """The clusters of some elements.
+
+    Parameters
+    ----------
+    space : ElementSpace
+        What they are elements of.
+    values : numpy.ndarray
+        (n_elements,).
+    keep : numpy.ndarray
+        (n_elements,) boolean: those that survived. Those without a value never do.
+    meshes : dict of Mesh
+        By structure, as :meth:`~modelarrayio_bids.spaces.base.ElementSpace.surface_elements` has
+        them. Without a mesh the vertices of a structure are one cluster.
+    most : int, optional
+        How many are described.
+    """
+    alive = keep & ~np.isnan(values)
+    sides = [np.flatnonzero(alive & (values >= 0)), np.flatnonzero(alive & (values < 0))]
+    pieces = [_connected_components(space, elements, meshes) for elements in sides]
+    elements = np.concatenate(sides)
+    if not elements.size:
+        return Clusters(0, ())
+    above = pieces[0].max(initial=-1) + 1
+    labels = np.concatenate([pieces[0], pieces[1] + above])
+    counts = np.bincount(labels)
+    # Piece by piece, the highest first, and of equally high ones the first.
+    strength = abs(values[elements])
+    order = np.lexsort((elements, -strength, labels))
+    starts = np.cumsum(counts) - counts
+    chosen = np.lexsort((-strength[order[starts]], -counts))[:most]
+    members = (elements[order[starts[label] : starts[label] + counts[label]]] for label in chosen)
+    return Clusters(counts.size, tuple(_cluster(space, values, each) for each in members))
+
+
+def connectivity_rule(space: ElementSpace, meshes: Mapping[str, Mesh]) -> str:
+    """Return the rule by which elements make a cluster, as part of a sentence."""
+    if not space.has_neighbours:
+        return f'each {space.kind.removesuffix("s")} by itself'
+    rules = []
+    if surfaces := space.surface_elements():
+        joined = 'vertices that an edge of the surface joins'
+        at_hand = surfaces.keys() <= meshes.keys()
+        rules.append(joined if at_hand else 'all vertices of a cortex (no surface was at hand)')
+    if (there := space.grid_elements()) is not None:
+        shared = there.voxels.size > there.indices.shape[1]
+        rules.append(f'{space.kind} of one voxel, or of {_TOUCHING}' if shared else _TOUCHING)
+    return ', or '.join(rules) + (', within a structure' if space.structures() else '')
+
+
+def _connected_components(
+    space: ElementSpace, elements: np.ndarray, meshes: Mapping[str, Mesh]
+) -> np.ndarray:
+    """Number the cluster of each of some elements, from 0 without gaps: (n,) int64."""
+    if not space.has_neighbours:
+        return np.arange(elements.size)
+    components = np.full(len(space), -1)
+    alive = np.zeros(len(space), bool)
+    alive[elements] = True
+    for members, labels in _by_neighbourhood(space, alive, meshes):
+        components[members] = labels + components.max() + 1
+    return np.unique(components[elements], return_inverse=True)[1]
+
+
+def _by_neighbourhood(
+    space: ElementSpace, alive: np.ndarray, meshes: Mapping[str, Mesh]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Elements that could touch each other, and the numbers of their clusters, from 0."""
+    for structure, surface in space.surface_elements().items():
+        here = alive[surface.elements]
+        vertices = surface.vertices[here]
+        mesh = meshes.get(structure)
+        labels = np.zeros(vertices.size, int) if mesh is None else _joined(mesh, vertices)
+        yield surface.elements[here], labels
+    there = space.grid_elements()
+    if there is None:
+        return
+    for members in space.structures().values() or [slice(None)]:
+        inside = np.zeros_like(alive)
+        inside[members] = alive[members]
+        here = inside[there.elements]
+        yield there.elements[here], _touching(there.indices[:, there.voxels[here]])
+
+
+def _touching(indices: np.ndarray) -> np.ndarray:
+    """Number the clusters of voxels: (3, n) indices to (n,) integers."""
+    if not indices.size:
+        return np.empty(0, int)
+    inside = tuple(indices - indices.min(axis=1, keepdims=True))
+    volume = np.zeros([axis.max() + 1 for axis in inside], bool)
+    volume[inside] = True
+    labels, _ = ndimage.label(volume, np.ones((3, 3, 3)))
+    return labels[inside] - 1
+
+
+def _joined(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
+    """Number the clusters of vertices, (n,) positions in the mesh's points, each once."""
+    starts = mesh.triangles.ravel()
+    ends = np.roll(mesh.triangles, -1, axis=1).ravel()
+    n_points = len(mesh.points)
+    edges = sparse.csr_array((np.ones(starts.size, bool), (starts, ends)), (n_points, n_points))
+    return sparse.csgraph.connected_components(edges[vertices][:, vertices], directed=False)[1]
+
+
+def _cluster(space: ElementSpace, values: np.ndarray, members: np.ndarray) -> Cluster:
+    """The cluster of some elements, the peak first."""
+    peak = members[:1]
+    place = space.coordinates(peak)[0]
+    volume = space.volumes(members).sum()
+    return Cluster(
+        np.sort(members),
+        int(peak[0]),
+        float(values[peak[0]]),
+        space.labels(peak)[0],
+        tuple(place.tolist()) if np.isfinite(place).all() else None,
+        float(volume) if np.isfinite(volume) else None,
+    )

@@ -1,0 +1,83 @@
+"""GIFTI surfaces: the mesh of a cortex.
+
+nibabel parses them; here is what a mesh needs, checked.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from os import PathLike
+from xml.parsers.expat import ExpatError
+
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.gifti import GiftiImage
+
+from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.formats.pointers import absence_error
+
+EXTENSION = '.surf.gii'
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A surface of triangles.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        (n_vertices, 3) float32, mm in RAS+.
+    triangles : numpy.ndarray
+        (n_triangles, 3) int32, positions in ``points``.
+    structure : str, optional
+        As GIFTI writes it: ``CortexLeft``; empty where the file does not say.
+    """
+
+    points: np.ndarray
+    triangles: np.ndarray
+    structure: str = ''
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Mesh:
+        """Read a ``.surf.gii`` file.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If there is no such file.
+        FormatError
+            If it is no GIFTI file, or not one mesh.
+        """
+        image = _parsed(path)
+        points = image.agg_data('NIFTI_INTENT_POINTSET')
+        triangles = image.agg_data('NIFTI_INTENT_TRIANGLE')
+        if not (_is_table(points, 'f') and _is_table(triangles, 'iu')):
+            raise FormatError('holds no mesh', path, 'Give a .surf.gii file.')
+        if triangles.size and not 0 <= triangles.min() <= triangles.max() < len(points):
+            raise FormatError('has triangles of vertices it lacks', path, 'Make it again.')
+        if not np.isfinite(points).all():
+            raise FormatError('has vertices that are nowhere (NaN)', path, 'Make it again.')
+        meta = image.get_arrays_from_intent('NIFTI_INTENT_POINTSET')[0].meta
+        structure = meta.get('AnatomicalStructurePrimary', '')
+        return cls(points.astype(np.float32), triangles.astype(np.int32), structure)
+
+
+def _parsed(path: str | PathLike[str]) -> GiftiImage:
+    try:
+        return GiftiImage.from_filename(path)
+    except FileNotFoundError as error:
+        raise absence_error(path) from error
+    except (ExpatError, ImageFileError, OSError, ValueError, zlib.error) as error:
+        raise FormatError(f'is not a GIFTI file ({error})', path, 'Copy it again.') from error
+
+
+def _is_table(data: object, kinds: str) -> bool:
+    """Whether it is one array of triples; several come as a tuple, none as an empty one."""
+    return (
+        isinstance(data, np.ndarray)
+        and data.dtype.kind in kinds
+        and data.ndim == 2
+        and data.shape[1] == 3
+        and len(data) > 0
+    )
