@@ -151,7 +151,7 @@ TEXTS = {
 ATTRIBUTES = {
     'nothing': None,
     'no value': h5py.Empty('f4'),
-    'a number': 5,
+    'five': 5,
     'NaN': np.nan,
     'numbers': np.arange(12.0).reshape(3, 4),
     'bytes': b'\xff\xfe',

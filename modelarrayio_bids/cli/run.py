@@ -32,6 +32,7 @@ from modelarrayio_bids.runtime.termination import (
     terminable,
     was_terminated,
 )
+from modelarrayio_bids.runtime.user_input import input_error
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +184,9 @@ def _facts(error: ModelArrayIOError) -> dict[str, Any]:
 def _surprised(program: str, error: Exception) -> int:
     if was_terminated(error):
         return _terminated(program)
+    if (told := input_error(error)) is not None:
+        logger.debug('raised here', exc_info=error)
+        return _ended(program, str(told), told.exit_code, _facts(told))
     # Everything there is to report.
     logger.critical('what follows is not meant to happen', exc_info=error)
     return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)

@@ -40,6 +40,7 @@ from modelarrayio_bids.runtime.inputs import refuse_links
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.text_format import amount, count, some
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
@@ -209,7 +210,8 @@ class Merger:
         # p values, their order and what is made of them; then a block is filled beside a slice.
         adjusting = _ROWS_TO_ADJUST * 8 * self.n_columns if any(r.method for r in self.rows) else 0
         writing = resources.writing_bytes(0, chunk_bytes)
-        needed = max(adjusting, inflating + writing)
+        # Of what was inflated, the part that goes into a block is one copy more.
+        needed = max(adjusting, inflating * 4 // 3 + writing)
         room = resources.room(self.n_columns, needed, 2 * chunk_bytes, to='merge')
         return Blocks.within(shape, chunk, 8, min(_IN_MEMORY, room // 2))
 
@@ -312,7 +314,7 @@ def merge_results(
         blocks = merger.blocks(resources, _inflating(slices, resources.threads))
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
         # Once on its way, and once in the file.
-        require_room(target.resolve().parent, 2 * matrix_bytes, target)
+        require_room(resolved(target).parent, 2 * matrix_bytes, target)
         with _store(target, old) as store:
             _write(store, merger, merged, blocks, resources.threads)
             if old is None:

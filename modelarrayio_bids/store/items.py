@@ -33,11 +33,18 @@ def damage_told(path: str | Path, where: str, what: str = 'cannot be read') -> I
     """Turn what reading raises into a :class:`FormatError` with the file and the path inside it."""
     try:
         yield
-    except ModelArrayIOError:
-        raise
+    except ModelArrayIOError as error:
+        if error.path is not None or not isinstance(error, FormatError):
+            raise
+        # A codec's, which knows no file.
+        said = f'{what} at /{where.strip("/")} ({error.what})'
+        raise FormatError(said, path, _REMEDY) from error
     except _UNREADABLE as error:
-        said = 'it asks for more memory than there is' if isinstance(error, MemoryError) else error
-        raise FormatError(f'{what} at /{where.strip("/")} ({said})', path, _REMEDY) from error
+        reason = (
+            'it asks for more memory than there is' if isinstance(error, MemoryError) else error
+        )
+        said = f'{what} at /{where.strip("/")} ({reason})'
+        raise FormatError(said, path, _REMEDY) from error
 
 
 def is_from_h5py(error: BaseException | None) -> bool:

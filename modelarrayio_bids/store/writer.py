@@ -28,6 +28,7 @@ from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.guarded_file import GuardedFile
 from modelarrayio_bids.store.items import (
@@ -68,7 +69,7 @@ class Layout:
     chunk_columns : int
         Elements of a chunk; 0 to choose by ``chunk_bytes``.
     chunk_bytes : float
-        Size of a chunk to aim for.
+        Size of a chunk to aim for; 0 or less for one element a chunk.
     """
 
     dtype: str = 'float32'
@@ -88,8 +89,8 @@ class Layout:
             raise UsageError(
                 f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
             )
-        if self.chunk_columns < 0 or not 0 < self.chunk_bytes < math.inf:
-            raise UsageError('a chunk needs a size above 0', remedy='Leave the option out.')
+        if self.chunk_columns < 0 or not math.isfinite(self.chunk_bytes):
+            raise UsageError('a chunk needs a size', remedy='Leave the option out.')
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
@@ -158,7 +159,7 @@ class StoreWriter:
         self._overwrite = overwrite
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
-        self._target = self.path.resolve()
+        self._target = resolved(self.path)
         self._unfinished = _begun(self._target, self.path)
         self._on_disk, self._file = _created(self._unfinished, self.path, copy_of)
 

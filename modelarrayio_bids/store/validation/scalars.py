@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 import h5py
 import numpy as np
 
-from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.items import item_at, texts_of
@@ -37,10 +36,9 @@ _REPLACED = '\N{REPLACEMENT CHARACTER}'
 
 def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[Finding]:
     """All that is wrong with a scalar, which is added to the views if it is one."""
-    try:
-        schema.check_scalar_name(name)
-    except SchemaError as error:
-        yield Finding(RULES['scalar-name'], f'/{schema.scalar_path(name)}', error.what)
+    if not schema.is_r_name(name) or name == schema.SCALARS:
+        found = f'{name!r} is no name R can use in a formula'
+        yield Finding(RULES['scalar-name'], f'/{schema.scalar_path(name)}', found)
     beside = item_at(file, schema.scalar_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from _of_names_dataset(beside)
