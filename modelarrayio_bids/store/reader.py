@@ -215,6 +215,11 @@ class StoreReader:
         group = self._file.get(schema.PROVENANCE)
         return {} if group is None else {name: text(fact) for name, fact in group.attrs.items()}
 
+    def described(self, analysis: str) -> dict[str, str]:
+        """Return what is known of an analysis beside its numbers; nothing of one made by R."""
+        group = self._file.get(schema.result_path(analysis, schema.PROVENANCE))
+        return {} if group is None else {name: text(fact) for name, fact in group.attrs.items()}
+
     @property
     def identity(self) -> str | None:
         """Of what the file was made, where it says so."""

@@ -43,6 +43,11 @@ HISTORY = 'modelarrayio/history'
 #: Of ``/results/<analysis>/modelarrayio``: how many sources the scalars that have more by now had
 #: when the analysis was made, as JSON.
 N_SOURCES_ATTRIBUTE = 'n_sources'
+#: Of the same group, of an analysis made by ``fit``: what was fitted, and to what (texts and JSON).
+FORMULA_ATTRIBUTE = 'formula'
+MODEL_ATTRIBUTE = 'model'
+#: Elements without all results, by reason: JSON.
+NOT_FITTED_ATTRIBUTE = 'not_fitted'
 #: Of the same group: what an analysis was merged from.
 MERGED_ANALYSES = 'merged_analysis'
 MERGED_FILES = 'merged_file'

@@ -129,7 +129,7 @@ def test_results_come_back_in_each_kind(study, tmp_path, threads):
             expected[store.parent.name] = file[f'scalars/{store.parent.name}/values'][()].mean(0)
         mean = expected[store.parent.name]
         write_results(store, 'means', ['mean.estimate'], mean[:, np.newaxis])
-    arguments = ['--no-compress', '--nprocs', threads]
+    arguments = ['--no-report', '--no-compress', '--nprocs', threads]
     assert main([str(study), str(output), 'export', *arguments]) == 0
     for scalar, mean in expected.items():
         kind, stem = UNMASKED[scalar]
@@ -149,7 +149,7 @@ def test_an_exported_fixel_directory_is_one_to_mrtrix(study, tmp_path):
     assert main([str(study), str(output), 'group', '--no-report', '--scalars', 'fd']) == 0
     n = int(trees.N_FIXELS.sum())
     write_results(output / 'fd' / 'desc-fixels_modelarray.h5', 'ones', ['x'], np.ones((n, 1)))
-    assert main([str(study), str(output), 'export', '--no-compress']) == 0
+    assert main([str(study), str(output), 'export', '--no-report', '--no-compress']) == 0
     folder = output / 'fd' / 'desc-fixels_node-ones'
     sums = tmp_path / 'sums.mif'
     run('fixel2voxel', folder / 'node-ones_stat-x_statmap.mif', 'sum', sums)

@@ -94,7 +94,7 @@ def test_group_and_export_leave_a_dataset_that_is_valid(study, output):
 
 def test_maps_and_sidecars_of_a_scalar(study, output):
     analyse(store_of(output), 'mylm', NAMES)
-    assert main([str(study), str(output), 'export']) == 0
+    assert main([str(study), str(output), 'export', '--no-report']) == 0
     folder = output / 'cbf' / NODE
     assert {path.name for path in folder.iterdir()} == {
         name for image in IMAGES for name in (image, image.replace('.nii.gz', '.json'))
@@ -141,7 +141,7 @@ def test_a_dry_run_lists_the_files(study, output, capsys):
 
 def test_exporting_again_replaces_its_files_and_leaves_others(study, output):
     analyse(store_of(output), 'mylm', ['age.estimate'], value=1)
-    assert main([str(study), str(output), 'export', '--outside', 'nan']) == 0
+    assert main([str(study), str(output), 'export', '--no-report', '--outside', 'nan']) == 0
     folder = output / 'cbf' / NODE
     image = folder / f'{NODE}_contrast-age_stat-effect_statmap.nii.gz'
     assert set(np.unique(nb.load(image).get_fdata())[:1]) == {1}
@@ -149,7 +149,7 @@ def test_exporting_again_replaces_its_files_and_leaves_others(study, output):
     with h5py.File(store_of(output), 'a') as file:
         del file['results/mylm']
     analyse(store_of(output), 'mylm', ['age.estimate'], value=2)
-    assert main([str(study), str(output), 'export', '--outside', 'nan']) == 0
+    assert main([str(study), str(output), 'export', '--no-report', '--outside', 'nan']) == 0
     assert set(np.unique(nb.load(image).get_fdata())[:1]) == {2}
     assert (folder / 'notes.txt').read_text() == 'mine'
 
@@ -175,7 +175,8 @@ def test_analyses_that_would_collide_leave_everything_as_it_was(study, output, c
     assert "'my_lm'" in line
     assert "'my.lm'" in line
     assert files_of(output) == before
-    assert main([str(study), str(output), 'export', '--analysis-name', 'other']) == 0
+    chosen = ['--no-report', '--analysis-name', 'other']
+    assert main([str(study), str(output), 'export', *chosen]) == 0
 
 
 def test_what_a_killed_run_left_stops_this_one_before_it_begins(study, output, capsys):

@@ -88,7 +88,7 @@ def test_qsirecon_alone_is_served_by_its_maps_themselves_and_says_so_once(study,
     (text,) = said
     assert text == (
         'no mask found for 12 of 12 images; their own finite voxels other than zero will serve. '
-        'Scalars: dki_fa, dki_mk, tensor_fa'
+        'Scalars: dki_fa, dki_mk, tensor_fa. For one mask of all, give --mask'
     )
 
 

@@ -74,7 +74,10 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
     """Refuse folders that would get into each other, before any is made."""
     if not bids_dir.is_dir():
-        raise SourceNotFoundError('no such folder', bids_dir, 'Give the BIDS dataset first.')
+        remedy = 'Give the BIDS dataset first.'
+        if (output_dir / 'dataset_description.json').exists() or any(output_dir.glob('sub-*')):
+            remedy += f' {output_dir} looks like one: the order is BIDS_DIR OUTPUT_DIR.'
+        raise SourceNotFoundError('no such folder', bids_dir, remedy)
     bids, output = bids_dir.resolve(), output_dir.resolve()
     if bids == output or bids.is_relative_to(output):
         raise UsageError(
