@@ -252,8 +252,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     found.only(request.scalars, selection and f' among the images{selection}')
     _require_scalars(found, request, datasets)
     found.only_in(request.spaces)
-    folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
-    phenotypes = Phenotypes.find(folders, request.phenotypes)
+    phenotypes = Phenotypes.find(request.table_folders(datasets), request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
     # An image in the wrong folder makes ambiguities of its own, which go with it.
@@ -271,6 +270,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_map_itself(groups)
     log_messages.say_mixed(groups)
     log_messages.say_unknown(groups)
+    log_messages.say_alike(groups)
     log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
     visits = sorted({row.visit for group in groups for row in group.rows})

@@ -34,7 +34,7 @@ def of_template(
     where = f'/{schema.TEMPLATE}'
     try:
         space = made_again(
-            name, {part: values_of(array) for part, array in datasets(group).items()}, kinds
+            name, {part: array_of(array) for part, array in datasets(group).items()}, kinds
         )
     except SchemaError as error:
         yield Finding(RULES['elements-template'], where, error.what)
