@@ -9,7 +9,7 @@ import h5py
 
 from modelarrayio_bids.errors import FormatError, SchemaError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.items import datasets, item_at, text_attribute
+from modelarrayio_bids.store.items import array_of, datasets, item_at, text_attribute
 from modelarrayio_bids.store.kinds import (
     ElementKind,
     disagreements,
