@@ -14,6 +14,7 @@ from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.commands import (
     append,
     export_results,
+    fit,
     info,
     merge_results,
     to_modelarray,
@@ -25,7 +26,9 @@ from modelarrayio_bids.errors import EXIT_USAGE
 from modelarrayio_bids.runtime import logs
 
 PROGRAM = 'modelarrayio'
-COMMANDS = ('to-modelarray', 'append', 'merge-results', 'export-results', 'info', 'validate')
+COMMANDS = (
+    'to-modelarray', 'append', 'fit', 'merge-results', 'export-results', 'info', 'validate',
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +55,7 @@ def get_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title='commands', metavar='COMMAND')
     to_modelarray.add_command(commands)
     append.add_command(commands)
+    fit.add_command(commands)
     merge_results.add_command(commands)
     export_results.add_command(commands)
     info.add_command(commands)

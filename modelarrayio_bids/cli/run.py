@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -31,6 +32,7 @@ from modelarrayio_bids.runtime.termination import (
 
 logger = logging.getLogger(__name__)
 
+_ONLY_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EPIPE}
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 #: What a shell says of other programs in front of ``head``, which the signal itself ends.
 EXIT_NOT_READ = 128 + signal.SIGPIPE
@@ -108,8 +110,14 @@ def _flush_output() -> None:
 def _not_written(program: str, error: OSError) -> int:
     if isinstance(error, BrokenPipeError) and _is_not_read():
         return EXIT_NOT_READ
-    unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
-    return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
+    path = error.filename or 'an output'
+    if error.errno in _ONLY_WRITING or error.errno is None:
+        said: ModelArrayIOError = UnfinishedOutputError.from_os_error(error, path)
+    else:
+        # Reading may have failed as well, so nothing is said of writing.
+        what = f'cannot be opened or used ({error.strerror or error})'
+        said = UnfinishedOutputError(what, path, 'Check the path, its permissions and the disk.')
+    return _ended(program, str(said), said.exit_code, _facts(said))
 
 
 def _is_not_read() -> bool:

@@ -44,19 +44,20 @@ class NameTemplate:
 
     @classmethod
     def from_text(cls, text: str) -> NameTemplate:
-        """A template of known entities.
+        """Return a template.
 
         Raises
         ------
         ValueError
-            If it names one that is not known, or has stray signs.
+            If it names what cannot be an entity, or has stray signs.
         """
         template = cls(text)
         stray = _PART.sub('', text)
         if not re.fullmatch(r'\w*', stray):
             raise ValueError(f'name: {text!r} is no template such as {{model}}_{{param}}')
-        if unknown := [name for name in template.entities if name not in bids_entities.names()]:
-            raise ValueError(f'name: there is no entity {unknown[0]!r}')
+        for name in template.entities:
+            if bids_entities.entity_name(name) != name:
+                raise ValueError(f'name: write {bids_entities.entity_name(name)!r} for {name!r}')
         return template
 
     @functools.cached_property

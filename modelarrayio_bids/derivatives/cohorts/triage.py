@@ -23,6 +23,7 @@ from modelarrayio_bids.errors import (
     NoMatchError,
     SourceNotFoundError,
     UnknownSpaceError,
+    UsageError,
 )
 from modelarrayio_bids.spaces import SPACES
 
@@ -70,6 +71,8 @@ class Sorting:
     n_images: int = 0
     #: Labels of the sessions met, wanted or not.
     sessions_met: set[str | None] = field(default_factory=set)
+    #: Entities met in names.
+    entities_met: set[str] = field(default_factory=set)
     masks: list[Image] = field(default_factory=list)
     #: By scalar and stem.
     scalars: dict[tuple[str, str], list[Image]] = field(default_factory=lambda: defaultdict(list))
@@ -96,6 +99,7 @@ class Sorting:
             self._datasets[recipe.name].add(image.dataset)
             self.n_images += 1
             self.sessions_met.add(image.entities.get('session'))
+            self.entities_met.update(image.entities)
             if bids_entities.matches(image.entities, are_masks):
                 self.masks.append(image)
             elif reason := self._why_left_out(image, recipe):
@@ -107,6 +111,24 @@ class Sorting:
                     self.wordings[scalar] = recipe.wording(scalar)
                 self._origins[image.path] = rule.copied_from
                 self._on_request[image.path] = rule.on_request
+
+    def require_entities(self) -> None:
+        """Check that names have the entities of the filters, where BIDS does not know them.
+
+        Raises
+        ------
+        UsageError
+            If no name has one: it is misspelt.
+        """
+        known = {*bids_entities.names(), *self.entities_met}
+        for name in {**self.filters.scalar, **self.filters.mask}:
+            if name not in known:
+                met = sorted(self.entities_met.difference(bids_entities.names()))
+                raise UsageError(
+                    f'the filters name an entity {name!r} that no file has '
+                    f'({bids_entities.hint(name, met)})',
+                    remedy='Fix the BIDS filters, or --select.',
+                )
 
     def only(self, patterns: Sequence[str], among: str = '') -> None:
         """Keep the scalars whose names fit one of these shell patterns; the case is no matter.

@@ -23,11 +23,11 @@ from jinja2 import Environment, StrictUndefined
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.naming import sidecar, syntactic
-from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
-from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, read_dictionary
+from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, read_dictionary
 from modelarrayio_bids.derivatives.rscripts.model import Column, Model
 from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fit_command
 from modelarrayio_bids.errors import CohortError, OutputError
+from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.text_format import some
 
@@ -109,6 +109,7 @@ class FitScript:
             cohort=os.path.relpath(self.cohort_file, self.output_dir),
             made_in=str(self.output_dir),
             n_cores=self.n_cores,
+            participant=PARTICIPANT,
             fit_command=fit_command(self.output_dir, [path]),
             export_command=export_command(self.bids_dir, self.output_dir),
         )

@@ -25,7 +25,7 @@ from functools import cached_property
 
 import numpy as np
 
-from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
+from modelarrayio_bids.models.r_numbers import r_number
 
 #: Phenotypes that become terms, by name in any case, in the order of the formula.
 _TERMS = ('age', 'sex', 'gender')

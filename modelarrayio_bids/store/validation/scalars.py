@@ -12,6 +12,7 @@ import numpy as np
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import item_at, texts_of
 from modelarrayio_bids.store.r_view import (
     ScalarView,
     has_matrix,
@@ -19,7 +20,6 @@ from modelarrayio_bids.store.r_view import (
     scalar_names,
     scalar_view,
 )
-from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import (
@@ -41,20 +41,22 @@ def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[F
         schema.check_scalar_name(name)
     except SchemaError as error:
         yield Finding(RULES['scalar-name'], f'/{schema.scalar_path(name)}', error.what)
-    beside = file.get(schema.scalar_path(name, schema.COLUMN_NAMES))
+    beside = item_at(file, schema.scalar_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from _of_names_dataset(beside)
     view = scalar_view(file, name)
     if view.values is None and _has_matrix_beside(file, name):
         yield Finding(
-            RULES['scalar-stray'], f'/{schema.scalar_path(name)}', _without(file.get(view.path))
+            RULES['scalar-stray'],
+            f'/{schema.scalar_path(name)}',
+            _without(item_at(file, view.path)),
         )
         return
     views.append(view)
     yield from _of_names(view)
     yield from _of_names_attribute(view, beside)
     if view.values is None:
-        yield Finding(RULES['values-missing'], view.path, _instead(file.get(view.path)))
+        yield Finding(RULES['values-missing'], view.path, _instead(item_at(file, view.path)))
         return
     yield from of_filters(view.values)
     yield from of_attributes(view.values, schema.COLUMN_NAMES)
@@ -112,7 +114,7 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
     if view.names is None or not view.names.in_attribute:
         return
     names = view.names.texts
-    beside = texts(np.ravel(dataset[()])) if isinstance(dataset, h5py.Dataset) else names
+    beside = texts_of(dataset) if isinstance(dataset, h5py.Dataset) else names
     if beside == names:
         found = f'has the names in its attribute {schema.COLUMN_NAMES}'
         yield Finding(RULES['names-attribute'], view.path, found)
