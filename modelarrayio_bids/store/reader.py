@@ -23,7 +23,6 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns, column_blocks, inflating_bytes
 from modelarrayio_bids.store.items import (
-    array_of,
     attribute,
     attributes,
     damage_told,
@@ -252,7 +251,7 @@ class StoreReader:
         group = group_at(self._file, schema.TEMPLATE)
         if group is None:
             return None
-        arrays = {name: array_of(dataset) for name, dataset in datasets(group).items()}
+        arrays = {name: _array(dataset) for name, dataset in datasets(group).items()}
         return text_attribute(group, schema.KIND_ATTRIBUTE), arrays
 
     @property
@@ -292,9 +291,7 @@ class StoreReader:
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
         dataset = dataset_at(self._file, path)
-        if dataset is None:
-            return None
-        return read_table(dataset)
+        return None if dataset is None else read_table(dataset)
 
     def analysis(self, name: str) -> Analysis:
         """One analysis.
@@ -361,6 +358,13 @@ class StoreReader:
         ours = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
         marked = '' if ours is None else text_attribute(ours, schema.N_SOURCES_ATTRIBUTE)
         return read_counts(marked, self.path, ours.name) if ours is not None and marked else {}
+
+
+def _array(dataset: h5py.Dataset) -> np.ndarray:
+    """Return what a dataset holds, numbers or texts."""
+    if h5py.check_string_dtype(type_of(dataset)) is None:
+        return values_of(dataset)
+    return np.array(texts_of(dataset), dtype=object)
 
 
 def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
@@ -449,7 +453,13 @@ def _busy(path: Path) -> OutputError:
 
 
 def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
-    """Read a table of elements."""
+    """Read a table of elements.
+
+    Raises
+    ------
+    FormatError
+        If it is none.
+    """
     if len(shape_of(dataset)) == 1:
         return schema.ElementTable(np.array(texts_of(dataset), dtype=object))
     columns = attribute(dataset, schema.COLUMN_NAMES)
