@@ -241,11 +241,7 @@ class StoreReader:
         """An element table, or None where the file has none of that name."""
         if path not in self._file:
             return None
-        dataset = self._file[path]
-        if dataset.ndim == 1:
-            return schema.ElementTable(np.array(texts(dataset[()]), dtype=object))
-        columns = texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
-        return schema.ElementTable(dataset[()], columns)
+        return read_table(self._file[path])
 
     def analysis(self, name: str) -> Analysis:
         """One analysis.
@@ -380,6 +376,14 @@ def _busy(path: Path) -> OutputError:
         path,
         'Wait for it to end, or close the file there: in R, h5closeAll() or q().',
     )
+
+
+def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
+    """Read a table of elements."""
+    if dataset.ndim == 1:
+        return schema.ElementTable(np.array(texts(dataset[()]), dtype=object))
+    columns = texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
+    return schema.ElementTable(dataset[()], columns)
 
 
 def is_store(path: Path) -> bool:

@@ -45,7 +45,7 @@ P_VALUE_COLUMNS = {
     'elements': 'Elements whose p, not corrected, is in the bin.',
 }
 _P, _NUMBERS = 'PValues', ('mean', 'sd', 'vif')
-_HEADINGS = ('Column', 'Mean', 'SD', 'VIF', '')
+_HEADINGS = ('Column', 'Mean', 'SD', 'VIF', 'Note')
 # Names in a list of who is left out.
 _MOST_NAMES = 200
 _CHANGED = (
@@ -117,27 +117,26 @@ def model_part(
     facts = ModelFacts.of(store.described(analysis))
     if facts is None:
         return None
-    design = find_design(
-        output.files.store, facts, _cohorts(output, facts), _names(output, store, facts)
-    )
+    names = _names(output, store, facts)
+    design = find_design(output.files.store, facts, _cohorts(output, facts), names)
     of = f'{output.scalar}: {analysis}'
     not_fitted = [(reason, f'{number:,}') for reason, number in facts.not_fitted.items()]
     if design is None:
-        told = list(_facts(facts, {}))
+        told = list(_facts(facts, len(names), {}))
         return ModelPart(of, told, _CHANGED, left_out=_counts(facts), not_fitted=not_fitted)
     rows = list(_rows(design))
     table = album.table(rows, figure_name(output, f'{what}Columns', 'summary'), DESIGN_COLUMNS)
     return ModelPart(
         of,
-        list(_facts(facts, design.levels)),
+        list(_facts(facts, len(names), design.levels)),
         pictures=[
             album.add(picture, figure_name(output, what + name))
             for name, picture in _pictures(design, of)
         ],
         rows=[_shown(row) for row in rows],
         left_out=[
-            (column, f'{len(names):,}', some(names, most=_MOST_NAMES))
-            for column, names in design.left_out.items()
+            (column, f'{len(who):,}', some(who, most=_MOST_NAMES))
+            for column, who in design.left_out.items()
         ],
         not_fitted=not_fitted,
         links=[('Columns of the design (TSV)', table)],
@@ -156,11 +155,9 @@ def _names(output: Output, store: StoreReader, facts: ModelFacts) -> tuple[str, 
 
 
 def _facts(
-    facts: ModelFacts, levels: Mapping[str, Mapping[str, int]]
+    facts: ModelFacts, n_images: int, levels: Mapping[str, Mapping[str, int]]
 ) -> Iterator[tuple[str, str]]:
-    yield 'Formula', facts.formula
-    n_left_out = sum(facts.left_out.values())
-    yield 'Images', f'{facts.n_images:,}' + (', others left out' if n_left_out else '')
+    yield 'Images in the model', f'{facts.n_images:,} of {n_images:,}'
     yield 'Residual degrees of freedom', f'{facts.df_residual:,}, where every image has a value'
     for factor, counts in levels.items():
         yield f'Images by {factor}', some([f'{level} {n}' for level, n in counts.items()], most=12)
