@@ -3,14 +3,15 @@
 >>> from modelarrayio_bids.store import schema
 >>> told = '{"response": "FA", "columns": ["(Intercept)", "age"], "n_images": 20}'
 >>> facts = ModelFacts.of({schema.FORMULA_ATTRIBUTE: 'FA ~ age', schema.MODEL_ATTRIBUTE: told})
->>> facts.formula, facts.df_residual, facts.contrast_of('age'), facts.statistic_of('age')
-('FA ~ age', 18, 'age', 't')
+>>> facts.df_residual, facts.sidecar_of('age.p.value.fdr')
+(18, {'Contrast': 'age', 'StatisticType': 't'})
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -47,6 +48,8 @@ class ModelFacts:
         The table with the covariates.
     contrasts, f_tests : dict of str
         Combinations and joint tests of coefficients, by name.
+    numerator_df : dict of int
+        Coefficients that each F test is about, by its name.
     fewest : float
         An element is fitted if more images than this have a value.
     smallest_share : float
@@ -65,6 +68,7 @@ class ModelFacts:
     cohort: str = ''
     contrasts: Mapping[str, str] = field(default_factory=dict)
     f_tests: Mapping[str, str] = field(default_factory=dict)
+    numerator_df: Mapping[str, int] = field(default_factory=dict)
     fewest: float = 0
     smallest_share: float = 0
 
@@ -93,6 +97,7 @@ class ModelFacts:
             cohort=told.get('cohort', ''),
             contrasts=told.get('contrasts', {}),
             f_tests=told.get('f_tests', {}),
+            numerator_df=told.get('numerator_df', {}),
             fewest=told.get('num_subj_lthr_abs', 0),
             smallest_share=told.get('num_subj_lthr_rel', 0),
         )
@@ -102,29 +107,71 @@ class ModelFacts:
         """Residual degrees of freedom where every image of the model has a value."""
         return self.n_images - (len(self.columns) - len(self.aliased))
 
-    def contrast_of(self, term: str) -> str:
-        """Return which coefficients the results of a term are about, or blank.
+    @property
+    def degrees_of_freedom(self) -> dict[str, dict[str, int]]:
+        """By term, and by the name that R's ``glance`` would give them."""
+        n_estimated = len(self.columns) - len(self.aliased)
+        of_model = n_estimated - (INTERCEPT in self.columns)
+        return {
+            _MODEL: {f'{_MODEL}.df': of_model, f'{_MODEL}.df.residual': self.df_residual},
+            **{term: {f'{term}.df': number} for term, number in self.numerator_df.items()},
+        }
+
+    def sidecar_of(self, result: str) -> dict[str, str]:
+        """Return what a sidecar says of one result, nothing of one that no test is about.
 
         Parameters
         ----------
-        term : str
-            As in the names of results: a coefficient, a contrast, an F test.
+        result : str
+            Its name, such as ``age.p.value.fdr``.
+
+        Returns
+        -------
+        dict of str
+            ``Contrast``, in coefficients or terms (not of the whole model); of a statistic and of
+            its p values also ``StatisticType``, ``t`` or ``F``.
         """
-        if term in self.contrasts or term in self.f_tests:
-            return self.contrasts.get(term) or self.f_tests[term]
-        if self._is_anova(term):
-            return term.removesuffix(_ANOVA)
-        column = INTERCEPT if term == _INTERCEPT else term
-        return column if column in self.columns else ''
+        contrasts = self._contrasts()
+        term = max((one for one in contrasts if result.startswith(f'{one}.')), key=len, default='')
+        if not term:
+            return {}
+        contrast, kind = contrasts[term]
+        is_test = result == f'{term}.statistic' or result.startswith(f'{term}.p.value')
+        return {
+            **({'Contrast': contrast} if contrast else {}),
+            **({'StatisticType': kind} if is_test else {}),
+        }
 
-    def statistic_of(self, term: str) -> str:
-        """Return ``t`` or ``F``, the distribution of a term's statistic; blank if not known."""
-        if term == _MODEL or term in self.f_tests or self._is_anova(term):
-            return 'F'
-        return 't' if self.contrast_of(term) else ''
+    def _contrasts(self) -> dict[str, tuple[str, str]]:
+        """Return what is tested, and by which statistic, by what names of results begin with."""
+        coefficients = {_INTERCEPT if name == INTERCEPT else name: name for name in self.columns}
+        anova = {f'{term}{_ANOVA}': term for term in self.terms}
+        tested = {name: text for name, text in anova.items() if name in self.numerator_df}
+        return {
+            _MODEL: ('', 'F'),
+            **{name: (text, 't') for name, text in {**coefficients, **self.contrasts}.items()},
+            **{name: (text, 'F') for name, text in {**tested, **self.f_tests}.items()},
+        }
 
-    def _is_anova(self, term: str) -> bool:
-        return term.endswith(_ANOVA) and term.removesuffix(_ANOVA) in self.terms
+
+def joined(slices: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return what slices of an analysis say of their model; nothing unless all say the same.
+
+    >>> slices = [{'formula': 'y ~ x', 'model': '{}', 'not_fitted': '{"constant response": 2}'}] * 2
+    >>> joined(slices)
+    {'formula': 'y ~ x', 'model': '{}', 'not_fitted': '{"constant response": 4}'}
+    """
+    names = schema.FORMULA_ATTRIBUTE, schema.MODEL_ATTRIBUTE
+    said = {tuple(one.get(name, '') for name in names) for one in slices}
+    if len(said) != 1 or '' in (shared := said.pop()):
+        return {}
+    counts: Counter[str] = Counter()
+    for one in slices:
+        counts.update(_object(one.get(schema.NOT_FITTED_ATTRIBUTE, '')))
+    return {
+        **dict(zip(names, shared, strict=True)),
+        schema.NOT_FITTED_ATTRIBUTE: json.dumps(counts),
+    }
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -156,9 +156,7 @@ def chart_of_p_values(found: Sequence[PValues], title: str) -> Picture:
         axes = figure.subplots(len(found), 2, squeeze=False)
         for (left, right), one in zip(axes, found, strict=True):
             name = {MODEL: 'the whole model', '': 'p'}.get(one.term, one.term)
-            left.set_title(
-                shortened(name, 30), fontsize=style.TEXT, loc='left', parse_math=False
-            )
+            left.set_title(shortened(name, 30), fontsize=style.TEXT, loc='left', parse_math=False)
             _draw_histogram(left, one)
             _draw_quantiles(right, one)
         axes[-1, 0].set_xlabel('p, not corrected')

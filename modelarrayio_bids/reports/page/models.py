@@ -215,7 +215,6 @@ def _shown(row: Mapping[str, str]) -> tuple[str, ...]:
     return (row['column'], *numbers, aliased or scalars)
 
 
-
 @dataclass(frozen=True)
 class PValuePart:
     """Distributions of p values on a page.
@@ -247,7 +246,6 @@ def p_value_part(output: Output, results: Analysis, album: Album, what: str) -> 
         _bins(found), figure_name(output, f'{what}{_P}', 'summary'), P_VALUE_COLUMNS
     )
     return PValuePart(pictures, [('Histograms of p (TSV)', table)])
-
 
 
 def _bins(found: list[PValues]) -> Iterator[dict[str, Any]]:
