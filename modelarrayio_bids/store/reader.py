@@ -72,6 +72,8 @@ class Analysis:
         The file.
     n_sources : dict of int
         How many sources a scalar had when the analysis was made, of scalars that have more by now.
+    described : dict of str
+        What else the file says of it: see :meth:`StoreReader.described`.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Analysis:
     levels: dict[str, tuple[str, ...]]
     path: Path
     n_sources: Mapping[str, int] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """First row and values, (n_results, width) float64, of runs of rows, in order.
@@ -327,7 +330,7 @@ class StoreReader:
         require_stored(matrix)
         names = self._result_names(name, matrix)
         levels, n_sources = self._levels(name, names), self._n_sources(name)
-        return Analysis(name, names, matrix, levels, self.path, n_sources)
+        return Analysis(name, names, matrix, levels, self.path, n_sources, self.described(name))
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
