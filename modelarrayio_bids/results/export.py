@@ -49,9 +49,9 @@ logger = logging.getLogger(__name__)
 P_VALUE = 'p.value'
 #: Results that tell of how many images an element's model is, and what they leave.
 N_IMAGES, RESIDUAL_DF = 'model.nobs', 'model.df.residual'
-# Values of all images up to this many bytes are kept in memory, others in a file.
 # Of each place of an image that is being written: float32, compressed, and on its way to either.
 _PLACE_BYTES = 16
+# Values of all images up to this many bytes are kept in memory, others in a file.
 _IN_MEMORY = 64 * MIB
 # In bytes, on most file systems.
 _LONGEST_NAME = 255
