@@ -1,5 +1,5 @@
 # make hooks  everything a contributor needs: an environment, and the checks before each commit
-# make demo   a small study, from derivatives to HDF5
+# make demo   a small study, from derivatives to maps of an effect
 # make test   every test that this machine has the programs for, on all cores (REQUIRE_TOOLS=1: a missing
 #             one fails; PARALLEL= for one core)
 # make check  style, types and import rules
@@ -54,10 +54,10 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 hooks: $(VENV)/.installed-dev $(VENV)/.installed-test $(VENV)/.installed-check  ## set up a clone for development
 	$(BIN)/pre-commit install
 
-demo: $(VENV)/.installed  ## a small study, from derivatives to HDF5 (in demo/)
+demo: $(VENV)/.installed  ## a small study, from derivatives to maps of an effect (in demo/)
 	@rm -rf $(DEMO)
 	$(BIN)/python tests/trees.py $(DEMO)/study --subjects 24
-	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group
+	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group model export --formula '~ age + sex'
 
 # Nothing is asked, and nothing else is installed.
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu
