@@ -179,15 +179,22 @@ def require_stored(dataset: h5py.Dataset) -> None:
         raise unexpected(dataset, f'declares {declared:,} bytes and stores {stored:,}')
 
 
-def values_of(dataset: h5py.Dataset) -> np.ndarray:
+def values_of(dataset: h5py.Dataset, *, or_bytes: bool = False) -> np.ndarray:
     """Return all values of a dataset of numbers.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of any shape.
+    or_bytes : bool, optional
+        Whether bytes of one length, such as checksums, are taken too.
 
     Raises
     ------
     FormatError
         If they are no numbers, cannot be read, or are more than is stored.
     """
-    if type_of(dataset).kind not in 'fiub':
+    if type_of(dataset).kind not in ('fiubS' if or_bytes else 'fiub'):
         raise unexpected(dataset, f'is {type_of(dataset)}, expected numbers')
     require_stored(dataset)
     with damage_told(dataset.file.filename, dataset.name):

@@ -42,6 +42,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
 from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
+from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.derivatives.cohorts.triage import LeftOut, Sorting
 from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recipes, recipe_for
 from modelarrayio_bids.errors import (
@@ -273,7 +274,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_alike(groups)
     log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
-    visits = sorted({row.visit for group in groups for row in group.rows})
+    visits = _visits(groups)
     log_messages.say_blanks(phenotypes, visits)
     log_messages.say_remarks(phenotypes.remarks(visits))
     return Collection(
@@ -311,6 +312,22 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
             f'no dataset has the participants {", ".join(missing)}',
             remedy=_there_are(missing, there),
         )
+
+
+def _visits(groups: Sequence[ScalarGroup]) -> list[Visit]:
+    """Return everybody's visits, by what all groups tell: runs of one pipeline are no people."""
+    told = [
+        name
+        for name in ('session', 'run')
+        if all(any(getattr(row, name) for row in group.rows) for group in groups)
+    ]
+    rows = (row for group in groups for row in group.rows)
+    return sorted(
+        {
+            Visit(row.participant, **{name: getattr(row, name) or '' for name in told})
+            for row in rows
+        }
+    )
 
 
 def _there_are(missing: Iterable[str], there: Iterable[str]) -> str:
