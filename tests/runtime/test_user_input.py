@@ -25,7 +25,7 @@ def raised(error):
         (lambda: json.loads('9' * 5000), 'thousands of digits'),
         ('\ud800'.encode, 'not UTF-8'),
         (lambda: raised(RuntimeError('Could not determine home directory.')), 'begins with ~'),
-        (lambda: raised(MemoryError()), 'too little memory'),
+        (lambda: raised(MemoryError()), 'no more memory'),
     ],
 )
 def test_what_python_raises_is_told_in_one_line(caplog, command, says):
