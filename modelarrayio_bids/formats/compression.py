@@ -19,18 +19,17 @@ import gzip
 import hashlib
 import io
 import os
-import stat
 import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
 from modelarrayio_bids.formats.pointers import absence_error, pointer_error
+from modelarrayio_bids.runtime.user_input import open_regular
 
 try:
     from isal import igzip, isal_zlib
@@ -148,7 +147,7 @@ def inflated_size(path: str | PathLike[str]) -> int:
     last one's, and for a truncated file it is noise: a caller that finds another size than it
     expects must look closer.
     """
-    with open(path, 'rb') as file:
+    with open_regular(path) as file:
         return _last_size(file) if _is_gzip(file) else os.fstat(file.fileno()).st_size
 
 
@@ -201,7 +200,7 @@ def inflate_exactly(data: bytes, size: int) -> bytes:
 
 def is_gzip(path: str | PathLike[str]) -> bool:
     """Whether the first bytes are those of gzip, whatever the name says."""
-    with open(path, 'rb') as file:
+    with open_regular(path) as file:
         return _is_gzip(file)
 
 
@@ -296,23 +295,10 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 @contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
     """Open a file for reading, and turn what goes wrong with it into an error that names it."""
-    with _reported(path):
-        _require_regular(path)
-        with open(path, 'rb') as file:
-            if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
-                raise error
-            yield file
-
-
-def _require_regular(path: str | PathLike[str]) -> None:
-    """Refuse what would be waited for, or has no end: pipes and devices."""
-    mode = Path(path).stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise SourceNotFoundError(
-            'is a pipe, a socket or a device, expected a file that can be read twice',
-            path,
-            'Save it as a file, and name that.',
-        )
+    with _reported(path), open_regular(path) as file:
+        if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
+            raise error
+        yield file
 
 
 @contextmanager

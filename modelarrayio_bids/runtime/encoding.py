@@ -10,6 +10,7 @@ from modelarrayio_bids.errors import UsageError
 
 _WHAT = 'holds bytes that are not UTF-8, which tables and HDF5 files cannot hold'
 _REMEDY = 'Rename it, or give another path.'
+_NO_BYTE = re.compile('[\ud800-\udc7f\udd00-\udfff]')
 # What ends a path where it stands among other text.
 _END = re.compile(r'["\'\n\t,]|: ')
 
@@ -50,4 +51,6 @@ def refusal(error: UnicodeEncodeError) -> UsageError:
 
 
 def _shown(text: str) -> str:
+    # Surrogates that stand for no byte come from JSON.
+    text = _NO_BYTE.sub(lambda found: f'\\u{ord(found[0]):x}', text)
     return text.encode(errors='surrogateescape').decode(errors='backslashreplace')

@@ -173,28 +173,24 @@ def require_stored(dataset: h5py.Dataset) -> None:
         With both amounts.
     """
     with damage_told(dataset.file.filename, dataset.name):
-        declared = int(np.prod(shape_of(dataset), dtype=object)) * dataset.id.get_type().get_size()
+        # A chunk is inflated whole, however little of it is within the shape.
+        shapes = (shape_of(dataset), dataset.chunks or ())
+        values = max(int(np.prod(shape, dtype=object)) for shape in shapes)
+        declared = values * dataset.id.get_type().get_size()
         stored = dataset.id.get_storage_size()
     if declared > max(_SMALL, _MOST_INFLATED * stored):
         raise unexpected(dataset, f'declares {declared:,} bytes and stores {stored:,}')
 
 
-def values_of(dataset: h5py.Dataset, *, or_bytes: bool = False) -> np.ndarray:
-    """Return all values of a dataset of numbers.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-        Of any shape.
-    or_bytes : bool, optional
-        Whether bytes of one length, such as checksums, are taken too.
+def values_of(dataset: h5py.Dataset, kinds: str = 'fiub') -> np.ndarray:
+    """Return all values of a dataset of numbers, or of other kinds by numpy's letters.
 
     Raises
     ------
     FormatError
         If they are no numbers, cannot be read, or are more than is stored.
     """
-    if type_of(dataset).kind not in ('fiubS' if or_bytes else 'fiub'):
+    if type_of(dataset).kind not in kinds:
         raise unexpected(dataset, f'is {type_of(dataset)}, expected numbers')
     require_stored(dataset)
     with damage_told(dataset.file.filename, dataset.name):

@@ -284,7 +284,7 @@ class StoreReader:
             return None
         parts = (datasets(group_at(group, part)) for part in ('rows', 'elements'))
         of_rows, elements = (
-            {name: values_of(one, or_bytes=True) for name, one in part.items()} for part in parts
+            {name: values_of(one, 'fiubS') for name, one in part.items()} for part in parts
         )
         with damage_told(self.path, group.name, 'is no summary of values'):
             rows = np.zeros(of_rows['mean'].shape, ROW)
