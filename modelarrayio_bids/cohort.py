@@ -291,7 +291,8 @@ def _require_columns(columns: Sequence[str], origin: str | None) -> None:
 def what_r_wants(table: TextTable) -> str:
     """Return why R's ``read.csv`` does not read a table that this package reads; mostly blank."""
     found = ['is in UTF-16'] if table.encoding == 'utf-16' else []
-    if table.path.suffix.lower() != TSV and table.separator != ',':
+    named = table.path.suffix.lower() == TSV
+    if len(table.header) > 1 and not named and table.separator != ',':
         found.append(f'has {table.separator!r} between its columns')
     return ' and '.join(found)
 

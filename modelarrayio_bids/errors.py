@@ -4,7 +4,8 @@
 
     ModelArrayIOError
     ├ UsageError(ValueError)            options that contradict each other or ask for too much
-    │ └ UnknownLevelError
+    │ ├ UnknownLevelError
+    │ └ FormulaError                  a formula that cannot be read, or names what is not known
     ├ CohortError(ValueError)           a cohort table that cannot be used as it stands
     │ ├ EmptyCohortError
     │ ├ DuplicateSourceError
@@ -106,6 +107,10 @@ class UnknownLevelError(UsageError):
     """An analysis level that this BIDS App does not have."""
 
     exit_code = EXIT_UNKNOWN_LEVEL
+
+
+class FormulaError(UsageError):
+    """A formula of a model that cannot be read, or names what is not known here."""
 
 
 class CohortError(ModelArrayIOError, ValueError):

@@ -37,3 +37,22 @@ def being_written(path):
         assert process.stdout.readline() == b'open\n'
         yield process
         process.communicate(b'\n')
+
+
+def write_scalar(path, scalar, values, names):
+    """Add a scalar to a file, (n_sources, n_elements), as the format's contract asks."""
+    with h5py.File(path, 'a') as file:
+        group = file.require_group(f'scalars/{scalar}')
+        values = np.asarray(values, 'f4')
+        chunks = len(names), min(7, values.shape[1])
+        group.create_dataset('values', data=values, chunks=chunks, compression=4, shuffle=True)
+        group.create_dataset('column_names', data=list(names), dtype=h5py.string_dtype())
+    return path
+
+
+def read_results(path, analysis):
+    """The results of an analysis by name, each (n_rows,)."""
+    with h5py.File(path) as file:
+        group = file[f'results/{analysis}']
+        names = group['column_names'].asstr()[()]
+        return dict(zip(names, group['results_matrix'][()], strict=True))

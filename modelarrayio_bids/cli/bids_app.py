@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.app import export_level, group_level, reporting
+from modelarrayio_bids.cli.app import export_level, group_level, model_level, reporting
 from modelarrayio_bids.cli.app.settings import add_config_file, parse
 from modelarrayio_bids.cli.commands.export_results import add_images
 from modelarrayio_bids.cli.options import (
@@ -29,7 +29,12 @@ from modelarrayio_bids.runtime.encoding import require_utf8
 PROGRAM = 'modelarrayio-bids'
 #: Addresses that Nipype, pandas and SciPy take besides, without a report: 350 MiB were enough.
 LEAST_MB = 350
-LEVELS = {'group': group_level.run_group, 'export': export_level.run_export}
+#: In the order they run in.
+LEVELS = {
+    'group': group_level.run_group,
+    'model': model_level.run_model,
+    'export': export_level.run_export,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,13 +50,15 @@ def get_parser() -> Parser:
         prog=PROGRAM,
         # With all options it would be twenty lines; and one of several values would take the
         # folders too if it stood before them.
-        usage=f'{PROGRAM} bids_dir output_dir {{group,export}} [options]',
+        usage=f'{PROGRAM} bids_dir output_dir {{group,model,export}} ... [options]',
         allow_abbrev=False,
-        description='BIDS derivatives to one HDF5 file per scalar and space for ModelArray '
-        '(group), and the results of ModelArray back to images (export).',
+        description='BIDS derivatives to one HDF5 file per scalar and space (group), a linear '
+        "model at every element, as R's ModelArray fits it (model), and results to images "
+        '(export). Several levels may be named; they run in this order.',
     )
     _add_positional(parser)
     group_level.add_options(parser)
+    model_level.add_options(parser)
     export_level.add_options(parser)
     reporting.add_options(parser)
     add_images(parser)
@@ -73,14 +80,32 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault('NIPYPE_NO_ET', '1')
     os.environ.setdefault('NO_ET', '1')
     require_utf8(list(vars(options).values()))
-    level = LEVELS.get(options.analysis_level)
-    if level is None:
+    unknown = [name for name in options.analysis_level if name not in LEVELS]
+    if unknown and {str(options.bids_dir), str(options.output_dir)} & LEVELS.keys():
         raise UnknownLevelError(
-            f'there is no analysis level {options.analysis_level!r}',
-            remedy='Use "group" to build HDF5 files from all participants (choose some with '
-            '--participant-label), or "export" to write results as images.',
+            'the arguments are in another order than that of BIDS Apps',
+            remedy=f'Write {PROGRAM} BIDS_DIR OUTPUT_DIR {{{",".join(LEVELS)}}}.',
         )
-    return level(options)
+    if unknown:
+        raise UnknownLevelError(
+            f'there is no analysis level {unknown[0]!r}',
+            remedy='Use "group" to build HDF5 files from all participants (choose some with '
+            '--participant-label), "model" to fit a linear model at every element, or "export" '
+            'to write results as images.',
+        )
+    wanted = [name for name in LEVELS if name in options.analysis_level]
+    if options.list_scalars or options.dry_run or options.reports_only:
+        # Nothing is made that a further level could look at.
+        wanted = wanted[:1]
+    for number, name in enumerate(wanted, start=1):
+        LEVELS[name](_at_level(options, last=number == len(wanted)))
+    return 0
+
+
+def _at_level(options: argparse.Namespace, *, last: bool) -> argparse.Namespace:
+    """Return the options for one of several levels: only the last makes the report."""
+    report = options.report and last
+    return argparse.Namespace(**{**vars(options), 'report': report})
 
 
 def _level(options: argparse.Namespace) -> str:
@@ -94,7 +119,10 @@ def _add_positional(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bids_dir', type=Path, help='BIDS dataset of the study')
     parser.add_argument('output_dir', type=Path, help='folder for all outputs')
     parser.add_argument(
-        'analysis_level', metavar='{group,export}', help='what to do; there is no participant level'
+        'analysis_level',
+        nargs='+',
+        metavar='{group,model,export}',
+        help='what to do, one level or several; there is no participant level',
     )
     parser.add_argument('--version', action='version', version=f'{PROGRAM} {__version__}')
     add(

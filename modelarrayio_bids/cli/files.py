@@ -14,6 +14,7 @@ from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.commands import (
     append,
     export_results,
+    fit,
     info,
     merge_results,
     to_modelarray,
@@ -28,7 +29,9 @@ from modelarrayio_bids.runtime.encoding import require_utf8
 PROGRAM = 'modelarrayio'
 #: Addresses that Python, NumPy and HDF5 take with one thread: 180 MiB were enough.
 LEAST_MB = 192
-COMMANDS = ('to-modelarray', 'append', 'merge-results', 'export-results', 'info', 'validate')
+COMMANDS = (
+    'to-modelarray', 'append', 'fit', 'merge-results', 'export-results', 'info', 'validate',
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +63,7 @@ def get_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title='commands', metavar='COMMAND')
     to_modelarray.add_command(commands)
     append.add_command(commands)
+    fit.add_command(commands)
     merge_results.add_command(commands)
     export_results.add_command(commands)
     info.add_command(commands)

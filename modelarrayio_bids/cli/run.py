@@ -32,9 +32,11 @@ from modelarrayio_bids.runtime.termination import (
     terminable,
     was_terminated,
 )
+from modelarrayio_bids.runtime.user_input import input_error
 
 logger = logging.getLogger(__name__)
 
+_ONLY_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EPIPE}
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 #: What a shell says of other programs in front of ``head``, which the signal itself ends.
 EXIT_NOT_READ = 128 + signal.SIGPIPE
@@ -142,13 +144,13 @@ def _not_written(program: str, error: OSError) -> int:
     if isinstance(error, BrokenPipeError) and _is_not_read():
         return EXIT_NOT_READ
     path = error.filename or 'an output'
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        unfinished = UnfinishedOutputError.from_os_error(error, path)
+    if error.errno in _ONLY_WRITING or error.errno is None:
+        said: ModelArrayIOError = UnfinishedOutputError.from_os_error(error, path)
     else:
-        # What was done with it is not known here.
-        what = f'cannot be used ({error.strerror or error})'
-        unfinished = UnfinishedOutputError(what, path, 'Check the disk, the path and permissions.')
-    return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
+        # Reading may have failed as well, so nothing is said of writing.
+        what = f'cannot be opened or used ({error.strerror or error})'
+        said = UnfinishedOutputError(what, path, 'Check the path, its permissions and the disk.')
+    return _ended(program, str(said), said.exit_code, _facts(said))
 
 
 def _is_not_read() -> bool:
@@ -182,6 +184,9 @@ def _facts(error: ModelArrayIOError) -> dict[str, Any]:
 def _surprised(program: str, error: Exception) -> int:
     if was_terminated(error):
         return _terminated(program)
+    if (told := input_error(error)) is not None:
+        logger.debug('raised here', exc_info=error)
+        return _ended(program, str(told), told.exit_code, _facts(told))
     # Everything there is to report.
     logger.critical('what follows is not meant to happen', exc_info=error)
     return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)

@@ -19,12 +19,14 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
@@ -294,10 +296,23 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 @contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
     """Open a file for reading, and turn what goes wrong with it into an error that names it."""
-    with _reported(path), open(path, 'rb') as file:
-        if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
-            raise error
-        yield file
+    with _reported(path):
+        _require_regular(path)
+        with open(path, 'rb') as file:
+            if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
+                raise error
+            yield file
+
+
+def _require_regular(path: str | PathLike[str]) -> None:
+    """Refuse what would be waited for, or has no end: pipes and devices."""
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise SourceNotFoundError(
+            'is a pipe, a socket or a device, expected a file that can be read twice',
+            path,
+            'Save it as a file, and name that.',
+        )
 
 
 @contextmanager
@@ -314,6 +329,6 @@ def _reported(path: str | PathLike[str]) -> Iterator[None]:
         raise FormatError(what, path, 'Copy or make the file again.') from error
     except (zlib.error, gzip.BadGzipFile) as error:
         raise FormatError(f'is damaged: {error}', path, 'Copy or make the file again.') from error
-    except OSError as error:
-        what = f'cannot be read ({error.strerror})'
+    except (OSError, ValueError) as error:
+        what = f'cannot be read ({getattr(error, "strerror", None) or error})'
         raise SourceNotFoundError(what, path, 'Check that it is a file you may read.') from error

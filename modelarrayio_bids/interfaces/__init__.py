@@ -7,12 +7,14 @@ part of the public names below.
 from modelarrayio_bids.interfaces.cohort import CollectCohort, WriteSidecars
 from modelarrayio_bids.interfaces.fitting import WriteFitScripts
 from modelarrayio_bids.interfaces.masks import GroupMask
+from modelarrayio_bids.interfaces.models import FitModel
 from modelarrayio_bids.interfaces.report import MakeReport
 from modelarrayio_bids.interfaces.store import ExportResults, ToModelArray
 
 __all__ = [
     'CollectCohort',
     'ExportResults',
+    'FitModel',
     'GroupMask',
     'MakeReport',
     'ToModelArray',

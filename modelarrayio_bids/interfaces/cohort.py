@@ -16,8 +16,9 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from modelarrayio_bids.derivatives.bids.description import read_json, write_description, write_json
+from modelarrayio_bids.derivatives.bids.description import write_description
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.naming import sidecar
 from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
 from modelarrayio_bids.derivatives.cohorts.grids import POLICIES

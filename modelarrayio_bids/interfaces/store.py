@@ -147,6 +147,7 @@ class _ExportResultsInputSpec(ReferencesInputSpec):
     log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')
     outside = traits.Enum('zero', 'nan', usedefault=True, desc='value outside the group mask')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='compress in threads')
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use')
 
 
 class _ExportResultsOutputSpec(TraitedSpec):
@@ -165,11 +166,15 @@ class ExportResults(LibraryInterface):
         default = folder / 'results' if by_bids is None else by_bids.folder(inputs.analysis_name)
         fill = math.nan if inputs.outside == 'nan' else 0.0
         naming = by_bids or ResultNaming()
+        memory = MIB * self.given('mem_mb').get('mem_mb', 0) or None
         images = export_results(
             inputs.in_file,
             inputs.analysis_name,
             self.path('output_dir') or default,
             references(self),
-            ExportOptions(inputs.compress, inputs.log_p, fill, inputs.num_threads, naming),
+            ExportOptions(
+                *(inputs.compress, inputs.log_p, fill, inputs.num_threads, naming),
+                memory=memory,
+            ),
         )
         return {'out_files': [str(path) for path in images]}

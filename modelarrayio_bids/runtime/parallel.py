@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from modelarrayio_bids.errors import UsageError
@@ -42,6 +43,17 @@ def ordered_map(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Hold linear algebra to one thread in a ``with`` block, where threads are ours already.
+
+    Its own threads wait for each other by spinning: where cores are shared, they take several times
+    the processor time.
+    """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only models need it
+
+    return threadpool_limits(1, user_api='blas')
 
 
 def _submitted(

@@ -20,6 +20,7 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -157,6 +158,25 @@ class FixelIndex:
         """i, j, k of each voxel with fixels: (3, n_voxels)."""
         return np.stack(np.unravel_index(self.positions, self.shape))
 
+    def require_within_grid(self) -> None:
+        """Refuse voxels outside of the grid, without fixels, or listed twice.
+
+        Raises
+        ------
+        SpaceMismatchError
+            If there are some.
+        """
+        inside = (self.positions >= 0) & (self.positions < np.prod(self.shape))
+        if not (
+            self.positions.size == self.counts.size == np.unique(self.positions).size
+            and inside.all()
+            and self.counts.all()
+        ):
+            raise SpaceMismatchError(
+                f'{self.counts.size} counts of fixels for {self.positions.size} voxels, expected a '
+                f'count above 0 for each of some voxels of a grid of {by(self.shape)}'
+            )
+
     def _require_consecutive(self, firsts: np.ndarray, path: str | PathLike[str] | None) -> None:
         wrong = np.flatnonzero(firsts != self.firsts)
         if not wrong.size:
@@ -277,14 +297,28 @@ class FixelSpace(ElementSpace):
 
     @classmethod
     def from_template(cls, template: Template) -> FixelSpace:
-        """The inverse of :meth:`template`."""
+        """The inverse of :meth:`template`.
+
+        Raises
+        ------
+        FormatError
+            If the header cannot be used.
+        SpaceMismatchError
+            If fixels are outside of its grid or twice in a voxel, or directions are not as many.
+        """
         header = mif.MifHeader.from_bytes(np.asarray(template['header'], np.uint8).tobytes())
         index = FixelIndex(
             header,
             np.asarray(template['positions'], np.int64),
             np.asarray(template['counts'], np.uint32),
         )
-        return cls(index, np.asarray(template['directions']))
+        index.require_within_grid()
+        directions = np.asarray(template['directions'])
+        if directions.shape != (int(index.counts.sum()), 3):
+            raise SpaceMismatchError(
+                f'has {index.counts.sum()} fixels and directions of {directions.shape}'
+            )
+        return cls(index, directions)
 
     def template(self) -> Template:
         """What rebuilds both images, the index without its empty voxels.
@@ -472,7 +506,9 @@ def is_fixel_directory(folder: Path) -> bool:
 
 
 def _candidates(folder: Path, stem: str) -> list[Path]:
-    return [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+    paths = (folder / f'{stem}{ending}' for ending in DIRECTORY_ENDINGS)
+    # pathlib's own raises where the folder may not be entered.
+    return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
 
 
 @contextmanager

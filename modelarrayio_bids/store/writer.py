@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,8 +28,16 @@ from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunks, schema
 from modelarrayio_bids.store.guarded_file import GuardedFile
+from modelarrayio_bids.store.items import (
+    group_at,
+    groups,
+    json_object,
+    text_attribute,
+    unexpected,
+)
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
 from modelarrayio_bids.store.summary import Summary
@@ -61,7 +69,7 @@ class Layout:
     chunk_columns : int
         Elements of a chunk; 0 to choose by ``chunk_bytes``.
     chunk_bytes : float
-        Size of a chunk to aim for.
+        Size of a chunk to aim for; 0 or less for one element a chunk.
     """
 
     dtype: str = 'float32'
@@ -81,20 +89,24 @@ class Layout:
             raise UsageError(
                 f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
             )
-        if self.chunk_columns < 0 or not 0 < self.chunk_bytes < math.inf:
-            raise UsageError('a chunk needs a size above 0', remedy='Leave the option out.')
+        if self.chunk_columns < 0 or not math.isfinite(self.chunk_bytes):
+            raise UsageError('a chunk needs a size', remedy='Leave the option out.')
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The inverse of :meth:`to_json`."""
-        return cls(**json.loads(text))
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """Return the layout of some fields by name; those of a later version do not count.
+
+        >>> Layout.from_dict(json.loads(Layout(chunk_columns=40).to_json()))
+        Layout(dtype='float32', compression='gzip', level=None, shuffle=True, ...)
+        """
+        known = {field.name for field in fields(cls)}
+        layout = cls(**{name: value for name, value in found.items() if name in known})
+        layout.chunk((1, 1))
+        layout.filters()
+        return layout
 
     def to_json(self) -> str:
-        """As a file keeps it, for whoever adds to that file.
-
-        >>> Layout.from_json(Layout(chunk_columns=40).to_json()) == Layout(chunk_columns=40)
-        True
-        """
+        """As a file keeps it, for whoever adds to that file."""
         return json.dumps(asdict(self))
 
     def chunk(self, shape: tuple[int, int]) -> int:
@@ -147,7 +159,7 @@ class StoreWriter:
         self._overwrite = overwrite
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
-        self._target = self.path.resolve()
+        self._target = resolved(self.path)
         self._unfinished = _begun(self._target, self.path)
         self._on_disk, self._file = _created(self._unfinished, self.path, copy_of)
 
@@ -315,11 +327,11 @@ class StoreWriter:
 
         What was noted before of a scalar stays.
         """
-        for analysis in self._file.get(schema.RESULTS, {}).values():
-            if isinstance(analysis, h5py.Group):
-                ours = analysis.require_group(schema.PROVENANCE).attrs
-                noted = json.loads(ours.get(schema.N_SOURCES_ATTRIBUTE, '{}'))
-                ours[schema.N_SOURCES_ATTRIBUTE] = json.dumps({**n_sources, **noted})
+        for analysis in groups(group_at(self._file, schema.RESULTS)).values():
+            ours = analysis.require_group(schema.PROVENANCE)
+            said = text_attribute(ours, schema.N_SOURCES_ATTRIBUTE) or '{}'
+            noted = json_object(said, self.path, ours.name)
+            ours.attrs[schema.N_SOURCES_ATTRIBUTE] = json.dumps({**n_sources, **noted})
 
     def write_history(self, events: Sequence[str]) -> None:
         """Write what made the file before and now, oldest first: a JSON object each."""
@@ -328,7 +340,11 @@ class StoreWriter:
     def copy(self, originals: Mapping[str, h5py.Group | h5py.Dataset]) -> None:
         """Take groups and datasets of another file as they are, by the paths they are to have."""
         for path, original in originals.items():
-            self._file.copy(original, path)
+            # RuntimeError is HDF5's of what it cannot make sense of; a full disk is an OSError.
+            try:
+                self._file.copy(original, path)
+            except (RuntimeError, LookupError, TypeError, ValueError) as error:
+                raise unexpected(original, f'cannot be copied ({error})') from error
 
     def _new_matrix(self, path: str, matrix: ColumnBlocks) -> h5py.Dataset:
         blocks = matrix.blocks

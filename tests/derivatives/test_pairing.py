@@ -61,6 +61,92 @@ def test_the_ladder_is_climbed_from_the_top():
     assert ('given', *rungs, 'map-itself') == RUNGS
 
 
+OF_VISIT = image(acq='a', run='1', desc='scrub', res='2', den='41k', session='3')
+
+
+@pytest.mark.parametrize('order', [1, -1], ids=['better first', 'better last'])
+@pytest.mark.parametrize(
+    ('rung', 'better', 'worse'),
+    [
+        ('same-dataset', mask(acq='a', run='1'), mask('other', acq='a', run='1')),
+        ('other-dataset', mask('other', acq='a', run='1'), mask(run='2')),
+        ('relaxed', mask(run='2'), mask('other', run='2')),
+        ('relaxed', mask(acq='b'), mask('other', run='3')),
+        ('relaxed', mask('other', run='2'), mask(datatype='anat')),
+        ('anatomical', mask(datatype='anat'), mask('other', datatype='anat')),
+        # More like the image counts before whose it is, and the visit before the grid.
+        ('anatomical', mask('other', datatype='anat'), mask(datatype='anat', session='4')),
+        ('anatomical', mask('other', datatype='anat'), mask(datatype='anat', res='1')),
+        ('anatomical', mask('other', datatype='anat'), mask(datatype='anat', den='10k')),
+        ('anatomical', mask(datatype='anat', res='1'), mask(datatype='anat', session='4')),
+        ('anatomical', mask(datatype='anat', den='1k'), mask(datatype='anat', res='1')),
+    ],
+)
+def test_of_two_masks_the_one_nearer_to_the_image_serves(rung, better, worse, order):
+    visit = {'session': '3', 'res': '2', 'den': '41k'}
+    masks = [
+        Image(Path(path), found.dataset, visit | found.entities)
+        for path, found in (('better', better), ('worse', worse))
+    ]
+    found = pair(OF_VISIT, MaskIndex.from_images(masks[::order]))
+    assert (found.mask, found.rung, found.passed_over) == (Path('better'), rung, ())
+
+
+# What tells maps of one brain from each other, by BIDS' own entities and those of its drafts.
+_OF_THE_MAP = (
+    'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg', 'meas',
+    'pvc', 'ref', 'taskcontrast', 'seed', 'suffix', 'extension',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    'entity',
+    [
+        'model',
+        'param',
+        'stat',
+        'contrast',
+        'desc',
+        'label',
+        'bundle',
+        'atlas',
+        'seg',
+        'meas',
+        'pvc',
+        'ref',
+        'taskcontrast',
+        'seed',
+        'suffix',
+        'extension',
+    ],
+)
+def test_a_mask_is_that_of_the_image_whatever_the_map_is_of(entity):
+    of_map = image(**{'acq': 'a', 'run': '1', entity: 'some'})
+    index = MaskIndex.from_images([mask(acq='a', run='1')])
+    assert pair(of_map, index).rung == 'same-dataset'
+
+
+@pytest.mark.parametrize('entity', ['run', 'acq', 'task', 'feature', 'setting'])
+def test_a_mask_of_another_run_is_relaxed(entity):
+    index = MaskIndex.from_images([mask(**{entity: 'other'})])
+    assert pair(image(**{entity: 'some'}), index).rung == 'relaxed'
+
+
+@pytest.mark.parametrize(
+    ('rungs', 'expected'),
+    [
+        (RUNGS, 'same-dataset'),
+        (('relaxed', 'anatomical'), 'relaxed'),
+        (('anatomical', 'map-itself'), 'anatomical'),
+        (('map-itself',), 'map-itself'),
+        (('other-dataset',), 'none'),
+    ],
+)
+def test_only_allowed_rungs_serve(rungs, expected):
+    masks = [mask(acq='a', run='1', res='2'), mask(datatype='anat', res='2')]
+    assert pair(MAP, MaskIndex.from_images(masks), rungs=rungs).rung == expected
+
+
 def test_of_two_masks_on_a_rung_none_is_taken_and_both_are_named():
     two = [
         mask('b', acq='a', run='1', res='2', path='b'),

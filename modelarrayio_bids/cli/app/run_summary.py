@@ -37,6 +37,8 @@ class Made:
         Of the run.
     report : pathlib.Path or None
         The page, if one was wanted.
+    repeats : tuple of str, optional
+        What to know of scalars with several images of one participant.
     """
 
     scalars: tuple[str, ...]
@@ -45,6 +47,7 @@ class Made:
     left_out: Mapping[str, int]
     log: Path
     report: Path | None
+    repeats: tuple[str, ...] = ()
 
 
 def close_group(made: Made, options: argparse.Namespace) -> None:
@@ -57,8 +60,30 @@ def close_group(made: Made, options: argparse.Namespace) -> None:
     steps = next_steps(options.bids_dir, output, scripts)
     places = [f'Report: {made.report}'] if made.report else []
     places.append(f'Log: {made.log}')
-    parts = [_of_files(made, output), _of_left_out(made), '\n'.join(places), _of_steps(steps)]
+    parts = [_of_files(made, output), _of_left_out(made), _of_repeats(made)]
+    parts += ['\n'.join(places), _of_steps(steps)]
     facts = asdict(made) | {'next': [asdict(step) for step in steps]}
+    logs.say_done('\n\n'.join(filter(None, parts)), facts)
+
+
+def close_model(
+    fits: Sequence[tuple[Path, str]], analysis: str, log: Path, options: argparse.Namespace
+) -> None:
+    """Say what the model level fitted, and how to get maps of it."""
+    from modelarrayio_bids.derivatives.rscripts.next_steps import Step, export_command
+
+    lines = [
+        f'Fitted {count(len(fits), "model")}, called {analysis} in the HDF5 files:',
+        *(f'  {formula}  {store}' for store, formula in fits),
+    ]
+    steps = []
+    if 'export' not in options.analysis_level:
+        command = export_command(options.bids_dir, options.output_dir)
+        steps = [Step('write the results as maps', command)]
+    places = [f'Report: {options.output_dir.absolute() / "report.html"}'] * options.report
+    parts = ['\n'.join(lines), '\n'.join([*places, f'Log: {log}']), _of_steps(steps)]
+    told = [{'store': str(store), 'formula': formula} for store, formula in fits]
+    facts = {'fitted': told, 'analysis': analysis, 'log': str(log)}
     logs.say_done('\n\n'.join(filter(None, parts)), facts)
 
 
@@ -93,6 +118,13 @@ def _of_left_out(made: Made) -> str:
         lines.append(f'  {sum(number for _, number in rest)} for {others}')
     total = sum(made.left_out.values())
     return '\n'.join([f'Left out {count(total, "image")} (--list-scalars says more):', *lines])
+
+
+def _of_repeats(made: Made) -> str:
+    shown = [f'  {said}.' for said in made.repeats[:_MOST_REASONS]]
+    if others := len(made.repeats) - len(shown):
+        shown.append(f'  And {count(others, "scalar")} more.')
+    return '\n'.join(['Several images of one participant:', *shown]) if shown else ''
 
 
 def _of_steps(steps: Sequence[Step]) -> str:

@@ -15,13 +15,8 @@ from typing import Any
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import MASK, SOURCE, Cohort
-from modelarrayio_bids.derivatives.bids.description import (
-    linked,
-    read_json,
-    software,
-    study_of,
-    write_json,
-)
+from modelarrayio_bids.derivatives.bids.description import linked, software, study_of
+from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.naming import STORE_NAME, Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript

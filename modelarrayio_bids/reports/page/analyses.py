@@ -12,6 +12,7 @@ from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.findings.terms import model_terms
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
 from modelarrayio_bids.reports.page.results import (
     CLUSTER_COLUMNS,
@@ -21,6 +22,7 @@ from modelarrayio_bids.reports.page.results import (
 )
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
+from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 # Of the names of figures and tables of one analysis or term.
@@ -38,7 +40,7 @@ class AnalysisPart:
     anchor, title : str
         Of its place in the page; for people.
     note : str
-        Why there is nothing to see; blank where there is.
+        The model; or why there is nothing to see.
     terms : list of TermPart
         By term of the model.
     links : list of tuple
@@ -93,7 +95,9 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
         for name, what in names.of(analyses):
             anchor, title = f'{output.key}-{what}', f'{output.scalar}: {name}'
             try:
-                figures = list(_figures(output, store.analysis(name), space, around))
+                formula = store.described(name).get(schema.FORMULA_ATTRIBUTE, '')
+                results = store.analysis(name)
+                figures = list(_figures(output, results, space, around, formula))
             except SchemaError as error:
                 # Of a run that was killed: everything else is there to be seen.
                 yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
@@ -103,7 +107,7 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
                 continue
             terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
             yield AnalysisPart(
-                *(anchor, title, ''),
+                *(anchor, title, _model(results, formula)),
                 [
                     _term(output, figure, album, term)
                     for figure, (_, term) in zip(figures, terms, strict=True)
@@ -152,12 +156,23 @@ class _Names:
         return found
 
 
+def _model(results: Analysis, formula: str) -> str:
+    """The formula, or what the names of results tell of it."""
+    if formula:
+        return f'Model: {formula}.'
+    terms = model_terms(results.names)
+    return f'Terms of the model: {", ".join(terms)}. The file does not keep its formula.' * bool(
+        terms
+    )
+
+
 def _figures(
-    output: Output, results: Analysis, space: ElementSpace, around: Surroundings
+    output: Output, results: Analysis, space: ElementSpace, around: Surroundings, formula: str
 ) -> Iterator[ResultFigure]:
     n_images = results.n_sources.get(output.scalar, len(output.names))
     return result_figures(
         *(results, space, n_images, output.scalar),
+        formula=formula,
         surfaces=around.surfaces,
         background=around.background,
     )

@@ -38,3 +38,22 @@ def _hexadecimal(text: str) -> float:
         return float.fromhex(text)
     except OverflowError:
         return -math.inf if text.startswith('-') else math.inf
+
+
+def number_text(value: float) -> str:
+    """Return a number as R's ``as.character`` and ``deparse`` write it, to 15 digits.
+
+    As few digits as say the same, with an exponent where that is shorter (R's ``?print.default``,
+    ``scipen = 0``).
+
+    >>> [number_text(value) for value in (100.0, 1e5, 123456.0, 0.1 + 0.2, 1e-4, 0.00012)]
+    ['100', '1e+05', '123456', '0.3', '1e-04', '0.00012']
+    """
+    if not math.isfinite(value):
+        return 'NaN' if math.isnan(value) else ('Inf' if value > 0 else '-Inf')
+    mantissa, exponent = f'{value:.14e}'.split('e')
+    mantissa = mantissa.rstrip('0').rstrip('.')
+    decimals = max(len(mantissa.lstrip('-').replace('.', '')) - 1 - int(exponent), 0)
+    fixed = f'{value:.{decimals}f}'
+    scientific = f'{mantissa}e{exponent}'
+    return fixed if len(fixed) <= len(scientific) else scientific

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools import require_tool
 
-from modelarrayio_bids.derivatives.cohorts.r_numbers import r_number
 from modelarrayio_bids.derivatives.rscripts.model import Column
+from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.reports.findings.people import Phenotype
 
 # Full-width and Arabic digits, a fraction and a superscript are no digits of R; nor is a blank

@@ -1,0 +1,138 @@
+"""``modelarrayio fit``: a linear model at every element of an HDF5 file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from modelarrayio_bids.cli.model_options import add_model, linear_options
+from modelarrayio_bids.cli.options import add, add_log_level, add_resources, resources
+
+_EXAMPLES = """examples:
+  modelarrayio fit FA.h5 --formula 'FA ~ age + sex' --cohort-file cohort_FA.csv
+  modelarrayio fit FA.h5 --formula 'FA ~ age * sex' --cohort-file cohort_FA.csv \\
+      --analysis-name interaction --contrast age_in_M='age + age:sexM' --export maps
+"""
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'fit',
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help='a linear model at every element, as ModelArray.lm fits it',
+        description='Fit a linear model at every element of a scalar, with the images that have a '
+        'value there.\nNames, defaults and results are those of ModelArray.lm in R.',
+        epilog=_EXAMPLES,
+    )
+    parser.set_defaults(command=fit)
+    parser.add_argument('file', type=Path, metavar='FILE', help='HDF5 file with the scalar')
+    _add_what(parser)
+    add_model(parser)
+    _add_output(parser)
+    add_resources(parser)
+    add_log_level(parser)
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from modelarrayio_bids.results.linear import LinearFit
+
+    model = LinearFit.of(
+        options.file,
+        options.formula,
+        options.cohort_file,
+        linear_options(options),
+        weights=options.weights,
+        allow_repeated=options.allow_repeated,
+    )
+    if options.dry_run:
+        print('\n'.join(model.described()))
+        return 0
+    model.run(
+        options.analysis_name,
+        elements=options.elements,
+        overwrite=options.overwrite,
+        resources=resources(options),
+    )
+    if options.export is not None:
+        _export(options)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> None:
+    from modelarrayio_bids.results.export import ExportOptions, export_results
+
+    how = ExportOptions(threads=options.nprocs)
+    export_results(options.file, options.analysis_name, options.export, options=how)
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    add(
+        parser,
+        '--formula',
+        required=True,
+        help="the model in R's words: 'FA ~ age + sex'; other scalars of the file may stand on the "
+        'right',
+    )
+    add(
+        parser,
+        '--cohort-file',
+        '--phenotypes',
+        dest='cohort_file',
+        type=Path,
+        required=True,
+        metavar='CSV',
+        help='cohort with the covariates; its rows are matched by source_file',
+    )
+    add(
+        parser,
+        '--analysis-name',
+        default='lm',
+        metavar='NAME',
+        help='name of the results in the file (default: %(default)s)',
+    )
+    add(
+        parser,
+        '--allow-repeated',
+        action='store_true',
+        help='accept several images of one participant as if they were independent',
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('output')
+    add(
+        group,
+        '--elements',
+        type=_span,
+        metavar='FIRST:END',
+        help='fit these alone, counted from 0, END not among them; merge-results joins slices',
+    )
+    add(group, '--overwrite', action='store_true', help='replace an analysis of that name')
+    add(
+        group,
+        '--export',
+        type=Path,
+        metavar='DIR',
+        help='also write each result as an image into this folder',
+    )
+    add(
+        group,
+        '--dry-run',
+        action='store_true',
+        help='show the design: its columns, who is left out and why; fit nothing',
+    )
+
+
+def _span(text: str) -> range:
+    """Return a range of elements.
+
+    >>> _span('0:1000')
+    range(0, 1000)
+    """
+    first, colon, end = text.partition(':')
+    if not (colon and first.isdecimal() and end.isdecimal() and len(text) < 40):
+        raise argparse.ArgumentTypeError(f'{text!r} is not FIRST:END, such as 0:1000')
+    return range(int(first), int(end))

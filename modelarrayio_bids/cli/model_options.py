@@ -1,0 +1,132 @@
+"""Options of a linear model, named as the arguments of ``ModelArray.lm``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from modelarrayio_bids.cli.options import add
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.models.linear import LinearOptions
+
+
+def linear_options(options: argparse.Namespace) -> LinearOptions:
+    """Return what the parsed options ask of a linear model."""
+    from modelarrayio_bids.models.linear import LinearOptions
+    from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS
+
+    full = options.full_outputs
+    return LinearOptions(
+        var_terms=TERM_STATISTICS if full else tuple(options.var_terms),
+        var_model=tuple(MODEL_STATISTICS) if full else tuple(options.var_model),
+        correct_p_value_terms=tuple(options.correct_p_value_terms),
+        correct_p_value_model=tuple(options.correct_p_value_model),
+        num_subj_lthr_abs=options.num_subj_lthr_abs,
+        num_subj_lthr_rel=options.num_subj_lthr_rel,
+        contrasts=dict(options.contrast),
+        f_tests=dict(options.f_test),
+        anova=options.anova,
+        effect_sizes=options.effect_sizes,
+    )
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    """Add the options of a linear model, named as the arguments of ``ModelArray.lm``."""
+    _add_statistics(parser.add_argument_group('statistics'))
+    _add_hypotheses(parser.add_argument_group('hypotheses'))
+    group = parser.add_argument_group('images')
+    add(
+        group,
+        '--num-subj-lthr-abs',
+        type=_threshold,
+        default=10.0,
+        metavar='N',
+        help='fit elements at which more than N images have a value (default: 10)',
+    )
+    add(
+        group,
+        '--num-subj-lthr-rel',
+        type=_threshold,
+        default=0.2,
+        metavar='SHARE',
+        help='and more than this share of all images (default: %(default)s)',
+    )
+    add(group, '--weights', metavar='COLUMN', help='column of weights, as of lm in R')
+
+
+def _add_statistics(group: argparse._ArgumentGroup) -> None:
+    add(
+        group,
+        '--var-terms',
+        nargs='+',
+        default=('estimate', 'statistic', 'p.value'),
+        metavar='STATISTIC',
+        help='of each coefficient: estimate, std.error, statistic, p.value (default: all but '
+        'std.error)',
+    )
+    add(
+        group,
+        '--var-model',
+        nargs='+',
+        default=('adj.r.squared', 'p.value'),
+        metavar='STATISTIC',
+        help='of the model: r.squared, adj.r.squared, sigma, statistic, p.value, df, logLik, AIC, '
+        'BIC, deviance, df.residual, nobs (default: adj.r.squared p.value)',
+    )
+    add(group, '--full-outputs', action='store_true', help='all of both')
+    for option, what in (('terms', 'each coefficient'), ('model', 'the model')):
+        add(
+            group,
+            f'--correct-p-value-{option}',
+            nargs='+',
+            default=('fdr',),
+            metavar='METHOD',
+            help=f'adjust p values of {what} over all elements: fdr, holm, hochberg, hommel, '
+            'bonferroni, BH, BY or none, one or several (default: fdr)',
+        )
+    add(
+        group,
+        '--effect-sizes',
+        action='store_true',
+        help="also standardised coefficients, partial R squared and Cohen's f squared",
+    )
+
+
+def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
+    add(
+        group,
+        '--contrast',
+        type=_named,
+        action='append',
+        default=[],
+        metavar='NAME=CONTRAST',
+        help="a combination of coefficients, NAME='sexM - age:sexM'; may be repeated",
+    )
+    add(
+        group,
+        '--f-test',
+        type=_named,
+        action='append',
+        default=[],
+        metavar='NAME=TERMS',
+        help="terms or coefficients tested together, NAME='age + age:sexM'; may be repeated",
+    )
+    add(group, '--anova', action='store_true', help='also the type II F test of each term')
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, what = text.partition('=')
+    if not equals or not name.strip() or not what.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} has no name: write NAME='…'")
+    return name.strip(), what.strip()
+
+
+def _threshold(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 0')
+    return value

@@ -1,0 +1,107 @@
+"""Elements fitted on several machines."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, TraitedSpec, traits
+
+from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.interfaces.base import File, LibraryInterface
+from modelarrayio_bids.results.fit import block_width
+from modelarrayio_bids.results.merge import merge_results
+from modelarrayio_bids.store.reader import StoreReader
+
+
+class _PlanElementBlocksInputSpec(BaseInterfaceInputSpec):
+    in_files = InputMultiObject(
+        File(exists=True), hash_files=False, mandatory=True, desc='HDF5 files with scalars'
+    )
+    cohort_files = InputMultiObject(File(exists=True), mandatory=True, desc='cohort of each')
+    formula = InputMultiObject(traits.Str, mandatory=True, desc='the model, or one for each')
+    n_blocks = traits.Range(low=1, mandatory=True, desc='blocks of elements of each file')
+
+
+class _PlanElementBlocksOutputSpec(TraitedSpec):
+    in_files = traits.List(File, desc='HDF5 file of each block')
+    cohort_files = traits.List(File, desc='cohort of each block')
+    formula = traits.List(traits.Str, desc='model of each block')
+    elements = traits.List(traits.Tuple(traits.Int, traits.Int), desc='elements of each block')
+    out_files = traits.List(File, desc='HDF5 file for the results of each block')
+
+
+class PlanElementBlocks(LibraryInterface):
+    """Divide the elements of HDF5 files into blocks for several machines."""
+
+    input_spec = _PlanElementBlocksInputSpec
+    output_spec = _PlanElementBlocksOutputSpec
+
+    def _call(self, folder: Path) -> dict[str, Any]:
+        inputs = self.inputs
+        formulas = list(inputs.formula)
+        if len(formulas) == 1:
+            formulas *= len(inputs.in_files)
+        planned: dict[str, list] = {name: [] for name in self.output_spec().trait_get()}
+        files = zip(inputs.in_files, inputs.cohort_files, formulas, strict=True)
+        for number, (store, cohort, formula) in enumerate(files):
+            for first, end in _spans(store, inputs.n_blocks):
+                planned['in_files'].append(store)
+                planned['cohort_files'].append(cohort)
+                planned['formula'].append(formula)
+                planned['elements'].append((first, end))
+                planned['out_files'].append(str(folder / f'{number}_{first}.h5'))
+        return planned
+
+
+def _spans(store: str, n_blocks: int) -> list[tuple[int, int]]:
+    """Return the first element and the end of each block, as alike as they can be."""
+    with StoreReader(Path(store)) as reader:
+        if not reader.scalars:
+            raise SchemaError('holds no scalar', store, 'Give a file made by to-modelarray.')
+        scalar = reader.scalar(reader.scalars[0])
+        n_elements, width = scalar.shape[1], block_width(scalar)
+    n_parts = -(-n_elements // width)
+    ends = [min(n_elements, width * (n_parts * n // n_blocks)) for n in range(n_blocks + 1)]
+    return [(first, end) for first, end in pairwise(ends) if first < end]
+
+
+class _JoinElementBlocksInputSpec(BaseInterfaceInputSpec):
+    in_files = InputMultiObject(
+        File(exists=True), hash_files=False, mandatory=True, desc='HDF5 files with scalars'
+    )
+    block_files = InputMultiObject(
+        File(exists=True), mandatory=True, desc='results of the blocks of all files, in order'
+    )
+    block_of = InputMultiObject(File, mandatory=True, desc='HDF5 file with the scalar of each')
+    analysis_name = traits.Str(mandatory=True, desc='name of the results')
+    overwrite = traits.Bool(False, usedefault=True, desc='replace an analysis of that name')
+    num_threads = traits.Int(
+        1, usedefault=True, nohash=True, desc='inflate and compress in threads'
+    )
+
+
+class _JoinElementBlocksOutputSpec(TraitedSpec):
+    out_files = traits.List(File(exists=True), desc='HDF5 files with the results')
+
+
+class JoinElementBlocks(LibraryInterface):
+    """Join the results of blocks of elements, p values adjusted over all of them."""
+
+    input_spec = _JoinElementBlocksInputSpec
+    output_spec = _JoinElementBlocksOutputSpec
+
+    def _call(self, _folder: Path) -> dict[str, Any]:
+        inputs = self.inputs
+        pairs = list(zip(inputs.block_files, inputs.block_of, strict=True))
+        for store in inputs.in_files:
+            merge_results(
+                [block for block, owner in pairs if owner == store],
+                [inputs.analysis_name],
+                inputs.analysis_name,
+                store,
+                overwrite=inputs.overwrite,
+                resources=self.resources(),
+            )
+        return {'out_files': list(inputs.in_files)}

@@ -1,0 +1,131 @@
+"""Models fitted at every element."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    InputMultiObject,
+    TraitedSpec,
+    traits,
+)
+
+from modelarrayio_bids.interfaces.base import File, LibraryInterface
+from modelarrayio_bids.models.linear import LinearOptions
+from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS
+from modelarrayio_bids.results.linear import LinearFit
+
+_DEFAULTS = LinearOptions()
+_TEXTS = (traits.Str, traits.Str)
+
+
+class _FitModelInputSpec(BaseInterfaceInputSpec):
+    # The results go into it: what it holds must not change the node's hash.
+    in_file = File(exists=True, hash_files=False, mandatory=True, desc='HDF5 file with the scalar')
+    cohort_file = File(exists=True, mandatory=True, desc='cohort CSV with the covariates')
+    formula = traits.Str(mandatory=True, desc="the model in R's words, such as FA ~ age + sex")
+    analysis_name = traits.Str('lm', usedefault=True, desc='name of the results in the file')
+    var_terms = InputMultiObject(
+        traits.Enum(*TERM_STATISTICS), desc='statistics of each coefficient'
+    )
+    var_model = InputMultiObject(
+        traits.Enum(*MODEL_STATISTICS), desc='statistics of the whole model'
+    )
+    correct_p_value_terms = InputMultiObject(
+        traits.Str, desc='methods that adjust p values of coefficients over elements'
+    )
+    correct_p_value_model = InputMultiObject(
+        traits.Str, desc='methods that adjust p values of the model over elements'
+    )
+    num_subj_lthr_abs = traits.Float(
+        _DEFAULTS.num_subj_lthr_abs, usedefault=True, desc='an element needs more images than this'
+    )
+    num_subj_lthr_rel = traits.Range(
+        low=0.0,
+        high=1.0,
+        value=_DEFAULTS.num_subj_lthr_rel,
+        usedefault=True,
+        desc='and more than this share of all images',
+    )
+    weights = traits.Str(desc='column of weights')
+    contrasts = traits.Dict(
+        *_TEXTS, {}, usedefault=True, desc='combinations of coefficients, by name'
+    )
+    f_tests = traits.Dict(
+        traits.Str,
+        traits.Str,
+        {},
+        usedefault=True,
+        desc='terms or coefficients tested together, by name',
+    )
+    anova = traits.Bool(False, usedefault=True, desc='also the type II F test of each term')
+    effect_sizes = traits.Bool(False, usedefault=True, desc='also effect sizes')
+    allow_repeated = traits.Bool(
+        False, usedefault=True, desc='accept several images of one participant as independent'
+    )
+    elements = traits.Tuple(
+        traits.Int, traits.Int, desc='fit these elements alone: the first, and the end (excluded)'
+    )
+    out_file = File(
+        hash_files=False,
+        desc='HDF5 file of the results alone (default: in_file takes them beside what it holds)',
+    )
+    overwrite = traits.Bool(False, usedefault=True, desc='replace an analysis of that name')
+    reuse_existing = traits.Bool(
+        False, usedefault=True, desc='keep an analysis that the same model has made'
+    )
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='fit in threads')
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
+
+
+class _FitModelOutputSpec(TraitedSpec):
+    out_file = File(exists=True, desc='HDF5 file with the results')
+    analysis_name = traits.Str(desc='name of the results in it')
+
+
+class FitModel(LibraryInterface):
+    """Fit a linear model at every element of an HDF5 file."""
+
+    input_spec = _FitModelInputSpec
+    output_spec = _FitModelOutputSpec
+
+    def _call(self, _folder: Path) -> dict[str, Any]:
+        inputs = self.inputs
+        fit = LinearFit.of(
+            inputs.in_file,
+            inputs.formula,
+            inputs.cohort_file,
+            self._options(),
+            weights=self.given('weights').get('weights'),
+            allow_repeated=inputs.allow_repeated,
+        )
+        elements = self.given('elements').get('elements')
+        written = self.path('out_file') or Path(inputs.in_file)
+        if not (inputs.reuse_existing and fit.is_made(inputs.analysis_name)):
+            fit.run(
+                inputs.analysis_name,
+                output=self.path('out_file'),
+                elements=None if elements is None else range(*elements),
+                overwrite=inputs.overwrite,
+                resources=self.resources(),
+            )
+        return {'out_file': str(written), 'analysis_name': inputs.analysis_name}
+
+    def _options(self) -> LinearOptions:
+        several = (
+            'var_terms', 'var_model', 'correct_p_value_terms', 'correct_p_value_model',
+        )  # fmt: skip
+        lists: dict[str, Any] = {
+            name: tuple(values) for name, values in self.given(*several).items()
+        }
+        return LinearOptions(
+            **lists,
+            contrasts=dict(self.inputs.contrasts),
+            f_tests=dict(self.inputs.f_tests),
+            num_subj_lthr_abs=self.inputs.num_subj_lthr_abs,
+            num_subj_lthr_rel=self.inputs.num_subj_lthr_rel,
+            anova=self.inputs.anova,
+            effect_sizes=self.inputs.effect_sizes,
+        )

@@ -1,0 +1,220 @@
+"""Linear combinations of coefficients, read from text such as ``0.5*(siteB + siteC) - siteD``.
+
+Names of coefficients are R's, and may hold spaces, signs and brackets (``poly(age, 2)1``,
+``I(age^2)``): the longest name that fits is taken. Nothing is evaluated but sums, differences and
+products with numbers.
+
+>>> Contrast.parse('young', '0.5*(siteB + siteC) - age', ('(Intercept)', 'age', 'siteB', 'siteC'))
+Contrast(name='young', factors=(0.0, -1.0, 0.5, 0.5))
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.models.design import INTERCEPT, Design
+
+_NUMBER = re.compile(r'(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
+_WORD = re.compile(r'`[^`]*`|[^\s()*/+,-]+')
+_BETWEEN = re.compile(r'\s*')
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A linear combination of coefficients.
+
+    Parameters
+    ----------
+    name : str
+        What results are called by.
+    factors : tuple of float
+        The factor of each coefficient, in the order of the design's columns.
+    """
+
+    name: str
+    factors: tuple[float, ...]
+
+    @classmethod
+    def parse(cls, name: str, text: str, names: Sequence[str]) -> Contrast:
+        """Read a combination.
+
+        Parameters
+        ----------
+        name : str
+            The contrast's name.
+        text : str
+            The combination, such as ``sexM - age:sexM``.
+        names : sequence of str
+            Names of the coefficients; the intercept's brackets may be left out in the text.
+
+        Raises
+        ------
+        UsageError
+            If the text is not a combination, or names what is no coefficient.
+        """
+        constant, factors = _Reader(f'contrast {name}', text, names).read_all()
+        if constant or not factors.any():
+            what = 'adds a number' if constant else 'is zero whatever the coefficients'
+            raise UsageError(f'contrast {name}: {text!r} {what}', remedy='Name coefficients.')
+        return cls(name, tuple(factors.tolist()))
+
+
+def columns_to_test(name: str, text: str, design: Design) -> list[int]:
+    """Read which coefficients are tested together, such as ``age + age:sexM`` or ``site``.
+
+    Parameters
+    ----------
+    name : str
+        The test's name.
+    text : str
+        Terms (all their coefficients) and coefficients, separated by ``+`` or commas.
+    design : Design
+        The model.
+
+    Returns
+    -------
+    list of int
+        Columns of the design, ascending.
+
+    Raises
+    ------
+    UsageError
+        If a name is neither.
+    """
+    known = tuple(dict.fromkeys((*design.names, *design.terms)))
+    found = _Reader(f'F test {name}', text, known).read_list()
+    return sorted({column for item in found for column in _columns(item, design)})
+
+
+def _columns(name: str, design: Design) -> list[int]:
+    if name in design.terms:
+        return design.columns(name)
+    return [design.names.index(name)]
+
+
+class _Reader:
+    """A recursive-descent reader of sums of coefficients.
+
+    A value is a pair: a number, and the factor of each coefficient.
+    """
+
+    def __init__(self, what: str, text: str, names: Sequence[str]) -> None:
+        self._what, self._text, self._position = what, text, 0
+        self._names = tuple(names)
+        spelled = {name: name for name in names}
+        if INTERCEPT in spelled:
+            spelled.setdefault(INTERCEPT.strip('()'), INTERCEPT)
+        self._spelled = dict(sorted(spelled.items(), key=lambda item: -len(item[0])))
+
+    def read_all(self) -> tuple[float, np.ndarray]:
+        value = self._sum()
+        if self._rest():
+            raise self._error(f'cannot be read from {self._rest()!r}')
+        return value
+
+    def read_list(self) -> list[str]:
+        names = [self._name()]
+        while self._takes('+') or self._takes(','):
+            names.append(self._name())
+        if self._rest():
+            raise self._error(f'cannot be read from {self._rest()!r}')
+        return names
+
+    def _sum(self, depth: int = 0) -> tuple[float, np.ndarray]:
+        constant, factors = self._product(depth)
+        while sign := (self._takes('+') and 1) or (self._takes('-') and -1):
+            more, of = self._product(depth)
+            constant, factors = constant + sign * more, factors + sign * of
+        return constant, factors
+
+    def _product(self, depth: int) -> tuple[float, np.ndarray]:
+        left = self._signed(depth)
+        while operator := (self._takes('*') and '*') or (self._takes('/') and '/'):
+            right = self._signed(depth)
+            if operator == '/':
+                right = self._inverted(right)
+            left = self._multiplied(left, right)
+        return left
+
+    def _signed(self, depth: int) -> tuple[float, np.ndarray]:
+        sign = 1
+        while found := (self._takes('+') and 1) or (self._takes('-') and -1):
+            sign *= found
+        constant, factors = self._atom(depth)
+        return sign * constant, sign * factors
+
+    def _atom(self, depth: int) -> tuple[float, np.ndarray]:
+        zeros = np.zeros(len(self._names))
+        if name := self._known_name():
+            zeros[self._names.index(name)] = 1
+            return 0.0, zeros
+        if depth < 50 and self._takes('('):
+            value = self._sum(depth + 1)
+            if not self._takes(')'):
+                raise self._error('lacks a closing bracket')
+            return value
+        if number := _NUMBER.match(self._text, self._position):
+            self._position = number.end()
+            return float(number[0]), zeros
+        raise self._unknown()
+
+    def _multiplied(
+        self, left: tuple[float, np.ndarray], right: tuple[float, np.ndarray]
+    ) -> tuple[float, np.ndarray]:
+        if left[1].any() and right[1].any():
+            raise self._error('multiplies coefficients')
+        return left[0] * right[0], left[0] * right[1] + right[0] * left[1]
+
+    def _inverted(self, value: tuple[float, np.ndarray]) -> tuple[float, np.ndarray]:
+        if value[1].any() or not value[0]:
+            raise self._error('divides by what is not a number other than 0')
+        return 1 / value[0], value[1]
+
+    def _name(self) -> str:
+        if name := self._known_name():
+            return name
+        raise self._unknown()
+
+    def _known_name(self) -> str | None:
+        """Return the longest name that stands here, and step over it."""
+        rest = self._rest()
+        for spelling, name in self._spelled.items():
+            for written in (spelling, f'`{spelling}`'):
+                if rest.startswith(written) and _ends(rest, len(written)):
+                    self._position += len(written)
+                    return name
+        return None
+
+    def _takes(self, character: str) -> bool:
+        found = self._rest().startswith(character)
+        self._position += found
+        return found
+
+    def _rest(self) -> str:
+        between = _BETWEEN.match(self._text, self._position)
+        self._position = between.end() if between else self._position
+        return self._text[self._position :]
+
+    def _unknown(self) -> UsageError:
+        if not self._rest():
+            return self._error('ends where a coefficient should be')
+        word = _WORD.match(self._rest())
+        near = difflib.get_close_matches(word[0] if word else '', self._spelled, n=1)
+        hint = f' (did you mean {near[0]}?)' if near else ''
+        shown = word[0] if word else self._rest()[0]
+        return self._error(f'{shown!r} is not a coefficient{hint}')
+
+    def _error(self, what: str) -> UsageError:
+        known = ', '.join(name.strip('()') if name == INTERCEPT else name for name in self._names)
+        return UsageError(f'{self._what}: {self._text!r} {what}', remedy=f'There are {known}.')
+
+
+def _ends(text: str, length: int) -> bool:
+    """Return whether a name may end here: not in the middle of a longer word."""
+    return length == len(text) or not (text[length].isalnum() or text[length] in '._:^[')

@@ -1,0 +1,7 @@
+"""R's formulas: read, expanded to terms, evaluated for a table, coded as columns.
+
+In the order of the work: ``syntax`` reads text, ``terms`` expands it, ``evaluation`` finds the
+values of variables, with ``operators`` and ``functions`` (``numeric``, ``factors``, ``intervals``,
+``curves``), ``frame`` keeps the rows that have all of them, and ``coding`` makes factors
+columns.
+"""

@@ -1,0 +1,126 @@
+"""Columns made of one numeric variable: polynomials and regression splines.
+
+A basis is made once, of all rows of the table that have a value, so that a coefficient means the
+same at every element. Missing values stay missing in all columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from modelarrayio_bids.models.formula.values import ArgumentError
+
+# R's qr(), by which poly() decides that a degree is too high.
+_TOLERANCE = 1e-7
+
+
+def orthogonal_polynomials(x: np.ndarray, degree: int, tolerance: float = _TOLERANCE) -> np.ndarray:
+    """Return orthonormal polynomials of degree 1 to ``degree``, as R's ``poly`` does.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        (n,) float64, NaN where missing.
+    tolerance : float, optional
+        Least part of a power that the lower powers do not explain; R's for ``poly``.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, degree) float64: each column is orthogonal to the others and to a constant, has length
+        1, and rises at the largest ``x``.
+
+    Raises
+    ------
+    ArgumentError
+        If there are not more distinct values than ``degree``, to the accuracy of floats.
+
+    >>> orthogonal_polynomials(np.array([1.0, 2, 3]), 2).round(3)[:, 1].tolist()
+    [0.408, -0.816, 0.408]
+    """
+    present = x[~np.isnan(x)]
+    if degree >= np.unique(present).size:
+        raise ArgumentError('has a degree that is not below the number of distinct values')
+    powers = np.vander(present - present.mean(), degree + 1, increasing=True)
+    orthogonal, triangle = np.linalg.qr(powers)
+    diagonal = np.diag(triangle)
+    if not (np.abs(diagonal) > tolerance * np.linalg.norm(powers, axis=0)).all():
+        raise ArgumentError('has too high a degree for its values')
+    return _filled(orthogonal[:, 1:] * np.sign(diagonal[1:]), x)
+
+
+def raw_polynomials(x: np.ndarray, degree: int) -> np.ndarray:
+    """Return powers 1 to ``degree`` of x, (n, degree)."""
+    return x[:, np.newaxis] ** np.arange(1, degree + 1)
+
+
+def interior_knots(x: np.ndarray, number: int, boundary: tuple[float, float]) -> np.ndarray:
+    """Return knots at quantiles of the values within the boundary, (number,) float64."""
+    inside = x[(x >= boundary[0]) & (x <= boundary[1])]
+    return np.quantile(inside, np.linspace(0, 1, number + 2)[1:-1])
+
+
+def b_splines(
+    x: np.ndarray, knots: np.ndarray, boundary: tuple[float, float], degree: int
+) -> np.ndarray:
+    """Return B-splines (de Boor, "A Practical Guide to Splines"), as R's ``bs(intercept = TRUE)``.
+
+    Beyond the boundary each goes on as the polynomial it is at the boundary.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        (n,) float64, NaN where missing.
+    knots : numpy.ndarray
+        (m,) float64, interior knots, ascending.
+    boundary : tuple of float
+        The outer knots.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, m + degree + 1) float64. Within the boundary each row has the sum 1.
+    """
+    present = x[~np.isnan(x)]
+    return _filled(_spline(knots, boundary, degree)(present), x)
+
+
+def natural_splines(
+    x: np.ndarray, knots: np.ndarray, boundary: tuple[float, float], *, intercept: bool
+) -> np.ndarray:
+    """Return natural cubic splines, as R's ``ns`` does: straight lines beyond the boundary.
+
+    They are the cubic B-splines (without the first unless ``intercept``) in coordinates in which
+    the second derivatives at the boundary are zero, by a QR decomposition (R's ``?ns``; Hastie in
+    Chambers and Hastie 1992, chapter 7).
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, m + 1 + intercept) float64.
+    """
+    present = x[~np.isnan(x)]
+    spline = _spline(knots, boundary, degree=3)
+    nearest = np.clip(present, *boundary)
+    values = spline(nearest) + (present - nearest)[:, np.newaxis] * spline(nearest, 1)
+    curvature = spline(np.array(boundary), 2)
+    first = 0 if intercept else 1
+    rotation, _ = np.linalg.qr(curvature[:, first:].T, mode='complete')
+    return _filled(values[:, first:] @ rotation[:, 2:], x)
+
+
+def _spline(knots: np.ndarray, boundary: tuple[float, float], degree: int) -> Any:
+    from scipy.interpolate import BSpline  # noqa: PLC0415 - takes longer to load than --help
+
+    lower, upper = boundary
+    all_knots = np.concatenate([[lower] * (degree + 1), knots, [upper] * (degree + 1)])
+    return BSpline(all_knots, np.eye(len(all_knots) - degree - 1), degree)
+
+
+def _filled(columns: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return columns for all rows, NaN where x is missing."""
+    filled = np.full((x.size, columns.shape[1]), np.nan)
+    filled[~np.isnan(x)] = columns
+    return filled

@@ -1,0 +1,353 @@
+"""Linear models at every element: the results of R's ``lm``, as ``ModelArray.lm`` names them.
+
+An element is fitted with the images whose values are finite there. Statistics are those of
+``summary.lm``, ``logLik``, ``AIC``, ``BIC`` and broom's ``tidy`` and ``glance``.
+
+On purpose unlike R: coefficients are given where they are estimable from the images an element has,
+and are NaN elsewhere (R drops columns, and with them the meaning of those that stay); a constant
+response has no statistics, nor has a model without residual degrees of freedom any that would be
+rounding noise; weights work with missing images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.models.adjustment import METHODS, P_VALUE
+from modelarrayio_bids.models.anova import JointTest, type_two
+from modelarrayio_bids.models.base import BlockFit, Outcome, checked_choice
+from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
+from modelarrayio_bids.models.design import INTERCEPT, Design
+from modelarrayio_bids.models.effects import cohens_f2, partial_r_squared, standard_deviations
+from modelarrayio_bids.models.least_squares import Solution
+from modelarrayio_bids.models.responses import Responses, read_responses
+from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
+from modelarrayio_bids.models.system import Sample, System, fit_of
+from modelarrayio_bids.runtime.text_format import count, some
+
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """Which statistics are wanted, and at which elements.
+
+    Parameters
+    ----------
+    var_terms, var_model : tuple of str
+        Statistics of each coefficient and of the model
+        (:data:`~.statistics.TERM_STATISTICS`, :data:`~.statistics.MODEL_STATISTICS`), in the
+        order of the results.
+    correct_p_value_terms, correct_p_value_model : tuple of str
+        Methods of R's ``p.adjust``; ``none`` does nothing. Contrasts and F tests are adjusted as
+        terms are.
+    num_subj_lthr_abs, num_subj_lthr_rel : float
+        An element is fitted if more images than this, and more than this share of all images,
+        are finite there.
+    contrasts, f_tests : mapping
+        Combinations of coefficients, and terms or coefficients tested together, by name.
+    anova : bool
+        Whether to test each term (type II).
+    effect_sizes : bool
+        Whether to add standardised coefficients, partial R² and Cohen's f².
+    """
+
+    var_terms: tuple[str, ...] = ('estimate', 'statistic', P_VALUE)
+    var_model: tuple[str, ...] = ('adj.r.squared', P_VALUE)
+    correct_p_value_terms: tuple[str, ...] = ('fdr',)
+    correct_p_value_model: tuple[str, ...] = ('fdr',)
+    num_subj_lthr_abs: float = 10
+    num_subj_lthr_rel: float = 0.2
+    contrasts: Mapping[str, str] = field(default_factory=dict)
+    f_tests: Mapping[str, str] = field(default_factory=dict)
+    anova: bool = False
+    effect_sizes: bool = False
+
+    def __post_init__(self) -> None:
+        for field_name, known in {
+            'var_terms': TERM_STATISTICS,
+            'var_model': tuple(MODEL_STATISTICS),
+            'correct_p_value_terms': METHODS,
+            'correct_p_value_model': METHODS,
+        }.items():
+            option = f'--{field_name.replace("_", "-")}'
+            chosen = checked_choice(getattr(self, field_name), known, option)
+            object.__setattr__(self, field_name, chosen)
+
+
+class LinearModel:
+    """A linear model, by ordinary or weighted least squares.
+
+    Parameters
+    ----------
+    design : Design
+        The columns of the model.
+    options : LinearOptions
+        Which statistics are wanted.
+    weights : numpy.ndarray, optional
+        (n_table_rows,) weights as for ``lm``. Rows without one, or with 0, are left out.
+
+    Attributes
+    ----------
+    columns, corrections, scalars
+        See :class:`~.base.ElementwiseModel`.
+    aliased : tuple of str
+        Coefficients that R's ``lm`` leaves out even with all rows: their results are NaN.
+
+    Raises
+    ------
+    UsageError
+        If there are no more images than coefficients; a contrast or test names what is not in the
+        model, or is not estimable; two results have one name.
+    CohortError
+        If a weight is negative or infinite.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        options: LinearOptions | None = None,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        self.design = design
+        self.options = options or LinearOptions()
+        self.scalars = tuple(dict.fromkeys(name for names in design.scalars for name in names))
+        self._sample = Sample.from_design(design, weights)
+        self._estimated = self._sample.independent(range(len(design.names)))
+        self._check_size()
+        self.aliased = tuple(
+            name for column, name in enumerate(design.names) if column not in self._estimated
+        )
+        self._contrasts = [self._contrast(*item) for item in self.options.contrasts.items()]
+        self._tests = [self._f_test(*item) for item in self.options.f_tests.items()]
+        if self.options.anova:
+            self._tests += type_two(design, self._sample.independent)
+        self._system = self._system_of(tuple(self._estimated))
+        self._subsystems = {
+            test.columns: self._system_of(test.columns)
+            for test in self._tests
+            if test.tested and test.columns != tuple(self._estimated)
+        }
+        self.columns = tuple(self._names())
+        self.corrections = tuple(self._corrections())
+        _check_unique(self.columns)
+
+    def fit(
+        self, responses: np.ndarray, scalars: Mapping[str, np.ndarray] | None = None
+    ) -> BlockFit:
+        """Fit a block of elements.
+
+        Parameters
+        ----------
+        responses : numpy.ndarray
+            (n_table_rows, n_elements) of any float type; what is not finite is missing.
+        scalars : mapping, optional
+            For each of ``self.scalars`` an array of that shape.
+
+        Returns
+        -------
+        BlockFit
+        """
+        sample = self._sample
+        used = {name: (scalars or {})[name] for name in self.scalars}
+        block, outcomes = read_responses(
+            responses, used, sample.rows, sample.offset, self._fewest(len(responses))
+        )
+        values = np.full((len(self.columns), len(outcomes)), np.nan)
+        complete = block.n == len(sample.rows)
+        for part in (complete, ~complete):
+            elements = np.flatnonzero(part & (outcomes == Outcome.FITTED))
+            if elements.size:
+                with np.errstate(all='ignore'):
+                    results, outcomes[elements] = self._fit(block.select(elements))
+                where = slice(None) if elements.size == len(outcomes) else elements
+                for row, name in enumerate(self.columns):
+                    values[row, where] = results[name]
+        return BlockFit(values, outcomes)
+
+    def _fewest(self, n_images: int) -> float:
+        return max(n_images * self.options.num_subj_lthr_rel, self.options.num_subj_lthr_abs)
+
+    def _fit(self, block: Responses) -> tuple[dict[str, np.ndarray | float], np.ndarray]:
+        solution = self._system.solve(block)
+        fit = fit_of(self._sample, block, solution)
+        outcomes = np.full(len(fit.n), Outcome.FITTED, np.uint8)
+        missing = np.isnan(solution.estimates[: len(self._estimated)]).any(axis=0)
+        outcomes[missing] = Outcome.NOT_ALL_ESTIMABLE
+        outcomes[fit.df_residual <= 0] = Outcome.NO_RESIDUAL_DF
+        return dict(self._results(block, solution, fit)), outcomes
+
+    # ------------------------------------------------------------------ results, by name
+
+    def _names(self) -> Iterator[str]:
+        """Yield the names of results in ModelArray's order; those it does not have come last."""
+        options = self.options
+        for term in self._labels():
+            yield from (f'{term}.{statistic}' for statistic in options.var_terms)
+        yield from (f'model.{statistic}' for statistic in options.var_model)
+        for contrast in self._contrasts:
+            yield from (f'{contrast.name}.{statistic}' for statistic in TERM_STATISTICS)
+        for test in self._tests:
+            yield from (f'{test.name}.{statistic}' for statistic in ('statistic', P_VALUE))
+        if options.effect_sizes:
+            yield from self._effect_names()
+
+    def _effect_names(self) -> Iterator[str]:
+        for label in self._labels():
+            if label != 'Intercept':
+                yield f'{label}.std.estimate'
+                yield from _effects_of(label)
+        for contrast in self._contrasts:
+            yield from _effects_of(contrast.name)
+        for test in self._tests:
+            yield from _effects_of(test.name)
+        yield 'model.cohens.f2'
+
+    def _corrections(self) -> Iterator[tuple[str, str]]:
+        """Yield the p values that are adjusted: by method all terms, then the model."""
+        p_values = [name for name in self.columns if name.endswith(f'.{P_VALUE}')]
+        model = f'model.{P_VALUE}'
+        for method in _methods(self.options.correct_p_value_terms):
+            yield from ((name, method) for name in p_values if name != model)
+        for method in _methods(self.options.correct_p_value_model):
+            yield from ((name, method) for name in p_values if name == model)
+
+    def _labels(self) -> list[str]:
+        return ['Intercept' if name == INTERCEPT else name for name in self.design.names]
+
+    def _results(
+        self, block: Responses, solution: Solution, fit: Fit
+    ) -> Iterator[tuple[str, np.ndarray | float]]:
+        """Yield results by name: an array (k,), or NaN at all elements."""
+        n_estimated = len(self._estimated)
+        terms = fit.t_test(
+            solution.estimates[:n_estimated],
+            solution.variances[:n_estimated],
+            self.options.var_terms,
+        )
+        labels = self._labels()
+        for statistic, found in terms.items():
+            yield from ((f'{label}.{statistic}', np.nan) for label in labels)
+            for row, column in zip(found, self._system.columns, strict=True):
+                yield f'{labels[column]}.{statistic}', row
+        for statistic in self.options.var_model:
+            yield f'model.{statistic}', MODEL_STATISTICS[statistic](fit)
+        contrasts = fit.t_test(
+            solution.estimates[n_estimated:], solution.variances[n_estimated:], TERM_STATISTICS
+        )
+        for statistic, found in contrasts.items():
+            for row, contrast in zip(found, self._contrasts, strict=True):
+                yield f'{contrast.name}.{statistic}', row
+        sums = self._sums_of_squares(block, solution)
+        for test in self._tests:
+            for statistic, row in fit.f_test(sums[test.name], len(test.tested)).items():
+                yield f'{test.name}.{statistic}', row
+        if self.options.effect_sizes:
+            yield from self._effects(block, solution, fit, sums)
+
+    def _sums_of_squares(self, block: Responses, solution: Solution) -> dict[str, np.ndarray]:
+        """Return the sum of squares of each F test, (k,)."""
+        found = {tuple(self._estimated): solution.joint_ss}
+        for columns, system in self._subsystems.items():
+            found[columns] = system.solve(block).joint_ss
+        sums = {test.name: np.full(len(solution.rank), np.nan) for test in self._tests}
+        for columns, rows in found.items():
+            sums |= zip((test.name for test in self._tests_in(columns)), rows, strict=True)
+        return sums
+
+    def _effects(
+        self, block: Responses, solution: Solution, fit: Fit, sums: Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[str, np.ndarray | float]]:
+        labels = self._labels()
+        yield from ((name, np.nan) for name in self._effect_names())
+        yield from (
+            (f'{labels[column]}.std.estimate', row)
+            for column, row in self._standardised(block, solution)
+        )
+        tested = [
+            *(labels[column] for column in self._system.columns),
+            *(contrast.name for contrast in self._contrasts),
+        ]
+        of_one = dict(zip(tested, solution.estimates**2 / solution.variances, strict=True))
+        for name, sum_of_squares in {**of_one, **sums}.items():
+            yield f'{name}.partial.rsq', partial_r_squared(sum_of_squares, fit.deviance)
+            yield f'{name}.cohens.f2', cohens_f2(sum_of_squares, fit.deviance)
+        yield 'model.cohens.f2', cohens_f2(fit.model_ss, fit.deviance)
+
+    def _standardised(
+        self, block: Responses, solution: Solution
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield coefficients in standard deviations of response and column, (k,) each."""
+        sample = self._sample
+        weights = np.ones(block.values.shape) if block.present is None else block.present * 1.0
+        if sample.weights is not None:
+            weights *= sample.weights[:, None]
+        values = block.values
+        if sample.offset is not None:
+            values = values + sample.offset[:, None]
+        response = standard_deviations(values, weights)
+        for row, column in zip(solution.estimates, self._system.columns, strict=False):
+            own = standard_deviations(sample.column(column, block), weights)
+            yield column, row * own / response
+
+    # ------------------------------------------------------------------ what is asked
+
+    def _check_size(self) -> None:
+        n, p = len(self._sample.rows), len(self._estimated)
+        if not self.design.names:
+            raise UsageError('the model has no coefficients', remedy='Add a term to the formula.')
+        if n <= p:
+            asked = count(p or len(self.design.names), 'coefficient')
+            raise UsageError(
+                f'{asked} cannot be tested with {count(n, "image")}',
+                remedy='Use fewer terms, or more images.',
+            )
+
+    def _contrast(self, name: str, text: str) -> Contrast:
+        contrast = Contrast.parse(name, text, self.design.names)
+        if not self._sample.is_estimable(contrast.factors):
+            raise self._not_estimable(f'contrast {name}: {text!r}')
+        return contrast
+
+    def _f_test(self, name: str, text: str) -> JointTest:
+        asked = columns_to_test(name, text, self.design)
+        others = [column for column in range(len(self.design.names)) if column not in asked]
+        test = JointTest.after_others(name, others, asked, self._sample.independent)
+        if not test.tested:
+            raise self._not_estimable(f'F test {name}: {text!r}')
+        return test
+
+    def _tests_in(self, columns: tuple[int, ...]) -> list[JointTest]:
+        return [test for test in self._tests if test.columns == columns and test.tested]
+
+    def _system_of(self, columns: tuple[int, ...]) -> System:
+        """Return the model of some columns, with its tests; the contrasts are of the whole one."""
+        whole = columns == tuple(self._estimated)
+        factors = [contrast.factors for contrast in self._contrasts] if whole else []
+        joint = [test.tested for test in self._tests_in(columns)]
+        return System(self._sample, columns, factors, joint)
+
+    def _not_estimable(self, what: str) -> UsageError:
+        return UsageError(
+            f'{what} is not estimable',
+            remedy=f'Other terms explain {some(self.aliased)} wholly: leave terms out.',
+        )
+
+
+def _effects_of(name: str) -> tuple[str, str]:
+    return f'{name}.partial.rsq', f'{name}.cohens.f2'
+
+
+def _methods(chosen: tuple[str, ...]) -> list[str]:
+    return [method for method in dict.fromkeys(chosen) if method != 'none']
+
+
+def _check_unique(names: tuple[str, ...]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f'two results would be called {twice[0]}',
+            remedy='Give contrasts and F tests names that no term has.',
+        )

@@ -1,0 +1,270 @@
+"""Models fitted at every element of an HDF5 file, and their results written into it.
+
+The values are read by blocks of whole chunks, each block is fitted by a thread, and the results go
+through a scratch file where memory is short. Adjusted p values need all elements and come last.
+
+As in :mod:`~modelarrayio_bids.results.merge`, the analysis is written into a copy of the file,
+which takes the file's place when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from modelarrayio_bids.errors import UsageError, WouldLoseResultsError
+from modelarrayio_bids.models.adjustment import p_adjust
+from modelarrayio_bids.models.base import ElementwiseModel, counted, result_names
+from modelarrayio_bids.runtime.disk import require_room
+from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
+from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.runtime.resources import Resources
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.locked_reader import LockedStoreReader
+from modelarrayio_bids.store.provenance import run_provenance
+from modelarrayio_bids.store.scalars import Scalar
+from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.writer import Layout, StoreWriter
+
+logger = logging.getLogger(__name__)
+
+# Elements fitted at a time by a thread: enough for BLAS, few enough for the processor's cache.
+_BLOCK_ELEMENTS = 2048
+# Elements of a chunk of results: about 1000, as ModelArray has them, in whole chunks of values.
+_CHUNK_ELEMENTS = 1000
+# Bytes that fitting takes for each image and element of a block, and for each result: measured.
+_BYTES_PER_VALUE, _BYTES_PER_RESULT = 80, 32
+
+
+@dataclass(frozen=True)
+class FittedAnalysis:
+    """An analysis that was written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    name : str
+        Name of the analysis.
+    names : tuple of str
+        Names of its results.
+    n_elements : int
+        Elements of the analysis.
+    not_fitted : dict of int
+        Elements without results, or without all of them, by reason.
+    """
+
+    path: Path
+    name: str
+    names: tuple[str, ...]
+    n_elements: int
+    not_fitted: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of the scalars of a model, by blocks of elements.
+
+    Parameters
+    ----------
+    scalars : dict of Scalar
+        By name, the response first.
+    rows : dict of numpy.ndarray
+        By name: (n_images,) int, the row of the scalar's values for each image of the model, -1
+        where there is none.
+    """
+
+    scalars: Mapping[str, Scalar]
+    rows: Mapping[str, np.ndarray]
+
+    @property
+    def response(self) -> Scalar:
+        """The scalar that is modelled."""
+        return next(iter(self.scalars.values()))
+
+    def read(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Read some elements: by scalar (n_images, width), NaN where there is no image."""
+        return {name: self._read(name, start, stop) for name in self.scalars}
+
+    def _read(self, name: str, start: int, stop: int) -> np.ndarray:
+        scalar, rows = self.scalars[name], self.rows[name]
+        values = np.empty((scalar.shape[0], stop - start), scalar.values.dtype)
+        scalar.read_into(start, values)
+        if np.array_equal(rows, np.arange(len(values))):
+            return values
+        taken = values[rows]
+        taken[rows < 0] = np.nan
+        return taken
+
+
+def write_analysis(
+    store: str | os.PathLike[str],
+    analysis: str,
+    model: ElementwiseModel,
+    rows: Mapping[str, np.ndarray],
+    facts: Mapping[str, str],
+    *,
+    output: Path | None = None,
+    elements: range | None = None,
+    overwrite: bool = False,
+    resources: Resources = Resources(),
+) -> FittedAnalysis:
+    """Fit a model at every element, and write its results as ModelArray does.
+
+    Parameters
+    ----------
+    store : path-like
+        The file with the scalars.
+    analysis : str
+        Name of the analysis.
+    model : ElementwiseModel
+        What is fitted.
+    rows : dict of numpy.ndarray
+        See :class:`Values`: of the response first, then of the scalars that the model needs.
+    facts : dict of str
+        What the file is to say of the analysis.
+    output : pathlib.Path, optional
+        A new file for the results alone; by default ``store`` takes them, and keeps what it holds.
+    elements : range, optional
+        Those to fit, by default all.
+    overwrite : bool, optional
+        Replace an analysis of that name.
+    resources : Resources, optional
+        Threads and memory.
+
+    Raises
+    ------
+    WouldLoseResultsError
+        If the file holds an analysis of that name and ``overwrite`` is false.
+    UsageError
+        If the elements are not in the file, or the memory allowed is not enough.
+    OutputError
+        If the file cannot be written, or the disk has no room for it.
+    """
+    path = Path(store)
+    target = path if output is None else output
+    schema.check_analysis_name(analysis)
+    with LockedStoreReader(path) as old:
+        if output is None and analysis in old.analyses and not overwrite:
+            raise WouldLoseResultsError(
+                f'holds an analysis {analysis} that would be lost',
+                path,
+                'Give another --analysis-name, or replace it with --overwrite.',
+            )
+        values = Values({name: old.scalar(name) for name in rows}, rows)
+        chosen = _chosen(elements, values.response.shape[1], path)
+        names = result_names(model)
+        blocks = _blocks(values, len(names), chosen, resources)
+        matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
+        # Once on its way, and once in the file.
+        require_room(target.resolve().parent, 2 * matrix_bytes, target)
+        layout = Layout('float64', chunk_columns=blocks.chunk)
+        folder = resources.scratch or target.resolve().parent
+        copied = path if output is None else None
+        replace = overwrite or output is None
+        with (
+            StoreWriter(target, layout, overwrite=replace, copy_of=copied) as writer,
+            Scratch(blocks, np.dtype(np.float64), folder) as results,
+        ):
+            not_fitted = _fill(results, model, values, chosen, resources.threads)
+            _adjust(results, model)
+            written = writer.write_results(analysis, names, results, {}, resources.threads)
+            n_chunks = -(-blocks.n_columns // blocks.chunk)
+            for _ in tracked(written, f'Writing {analysis}', n_chunks, 'chunks'):
+                pass
+            told = {**facts, schema.NOT_FITTED_ATTRIBUTE: json.dumps(not_fitted)}
+            writer.describe_results(analysis, run_provenance() | told)
+            old.require_unchanged()
+    return FittedAnalysis(target, analysis, names, len(chosen), not_fitted)
+
+
+def _chosen(elements: range | None, n_elements: int, path: Path) -> range:
+    if elements is None:
+        return range(n_elements)
+    if not elements or elements.start < 0 or elements.stop > n_elements:
+        raise UsageError(
+            f'has the elements 0:{n_elements}, not {elements.start}:{elements.stop}',
+            path,
+            'Give --elements FIRST:END, counted from 0, the last one not among them.',
+        )
+    return elements
+
+
+def block_width(scalar: Scalar) -> int:
+    """Return how many elements are fitted at once.
+
+    Blocks lie at its multiples, whichever elements are asked for: the last bits of linear algebra
+    depend on how it is cut, and slices are to give the numbers of the whole.
+    """
+    chunk = _chunk(scalar)
+    return max(1, _BLOCK_ELEMENTS // chunk) * chunk
+
+
+def _chunk(scalar: Scalar) -> int:
+    own = scalar.chunk_columns
+    return max(1, round(_CHUNK_ELEMENTS / own)) * own
+
+
+def _blocks(values: Values, n_results: int, chosen: range, resources: Resources) -> Blocks:
+    """Return how results are divided: all in one block where they fit into memory."""
+    n_images, n_all = values.response.shape
+    width, n_elements = block_width(values.response), len(chosen)
+    of_values = n_images * len(values.scalars) * _BYTES_PER_VALUE
+    at_work = width * (of_values + n_results * _BYTES_PER_RESULT)
+    # Adjusting takes a few copies of one result.
+    needed = max(resources.threads * at_work, 6 * 8 * n_elements)
+    whole = 8 * n_results * n_elements
+    # Blocks in a file are as wide as those that are fitted, from the first on.
+    least = whole if chosen.start % width else min(whole, 8 * n_results * width)
+    room = resources.room(n_all, needed, least, to='fit')
+    chunk = min(n_elements, _chunk(values.response))
+    if whole <= room:
+        return Blocks(n_results, n_elements, chunk, -(-n_elements // chunk) * chunk)
+    return Blocks(n_results, n_elements, chunk, width)
+
+
+def _fill(
+    results: Scratch, model: ElementwiseModel, values: Values, chosen: range, threads: int
+) -> dict[str, int]:
+    """Fit every block; return the elements that were not fitted, by reason."""
+    width = block_width(values.response)
+    starts = range(chosen.start // width * width, chosen.stop, width)
+    fit = partial(_fit_block, results, model, values, chosen)
+    with one_blas_thread():
+        fitted = ordered_map(fit, starts, threads)
+        what = f'Fitting {values.response.name}'
+        outcomes = [*tracked(fitted, what, len(starts), 'blocks')]
+    return counted(np.concatenate(outcomes))
+
+
+def _fit_block(
+    results: Scratch, model: ElementwiseModel, values: Values, chosen: range, first: int
+) -> np.ndarray:
+    """Fit a block, and keep what is asked for of it; return how the fit ended there."""
+    n_elements = values.response.shape[1]
+    block = range(first, min(first + block_width(values.response), n_elements))
+    read = values.read(block.start, block.stop)
+    fitted = model.fit(read.pop(values.response.name), read)
+    part = range(max(block.start, chosen.start), min(block.stop, chosen.stop))
+    wanted = slice(part.start - first, part.stop - first)
+    kept = np.full((results.blocks.n_rows, len(part)), np.nan)
+    kept[0] = part
+    kept[1 : 1 + len(fitted.values)] = fitted.values[:, wanted]
+    results.put_block(part.start - chosen.start, kept)
+    return fitted.outcomes[wanted]
+
+
+def _adjust(results: Scratch, model: ElementwiseModel) -> None:
+    """Adjust p values over all elements, one result at a time."""
+    names = result_names(model)
+    for raw, method in model.corrections:
+        adjusted = p_adjust(results.row(names.index(raw)), method)
+        results.put(names.index(f'{raw}.{method}'), adjusted)

@@ -1,0 +1,288 @@
+"""Linear models of a scalar in an HDF5 file: from a formula and a cohort to results in the file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from modelarrayio_bids.errors import CohortError, UsageError
+from modelarrayio_bids.models.design import Design, design
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.linear import LinearModel, LinearOptions
+from modelarrayio_bids.results.fit import FittedAnalysis, Values, write_analysis
+from modelarrayio_bids.results.phenotypes import Phenotypes
+from modelarrayio_bids.runtime.resources import Resources
+from modelarrayio_bids.runtime.text_format import count, some
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.reader import StoreReader
+
+logger = logging.getLogger(__name__)
+
+#: Condition number of the standardised design from which coefficients lose digits.
+_ILL_CONDITIONED = 1e5
+# Elements whose images are counted at a time.
+_COUNTED = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class LinearFit:
+    """A linear model of one scalar, ready to be fitted at every element.
+
+    Parameters
+    ----------
+    store : pathlib.Path
+        The HDF5 file.
+    phenotypes : Phenotypes
+        Rows of the cohort, one for each image of the response.
+    model : LinearModel
+        The model.
+    rows : dict of numpy.ndarray
+        See :class:`~modelarrayio_bids.results.fit.Values`.
+    weights : str, optional
+        Column of the weights.
+    """
+
+    store: Path
+    phenotypes: Phenotypes
+    model: LinearModel
+    rows: Mapping[str, np.ndarray]
+    weights: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        store: str | os.PathLike[str],
+        formula: str,
+        cohort_file: str | os.PathLike[str],
+        options: LinearOptions = LinearOptions(),
+        *,
+        weights: str | None = None,
+        allow_repeated: bool = False,
+    ) -> LinearFit:
+        """Read a formula, the scalar it is about, and the phenotypes of its images.
+
+        Parameters
+        ----------
+        store : path-like
+            The HDF5 file.
+        formula : str
+            The model in R's words, such as ``FA ~ age + sex``; other scalars of the file may stand
+            on the right. The left side may be missing where the file has one scalar.
+        cohort_file : path-like
+            A table with the covariates; rows are matched by ``source_file``.
+        options : LinearOptions, optional
+            What is estimated, and where.
+        weights : str, optional
+            A column of weights.
+        allow_repeated : bool, optional
+            Accept several images of one participant.
+
+        Raises
+        ------
+        FormulaError
+            If the formula cannot be read, or names what is not there.
+        CohortError
+            If the cohort lacks an image, or a column of it cannot be used.
+        UsageError
+            If participants have several images and ``allow_repeated`` is false.
+        """
+        store, cohort_file = Path(store), Path(cohort_file)
+        with StoreReader(store) as reader:
+            sources = reader.sources
+            response = _response(formula, sources, store)
+        phenotypes = Phenotypes.of(cohort_file, response, sources[response])
+        if not allow_repeated:
+            phenotypes.require_one_row_each()
+        columns = design(formula, phenotypes.covariates(sources), sources, path=cohort_file)
+        model = LinearModel(columns, options, _weights(phenotypes, weights))
+        rows = {response: np.arange(len(phenotypes.table))}
+        for scalar in model.scalars:
+            rows[scalar] = phenotypes.rows_of(scalar, sources[scalar])
+        return cls(store, phenotypes, model, rows, weights)
+
+    @property
+    def response(self) -> str:
+        """Name of the scalar that is modelled."""
+        return self.phenotypes.response
+
+    def run(
+        self,
+        analysis: str = 'lm',
+        *,
+        output: Path | None = None,
+        elements: range | None = None,
+        overwrite: bool = False,
+        resources: Resources = Resources(),
+    ) -> FittedAnalysis:
+        """Fit every element, and write the results: see :func:`.fit.write_analysis`."""
+        for line in self._concerns():
+            logger.warning('%s', line)
+        fitted = write_analysis(
+            self.store,
+            analysis,
+            self.model,
+            self.rows,
+            self._facts(),
+            output=output,
+            elements=elements,
+            overwrite=overwrite,
+            resources=resources,
+        )
+        logger.info(
+            'Wrote %s of %s: %s at %s%s',
+            *(analysis, fitted.path, count(len(fitted.names), 'result')),
+            *(count(fitted.n_elements, 'element'), _told(fitted.not_fitted)),
+        )
+        return fitted
+
+    def is_made(self, analysis: str) -> bool:
+        """Return whether the file holds the results of just this model, all of them."""
+        with StoreReader(self.store) as reader:
+            return reader.described(analysis).items() >= self._facts().items()
+
+    def described(self) -> Iterator[str]:
+        """Describe the design: its columns, who is left out and why, images of each level."""
+        plan = self.model.design
+        yield f'Formula: {plan.formula}'
+        yield f'Images: {len(plan.rows)} of {len(self.phenotypes.table)}'
+        for column, rows in plan.lost.items():
+            who = some([self._who(row) for row in rows], most=5)
+            yield f'  left out: {column} is missing for {count(len(rows), "image")} ({who})'
+        yield 'Columns of the design, with their means:'
+        for name, mean, scalars in zip(
+            plan.names, plan.matrix.mean(axis=0), plan.scalars, strict=True
+        ):
+            times = f' × {" × ".join(scalars)}' if scalars else ''
+            aliased = '  aliased: the other columns determine it' * (name in self.model.aliased)
+            yield f'  {name}{times}  {mean:.6g}{aliased}'
+        yield f'Condition number, columns of length 1: {condition(plan):.3g}'
+        yield from self._levels()
+
+    def _levels(self) -> Iterator[str]:
+        if not self.model.design.levels:
+            return
+        yield 'Images of each level, and least at any element that has as many as asked for:'
+        least = self._least()
+        for factor, levels in self.model.design.levels.items():
+            for level, images in zip(levels, self.model.design.counts[factor], strict=True):
+                yield f'  {factor} {level}  {images}, {least[factor, level]}'
+
+    def _least(self) -> dict[tuple[str, str], int]:
+        """Return the fewest images of each level at any element that has enough images."""
+        plan, options = self.model.design, self.model.options
+        names = [(factor, level) for factor, levels in plan.levels.items() for level in levels]
+        members = np.array([
+            plan.codes[factor] == plan.levels[factor].index(level) for factor, level in names
+        ])  # fmt: skip
+        n_images = len(self.phenotypes.table)
+        enough = max(options.num_subj_lthr_abs, options.num_subj_lthr_rel * n_images)
+        least = np.full(len(names), n_images)
+        with StoreReader(self.store) as reader:
+            values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
+            n_elements = values.response.shape[1]
+            for start in range(0, n_elements, _COUNTED):
+                read = values.read(start, min(start + _COUNTED, n_elements))
+                finite = np.logical_and.reduce([np.isfinite(part) for part in read.values()])
+                fitted = finite[plan.rows][:, finite.sum(axis=0) > enough]
+                images = members.astype(np.int32) @ fitted.astype(np.int32)
+                least = np.minimum(least, images.min(axis=1, initial=n_images))
+        return dict(zip(names, least.tolist(), strict=True))
+
+    def _who(self, row: int) -> str:
+        table = self.phenotypes.table
+        column = next((name for name in ('participant_id', 'subject_id') if name in table), None)
+        return str(table.iloc[row][column or table.columns[0]])
+
+    def _concerns(self) -> Iterator[str]:
+        if self.model.aliased:
+            yield (
+                f'{some(self.model.aliased)}: the other columns of the design determine '
+                f'{"it" if len(self.model.aliased) == 1 else "them"}, so no results'
+            )
+        for column, rows in self.model.design.lost.items():
+            who = some([self._who(row) for row in rows], most=5)
+            yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
+        if (number := condition(self.model.design)) > _ILL_CONDITIONED:
+            yield (
+                f'the columns of the design nearly determine each other (condition {number:.2g}): '
+                'standard errors will be large'
+            )
+
+    def _facts(self) -> dict[str, str]:
+        """Return what the file is to say of the analysis, beside software and date."""
+        plan, options = self.model.design, self.model.options
+        told = {
+            'kind': 'lm',
+            'response': self.response,
+            'columns': plan.names,
+            'terms': plan.terms,
+            'aliased': self.model.aliased,
+            'levels': {name: list(levels) for name, levels in plan.levels.items()},
+            'n_images': len(plan.rows),
+            'left_out': {column: len(rows) for column, rows in plan.lost.items()},
+            'weights': self.weights,
+            'cohort': str(self.phenotypes.path.absolute()),
+            **asdict(options),
+        }
+        return {
+            schema.FORMULA_ATTRIBUTE: plan.formula,
+            schema.MODEL_ATTRIBUTE: json.dumps(told),
+        }
+
+
+def condition(plan: Design) -> float:
+    """Return the condition number of a design whose columns have length 1.
+
+    Columns that a scalar multiplies at each element are left out.
+    Scaling makes it independent of units (Belsley, Kuh and Welsch, "Regression Diagnostics", 3.2).
+    """
+    shared = [column for column, scalars in enumerate(plan.scalars) if not scalars]
+    matrix = plan.matrix[:, shared]
+    lengths = np.linalg.norm(matrix, axis=0)
+    return float(np.linalg.cond(matrix / np.where(lengths > 0, lengths, 1)))
+
+
+def _response(formula: str, sources: Mapping[str, tuple[str, ...]], store: Path) -> str:
+    named = Terms.of(formula).response
+    if named in sources:
+        return named
+    held = some(sorted(sources), most=8) or 'none'
+    if named:
+        raise UsageError(
+            f'holds no scalar {named}, the left side of the formula', store, f'It holds: {held}.'
+        )
+    if len(sources) != 1:
+        raise UsageError(
+            'the formula does not say which scalar is modelled',
+            store,
+            f"Put it on the left: '{min(sources, default='FA')} {formula.strip()}'. "
+            f'The file holds: {held}.',
+        )
+    return next(iter(sources))
+
+
+def _weights(phenotypes: Phenotypes, column: str | None) -> np.ndarray | None:
+    """Return the weights of the rows, NaN where blank: (n_images,) float64."""
+    if column is None:
+        return None
+    table = phenotypes.table
+    if column not in table:
+        raise CohortError(
+            f'has no column {column} of weights', phenotypes.path, f'It has: {some([*table])}.'
+        )
+    try:
+        return table[column].to_numpy(np.float64, na_value=np.nan)
+    except ValueError as error:
+        raise CohortError(
+            f'{column} is not a column of weights ({error})', phenotypes.path, 'Give numbers.'
+        ) from error
+
+
+def _told(not_fitted: Mapping[str, int]) -> str:
+    return ''.join(f'; {number:,} with {reason}' for reason, number in not_fitted.items())

@@ -1,0 +1,161 @@
+"""HDF5 files and cohorts → analyses in these files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from nipype import MapNode, Node, Workflow
+from nipype.interfaces.utility import IdentityInterface
+
+from modelarrayio_bids.interfaces import FitModel
+from modelarrayio_bids.interfaces.elements import JoinElementBlocks, PlanElementBlocks
+from modelarrayio_bids.workflows.allowance import Allowance
+
+#: Fields of ``inputnode``: lists in one order; of formulas also one for all files.
+INPUTS = ('in_files', 'cohort_files', 'formula')
+
+
+def init_model_wf(
+    in_files: Sequence[str | PathLike[str]] = (),
+    cohort_files: Sequence[str | PathLike[str]] = (),
+    formula: str | Sequence[str] = (),
+    analysis_name: str = 'lm',
+    *,
+    options: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    reuse_existing: bool = False,
+    n_blocks: int = 0,
+    nprocs: int = 1,
+    mem_mb: int | None = None,
+    name: str = 'model_wf',
+) -> Workflow:
+    """Build the workflow that fits linear models.
+
+    Relative paths count from the folder where it is built.
+
+    Parameters
+    ----------
+    in_files, cohort_files : sequence of path-like, optional
+        HDF5 files, and the cohort of each; may be connected instead, as may be the formula.
+    formula : str or sequence of str, optional
+        The model in R's words: one for all files (``~ age + sex``), or a list with one for each.
+    analysis_name : str, optional
+        Name of the results in all files.
+    options : mapping, optional
+        Other inputs of :class:`~modelarrayio_bids.interfaces.FitModel`: ``contrasts``,
+        ``var_terms``, ``anova`` and so on.
+    overwrite : bool, optional
+        Replace analyses of these names.
+    reuse_existing : bool, optional
+        Keep an analysis that the same model has made of the same file.
+    n_blocks : int, optional
+        For a cluster: fit each file in so many blocks of elements, each a node of its own.
+    nprocs, mem_mb : int, optional
+        Threads of each node, and its memory in MiB.
+    name : str, optional
+        Name of the workflow.
+
+    Returns
+    -------
+    nipype.Workflow
+        Its ``inputnode`` has ``in_files``, ``cohort_files`` and ``formula``, its ``outputnode``
+        ``store_files``.
+
+    Examples
+    --------
+    It stands between the two others:
+
+    >>> from nipype import Workflow
+    >>> from modelarrayio_bids.workflows import init_export_wf, init_modelarray_wf
+    >>> build = init_modelarray_wf('.', 'results')
+    >>> model = init_model_wf(formula='~ age + sex', options={'anova': True})
+    >>> maps = init_export_wf(analysis_name='lm', bids_root='results')
+    >>> workflow = Workflow('from_images_to_maps')
+    >>> workflow.connect([
+    ...     (build, model, [
+    ...         ('outputnode.store_files', 'inputnode.in_files'),
+    ...         ('outputnode.cohort_files', 'inputnode.cohort_files'),
+    ...     ]),
+    ...     (model, maps, [('outputnode.store_files', 'inputnode.in_files')]),
+    ... ])
+    """
+    allowed = Allowance(nprocs, mem_mb)
+    settings = {'analysis_name': analysis_name, 'overwrite': overwrite, **(options or {})}
+    inputnode = Node(IdentityInterface(INPUTS, mandatory_inputs=False), 'inputnode')
+    inputnode.inputs.trait_set(**_given(in_files, cohort_files, formula))
+    outputnode = Node(IdentityInterface(['store_files']), 'outputnode')
+    workflow = Workflow(name)
+    workflow.add_nodes([inputnode, outputnode])
+    if n_blocks:
+        _fit_in_blocks(workflow, allowed, n_blocks, settings)
+    else:
+        several = not isinstance(formula, str)
+        _fit_whole(
+            workflow, allowed, settings | {'reuse_existing': reuse_existing}, several=several
+        )
+    return workflow
+
+
+def _fit_whole(
+    workflow: Workflow, allowed: Allowance, settings: Mapping[str, Any], *, several: bool
+) -> None:
+    """Fit each file in a node of its own."""
+    inputnode, outputnode = map(workflow.get_node, ('inputnode', 'outputnode'))
+    iterated = ['in_file', 'cohort_file', *(['formula'] if several else [])]
+    fit = MapNode(
+        FitModel(**settings, **allowed.inputs()), iterated, 'fit_model', **allowed.working()
+    )
+    # What the file holds by now is for the library to see, not for Nipype's cache.
+    fit.overwrite = True
+    workflow.connect([
+        (inputnode, fit, [
+            ('in_files', 'in_file'), ('cohort_files', 'cohort_file'), ('formula', 'formula'),
+        ]),
+        (fit, outputnode, [('out_file', 'store_files')]),
+    ])  # fmt: skip
+
+
+def _fit_in_blocks(
+    workflow: Workflow, allowed: Allowance, n_blocks: int, settings: Mapping[str, Any]
+) -> None:
+    """Fit blocks of elements in nodes that may run on different machines, and join them."""
+    inputnode, outputnode = map(workflow.get_node, ('inputnode', 'outputnode'))
+    plan = Node(PlanElementBlocks(n_blocks=n_blocks), 'plan_element_blocks', **allowed.light())
+    iterated = ['in_file', 'cohort_file', 'formula', 'elements', 'out_file']
+    # Files of blocks are in the work folder, where nobody minds that they are replaced.
+    own = {**settings, 'overwrite': True}
+    fit = MapNode(FitModel(**own, **allowed.inputs()), iterated, 'fit_model', **allowed.working())
+    shared = {name: settings[name] for name in ('analysis_name', 'overwrite')}
+    join = Node(
+        JoinElementBlocks(**shared, num_threads=allowed.nprocs), 'join_blocks', **allowed.working()
+    )
+    for node in (plan, join):
+        node.overwrite = True
+    workflow.connect([
+        (inputnode, plan, [(field, field) for field in INPUTS]),
+        (plan, fit, [
+            ('in_files', 'in_file'), ('cohort_files', 'cohort_file'), ('formula', 'formula'),
+            ('elements', 'elements'), ('out_files', 'out_file'),
+        ]),
+        (inputnode, join, [('in_files', 'in_files')]),
+        (plan, join, [('in_files', 'block_of')]),
+        (fit, join, [('out_file', 'block_files')]),
+        (join, outputnode, [('out_files', 'store_files')]),
+    ])  # fmt: skip
+
+
+def _given(
+    in_files: Sequence[str | PathLike[str]],
+    cohort_files: Sequence[str | PathLike[str]],
+    formula: str | Sequence[str],
+) -> dict[str, Any]:
+    """Return what was given to be the workflow's inputs, paths made absolute."""
+    inputs = {
+        'in_files': [str(Path(path).absolute()) for path in in_files],
+        'cohort_files': [str(Path(path).absolute()) for path in cohort_files],
+        'formula': formula if isinstance(formula, str) else list(formula),
+    }
+    return {field: value for field, value in inputs.items() if value}
