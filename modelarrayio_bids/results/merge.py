@@ -35,6 +35,7 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.models.adjustment import corrected, p_adjust
+from modelarrayio_bids.results.model_facts import joined
 from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.inputs import refuse_links
 from modelarrayio_bids.runtime.progress import tracked
@@ -664,7 +665,7 @@ def _write(store: StoreWriter, merger: Merger, merged: str, blocks: Blocks, thre
         for _ in tracked(written, f'Writing {merged}', n_chunks, 'chunks'):
             pass
     results = [one.results for one in merger.slices]
-    facts = run_provenance()
+    facts = run_provenance() | joined([one.described for one in results])
     if merger.n_sources:
         facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(merger.n_sources)
     store.describe_results(

@@ -168,7 +168,7 @@ class FixelIndex:
         """
         inside = (self.positions >= 0) & (self.positions < np.prod(self.shape))
         if not (
-            self.positions.size == self.counts.size == np.unique(self.positions).size
+            self.positions.shape == self.counts.shape == np.unique(self.positions).shape
             and inside.all()
             and self.counts.all()
         ):
@@ -313,12 +313,7 @@ class FixelSpace(ElementSpace):
             np.asarray(template['counts'], np.uint32),
         )
         index.require_within_grid()
-        directions = np.asarray(template['directions'])
-        if directions.shape != (int(index.counts.sum()), 3):
-            raise SpaceMismatchError(
-                f'has {index.counts.sum()} fixels and directions of {directions.shape}'
-            )
-        return cls(index, directions)
+        return cls(index, np.asarray(template['directions']))
 
     def template(self) -> Template:
         """What rebuilds both images, the index without its empty voxels.
@@ -401,15 +396,11 @@ class FixelSpace(ElementSpace):
         mif.write(header, data.reshape(header.get_data_shape()), path)
 
     def write_companions(self, folder: Path) -> list[Path]:
-        """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory.
-
-        Those of a fixel directory of the same fixels stay as they are.
-        """
+        """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory."""
         index, directions = folder / 'index.mif', folder / 'directions.mif'
         for path in (index, directions):
             _require_alone(path)
-        if self._is_there(folder):
-            return [index, directions]
+        self._require_no_others(folder)
         header = self.index.header.copy()
         header.set_data_dtype(np.uint32)
         header.pairs['nfixels'] = str(len(self))
@@ -441,22 +432,18 @@ class FixelSpace(ElementSpace):
         everything = np.arange(len(self))
         return GridElements(self.index.grid, self.index.voxels(), voxels, everything)
 
-    def _is_there(self, folder: Path) -> bool:
-        """Return whether a folder is a fixel directory of these fixels; refuse one of others.
-
-        The data in a whole fixel directory must keep the index they were made for.
-        """
+    def _require_no_others(self, folder: Path) -> None:
+        """The data in a whole fixel directory must keep the index they were made for."""
         try:
             fits = self._fits(folder)
         except ModelArrayIOError:
-            return False  # of no use to anyone as it is
-        if fits:
-            return is_fixel_directory(folder)
-        raise OutputError(
-            'is a fixel directory of other fixels, whose data would lose their index',
-            folder,
-            'Export to a folder of its own.',
-        )
+            return  # of no use to anyone as it is
+        if not fits:
+            raise OutputError(
+                'is a fixel directory of other fixels, whose data would lose their index',
+                folder,
+                'Export to a folder of its own.',
+            )
 
     def _is_same(self, folder: Path) -> bool:
         with self._lock:

@@ -22,9 +22,9 @@ from modelarrayio_bids.store.text import texts
 
 # What making elements of a damaged template may raise.
 _BROKEN = (
-    ModelArrayIOError, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError,
-    ValueError,
-)  # fmt: skip
+    *(ModelArrayIOError, ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(TypeError, ValueError),
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns, column_blocks, inflating_bytes
 from modelarrayio_bids.store.items import (
-    array_of,
     attribute,
     attributes,
     damage_told,
@@ -73,6 +72,8 @@ class Analysis:
         The file.
     n_sources : dict of int
         How many sources a scalar had when the analysis was made, of scalars that have more by now.
+    described : dict of str
+        What else the file says of it: see :meth:`StoreReader.described`.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Analysis:
     levels: dict[str, tuple[str, ...]]
     path: Path
     n_sources: Mapping[str, int] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """First row and values, (n_results, width) float64, of runs of rows, in order.
@@ -252,7 +254,7 @@ class StoreReader:
         group = group_at(self._file, schema.TEMPLATE)
         if group is None:
             return None
-        arrays = {name: array_of(dataset) for name, dataset in datasets(group).items()}
+        arrays = {name: _array(dataset) for name, dataset in datasets(group).items()}
         return text_attribute(group, schema.KIND_ATTRIBUTE), arrays
 
     @property
@@ -292,9 +294,7 @@ class StoreReader:
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
         dataset = dataset_at(self._file, path)
-        if dataset is None:
-            return None
-        return read_table(dataset)
+        return None if dataset is None else read_table(dataset)
 
     def analysis(self, name: str) -> Analysis:
         """One analysis.
@@ -330,7 +330,7 @@ class StoreReader:
         require_stored(matrix)
         names = self._result_names(name, matrix)
         levels, n_sources = self._levels(name, names), self._n_sources(name)
-        return Analysis(name, names, matrix, levels, self.path, n_sources)
+        return Analysis(name, names, matrix, levels, self.path, n_sources, self.described(name))
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
@@ -361,6 +361,13 @@ class StoreReader:
         ours = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
         marked = '' if ours is None else text_attribute(ours, schema.N_SOURCES_ATTRIBUTE)
         return read_counts(marked, self.path, ours.name) if ours is not None and marked else {}
+
+
+def _array(dataset: h5py.Dataset) -> np.ndarray:
+    """Return what a dataset holds, numbers or texts."""
+    if h5py.check_string_dtype(type_of(dataset)) is None:
+        return values_of(dataset)
+    return np.array(texts_of(dataset), dtype=object)
 
 
 def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
@@ -449,7 +456,13 @@ def _busy(path: Path) -> OutputError:
 
 
 def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
-    """Read a table of elements."""
+    """Read a table of elements.
+
+    Raises
+    ------
+    FormatError
+        If it is none.
+    """
     if len(shape_of(dataset)) == 1:
         return schema.ElementTable(np.array(texts_of(dataset), dtype=object))
     columns = attribute(dataset, schema.COLUMN_NAMES)

@@ -214,10 +214,11 @@ def _choice(entity: str, labels: Sequence[str | None]) -> str:
             f'{" ".join(filter(None, labels))}'
         )
     single, each = (json.dumps({'scalar': {entity: what}}) for what in (one, list(labels)))
+    all_of_them = ','.join(label or '' for label in labels)
     return (
         f'Choose one with --select {entity}={one}, or --bids-filter-file, for instance {single}; '
-        f'or take each as a row with --select {entity}={",".join(label or "" for label in labels)},'
-        f' or with {each}'
+        f'or take each as a row with --select {entity}={all_of_them}, '
+        f'or with {each}'
     )
 
 

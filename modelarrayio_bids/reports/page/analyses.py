@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -14,6 +14,14 @@ from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.terms import model_terms
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
+from modelarrayio_bids.reports.page.models import (
+    ModelPart,
+    PValuePart,
+    links_to_maps,
+    model_part,
+    p_value_part,
+)
 from modelarrayio_bids.reports.page.results import (
     CLUSTER_COLUMNS,
     RESULT_COLUMNS,
@@ -26,9 +34,9 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 # Of the names of figures and tables of one analysis or term.
-_ENDINGS = ('', 'Results', 'Structures', 'Clusters')
+_ENDINGS = ('', 'Results', 'Structures', 'Clusters', *MODEL_ENDINGS)
 _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
-_HEADINGS = ('', 'Elements', 'mm³', 'Peak', 'Where')
+_HEADINGS = ('Cluster', 'Elements', 'mm³', 'Peak', 'Where')
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,12 @@ class AnalysisPart:
         By term of the model.
     links : list of tuple
         Names of files, and where they are.
+    model : ModelPart, optional
+        The model, of an analysis made by ``fit``.
+    p_values : PValuePart, optional
+        Distributions of p values that are not corrected.
+    maps : list of tuple
+        Names of the maps, and where they are.
     """
 
     anchor: str
@@ -52,6 +66,9 @@ class AnalysisPart:
     note: str
     terms: list[TermPart]
     links: list[tuple[str, str]]
+    model: ModelPart | None = None
+    p_values: PValuePart | None = None
+    maps: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -102,8 +119,11 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
                 # Of a run that was killed: everything else is there to be seen.
                 yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
                 continue
+            model = model_part(output, store, name, album, what)
+            maps = links_to_maps(output, name)
             if not figures:
-                yield AnalysisPart(anchor, title, 'No result has a p value.', [], [])
+                note = 'No result has a p value.'
+                yield AnalysisPart(anchor, title, note, [], [], model, maps=maps)
                 continue
             terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
             yield AnalysisPart(
@@ -113,6 +133,7 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
                     for figure, (_, term) in zip(figures, terms, strict=True)
                 ],
                 [('Numbers (TSV)', _table(output, figures, album, what))],
+                *(model, p_value_part(output, results, album, what), maps),
             )
 
 
