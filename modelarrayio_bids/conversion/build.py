@@ -102,6 +102,7 @@ def to_modelarray(
             summaries=summaries,
         )
         _fill(store, cohort, space, read, resources.threads)
+    logger.info('Wrote %s: %s', output, _contents(cohort, space))
     return Path(output)
 
 
@@ -157,6 +158,7 @@ def assemble(
 
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
         _fill(store, cohort, space, read, resources.threads)
+    logger.info('Wrote %s: %s', output, _contents(cohort, space))
     return Path(output)
 
 
@@ -230,7 +232,6 @@ def _fill(
         with matrix_of(sources) as (matrix, records):
             write_scalar(store, sources, matrix, threads, records)
     store.write_provenance(facts, facets)
-    logger.info('Wrote %s: %s', store.path, _contents(cohort, space))
 
 
 @contextmanager
