@@ -6,10 +6,18 @@ before is told here.
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 from pathlib import Path
 
-from modelarrayio_bids.errors import FormatError, ModelArrayIOError, OutputError, UsageError
+from modelarrayio_bids.errors import (
+    FormatError,
+    ModelArrayIOError,
+    OutputError,
+    SourceNotFoundError,
+    UsageError,
+)
 
 #: Words of Python's messages, and what they are about.
 _SAID = {
@@ -40,6 +48,22 @@ def input_error(error: Exception) -> ModelArrayIOError | None:
         if isinstance(error, RuntimeError | ValueError) and word in str(error):
             return UsageError(what, remedy='Check the command line and the files it names.')
     return None
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a file for reading in binary, which ends: no device, and no pipe.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If it is something else.
+    OSError
+        If it cannot be opened.
+    """
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise SourceNotFoundError('is not a file', path, 'Give a file on a disk.')
+    return open(path, 'rb')
 
 
 def resolved(path: str | os.PathLike[str]) -> Path:
