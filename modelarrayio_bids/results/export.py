@@ -229,6 +229,7 @@ def export_results(
         If the file's elements are not those of ``references``.
     """
     output_dir = Path(output_dir)
+    logger.info('Reading %s', store)
     with StoreReader(Path(store)) as reader:
         results, space, files = _plan(reader, analysis, references, options)
         if results.n_sources:
