@@ -28,7 +28,6 @@ from modelarrayio_bids.errors import (
     DuplicateSourceError,
     MixedSpacesError,
     ModelArrayIOError,
-    SchemaError,
     WouldLoseResultsError,
     raise_problems,
 )
@@ -291,7 +290,7 @@ def _planned(cohort: Cohort, old: LockedStoreReader, space: ElementSpace, thread
     if not others:
         most, of_headers = checked_sources(cohort.sources(), space, threads)
         problems += of_headers
-    raise_problems([*problems, *_of_other_length(extensions.values(), space)])
+    raise_problems(problems)
     _tell(old, extensions)
     return _Plan(old, space, extensions, most)
 
@@ -331,19 +330,6 @@ def _of_other_kinds(cohort: Cohort, space: ElementSpace, path: Path) -> Iterator
             'no row of the cohort has a source_mask_file',
             remedy='Add the column; where a subject has no mask of its own, give the group mask.',
         )
-
-
-def _of_other_length(extensions: Iterable[Extension], space: ElementSpace) -> Iterator[SchemaError]:
-    """Files of other programs may contradict themselves."""
-    for extension in extensions:
-        n_elements = extension.scalar.values.shape[1]
-        if n_elements != len(space):
-            yield SchemaError(
-                f'{extension.scalar.name} has {n_elements:,} values for each source, expected '
-                f'{len(space):,}, one for each of its {space.kind}',
-                extension.scalar.path,
-                'Give the very file the data were prepared with, or build it again.',
-            )
 
 
 def _require_kept(old: LockedStoreReader, *, keep_results: bool) -> None:

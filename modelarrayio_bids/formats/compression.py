@@ -315,6 +315,6 @@ def _reported(path: str | PathLike[str]) -> Iterator[None]:
         raise FormatError(what, path, 'Copy or make the file again.') from error
     except (zlib.error, gzip.BadGzipFile) as error:
         raise FormatError(f'is damaged: {error}', path, 'Copy or make the file again.') from error
-    except OSError as error:
-        what = f'cannot be read ({error.strerror})'
+    except (OSError, ValueError) as error:
+        what = f'cannot be read ({getattr(error, "strerror", None) or error})'
         raise SourceNotFoundError(what, path, 'Check that it is a file you may read.') from error

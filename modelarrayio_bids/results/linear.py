@@ -228,6 +228,7 @@ class LinearFit:
             'left_out': {column: len(rows) for column, rows in plan.lost.items()},
             'weights': self.weights,
             'cohort': str(self.phenotypes.path.absolute()),
+            'numerator_df': self.model.numerator_df,
             **asdict(options),
         }
         return {

@@ -35,7 +35,9 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.models.adjustment import corrected, p_adjust
+from modelarrayio_bids.results.model_facts import joined
 from modelarrayio_bids.runtime.disk import require_room
+from modelarrayio_bids.runtime.inputs import refuse_links
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.text_format import amount, count, some
@@ -292,12 +294,15 @@ def merge_results(
         If the files are about different elements.
     WouldLoseResultsError
         If ``output`` holds an analysis of that name and ``overwrite`` is false.
+    UsageError
+        If ``output`` is another name of a file in ``stores``, such as a link to it.
     OutputError
         If the file cannot be written, or the disk has no room for it.
     """
     schema.check_analysis_name(merged)
     paths = list(dict.fromkeys(map(Path, stores)))
     target = _target(paths, output)
+    refuse_links(target, paths)
     refuse_to_replace(target, overwrite=True)
     with LockedStoreReader(target) if target.exists() else nullcontext() as old:
         if old is not None and not overwrite:
@@ -661,7 +666,7 @@ def _write(store: StoreWriter, merger: Merger, merged: str, blocks: Blocks, thre
         for _ in tracked(written, f'Writing {merged}', n_chunks, 'chunks'):
             pass
     results = [one.results for one in merger.slices]
-    facts = run_provenance()
+    facts = run_provenance() | joined([one.described for one in results])
     if merger.n_sources:
         facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(merger.n_sources)
     store.describe_results(

@@ -62,7 +62,11 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """
     mode = Path(path).stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise SourceNotFoundError('is not a file', path, 'Give a file on a disk.')
+        raise SourceNotFoundError(
+            'is a pipe, a socket or a device, expected a file that can be read twice',
+            path,
+            'Save it as a file, and name that.',
+        )
     return open(path, 'rb')
 
 

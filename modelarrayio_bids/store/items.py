@@ -212,6 +212,13 @@ def texts_of(dataset: h5py.Dataset) -> tuple[str, ...]:
         return texts(np.ravel(dataset[()])) if dataset.shape is not None else ()
 
 
+def array_of(dataset: h5py.Dataset) -> np.ndarray:
+    """Return what a dataset holds, numbers or texts."""
+    if h5py.check_string_dtype(type_of(dataset)) is None:
+        return values_of(dataset)
+    return np.array(texts_of(dataset), dtype=object)
+
+
 def attributes(item: h5py.HLObject) -> dict[str, Any]:
     """Return all attributes of an item by name."""
     with damage_told(item.file.filename, item.name):

@@ -72,6 +72,8 @@ class Analysis:
         The file.
     n_sources : dict of int
         How many sources a scalar had when the analysis was made, of scalars that have more by now.
+    described : dict of str
+        What else the file says of it: see :meth:`StoreReader.described`.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Analysis:
     levels: dict[str, tuple[str, ...]]
     path: Path
     n_sources: Mapping[str, int] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """First row and values, (n_results, width) float64, of runs of rows, in order.
@@ -291,16 +294,7 @@ class StoreReader:
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
         dataset = dataset_at(self._file, path)
-        if dataset is None:
-            return None
-        if len(shape_of(dataset)) == 1:
-            return schema.ElementTable(np.array(texts_of(dataset), dtype=object))
-        columns = attribute(dataset, schema.COLUMN_NAMES)
-        names = () if columns is None else texts(np.ravel(columns))
-        values = values_of(dataset)
-        if len(names) != len(np.atleast_2d(values)):
-            raise unexpected(dataset, f'has {len(values)} columns and {len(names)} names of them')
-        return schema.ElementTable(values, names)
+        return None if dataset is None else read_table(dataset)
 
     def analysis(self, name: str) -> Analysis:
         """One analysis.
@@ -336,7 +330,7 @@ class StoreReader:
         require_stored(matrix)
         names = self._result_names(name, matrix)
         levels, n_sources = self._levels(name, names), self._n_sources(name)
-        return Analysis(name, names, matrix, levels, self.path, n_sources)
+        return Analysis(name, names, matrix, levels, self.path, n_sources, self.described(name))
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
@@ -459,6 +453,24 @@ def _busy(path: Path) -> OutputError:
         path,
         'Wait for it to end, or close the file there: in R, h5closeAll() or q().',
     )
+
+
+def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
+    """Read a table of elements.
+
+    Raises
+    ------
+    FormatError
+        If it is none.
+    """
+    if len(shape_of(dataset)) == 1:
+        return schema.ElementTable(np.array(texts_of(dataset), dtype=object))
+    columns = attribute(dataset, schema.COLUMN_NAMES)
+    names = () if columns is None else texts(np.ravel(columns))
+    values = values_of(dataset)
+    if len(names) != len(np.atleast_2d(values)):
+        raise unexpected(dataset, f'has {len(values)} columns and {len(names)} names of them')
+    return schema.ElementTable(values, names)
 
 
 def is_store(path: Path) -> bool:

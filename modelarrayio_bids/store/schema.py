@@ -84,15 +84,25 @@ class ElementTable:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def agrees_with(self, other: ElementTable) -> bool:
-        """Whether both say the same of as many elements, in the columns that both have."""
+        """Return whether both say the same of as many elements, in the columns that both have.
+
+        The first column, which counts them, is left out: it says nothing of what they are.
+        """
         if self.values.shape[-1] != other.values.shape[-1]:
             return False
         if not self.columns or not other.columns:
             return np.array_equal(self.values, other.values)
-        shared = [name for name in self.columns if name in other.columns]
-        mine = self.values[[self.columns.index(name) for name in shared]]
-        its = other.values[[other.columns.index(name) for name in shared]]
-        return np.allclose(mine, its, rtol=0, atol=1e-6, equal_nan=True)
+        shared = [name for name in other.columns[1:] if name in self.columns]
+        return all(
+            np.allclose(
+                self.values[self.columns.index(name)],
+                other.values[other.columns.index(name)],
+                rtol=0,
+                atol=1e-6,
+                equal_nan=True,
+            )
+            for name in shared
+        )
 
 
 def scalar_path(scalar: str, leaf: str = '') -> str:

@@ -30,6 +30,7 @@ from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunks, schema
+from modelarrayio_bids.store.guarded_file import GuardedFile
 from modelarrayio_bids.store.items import (
     group_at,
     groups,
@@ -160,7 +161,7 @@ class StoreWriter:
         # Through a symbolic link, its target is what is written.
         self._target = resolved(self.path)
         self._unfinished = _begun(self._target, self.path)
-        self._file = _created(self._unfinished, self.path, copy_of)
+        self._on_disk, self._file = _created(self._unfinished, self.path, copy_of)
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +173,7 @@ class StoreWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._file.close()
+            self._close()
             if kind is None:
                 # Results may have come while this file was being made.
                 refuse_to_replace(self.path, overwrite=self._overwrite)
@@ -186,6 +187,13 @@ class StoreWriter:
             self._unfinished.close()
         if isinstance(error, OSError) and not isinstance(error, ModelArrayIOError):
             raise UnfinishedOutputError.from_os_error(error, self.path) from error
+
+    def _close(self) -> None:
+        try:
+            self._file.close()
+        finally:
+            self._on_disk.close()
+        self._on_disk.check()
 
     def write_space(
         self,
@@ -365,11 +373,13 @@ class StoreWriter:
             for start in starts:
                 stop = min(start + columns, block.shape[1])
                 dataset[:, first + start : first + stop] = block[:, start:stop]
+                self._on_disk.check()
                 yield stop
             return
         encoded = ordered_map(lambda start: self._encoded(block, start, columns), starts, threads)
         for start, payload in zip(starts, encoded, strict=True):
             dataset.id.write_direct_chunk((0, first + start), payload)
+            self._on_disk.check()
             yield min(start + columns, block.shape[1])
 
     def _encoded(self, block: np.ndarray, start: int, columns: int) -> bytes | np.ndarray:
@@ -429,6 +439,13 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     WouldLoseResultsError
         Without ``overwrite``, if it holds results.
     """
+    try:
+        _refuse_to_replace(path, overwrite=overwrite)
+    except PermissionError as error:
+        raise OutputError.from_os_error(error, path) from error
+
+
+def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
     if path.is_dir() or (path.exists() and not path.is_file()):
         raise OutputError('is there, and is no file', path, 'Give the name of a file to write.')
     if path.exists() and not os.access(path, os.W_OK):
@@ -479,7 +496,9 @@ def _prepare_to_replace(old: Path, new: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _created(unfinished: Unfinished, path: Path, copy_of: Path | None) -> h5py.File:
+def _created(
+    unfinished: Unfinished, path: Path, copy_of: Path | None
+) -> tuple[GuardedFile, h5py.File]:
     try:
         if copy_of is not None:
             disk.copy(copy_of, unfinished.path)
@@ -493,12 +512,11 @@ def _created(unfinished: Unfinished, path: Path, copy_of: Path | None) -> h5py.F
         raise kind.from_os_error(error, path) from error
 
 
-def _opened(unfinished: Unfinished, mode: str) -> h5py.File:
+def _opened(unfinished: Unfinished, mode: str) -> tuple[GuardedFile, h5py.File]:
+    file = GuardedFile(unfinished.path, 'r+')
     try:
-        # Nobody else knows the name: it needs no lock of HDF5's, which some network file systems
-        # refuse.
-        return h5py.File(unfinished.path, mode, libver=schema.LIBVER, locking=False)
-    except BlockingIOError:
-        # HDF5_USE_FILE_LOCKING can insist on its lock: then that one tells others we are at it.
-        unfinished.release()
-        return h5py.File(unfinished.path, mode, libver=schema.LIBVER, locking=False)
+        # Nobody else knows the name: it needs no lock.
+        return file, h5py.File(file, mode, libver=schema.LIBVER)
+    except BaseException:
+        file.close()
+        raise

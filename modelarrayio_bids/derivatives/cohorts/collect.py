@@ -24,7 +24,7 @@ import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import bare_label
-from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES, sidecar
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
@@ -139,6 +139,26 @@ class Collection:
         more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
+    def files_read(self) -> Iterator[Path | None]:
+        """Yield the images, the masks, and the files that were asked for by name."""
+        request = self.request
+        yield from (request.mask, request.group_mask, *request.phenotypes, *request.recipes)
+        for group in self.groups:
+            for row in group.rows:
+                yield from (row.image, row.mask)
+
+    def files_written(self, output_dir: Path) -> Iterator[Path]:
+        """Yield the files that a run of the group level may write, where they have a fixed name."""
+        yield from (output_dir / 'report.html', output_dir / 'dataset_description.json')
+        for group in self.groups:
+            outputs = group.outputs(output_dir)
+            yield outputs.fit_script
+            for file in (outputs.store, outputs.cohort, outputs.group_mask, outputs.coverage):
+                yield from (file, sidecar(file))
+            for row in group.rows:
+                yield from (outputs.own_map(row.image), outputs.own_mask(row.image, 'present'))
+                yield outputs.own_mask(row.image, 'resampled')
+
     def check_outputs(
         self,
         output_dir: Path,
@@ -232,8 +252,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     found.only(request.scalars, selection and f' among the images{selection}')
     _require_scalars(found, request, datasets)
     found.only_in(request.spaces)
-    folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
-    phenotypes = Phenotypes.find(folders, request.phenotypes)
+    phenotypes = Phenotypes.find(request.table_folders(datasets), request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
     # An image in the wrong folder makes ambiguities of its own, which go with it.
@@ -251,6 +270,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_map_itself(groups)
     log_messages.say_mixed(groups)
     log_messages.say_unknown(groups)
+    log_messages.say_alike(groups)
     log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
     visits = sorted({row.visit for group in groups for row in group.rows})

@@ -24,6 +24,7 @@ from modelarrayio_bids.store.validation import (
     phenotypes,
     scalars,
     storage,
+    templates,
 )
 from modelarrayio_bids.store.validation.findings import Finding, is_valid
 from modelarrayio_bids.store.validation.rules import RULES, Rule, Severity
@@ -82,6 +83,7 @@ def _of_file(
     yield from _guarded(f'/{schema.SCALARS}', scalars.of_all(file, views))
     counts = {view.name: view.shape[1] for view in views if view.values is not None}
     yield from _guarded('/', elements.of_elements(file, counts, kinds))
+    yield from _guarded(f'/{schema.TEMPLATE}', templates.of_template(file, counts, kinds))
     for name in _named(file, lambda opened: groups_in(opened, schema.RESULTS)):
         found = analyses.of_analysis(file, name, max(counts.values(), default=0))
         yield from _guarded(f'/{schema.RESULTS}/{name}', found)
