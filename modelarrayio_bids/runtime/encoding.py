@@ -50,4 +50,7 @@ def refusal(error: UnicodeEncodeError) -> UsageError:
 
 
 def _shown(text: str) -> str:
-    return text.encode(errors='surrogateescape').decode(errors='backslashreplace')
+    try:
+        return text.encode(errors='surrogateescape').decode(errors='backslashreplace')
+    except UnicodeEncodeError:  # no byte of a path, as JSON may have them
+        return text.encode(errors='backslashreplace').decode()
