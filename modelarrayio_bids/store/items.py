@@ -182,15 +182,15 @@ def require_stored(dataset: h5py.Dataset) -> None:
         raise unexpected(dataset, f'declares {declared:,} bytes and stores {stored:,}')
 
 
-def values_of(dataset: h5py.Dataset) -> np.ndarray:
-    """Return all values of a dataset of numbers.
+def values_of(dataset: h5py.Dataset, kinds: str = 'fiub') -> np.ndarray:
+    """Return all values of a dataset of numbers, or of other kinds by numpy's letters.
 
     Raises
     ------
     FormatError
         If they are no numbers, cannot be read, or are more than is stored.
     """
-    if type_of(dataset).kind not in 'fiub':
+    if type_of(dataset).kind not in kinds:
         raise unexpected(dataset, f'is {type_of(dataset)}, expected numbers')
     require_stored(dataset)
     with damage_told(dataset.file.filename, dataset.name):

@@ -283,7 +283,9 @@ class StoreReader:
         if group is None:
             return None
         parts = (datasets(group_at(group, part)) for part in ('rows', 'elements'))
-        of_rows, elements = ({name: values_of(one) for name, one in part.items()} for part in parts)
+        of_rows, elements = (
+            {name: values_of(one, 'fiubS') for name, one in part.items()} for part in parts
+        )
         with damage_told(self.path, group.name, 'is no summary of values'):
             rows = np.zeros(of_rows['mean'].shape, ROW)
             for name in ROW.names or ():
