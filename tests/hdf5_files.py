@@ -89,6 +89,12 @@ def _inflates(group, name):
     )
 
 
+def _large_chunk(group, name):
+    group.create_dataset(
+        name, (3, 4), 'f4', chunks=(3, 2**28), maxshape=(3, None), compression='gzip'
+    )
+
+
 def _opaque(group, name):
     group.create_dataset(name, data=np.zeros(3, 'V8'))
 
@@ -130,6 +136,7 @@ OBJECTS = {
     'seven TiB': _bomb,
     'a TiB of texts': lambda group, name: _bomb(group, name, 'S4'),
     'a deflate bomb': _inflates,
+    'a chunk of 3 GiB': _large_chunk,
     'huge in one piece': lambda group, name: group.create_dataset(name, (3, 2**40), 'f4'),
 }
 DEEP = '[' * 100_000

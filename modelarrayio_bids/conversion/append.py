@@ -202,6 +202,7 @@ def append_sources(
     """
     output = Path(output)
     refuse_to_replace(output, overwrite=True)
+    logger.info('Reading %s', output if origin is None else origin)
     with LockedStoreReader(Path(output if origin is None else origin)) as old:
         in_place = output.exists() and old.path.samefile(output)
         if in_place and not overwrite:

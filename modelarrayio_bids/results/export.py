@@ -290,6 +290,7 @@ def export_results(
         If an image would replace a file that is read.
     """
     output_dir = Path(output_dir)
+    logger.info('Reading %s', store)
     with StoreReader(Path(store)) as reader:
         results, space, files = _plan(reader, analysis, references, options)
         if results.n_sources:

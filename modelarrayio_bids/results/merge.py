@@ -400,6 +400,7 @@ def _slices(paths: Sequence[Path], wanted: _Wanted, n_elements: int | None) -> l
     slices: list[Slice] = []
     problems: list[ModelArrayIOError] = []
     for path in paths:
+        logger.info('Reading %s', path)
         with StoreReader(path) as reader:
             names, sources = wanted.among(reader.analyses), reader.sources
             if not names:

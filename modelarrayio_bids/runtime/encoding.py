@@ -51,6 +51,7 @@ def refusal(error: UnicodeEncodeError) -> UsageError:
 
 
 def _shown(text: str) -> str:
-    # Surrogates that stand for no byte come from JSON.
-    text = _NO_BYTE.sub(lambda found: f'\\u{ord(found[0]):x}', text)
-    return text.encode(errors='surrogateescape').decode(errors='backslashreplace')
+    try:
+        return text.encode(errors='surrogateescape').decode(errors='backslashreplace')
+    except UnicodeEncodeError:  # no byte of a path, as JSON may have them
+        return text.encode(errors='backslashreplace').decode()

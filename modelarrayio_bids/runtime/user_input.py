@@ -25,7 +25,6 @@ _SAID = {
     'Symlink loop': 'a path that was given is a link that leads to itself',
     'home directory': 'a path that was given begins with ~ and the name of nobody known here',
     'Exceeds the limit': 'a number that was given has thousands of digits',
-    'surrogates not allowed': 'a text that was given is not UTF-8',
 }
 
 
@@ -39,10 +38,6 @@ def input_error(error: Exception) -> ModelArrayIOError | None:
     if isinstance(error, RecursionError):
         return FormatError(
             'something that was given is nested too deep', remedy='Check the files that were named.'
-        )
-    if isinstance(error, MemoryError):
-        return UsageError(
-            'there is too little memory', remedy='Allow more, or give fewer threads (--nprocs).'
         )
     for word, what in _SAID.items():
         if isinstance(error, RuntimeError | ValueError) and word in str(error):
@@ -62,7 +57,11 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """
     mode = Path(path).stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise SourceNotFoundError('is not a file', path, 'Give a file on a disk.')
+        raise SourceNotFoundError(
+            'is a pipe, a socket or a device, expected a file that can be read twice',
+            path,
+            'Save it as a file, and name that.',
+        )
     return open(path, 'rb')
 
 

@@ -7,6 +7,7 @@ import sys
 
 import h5py
 import numpy as np
+import pytest
 from images import save
 
 EDGE, SUBJECTS = 96, 200
@@ -48,3 +49,38 @@ def test_a_fourth_of_the_cohort_is_enough(tmp_path):
     with h5py.File(tmp_path / 'x.h5') as file:
         last = file['scalars/FA/values'][-1]
     assert np.array_equal(last, image.ravel())
+
+
+@pytest.mark.parametrize('limit', [110, 60])
+def test_merging_and_exporting_keep_to_the_memory_allowed(tmp_path, limit):
+    """Results whose slices R put into one chunk each: 29 MiB of values, and several copies."""
+    shape, n_results, store = (50, 50, 25), 30, tmp_path / 'x.h5'
+    n, names = 62_500, ['element_id', *(f'x{number}.p.value' for number in range(29))]
+    save(tmp_path / 'mask.nii.gz', np.ones(shape, np.uint8), np.eye(4))
+    with h5py.File(store, 'w') as file:
+        for number in range(2):
+            ids = np.arange(number * n // 2, (number + 1) * n // 2)
+            values = np.random.default_rng(number).random((n_results, ids.size))
+            values[0] = ids
+            matrix = file.create_dataset(
+                f'results/part{number}/results_matrix', data=values, chunks=values.shape,
+                compression='gzip', compression_opts=1,
+            )  # fmt: skip
+            matrix.attrs['colnames'] = np.array([name.encode() for name in names])
+    limits = ['--mem-mb', str(limit), '--nprocs', '2']
+    merge = ['merge-results', '--input-hdf5', store, '--analysis-name', 'part?', '--allow-gaps']
+    export = ['export-results', '--input-hdf5', store, '--mask', tmp_path / 'mask.nii.gz']
+    for words in (
+        [*merge, '--merged-name', 'all', *limits],
+        [*export, '--analysis-name', 'all', '--output-dir', tmp_path / 'maps', *limits],
+    ):
+        done = subprocess.run(
+            [sys.executable, '-c', PROGRAM, *words], check=False, capture_output=True, text=True
+        )
+        if limit == 60:
+            # Less than Python takes with its libraries.
+            assert done.returncode == 64
+            assert 'Give at least' in done.stderr
+            return
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout.split()[-1]) // 1024 <= limit
