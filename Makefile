@@ -30,7 +30,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo oracles browser test test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
+.PHONY: demo oracles browser test fuzz test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
     clean help
 
@@ -75,6 +75,9 @@ browser:
 
 test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=..., PARALLEL=)
 	$(BIN)/python -m pytest --ignore=tests/container $(PARALLEL) $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.installed-test  ## inputs of every kind spoilt in any way, for hours (PYTEST_ARGS=...)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
 
 test-coverage: $(VENV)/.installed-test  ## the same, with a report of coverage (in artifacts/)
 	$(MAKE) test PYTEST_ARGS='--cov --cov-report=term --cov-report=xml:$(ARTIFACTS)/coverage.xml \

@@ -40,6 +40,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats.tables import MISSING, TSV, TextTable, read_table
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.encoding import refusal
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Cohort:
         ------
         OutputError
             If it cannot be written.
-        CohortError
+        UsageError
             If the name of a file is not UTF-8.
         """
         try:
@@ -173,8 +174,7 @@ class Cohort:
                 writer.writeheader()
                 writer.writerows(self.rows)
         except UnicodeEncodeError as error:
-            what = f'cannot hold {error.object!r}, which is not UTF-8'
-            raise CohortError(what, path, 'Rename the file, or its folder.') from error
+            raise refusal(error) from error
 
     @property
     def scalars(self) -> tuple[str, ...]:
@@ -291,7 +291,8 @@ def _require_columns(columns: Sequence[str], origin: str | None) -> None:
 def what_r_wants(table: TextTable) -> str:
     """Return why R's ``read.csv`` does not read a table that this package reads; mostly blank."""
     found = ['is in UTF-16'] if table.encoding == 'utf-16' else []
-    if table.path.suffix.lower() != TSV and table.separator != ',':
+    named = table.path.suffix.lower() == TSV
+    if len(table.header) > 1 and not named and table.separator != ',':
         found.append(f'has {table.separator!r} between its columns')
     return ' and '.join(found)
 

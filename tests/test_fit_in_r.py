@@ -210,7 +210,10 @@ def test_few_people_are_fitted_all_the_same(rscript, tmp_path, n, formula):
     assert np.isfinite(found['Intercept.estimate']).all()
 
 
-def test_images_of_one_person_are_warned_of(rscript, tmp_path):
+@pytest.fixture(scope='module')
+def visits(tmp_path_factory):
+    """A study of 20 people with two sessions each, and what the group level made of it."""
+    tmp_path = tmp_path_factory.mktemp('visits')
     root, people = trees.describe(tmp_path / 'study'), trees.people(20)
     for person in people:
         for session in '12':
@@ -221,10 +224,47 @@ def test_images_of_one_person_are_warned_of(rscript, tmp_path):
     trees.describe(root / 'derivatives' / 'aslprep', 'ASLPrep')
     trees.write_participants(root, people)
     assert main([str(root), str(tmp_path / 'out'), 'group', '--session-label', '1', '2']) == 0
-    script = tmp_path / 'out' / 'code' / f'fit_cbf_{CBF}.R'
+    return root, tmp_path / 'out'
+
+
+def test_images_of_one_person_are_warned_of(rscript, visits):
+    _, output = visits
+    script = output / 'code' / f'fit_cbf_{CBF}.R'
     assert '40 images of 20 participants' in script.read_text()
     said = rscript(script)
     assert 'lm takes several images of one participant for different people' in said
+    assert set(results(output / 'cbf' / f'{CBF}_modelarray.h5')) >= {'age.estimate'}
+
+
+def test_a_mixed_model_is_there_for_them(rscript, visits, tmp_path):
+    code = 'quit(status = !requireNamespace("lme4", quietly = TRUE))'
+    if subprocess.run([require_tool('Rscript'), '-e', code], check=False).returncode:
+        missing('the R package lme4 is not installed')
+    root, output = visits
+    script = output / 'code' / f'fit_cbf_{CBF}.R'
+    mine = output / 'code' / 'mine.R'
+    mine.write_text(script.read_text().replace('mixed <- FALSE', 'mixed <- TRUE'))
+    rscript(mine)
+    store = output / 'cbf' / f'{CBF}_modelarray.h5'
+    found = results(store, 'lmer')
+    fitted = np.flatnonzero(np.isfinite(found['age.estimate']))
+    assert set(found['model.nobs'][fitted]) <= set(range(1, 41))
+    assert np.isfinite(found['age.p.value.fdr'][fitted]).all()
+    # Both images of a participant are equally old: with as many images of everybody, a random
+    # intercept moves the estimates of lm by nothing, and their errors by much.
+    rows = phenotypes(output / 'cbf' / f'{CBF}_cohort.csv')
+    with h5py.File(store) as file:
+        values = file['scalars/cbf/values'][()].astype(float)
+    design = np.array([[1, float(r['age'] or 'nan')] for r in rows], float)
+    known = np.isfinite(design).all(axis=1)
+    whole = [element for element in fitted if np.isfinite(values[known, element]).all()]
+    assert whole
+    for element in whole[:: len(whole) // 5 or 1]:
+        expected = np.linalg.lstsq(design[known], values[known, element], rcond=None)[0]
+        names = ['Intercept.estimate', 'age.estimate']
+        np.testing.assert_allclose([found[n][element] for n in names], expected, rtol=1e-4)
+    assert main([str(root), str(output), 'export', '--analysis-name', 'lmer']) == 0
+    assert list(output.rglob('*node-lmer*contrast-age_stat-p_statmap.nii.gz'))
 
 
 SIGNS = ['', '', '1', '-2.5', '3e2', '0x1A', '1d5', 'NA', 'Inf', 'TRUE', 'F', 'a b', '"', "'"]

@@ -172,5 +172,5 @@ def test_an_end_is_said_without_any_logging(capsys):
     done = subprocess.run(
         [sys.executable, '-c', script], check=True, capture_output=True, text=True
     )
-    assert done.stderr.startswith('p: error: /none/x: could not be written (No such file')
+    assert done.stderr.startswith('p: error: /none/x: cannot be opened or used (No such file')
     assert run('p', lambda: 3) == 3

@@ -26,6 +26,13 @@ def missing(reason):
     pytest.skip(reason)
 
 
+def without_rights():
+    """What to put before a command so that it may do no more than an owner; root may do all."""
+    if os.geteuid() != 0:
+        return []
+    return [require_tool('setpriv'), '--inh-caps=-all', '--bounding-set=-all']
+
+
 def slurm_answers():
     """Whether there is a Slurm, with a node."""
     if shutil.which('sinfo') is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import re
+import resource
 import select
 import signal
 import sys
@@ -20,17 +22,21 @@ from modelarrayio_bids.errors import (
     ModelArrayIOError,
     UnfinishedOutputError,
     UsageError,
+    out_of_memory,
 )
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.termination import (
     EXIT_TERMINATED,
     Terminated,
     terminable,
     was_terminated,
 )
+from modelarrayio_bids.runtime.user_input import input_error
 
 logger = logging.getLogger(__name__)
 
+_ONLY_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EPIPE}
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 #: What a shell says of other programs in front of ``head``, which the signal itself ends.
 EXIT_NOT_READ = 128 + signal.SIGPIPE
@@ -71,7 +77,7 @@ class Parser(argparse.ArgumentParser):
         return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
 
 
-def run(program: str, command: Callable[[], int]) -> int:
+def run(program: str, command: Callable[[], int], least_mb: int = 0) -> int:
     """Run a command and turn how it ended into an exit code.
 
     Parameters
@@ -80,14 +86,17 @@ def run(program: str, command: Callable[[], int]) -> int:
         Name that starts an error's line.
     command : callable
         Returns an exit code.
+    least_mb : int, optional
+        Addresses that it takes to start (``ulimit -v``), in MiB.
     """
+    _hear_interrupts()
     try:
+        _require_addresses(least_mb)
         with terminable():
             code = command()
         _flush_output()
-    except ModelArrayIOError as error:
-        logger.debug('raised here', exc_info=error)
-        return _ended(program, str(error), error.exit_code, _facts(error))
+    except (ModelArrayIOError, UnicodeEncodeError, MemoryError) as error:
+        return _refused(program, error)
     except KeyboardInterrupt:
         return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
     except Terminated:
@@ -99,6 +108,32 @@ def run(program: str, command: Callable[[], int]) -> int:
     return code
 
 
+def _hear_interrupts() -> None:
+    """Raise KeyboardInterrupt from here on: see :mod:`modelarrayio_bids.cli.entrypoint`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _require_addresses(least_mb: int) -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    # It takes addresses for each of its threads, and ends the process where there are none.
+    os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
+    if limit < least_mb * 2**20:
+        raise UsageError(
+            f'{limit // 2**20} MB of addresses (ulimit -v) are too few to start',
+            remedy=f'Give at least {least_mb} MB: ulimit -v {least_mb * 1024}.',
+        )
+
+
+def _refused(program: str, error: ModelArrayIOError | UnicodeEncodeError | MemoryError) -> int:
+    logger.debug('raised here', exc_info=error)
+    if not isinstance(error, ModelArrayIOError):
+        error = refusal(error) if isinstance(error, UnicodeEncodeError) else out_of_memory()
+    return _ended(program, str(error), error.exit_code, _facts(error))
+
+
 def _flush_output() -> None:
     # Python has none where it was closed before the start.
     if sys.stdout is not None:
@@ -108,8 +143,14 @@ def _flush_output() -> None:
 def _not_written(program: str, error: OSError) -> int:
     if isinstance(error, BrokenPipeError) and _is_not_read():
         return EXIT_NOT_READ
-    unfinished = UnfinishedOutputError.from_os_error(error, error.filename or 'an output')
-    return _ended(program, str(unfinished), unfinished.exit_code, _facts(unfinished))
+    path = error.filename or 'an output'
+    if error.errno in _ONLY_WRITING or error.errno is None:
+        said: ModelArrayIOError = UnfinishedOutputError.from_os_error(error, path)
+    else:
+        # Reading may have failed as well, so nothing is said of writing.
+        what = f'cannot be opened or used ({error.strerror or error})'
+        said = UnfinishedOutputError(what, path, 'Check the path, its permissions and the disk.')
+    return _ended(program, str(said), said.exit_code, _facts(said))
 
 
 def _is_not_read() -> bool:
@@ -143,6 +184,9 @@ def _facts(error: ModelArrayIOError) -> dict[str, Any]:
 def _surprised(program: str, error: Exception) -> int:
     if was_terminated(error):
         return _terminated(program)
+    if (told := input_error(error)) is not None:
+        logger.debug('raised here', exc_info=error)
+        return _ended(program, str(told), told.exit_code, _facts(told))
     # Everything there is to report.
     logger.critical('what follows is not meant to happen', exc_info=error)
     return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)

@@ -34,6 +34,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.resources import Resources, give_back_memory
 from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References, space_class
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
@@ -344,7 +345,7 @@ def _require_room(plan: _Plan, output: Path) -> None:
     extensions = plan.extensions.values()
     most = max(len(ext.added) * ext.scalar.values.dtype.itemsize for ext in extensions)
     needed = plan.old.path.stat().st_size + sum(ext.growth for ext in extensions)
-    require_room(output.resolve().parent, needed + most * len(plan.space), output)
+    require_room(resolved(output).parent, needed + most * len(plan.space), output)
 
 
 def _tell(old: LockedStoreReader, extensions: Mapping[str, Extension]) -> None:

@@ -201,6 +201,11 @@ def _new_store(
 ) -> StoreWriter:
     for scalar in cohort.scalars:
         schema.check_scalar_name(scalar)
+        if not schema.is_r_name(scalar):
+            logger.warning(
+                '%r is no name that R takes as it is: a formula needs backticks, %s ~ age',
+                *(scalar, schema.in_formula(scalar)),
+            )
     return StoreWriter(Path(output), layout, overwrite=overwrite)
 
 

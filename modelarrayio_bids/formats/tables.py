@@ -107,7 +107,7 @@ def read_text(path: Path) -> tuple[str, str]:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         remedy = 'Save it as TSV, or as CSV UTF-8.'
-        raise FormatError(f'is not text in UTF-8 ({error})', path, remedy) from error
+        raise FormatError(f'is not a table in UTF-8 ({error})', path, remedy) from error
     if '\0' in text:
         line = text.count('\n', 0, text.index('\0')) + 1
         remedy = 'Save it as CSV UTF-8.'

@@ -20,6 +20,7 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -167,7 +168,7 @@ class FixelIndex:
         """
         inside = (self.positions >= 0) & (self.positions < np.prod(self.shape))
         if not (
-            self.positions.size == self.counts.size == np.unique(self.positions).size
+            self.positions.shape == self.counts.shape == np.unique(self.positions).shape
             and inside.all()
             and self.counts.all()
         ):
@@ -492,7 +493,9 @@ def is_fixel_directory(folder: Path) -> bool:
 
 
 def _candidates(folder: Path, stem: str) -> list[Path]:
-    return [path for ending in DIRECTORY_ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+    paths = (folder / f'{stem}{ending}' for ending in DIRECTORY_ENDINGS)
+    # pathlib's own raises where the folder may not be entered.
+    return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
 
 
 @contextmanager

@@ -16,11 +16,15 @@ import numpy as np
 
 from modelarrayio_bids.errors import ModelArrayIOError, SchemaError
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import attribute, datasets, group_at, item_at
 from modelarrayio_bids.store.schema import ElementTable
 from modelarrayio_bids.store.text import texts
 
 # What making elements of a damaged template may raise.
-_BROKEN = (ModelArrayIOError, ArithmeticError, LookupError, TypeError, ValueError)
+_BROKEN = (
+    *(ModelArrayIOError, ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(TypeError, ValueError),
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class ElementKind(Protocol):
 
 def tables_in(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> dict[str, h5py.Dataset]:
     """Return the tables of elements that a file has, by path, in the order of the kinds."""
-    found = {form.path: file.get(form.path) for kind in kinds for form in kind.table_forms}
+    found = {form.path: item_at(file, form.path) for kind in kinds for form in kind.table_forms}
     return {path: item for path, item in found.items() if isinstance(item, h5py.Dataset)}
 
 
@@ -163,11 +167,12 @@ def facts_in(file: h5py.File, kind: type[ElementKind]) -> dict[str, Any]:
     attributes = {form.path: form.attributes for form in kind.table_forms}
     found = tables_in(file, [kind]).items()
     tables = {path: _unread(table, attributes[path]) for path, table in found}
-    return kind.stored_facts(tables, file.get(schema.TEMPLATE, {}))
+    return kind.stored_facts(tables, datasets(group_at(file, schema.TEMPLATE)))
 
 
 def _unread(table: h5py.Dataset, attributes: Sequence[str]) -> ElementTable:
     """A table whose values are read where they are asked for."""
-    columns = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
-    named = {name: texts(table.attrs[name]) for name in attributes if name in table.attrs}
-    return ElementTable(table, columns, named)
+    columns = attribute(table, schema.COLUMN_NAMES)
+    found = {name: attribute(table, name) for name in attributes}
+    named = {name: texts(np.ravel(said)) for name, said in found.items() if said is not None}
+    return ElementTable(table, () if columns is None else texts(np.ravel(columns)), named)

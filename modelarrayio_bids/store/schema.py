@@ -157,21 +157,39 @@ def in_file_name(result: str) -> str:
 
 
 def check_scalar_name(name: str) -> None:
-    """Refuse a scalar that R could not use in a formula, or HDF5 in a path.
+    """Refuse a scalar that would be another place in the file.
 
-    >>> check_scalar_name('dki_fa')
     >>> check_scalar_name('2nd')
+    >>> check_scalar_name('a/b')
     Traceback (most recent call last):
-    modelarrayio_bids.errors.SchemaError: '2nd' is no name R can use in a formula. Use letters, ...
+    modelarrayio_bids.errors.SchemaError: 'a/b' cannot be the name of a scalar. Use letters, ...
 
     Raises
     ------
     SchemaError
         With what to change.
     """
-    if not _R_NAME.fullmatch(name) or name in R_RESERVED or name == SCALARS:
+    if not name.strip() or not name.isprintable() or '/' in name or name in {'.', '..', SCALARS}:
         raise SchemaError(
-            f'{name!r} is no name R can use in a formula',
+            f'{name!r} cannot be the name of a scalar',
             remedy='Use letters, digits, "_" and ".", starting with a letter '
-            f'(and not "{SCALARS}" or a word R reserves).',
+            f'(and not "{SCALARS}").',
         )
+
+
+def is_r_name(name: str) -> bool:
+    """Whether R takes a name in a formula as it is, without backticks.
+
+    >>> is_r_name('dki_fa'), is_r_name('FA-w'), is_r_name('TRUE')
+    (True, False, False)
+    """
+    return _R_NAME.fullmatch(name) is not None and name not in R_RESERVED
+
+
+def in_formula(name: str) -> str:
+    """Return a name as a formula of R takes it.
+
+    >>> in_formula('dki_fa'), in_formula('my scalar')
+    ('dki_fa', '`my scalar`')
+    """
+    return name if is_r_name(name) else f'`{name}`'

@@ -282,7 +282,9 @@ def test_datasets_named_one_by_one_all_count(tmp_path, capsys):
 
 def test_nothing_to_export(study, outputs, tmp_path, capsys):
     assert main([str(study), str(outputs), 'export']) == 66
-    assert 'holds no analysis at all' in said(capsys)
+    script = outputs / 'code' / 'fit_*.R'
+    next_step = f'Fit a model first: for script in {script}; do Rscript "$script" || break; done'
+    assert f'holds no analysis at all. {next_step}' in said(capsys)
     assert main([str(study), str(tmp_path), 'export']) == 66
     assert 'Run the group level first' in said(capsys)
 
@@ -292,6 +294,11 @@ def test_nothing_to_export(study, outputs, tmp_path, capsys):
     [
         (['study', 'out', 'participant'], 17, 'no analysis level \'participant\'. Use "group"'),
         (['nowhere', 'out', 'group'], 66, 'nowhere: no such folder'),
+        (['group', 'study', 'out'], 17, 'Write modelarrayio-bids BIDS_DIR OUTPUT_DIR {group,'),
+        (['study', 'group', 'out'], 17, 'the arguments are in another order'),
+        (['out', 'study', 'group'], 66, 'study looks like one: the order is BIDS_DIR OUTPUT_DIR'),
+        (['study', 'out', 'group', '--participant-label', '1'], 18, 'Do you mean 01?'),
+        (['study', 'out', 'group', '--session-label', '3'], 18, 'leave out --session-label'),
         (['study', 'study', 'group'], 64, 'holds the BIDS dataset itself'),
         (['study', 'out', 'group', '-w', 'study/work'], 64, 'work folder inside the BIDS dataset'),
         (['study', 'out', 'group', '--mask', 'none.nii.gz'], 66, 'none.nii.gz: no such file'),

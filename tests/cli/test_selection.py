@@ -1,6 +1,8 @@
 """What ``modelarrayio-bids group`` takes, leaves out, and says of it."""
 
 import json
+from collections import Counter
+from pathlib import Path
 
 import pytest
 import trees
@@ -150,6 +152,16 @@ def test_subdatasets_that_are_not_installed_are_named(group, tmp_path):
     assert f'datalad get -n {root}/sub-04' in said
 
 
+def test_derivatives_that_are_not_installed_are_named(group, tmp_path):
+    root = trees.describe(tmp_path / 'study')
+    (root / 'sub-01').mkdir()
+    (root / '.gitmodules').write_text('[submodule "a"]\n\tpath = derivatives/aslprep\n')
+    (root / 'derivatives' / 'aslprep').mkdir(parents=True)
+    code, _, said = group('--list-scalars', root=root)
+    assert code == 16
+    assert f'not installed: datalad get -n {root}/derivatives/aslprep' in said
+
+
 def test_people_to_exclude_need_not_be_there(group):
     code, printed, said = group(
         '--list-scalars', '--json', '--exclude-participant-label', '9', '01'
@@ -278,3 +290,77 @@ def test_visits_that_nothing_tells_apart_end_with_the_options_that_decide(group,
     code, printed, _ = group('--list-scalars', '--json', '--session-label', 'ses-1', '2', root=root)
     assert code == 0
     assert len(json.loads(printed)['scalars'][0]['images']) == 2
+
+
+@pytest.fixture
+def xcp(tmp_path):
+    """Maps of two tasks and two atlases, smoothed or not."""
+    root, people = trees.describe(tmp_path / 'xcp_d', 'xcp_d'), trees.people(2)
+    for person in people:
+        stem = root / f'sub-{person.label}' / 'func' / f'sub-{person.label}'
+        for task in ('rest', 'nback'):
+            start = f'{stem}_task-{task}_space-fsLR'
+            for atlas in ('Tian', 'Glasser'):
+                name = f'{start}_atlas-{atlas}_den-91k_stat-coverage_boldmap.pscalar.nii'
+                trees.write_cifti(Path(name), person)
+            for desc in ('', '_desc-smooth'):
+                name = f'{start}_den-91k_stat-alff{desc}_boldmap.dscalar.nii'
+                trees.write_cifti(Path(name), person)
+    trees.write_participants(root, people)
+    return root
+
+
+@pytest.mark.parametrize(
+    ('options', 'found'),
+    [
+        (['--task-id', 'rest'], {('rest', None): 2, ('rest', 'Tian'): 1, ('rest', 'Glasser'): 1}),
+        (['--task_id', 'rest', 'nback', '--select', 'atlas=Tian'],
+         {('rest', 'Tian'): 1, ('nback', 'Tian'): 1}),
+        (['-t', 'rest', '--select', 'atlas=', 'desc=smooth'], {('rest', None): 1}),
+        (['--select', 'atlas=*', 'task=rest'], {('rest', 'Tian'): 1, ('rest', 'Glasser'): 1}),
+        (['--select', 'atlas=Tian,Glasser', '--select', 'task=nback'],
+         {('nback', 'Tian'): 1, ('nback', 'Glasser'): 1}),
+        (['--select', 'density=91k', 'desc=smooth', '-t', 'nback'], {('nback', None): 1}),
+    ],
+)  # fmt: skip
+def test_labels_of_any_entity_choose(group, xcp, options, found):
+    code, printed, said = group('--list-scalars', '--json', *options, root=xcp, scalars=())
+    assert code == 0, said
+    entities = [scalar['entities'] for scalar in json.loads(printed)['scalars']]
+    assert Counter((one.get('task'), one.get('atlas')) for one in entities) == found
+
+
+def test_what_is_selected_is_built(group, xcp, tmp_path):
+    code, _, said = group('-t', 'rest', '--select', 'desc=smooth', root=xcp, scalars=())
+    assert code == 0, said
+    (store,) = tmp_path.rglob('*_modelarray.h5')
+    assert store.name == 'task-rest_space-fsLR_den-91k_desc-greyordinates_modelarray.h5'
+
+
+@pytest.mark.parametrize(
+    ('options', 'code', 'says'),
+    [
+        (['--select', 'atlas'], 64, "--select 'atlas' says no label. Write it as KEY=LABEL."),
+        (['--select', '=x'], 64, 'says no label'),
+        (['--select', 'a-b=x'], 64, "there is no entity 'a-b'"),
+        (['--select', 'atlsa=x'], 64, "'atlsa' that no file has (do you mean atlas"),
+        (['--select', 'task=rest', '--task-id', 'rest'], 64, 'both choose by task'),
+        (['--select', 'atlas=None'], 18, 'nothing to analyse among'),
+        (['--task-id', 'motor'], 18, 'nothing to analyse among'),
+    ],
+)
+def test_labels_that_choose_nothing(group, xcp, options, code, says):
+    ended, _, said = group('--list-scalars', *options, root=xcp, scalars=())
+    assert ended == code
+    assert says in said
+
+
+def test_filters_of_a_file_and_of_options_come_together(group, xcp, tmp_path):
+    filters = tmp_path / 'filters.json'
+    filters.write_text('{"scalar": {"atlas": null}}')
+    options = ['--list-scalars', '--json', '--bids-filter-file', filters]
+    code, printed, _ = group(*options, '--select', 'desc=', 'task=rest', root=xcp, scalars=())
+    assert code == 0
+    assert [scalar['scalar'] for scalar in json.loads(printed)['scalars']] == ['alff']
+    code, _, said = group(*options, '--select', 'atlas=Tian', root=xcp, scalars=())
+    assert (code, 'both choose by atlas' in said) == (64, True)

@@ -511,7 +511,10 @@ def test_damaged_values_are_not_taken_for_a_full_disk(tmp_path):
     data[chunk.byte_offset + 2 : chunk.byte_offset + chunk.size] = b'\xff' * (chunk.size - 2)
     store.write_bytes(data)
     refuses(
-        store, lambda: append_sources(more, store), ValueError, 'x.h5: values of FA cannot be read'
+        store,
+        lambda: append_sources(more, store),
+        ValueError,
+        'x.h5: cannot be read at /scalars/FA/values',
     )
 
 

@@ -11,6 +11,7 @@ from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.errors import (
     AmbiguousMatchError,
     CohortProblemsError,
+    InvalidDatasetError,
     NoMatchError,
     RecipeError,
     SourceNotFoundError,
@@ -18,6 +19,7 @@ from modelarrayio_bids.errors import (
 )
 
 MNI = trees.SPACE
+MNI6 = 'MNI152NLin6Asym'
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_qsirecon_alone_is_served_by_its_maps_themselves_and_says_so_once(study,
     (text,) = said
     assert text == (
         'no mask found for 12 of 12 images; their own finite voxels other than zero will serve. '
-        'Scalars: dki_fa, dki_mk, tensor_fa'
+        'Scalars: dki_fa, dki_mk, tensor_fa. For one mask of all, give --mask'
     )
 
 
@@ -220,15 +222,14 @@ def test_two_acquisitions_show_candidates_and_the_filter_that_decides(dataset, a
         for desc in ('', '_desc-scrub')
     ]
     root = dataset('aslprep', paths)
-    with pytest.raises(CohortProblemsError) as caught:
+    with pytest.raises(AmbiguousMatchError) as caught:
         ask(root)
-    problems = caught.value.problems
-    assert [type(problem) for problem in problems] == [AmbiguousMatchError] * 2
-    assert str(root / paths[0]) in str(problems[0])
-    assert str(root / paths[2]) in str(problems[0])
-    assert '2 participants' in str(problems[0])
-    assert 'acq: a, b' in str(problems[0])
-    advice = str(problems[0]).partition('for instance ')[2].rstrip('.')
+    said = str(caught.value)
+    assert str(root / paths[0]) in said
+    assert said.startswith(f'cbf, cbf_scrub (space-{MNI}) have several images for one row')
+    assert '2 participants' in said
+    assert 'acq: a, b' in said
+    advice = said.partition('for instance ')[2].rstrip('.')
     found = ask(root, bids_filters=BidsFilters.from_dict(json.loads(advice)))
     assert [row.n_images for row in found.table().itertuples()] == [2, 2]
 
@@ -513,12 +514,14 @@ def test_entities_of_pet_and_halfpipe_tell_scalars_apart(dataset, ask):
 def test_entities_nobody_knows_are_named_where_they_alone_differ(dataset, ask, caplog):
     name = f'sub-0{{0}}/dwi/sub-0{{0}}_kernel-{{1}}_space-{MNI}_FA.nii.gz'
     root = dataset('newpipe', [name.format(1, 'a'), name.format(1, 'b')])
-    with pytest.raises(AmbiguousMatchError, match=r'differ in kernel: a, b.*No entity .* kernel'):
+    with pytest.raises(AmbiguousMatchError, match=r'differ in kernel: a, b.*--select kernel=a'):
         ask(root)
+    chosen = ask(root, bids_filters=BidsFilters.from_dict({'scalar': {'kernel': 'b'}}))
+    assert [row.image.name for row in chosen.groups[0].rows] == [name.format(1, 'b').split('/')[-1]]
     (root / name.format(1, 'b')).unlink()
     dataset('newpipe', [name.format(2, 'b')])
     assert ask(root).table().iloc[0].n_images == 2
-    assert 'differ in kernel-, which is no entity known here: a, b' in caplog.text
+    assert 'differ in kernel-, which is no entity of BIDS: a, b' in caplog.text
 
 
 @pytest.mark.parametrize('entity', ['proc', 'flip', 'inv', 'mod', 'part', 'chunk'])
@@ -561,3 +564,160 @@ def test_spaces_of_ones_own_that_other_pipelines_name(dataset, ask, space):
     root = dataset('micapipe', [f'sub-01/maps/sub-01_space-{space}_model-DTI_FA.nii.gz'])
     with pytest.raises(NoMatchError, match="in the participant's own space"):
         ask(root)
+
+
+CPAC = 'sub-0{}/func/sub-0{}_task-rest_space-MNI152NLin6Asym_reg-{}_desc-{}_{}.nii.gz'
+
+
+@pytest.fixture
+def cpac(dataset):
+    """Maps as C-PAC names them: of two regressions and two descriptions, three suffixes each."""
+    kinds = [(reg, desc) for reg in ('36Parameter', 'aCompCor') for desc in ('sm6', 'zstd')]
+    paths = [
+        CPAC.format(person, person, *kind, suffix)
+        for person in (1, 2)
+        for kind in kinds
+        for suffix in ('alff', 'falff', 'reho')
+    ]
+    masks = [f'sub-0{n}/func/sub-0{n}_task-rest_space-{MNI6}_desc-bold_mask.nii.gz' for n in (1, 2)]
+    return dataset('cpac', [*paths, *masks], 'C-PAC')
+
+
+def filtered(**conditions):
+    return BidsFilters.from_dict({'scalar': conditions})
+
+
+def test_what_is_ambiguous_in_one_way_is_said_once(cpac, ask):
+    with pytest.raises(AmbiguousMatchError) as caught:
+        ask(cpac)
+    said = str(caught.value)
+    assert said.count('they differ in') == 1
+    assert 'they differ in reg: 36Parameter, aCompCor)' in said
+    scalars = 'sm6_alff, sm6_falff, sm6_reho, zstd_alff, zstd_falff, zstd_reho'
+    assert said.startswith(f'{scalars} (task-rest_space-{MNI6}) have several images')
+    assert '--select reg=36Parameter, or' in said
+
+
+@pytest.mark.parametrize(
+    ('condition', 'reg'),
+    [('36Parameter', '36Parameter'), (['aCompCor', None], 'aCompCor'), ('aCompCor', 'aCompCor')],
+)
+def test_entities_that_bids_does_not_know_choose(cpac, ask, condition, reg):
+    found = ask(cpac, bids_filters=filtered(reg=condition, desc='zstd'))
+    assert [group.scalar for group in found.groups] == ['zstd_alff', 'zstd_falff', 'zstd_reho']
+    assert all(f'reg-{reg}_desc-zstd' in row.image.name for g in found.groups for row in g.rows)
+
+
+def test_entities_that_bids_does_not_know_stand_in_recipes(cpac, ask, tmp_path):
+    recipe = tmp_path / 'mine.yaml'
+    recipe.write_text(
+        'name: mine\ndatasets: [cpac]\nmasks: {suffix: mask, desc: bold}\nscalars:\n'
+        '  - where: {suffix: alff, reg: [36Parameter, aCompCor], desc: zstd}\n'
+        "    name: '{suffix}_{reg}'\n"
+    )
+    found = ask(cpac, recipes=(recipe,))
+    # The masks have no reg-, and serve all the same.
+    assert summary(found) == {
+        ('alff_36parameter', f'task-rest_space-{MNI6}'): (2, {'same-dataset': 2}),
+        ('alff_acompcor', f'task-rest_space-{MNI6}'): (2, {'same-dataset': 2}),
+    }
+
+
+def test_of_masks_that_bids_cannot_tell_apart_the_one_named_alike_serves(cpac, dataset, ask):
+    mask = f'sub-01/func/sub-01_task-rest_space-{MNI6}_reg-{{}}_desc-brain_mask.nii.gz'
+    dataset('cpac', [mask.format('36Parameter'), mask.format('aCompCor')], 'C-PAC')
+    found = ask(cpac, bids_filters=filtered(reg='aCompCor', desc='zstd'), participants=('01',))
+    assert {row.mask.name for row in found.groups[0].rows} == {mask.format('aCompCor')[12:]}
+
+
+@pytest.mark.parametrize('kind', ['scalar', 'mask'])
+def test_an_entity_in_no_name_is_misspelt(cpac, ask, kind):
+    with pytest.raises(UsageError, match=r"'rge' that no file has \(do you mean .*reg") as caught:
+        ask(cpac, bids_filters=BidsFilters.from_dict({kind: {'rge': 'a'}}))
+    assert caught.value.exit_code == 64
+
+
+def test_an_ambiguity_names_the_scalars_that_can_be_built(cpac, dataset, ask):
+    more = [
+        f'sub-0{n}/func/sub-0{n}_task-rest_space-{MNI6}_{s}.nii.gz' for n in (1, 2) for s in 'ab'
+    ]
+    dataset('cpac', more, 'C-PAC')
+    with pytest.raises(AmbiguousMatchError, match=r'with --scalars a b$') as caught:
+        ask(cpac)
+    words = str(caught.value).rpartition('--scalars ')[2].split()
+    assert [group.scalar for group in ask(cpac, scalars=tuple(words)).groups] == ['a', 'b']
+
+
+@pytest.mark.parametrize(
+    'copy',
+    [
+        'sub-01_space-{}_cbf.sync-conflict-20240131-120000-ABCDEFG.nii.gz',
+        'sub-01_space-{}_cbf (1).nii.gz',
+        'sub-01_space-{}_cbf (Conflicted copy 2024-01-31).nii.gz',
+        'sub-01_space-{}_cbf - Copy.nii.gz',
+        'sub-01_space-{}_cbf copy.nii.gz',
+        'sub-01_space-{}_cbf~.nii.gz',
+        'sub-01_space-{}_desc-brain_mask.sync-conflict-20240131-120000-ABCDEFG.nii.gz',
+    ],
+)
+def test_copies_are_no_second_image(dataset, ask, copy):
+    folder = 'sub-01/perf/'
+    names = [f'sub-01_space-{MNI}_cbf.nii.gz', f'sub-01_space-{MNI}_desc-brain_mask.nii.gz']
+    found = ask(dataset('aslprep', [folder + name for name in (*names, copy.format(MNI))]))
+    assert summary(found) == {('cbf', f'space-{MNI}'): (1, {'same-dataset': 1})}
+    ((reason, out),) = found.left_out.items()
+    assert reason.startswith('a copy, by its name')
+    assert [path.name for path in out.examples] == [copy.format(MNI)]
+
+
+def test_endings_in_capitals_are_named(dataset, ask, caplog):
+    start = f'sub-0{{}}/perf/sub-0{{}}_space-{MNI}_cbf'
+    root = dataset('aslprep', [f'{start.format(1, 1)}.nii.gz', f'{start.format(2, 2)}.nii.gz'])
+    (root / f'{start.format(2, 2)}.nii.gz').rename(root / f'{start.format(2, 2)}.NII.GZ')
+    assert ask(root).groups[0].participants == ('01',)
+    assert '1 images end in capitals, not in .nii or .nii.gz: left out; rename them' in caplog.text
+    assert f'{start.format(2, 2)}.NII.GZ' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        (f'{MNI}_res-2', f'{MNI}_res-02'),
+        ('MNI152NLin6Asym', 'MNI152NLin6ASym'),
+    ],
+)
+def test_labels_that_differ_in_zeros_or_capitals_are_pointed_out(dataset, ask, caplog, one, other):
+    names = [f'sub-0{n}/perf/sub-0{n}_space-{s}_cbf.nii.gz' for n, s in ((1, one), (2, other))]
+    found = ask(dataset('aslprep', names))
+    assert len(found.groups) == 2
+    assert 'cbf is in 2 files, as labels differ in capitals or zeros alone' in caplog.text
+
+
+def test_labels_that_differ_in_more_are_two(dataset, ask, caplog):
+    names = [f'sub-01/perf/sub-01_space-{MNI}_res-{res}_cbf.nii.gz' for res in ('2', '20', '1')]
+    assert len(ask(dataset('aslprep', names)).groups) == 3
+    assert 'capitals or zeros' not in caplog.text
+
+
+@pytest.mark.parametrize('name', ['SUB-02', 'Sub-02'])
+def test_participants_in_capitals_are_named(dataset, ask, name):
+    start = f'sub-01/perf/sub-01_space-{MNI}_cbf.nii.gz'
+    found = ask(dataset('aslprep', [start, start.replace('sub-01', name)]))
+    assert found.groups[0].participants == ('01',)
+    assert list(found.left_out) == ['of no participant: BIDS writes sub- in lower case']
+
+
+def test_a_dataset_of_participants_in_capitals_says_so(dataset, ask):
+    root = dataset('x', [f'SUB-01/perf/sub-01_space-{MNI}_cbf.nii.gz'])
+    (root / 'dataset_description.json').unlink()
+    with pytest.raises(InvalidDatasetError, match='SUB-01 is none: BIDS writes sub- in lower'):
+        ask(root)
+
+
+def test_participants_of_the_raw_data_of_a_derivative_are_found(dataset, ask):
+    """As OpenNeuroDerivatives has them: ds000001-fmriprep/sourcedata/raw/participants.tsv."""
+    root = dataset('aslprep', [f'sub-01/perf/sub-01_space-{MNI}_cbf.nii.gz'])
+    (root / 'sourcedata' / 'raw').mkdir(parents=True)
+    (root / 'sourcedata' / 'raw' / 'participants.tsv').write_text('participant_id\tage\n01\t9\n')
+    phenotypes = ask(root).phenotypes
+    assert [table.path.parent.name for table in phenotypes.tables] == ['raw']

@@ -1,3 +1,4 @@
+import json
 import logging
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from modelarrayio_bids.derivatives.bids.dataset import (
     parse_dataset,
     parse_datasets,
 )
+from modelarrayio_bids.derivatives.cohorts.input_warnings import advice
+from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.errors import InvalidDatasetError, SourceNotFoundError, UsageError
 
 
@@ -127,11 +130,130 @@ def test_a_folder_with_neither_description_nor_subjects(tmp_path):
         find_datasets(tmp_path)
 
 
-@pytest.mark.parametrize('text', ['{', '[]', '{"GeneratedBy": {"Name": "x"}}', '"x"'])
-def test_a_description_that_cannot_be_used(tmp_path, text):
+DAMAGED = {
+    'trailing comma': b'{"Name": "x", "BIDSVersion": "1.8.0",}',
+    'byte of Windows': b'{"Name": "Smith\x92s study"}',
+    'cut off': b'{"Name": ',
+    'empty': b'',
+    'list': b'[]',
+    'text': b'"x"',
+    'null': b'null',
+    'nested too deep': b'[' * 100_000,
+    'number too long': b'{"Name": ' + b'1' * 5_000 + b'}',
+    'UTF-16': '{"Name": "x"}'.encode('utf-16'),
+}
+ODD = {
+    'object': ('{"GeneratedBy": {"Name": "fMRIPrep"}}', ('fMRIPrep',)),
+    'null': ('{"GeneratedBy": null, "Name": "x"}', ()),
+    'text': ('{"GeneratedBy": "fMRIPrep"}', ('fMRIPrep',)),
+    'texts': ('{"GeneratedBy": ["fMRIPrep", "XCP-D"]}', ('fMRIPrep', 'XCP-D')),
+    'no name': ('{"GeneratedBy": [{"Version": "1"}]}', ()),
+    'name of a wrong kind': ('{"GeneratedBy": [{"Name": 3}, null]}', ()),
+    'old object': ('{"PipelineDescription": "x"}', ('x',)),
+    'types of wrong kinds': ('{"DatasetType": ["derivative"], "DatasetLinks": 1}', ()),
+}
+
+
+@pytest.mark.parametrize('damage', DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_description_stops_nobody(tmp_path, damage):
+    trees.describe(tmp_path)
+    trees.describe(tmp_path / 'derivatives' / 'fmriprep', 'fMRIPrep')
+    for name in ('aslprep/sub-01', 'other'):
+        (tmp_path / 'derivatives' / name).mkdir(parents=True)
+    for name in ('aslprep', 'other'):
+        (tmp_path / 'derivatives' / name / 'dataset_description.json').write_bytes(damage)
+    found = {dataset.name: dataset for dataset in find_datasets(tmp_path)}
+    assert list(found) == ['aslprep', 'fmriprep']
+    assert found['aslprep'].problem.startswith(('is not', 'cannot'))
+    lines = advice(Request(tmp_path, tmp_path / 'out'), found.values())
+    (line,) = (line for line in lines if 'aslprep' in line)
+    assert line.endswith('taken for what its folder is called')
+
+
+@pytest.mark.parametrize(('text', 'programs'), ODD.values(), ids=ODD)
+def test_who_made_a_dataset_is_read_however_it_is_written(tmp_path, text, programs):
+    (tmp_path / 'sub-01').mkdir()
     (tmp_path / 'dataset_description.json').write_text(text)
-    with pytest.raises(InvalidDatasetError, match='dataset_description'):
+    (dataset,) = find_datasets(tmp_path, {'x': tmp_path})
+    assert (dataset.generators, dataset.problem) == (programs, '')
+
+
+@pytest.mark.parametrize('damage', DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_description_alone_makes_no_dataset(tmp_path, damage):
+    (tmp_path / 'dataset_description.json').write_bytes(damage)
+    with pytest.raises(InvalidDatasetError, match='dataset_description') as caught:
         Dataset.from_folder(tmp_path)
+    assert 'Mend' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'name', ['sub-01_qsirecon.zip', 'sub-01.html', 'sub-list.txt', 'sub-01_T1w.html', 'sub-01']
+)
+def test_files_that_are_called_like_subjects_make_no_dataset(tmp_path, name):
+    trees.describe(tmp_path)
+    trees.describe(tmp_path / 'derivatives' / 'fmriprep', 'fMRIPrep')
+    (tmp_path / 'derivatives' / 'mriqc').mkdir()
+    (tmp_path / 'derivatives' / 'mriqc' / name).touch()
+    assert [dataset.name for dataset in find_datasets(tmp_path)] == ['fmriprep']
+    with pytest.raises(InvalidDatasetError, match='no BIDS dataset') as caught:
+        find_datasets(tmp_path, {'m': tmp_path / 'derivatives' / 'mriqc'})
+    assert f'dataset {tmp_path}' not in caught.value.remedy  # that was given
+
+
+def test_derivatives_that_link_to_each_other_are_found_once(tmp_path):
+    trees.describe(tmp_path)
+    for name in 'abc':
+        (tmp_path / 'derivatives' / name / 'sub-01').mkdir(parents=True)
+        (tmp_path / 'derivatives' / name / 'derivatives').symlink_to(tmp_path / 'derivatives')
+    (tmp_path / 'derivatives' / 'a' / 'sub-02').symlink_to(tmp_path / 'derivatives' / 'b')
+    assert [dataset.name for dataset in find_datasets(tmp_path)] == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize(
+    ('fields', 'is_derivative'),
+    [
+        ({'GeneratedBy': [{'Name': 'HeuDiConv'}]}, False),
+        ({'GeneratedBy': [{'Name': 'dcm2bids'}, {'Name': 'fMRIPrep'}]}, True),
+        ({'DatasetType': 'raw', 'GeneratedBy': [{'Name': 'my scripts'}]}, False),
+        ({'DatasetType': 'derivative', 'GeneratedBy': [{'Name': 'HeuDiConv'}]}, True),
+        ({'GeneratedBy': [{'Name': 'my pipeline'}]}, True),
+        ({'Name': 'x'}, False),
+    ],
+)
+def test_a_raw_dataset_may_say_which_program_made_it(tmp_path, fields, is_derivative):
+    (tmp_path / 'dataset_description.json').write_text(json.dumps(fields))
+    assert Dataset.from_folder(tmp_path).is_derivative is is_derivative
+
+
+def held(root, *names):
+    for name in names:
+        (root / name / 'sub-01').mkdir(parents=True)
+    return root
+
+
+@pytest.mark.parametrize(
+    ('names', 'proposed'),
+    [
+        (['raw/derivatives/v1/fmriprep', 'raw2/derivatives/x'], 'raw/derivatives/v1/fmriprep'),
+        (['raw/cpac_RBCv0', 'other/y'], 'raw/cpac_RBCv0'),
+        (['raw/out/fmriprep', 'other/y'], 'raw/out/fmriprep'),
+    ],
+)
+def test_derivatives_are_proposed_that_lie_nearest(tmp_path, names, proposed):
+    trees.describe(held(tmp_path, *names) / 'raw')
+    trees.describe(tmp_path / 'other' / 'y', 'fMRIPrep')
+    trees.describe(tmp_path / 'neighbour', 'fMRIPrep')
+    with pytest.raises(InvalidDatasetError, match='raw dataset') as caught:
+        find_datasets(tmp_path / 'raw')
+    assert f'{tmp_path / proposed}' in caught.value.remedy
+    assert 'neighbour' not in caught.value.remedy
+
+
+def test_a_dataset_without_description_is_named_one_level_down(tmp_path):
+    held(tmp_path, 'cpac_RBCv0')
+    with pytest.raises(InvalidDatasetError) as caught:
+        find_datasets(tmp_path)
+    assert f'-d cpac_RBCv0={tmp_path / "cpac_RBCv0"}' in caught.value.remedy
 
 
 def test_the_field_generatedby_took_the_place_of_is_read_too(tmp_path):

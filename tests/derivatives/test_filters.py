@@ -51,7 +51,8 @@ def test_numbers_that_are_labels_stay_text():
     ('text', 'says'),
     [
         ('{"bold": {"task": "rest"}}', 'filters bold'),
-        ('{"scalar": {"aqc": "a"}}', "no entity 'aqc' .do you mean acq"),
+        ('{"scalar": {"aqcuisition": "a"}}', 'do you mean acquisition'),
+        ('{"scalar": {"a-b": "a"}}', "no entity 'a-b'"),
         ('{"scalar": {"acq": true}}', 'no label'),
         ('{"scalar": {"acq": {"a": 1}}}', 'no label'),
         ('{"mask": ["brain"]}', 'should map entities'),

@@ -28,7 +28,7 @@ def template(tmp_path):
         ('sub-01_fd', {'subject': '01'}),
         ('sub-01_ses-a_run-1_log_fc', {'subject': '01', 'session': 'a', 'run': '1'}),
         ('sub-01_acq-x_fd.smooth', {'subject': '01', 'acq': 'x'}),
-        ('sub-01_mine-x', {'subject': '01'}),
+        ('sub-01_mine-x', {'subject': '01', 'mine': 'x'}),
         ('01', {}),
         ('tvalue', {}),
         ('group_sub-01', {}),

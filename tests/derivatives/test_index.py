@@ -1,19 +1,20 @@
 import bids
+import pytest
 import trees
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.bids.entities import configuration
+from modelarrayio_bids.derivatives.bids.entities import configuration, unknown_pairs
 from modelarrayio_bids.derivatives.bids.index import index_names
 from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
 
 
-def of_pybids(root):
+def of_pybids(root, further=()):
     """What pybids' own indexer, with our configuration, says of the images."""
     layout = bids.BIDSLayout(
         root,
         validate=False,
-        config=[configuration()],
+        config=[configuration(further)],
         indexer=bids.BIDSLayoutIndexer(validate=False, index_metadata=False),
     )
     return {
@@ -62,7 +63,9 @@ def test_any_names_are_indexed_as_pybids_would(tmp_path_factory, files):
         if not any(above.is_file() for above in path.parents) and not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    assert ours(root) == of_pybids(root)
+    names = ('_'.join(parts) + end for _, parts, end in files if end.endswith(('.nii', '.nii.gz')))
+    further = {key for name in names for key in unknown_pairs(name)}
+    assert ours(root) == of_pybids(root, sorted(further))
 
 
 def test_links_are_followed_but_not_to_where_they_are(tmp_path):
@@ -75,6 +78,28 @@ def test_links_are_followed_but_not_to_where_they_are(tmp_path):
     (root / 'sub-02').symlink_to(root)
     (root / 'sub-03_T1w.nii.gz').symlink_to(tmp_path / 'not-fetched-yet')
     assert image_names(root) == ['sub-01/anat/sub-01_T1w.nii.gz', 'sub-03_T1w.nii.gz']
+
+
+@pytest.mark.parametrize('n', [2, 30])
+def test_folders_that_link_to_each_other_are_read_once(tmp_path, n):
+    for number in range(n):
+        folder = tmp_path / f'sub-{number:02d}'
+        folder.mkdir()
+        (folder / f'sub-{number:02d}_T1w.nii.gz').touch()
+        for other in range(n):
+            (folder / f'link{other:02d}').symlink_to(tmp_path / f'sub-{other:02d}')
+    expected = [f'sub-{number:02d}/sub-{number:02d}_T1w.nii.gz' for number in range(n)]
+    assert image_names(tmp_path) == expected
+
+
+def test_links_into_a_circle_lead_nowhere(tmp_path):
+    (tmp_path / 'ds' / 'sub-01').mkdir(parents=True)
+    (tmp_path / 'ds' / 'sub-01' / 'sub-01_T1w.nii.gz').touch()
+    (tmp_path / 'ds' / 'a').symlink_to(tmp_path / 'ds' / 'b')
+    (tmp_path / 'ds' / 'b').symlink_to(tmp_path / 'ds' / 'a')
+    (tmp_path / 'ds' / 'itself').symlink_to('itself')
+    (tmp_path / 'ds' / 'up').symlink_to(tmp_path)
+    assert image_names(tmp_path / 'ds') == ['sub-01/sub-01_T1w.nii.gz']
 
 
 def test_a_folder_named_like_an_image_is_said(tmp_path, caplog):

@@ -9,7 +9,7 @@ from stores import write_results
 
 from modelarrayio_bids import to_modelarray
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.errors import FormatError, SchemaError
 from modelarrayio_bids.reports.figures.panels import map_panels, painted_surfaces
 from modelarrayio_bids.reports.findings.clusters import connectivity_rule, find_clusters
 from modelarrayio_bids.results.export import export_results
@@ -148,7 +148,7 @@ class SpaceContract:
             assert broken <= {'elements-template'}
             try:
                 (image,) = export_results(store, 'all', tmp_path / 'maps')
-            except SchemaError:
+            except (FormatError, SchemaError):
                 assert broken
                 assert not (tmp_path / 'maps').exists()
             else:

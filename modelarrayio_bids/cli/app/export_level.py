@@ -81,14 +81,19 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     held = sorted({name for _, name, _ in jobs})
     if not held or set(wanted) - set(held):
         missing = ', '.join(sorted(set(wanted) - set(held))) or 'at all'
-        raise AnalysisNotFoundError(
-            f'holds no analysis {missing}',
-            output_dir,
-            f'Analyses it holds: {", ".join(held) or "none"}.',
-        )
+        remedy = f'Analyses it holds: {", ".join(held)}.' if held else _fit_first(output_dir)
+        raise AnalysisNotFoundError(f'holds no analysis {missing}', output_dir, remedy)
     chosen = [job for job in jobs if not wanted or job[1] in wanted]
     _check_folders(chosen, jobs)
     return chosen
+
+
+def _fit_first(output_dir: Path) -> str:
+    from modelarrayio_bids.derivatives.rscripts.next_steps import fit_command
+
+    scripts = sorted((output_dir / 'code').glob('fit_*.R'))
+    command = f': {fit_command(output_dir, scripts)}' if scripts else ' with ModelArray, in R.'
+    return f'Fit a model first{command}'
 
 
 def _analyses(store: Path, wanted: Sequence[str]) -> list[str]:

@@ -61,6 +61,8 @@ def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
 
 def _build(options: argparse.Namespace, request: Request, threshold: float) -> Made:
     """Run the workflow."""
+    from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
     from modelarrayio_bids.workflows import init_modelarray_wf
     from modelarrayio_bids.workflows.execution import run_workflow
 
@@ -77,7 +79,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             exclude_participant_label=request.excluded,
             scalars=request.scalars,
             space=request.spaces,
-            bids_filters=selection.raw_filters(options.bids_filter_file),
+            bids_filters=selection.raw_filters(options),
             phenotypes=request.phenotypes,
             required_columns=request.required,
             in_mask=request.mask,
@@ -99,6 +101,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
             # As large as the data, and of no use once they are assembled.
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
+    cohorts = map(Cohort.from_csv, collected.final_cohort_files)
     page = outputs['make_report'].out_file if options.report else None
     if not options.report and (folders.output / 'report.html').exists():
         logger.warning('report.html is of an earlier run: --reports-only makes it anew')
@@ -110,4 +113,5 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
         folders.log,
         # Undefined where the memory was not enough for it.
         Path(page) if isinstance(page, str) else None,
+        tuple(filter(None, map(said_of_repeats, cohorts))),
     )

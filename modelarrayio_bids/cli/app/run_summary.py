@@ -37,6 +37,8 @@ class Made:
         Of the run.
     report : pathlib.Path or None
         The page, if one was wanted.
+    repeats : tuple of str, optional
+        What to know of scalars with several images of one participant.
     """
 
     scalars: tuple[str, ...]
@@ -45,6 +47,7 @@ class Made:
     left_out: Mapping[str, int]
     log: Path
     report: Path | None
+    repeats: tuple[str, ...] = ()
 
 
 def close_group(made: Made, options: argparse.Namespace) -> None:
@@ -57,7 +60,8 @@ def close_group(made: Made, options: argparse.Namespace) -> None:
     steps = next_steps(options.bids_dir, output, scripts)
     places = [f'Report: {made.report}'] if made.report else []
     places.append(f'Log: {made.log}')
-    parts = [_of_files(made, output), _of_left_out(made), '\n'.join(places), _of_steps(steps)]
+    parts = [_of_files(made, output), _of_left_out(made), _of_repeats(made)]
+    parts += ['\n'.join(places), _of_steps(steps)]
     facts = asdict(made) | {'next': [asdict(step) for step in steps]}
     logs.say_done('\n\n'.join(filter(None, parts)), facts)
 
@@ -114,6 +118,13 @@ def _of_left_out(made: Made) -> str:
         lines.append(f'  {sum(number for _, number in rest)} for {others}')
     total = sum(made.left_out.values())
     return '\n'.join([f'Left out {count(total, "image")} (--list-scalars says more):', *lines])
+
+
+def _of_repeats(made: Made) -> str:
+    shown = [f'  {said}.' for said in made.repeats[:_MOST_REASONS]]
+    if others := len(made.repeats) - len(shown):
+        shown.append(f'  And {count(others, "scalar")} more.')
+    return '\n'.join(['Several images of one participant:', *shown]) if shown else ''
 
 
 def _of_steps(steps: Sequence[Step]) -> str:

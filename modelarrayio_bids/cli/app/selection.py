@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +36,6 @@ def request(options: argparse.Namespace) -> Request:
 
     if options.json and (options.dry_run or not options.list_scalars):
         raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
-    filters = options.bids_filter_file
     return Request(
         options.bids_dir.absolute(),
         options.output_dir.absolute(),
@@ -47,16 +45,34 @@ def request(options: argparse.Namespace) -> Request:
         excluded=_labels(options.exclude_participant_label, 'participant_id'),
         scalars=tuple(options.scalars),
         spaces=tuple(options.space),
-        bids_filters=BidsFilters() if filters is None else BidsFilters.from_file(filters),
+        bids_filters=BidsFilters.from_dict(raw_filters(options), options.bids_filter_file),
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
         required=tuple(options.require),
         recipes=tuple(path.absolute() for path in options.recipe),
     )
 
 
-def raw_filters(path: Path | None) -> dict[str, Any]:
-    """The filters once more, as the plain values that Nipype hashes; they were checked before."""
-    return {} if path is None else json.loads(path.read_text('utf-8-sig'))
+def raw_filters(options: argparse.Namespace) -> Any:
+    """Return the filters of all options together, as the plain values that Nipype hashes.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        If the file of filters is not there, or is not JSON.
+    UsageError
+        If two options speak of one entity.
+    """
+    from modelarrayio_bids.derivatives.bids.filters import merged, selected
+    from modelarrayio_bids.derivatives.bids.json_files import parse_json
+
+    path = options.bids_filter_file
+    raw = {} if path is None else parse_json(path)
+    for option, chosen in (
+        ('--select', selected(options.select)),
+        ('--task-id', {'task': options.task_id} if options.task_id else {}),
+    ):
+        raw = merged(raw, chosen, option)
+    return raw
 
 
 def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
@@ -117,6 +133,20 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar='JSON',
         help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
         '"must be absent", "*" for "must be there"',
+    )
+    add(
+        group,
+        '-t',
+        '--task-id',
+        '--task-label',
+        help='only images of these tasks',
+        **several | {'metavar': 'TASK'},
+    )
+    group.add_argument(
+        '--select',
+        help='only images with these labels, of any entity: atlas=4S456Parcels desc=smooth; '
+        'KEY=A,B for either, KEY= for "must be absent", KEY=* for "must be there"',
+        **several | {'metavar': 'KEY=LABEL'},
     )
     group.add_argument(
         '--recipe',

@@ -54,6 +54,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
     """
     output_dir, work_dir = options.output_dir, options.work_dir
     check_folders(options.bids_dir, output_dir, work_dir)
+    _require_plain(work_dir or output_dir)
     output = output_dir.absolute()
     log_dir = output / 'logs'
     with ExitStack() as ours:
@@ -73,7 +74,10 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
     """Refuse folders that would get into each other, before any is made."""
     if not bids_dir.is_dir():
-        raise SourceNotFoundError('no such folder', bids_dir, 'Give the BIDS dataset first.')
+        remedy = 'Give the BIDS dataset first.'
+        if (output_dir / 'dataset_description.json').exists() or any(output_dir.glob('sub-*')):
+            remedy += f' {output_dir} looks like one: the order is BIDS_DIR OUTPUT_DIR.'
+        raise SourceNotFoundError('no such folder', bids_dir, remedy)
     bids, output = bids_dir.resolve(), output_dir.resolve()
     if bids == output or bids.is_relative_to(output):
         raise UsageError(
@@ -85,6 +89,16 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
     if work is not None and work.is_relative_to(bids) and not work.is_relative_to(output):
         raise UsageError(
             'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
+        )
+
+
+def _require_plain(work: Path) -> None:
+    """Refuse a work folder that Nipype, which looks for its files by patterns, would not find."""
+    if signs := sorted(set('[]*?') & set(str(work.absolute()))):
+        raise UsageError(
+            f'has {" and ".join(signs)} in its path, where Nipype cannot keep intermediate files',
+            work,
+            'Give a work folder without it in its path, with -w.',
         )
 
 

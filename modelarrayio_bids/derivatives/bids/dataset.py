@@ -11,19 +11,26 @@ A folder of MRtrix's fixel directories counts as one, see
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import NAME
-from modelarrayio_bids.derivatives.bids import suggestions
+from modelarrayio_bids.derivatives.bids import identity, suggestions
 from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_directories, fixel_files
-from modelarrayio_bids.derivatives.bids.suggestions import DESCRIPTION
-from modelarrayio_bids.errors import InvalidDatasetError, SourceNotFoundError, UsageError
+from modelarrayio_bids.derivatives.bids.folders import subfolders, subject_folders
+from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION, Identity
+from modelarrayio_bids.errors import (
+    InvalidDatasetError,
+    NotFetchedError,
+    SourceNotFoundError,
+    UsageError,
+)
+from modelarrayio_bids.formats.pointers import absence_error
 
 logger = logging.getLogger(__name__)
 
@@ -42,48 +49,68 @@ class Dataset:
     root : pathlib.Path
         Its folder, absolute.
     description : dict, optional
-        Its dataset_description.json.
+        Its dataset_description.json; empty where there is none that can be used.
+    problem : str, optional
+        Why that file cannot be used.
     """
 
     name: str
     root: Path
     description: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ''
 
     @classmethod
-    def from_folder(cls, root: Path, name: str | None = None) -> Dataset:
+    def from_folder(
+        cls, root: Path, name: str | None = None, followed: Collection[Path] = ()
+    ) -> Dataset:
         """Read the description of a dataset.
+
+        Parameters
+        ----------
+        root : pathlib.Path
+            Its folder.
+        name : str, optional
+            What it is called; by default its folder's name.
+        followed : collection of pathlib.Path, optional
+            Folders that were given already: an error does not suggest them.
 
         Raises
         ------
         SourceNotFoundError
-            If there is no such folder.
+            If there is no such folder, or it cannot be read.
         InvalidDatasetError
-            If its description cannot be read, or it has neither a description nor subjects nor
-            fixel directories.
+            If it has neither a description that can be used nor ``sub-*`` folders nor fixel
+            directories.
         """
         root = root.absolute()
-        if not root.is_dir():
-            raise SourceNotFoundError('no such folder', root, 'Check the path of the dataset.')
-        dataset = cls(name or root.name, root, _read_description(root))
-        if not (dataset.description or dataset.is_fixel_template or dataset.subjects):
-            raise InvalidDatasetError(
-                f'is no BIDS dataset: it holds neither {DESCRIPTION} nor sub-* folders',
-                root,
-                suggestions.of_no_dataset(root),
-            )
+        _require_readable(root)
+        dataset = _dataset_at(root, name)
+        if not dataset.is_one:
+            if isinstance(absent := absence_error(root), NotFetchedError):
+                raise absent
+            lacking = f'it holds neither {DESCRIPTION} nor sub-* folders'
+            if dataset.problem:
+                lacking = f'its {DESCRIPTION} {dataset.problem}, and it holds no sub-* folders'
+            if named := [path for path in subfolders(root) if path.name.lower().startswith('sub-')]:
+                lacking += f' ({named[0].name} is none: BIDS writes sub- in lower case)'
+            remedy = suggestions.of_no_dataset(root, followed)
+            raise InvalidDatasetError(f'is no BIDS dataset: {lacking}', root, remedy)
         return dataset
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is a description that can be used, a subject or a fixel directory."""
+        return bool(self.description or any(subject_folders(self.root)) or self.fixel_directories)
 
     @property
     def generators(self) -> tuple[str, ...]:
         """The names of the programs that made it, as it says itself."""
-        made_by = self.description.get('GeneratedBy', [])
-        old = self.description.get('PipelineDescription', {})
-        return tuple(str(one['Name']) for one in [*made_by, old] if one.get('Name'))
+        return identity.generators(self.description)
 
     @property
     def is_derivative(self) -> bool:
-        """Whether it says so, or says which program made it."""
-        return self.description.get('DatasetType') == 'derivative' or bool(self.generators)
+        """Whether it says so, or names a pipeline that made it."""
+        return identity.is_derivative(self.description)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -107,7 +134,7 @@ class Dataset:
         return bool(self.fixel_directories) and not any(self._subject_folders())
 
     def _subject_folders(self) -> Iterator[str]:
-        return (path.name[4:] for path in self.root.glob('sub-*') if path.is_dir())
+        return (path.name[4:] for path in subject_folders(self.root))
 
 
 def parse_dataset(text: str) -> tuple[str, Path]:
@@ -160,26 +187,24 @@ def find_datasets(bids_dir: Path, given: Mapping[str, Path] | None = None) -> li
     SourceNotFoundError
         If a folder is not there.
     InvalidDatasetError
-        If one is no dataset, or an output folder of this program, or there is none with
+        If one named is no dataset, or an output folder of this program, or there is none with
         derivatives.
     """
     if given:
-        tops = [Dataset.from_folder(Path(path), name) for name, path in given.items()]
+        known = [bids_dir, *given.values()]
+        tops = [Dataset.from_folder(Path(path), name, known) for name, path in given.items()]
     else:
         tops = _datasets_of(bids_dir)
     for root in (bids_dir, *(top.root for top in tops)):
-        if suggestions.is_own_output(root):
+        if identity.is_own_output(root):
             what = 'was written by this program: its outputs are no inputs'
             raise InvalidDatasetError(what, root, suggestions.of_own_output(root))
-    found: dict[Path, Dataset] = {}
-    for dataset in [*tops, *(nested for top in tops for nested in _nested(top))]:
-        found.setdefault(dataset.root.resolve(), dataset)
-    return list(_uniquely_named(found.values()))
+    return list(_uniquely_named(_with_nested(tops)))
 
 
 def _datasets_of(bids_dir: Path) -> list[Dataset]:
     children = list(_children(bids_dir.absolute()))
-    if children and not (bids_dir / DESCRIPTION).exists():
+    if children and not os.path.lexists(bids_dir / DESCRIPTION):
         return children
     top = Dataset.from_folder(bids_dir)
     if top.is_derivative or not (top.description or children):
@@ -190,29 +215,47 @@ def _datasets_of(bids_dir: Path) -> list[Dataset]:
     return children
 
 
-def _nested(dataset: Dataset) -> Iterator[Dataset]:
-    for child in _children(dataset.root):
-        yield child
-        yield from _nested(child)
+def _with_nested(tops: Iterable[Dataset]) -> list[Dataset]:
+    """Return datasets and those in their ``derivatives``, each folder once whatever links to it."""
+    found: dict[str, Dataset] = {}
+    waiting = list(tops)
+    # By level, so that what was named comes before what was found in something else.
+    while waiting:
+        new = [
+            dataset
+            for dataset in waiting
+            if found.setdefault(os.path.realpath(dataset.root), dataset) is dataset
+        ]
+        waiting = [child for dataset in new for child in _children(dataset.root)]
+    return list(found.values())
 
 
 def _children(root: Path) -> Iterator[Dataset]:
-    """The datasets among the folders of ``root/derivatives``."""
-    for folder in sorted((root / 'derivatives').glob('*')):
-        if not _is_dataset(folder):
+    """Yield the datasets among the folders of ``root/derivatives``."""
+    for folder in subfolders(root / 'derivatives'):
+        child = _dataset_at(folder)
+        if not child.is_one:
             logger.info('%s is no dataset: passed over', folder)
-            continue
-        child = Dataset.from_folder(folder)
-        if NAME not in child.generators:
+        elif NAME not in child.generators:
             yield child
 
 
-def _is_dataset(folder: Path) -> bool:
-    return (
-        (folder / DESCRIPTION).exists()
-        or any(folder.glob('sub-*'))
-        or any(True for _ in fixel_directories(folder))
-    )
+def _dataset_at(root: Path, name: str | None = None) -> Dataset:
+    """Return what may be a dataset, see :attr:`Dataset.is_one`."""
+    said = Identity.read(root)
+    return Dataset(name or root.name, root, said.description, said.problem)
+
+
+def _require_readable(root: Path) -> None:
+    try:
+        os.scandir(root).close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise absence_error(root, 'no such folder', 'Check the path of the dataset.') from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise SourceNotFoundError(
+            f'cannot be read ({reason})', root, 'Check its permissions and its path.'
+        ) from error
 
 
 def _uniquely_named(datasets: Iterable[Dataset]) -> Iterator[Dataset]:
@@ -226,35 +269,4 @@ def _uniquely_named(datasets: Iterable[Dataset]) -> Iterator[Dataset]:
         while name in taken:
             name, above = _NOT_IN_NAMES.sub('-', f'{above.name}-{name}'), above.parent
         taken.add(name)
-        yield Dataset(name, dataset.root, dataset.description)
-
-
-def _read_description(root: Path) -> dict[str, Any]:
-    path = root / DESCRIPTION
-    try:
-        description = json.loads(path.read_text('utf-8-sig'))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InvalidDatasetError(
-            f'cannot be read ({error})',
-            path,
-            'Mend the file, or take it away: the name of the folder then says what made it.',
-        ) from error
-    if not _is_description(description):
-        raise InvalidDatasetError(
-            'is not what BIDS asks: an object whose GeneratedBy lists objects', path, 'Mend it.'
-        )
-    return description
-
-
-def _is_description(description: Any) -> bool:
-    if not isinstance(description, dict):
-        return False
-    made_by = description.get('GeneratedBy', [])
-    old = description.get('PipelineDescription', {})
-    return (
-        isinstance(made_by, list)
-        and all(isinstance(one, dict) for one in made_by)
-        and isinstance(old, dict)
-    )
+        yield replace(dataset, name=name)

@@ -6,7 +6,6 @@ sidecars in the folder still use in their BIDS URIs, so that these go on resolvi
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -16,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
-from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION
+from modelarrayio_bids.derivatives.bids.json_files import write_json
 from modelarrayio_bids.derivatives.bids.uris import path_of
-from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError
+from modelarrayio_bids.errors import InvalidDatasetError, ModelArrayIOError, UsageError
 from modelarrayio_bids.runtime.atomic import replacing
 
 logger = logging.getLogger(__name__)
@@ -146,31 +147,6 @@ def container() -> dict[str, str] | None:
     return {'Type': run_by, 'Tag': tag}
 
 
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write a sidecar, whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', 'utf-8')
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a sidecar says; nothing where there is none.
-
-    Raises
-    ------
-    FormatError
-        If it is not JSON, or no object.
-    """
-    try:
-        content = json.loads(path.read_text('utf-8'))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise FormatError(f'is not JSON ({error})', path, 'Mend it, or take it away.') from error
-    if not isinstance(content, dict):
-        raise FormatError('is no JSON object', path, 'Mend it, or take it away.')
-    return content
-
-
 def _sources(
     bids_dir: Path, urls: Iterable[str], datasets: Iterable[Dataset]
 ) -> list[dict[str, str]]:
@@ -261,6 +237,12 @@ def refuse_others(output_dir: Path) -> None:
     if not (output_dir / DESCRIPTION).exists():
         return
     dataset = Dataset.from_folder(output_dir)
+    if dataset.problem:
+        raise InvalidDatasetError(
+            f'has a {DESCRIPTION} that {dataset.problem} and would be replaced',
+            output_dir,
+            'Give a folder of its own for the outputs.',
+        )
     if NAME not in dataset.generators and (dataset.generators or dataset.subjects):
         made_by = ', '.join(dataset.generators) or 'no program'
         raise UsageError(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -51,6 +52,12 @@ ALIASES = {
     'volume': 'voi',
 }
 
+# The pattern of each entity in data/entities.json.
+_PATTERN = r'[/\\_]{}-([a-zA-Z0-9+]+)(?=[^/\\]*$)'
+_KEY = re.compile(r'[a-zA-Z0-9]+')
+# Keys that are as alike as this to a known one are taken for a slip of the pen.
+_SLIP = 0.88
+
 #: Entities whose labels BIDS calls an index: a number, however many zeros are before it.
 _INDICES = frozenset({'run', 'echo', 'flip', 'inv', 'split', 'chunk'})
 
@@ -65,9 +72,21 @@ NATIVE_SPACES = frozenset(
 _NATIVE = frozenset(space.lower() for space in NATIVE_SPACES)
 
 
+def configuration(further: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a configuration for pybids: every entity, matched on a file's base name alone.
+
+    Parameters
+    ----------
+    further : iterable of str, optional
+        Keys that BIDS does not know, which are entities as well.
+    """
+    known = _configuration()
+    own = [{'name': key, 'pattern': _PATTERN.format(re.escape(key))} for key in further]
+    return {**known, 'entities': [*known['entities'], *own]}
+
+
 @functools.cache
-def configuration() -> dict[str, Any]:
-    """Our configuration for pybids: every entity, matched on a file's base name alone."""
+def _configuration() -> dict[str, Any]:
     text = files('modelarrayio_bids').joinpath('data', 'entities.json').read_text('utf-8')
     return json.loads(text)
 
@@ -79,7 +98,7 @@ def names() -> tuple[str, ...]:
     >>> names()[:3]
     ('subject', 'session', 'sample')
     """
-    return tuple(entity['name'] for entity in configuration()['entities'])
+    return tuple(entity['name'] for entity in _configuration()['entities'])
 
 
 @functools.cache
@@ -88,22 +107,33 @@ def _known() -> frozenset[str]:
 
 
 def entity_name(text: str) -> str:
-    """Our name of an entity.
+    """Return our name of an entity; any key that may stand in a file's name is one.
 
-    >>> entity_name('acquisition'), entity_name('acq')
-    ('acq', 'acq')
+    >>> entity_name('acquisition'), entity_name('acq'), entity_name('reg')
+    ('acq', 'acq', 'reg')
 
     Raises
     ------
     ValueError
-        If there is no such entity: with the names closest to it.
+        If no name can hold it, or a letter or two make it one that BIDS knows.
     """
     name = ALIASES.get(text, text)
     if name not in names():
-        close = difflib.get_close_matches(text, [*names(), *ALIASES], n=2)
-        hint = f'do you mean {" or ".join(close)}?' if close else f'known: {", ".join(names())}'
-        raise ValueError(f'there is no entity {text!r} ({hint})')
+        slip = difflib.get_close_matches(text, [*names(), *ALIASES], n=1, cutoff=_SLIP)
+        if slip or not _KEY.fullmatch(text):
+            raise ValueError(f'there is no entity {text!r} ({hint(text)})')
     return name
+
+
+def hint(text: str, further: Iterable[str] = ()) -> str:
+    """Return which entities may be meant by a text that is none.
+
+    >>> hint('sufix')
+    'do you mean suffix?'
+    """
+    known = [*names(), *further]
+    close = difflib.get_close_matches(text, [*known, *ALIASES], n=2)
+    return f'do you mean {" or ".join(close)}?' if close else f'known: {", ".join(known)}'
 
 
 def parse_conditions(raw: Any) -> Conditions:
@@ -137,13 +167,13 @@ def is_native(space: str | None) -> bool:
 
 
 def unknown_pairs(name: str) -> dict[str, str]:
-    """Parts of a file's name that look like entities and are none of ours.
+    """Return the entities in a file's name that BIDS does not know.
 
     >>> unknown_pairs('sub-01_space-MNI152NLin6Asym_kernel-6_desc-smooth_cbf.nii.gz')
     {'kernel': '6'}
     """
     pairs = (part.split('-', 1) for part in name.partition('.')[0].split('_') if '-' in part)
-    return {key: label for key, label in pairs if key not in _known()}
+    return {key: label for key, label in pairs if key not in _known() and _KEY.fullmatch(key)}
 
 
 def bare_label(text: str) -> str:

@@ -11,14 +11,19 @@ takes the place of what the recipe says of it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.derivatives.bids.entities import Conditions, parse_conditions
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.derivatives.bids.entities import (
+    ALIASES,
+    Conditions,
+    entity_name,
+    parse_conditions,
+)
+from modelarrayio_bids.derivatives.bids.json_files import parse_json
+from modelarrayio_bids.errors import UsageError
 
 KINDS = ('scalar', 'mask')
 
@@ -47,13 +52,7 @@ class BidsFilters:
         UsageError
             As :meth:`from_dict`.
         """
-        try:
-            raw = json.loads(path.read_text('utf-8-sig'))
-        except FileNotFoundError as error:
-            raise SourceNotFoundError('no such file', path, 'Check --bids-filter-file.') from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise FormatError(f'is not JSON ({error})', path, 'Mend the file.') from error
-        return cls.from_dict(raw, path)
+        return cls.from_dict(parse_json(path), path)
 
     @classmethod
     def from_dict(cls, raw: Any, origin: Path | None = None) -> BidsFilters:
@@ -62,8 +61,8 @@ class BidsFilters:
         Raises
         ------
         UsageError
-            If it speaks of anything but scalars and masks, of an unknown entity, or of a value
-            that is no label: nothing is dropped silently.
+            If it speaks of anything but scalars and masks, of what cannot be an entity, or of a
+            value that is no label: nothing is dropped silently.
         """
         if not isinstance(raw, Mapping):
             raise UsageError(
@@ -78,4 +77,49 @@ class BidsFilters:
         try:
             return cls(**{kind: parse_conditions(raw[kind]) for kind in KINDS if kind in raw})
         except ValueError as error:
-            raise UsageError(str(error), origin, 'Mend the BIDS filters.') from error
+            raise UsageError(str(error), origin, 'Fix the BIDS filters.') from error
+
+
+def selected(words: Iterable[str]) -> dict[str, list[str | None]]:
+    """Return the conditions that ``--select KEY=LABEL`` gives, as a filter file would have them.
+
+    >>> selected(['atlas=Tian', 'desc=', 'run=1,2'])
+    {'atlas': ['Tian'], 'desc': [None], 'run': ['1', '2']}
+
+    Raises
+    ------
+    UsageError
+        If a word is not of this form, or names what cannot be an entity.
+    """
+    found: dict[str, list[str | None]] = {}
+    for word in words:
+        key, equals, labels = word.partition('=')
+        if not equals or not key:
+            raise UsageError(f'--select {word!r} says no label', remedy='Write it as KEY=LABEL.')
+        try:
+            entity = entity_name(key)
+        except ValueError as error:
+            raise UsageError(f'--select {word!r}: {error}', remedy='Fix the key.') from error
+        found.setdefault(entity, []).extend(label or None for label in labels.split(','))
+    return found
+
+
+def merged(raw: Any, chosen: Mapping[str, Any], option: str) -> Any:
+    """Return filters with the conditions on scalars that an option adds.
+
+    Raises
+    ------
+    UsageError
+        If the filters speak of one of its entities already.
+    """
+    if not chosen or not isinstance(raw, Mapping):
+        return raw
+    scalar = raw.get('scalar', {})
+    if not isinstance(scalar, Mapping):
+        return raw
+    for key in scalar:
+        if ALIASES.get(str(key), key) in chosen:
+            raise UsageError(
+                f'{option} and other filters both choose by {key}', remedy='Choose by one of them.'
+            )
+    return {**raw, 'scalar': {**scalar, **chosen}}

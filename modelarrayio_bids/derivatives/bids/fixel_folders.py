@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
+from modelarrayio_bids.derivatives.bids.folders import entries, subfolders
 from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS, is_fixel_directory
 
 #: Entities, each whole, and then perhaps the name of the measure.
@@ -37,10 +38,10 @@ def fixel_directories(root: Path) -> Iterator[Path]:
     """The fixel directories of a dataset, sorted: its folder itself, or folders in it."""
     if is_fixel_directory(root):
         yield root
-    elif root.is_dir():
+    else:
         # Participants may be many, and their folders are none.
-        folders = (path for path in root.iterdir() if not path.name.startswith(('sub-', '.')))
-        yield from sorted(filter(is_fixel_directory, folders))
+        folders = (path for path in subfolders(root) if not path.name.startswith(('sub-', '.')))
+        yield from filter(is_fixel_directory, folders)
 
 
 def fixel_files(folder: Path) -> Iterator[tuple[Path, bids_entities.Entities]]:
@@ -49,7 +50,7 @@ def fixel_files(folder: Path) -> Iterator[tuple[Path, bids_entities.Entities]]:
     The name of the folder is the ``suffix``. A file whose name is not ``sub-<label>``, further
     entities and a measure has no ``subject``.
     """
-    for path in sorted(folder.iterdir()):
+    for path in (Path(entry.path) for entry in entries(folder)):
         ending = next((end for end in _ENDINGS if path.name.endswith(end)), None)
         if ending is None or path.name in _COMPANIONS or path.name.startswith('.'):
             continue
@@ -64,5 +65,4 @@ def parse_name(stem: str) -> dict[str, str]:
         return {}
     parts = stem.removesuffix(found['measure']).split('_')
     pairs = (part.split('-') for part in parts)
-    named = {bids_entities.ALIASES.get(key, key): label for key, label in pairs}
-    return {key: label for key, label in named.items() if key in bids_entities.names()}
+    return {bids_entities.ALIASES.get(key, key): label for key, label in pairs}

@@ -12,13 +12,12 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-
-from bids.layout import Config, parse_file_entities
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
+from modelarrayio_bids.derivatives.bids.pybids import Config, parse_file_entities
 from modelarrayio_bids.runtime.progress import tracked
 
 _FOLDERS = re.compile(r'[/\\]')
@@ -34,7 +33,9 @@ def index_names(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, Entiti
     names : sequence of str
         Paths from there, with ``/`` between, sorted.
     """
-    parser = NameParser()
+    base_names = [name.rpartition('/')[2] for name in names]
+    further = {key for name in base_names for key in bids_entities.unknown_pairs(name)}
+    parser = NameParser(sorted(further))
     for name in tracked(names, f'Indexing {root.name}', len(names), 'names'):
         # Ten times as fast as root / name.
         yield Path(os.path.join(root, name)), parser.entities(name)  # noqa: PTH118
@@ -43,16 +44,18 @@ def index_names(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, Entiti
 class NameParser:
     """pybids' parsing of names with our entities, each part of a name but once.
 
+    Parameters
+    ----------
+    further : iterable of str, optional
+        Keys of entities that BIDS does not know.
+
     >>> NameParser().entities('sub-01/perf/sub-01_desc-mean_cbf.nii.gz')
     {'suffix': 'cbf', 'datatype': 'perf', 'extension': '.nii.gz', 'desc': 'mean', 'subject': '01'}
     """
 
-    def __init__(self) -> None:
-        self._parse = functools.cache(
-            functools.partial(
-                parse_file_entities, config=Config.load(bids_entities.configuration())
-            )
-        )
+    def __init__(self, further: Iterable[str] = ()) -> None:
+        config = Config.load(bids_entities.configuration(further))
+        self._parse = functools.cache(functools.partial(parse_file_entities, config=config))
 
     def entities(self, name: str) -> Entities:
         """Return the entities of a file, by its path below the dataset's folder.

@@ -10,10 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from modelarrayio_bids.derivatives.bids.folders import entries, is_folder
 from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +50,9 @@ def passed_over(
 def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]:
     """Every image below a folder, by its path from there with ``/`` between, sorted.
 
-    Links are followed, but not to a folder they are in. Hidden files and folders, and folders with
-    a dot in their name, are passed over; a folder that cannot be read is too, with a warning.
+    Links are followed, but each folder is read once, whatever links to it. Hidden files and
+    folders, and folders with a dot in their name, are passed over; a folder that cannot be read is
+    too, with a warning.
 
     Parameters
     ----------
@@ -57,43 +61,49 @@ def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]
     ignored : re.Pattern, optional
         As :func:`passed_over` makes it.
     """
-    found = _found(root, ignored)
-    return sorted(tracked(found, f'Looking into {root.name}', None, 'images'))
+    found = tracked(_found(root, ignored), f'Looking into {root.name}', None, 'images')
+    names = sorted(found)
+    if capitals := [name for name in names if not name.endswith(_IMAGES)]:
+        logger.warning(
+            '%s: %d images end in capitals, not in .nii or .nii.gz: left out; rename them: %s',
+            *(root, len(capitals), some(capitals, most=3)),
+        )
+    return [name for name in names if name.endswith(_IMAGES)]
 
 
 def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
-    folders = ['']
-    while folders:
-        above = folders.pop()
-        for entry in _entries(root / above):
+    """Yield the images of each folder once, however many links lead there."""
+    seen: set[str] = set()
+    # Name, and place on disk. Links wait until what they may lead to was reached by its own name.
+    folders, links = [('', os.path.realpath(root))], deque[tuple[str, str]]()
+    while folders or links:
+        above, place = folders.pop() if folders else links.popleft()
+        if place in seen:
+            continue
+        seen.add(place)
+        for entry in _candidates(root / above):
             name = f'{above}{entry.name}'
             if ignored is not None and ignored.search(f'/{name}'):
                 continue
             # Datalad's files are links, and what they lead to need not be there: not asked for.
-            if entry.name.endswith(_IMAGES) and not entry.is_dir(follow_symlinks=False):
+            is_image = entry.name.lower().endswith(_IMAGES)
+            if is_image and not entry.is_dir(follow_symlinks=False):
                 yield name
-            elif entry.is_dir() and not _leads_back(entry):
-                if entry.name.endswith(_IMAGES):
+            elif entry.is_dir(follow_symlinks=False) or is_folder(entry):
+                if is_image:
                     logger.warning('%s is a folder, and no image: left out', entry.path)
-                folders.append(f'{name}/')
+                if not entry.is_symlink():
+                    folders.append((f'{name}/', f'{place}/{entry.name}'))
+                elif not f'{place}/'.startswith(f'{os.path.realpath(entry.path)}/'):
+                    links.append((f'{name}/', os.path.realpath(entry.path)))
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What may be an image or hold some."""
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                hidden = entry.name.startswith('.')
-                if not hidden and ('.' not in entry.name or entry.name.endswith(_IMAGES)):
-                    yield entry
-    except OSError as error:
-        logger.warning('%s cannot be read (%s): left out', folder, error.strerror)
-
-
-def _leads_back(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry links to a folder that it is in."""
-    path = Path(entry.path)
-    return entry.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+def _candidates(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield what may be an image or hold some."""
+    for entry in entries(folder):
+        hidden = entry.name.startswith('.')
+        if not hidden and ('.' not in entry.name or entry.name.lower().endswith(_IMAGES)):
+            yield entry
 
 
 def _any_of(labels: Iterable[str]) -> str:

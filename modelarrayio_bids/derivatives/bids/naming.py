@@ -17,9 +17,8 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
-from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.spaces import SPACES, VoxelSpace
-from modelarrayio_bids.store.schema import check_scalar_name
+from modelarrayio_bids.store.schema import SCALARS, is_r_name
 
 #: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
 GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
@@ -44,19 +43,20 @@ class NameTemplate:
 
     @classmethod
     def from_text(cls, text: str) -> NameTemplate:
-        """A template of known entities.
+        """Return a template.
 
         Raises
         ------
         ValueError
-            If it names one that is not known, or has stray signs.
+            If it names what cannot be an entity, or has stray signs.
         """
         template = cls(text)
         stray = _PART.sub('', text)
         if not re.fullmatch(r'\w*', stray):
             raise ValueError(f'name: {text!r} is no template such as {{model}}_{{param}}')
-        if unknown := [name for name in template.entities if name not in bids_entities.names()]:
-            raise ValueError(f'name: there is no entity {unknown[0]!r}')
+        for name in template.entities:
+            if bids_entities.entity_name(name) != name:
+                raise ValueError(f'name: write {bids_entities.entity_name(name)!r} for {name!r}')
         return template
 
     @functools.cached_property
@@ -215,8 +215,4 @@ def syntactic(name: str) -> str:
     ('dki_fa', 'X3dshore_rtop', 'a.b')
     """
     name = re.sub(r'[^A-Za-z0-9._]', '.', name)
-    try:
-        check_scalar_name(name)
-    except SchemaError:
-        name = f'X{name}'
-    return name
+    return name if is_r_name(name) and name != SCALARS else f'X{name}'

@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
@@ -28,12 +29,21 @@ _CUT_SHORT = re.compile(r'(?:^|_)((?:sub|ses)-[a-zA-Z0-9+]+[^a-zA-Z0-9+_.][^_.]*
 _SESSION = ('subject', 'session')
 
 
+class Ambiguity(NamedTuple):
+    """What does not tell which images a model would get, and the scalars that it is about."""
+
+    scalars: tuple[str, ...]
+    error: AmbiguousMatchError
+
+
 def ambiguities(
     scalars: Mapping[tuple[str, str], Sequence[Image]],
     phenotypes: Phenotypes,
     chosen: Collection[str] = (),
-) -> Iterator[AmbiguousMatchError]:
-    """What is not one image per row from one dataset, or has rows that nothing tells apart.
+) -> Iterator[Ambiguity]:
+    """Yield what is not one image per row from one dataset, or has rows that nothing tells apart.
+
+    Scalars that are ambiguous in the same way are named together.
 
     Parameters
     ----------
@@ -44,46 +54,70 @@ def ambiguities(
     chosen : collection of str, optional
         Those of ``session`` and ``run`` that a person chose by name: each is to be a row.
     """
+    several_datasets: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
+    several_images: dict[str, list[tuple[str, str]]] = defaultdict(list)
     repeated: dict[str, list[tuple[str, Sequence[Image]]]] = defaultdict(list)
-    for (scalar, stem), images in scalars.items():
-        by_dataset = {image.dataset: image for image in reversed(images)}
-        if len(by_dataset) > 1:
-            yield _of_datasets(scalar, stem, by_dataset)
+    for key, images in scalars.items():
+        if len(datasets := {image.dataset for image in images}) > 1:
+            several_datasets[tuple(sorted(datasets))].append(key)
         elif several := _several(images):
-            yield _of_images(scalar, stem, several)
+            several_images[_labels_of(several[0])].append(key)
         else:
             for entity, alike in _repeated(images, phenotypes):
                 if entity not in chosen:
-                    repeated[entity].append((scalar, alike))
-    for entity, found in repeated.items():
-        yield _of_repeated(entity, found)
+                    repeated[entity].append((key[0], alike))
+    for keys in several_datasets.values():
+        yield Ambiguity(_scalars(keys), _of_datasets(keys, scalars[keys[0]]))
+    for labels, keys in several_images.items():
+        found = [_several(scalars[key]) for key in keys]
+        yield Ambiguity(_scalars(keys), _of_images(keys, found, labels))
+    for entity, ones in repeated.items():
+        yield Ambiguity(_scalars(ones), _of_repeated(entity, ones))
 
 
 def misplaced(
-    scalars: Iterable[Sequence[Image]], datasets: Iterable[Dataset]
-) -> Iterator[AmbiguousMatchError]:
-    """Images whose name says another participant or session than the folder they lie in.
+    scalars: Mapping[tuple[str, str], Sequence[Image]], datasets: Iterable[Dataset]
+) -> Iterator[Ambiguity]:
+    """Yield images whose name says another participant or session than the folder they lie in.
 
     Nor may a label hold other signs than letters and digits: it would be cut short, and sub-A-01
     be taken for sub-A.
     """
     roots = {dataset.name: dataset.root for dataset in datasets}
-    for image in (image for images in scalars for image in images):
-        if found := _CUT_SHORT.search(image.path.name):
-            yield AmbiguousMatchError(
-                f'does not tell whose it is: {found[1]!r} is no label of BIDS, which has letters '
-                'and digits only',
-                image.path,
-                'Rename it, its folder and its row in the tables.',
-            )
-        elif other := _other_folder(image, roots[image.dataset]):
-            entity, label = other
-            yield AmbiguousMatchError(
-                f'is named after {entity} {image.entities[entity]} and lies in the folder of '
-                f'{entity} {label}',
-                image.path,
-                'Find out whose it is, and rename it or move it.',
-            )
+    for (scalar, _), images in scalars.items():
+        for image in images:
+            if found := _CUT_SHORT.search(image.path.name):
+                error = AmbiguousMatchError(
+                    f'does not tell whose it is: {found[1]!r} is no label of BIDS, which has '
+                    'letters and digits only',
+                    image.path,
+                    'Rename it, its folder and its row in the tables.',
+                )
+                yield Ambiguity((scalar,), error)
+            elif other := _other_folder(image, roots[image.dataset]):
+                entity, label = other
+                error = AmbiguousMatchError(
+                    f'is named after {entity} {image.entities[entity]} and lies in the folder of '
+                    f'{entity} {label}',
+                    image.path,
+                    'Find out whose it is, and rename it or move it.',
+                )
+                yield Ambiguity((scalar,), error)
+
+
+def errors_of(found: Sequence[Ambiguity], scalars: Iterable[str]) -> Iterator[AmbiguousMatchError]:
+    """Yield the errors of ambiguities; the last one says how the other scalars can be built."""
+    others = sorted(set(scalars).difference(*(one.scalars for one in found)))
+    for number, (_, error) in enumerate(found, start=1):
+        if others and number == len(found):
+            instead = f'Or build the others: the same command with --scalars {" ".join(others)}'
+            yield AmbiguousMatchError(error.what, error.path, f'{error.remedy} {instead}')
+        else:
+            yield error
+
+
+def _scalars(keys: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(scalar for scalar, _ in keys))
 
 
 def _other_folder(image: Image, root: Path) -> tuple[str, str] | None:
@@ -117,28 +151,45 @@ def _several(images: Sequence[Image]) -> list[list[Image]]:
     return [row for row in _by(images, *ROW_ENTITIES) if len(row) > 1]
 
 
-def _of_datasets(scalar: str, stem: str, examples: Mapping[str, Image]) -> AmbiguousMatchError:
+def _of_datasets(keys: Sequence[tuple[str, str]], images: Sequence[Image]) -> AmbiguousMatchError:
+    examples = {image.dataset: image for image in reversed(images)}
     found = '; '.join(f'{name}: {image.path}' for name, image in sorted(examples.items()))
+    comes = 'comes' if len(keys) == 1 else 'come'
     return AmbiguousMatchError(
-        f'{scalar} ({stem}) comes from {len(examples)} datasets ({found})',
+        f'{_named(keys)} {comes} from {len(examples)} datasets ({found})',
         remedy='Name one of them alone with -d NAME=PATH, or give the scalars of one a name of '
         'their own with --recipe FILE.',
     )
 
 
-def _of_images(scalar: str, stem: str, several: Sequence[Sequence[Image]]) -> AmbiguousMatchError:
-    first = several[0]
-    found = ', '.join(str(image.path) for image in first)
-    differing = _differing(first)
-    unknown = _unknown(first)
-    told = {name: _labels(name, first) for name in differing} | unknown
-    labels = '; '.join(f'{name}: {label}' for name, label in told.items())
+def _of_images(
+    keys: Sequence[tuple[str, str]], found: Sequence[Sequence[Sequence[Image]]], labels: str
+) -> AmbiguousMatchError:
+    first = found[0][0]
+    rows = {_row(images[0]) for several in found for images in several}
+    have = 'has' if len(keys) == 1 else 'have'
     return AmbiguousMatchError(
-        f'{scalar} ({stem}) has several images for one row, for {len(several)} '
-        f'participants, sessions or runs; first: {found}'
+        f'{_named(keys)} {have} several images for one row, for {len(rows)} participants, '
+        f'sessions or runs; first: {", ".join(str(image.path) for image in first)}'
         + (f' (they differ in {labels})' if labels else ''),
-        remedy=_remedy(differing, first[0], unknown),
+        remedy=_remedy(_differing(first), first[0]),
     )
+
+
+def _named(keys: Iterable[tuple[str, str]]) -> str:
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for scalar, stem in keys:
+        by_stem[stem].append(scalar)
+    return ', '.join(f'{", ".join(scalars)} ({stem})' for stem, scalars in by_stem.items())
+
+
+def _row(image: Image) -> tuple[str | None, ...]:
+    return tuple(image.entities.get(name) for name in ROW_ENTITIES)
+
+
+def _labels_of(images: Sequence[Image]) -> str:
+    """Return what tells images apart: entities and their labels."""
+    return '; '.join(f'{name}: {_labels(name, images)}' for name in _differing(images))
 
 
 def _of_repeated(entity: str, found: Sequence[tuple[str, Sequence[Image]]]) -> AmbiguousMatchError:
@@ -163,16 +214,19 @@ def _choice(entity: str, labels: Sequence[str | None]) -> str:
             f'{" ".join(filter(None, labels))}'
         )
     single, each = (json.dumps({'scalar': {entity: what}}) for what in (one, list(labels)))
+    all_of_them = ','.join(label or '' for label in labels)
     return (
-        f'Choose one with --bids-filter-file, for instance {single}; or take each as a row with '
-        f'{each}'
+        f'Choose one with --select {entity}={one}, or --bids-filter-file, for instance {single}; '
+        f'or take each as a row with --select {entity}={all_of_them}, '
+        f'or with {each}'
     )
 
 
 def _differing(images: Sequence[Image]) -> list[str]:
+    further = dict.fromkeys(name for image in images for name in image.entities)
     return [
         name
-        for name in bids_entities.names()
+        for name in dict.fromkeys([*bids_entities.names(), *further])
         if len({image.entities.get(name) for image in images}) > 1
     ]
 
@@ -182,23 +236,12 @@ def _labels(name: str, images: Sequence[Image]) -> str:
     return ', '.join(labels)
 
 
-def _unknown(images: Sequence[Image]) -> dict[str, str]:
-    """What else tells these names apart, of which no filter and no recipe can speak."""
-    found = [bids_entities.unknown_pairs(image.path.name) for image in images]
-    labels = {
-        key: list(dict.fromkeys(pairs.get(key, 'absent') for pairs in found))
-        for key in dict.fromkeys(key for pairs in found for key in pairs)
-    }
-    return {key: ', '.join(several) for key, several in labels.items() if len(several) > 1}
-
-
-def _remedy(differing: Sequence[str], image: Image, unknown: Collection[str]) -> str:
-    if not differing and unknown:
-        return (
-            f'No entity is known by the name of {" or ".join(unknown)}, so no filter can choose: '
-            'leave the scalar out with --scalars, or give a folder, of links say, with one of them.'
-        )
+def _remedy(differing: Sequence[str], image: Image) -> str:
     if not differing:
         return 'Their names hold no entity that tells them apart: move one out of the dataset.'
     wanted = {name: image.entities.get(name) for name in differing}
-    return f'Choose with --bids-filter-file, for instance {json.dumps({"scalar": wanted})}.'
+    words = ' '.join(f'{name}={label or ""}' for name, label in wanted.items())
+    return (
+        f'Choose with --select {words}, or --bids-filter-file, for instance '
+        f'{json.dumps({"scalar": wanted})}.'
+    )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,10 +24,11 @@ import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import bare_label
-from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES, sidecar
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.cohorts import log_messages
-from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, misplaced
+from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
+from modelarrayio_bids.derivatives.cohorts.columns import MIXED
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
 from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
@@ -39,7 +40,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     pair,
 )
 from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
-from modelarrayio_bids.derivatives.cohorts.phenotypes import MIXED, Phenotypes, Unmatched
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.triage import LeftOut, Sorting
 from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recipes, recipe_for
@@ -57,6 +58,9 @@ from modelarrayio_bids.store.locked_reader import appended_to
 from modelarrayio_bids.store.writer import refuse_to_replace
 
 logger = logging.getLogger(__name__)
+
+#: So many labels are shown of those there are.
+_MOST_LABELS = 30
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,26 @@ class Collection:
         ]
         more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
+
+    def files_read(self) -> Iterator[Path | None]:
+        """Yield the images, the masks, and the files that were asked for by name."""
+        request = self.request
+        yield from (request.mask, request.group_mask, *request.phenotypes, *request.recipes)
+        for group in self.groups:
+            for row in group.rows:
+                yield from (row.image, row.mask)
+
+    def files_written(self, output_dir: Path) -> Iterator[Path]:
+        """Yield the files that a run of the group level may write, where they have a fixed name."""
+        yield from (output_dir / 'report.html', output_dir / 'dataset_description.json')
+        for group in self.groups:
+            outputs = group.outputs(output_dir)
+            yield outputs.fit_script
+            for file in (outputs.store, outputs.cohort, outputs.group_mask, outputs.coverage):
+                yield from (file, sidecar(file))
+            for row in group.rows:
+                yield from (outputs.own_map(row.image), outputs.own_mask(row.image, 'present'))
+                yield outputs.own_mask(row.image, 'resampled')
 
     def check_outputs(
         self,
@@ -228,14 +252,14 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     found.only(request.scalars, selection and f' among the images{selection}')
     _require_scalars(found, request, datasets)
     found.only_in(request.spaces)
-    folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
-    phenotypes = Phenotypes.find(folders, request.phenotypes)
+    phenotypes = Phenotypes.find(request.table_folders(datasets), request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
     # An image in the wrong folder makes ambiguities of its own, which go with it.
-    problems = list(misplaced(found.scalars.values(), datasets)) or list(
+    ambiguous = list(misplaced(found.scalars, datasets)) or list(
         ambiguities(found.scalars, phenotypes, request.chosen_rows)
     )
+    problems = list(errors_of(ambiguous, (scalar for scalar, _ in found.scalars)))
     if not to_look_at:
         raise_problems(problems)
     found.drop_series()
@@ -246,9 +270,12 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_map_itself(groups)
     log_messages.say_mixed(groups)
     log_messages.say_unknown(groups)
+    log_messages.say_alike(groups)
     log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
-    log_messages.say_blanks(phenotypes, {row.visit for group in groups for row in group.rows})
+    visits = sorted({row.visit for group in groups for row in group.rows})
+    log_messages.say_blanks(phenotypes, visits)
+    log_messages.say_remarks(phenotypes.remarks(visits))
     return Collection(
         request, tuple(datasets), groups, found.left_out(), phenotypes, tuple(problems)
     )
@@ -269,6 +296,7 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
         fixels = find_fixel_files(dataset, request.participants, sessions)
         found.add(fixels, fixel_recipe())
+    found.require_entities()
     found.drop_copies()
     return found
 
@@ -281,8 +309,24 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
     if missing := sorted(wanted - there):
         raise NoMatchError(
             f'no dataset has the participants {", ".join(missing)}',
-            remedy=f'There are: {", ".join(sorted(there)) or "none"}.',
+            remedy=_there_are(missing, there),
         )
+
+
+def _there_are(missing: Iterable[str], there: Iterable[str]) -> str:
+    """Return the labels there are, and those that may have been meant.
+
+    >>> _there_are(['1', 'CONTROL2'], {'01', '02', 'control2'})
+    'There are: 01, 02, control2. Do you mean 01, control2?'
+    """
+    remedy = f'There are: {some(sorted(there), most=_MOST_LABELS) or "none"}.'
+    meant = {_plain(label) for label in missing}
+    alike = [label for label in sorted(there) if _plain(label) in meant]
+    return f'{remedy} Do you mean {some(alike)}?' if alike else remedy
+
+
+def _plain(label: str) -> str:
+    return label.lstrip('0').casefold()
 
 
 def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sorting) -> None:
@@ -296,11 +340,13 @@ def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sort
         for find in (find_images, find_fixel_files)
         for image in find(dataset, request.participants)
     )
-    there = sorted({image.entities['session'] for image in images if 'session' in image.entities})
+    there = {image.entities['session'] for image in images if 'session' in image.entities}
     raise NoMatchError(
         f'there is no image{replace(request, sessions=()).selection()}'
         f' of the sessions {", ".join(missing)}',
-        remedy=f'There are: {", ".join(there) or "none"}.',
+        remedy=_there_are(missing, there)
+        if there
+        else 'No image there has a session: leave out --session-label.',
     )
 
 

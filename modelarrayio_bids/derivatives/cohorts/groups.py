@@ -17,9 +17,17 @@ from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, So
 from modelarrayio_bids.conversion.row_reader import source_problems
 from modelarrayio_bids.derivatives.bids.entities import unknown_pairs
 from modelarrayio_bids.derivatives.bids.naming import DEFAULT_KIND, Outputs, space_name, stem
+from modelarrayio_bids.derivatives.cohorts.columns import (
+    OWN_COLUMNS,
+    PARTICIPANT,
+    RESAMPLED,
+    RUN,
+    SESSION,
+    said_of_repeats,
+)
 from modelarrayio_bids.derivatives.cohorts.mask_matching import ANATOMICAL, MAP_ITSELF
-from modelarrayio_bids.derivatives.cohorts.phenotypes import OWN_COLUMNS, RESAMPLED, Phenotypes
-from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, RUN, SESSION, Visit
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
+from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
@@ -248,6 +256,8 @@ class ScalarGroup:
         rows: list[Any] = joined.to_dict('records')
         cohort = Cohort.from_rows(rows)
         cohort.to_csv(table or outputs.cohort)
+        if said := said_of_repeats(cohort):
+            logger.warning('%s', said)
         return cohort
 
     def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:

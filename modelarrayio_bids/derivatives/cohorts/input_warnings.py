@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION
 from modelarrayio_bids.derivatives.bids.suggestions import source_folders
 from modelarrayio_bids.derivatives.cohorts.phenotypes import FILE
 from modelarrayio_bids.derivatives.cohorts.request import Request
@@ -32,6 +33,10 @@ def advice(request: Request, datasets: Iterable[Dataset]) -> list[str]:
 def _of_description(dataset: Dataset) -> Iterator[str]:
     if dataset.is_fixel_template:
         return
+    if dataset.problem:
+        file = dataset.root / DESCRIPTION
+        yield f'{file} {dataset.problem}; taken for what its folder is called'
+        return
     if not dataset.description:
         yield f'{dataset.root} has no {DESCRIPTION}; taken for what its folder is called'
         return
@@ -43,7 +48,7 @@ def _of_description(dataset: Dataset) -> Iterator[str]:
 
 def _of_phenotypes(request: Request, datasets: Iterable[Dataset]) -> Iterator[str]:
     """Where participants.tsv is, if not where it is looked for."""
-    roots = [request.bids_dir, *(dataset.root for dataset in datasets)]
+    roots = request.table_folders(datasets)
     if request.phenotypes or any((root / FILE).is_file() for root in roots):
         return
     elsewhere = next((folder for folder in _around(roots) if (folder / FILE).is_file()), None)

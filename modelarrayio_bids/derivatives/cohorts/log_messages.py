@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.cohorts.groups import Dropped, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import MAP_ITSELF, Pairing
+from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.errors import shell_pattern
@@ -17,6 +18,9 @@ from modelarrayio_bids.formats.pointers import not_installed
 from modelarrayio_bids.runtime.text_format import count, some
 
 logger = logging.getLogger(__name__)
+
+#: So many columns of one check are said in full: tables have thousands.
+_MOST_REMARKS = 5
 
 
 def say_not_installed(roots: Iterable[Path]) -> None:
@@ -57,7 +61,7 @@ def say_map_itself(groups: Iterable[ScalarGroup]) -> None:
     if unserved:
         logger.warning(
             'no mask found for %d of %d images; their own finite voxels other than zero will '
-            'serve. Scalars: %s',
+            'serve. Scalars: %s. For one mask of all, give --mask',
             sum(group.rungs[MAP_ITSELF] for group in unserved),
             sum(len(group.rows) for group in unserved),
             _each(group.scalar for group in unserved),
@@ -88,10 +92,25 @@ def say_unknown(groups: Iterable[ScalarGroup]) -> None:
             found[key, labels].append(group.scalar)
     for (key, labels), scalars in found.items():
         logger.warning(
-            'images are taken together whose names differ in %s-, which is no entity known here: '
-            '%s; see that they are of one kind. Scalars: %s',
-            *(key, some(labels), _each(scalars)),
+            'images are taken together whose names differ in %s-, which is no entity of BIDS: %s; '
+            'see that they are of one kind, or choose with --select %s=LABEL. Scalars: %s',
+            *(key, some(labels), key, _each(scalars)),
         )
+
+
+def say_alike(groups: Iterable[ScalarGroup]) -> None:
+    """Warn of groups of one scalar whose labels differ in capitals or leading zeros alone."""
+    found: dict[tuple[str, ...], list[ScalarGroup]] = defaultdict(list)
+    for group in groups:
+        found[group.scalar, group.kind, _without_zeros(group.stem.lower())].append(group)
+    for (scalar, *_), alike in found.items():
+        if len(alike) > 1:
+            logger.warning(
+                '%s is in %d files, as labels differ in capitals or zeros alone (%s): rename the '
+                'images of one if they are alike',
+                *(scalar, len(alike)),
+                ', '.join(f'{group.stem}: {len(group.rows)} images' for group in alike),
+            )
 
 
 def say_left_out(dropped: Sequence[Dropped]) -> None:
@@ -131,6 +150,19 @@ def say_blanks(phenotypes: Phenotypes, visits: Collection[Visit]) -> None:
         logger.info('blank for some of %d: %s', len(visits), some(counts, most=20))
     for oddity in phenotypes.oddities(visits):
         logger.warning('%s', oddity)
+
+
+def say_remarks(found: Iterable[Remark]) -> None:
+    """Warn of phenotypes that look like slips: some columns of each check, others by name."""
+    by_check: dict[str, list[Remark]] = defaultdict(list)
+    for remark in found:
+        by_check[remark.check].append(remark)
+    for check, several in by_check.items():
+        for remark in several[:_MOST_REMARKS]:
+            logger.warning('phenotype %s', remark)
+        if others := several[_MOST_REMARKS:]:
+            names = (name for remark in others for name in remark.columns)
+            logger.warning('%s more like it (%s): %s', len(others), check, some(names, most=20))
 
 
 def _but_for_zeros(one: Unmatched) -> list[str]:

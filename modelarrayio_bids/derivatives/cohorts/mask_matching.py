@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelarrayio_bids.derivatives.bids.entities import Entities
+from modelarrayio_bids.derivatives.bids.entities import Entities, names
 from modelarrayio_bids.derivatives.bids.query import Image
 from modelarrayio_bids.errors import UsageError
 
@@ -148,11 +148,19 @@ def _ladder(image: Image, masks: MaskIndex) -> tuple[tuple[str, Sequence[Image]]
     relaxed = masks.relaxed.get(_relaxed(image.entities), [])
     anatomical = masks.anatomical.get(_anatomical(image.entities), [])
     return (
-        (SAME_DATASET, [mask for mask in exact if mask.dataset == image.dataset]),
-        (OTHER_DATASET, [mask for mask in exact if mask.dataset != image.dataset]),
-        (RELAXED, _own_first(image, relaxed)),
+        (SAME_DATASET, _alike(image, (mask for mask in exact if mask.dataset == image.dataset))),
+        (OTHER_DATASET, _alike(image, (mask for mask in exact if mask.dataset != image.dataset))),
+        (RELAXED, _alike(image, _own_first(image, relaxed))),
         (ANATOMICAL, _narrowed(image, anatomical)),
     )
+
+
+def _alike(image: Image, candidates: Iterable[Image]) -> Sequence[Image]:
+    """Return the masks that have most of the image's labels of entities that BIDS does not know."""
+    ours = image.entities.items() - _without(image.entities, frozenset())
+    shared = [(len(ours & mask.entities.items()), mask) for mask in candidates]
+    most = max((count for count, _ in shared), default=0)
+    return [mask for count, mask in shared if count == most]
 
 
 def _own_first(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
@@ -170,12 +178,17 @@ def _narrowed(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
 
 
 def _exact(entities: Entities) -> Key:
-    return frozenset(item for item in entities.items() if item[0] not in _OF_THE_MAP)
+    return _without(entities, _OF_THE_MAP)
 
 
 def _relaxed(entities: Entities) -> Key:
-    left = _OF_THE_MAP | _OF_THE_RUN
-    return frozenset(item for item in entities.items() if item[0] not in left)
+    return _without(entities, _OF_THE_MAP | _OF_THE_RUN)
+
+
+def _without(entities: Entities, left: frozenset[str]) -> Key:
+    # What BIDS does not know is of the map: C-PAC's reg-36Parameter, say, has no mask of its own.
+    known = frozenset(names()) - left
+    return frozenset(item for item in entities.items() if item[0] in known)
 
 
 def _anatomical(entities: Entities) -> Key:

@@ -18,10 +18,9 @@ from typing import Any
 
 import pandas as pd
 
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE
-from modelarrayio_bids.derivatives.bids import entities as bids_entities
-from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
-from modelarrayio_bids.derivatives.cohorts.tables import KEYS, PARTICIPANT, Table, Visit
+from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, PARTICIPANT
+from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
+from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.text_format import some
@@ -29,22 +28,6 @@ from modelarrayio_bids.runtime.text_format import some
 logger = logging.getLogger(__name__)
 
 FILE = 'participants.tsv'
-#: Whether an image was on another grid than the others: ``yes`` or ``no``.
-RESAMPLED = 'resampled'
-_OF_A_ROW = ('subject', 'session', 'run')
-#: Entities that neither divide groups nor make rows, such as those of how an image was acquired.
-#: Images that differ in them are taken together, since it is a person, or a model, that has to
-#: judge the difference: a column says which is which.
-MIXED = tuple(
-    name
-    for name in bids_entities.names()
-    if name not in {*GROUP_ENTITIES, *_OF_A_ROW, 'suffix', 'datatype', 'extension'}
-)
-#: The columns of our own in a cohort, in their order.
-OWN_COLUMNS = (
-    *(SCALAR, SOURCE, MASK, MASK_RUNG, RESAMPLED, *KEYS),
-    *(f'{name}_id' for name in MIXED),
-)
 
 
 @dataclass(frozen=True)
@@ -227,6 +210,11 @@ class Phenotypes:
             said |= table.dictionary.get(column, {})
         names = ', '.join(dict.fromkeys(table.path.name for table in holders))
         return {'Description': f'A phenotype, from {names}; blank where n/a.', **said}
+
+    def remarks(self, visits: Iterable[Visit]) -> list[Remark]:
+        """Return what looks like a slip in the values of these visits."""
+        described = {column: self.description(column) for column in self.columns}
+        return remarks(self.values(visits), described)
 
     def renamed(self, scalar: str) -> dict[str, str]:
         """Column to its name in the cohort of a scalar, where ``<column>_phenotype`` is needed.

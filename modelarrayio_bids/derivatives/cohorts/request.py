@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ from modelarrayio_bids.derivatives.cohorts.grids import ERROR
 from modelarrayio_bids.derivatives.cohorts.mask_matching import allowed
 from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.derivatives.recipes.recipe import own_recipes, require_use
-from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.formats.pointers import absence_error
 from modelarrayio_bids.runtime.text_format import some
 
@@ -110,6 +112,14 @@ class Request:
         require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
 
+    def table_folders(self, datasets: Iterable[Dataset]) -> list[Path]:
+        """Return the folders in which tables of participants may be, the likeliest first.
+
+        The last are those in which OpenNeuroDerivatives keeps the raw data of a derivative.
+        """
+        roots = [self.bids_dir, *(dataset.root for dataset in datasets)]
+        return [*roots, *(root / 'sourcedata' / 'raw' for root in roots)]
+
     def selection(self) -> str:
         """Which images are wanted, whatever their scalars, in words for an error.
 
@@ -133,8 +143,8 @@ class Request:
             *(('--phenotypes', path) for path in self.phenotypes),
         ]
         for option, path in files:
-            if path is not None and not path.is_file():
-                raise absence_error(path, remedy=f'Check {option}.')
+            if path is not None:
+                _require_file(path, option)
 
     @property
     def chosen_rows(self) -> frozenset[str]:
@@ -150,6 +160,21 @@ class Request:
             and (not participants or visit.participant in participants)
             and (not sessions or not visit.session or visit.session in sessions)
         )
+
+
+def _require_file(path: Path, option: str) -> None:
+    try:
+        found = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        found = False
+    except OSError as error:
+        what = f'cannot be read ({error.strerror})'
+        raise SourceNotFoundError(what, path, f'Check {option}, and permissions.') from error
+    if not found:
+        raise absence_error(path, remedy=f'Check {option}.')
+    if not os.access(path, os.R_OK):
+        what = 'cannot be read (Permission denied)'
+        raise SourceNotFoundError(what, path, f'Check {option}, and permissions.')
 
 
 def _bare(labels: Iterable[str]) -> set[str]:

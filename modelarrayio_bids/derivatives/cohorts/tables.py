@@ -8,7 +8,6 @@ What BIDS says of its columns is read from the JSON file beside it.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -21,16 +20,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.entities import Entities, bare_label
-from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError
+from modelarrayio_bids.derivatives.cohorts.columns import (
+    KEYS,
+    PARTICIPANT,
+    RUN,
+    SESSION,
+    read_dictionary,
+)
+from modelarrayio_bids.errors import FormatError, UsageError
 from modelarrayio_bids.formats.tables import MISSING, TSV, read_table, read_text
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
-
-PARTICIPANT = 'participant_id'
-SESSION = 'session_id'
-RUN = 'run_id'
-KEYS = (PARTICIPANT, SESSION, RUN)
 
 _DECIMAL_COMMA = r'[+-]?[0-9]+(,[0-9]+)?'
 # What people call the columns of visits: taken for phenotypes, unless they are needed as keys.
@@ -234,29 +235,6 @@ def read_labels(path: Path, column: str) -> list[str]:
     if labels := [label for several in words for label in several if label]:
         return labels
     raise UsageError('lists no label', path, 'Write one label a line.')
-
-
-def read_dictionary(path: Path) -> dict[str, dict[str, Any]]:
-    """Read what a JSON file says of the columns of the table it is called like.
-
-    Nothing without one, and nothing but a warning if it cannot be read: the table can do without.
-    """
-    if not os.path.lexists(path):
-        return {}
-    try:
-        content = json.loads(read_text(path)[0])
-    except ModelArrayIOError as error:
-        logger.warning('%s The columns are taken without their descriptions.', error)
-        return {}
-    except (ValueError, RecursionError) as error:
-        logger.warning('%s is not JSON (%s): the columns have no descriptions', path, error)
-        return {}
-    if not isinstance(content, dict):
-        logger.warning('%s is no object of JSON: the columns have no descriptions', path)
-        return {}
-    said = {column: what for column, what in content.items() if isinstance(what, dict)}
-    # Halves of surrogate pairs, which JSON can write, are no text that can be written again.
-    return json.loads(json.dumps(said, ensure_ascii=False).encode('utf-8', 'replace'))
 
 
 def _fitted(row: list[str], width: int, *, strict: bool) -> list[str]:

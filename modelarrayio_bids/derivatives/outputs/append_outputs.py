@@ -15,13 +15,8 @@ from typing import Any
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import MASK, SOURCE, Cohort
-from modelarrayio_bids.derivatives.bids.description import (
-    linked,
-    read_json,
-    software,
-    study_of,
-    write_json,
-)
+from modelarrayio_bids.derivatives.bids.description import linked, software, study_of
+from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.naming import STORE_NAME, Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
@@ -93,6 +88,11 @@ class Growth:
             {column: row.get(column, '') for column in columns} for row in (*self.held.rows, *new)
         ]
         return Cohort.from_rows(rows, self.held.folder, str(self.outputs.cohort))
+
+    def files(self) -> list[Path]:
+        """Return the files beside the HDF5 file that may be written."""
+        found = [self.outputs.cohort, self.outputs.store]
+        return [*found, *map(sidecar, found), self.outputs.fit_script]
 
     def check(self) -> None:
         """Look, before anything is written, at all that is needed; errors as :meth:`of`.

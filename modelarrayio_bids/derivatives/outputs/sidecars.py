@@ -11,10 +11,16 @@ from modelarrayio_bids.derivatives.bids.description import software
 from modelarrayio_bids.derivatives.bids.naming import Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.derivatives.cohorts.collect import Collection
+from modelarrayio_bids.derivatives.cohorts.columns import (
+    MIXED,
+    PARTICIPANT,
+    RESAMPLED,
+    RUN,
+    SESSION,
+)
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import RUNGS
-from modelarrayio_bids.derivatives.cohorts.phenotypes import MIXED, RESAMPLED, Phenotypes
-from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 
 _COLUMNS = {
     SCALAR: 'The name of the scalar in the HDF5 file.',

@@ -338,7 +338,7 @@ def chart_of_availability(availability: Availability) -> Picture:
         axis.locator_params('x', integer=True, min_n_ticks=1)
         _fitted(figure, height)
         alt = (
-            f'{availability.complete:,} of {len(availability.people):,} people '
+            f'{availability.complete:,} of {len(availability.participants):,} people '
             f'{"is" if availability.complete == 1 else "are"} in {_all(len(matrix), "file")}. '
             + ' '.join(
                 f'{label}: {int(row.sum())}.'

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.cohort import MASK_RUNG, SCALAR, SOURCE, Cohort
-from modelarrayio_bids.derivatives.bids.description import read_json
+from modelarrayio_bids.derivatives.bids.json_files import read_json
 from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, STORE_NAME, Outputs, sidecar
-from modelarrayio_bids.derivatives.cohorts.tables import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, RUN, SESSION
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.reader import StoreReader

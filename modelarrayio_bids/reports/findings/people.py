@@ -8,51 +8,68 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
-from modelarrayio_bids.derivatives.cohorts.phenotypes import OWN_COLUMNS
+from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, said_of_repeats
 from modelarrayio_bids.formats.tables import MISSING
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.runtime.text_format import count
 
 #: Why somebody is not in a file, where nobody said.
 NO_IMAGE = 'no image'
 #: A column of whole numbers with as few values as this is of categories as likely as of amounts.
 _FEW = 2
+#: How sessions and runs begin in the name of a visit.
+_OF_VISITS = (' ses-', ' run-')
 # Letters of a category in a table.
 _LONGEST = 40
 
 
 @dataclass(frozen=True)
 class Availability:
-    """Whose images are in which file.
+    """The people, and visits, with images in each file.
 
     Parameters
     ----------
-    people : tuple of str
-        Everybody with an image or a row in a table, as ``sub-01 ses-2``.
+    visits : tuple of str
+        Everybody with an image or a row in a table, as ``sub-01 ses-2``: sessions and runs where
+        all files tell them.
     outputs : tuple of Output
         The files.
+    names : dict
+        By output's key: the visit of each of its images.
     reasons : dict
-        Of those who are not in a file, by output's key and person: why.
+        Of those who are not in a file, by output's key and visit: why.
     """
 
-    people: tuple[str, ...]
+    visits: tuple[str, ...]
     outputs: tuple[Output, ...]
+    names: Mapping[str, tuple[str, ...]]
     reasons: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def of(cls, outputs: Sequence[Output]) -> Availability:
-        """That of some files."""
-        people = {name for output in outputs for name in output.names}
-        reasons = {output.key: dict(_reasons(output)) for output in outputs}
-        people.update(name for known in reasons.values() for name in known)
-        return cls(tuple(sorted(people)), tuple(outputs), reasons)
+        """Return that of some files."""
+        names = shared_names(outputs)
+        dropped = _not_shared(outputs)
+        visits = {name for several in names.values() for name in several}
+        reasons = {
+            output.key: {
+                _without(who, dropped): why for who, why in _reasons(output, names[output.key])
+            }
+            for output in outputs
+        }
+        # A table of people knows no visits: who is in a file by a visit is known by it.
+        known = visits | set(map(participant, visits))
+        visits.update(who for of_file in reasons.values() for who in of_file.keys() - known)
+        return cls(tuple(sorted(visits)), tuple(outputs), names, reasons)
 
     @cached_property
     def matrix(self) -> np.ndarray:
-        """(n_outputs, n_people) bool."""
-        inside = [frozenset(output.names) for output in self.outputs]
-        return np.array([[name in names for name in self.people] for names in inside], bool)
+        """(n_outputs, n_visits) bool."""
+        inside = [frozenset(self.names[output.key]) for output in self.outputs]
+        return np.array([[name in names for name in self.visits] for names in inside], bool)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -63,32 +80,86 @@ class Availability:
             for output in self.outputs
         )
 
+    @cached_property
+    def participants(self) -> tuple[str, ...]:
+        """Everybody, each once."""
+        return tuple(dict.fromkeys(map(participant, self.visits)))
+
     @property
     def complete(self) -> int:
-        """How many are in every file."""
-        return int(self.matrix.all(axis=0).sum())
+        """How many participants are in every file."""
+        inside = [self.participants_in(output) for output in self.outputs]
+        return sum(all(who in people for people in inside) for who in self.participants)
 
-    def why_not(self, output: Output, person: str) -> str:
+    @property
+    def counts(self) -> str:
+        """How many participants there are, and visits if those are more.
+
+        Of files with images of several sessions: ``24 participants (48 visits)``.
+        """
+        visits = f' ({count(len(self.visits), "visit")})'
+        several = len(self.visits) > len(self.participants)
+        return count(len(self.participants), 'participant') + visits * several
+
+    def participants_in(self, output: Output) -> set[str]:
+        """Return who has an image in a file."""
+        return set(map(participant, self.names[output.key]))
+
+    def why_not(self, output: Output, visit: str) -> str:
         """Why somebody is not in a file."""
-        return self.reasons[output.key].get(person, NO_IMAGE)
+        reasons = self.reasons[output.key]
+        return reasons.get(visit, reasons.get(participant(visit), NO_IMAGE))
 
     def absent(self, output: Output) -> dict[str, list[str]]:
         """Those who are not in a file, by the reason, the commonest first."""
-        inside = frozenset(output.names)
+        inside = frozenset(self.names[output.key])
         found: dict[str, list[str]] = {}
-        for person in self.people:
-            if person not in inside:
-                found.setdefault(self.why_not(output, person), []).append(person)
+        for visit in self.visits:
+            if visit not in inside:
+                found.setdefault(self.why_not(output, visit), []).append(visit)
         return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
 
     def rows(self) -> Iterator[dict[str, str]]:
         """A table of people: a column per file, ``yes`` or why not."""
-        for column, person in enumerate(self.people):
+        for column, visit in enumerate(self.visits):
             present = self.matrix[:, column]
-            yield {'participant': person} | {
-                output.key: 'yes' if there else self.why_not(output, person)
+            yield {'participant': visit} | {
+                output.key: 'yes' if there else self.why_not(output, visit)
                 for output, there in zip(self.outputs, present, strict=True)
             }
+
+
+def participant(visit: str) -> str:
+    """Return whom a visit is of.
+
+    >>> participant('sub-01 ses-2 run-1'), participant('a map.nii.gz')
+    ('sub-01', 'a map.nii.gz')
+    """
+    return _without(visit, frozenset(_OF_VISITS))
+
+
+def shared_names(outputs: Sequence[Output]) -> dict[str, tuple[str, ...]]:
+    """Return the visit of each image of some files, by what all of the files tell.
+
+    Where the names of one pipeline have runs and those of another do not, ``sub-01 run-1`` of the
+    one is ``sub-01`` of the other.
+    """
+    dropped = _not_shared(outputs)
+    return {
+        output.key: tuple(_without(name, dropped) for name in output.names) for output in outputs
+    }
+
+
+def _not_shared(outputs: Sequence[Output]) -> frozenset[str]:
+    told = [{mark for name in o.names for mark in _OF_VISITS if mark in name} for o in outputs]
+    return frozenset(mark for mark in _OF_VISITS if not all(mark in marks for marks in told))
+
+
+def _without(visit: str, marks: frozenset[str]) -> str:
+    if not visit.startswith('sub-'):
+        return visit
+    parts = visit.split(' ')
+    return ' '.join(part for part in parts if f' {part[:4]}' not in marks)
 
 
 def _told_apart(output: Output) -> str:
@@ -97,9 +168,9 @@ def _told_apart(output: Output) -> str:
     return f'{output.scalar} ({apart})' if apart else output.scalar
 
 
-def _reasons(output: Output) -> Iterator[tuple[str, str]]:
+def _reasons(output: Output, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Who is known to be not in a file, and why."""
-    inside = frozenset(output.names)
+    inside = frozenset({*output.names, *names})
     for table in output.unmatched.values():
         for person in table.get('WithoutImages', ()):
             if person not in inside:
@@ -163,7 +234,7 @@ class Phenotype:
             mean = (self.numbers / unit).mean() * unit
             spread = (self.numbers / unit).std(ddof=1) * unit
             return f'{low:g} to {high:g}, mean {mean:.3g}, SD {spread:.3g}'
-        shown = [f'{shortened(value, _LONGEST)} {count}' for value, count in self.counts.items()]
+        shown = [f'{shortened(value, _LONGEST)} {often}' for value, often in self.counts.items()]
         more = f' and {len(shown) - 6} more' if len(shown) > 6 else ''
         return ', '.join(shown[:6]) + more or 'nothing'
 
@@ -181,16 +252,31 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f'{text[: most - 1]}…'
 
 
-def phenotypes_of(outputs: Sequence[Output]) -> list[Phenotype]:
-    """Those of everybody in some files, each person or visit once."""
+def phenotype_frame(outputs: Sequence[Output]) -> pd.DataFrame:
+    """Return the phenotypes of everybody in some files.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per person or visit, named by its index; text, blank where there is no value.
+    """
     known: dict[str, dict[str, str]] = {}
+    names = shared_names(outputs)
     for output in outputs:
         own = set(OWN_COLUMNS)
-        for name, row in zip(output.names, output.cohort.rows, strict=True):
+        for name, row in zip(names[output.key], output.cohort.rows, strict=True):
             said = {column: text for column, text in row.items() if column not in own}
             known[name] = said | known.get(name, {})
-    columns = dict.fromkeys(column for said in known.values() for column in said)
-    return [
-        Phenotype(column, tuple(said.get(column, '') for said in known.values()))
-        for column in columns
-    ]
+    frame = pd.DataFrame.from_dict(known, orient='index', dtype=object).fillna('')
+    return frame.mask(frame.isin(MISSING), '')
+
+
+def phenotypes_of(outputs: Sequence[Output]) -> list[Phenotype]:
+    """Those of everybody in some files, each person or visit once."""
+    frame = phenotype_frame(outputs)
+    return [Phenotype(str(column), tuple(frame[column])) for column in frame]
+
+
+def repeated_measures(outputs: Sequence[Output]) -> list[str]:
+    """Return a sentence on each file with several images of one participant."""
+    return [f'{said}.' for output in outputs if (said := said_of_repeats(output.cohort))]

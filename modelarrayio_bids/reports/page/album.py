@@ -10,7 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.derivatives.bids.description import write_json
+from modelarrayio_bids.derivatives.bids.json_files import write_json
 from modelarrayio_bids.derivatives.bids.naming import sidecar
 from modelarrayio_bids.derivatives.outputs.statmaps import label
 from modelarrayio_bids.errors import OutputError

@@ -11,21 +11,21 @@ from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.page.citations import works
 
 
-def methods(outputs: Sequence[Output], n_people: int, pipelines: Sequence[str]) -> list[str]:
+def methods(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) -> list[str]:
     """The paragraphs, citations in brackets.
 
     Parameters
     ----------
     outputs : sequence of Output
         What was made.
-    n_people : int
-        Participants, or their visits.
+    people : str
+        How many participants and visits.
     pipelines : sequence of str
         Programs that made the images.
     """
     said = {
         'scalars': listed(list(dict.fromkeys(output.title for output in outputs))),
-        'n_people': str(n_people),
+        'people': people,
         'pipelines': listed(pipelines) or 'other programs',
         'program': f'{NAME} {__version__} ({URL})',
         'thresholds': ' or '.join(_thresholds(outputs)),

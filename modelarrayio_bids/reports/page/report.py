@@ -18,12 +18,19 @@ from markupsafe import Markup
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
 from modelarrayio_bids.derivatives.bids.uris import path_of
+from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
 from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.derivatives.rscripts.next_steps import Step, next_steps
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.reports.figures.charts import chart_of_availability, chart_of_phenotypes
 from modelarrayio_bids.reports.findings.output_folder import Output, outputs_in
-from modelarrayio_bids.reports.findings.people import Availability, Phenotype, phenotypes_of
+from modelarrayio_bids.reports.findings.people import (
+    Availability,
+    Phenotype,
+    phenotype_frame,
+    phenotypes_of,
+    repeated_measures,
+)
 from modelarrayio_bids.reports.findings.quality import (
     FEWEST_SOURCES,
     LEAST_CORRELATION,
@@ -108,11 +115,14 @@ def write_page(
         'scalars': parts,
         'results': [part for output in outputs for part in analysis_parts(output, album)],
         **_attention(outputs, parts),
-        **_methods(output_dir, outputs, len(availability.people)),
+        'notes': [*repeated_measures(outputs), *map(str, _remarks(outputs))],
+        **_methods(output_dir, outputs, availability.counts),
     }
     page = output_dir / NAME_OF_PAGE
     _write(page, _rendered(context))
-    logger.info('Wrote %s: %s', page, context['verdict'])
+    # Said to people who want warnings alone, too: nobody else looks at the images.
+    level = logging.WARNING if context['attention'] else logging.INFO
+    logger.log(level, 'Wrote %s: %s', page, context['verdict'])
     return page
 
 
@@ -174,10 +184,11 @@ def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _lead(outputs: Sequence[Output], availability: Availability) -> str:
     images = sum(len(output.names) for output in outputs)
-    in_all = f' {availability.complete:,} are in all of them.' if len(outputs) > 1 else ''
+    are = 'is' if availability.complete == 1 else 'are'
+    in_all = f' {count(availability.complete, "participant")} {are} in all of them.'
     return (
-        f'{count(images, "image")} of {len(availability.people):,} participants or visits, in '
-        f'{count(len(outputs), "HDF5 file")}.{in_all}'
+        f'{count(images, "image")} of {availability.counts}, in '
+        f'{count(len(outputs), "HDF5 file")}.{in_all * (len(outputs) > 1)}'
     )
 
 
@@ -233,10 +244,17 @@ def _rules() -> str:
     )
 
 
-def _methods(output_dir: Path, outputs: Sequence[Output], n_people: int) -> dict[str, Any]:
+def _remarks(outputs: Sequence[Output]) -> list[Remark]:
+    """What looks like a slip in the phenotypes."""
+    said = {name: what for output in outputs for name, what in output.said.items()}
+    described = {name: what for name, what in said.items() if isinstance(what, dict)}
+    return remarks(phenotype_frame(outputs), described)
+
+
+def _methods(output_dir: Path, outputs: Sequence[Output], people: str) -> dict[str, Any]:
     """What was done and what it cites, also as files."""
     pipelines = pipelines_of(output_dir)
-    paragraphs, cited = methods(outputs, n_people, pipelines), works(pipelines)
+    paragraphs, cited = methods(outputs, people, pipelines), works(pipelines)
     _write(output_dir / 'logs' / 'CITATION.md', markdown(paragraphs, cited))
     _write(output_dir / 'logs' / 'CITATION.bib', bibliography(cited))
     return {'methods': paragraphs, 'references': cited}
@@ -248,9 +266,9 @@ def _people(availability: Availability, album: Album) -> dict[str, Any]:
         for output, label in zip(availability.outputs, availability.labels, strict=True)
         if (reasons := availability.absent(output))
     ]
-    n_people = len(availability.people)
+    n_people = len(availability.participants)
     return {
-        'lead': f'{availability.complete:,} of {n_people:,} are in every file.',
+        'lead': f'{availability.complete:,} of {count(n_people, "participant")} are in every file.',
         'pictures': [album.add(chart_of_availability(availability), 'desc-availability_plot')],
         'rows': [
             (
@@ -258,7 +276,7 @@ def _people(availability: Availability, album: Album) -> dict[str, Any]:
                 output.files.stem.replace('_', ' '),
                 output.known.get('Elements', ''),
                 f'{len(output.names):,}',
-                f'{n_people - len(set(output.names)):,}',
+                f'{n_people - len(availability.participants_in(output)):,}',
             )
             for output in availability.outputs
         ],

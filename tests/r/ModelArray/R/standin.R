@@ -38,6 +38,31 @@ ModelArray.lm <- function(formula, data, phenotypes, scalar = NULL, element.subs
   result
 }
 
+# As its reference has it: skipped elements are NaN, and the first that can be fitted names the columns.
+ModelArray.wrap <- function(FUN, data, phenotypes, scalar, element.subset = NULL,
+                            num.subj.lthr.abs = 10, num.subj.lthr.rel = 0.2,
+                            verbose = TRUE, pbar = TRUE, n_cores = 1, on_error = "stop", ...) {
+  stopifnot(
+    is.function(FUN), identical(scalar, data$scalar), !(scalar %in% names(phenotypes)),
+    n_cores >= 1, on_error %in% c("stop", "skip", "debug"),
+    setequal(data$sources, phenotypes$source_file), !anyDuplicated(phenotypes$source_file)
+  )
+  phenotypes <- phenotypes[match(data$sources, phenotypes$source_file), ]
+  fewest <- max(num.subj.lthr.abs, num.subj.lthr.rel * nrow(phenotypes))
+  fits <- lapply(seq_len(nrow(data$values)), function(element) {
+    phenotypes[[scalar]] <- data$values[element, ]
+    if (sum(is.finite(phenotypes[[scalar]])) <= fewest) return(NULL)
+    if (on_error == "stop") return(unlist(FUN(data = phenotypes, ...)))
+    tryCatch(unlist(FUN(data = phenotypes, ...)), error = function(condition) NULL)
+  })
+  fitted <- which(!vapply(fits, is.null, NA))
+  names <- unique(lapply(fits[fitted], names))
+  stopifnot(length(fitted) > 0, length(names) == 1)
+  table <- matrix(NaN, length(fits), length(names[[1]]), dimnames = list(NULL, names[[1]]))
+  table[fitted, ] <- do.call(rbind, fits[fitted])
+  data.frame(element_id = seq_along(fits) - 1, table, check.names = FALSE)
+}
+
 # As broom's tidy() and glance() name them; statistics of a model without terms are missing.
 one_row <- function(fit, var.terms, var.model) {
   found <- summary(fit)

@@ -1,0 +1,47 @@
+"""Folders of other people's datasets, which may not be readable, or link to each other in circles.
+
+Nothing here raises: a folder that cannot be read is named in a warning, once, and is empty.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, sorted by name; nothing of one that cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        _say_unreadable(str(folder), error.strerror or str(error))
+        return []
+
+
+def subfolders(folder: Path) -> Iterator[Path]:
+    """Yield the folders in a folder, sorted, if it is one; links to folders are some."""
+    found = entries(folder) if is_folder(folder) else []
+    return (Path(entry.path) for entry in found if is_folder(entry))
+
+
+def is_folder(path: os.PathLike[str]) -> bool:
+    """Return whether there is a folder, or a link to one, that can be reached."""
+    # Those of pathlib and of DirEntry raise where it may not be entered, or links form a circle.
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def subject_folders(root: Path) -> Iterator[Path]:
+    """Yield the ``sub-*`` folders of a dataset, sorted."""
+    return (path for path in subfolders(root) if path.name.startswith('sub-'))
+
+
+# A run looks into a dataset several times, and says it once.
+@functools.cache
+def _say_unreadable(folder: str, reason: str) -> None:
+    logger.warning('%s cannot be read (%s): left out', folder, reason)

@@ -1,0 +1,122 @@
+"""Paths that may not be read, or hold odd signs: nothing else is lost for them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import trees
+from tools import without_rights
+
+PEOPLE = trees.people(3)
+
+
+@pytest.fixture
+def study(tmp_path):
+    root = trees.describe(tmp_path / 'study')
+    trees.write_participants(root, PEOPLE)
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', PEOPLE)
+    return root
+
+
+@pytest.fixture
+def locked():
+    """Take all rights of a folder, until the test is over."""
+    paths = []
+
+    def lock(path, mode=0):
+        path.mkdir(parents=True, exist_ok=True)
+        paths.append(path)
+        path.chmod(mode)
+
+    yield lock
+    for path in paths:
+        path.chmod(0o755)
+
+
+def run(root, *options, **environment):
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', str(root)]
+    command += [str(root.parent / 'out'), 'group', '--list-scalars', *map(str, options)]
+    environment = os.environ | {key: str(value) for key, value in environment.items()}
+    command = [*without_rights(), *command]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+
+def subjects(done, scalar='cbf'):
+    """The number of subjects that ``--list-scalars`` shows of one scalar."""
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith(f'{scalar} '))
+    return int(line.split()[3])
+
+
+@pytest.mark.parametrize('mode', [0o000, 0o444, 0o111])
+@pytest.mark.parametrize('name', ['secret', 'secret/sub-01', 'aslprep/derivatives'])
+def test_a_folder_of_derivatives_that_may_not_be_read(study, locked, name, mode):
+    (study / 'derivatives' / name).mkdir(parents=True)
+    locked(study / 'derivatives' / name, mode)
+    assert subjects(run(study)) == 3
+
+
+def test_it_is_named_once(study, locked):
+    locked(study / 'derivatives' / 'secret')
+    done = run(study)
+    named = f'{study}/derivatives/secret cannot be read (Permission denied): left out'
+    assert done.stderr.count(named) == 1
+
+
+@pytest.mark.parametrize('mode', [0o000, 0o111])
+def test_a_subject_that_may_not_be_read(study, locked, mode):
+    locked(study / 'derivatives' / 'aslprep' / 'sub-02', mode)
+    done = run(study)
+    assert subjects(done) == 2
+    assert 'sub-02 cannot be read (Permission denied): left out' in done.stderr
+
+
+def test_a_description_that_may_not_be_read(study):
+    path = study / 'derivatives' / 'aslprep' / 'dataset_description.json'
+    path.chmod(0)
+    done = run(study)
+    assert subjects(done) == 3
+    assert f'{path} cannot be read (Permission denied)' in done.stderr
+
+
+@pytest.mark.parametrize('mode', [0o000, 0o444])
+def test_a_home_that_may_not_be_entered(study, locked, tmp_path, mode):
+    locked(tmp_path / 'home', mode)
+    assert subjects(run(study, HOME=tmp_path / 'home')) == 3
+
+
+def test_settings_of_pybids_are_none_of_ours(study, tmp_path):
+    (tmp_path / 'pybids_config.json').write_text('{')
+    assert subjects(run(study, HOME=tmp_path)) == 3
+
+
+@pytest.mark.parametrize('where', ['study', 'derivatives', 'phenotypes', 'mask', 'filters'])
+def test_what_was_named_and_may_not_be_read_is_an_error_of_reading(study, locked, tmp_path, where):
+    hidden = tmp_path / 'hidden'
+    table = hidden / 'table.tsv'
+    options = {
+        'study': (study,),
+        'derivatives': (study, '-d', f'x={hidden}'),
+        'phenotypes': (study, '--phenotypes', table),
+        'mask': (study, '--mask', table),
+        'filters': (study, '--bids-filter-file', table),
+    }
+    locked(study if where == 'study' else hidden)
+    done = run(*options[where])
+    assert done.returncode in {65, 66}  # sysexits: no input that can be read
+    assert 'Permission denied' in done.stderr.splitlines()[-1]
+    assert 'written' not in done.stderr
+
+
+@pytest.mark.parametrize('sign', ['[v2]', 'a*', 'what?'])
+def test_signs_of_patterns_in_paths_are_themselves(study, sign):
+    output = study.parent / f'results {sign}'
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', str(study), str(output)]
+    command += ['group', '--no-report', '--scalars', 'cbf']
+    refused = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert refused.returncode == 64  # Nipype would not find its own files there
+    assert refused.stderr.splitlines()[-1].endswith('with -w.')
+    assert not output.exists()
+    subprocess.run([*command, '-w', str(study.parent / 'work')], check=True, capture_output=True)
+    assert (output / 'cbf' / f'space-{trees.SPACE}_modelarray.h5').is_file()
