@@ -136,14 +136,14 @@ class ResultNaming(Naming):
         """``<analysis>_results.json``: which result each image holds, and the levels of factors."""
         sidecar = {
             'Analysis': results.name,
-            **model(results, values),
+            **describe_model(results, values),
             **fewer_sources(results),
             'Sources': [str(results.path.absolute())],
             'GeneratedBy': [{'Name': NAME, 'Version': __version__}],
             'Images': {
                 file: {
                     'Result': image.result,
-                    **tested(results, image.result),
+                    **describe_test(results, image.result),
                     **levels(results, image.result),
                 }
                 for file, image in images.items()
@@ -160,7 +160,7 @@ def levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
     return {'Levels': {str(code): name for code, name in enumerate(names, start=1)}}
 
 
-def model(results: Analysis, values: Callable[[str], np.ndarray]) -> dict[str, Any]:
+def describe_model(results: Analysis, values: Callable[[str], np.ndarray]) -> dict[str, Any]:
     """Return formula, number of images and degrees of freedom of the model, where known.
 
     Numbers are those that the analysis kept, the least and the most over elements where they
@@ -184,7 +184,7 @@ def model(results: Analysis, values: Callable[[str], np.ndarray]) -> dict[str, A
     }
 
 
-def tested(results: Analysis, result: str) -> dict[str, str]:
+def describe_test(results: Analysis, result: str) -> dict[str, str]:
     """Return what a result tests, and by which statistic, where known."""
     facts = ModelFacts.of(results.described)
     return {} if facts is None else facts.sidecar_of(result)

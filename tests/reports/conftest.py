@@ -60,7 +60,20 @@ def modelled(planted):
     """What one command leaves of one scalar, a model of it and its maps, to be read only."""
     output = planted.parent / 'modelled'
     arguments = [str(planted), str(output), 'group', 'model', 'export', '--scalars', 'cbf']
-    assert main([*arguments, '--formula', '~ age + sex + site', '--nprocs', '2']) == 0
+    assert (
+        main(
+            [
+                *arguments,
+                '--formula',
+                '~ age + sex + site',
+                '--num-subj-lthr-rel',
+                '0.6',
+                '--nprocs',
+                '2',
+            ]
+        )
+        == 0
+    )
     return output
 
 

@@ -32,11 +32,11 @@ from modelarrayio_bids.models.adjustment import METHODS
 from modelarrayio_bids.results.export import (
     Image,
     Naming,
+    describe_model,
+    describe_test,
     extent,
     fewer_sources,
     levels,
-    model,
-    tested,
 )
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.spaces import SPACES
@@ -224,7 +224,9 @@ class StatMapNaming(Naming):
         """One for each image."""
         degrees = _degrees_of_freedom(results, values)
         # Of degrees of freedom each image has its own.
-        of_model = {key: fact for key, fact in model(results, values).items() if key != _DF}
+        of_model = {
+            key: fact for key, fact in describe_model(results, values).items() if key != _DF
+        }
         common = {
             **self._of_scalar(),
             **of_model,
@@ -235,7 +237,7 @@ class StatMapNaming(Naming):
         return {
             sidecar(Path(file)).name: {
                 **_of_result(results, image, degrees),
-                **tested(results, image.result),
+                **describe_test(results, image.result),
                 **levels(results, image.result),
                 **common,
             }
