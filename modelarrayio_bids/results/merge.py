@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -634,6 +635,32 @@ def _write_elements(store: StoreWriter, space: ElementSpace | None) -> None:
     store.write_provenance(run_provenance(), {})
 
 
+def _shared_facts(slices: Sequence[Slice]) -> dict[str, str]:
+    """Return what all slices say of their model, and the elements that were not fitted in any."""
+    told = []
+    for one in slices:
+        with StoreReader(one.results.path) as reader:
+            told.append(reader.described(one.results.name))
+    facts = {
+        name: told[0][name]
+        for name in (schema.FORMULA_ATTRIBUTE, schema.MODEL_ATTRIBUTE)
+        if name in told[0] and all(other.get(name) == told[0][name] for other in told)
+    }
+    counts = [_counts(each.get(schema.NOT_FITTED_ATTRIBUTE, '')) for each in told]
+    if None not in counts:
+        facts[schema.NOT_FITTED_ATTRIBUTE] = json.dumps(sum(filter(None, counts), Counter()))
+    return facts
+
+
+def _counts(text: str) -> Counter[str] | None:
+    """Return numbers of elements by reason; None of what is none."""
+    try:
+        found = json.loads(text)
+        return Counter({reason: int(number) for reason, number in found.items()})
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
 def _write(store: StoreWriter, merger: Merger, merged: str, threads: int) -> None:
     n_chunks = -(-merger.n_columns // merger.blocks.chunk)
     with Scratch(merger.blocks, np.dtype(np.float64), store.path.resolve().parent) as scratch:
@@ -642,7 +669,7 @@ def _write(store: StoreWriter, merger: Merger, merged: str, threads: int) -> Non
         for _ in tracked(written, f'Writing {merged}', n_chunks, 'chunks'):
             pass
     results = [one.results for one in merger.slices]
-    facts = run_provenance()
+    facts = run_provenance() | _shared_facts(merger.slices)
     if merger.n_sources:
         facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(merger.n_sources)
     store.describe_results(

@@ -1,8 +1,8 @@
 """The dataset level of BIDS Stats Models, said in R's words.
 
 ``Factor`` makes a column of each level, ``sex.F`` and ``sex.M``, and ``X`` names those that enter
-the design. A formula says the same where ``X`` has the intercept and all levels but one, which is the
-reference, or no intercept and all levels of one factor. Everything else is refused by name.
+the design. A formula says the same where ``X`` has the intercept and all levels but one, which is
+the reference, or no intercept and all levels of one factor. Everything else is refused by name.
 
 Specification: https://bids-standard.github.io/stats-models (1.0.0).
 """
@@ -272,7 +272,7 @@ def _factor_label(column: str, used: Sequence[str], columns: CohortColumns) -> s
     name, levels = _quoted(column), columns.levels(column)
     reference = next((level for level in levels if level not in used), levels[0])
     if reference != levels[0]:
-        return _as_r_writes(f'relevel(factor({name}), ref = {json.dumps(reference)})')
+        return _as_r_writes(f'relevel(factor({name}), {json.dumps(reference)})')
     return _as_r_writes(f'factor({name})' if columns.is_numeric(column) else name)
 
 
