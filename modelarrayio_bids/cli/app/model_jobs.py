@@ -202,9 +202,9 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLi
 
 
 def _stores(options: argparse.Namespace) -> list[Path]:
-    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING
+    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, stores_below
 
-    stores = sorted(options.output_dir.absolute().rglob(f'*{STORE_ENDING}'))
+    stores = stores_below(options.output_dir.absolute())
     if not stores:
         raise SourceNotFoundError(
             f'holds no file named *{STORE_ENDING}', options.output_dir, 'Run the group level first.'
