@@ -250,9 +250,9 @@ def contrast(weights, test='t', variables=('age',)):
     ('content', 'says'),
     [
         (stats_model([1, 'age'], [], Level='Run'), 'node bids: is of the level Run'),
-        (stats_model([1, 'age'], [], Level='Group'), "Nodes, entry 1, Level (bids): should be 'Run'"),
+        (stats_model([1], [], Level='Group'), "Nodes, entry 1, Level (bids): should be 'Run'"),
         (stats_model([1, 'age'], [{'Name': 'Scale', 'Input': ['age']}]), 'transformation Scale'),
-        (stats_model([1, 'age'], [{'Name': 'Factor', 'Input': ['sex'], 'Constraint': 'mean_zero'}]),
+        (stats_model([1], [{'Name': 'Factor', 'Input': ['sex'], 'Constraint': 'mean_zero'}]),
          'the constraint mean_zero'),
         (stats_model([1, 'agee'], []), 'has no column for agee. Nearest: age'),
         (stats_model([1, 'sex'], []), 'X: sex is not numbers'),

@@ -170,7 +170,7 @@ def test_the_command_line_wins(said):
         ('scalers = ["cbf"]', "has an unknown key 'scalers'. Did you mean scalars?"),
         (
             'qqqqq = 1',
-            "has an unknown key 'qqqqq'. Keys are: allow-repeated, analysis-level, analysis-name, anova, ",
+            "has an unknown key 'qqqqq'. Keys are: allow-repeated, analysis-level, analysis-name, ",
         ),
         ('config-file = "x"', "has an unknown key 'config-file'"),
         ('[group]\nscalars = "cbf"', "has an unknown key 'group'"),
