@@ -1,5 +1,5 @@
 # make hooks  everything a contributor needs: an environment, and the checks before each commit
-# make demo   a small study, from derivatives to HDF5
+# make demo   a small study, from derivatives to maps of an effect
 # make test   every test that this machine has the programs for, on all cores (REQUIRE_TOOLS=1: a missing
 #             one fails; PARALLEL= for one core)
 # make check  style, types and import rules
@@ -30,7 +30,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo oracles browser test test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
+.PHONY: demo oracles browser test fuzz test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
     clean help
 
@@ -54,10 +54,10 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 hooks: $(VENV)/.installed-dev $(VENV)/.installed-test $(VENV)/.installed-check  ## set up a clone for development
 	$(BIN)/pre-commit install
 
-demo: $(VENV)/.installed  ## a small study, from derivatives to HDF5 (in demo/)
+demo: $(VENV)/.installed  ## a small study, from derivatives to maps of an effect (in demo/)
 	@rm -rf $(DEMO)
 	$(BIN)/python tests/trees.py $(DEMO)/study --subjects 24
-	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group
+	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group model export --formula '~ age + sex'
 
 # Nothing is asked, and nothing else is installed.
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu
@@ -75,6 +75,9 @@ browser:
 
 test: $(VENV)/.installed-test  ## all tests but those of the image (PYTEST_ARGS=..., PARALLEL=)
 	$(BIN)/python -m pytest --ignore=tests/container $(PARALLEL) $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.installed-test  ## inputs of every kind spoilt in any way, for hours (PYTEST_ARGS=...)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
 
 test-coverage: $(VENV)/.installed-test  ## the same, with a report of coverage (in artifacts/)
 	$(MAKE) test PYTEST_ARGS='--cov --cov-report=term --cov-report=xml:$(ARTIFACTS)/coverage.xml \

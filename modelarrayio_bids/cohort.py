@@ -40,6 +40,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats.tables import MISSING, TSV, TextTable, read_table
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.encoding import refusal
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Cohort:
         ------
         OutputError
             If it cannot be written.
-        CohortError
+        UsageError
             If the name of a file is not UTF-8.
         """
         try:
@@ -173,8 +174,7 @@ class Cohort:
                 writer.writeheader()
                 writer.writerows(self.rows)
         except UnicodeEncodeError as error:
-            what = f'cannot hold {error.object!r}, which is not UTF-8'
-            raise CohortError(what, path, 'Rename the file, or its folder.') from error
+            raise refusal(error) from error
 
     @property
     def scalars(self) -> tuple[str, ...]:

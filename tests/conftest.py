@@ -15,7 +15,9 @@ for library in ('OMP', 'OPENBLAS', 'MKL'):
 
 # How long a machine takes that others use too is nothing to fail for.
 settings.register_profile('untimed', deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile('untimed')
+# `make fuzz`: many more examples, other ones each time.
+settings.register_profile('fuzz', settings.get_profile('untimed'), max_examples=5000)
+settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'untimed'))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As shells start what runs in the background, and it would start others; some are interrupted.

@@ -9,6 +9,7 @@ headers, and thousands of images are there within a second.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from pathlib import Path
@@ -52,11 +53,11 @@ def images(root: Path) -> list[Path]:
     return sorted(path for path in found if 'sourcedata' not in path.relative_to(root).parts)
 
 
-def _kind(folder: Path, path: str, person: trees.Person) -> Path:
+def _kind(folder: Path, path: str, person: trees.Person, own: trees.Grid = _OWN_GRID) -> Path:
     """The one file that stands behind all names of this kind."""
     name = Path(path).name
     space = re.search(r'_space-([a-zA-Z0-9+]+)', name)
-    grid = _OWN_GRID if (space and space[1]) in _OWN_SPACES else trees.TEMPLATE
+    grid = own if (space and space[1]) in _OWN_SPACES else trees.TEMPLATE
     ending = next((ending for ending in _CIFTI if name.endswith(ending)), None)
     if ending is not None:
         return _once(folder / f'x{ending}', lambda file: trees.write_cifti(file, person))
@@ -78,3 +79,29 @@ def _once(file: Path, make) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         make(file)
     return file
+
+
+def plant(root: Path, listed: list[str], on_template: str = '$^') -> Path:
+    """The files of a listing, and no descriptions: as somebody's download is.
+
+    Images whose path has the pattern ``on_template`` are on one grid, though no name says so.
+    """
+    person = trees.people(1)[0]
+    labels = sorted(set(re.findall(r'sub-([a-zA-Z0-9]+)', ' '.join(listed))))
+    for path in listed:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        if path.endswith('participants.tsv'):
+            (root / path).write_text('\n'.join(['participant_id', *labels]) + '\n')
+            continue
+        name = 'x_space-MNI_map.nii.gz' if re.search(on_template, path) else path
+        label = re.search(r'sub-([a-zA-Z0-9]+)', path)
+        edge = 12.0 + (labels.index(label[1]) if label else 0)
+        grid = trees.Grid(_OWN_GRID.shape, edge)
+        # Endings without .gz have a file of that kind as well.
+        name = f'{name}.gz' if re.search(r'(?<!r)\.nii$', name) else name
+        kind = _kind(root.parent / f'{root.name}-kinds', name, person, grid)
+        if path.endswith('.nii') and kind.name.endswith('.gz'):
+            (root / path).write_bytes(gzip.decompress(kind.read_bytes()))
+        else:
+            os.link(kind, root / path)
+    return root

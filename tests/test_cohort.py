@@ -166,7 +166,7 @@ def test_a_home_of_nobody_is_a_path_like_others():
 
 def test_a_name_that_is_not_utf8_is_refused_when_written(tmp_path):
     cohort = Cohort.from_rows([{'scalar_name': 'FA', 'source_file': 'caf\udce9.nii'}])
-    with pytest.raises(CohortError, match='is not UTF-8'):
+    with pytest.raises(UsageError, match='not UTF-8'):
         cohort.to_csv(tmp_path / 'c.csv')
     assert not list(tmp_path.iterdir())
 

@@ -14,7 +14,7 @@ from modelarrayio_bids.cli.run import run
 #: A long piece of work that has something to say meanwhile.
 WORK = """
 import logging, sys, time
-from modelarrayio_bids import logs, progress
+from modelarrayio_bids.runtime import logs, progress
 progress.INTERVAL = 0
 logs.configure(sys.argv[1], form=sys.argv[2])
 for item in progress.tracked(
@@ -112,7 +112,7 @@ def ended(failure, form):
     script = f"""
         import sys, warnings
         from pathlib import Path
-        from modelarrayio_bids import logs
+        from modelarrayio_bids.runtime import logs
         from modelarrayio_bids.cli.run import run
         from modelarrayio_bids.errors import *
         logs.configure('CRITICAL', Path(sys.argv[1]), form={form!r})

@@ -24,8 +24,11 @@ from modelarrayio_bids.cli.options import (
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import UnknownLevelError, UsageError
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import require_utf8
 
 PROGRAM = 'modelarrayio-bids'
+#: Addresses that Nipype, pandas and SciPy take besides, without a report: 350 MiB were enough.
+LEAST_MB = 350
 #: In the order they run in.
 LEVELS = {
     'group': group_level.run_group,
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``modelarrayio-bids``; returns an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     logs.configure('INFO', form=log_format(words))
-    return run(PROGRAM, lambda: _run(parse(get_parser(), words)))
+    return run(PROGRAM, lambda: _run(parse(get_parser(), words)), LEAST_MB)
 
 
 def get_parser() -> Parser:
@@ -76,6 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault('LOGNAME', str(os.getuid()))
     os.environ.setdefault('NIPYPE_NO_ET', '1')
     os.environ.setdefault('NO_ET', '1')
+    require_utf8(list(vars(options).values()))
     unknown = [name for name in options.analysis_level if name not in LEVELS]
     if unknown and {str(options.bids_dir), str(options.output_dir)} & LEVELS.keys():
         raise UnknownLevelError(

@@ -24,8 +24,11 @@ from modelarrayio_bids.cli.options import log_format
 from modelarrayio_bids.cli.run import Parser, run
 from modelarrayio_bids.errors import EXIT_USAGE
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import require_utf8
 
 PROGRAM = 'modelarrayio'
+#: Addresses that Python, NumPy and HDF5 take with one thread: 180 MiB were enough.
+LEAST_MB = 192
 COMMANDS = (
     'to-modelarray', 'append', 'fit', 'merge-results', 'export-results', 'info', 'validate',
 )  # fmt: skip
@@ -41,7 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return EXIT_USAGE
     logs.configure(options.log_level, form=options.log_format)
-    return run(PROGRAM, lambda: options.command(options))
+    return run(PROGRAM, lambda: _run(options), LEAST_MB)
+
+
+def _run(options: argparse.Namespace) -> int:
+    require_utf8(list(vars(options).values()))
+    return options.command(options)
 
 
 def get_parser() -> argparse.ArgumentParser:

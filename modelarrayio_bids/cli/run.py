@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import re
+import resource
 import select
 import signal
 import sys
@@ -21,14 +22,17 @@ from modelarrayio_bids.errors import (
     ModelArrayIOError,
     UnfinishedOutputError,
     UsageError,
+    out_of_memory,
 )
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.termination import (
     EXIT_TERMINATED,
     Terminated,
     terminable,
     was_terminated,
 )
+from modelarrayio_bids.runtime.user_input import input_error
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +77,7 @@ class Parser(argparse.ArgumentParser):
         return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
 
 
-def run(program: str, command: Callable[[], int]) -> int:
+def run(program: str, command: Callable[[], int], least_mb: int = 0) -> int:
     """Run a command and turn how it ended into an exit code.
 
     Parameters
@@ -82,14 +86,17 @@ def run(program: str, command: Callable[[], int]) -> int:
         Name that starts an error's line.
     command : callable
         Returns an exit code.
+    least_mb : int, optional
+        Addresses that it takes to start (``ulimit -v``), in MiB.
     """
+    _hear_interrupts()
     try:
+        _require_addresses(least_mb)
         with terminable():
             code = command()
         _flush_output()
-    except ModelArrayIOError as error:
-        logger.debug('raised here', exc_info=error)
-        return _ended(program, str(error), error.exit_code, _facts(error))
+    except (ModelArrayIOError, UnicodeEncodeError, MemoryError) as error:
+        return _refused(program, error)
     except KeyboardInterrupt:
         return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
     except Terminated:
@@ -99,6 +106,32 @@ def run(program: str, command: Callable[[], int]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort
         return _surprised(program, error)
     return code
+
+
+def _hear_interrupts() -> None:
+    """Raise KeyboardInterrupt from here on: see :mod:`modelarrayio_bids.cli.entrypoint`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _require_addresses(least_mb: int) -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    # It takes addresses for each of its threads, and ends the process where there are none.
+    os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
+    if limit < least_mb * 2**20:
+        raise UsageError(
+            f'{limit // 2**20} MB of addresses (ulimit -v) are too few to start',
+            remedy=f'Give at least {least_mb} MB: ulimit -v {least_mb * 1024}.',
+        )
+
+
+def _refused(program: str, error: ModelArrayIOError | UnicodeEncodeError | MemoryError) -> int:
+    logger.debug('raised here', exc_info=error)
+    if not isinstance(error, ModelArrayIOError):
+        error = refusal(error) if isinstance(error, UnicodeEncodeError) else out_of_memory()
+    return _ended(program, str(error), error.exit_code, _facts(error))
 
 
 def _flush_output() -> None:
@@ -151,6 +184,9 @@ def _facts(error: ModelArrayIOError) -> dict[str, Any]:
 def _surprised(program: str, error: Exception) -> int:
     if was_terminated(error):
         return _terminated(program)
+    if (told := input_error(error)) is not None:
+        logger.debug('raised here', exc_info=error)
+        return _ended(program, str(told), told.exit_code, _facts(told))
     # Everything there is to report.
     logger.critical('what follows is not meant to happen', exc_info=error)
     return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)

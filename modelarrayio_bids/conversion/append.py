@@ -28,13 +28,13 @@ from modelarrayio_bids.errors import (
     DuplicateSourceError,
     MixedSpacesError,
     ModelArrayIOError,
-    SchemaError,
     WouldLoseResultsError,
     raise_problems,
 )
 from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.resources import Resources, give_back_memory
 from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References, space_class
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
@@ -289,7 +289,7 @@ def _planned(cohort: Cohort, old: LockedStoreReader, space: ElementSpace, thread
     if not others:
         most, of_headers = checked_sources(cohort.sources(), space, threads)
         problems += of_headers
-    raise_problems([*problems, *_of_other_length(extensions.values(), space)])
+    raise_problems(problems)
     _tell(old, extensions)
     return _Plan(old, space, extensions, most)
 
@@ -331,19 +331,6 @@ def _of_other_kinds(cohort: Cohort, space: ElementSpace, path: Path) -> Iterator
         )
 
 
-def _of_other_length(extensions: Iterable[Extension], space: ElementSpace) -> Iterator[SchemaError]:
-    """Files of other programs may contradict themselves."""
-    for extension in extensions:
-        n_elements = extension.scalar.values.shape[1]
-        if n_elements != len(space):
-            yield SchemaError(
-                f'{extension.scalar.name} has {n_elements:,} values for each source, expected '
-                f'{len(space):,}, one for each of its {space.kind}',
-                extension.scalar.path,
-                'Give the very file the data were prepared with, or build it again.',
-            )
-
-
 def _require_kept(old: LockedStoreReader, *, keep_results: bool) -> None:
     if old.analyses and not keep_results:
         raise WouldLoseResultsError(
@@ -358,7 +345,7 @@ def _require_room(plan: _Plan, output: Path) -> None:
     extensions = plan.extensions.values()
     most = max(len(ext.added) * ext.scalar.values.dtype.itemsize for ext in extensions)
     needed = plan.old.path.stat().st_size + sum(ext.growth for ext in extensions)
-    require_room(output.resolve().parent, needed + most * len(plan.space), output)
+    require_room(resolved(output).parent, needed + most * len(plan.space), output)
 
 
 def _tell(old: LockedStoreReader, extensions: Mapping[str, Extension]) -> None:

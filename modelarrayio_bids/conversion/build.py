@@ -102,6 +102,7 @@ def to_modelarray(
             summaries=summaries,
         )
         _fill(store, cohort, space, read, resources.threads)
+    logger.info('Wrote %s: %s', output, _contents(cohort, space))
     return Path(output)
 
 
@@ -157,6 +158,7 @@ def assemble(
 
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
         _fill(store, cohort, space, read, resources.threads)
+    logger.info('Wrote %s: %s', output, _contents(cohort, space))
     return Path(output)
 
 
@@ -201,6 +203,11 @@ def _new_store(
 ) -> StoreWriter:
     for scalar in cohort.scalars:
         schema.check_scalar_name(scalar)
+        if not schema.is_r_name(scalar):
+            logger.warning(
+                '%r is no name that R takes as it is: a formula needs backticks, %s ~ age',
+                *(scalar, schema.in_formula(scalar)),
+            )
     return StoreWriter(Path(output), layout, overwrite=overwrite)
 
 
@@ -225,7 +232,6 @@ def _fill(
         with matrix_of(sources) as (matrix, records):
             write_scalar(store, sources, matrix, threads, records)
     store.write_provenance(facts, facets)
-    logger.info('Wrote %s: %s', store.path, _contents(cohort, space))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
+from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
 from nibabel.cifti2 import cifti2_axes
@@ -52,7 +52,10 @@ _VERSION = re.compile(rb'<CIFTI\b[^>]*\bVersion\s*=\s*["\']([^"\']*)')
 _DIMENSIONS = re.compile(rb'(AppliesToMatrixDimension\s*=\s*["\'])[^"\']*')
 _INDEX_TYPE = 'CIFTI_INDEX_TYPE_'
 # What nibabel's parser raises for bad XML, missing attributes and missing parts.
-_PARSER_ERRORS = (ExpatError, Cifti2HeaderError, LookupError, ValueError, TypeError, AttributeError)
+_PARSER_ERRORS = (
+    *(ExpatError, Cifti2HeaderError, LookupError, ValueError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
 # XML 1.0 has no way to write these.
 _UNWRITABLE = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
@@ -183,10 +186,9 @@ class IndexMap:
         try:
             mapping = _parsed(b'<CIFTI Version="2"><Matrix>%s</Matrix></CIFTI>' % self.xml)[0]
             _require_sequence(mapping)
-            axis = cifti2_axes.from_index_mapping(mapping)
+            return _in_mm(cifti2_axes.from_index_mapping(mapping), mapping)
         except _PARSER_ERRORS as error:
             raise _damaged(path, str(error)) from error
-        return _in_mm(axis, mapping)
 
 
 @dataclass(frozen=True)
@@ -421,11 +423,15 @@ def _index_maps(xml: bytes, path: str | PathLike[str]) -> tuple[IndexMap, ...]:
         )
     # Comments and CDATA could hold what looks like a tag: nibabel writes the same without them.
     # (One character is found several times faster than two, and most files have none.)
-    if b'!' in xml and b'<!' in xml:
+    is_rewritten = b'!' in xml and b'<!' in xml
+    if is_rewritten:
         xml = _rewritten(xml, path)
+    parts = list(_parts(xml, path))
+    if not is_rewritten:
+        _require_closed(xml, parts, path)
     by_dimension = {
         dimension: index_map
-        for index_map in (IndexMap.from_xml(part, path) for part in _parts(xml, path))
+        for index_map in (IndexMap.from_xml(part, path) for part in parts)
         for dimension in index_map.dimensions
     }
     if sorted(by_dimension) != list(range(len(by_dimension))):
@@ -443,6 +449,16 @@ def _parts(xml: bytes, path: str | PathLike[str]) -> Iterator[bytes]:
             raise _damaged(path, 'it ends early')
         yield xml[start : end + 1]
         start = xml.find(_OPENING, end)
+
+
+def _require_closed(xml: bytes, parts: Sequence[bytes], path: str | PathLike[str]) -> None:
+    """Refuse XML that is left open or broken around the parts, which are parsed where needed."""
+    for part in parts:
+        xml = xml.replace(part, b'', 1)
+    try:
+        ParserCreate().Parse(xml, True)
+    except (ExpatError, ValueError, LookupError) as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _parsed(xml: bytes) -> Any:
@@ -466,6 +482,13 @@ def _require_sequence(mapping: Cifti2MatrixIndicesMap) -> None:
         if model.index_offset != expected:
             raise ValueError(
                 f'{model.brain_structure} starts at {model.index_offset}, expected {expected}'
+            )
+        n_indices = len(model.vertex_indices or ()) or len(model.voxel_indices_ijk or ())
+        if n_indices != model.index_count:
+            # nibabel would ask for memory for as many as are promised.
+            raise ValueError(
+                f'{model.brain_structure} has {n_indices} elements, and promises '
+                f'{model.index_count}'
             )
         expected += model.index_count
 

@@ -29,6 +29,7 @@ from typing import Any, BinaryIO
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
 from modelarrayio_bids.formats.pointers import absence_error, pointer_error
+from modelarrayio_bids.runtime.user_input import open_regular
 
 try:
     from isal import igzip, isal_zlib
@@ -146,7 +147,7 @@ def inflated_size(path: str | PathLike[str]) -> int:
     last one's, and for a truncated file it is noise: a caller that finds another size than it
     expects must look closer.
     """
-    with open(path, 'rb') as file:
+    with open_regular(path) as file:
         return _last_size(file) if _is_gzip(file) else os.fstat(file.fileno()).st_size
 
 
@@ -199,7 +200,7 @@ def inflate_exactly(data: bytes, size: int) -> bytes:
 
 def is_gzip(path: str | PathLike[str]) -> bool:
     """Whether the first bytes are those of gzip, whatever the name says."""
-    with open(path, 'rb') as file:
+    with open_regular(path) as file:
         return _is_gzip(file)
 
 
@@ -294,7 +295,7 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 @contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
     """Open a file for reading, and turn what goes wrong with it into an error that names it."""
-    with _reported(path), open(path, 'rb') as file:
+    with _reported(path), open_regular(path) as file:
         if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
             raise error
         yield file
@@ -314,6 +315,6 @@ def _reported(path: str | PathLike[str]) -> Iterator[None]:
         raise FormatError(what, path, 'Copy or make the file again.') from error
     except (zlib.error, gzip.BadGzipFile) as error:
         raise FormatError(f'is damaged: {error}', path, 'Copy or make the file again.') from error
-    except OSError as error:
-        what = f'cannot be read ({error.strerror})'
+    except (OSError, ValueError) as error:
+        what = f'cannot be read ({getattr(error, "strerror", None) or error})'
         raise SourceNotFoundError(what, path, 'Check that it is a file you may read.') from error

@@ -37,11 +37,12 @@ EXTENSIONS = ('.mif.gz', '.mif')
 _SEPARATE = '.mih'
 _MAGIC = 'mrtrix image'
 _END = re.compile(rb'\n[ \t]*END[ \t\r]*(?:#[^\n]*)?(?:\n|\Z)')
-_DATA_PLACE = re.compile(r'(\.|\.\S.*?|[^.\s].*?)(?:\s+(\d+))?')
+_DATA_PLACE = re.compile(r'(\.|\.\S.*?|[^.\s].*?)(?:\s+(\d{1,18}))?')
 _FIRST_BYTES = 16384
 #: What the ``file:`` line and the end of the header take at most; MRtrix leaves as much.
 _LAST_LINES = 24
 _ALIGNMENT = 4
+_LONGEST_TOLD = 100
 _COMPULSORY = frozenset({'dim', 'vox', 'layout', 'datatype', 'transform', 'scaling', 'file'})
 
 _NUMBERS = {
@@ -254,9 +255,15 @@ class MifHeader(SpatialHeader):
         FormatError
             If it has fewer or more bytes than the header promises.
         """
-        if not Path(path).is_file():
+        try:
+            is_there = Path(path).is_file()
+        except (OSError, ValueError):  # too long, or with a NUL
+            is_there = False
+        if not is_there:
             raise SourceNotFoundError(
-                'no such file, though a header names it as its data', path, 'Copy both files.'
+                'no such file, though a header names it as its data',
+                _told(str(path)),
+                'Copy both files.',
             )
         if compression.inflated_size(path) != self.n_bytes % 2**32:
             with compression.inflated(path) as data:
@@ -559,7 +566,7 @@ class _Fields:
 
     def _shape(self) -> tuple[int, ...]:
         text = self._text('dim')
-        if not re.fullmatch(r'\s*\d+\s*(,\s*\d+\s*)*', text):
+        if not re.fullmatch(r'\s*\d{1,18}\s*(,\s*\d{1,18}\s*)*', text):
             raise self._unusable('dim', text, 'lengths of axes')
         shape = tuple(map(int, text.split(',')))
         if min(shape) < 1:
@@ -568,14 +575,14 @@ class _Fields:
 
     def _zooms(self, n_axes: int) -> tuple[float, ...]:
         zooms = self._floats('vox', self._text('vox'))[:n_axes]
-        if len(zooms) < min(3, n_axes) or any(zoom < 0 for zoom in zooms):
+        if len(zooms) < min(3, n_axes) or any(zoom < 0 or np.isinf(zoom) for zoom in zooms):
             raise self._unusable('vox', self._text('vox'), 'one voxel size for each axis')
         return (*zooms, *[np.nan] * (n_axes - len(zooms)))
 
     def _strides(self, n_axes: int) -> tuple[int, ...]:
         text = self._text('layout')
         tokens = [token.strip() for token in text.split(',')]
-        if not all(re.fullmatch(r'[+-]?\d+', token) for token in tokens):
+        if not all(re.fullmatch(r'[+-]?\d{1,9}', token) for token in tokens):
             raise self._unusable('layout', text, 'axes such as +0,-1,+2')
         ranks = [abs(int(token)) + 1 for token in tokens]
         if sorted(ranks) != list(range(1, n_axes + 1)):
@@ -619,7 +626,7 @@ class _Fields:
 
     def _unusable(self, key: str, text: str, expected: str) -> FormatError:
         return FormatError(
-            f'has "{key}: {text}" in its header, expected {expected}',
+            f'has "{key}: {_told(text)}" in its header, expected {expected}',
             self._path,
             'Make the file again, with mrconvert for instance.',
         )
@@ -685,7 +692,7 @@ def _data_place(
     found = _DATA_PLACE.fullmatch(text)
     if found is None:
         raise FormatError(
-            f'has "file: {text}" in its header, expected a name (or ".") and an offset',
+            f'has "file: {_told(text)}" in its header, expected a name (or ".") and an offset',
             path,
             'Make the file again.',
         )
@@ -699,6 +706,11 @@ def _data_place(
             'Make the file again.',
         )
     return None, offset
+
+
+def _told(text: str) -> str:
+    """As much of an entry as a message has room for."""
+    return text if len(text) <= _LONGEST_TOLD else f'{text[:_LONGEST_TOLD]}…'
 
 
 def _require_readable_pair(key: str, value: str) -> None:

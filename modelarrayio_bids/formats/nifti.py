@@ -7,6 +7,7 @@ a float64 copy of every image is what most of the predecessor's time went into.
 from __future__ import annotations
 
 import io
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,8 +74,7 @@ class Volume:
         """Understand the first bytes of a file; errors as :meth:`from_file`."""
         volume = cls(Path(path), parse_header(start, path))
         if single:
-            _require_one_volume(volume)
-            _require_places(volume)
+            require_volume(volume)
         require_real_numbers(volume.header, path)
         return volume
 
@@ -85,14 +85,30 @@ class Volume:
 
     @property
     def affine(self) -> np.ndarray:
-        """Voxel indices to mm in RAS+, (4, 4) float64: sform, else qform, else the voxel sizes."""
-        return self.header.get_best_affine()
+        """Voxel indices to mm in RAS+, (4, 4) float64: sform, else qform, else the voxel sizes.
+
+        Raises
+        ------
+        FormatError
+            If they are no numbers, or give several voxels one place.
+        """
+        try:
+            affine = self.header.get_best_affine()
+        except (HeaderDataError, ValueError):
+            affine = np.zeros((4, 4))
+        if not np.isfinite(affine).all() or not np.linalg.det(affine[:3, :3]):
+            raise FormatError(
+                'has an affine that gives voxels no places (sform or qform)',
+                self.path,
+                'Mend its header, or make the image again.',
+            )
+        return affine
 
     @property
     def n_bytes(self) -> int:
         """Least size of the inflated file."""
         itemsize = self.header.get_data_dtype().itemsize
-        return self.header.get_data_offset() + int(np.prod(self.shape)) * itemsize
+        return self.header.get_data_offset() + math.prod(self.shape) * itemsize
 
 
 @dataclass(frozen=True)
@@ -163,7 +179,7 @@ def opened(path: str | PathLike[str], *, single: bool = True) -> Iterator[Voxels
         flat = np.frombuffer(
             data,
             volume.header.get_data_dtype(),
-            count=int(np.prod(volume.shape)),
+            count=math.prod(volume.shape),
             offset=volume.header.get_data_offset(),
         )
         yield Voxels(volume, flat)
@@ -185,7 +201,7 @@ def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
         if size in _HEADER_CLASSES and len(start) >= size:
             try:
                 return _parsed(start[:size], order)
-            except (HeaderDataError, WrapStructError) as error:
+            except (HeaderDataError, WrapStructError, ValueError, OverflowError) as error:
                 raise FormatError(
                     f'has a NIfTI header that cannot be used ({error})', path, 'Make it again.'
                 ) from error
@@ -195,6 +211,10 @@ def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
 @lru_cache(maxsize=16)
 def _parsed(block: bytes, order: str) -> Nifti1Header:
     header = _HEADER_CLASSES[len(block)].from_fileobj(io.BytesIO(block), order)
+    n_axes, *lengths = header['dim'].tolist()
+    # nibabel takes any number of axes, and lengths below 0 for a convention of FreeSurfer's.
+    if not 0 < n_axes < len(header['dim']) or min(lengths[:n_axes]) < 0:
+        raise HeaderDataError(f'dim is {n_axes} axes of {by(lengths[: max(n_axes, 0)])}')
     _shorten_quaternion(header)
     return header
 
@@ -315,9 +335,13 @@ def require_real_numbers(header: Nifti1Header, path: str | PathLike[str]) -> Non
     dtype = header.get_data_dtype()
     try:
         header.get_slope_inter()
-        header.get_data_offset()
+        offset = header.get_data_offset()
     except (HeaderDataError, ValueError, OverflowError) as error:
         raise FormatError(str(error), path, 'Make the file again.') from error
+    if offset < header.structarr.nbytes:
+        raise FormatError(
+            f'has its data at byte {offset}, within its header', path, 'Make the file again.'
+        )
     if dtype.kind not in _READABLE_KINDS:
         raise FormatError(
             f'holds values of type {dtype}, expected real numbers',
@@ -359,18 +383,16 @@ def _spatial_shape(header: Nifti1Header) -> tuple[int, ...]:
     return shape[:3] if all(n == 1 for n in shape[3:]) else shape
 
 
-def _require_places(volume: Volume) -> None:
-    """Refuse an affine by which voxels have no places, or several have one."""
-    try:
-        affine = volume.affine
-    except (HeaderDataError, ValueError):
-        affine = np.zeros((4, 4))
-    if not np.isfinite(affine).all() or not np.linalg.det(affine[:3, :3]):
-        raise FormatError(
-            'has an affine that gives voxels no places (sform or qform)',
-            volume.path,
-            'Mend its header, or make the image again.',
-        )
+def require_volume(volume: Volume) -> None:
+    """Refuse what is not one volume of voxels with places.
+
+    Raises
+    ------
+    FormatError
+        With what it is.
+    """
+    _require_one_volume(volume)
+    _ = volume.affine
 
 
 def _require_one_volume(volume: Volume) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from shlex import quote
 
 from modelarrayio_bids.errors import NotFetchedError, SourceNotFoundError
+from modelarrayio_bids.runtime.user_input import open_regular
 
 # git-annex takes no longer file for a pointer (its page "internals/pointer file").
 _LONGEST = 32 * 2**10
@@ -62,7 +63,7 @@ def fetch_error(path: Path) -> SourceNotFoundError | None:
     try:
         if path.stat().st_size > _LONGEST:
             return None
-        with open(path, 'rb') as file:
+        with open_regular(path) as file:
             return pointer_error(file.read(len(_LFS)), path)
     except FileNotFoundError:
         return absence_error(path)

@@ -15,9 +15,10 @@ from nipype.interfaces.base import Bunch, SimpleInterface, Undefined, isdefined
 from nipype.interfaces.base import Directory as NipypeDirectory
 from nipype.interfaces.base import File as NipypeFile
 
-from modelarrayio_bids.errors import JobError, ModelArrayIOError
+from modelarrayio_bids.errors import JobError, ModelArrayIOError, out_of_memory
 from modelarrayio_bids.interfaces.node_errors import forget_error, leave_error
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED, Terminated, terminable
 
@@ -66,6 +67,10 @@ class LibraryInterface(SimpleInterface, ABC):
         try:
             with _clean_when_terminated():
                 self._results.update(self._call(folder))
+        except (UnicodeEncodeError, MemoryError) as error:
+            refused = refusal(error) if isinstance(error, UnicodeError) else out_of_memory()
+            leave_error(refused, folder)
+            raise refused from error
         except (ModelArrayIOError, KeyboardInterrupt, SystemExit) as error:
             # Nipype makes an error of its own even of an interrupt.
             leave_error(error, folder)

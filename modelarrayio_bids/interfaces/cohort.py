@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
+from modelarrayio_bids.runtime.inputs import refuse_inputs
 
 
 class _CollectCohortInputSpec(BaseInterfaceInputSpec):
@@ -94,7 +96,9 @@ class CollectCohort(LibraryInterface):
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         output_dir = self.path('output_dir') or folder
-        collection = collect(self._request(output_dir)).reconciled()
+        collection = collect(self._request(output_dir))
+        refuse_inputs(collection.files_written(output_dir), collection.files_read())
+        collection = collection.reconciled()
         collection.check_outputs(
             output_dir,
             overwrite=inputs.overwrite,
@@ -201,7 +205,8 @@ class WriteSidecars(LibraryInterface):
     def _building(self) -> dict[str, dict[str, Any]]:
         """By sidecar: what it took to build the file it describes, now or when that was."""
         measured = self.given('seconds', 'peak_mb')
-        if len(measured) < 2:
+        # They differ between two runs of the same, which that variable is to make alike.
+        if len(measured) < 2 or 'SOURCE_DATE_EPOCH' in os.environ:
             return {}
         costs = zip(measured['seconds'], measured['peak_mb'], strict=True)
         found: dict[str, dict[str, Any]] = {}

@@ -111,6 +111,6 @@ class JoinElementBlocks(LibraryInterface):
                 inputs.analysis_name,
                 store,
                 overwrite=inputs.overwrite,
-                threads=inputs.num_threads,
+                resources=self.resources(),
             )
         return {'out_files': list(inputs.in_files)}

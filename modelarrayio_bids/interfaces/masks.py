@@ -15,6 +15,7 @@ from nipype.interfaces.base import (
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD, group_mask
+from modelarrayio_bids.runtime.inputs import refuse_inputs
 
 
 class _GroupMaskInputSpec(BaseInterfaceInputSpec):
@@ -71,6 +72,7 @@ class GroupMask(LibraryInterface):
         masks = self._masks()
         if masks is None:
             return {'out_mask': None, 'out_coverage': None}
+        refuse_inputs([mask, coverage], [*masks, self.path('group_mask_file')])
         group_mask(
             *(masks, mask, inputs.threshold, coverage, inputs.num_threads),
             given=self.path('group_mask_file'),

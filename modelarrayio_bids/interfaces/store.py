@@ -22,8 +22,10 @@ from modelarrayio_bids.conversion.build import is_up_to_date, to_modelarray
 from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.results.export import ExportOptions, ResultNaming, export_results
+from modelarrayio_bids.runtime.inputs import refuse_inputs
 from modelarrayio_bids.runtime.resources import MIB, peak_bytes
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
+from modelarrayio_bids.spaces.inputs import files_read
 from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
 from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
 
@@ -93,8 +95,10 @@ class ToModelArray(LibraryInterface):
         out_file = self.path('out_file') or folder / 'modelarray.h5'
         given = self.given('scalar_columns', 'map')
         cohort = Cohort.from_csv(self.inputs.cohort_file, given.get('scalar_columns', ()))
-        layout = self.layout()
-        space = space_of(cohort.sources(), references(self, given.get('map')))
+        layout, named = self.layout(), references(self, given.get('map'))
+        read = [Path(self.inputs.cohort_file), *files_read(cohort.sources(), named)]
+        refuse_inputs([out_file], read)
+        space = space_of(cohort.sources(), named)
         if self.inputs.reuse_existing and is_up_to_date(cohort, space, out_file, layout):
             logger.info('Kept, made of the same images by an earlier run: %s', out_file)
             return {'out_file': str(out_file), 'seconds': None, 'peak_mb': None}
@@ -143,6 +147,7 @@ class _ExportResultsInputSpec(ReferencesInputSpec):
     log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')
     outside = traits.Enum('zero', 'nan', usedefault=True, desc='value outside the group mask')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='compress in threads')
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use')
 
 
 class _ExportResultsOutputSpec(TraitedSpec):
@@ -161,11 +166,15 @@ class ExportResults(LibraryInterface):
         default = folder / 'results' if by_bids is None else by_bids.folder(inputs.analysis_name)
         fill = math.nan if inputs.outside == 'nan' else 0.0
         naming = by_bids or ResultNaming()
+        memory = MIB * self.given('mem_mb').get('mem_mb', 0) or None
         images = export_results(
             inputs.in_file,
             inputs.analysis_name,
             self.path('output_dir') or default,
             references(self),
-            ExportOptions(inputs.compress, inputs.log_p, fill, inputs.num_threads, naming),
+            ExportOptions(
+                *(inputs.compress, inputs.log_p, fill, inputs.num_threads, naming),
+                memory=memory,
+            ),
         )
         return {'out_files': [str(path) for path in images]}

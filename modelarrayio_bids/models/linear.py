@@ -179,6 +179,11 @@ class LinearModel:
         outcomes[fit.df_residual <= 0] = Outcome.NO_RESIDUAL_DF
         return dict(self._results(block, solution, fit)), outcomes
 
+    @property
+    def numerator_df(self) -> dict[str, int]:
+        """Coefficients that each F test is about, by its name."""
+        return {test.name: len(test.tested) for test in self._tests}
+
     # ------------------------------------------------------------------ results, by name
 
     def _names(self) -> Iterator[str]:

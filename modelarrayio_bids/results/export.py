@@ -29,11 +29,14 @@ from modelarrayio_bids.errors import (
     ResultNameCollisionError,
     UnfinishedOutputError,
 )
+from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.runtime.inputs import refuse_inputs
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
-from modelarrayio_bids.runtime.resources import MIB
+from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.spaces.inputs import reference_files
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
@@ -44,6 +47,10 @@ from modelarrayio_bids.store.scratch import Scratch
 logger = logging.getLogger(__name__)
 
 P_VALUE = 'p.value'
+#: Results that tell of how many images an element's model is, and what they leave.
+N_IMAGES, RESIDUAL_DF = 'model.nobs', 'model.df.residual'
+# Of each place of an image that is being written: float32, compressed, and on its way to either.
+_PLACE_BYTES = 16
 # Values of all images up to this many bytes are kept in memory, others in a file.
 _IN_MEMORY = 64 * MIB
 # In bytes, on most file systems.
@@ -129,11 +136,16 @@ class ResultNaming(Naming):
         """``<analysis>_results.json``: which result each image holds, and the levels of factors."""
         sidecar = {
             'Analysis': results.name,
+            **model(results, values),
             **fewer_sources(results),
             'Sources': [str(results.path.absolute())],
             'GeneratedBy': [{'Name': NAME, 'Version': __version__}],
             'Images': {
-                file: {'Result': image.result, **levels(results, image.result)}
+                file: {
+                    'Result': image.result,
+                    **tested(results, image.result),
+                    **levels(results, image.result),
+                }
                 for file, image in images.items()
             },
         }
@@ -146,6 +158,55 @@ def levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
     if names is None:
         return {}
     return {'Levels': {str(code): name for code, name in enumerate(names, start=1)}}
+
+
+def model(results: Analysis, values: Callable[[str], np.ndarray]) -> dict[str, Any]:
+    """Return formula, number of images and degrees of freedom of the model, where known.
+
+    Numbers are those that the analysis kept, the least and the most over elements where they
+    differ; else those of elements where every image has a value.
+
+    Parameters
+    ----------
+    results : Analysis
+        The analysis.
+    values : callable
+        From a result's name to its values, (n_rows,) float32.
+    """
+    facts = ModelFacts.of(results.described)
+    kept = {name: extent(values(name)) for name in (N_IMAGES, RESIDUAL_DF) if name in results.names}
+    known = {} if facts is None else {N_IMAGES: facts.n_images, RESIDUAL_DF: facts.df_residual}
+    found = {name: number for name, number in {**known, **kept}.items() if number is not None}
+    return {
+        **({} if facts is None else {'ModelFormula': facts.formula}),
+        **({'NumberOfImages': found[N_IMAGES]} if N_IMAGES in found else {}),
+        **({'DegreesOfFreedom': {RESIDUAL_DF: found[RESIDUAL_DF]}} if RESIDUAL_DF in found else {}),
+    }
+
+
+def tested(results: Analysis, result: str) -> dict[str, str]:
+    """Return what a result tests, and by which statistic, where known."""
+    facts = ModelFacts.of(results.described)
+    return {} if facts is None else facts.sidecar_of(result)
+
+
+def extent(values: np.ndarray) -> Any:
+    """Return the one number, a list of the least and the most, or None without any.
+
+    >>> extent(np.array([24, np.nan, 24], np.float32)), extent(np.array([0.1, 3], np.float32))
+    (24, [0.1, 3])
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return None
+    ends = [_shortest(finite.min()), _shortest(finite.max())]
+    return ends[0] if ends[0] == ends[1] else ends
+
+
+def _shortest(number: np.float32) -> float | int:
+    """Return the number with no more digits than float32 has."""
+    short = float(str(number))
+    return int(short) if short.is_integer() else short
 
 
 def fewer_sources(results: Analysis) -> dict[str, dict[str, int]]:
@@ -170,6 +231,8 @@ class ExportOptions:
         Compress at the same time.
     naming : Naming
         What the images are called, and their sidecars.
+    memory : int, optional
+        Most bytes of the process, as of :class:`~modelarrayio_bids.runtime.resources.Resources`.
     """
 
     compress: bool = True
@@ -177,6 +240,7 @@ class ExportOptions:
     fill: float = 0.0
     threads: int = 1
     naming: Naming = ResultNaming()
+    memory: int | None = None
 
 
 def export_results(
@@ -222,6 +286,8 @@ def export_results(
         If a name is too long for a file, or the folder cannot be made.
     SpaceMismatchError
         If the file's elements are not those of ``references``.
+    UsageError
+        If an image would replace a file that is read.
     """
     output_dir = Path(output_dir)
     with StoreReader(Path(store)) as reader:
@@ -230,10 +296,12 @@ def export_results(
             then = ', '.join(f'{n} of {scalar}' for scalar, n in results.n_sources.items())
             logger.warning('%s was made when the file had fewer images: %s', analysis, then)
         images = list(files.values())
+        written = [output_dir / file for file in files]
+        refuse_inputs(written, [Path(store), *reference_files(references)])
         _prepare(output_dir)
         with (
             _staged(output_dir) as folder,
-            _gathered(results, images, output_dir, options.threads) as (values, element_ids),
+            _gathered(results, images, output_dir, space, options) as (values, element_ids),
         ):
             positions = results.positions(element_ids, len(space))
             space.write_companions(output_dir)
@@ -243,12 +311,14 @@ def export_results(
                 row = _placed(values.row(number), positions, len(space))
                 space.write(row, folder / file, options.fill, files[file].name)
 
-            written = ordered_map(write, enumerate(files), options.threads)
-            for _ in tracked(written, f'Writing {analysis}', len(files), 'images'):
+            saved = ordered_map(write, enumerate(files), options.threads)
+            for _ in tracked(saved, f'Writing {analysis}', len(files), 'images'):
                 pass
-            _describe(options.naming, results, files, values, folder)
+            compared = [] if reader.template else references.named
+            for name, text in _describe(options.naming, results, files, values, compared).items():
+                (folder / name).write_text(text, encoding='utf-8')
     logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
-    return [output_dir / file for file in files]
+    return written
 
 
 def planned_files(
@@ -331,14 +401,23 @@ def _minus_log10(p: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _gathered(
-    results: Analysis, images: list[Image], folder: Path, threads: int
+    results: Analysis,
+    images: list[Image],
+    folder: Path,
+    space: ElementSpace,
+    options: ExportOptions,
 ) -> Iterator[tuple[Scratch, np.ndarray | None]]:
     """Each image's values, a row of float32, and the numbers of the elements they are about.
 
     The matrix is read once, some elements of all results at a time.
     """
-    n_elements, width = results.matrix.shape[1], block_columns(results.matrix)
-    if len(images) * n_elements * 4 <= _IN_MEMORY:
+    threads, n_elements = options.threads, results.matrix.shape[1]
+    width = block_columns(results.matrix)
+    # A run of elements as it is and as images; later, images that are being written.
+    reading = results.inflating_bytes(threads) + 4 * width * len(images)
+    needed = max(reading, threads * _image_bytes(space)) + 8 * n_elements
+    room = Resources(threads, options.memory).room(len(space), needed, to='write')
+    if len(images) * n_elements * 4 <= min(_IN_MEMORY, room):
         width = n_elements
     element_ids = np.empty(n_elements) if schema.ELEMENT_ID in results.names else None
     blocks = Blocks(len(images), n_elements, chunk=1, width=width)
@@ -353,6 +432,12 @@ def _gathered(
                 element_ids[start : start + values.shape[1]] = values[row]
             scratch.put_block(start, _derived(images, values))
         yield scratch, element_ids
+
+
+def _image_bytes(space: ElementSpace) -> int:
+    """Bytes that writing an image takes: its values at all places, and what is made of them."""
+    places = max(len(space), *(array.size for array in space.template().values()))
+    return _PLACE_BYTES * places
 
 
 def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:
@@ -387,13 +472,23 @@ def _prepare(output_dir: Path) -> None:
 
 
 def _describe(
-    naming: Naming, results: Analysis, files: Mapping[str, Image], values: Scratch, folder: Path
-) -> None:
+    naming: Naming,
+    results: Analysis,
+    files: Mapping[str, Image],
+    values: Scratch,
+    compared: list[Path],
+) -> dict[str, str]:
+    """Return sidecars by name; of a file that does not know its elements, with what said them."""
     rows = {image.name: number for number, image in enumerate(files.values())}
     sidecars = naming.sidecars(results, files, lambda result: values.row(rows[result]))
-    for name, content in sidecars.items():
-        text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
-        (folder / name).write_text(text, encoding='utf-8')
+    for content in sidecars.values():
+        if compared:
+            paths = [str(path.absolute()) for path in compared]
+            content['Sources'] = [*content.get('Sources', []), *paths]
+    return {
+        name: json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+        for name, content in sidecars.items()
+    }
 
 
 @contextmanager

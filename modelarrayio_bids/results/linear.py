@@ -248,6 +248,7 @@ class LinearFit:
             'weights': self.weights,
             _COHORT: str(self.phenotypes.path.absolute()),
             'phenotypes': self._digest(),
+            'numerator_df': self.model.numerator_df,
             **asdict(options),
         }
         return {

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -36,10 +35,13 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.models.adjustment import corrected, p_adjust
+from modelarrayio_bids.results.model_facts import joined
 from modelarrayio_bids.runtime.disk import require_room
+from modelarrayio_bids.runtime.inputs import refuse_links
 from modelarrayio_bids.runtime.progress import tracked
-from modelarrayio_bids.runtime.resources import MIB
+from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.text_format import amount, count, some
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
@@ -54,8 +56,10 @@ logger = logging.getLogger(__name__)
 
 # As ModelArray stores what it computes: a thousand elements of all results to a chunk.
 _LAYOUT = Layout('float64', chunk_columns=1000)
-# Values of results that are gathered at a time, and of a block on its way to the file.
+# Values of a block on its way to the file, where memory allows.
 _IN_MEMORY = 128 * MIB
+# As many rows as adjusting one takes, measured with a million p values.
+_ROWS_TO_ADJUST = 8
 # Up to here float64 counts one by one.
 _MOST_ELEMENTS = 2**53
 
@@ -169,12 +173,6 @@ class Merger:
         """Of the results."""
         return self.slices[0].results.names
 
-    @property
-    def blocks(self) -> Blocks:
-        """How the merged matrix is cut."""
-        shape = len(self.rows), self.n_columns
-        return Blocks.within(shape, _LAYOUT.chunk(shape), 8, _IN_MEMORY)
-
     def levels(self) -> dict[str, tuple[str, ...]]:
         """Of each factor: those of all slices, see :func:`joined_levels`."""
         return {
@@ -183,25 +181,40 @@ class Merger:
         }
 
     def fill(self, scratch: Scratch, threads: int) -> None:
-        """Put every row together: some of them at a time, all slices for each."""
-        raws = sorted({row.raw for row in self.rows})
-        at_once = max(1, _IN_MEMORY // (8 * self.n_columns))
-        for start in range(0, len(raws), at_once):
-            self._fill_from(raws[start : start + at_once], scratch, threads)
-
-    def _fill_from(self, raws: Sequence[int], scratch: Scratch, threads: int) -> None:
-        gathered = dict(zip(raws, self._gathered(raws, threads), strict=True))
-        for number, row in enumerate(self.rows):
-            if row.raw in gathered:
-                scratch.put(number, row.of(gathered[row.raw]))
-
-    def _gathered(self, rows: Sequence[int], threads: int) -> np.ndarray:
-        """Values of some results at all elements, (n_rows, n_columns)."""
-        values, levels = np.empty((len(rows), self.n_columns)), self.levels()
+        """Put every row together, each slice read once, and adjust p values."""
+        levels = self.levels()
         for one in tracked(self.slices, 'Reading slices', len(self.slices), 'analyses'):
             for elements, block in one.blocks(levels, threads):
-                values[:, self.columns[elements]] = block[rows]
-        return values
+                scratch.put_columns(self.columns[elements], block)
+        for number, row in enumerate(self.rows):
+            if row.method:
+                scratch.put(number, row.of(scratch.row(row.raw)))
+
+    def blocks(self, resources: Resources, inflating: int) -> Blocks:
+        """How the merged matrix is cut.
+
+        Parameters
+        ----------
+        resources : Resources
+            Threads and memory.
+        inflating : int
+            Bytes that reading the slices takes at a time.
+
+        Raises
+        ------
+        UsageError
+            If the memory allowed is not enough, with the least that would do.
+        """
+        shape = len(self.rows), self.n_columns
+        chunk = _LAYOUT.chunk(shape)
+        chunk_bytes = 8 * shape[0] * chunk
+        # p values, their order and what is made of them; then a block is filled beside a slice.
+        adjusting = _ROWS_TO_ADJUST * 8 * self.n_columns if any(r.method for r in self.rows) else 0
+        writing = resources.writing_bytes(0, chunk_bytes)
+        # Of what was inflated, the part that goes into a block is one copy more.
+        needed = max(adjusting, inflating * 4 // 3 + writing)
+        room = resources.room(self.n_columns, needed, 2 * chunk_bytes, to='merge')
+        return Blocks.within(shape, chunk, 8, min(_IN_MEMORY, room // 2))
 
 
 def joined_levels(factors: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -240,7 +253,7 @@ def merge_results(
     *,
     allow_gaps: bool = False,
     overwrite: bool = False,
-    threads: int = 1,
+    resources: Resources = Resources(),
 ) -> Path:
     """Join analyses of slices of the elements.
 
@@ -260,8 +273,8 @@ def merge_results(
         Leave elements that no slice has out of the merged analysis, too.
     overwrite : bool, optional
         Replace an analysis of that name.
-    threads : int, optional
-        That inflate and compress.
+    resources : Resources, optional
+        Threads and memory.
 
     Returns
     -------
@@ -281,26 +294,30 @@ def merge_results(
         If the files are about different elements.
     WouldLoseResultsError
         If ``output`` holds an analysis of that name and ``overwrite`` is false.
+    UsageError
+        If ``output`` is another name of a file in ``stores``, such as a link to it.
     OutputError
         If the file cannot be written, or the disk has no room for it.
     """
     schema.check_analysis_name(merged)
     paths = list(dict.fromkeys(map(Path, stores)))
     target = _target(paths, output)
+    refuse_links(target, paths)
     refuse_to_replace(target, overwrite=True)
     with LockedStoreReader(target) if target.exists() else nullcontext() as old:
         if old is not None and not overwrite:
             _require_new(old, merged)
         space, n_elements = _elements([*paths, *([] if old is None else [target])])
-        slices = _slices(paths, _Wanted(tuple(analyses), merged), n_elements, threads)
+        slices = _slices(paths, _Wanted(tuple(analyses), merged), n_elements)
         held = {} if old is None else old.sources
         raise_problems([*_differences(slices), *_cohort_problems(slices, held, target)])
         merger = _planned(slices, n_elements, held, allow_gaps=allow_gaps)
-        matrix_bytes = 8 * merger.blocks.n_rows * merger.blocks.n_columns
+        blocks = merger.blocks(resources, _inflating(slices, resources.threads))
+        matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
         # Once on its way, and once in the file.
-        require_room(target.resolve().parent, 2 * matrix_bytes, target)
+        require_room(resolved(target).parent, 2 * matrix_bytes, target)
         with _store(target, old) as store:
-            _write(store, merger, merged, threads)
+            _write(store, merger, merged, blocks, resources.threads)
             if old is None:
                 _write_elements(store, space)
             else:
@@ -378,9 +395,7 @@ def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
     return space, next(iter(counts), None)
 
 
-def _slices(
-    paths: Sequence[Path], wanted: _Wanted, n_elements: int | None, threads: int
-) -> list[Slice]:
+def _slices(paths: Sequence[Path], wanted: _Wanted, n_elements: int | None) -> list[Slice]:
     """The analyses that are wanted, with their elements; all that is wrong with them together."""
     slices: list[Slice] = []
     problems: list[ModelArrayIOError] = []
@@ -397,7 +412,7 @@ def _slices(
             for name in names:
                 try:
                     results = reader.analysis(name)
-                    slices.append(_read_slice(results, sources, n_elements, threads))
+                    slices.append(_read_slice(results, sources, n_elements))
                 except ModelArrayIOError as error:
                     problems.append(error)
     raise_problems([*problems, *_unmatched(wanted, slices)])
@@ -416,7 +431,6 @@ def _read_slice(
     results: Analysis,
     sources: Mapping[str, tuple[str, ...]],
     n_elements: int | None,
-    threads: int,
 ) -> Slice:
     if schema.ELEMENT_ID not in results.names:
         raise SchemaError(
@@ -425,8 +439,7 @@ def _read_slice(
             results.path,
             'Run it again, and write the table of ModelArray as it is.',
         )
-    row = results.names.index(schema.ELEMENT_ID)
-    ids = np.concatenate([values[row] for _, values in results.blocks(threads)])
+    ids = results.row(results.names.index(schema.ELEMENT_ID))
     # Where nothing tells how many there are, any number will do.
     positions = results.positions(ids, n_elements or _MOST_ELEMENTS)
     # Those that were appended since follow them.
@@ -635,41 +648,24 @@ def _write_elements(store: StoreWriter, space: ElementSpace | None) -> None:
     store.write_provenance(run_provenance(), {})
 
 
-def _shared_facts(slices: Sequence[Slice]) -> dict[str, str]:
-    """Return what all slices say of their model, and the elements that were not fitted in any."""
-    told = []
+def _inflating(slices: Sequence[Slice], threads: int) -> int:
+    """Most bytes that reading one of some slices takes at a time."""
+    most = 0
     for one in slices:
         with StoreReader(one.results.path) as reader:
-            told.append(reader.described(one.results.name))
-    facts = {
-        name: told[0][name]
-        for name in (schema.FORMULA_ATTRIBUTE, schema.MODEL_ATTRIBUTE)
-        if name in told[0] and all(other.get(name) == told[0][name] for other in told)
-    }
-    counts = [_counts(each.get(schema.NOT_FITTED_ATTRIBUTE, '')) for each in told]
-    if None not in counts:
-        facts[schema.NOT_FITTED_ATTRIBUTE] = json.dumps(sum(filter(None, counts), Counter()))
-    return facts
+            most = max(most, reader.analysis(one.results.name).inflating_bytes(threads))
+    return most
 
 
-def _counts(text: str) -> Counter[str] | None:
-    """Return numbers of elements by reason; None of what is none."""
-    try:
-        found = json.loads(text)
-        return Counter({reason: int(number) for reason, number in found.items()})
-    except (AttributeError, TypeError, ValueError):
-        return None
-
-
-def _write(store: StoreWriter, merger: Merger, merged: str, threads: int) -> None:
-    n_chunks = -(-merger.n_columns // merger.blocks.chunk)
-    with Scratch(merger.blocks, np.dtype(np.float64), store.path.resolve().parent) as scratch:
+def _write(store: StoreWriter, merger: Merger, merged: str, blocks: Blocks, threads: int) -> None:
+    n_chunks = -(-merger.n_columns // blocks.chunk)
+    with Scratch(blocks, np.dtype(np.float64), store.path.resolve().parent) as scratch:
         merger.fill(scratch, threads)
         written = store.write_results(merged, merger.names, scratch, merger.levels(), threads)
         for _ in tracked(written, f'Writing {merged}', n_chunks, 'chunks'):
             pass
     results = [one.results for one in merger.slices]
-    facts = run_provenance() | _shared_facts(merger.slices)
+    facts = run_provenance() | joined([one.described for one in results])
     if merger.n_sources:
         facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(merger.n_sources)
     store.describe_results(

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def some(names: Iterable[object], most: int = 5) -> str:
-    """The first few names, and how many more there are.
+def some(names: Iterable[object], most: int = 5, total: int | None = None) -> str:
+    """Return the first few names, and how many more there are.
 
-    >>> some(['a', 'b', 'c'], most=2)
-    'a, b and 1 more'
+    Parameters
+    ----------
+    names : iterable
+        The names: all, or the first few of ``total``.
+    most : int, optional
+        How many are shown.
+    total : int, optional
+        How many there are.
+
+    Examples
+    --------
+    >>> some(['a', 'b', 'c'], most=2), some(['a', 'b'], most=2, total=9)
+    ('a, b and 1 more', 'a, b and 7 more')
     """
     shown = list(map(str, names))
-    more = f' and {len(shown) - most} more' if len(shown) > most else ''
+    total = len(shown) if total is None else total
+    more = f' and {total - most} more' if total > most else ''
     return ', '.join(shown[:most]) + more
 
 

@@ -52,8 +52,13 @@ class References:
     @property
     def given(self) -> Path | None:
         """The first file named, for an error to name."""
+        return next(iter(self.named), None)
+
+    @property
+    def named(self) -> list[Path]:
+        """The files named."""
         files = (self.mask, self.index, self.directions, self.example)
-        return next((path for path in files if path is not None), None)
+        return [path for path in files if path is not None]
 
 
 class ElementSpace(ABC):

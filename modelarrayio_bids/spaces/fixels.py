@@ -158,6 +158,25 @@ class FixelIndex:
         """i, j, k of each voxel with fixels: (3, n_voxels)."""
         return np.stack(np.unravel_index(self.positions, self.shape))
 
+    def require_within_grid(self) -> None:
+        """Refuse voxels outside of the grid, without fixels, or listed twice.
+
+        Raises
+        ------
+        SpaceMismatchError
+            If there are some.
+        """
+        inside = (self.positions >= 0) & (self.positions < np.prod(self.shape))
+        if not (
+            self.positions.shape == self.counts.shape == np.unique(self.positions).shape
+            and inside.all()
+            and self.counts.all()
+        ):
+            raise SpaceMismatchError(
+                f'{self.counts.size} counts of fixels for {self.positions.size} voxels, expected a '
+                f'count above 0 for each of some voxels of a grid of {by(self.shape)}'
+            )
+
     def _require_consecutive(self, firsts: np.ndarray, path: str | PathLike[str] | None) -> None:
         wrong = np.flatnonzero(firsts != self.firsts)
         if not wrong.size:
@@ -278,13 +297,22 @@ class FixelSpace(ElementSpace):
 
     @classmethod
     def from_template(cls, template: Template) -> FixelSpace:
-        """The inverse of :meth:`template`."""
+        """The inverse of :meth:`template`.
+
+        Raises
+        ------
+        FormatError
+            If the header cannot be used.
+        SpaceMismatchError
+            If fixels are outside of its grid or twice in a voxel, or directions are not as many.
+        """
         header = mif.MifHeader.from_bytes(np.asarray(template['header'], np.uint8).tobytes())
         index = FixelIndex(
             header,
             np.asarray(template['positions'], np.int64),
             np.asarray(template['counts'], np.uint32),
         )
+        index.require_within_grid()
         return cls(index, np.asarray(template['directions']))
 
     def template(self) -> Template:

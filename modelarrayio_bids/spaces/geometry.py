@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
+from os import PathLike
 
 import numpy as np
 
+from modelarrayio_bids.errors import SpaceMismatchError
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.store.kinds import TableForm
@@ -82,6 +84,17 @@ class Grid:
             f'{self.distance(other):.3g} mm away (allowed: '
             f'{GRID_TOLERANCE * self.voxel_edge:.2g} mm)'
         )
+
+    def require(self, other: Grid, path: str | PathLike[str], remedy: str) -> None:
+        """Refuse a file on another grid.
+
+        Raises
+        ------
+        SpaceMismatchError
+            With how the grid differs.
+        """
+        if self != other:
+            raise SpaceMismatchError(self.mismatch(other), path, remedy)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@
 <GreyordinateSpace of 3 greyordinates>
 >>> table = space.tables()['greyordinates']
 >>> table.columns
-('vertex_id', 'structure_id', 'vertex', 'i', 'j', 'k')
+('vertex_id', 'structure_id')
 >>> table.values.T.tolist()
-[[0, 0, 0, -1, -1, -1], [1, 0, 2, -1, -1, -1], [2, 1, -1, 1, 2, 3]]
+[[0, 0], [1, 0], [2, 1]]
 >>> table.attributes['structure_names']
 ('CIFTI_STRUCTURE_CORTEX_LEFT', 'CIFTI_STRUCTURE_BRAIN_STEM')
 """
@@ -79,21 +79,21 @@ class GreyordinateSpace(MapSpace):
             yield 'left and right', partners
 
     def tables(self) -> dict[str, ElementTable]:
-        """``greyordinates``: int32 (6, n_elements), with the names of the structures.
+        """``greyordinates``: int32 (2, n_elements), with the names of the structures.
 
-        ``vertex_id`` counts all greyordinates from 0, as the predecessor's does; ``vertex`` is the
-        index on the structure's own surface and ``i``, ``j``, ``k`` that in the volume, each -1
-        for the other sort. ``structure_id`` is a position in ``structure_names``.
+        The predecessor's rows and no others: ``mergeModelArrays`` compares them. ``vertex_id``
+        counts all greyordinates from 0, ``structure_id`` is a position in ``structure_names``;
+        vertices and voxels are in the template.
         """
         axis = self.elements.axis
         names = tuple(dict.fromkeys(axis.name.tolist()))
         numbers = {name: number for number, name in enumerate(names)}
         structure_id = [numbers[name] for name in axis.name.tolist()]
-        values = np.stack([np.arange(len(self)), structure_id, axis.vertex, *axis.voxel.T])
+        values = np.stack([np.arange(len(self)), structure_id])
         return {
             'greyordinates': ElementTable(
                 values.astype(np.int32),
-                ('vertex_id', 'structure_id', 'vertex', 'i', 'j', 'k'),
+                ('vertex_id', 'structure_id'),
                 {'structure_names': names},
             )
         }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from modelarrayio_bids.errors import SchemaError, SpaceMismatchError, UsageError
-from modelarrayio_bids.spaces import (
-    SPACES,
-    ElementSpace,
-    References,
-    Template,
-    space_of_references,
-)
+from modelarrayio_bids.spaces import SPACES, ElementSpace, References, space_of_references
 from modelarrayio_bids.store import contents, validation
+from modelarrayio_bids.store.kinds import disagreements, made_again
 from modelarrayio_bids.store.reader import StoreReader
 
 
@@ -27,18 +25,22 @@ def contents_of(path: Path) -> contents.Contents:
 
 
 def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
-    """The elements of a file, from its own template or from a user's files.
+    """Return the elements of a file, from its own template or from a user's files.
 
     Raises
     ------
     UsageError
         If the file has no template and no reference was given.
+    SchemaError
+        If the template cannot be used, or the file's tables or scalars are of other elements.
     SpaceMismatchError
-        If both are there and differ, or the reference has another number of elements.
+        If the reference describes others than the file.
     """
-    template = reader.template
-    own = _space_of_template(*template, reader) if template else None
+    own = _own_space(reader)
     given = space_of_references(references, own.kind if own else None)
+    if own is not None:
+        for what in _disagreements(reader, own, 'its template'):
+            raise SchemaError(what, reader.path, 'Build it again: its parts contradict each other.')
     if given is None:
         if own is not None:
             return own
@@ -49,7 +51,9 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
             '--directions-file) or one of its CIFTI images (--example-file).',
         )
     if own is None:
-        _compare_tables(reader, given)
+        for what in _disagreements(reader, given, 'the file given beside it'):
+            remedy = 'Give the very file the data were prepared with.'
+            raise SpaceMismatchError(what, reader.path, remedy)
     elif own != given:
         raise SpaceMismatchError(
             f'holds {len(own):,} {own.kind}, and {references.given} describes {len(given):,} '
@@ -60,25 +64,27 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
     return given
 
 
-def _space_of_template(kind: str, template: Template, reader: StoreReader) -> ElementSpace:
+def _own_space(reader: StoreReader) -> ElementSpace | None:
+    """Of the file's template; None where it has none."""
+    template = reader.template
+    if template is None:
+        return None
     try:
-        return SPACES[kind].from_template(template)
-    except KeyError as error:
-        raise SchemaError(
-            f'has no usable template of its elements ({error} is unknown or missing)',
-            reader.path,
-            'Build it again.',
-        ) from error
+        return cast('ElementSpace', made_again(*template, SPACES.values()))
+    except SchemaError as error:
+        raise SchemaError(error.what, reader.path, 'Build it again.') from error
 
 
-def _compare_tables(reader: StoreReader, space: ElementSpace) -> None:
-    """A file of the predecessor has tables of its elements: they must be the reference's."""
-    for path, table in space.tables().items():
-        stored = reader.table(path)
-        if stored is not None and not stored.agrees_with(table):
-            raise SpaceMismatchError(
-                f'has other {space.kind} ({stored.values.shape[-1]:,}) than the file given beside '
-                f'it ({len(space):,})',
-                reader.path,
-                'Give the very file the data were prepared with.',
-            )
+def _disagreements(reader: StoreReader, space: ElementSpace, whose: str) -> Iterator[str]:
+    paths = [form.path for kind in SPACES.values() for form in kind.table_forms]
+    tables = {path: table for path in paths if (table := reader.table(path)) is not None}
+    yield from disagreements(space, tables, _counts(reader), SPACES.values(), whose)
+
+
+def _counts(reader: StoreReader) -> dict[str, int]:
+    """Elements of each scalar that can be used."""
+    counts = {}
+    for name in reader.scalars:
+        with suppress(SchemaError):
+            counts[name] = reader.scalar(name).shape[1]
+    return counts

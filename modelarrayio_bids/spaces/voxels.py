@@ -132,11 +132,22 @@ class VoxelSpace(ElementSpace):
 
     @classmethod
     def from_template(cls, template: Template) -> VoxelSpace:
-        """The inverse of :meth:`template`."""
-        return cls(
-            np.asarray(template['mask'], dtype=bool),
-            nifti.parse_header(np.asarray(template['header'], np.uint8).tobytes(), 'template'),
-        )
+        """The inverse of :meth:`template`.
+
+        Raises
+        ------
+        FormatError, SpaceError
+            If the header or the mask cannot be used.
+        SpaceMismatchError
+            If they are of different grids.
+        """
+        block = np.asarray(template['header'], np.uint8).tobytes()
+        volume = nifti.Volume(Path('template'), nifti.parse_header(block, 'template'))
+        nifti.require_volume(volume)
+        space = cls(np.asarray(template['mask'], dtype=bool), volume.header)
+        for told in (Grid.of(volume), Grid(space.mask.shape, np.asarray(template['affine']))):
+            space.grid.require(told, 'template', 'Build the file again.')
+        return space
 
     def template(self) -> Template:
         """``mask`` (i, j, k) uint8, ``affine`` (4, 4) and ``header``, the bytes of the header."""
@@ -254,13 +265,8 @@ class VoxelSpace(ElementSpace):
     def _require_grid(self, volume: nifti.Volume) -> None:
         if any(volume.header is header for header in self._on_grid):
             return
-        grid = Grid.of(volume)
-        if grid != self.grid:
-            raise SpaceMismatchError(
-                self.grid.mismatch(grid),
-                volume.path,
-                'Resample it to the grid of the group mask, or leave it out.',
-            )
+        remedy = 'Resample it to the grid of the group mask, or leave it out.'
+        self.grid.require(Grid.of(volume), volume.path, remedy)
         self._on_grid = [volume.header, *self._on_grid[: _MOST_REMEMBERED - 1]]
 
     @staticmethod

@@ -7,6 +7,7 @@ fastest, and handed on whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 
@@ -19,6 +20,10 @@ from modelarrayio_bids.store.chunks import unshuffled
 
 # Columns of a dataset that is not compressed as R does it, read at a time: about this many bytes.
 _PART_BYTES = 4 * 2**20
+# A chunk deflated, inflated, and in order.
+_COPIES = 3
+# More than this is not taken in several threads.
+_IN_THREADS = 64 * 2**20
 _DEFLATE = (h5py.h5z.FILTER_DEFLATE,)
 _SHUFFLE_DEFLATE = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)
 
@@ -39,10 +44,25 @@ def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int
         First column, and values (n_rows, width) in the type of the dataset.
     """
     starts = range(0, dataset.shape[1], block_columns(dataset))
+    # R may have put all into one chunk: several at a time would be all there is.
+    alone = _COPIES * _block_bytes(dataset) * (threads + 1) > _IN_THREADS
     if _is_simple(dataset):
-        yield from zip(starts, _inflated(dataset, starts, threads), strict=True)
+        yield from zip(starts, _inflated(dataset, starts, 1 if alone else threads), strict=True)
     else:
         yield from ((start, _read_part(dataset, start)) for start in starts)
+
+
+def inflating_bytes(dataset: h5py.Dataset, threads: int = 1) -> int:
+    """Bytes that :func:`column_blocks` takes at a time."""
+    alone = _COPIES * _block_bytes(dataset)
+    together = alone * (threads + 1)
+    return together if together <= _IN_THREADS else alone
+
+
+def _block_bytes(dataset: h5py.Dataset) -> int:
+    """Bytes of a run of columns, or of a chunk where that is more."""
+    values = max(dataset.shape[0] * block_columns(dataset), math.prod(dataset.chunks or ()))
+    return values * dataset.dtype.itemsize
 
 
 def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: int = 1) -> None:

@@ -5,20 +5,28 @@ Headers, names and what tells where elements are is read, no values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import numpy as np
 
-from modelarrayio_bids.errors import FormatError, SchemaError
+from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import filters_of
+from modelarrayio_bids.store.items import (
+    damage_told,
+    datasets,
+    group_at,
+    item_at,
+    text_attribute,
+    texts_of,
+    values_of,
+)
 from modelarrayio_bids.store.kinds import ElementKind, facts_in, kinds_of, tables_in
 from modelarrayio_bids.store.r_view import ScalarView, nested_scalars, scalar_names, scalar_view
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.text import text, texts
 
 # R holds every number as a double.
 _BYTES_IN_R = 8
@@ -193,20 +201,8 @@ def contents_of(path: Path, kinds: Sequence[type[ElementKind]]) -> Contents:
     FormatError
         If it is not HDF5, or damaged.
     """
-    with _Inspection(path) as inspection, _damage_told(path):
+    with _Inspection(path) as inspection, damage_told(path, '/', 'has parts that cannot be read'):
         return inspection.contents(kinds)
-
-
-@contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise FormatError(
-            f'has parts that cannot be read ({error})',
-            path,
-            'Copy it again, or build it again.',
-        ) from error
 
 
 class _Inspection(StoreReader):
@@ -225,7 +221,7 @@ class _Inspection(StoreReader):
         )
 
     def _contents_of_analysis(self, name: str) -> AnalysisContents:
-        if not isinstance(self._file.get(schema.result_path(name)), h5py.Dataset):
+        if not isinstance(item_at(self._file, schema.result_path(name)), h5py.Dataset):
             return AnalysisContents(name, 'has no results matrix')
         try:
             found = self.analysis(name)
@@ -236,11 +232,10 @@ class _Inspection(StoreReader):
 
 
 def _origin(file: h5py.File) -> Origin | None:
-    group = file.get(schema.PROVENANCE)
+    group = group_at(file, schema.PROVENANCE)
     if group is None:
         return None
-    names = ('software', 'version', 'created', 'command')
-    said = [text(group.attrs.get(name, '')) for name in names]
+    said = [text_attribute(group, name) for name in ('software', 'version', 'created', 'command')]
     return Origin(*said) if any(said) else None
 
 
@@ -266,16 +261,16 @@ def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
 
 def _images(file: h5py.File, scalar: str) -> Images | None:
     """Each image is looked up where it was."""
-    group = file.get(f'{schema.SOURCES}/{scalar}', {})
-    if not {_PATHS, schema.SOURCE_SIZES, schema.SOURCE_TIMES} <= set(group):
+    known = datasets(group_at(file, f'{schema.SOURCES}/{scalar}'))
+    if not {_PATHS, *schema.SOURCE_STATUS} <= set(known):
         return None
-    paths = texts(group[_PATHS][()])
-    sizes, times = group[schema.SOURCE_SIZES][()], group[schema.SOURCE_TIMES][()]
+    paths = texts_of(known[_PATHS])
+    sizes, times = (np.ravel(values_of(known[name])) for name in schema.SOURCE_STATUS)
     changed, gone = [], []
     for path, size, time in zip(paths, sizes, times, strict=True):
         try:
             status = Path(path).stat()
-        except OSError:
+        except (OSError, ValueError):
             gone.append(path)
             continue
         if (status.st_size, status.st_mtime) != (size, time):
@@ -288,8 +283,8 @@ def _elements(
 ) -> Elements:
     there = [kind.kind for kind in kinds_of(tables_in(file, kinds), kinds)]
     name = there[0] if there else ''
-    if schema.TEMPLATE in file:
-        name = text(file[schema.TEMPLATE].attrs.get(schema.KIND_ATTRIBUTE, name))
+    if (template := group_at(file, schema.TEMPLATE)) is not None:
+        name = text_attribute(template, schema.KIND_ATTRIBUTE) or name
     count = max((view.shape[1] for view in views), default=0)
     known = next((kind for kind in kinds if kind.kind == name), None)
     return Elements(name, count, **({} if known is None else facts_in(file, known)))

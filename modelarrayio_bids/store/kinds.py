@@ -6,16 +6,25 @@ kind's tables look like is all that is asked here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Protocol
 
 import h5py
+import numpy as np
 
+from modelarrayio_bids.errors import ModelArrayIOError, SchemaError
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import attribute, datasets, group_at, item_at
 from modelarrayio_bids.store.schema import ElementTable
 from modelarrayio_bids.store.text import texts
+
+# What making elements of a damaged template may raise.
+_BROKEN = (
+    *(ModelArrayIOError, ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(TypeError, ValueError),
+)
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,27 @@ class TableForm:
     counts: bool = True
 
 
+class Elements(Protocol):
+    """What a file's readers ask of elements that a template tells."""
+
+    kind: ClassVar[str]
+
+    def __len__(self) -> int:
+        """Number of elements."""
+
+    def tables(self) -> dict[str, ElementTable]:
+        """Their tables, by path."""
+
+
 class ElementKind(Protocol):
     """What a file's readers ask of a kind of elements."""
 
     kind: ClassVar[str]
     table_forms: ClassVar[tuple[TableForm, ...]]
+
+    @classmethod
+    def from_template(cls, template: Mapping[str, np.ndarray]) -> Elements:
+        """Make the elements again, of what a file keeps of them."""
 
     @classmethod
     def stored_facts(
@@ -56,7 +81,7 @@ class ElementKind(Protocol):
 
 def tables_in(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> dict[str, h5py.Dataset]:
     """Return the tables of elements that a file has, by path, in the order of the kinds."""
-    found = {form.path: file.get(form.path) for kind in kinds for form in kind.table_forms}
+    found = {form.path: item_at(file, form.path) for kind in kinds for form in kind.table_forms}
     return {path: item for path, item in found.items() if isinstance(item, h5py.Dataset)}
 
 
@@ -82,16 +107,72 @@ def n_elements(kind: type[ElementKind], tables: Mapping[str, h5py.Dataset]) -> i
     return prod(tables[path].shape[-1] for path in paths) if tables.keys() >= set(paths) else None
 
 
+def made_again(
+    name: str, template: Mapping[str, np.ndarray], kinds: Iterable[type[ElementKind]]
+) -> Elements:
+    """Make elements again, of the template in a file and the name of their kind.
+
+    Raises
+    ------
+    SchemaError
+        If the kind is unknown, or the template damaged.
+    """
+    kind = next((kind for kind in kinds if kind.kind == name), None)
+    if kind is None:
+        raise SchemaError(f'has a template of elements of an unknown kind, {name!r}')
+    try:
+        return kind.from_template(template)
+    except _BROKEN as error:
+        said = error.what if isinstance(error, ModelArrayIOError) else repr(error)
+        raise SchemaError(f'has a template of its {name} that cannot be used ({said})') from error
+
+
+def disagreements(
+    elements: Elements,
+    tables: Mapping[str, ElementTable],
+    counts: Mapping[str, int],
+    kinds: Iterable[type[ElementKind]],
+    whose: str = 'the template',
+) -> Iterator[str]:
+    """Yield what a file says of its elements that is not so.
+
+    Parameters
+    ----------
+    elements : Elements
+        The elements as they are.
+    tables : dict of ElementTable
+        Of all kinds, by path, as they stand in the file.
+    counts : dict of int
+        By scalar: its elements.
+    kinds : iterable of ElementKind
+        Those that tables may be of.
+    whose : str, optional
+        Where the elements are from.
+    """
+    there = f'{len(elements):,} {elements.kind}'
+    if others := [kind.kind for kind in kinds_of(tables, kinds) if kind.kind != elements.kind]:
+        yield f'has a table of {" and ".join(others)}, and {whose} {there}'
+    for path, table in elements.tables().items():
+        stored = tables.get(path)
+        if stored is not None and not stored.agrees_with(table):
+            number = stored.values.shape[-1]
+            yield f'has other {elements.kind} ({number:,}) in /{path} than {whose} ({there})'
+    for scalar, count in counts.items():
+        if count != len(elements):
+            yield f'has {count:,} values for each source of {scalar}, and {whose} {there}'
+
+
 def facts_in(file: h5py.File, kind: type[ElementKind]) -> dict[str, Any]:
     """Return what a file says of its elements, of which this is the kind; no values are read."""
     attributes = {form.path: form.attributes for form in kind.table_forms}
     found = tables_in(file, [kind]).items()
     tables = {path: _unread(table, attributes[path]) for path, table in found}
-    return kind.stored_facts(tables, file.get(schema.TEMPLATE, {}))
+    return kind.stored_facts(tables, datasets(group_at(file, schema.TEMPLATE)))
 
 
 def _unread(table: h5py.Dataset, attributes: Sequence[str]) -> ElementTable:
     """A table whose values are read where they are asked for."""
-    columns = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
-    named = {name: texts(table.attrs[name]) for name in attributes if name in table.attrs}
-    return ElementTable(table, columns, named)
+    columns = attribute(table, schema.COLUMN_NAMES)
+    found = {name: attribute(table, name) for name in attributes}
+    named = {name: texts(np.ravel(said)) for name, said in found.items() if said is not None}
+    return ElementTable(table, () if columns is None else texts(np.ravel(columns)), named)

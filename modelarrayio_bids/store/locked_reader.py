@@ -15,11 +15,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from modelarrayio_bids.errors import OutputError
+from modelarrayio_bids.errors import FormatError, OutputError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.reader import StoreReader, is_store
+from modelarrayio_bids.store.items import (
+    dataset_at,
+    group_at,
+    groups,
+    json_object,
+    members,
+    texts_of,
+)
+from modelarrayio_bids.store.reader import StoreReader, is_store, read_counts
 from modelarrayio_bids.store.scalars import Scalar, scalar_groups
-from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.writer import COMPRESSIONS, Layout
 
 #: Groups and datasets of a file, by their paths.
@@ -66,8 +73,8 @@ class LockedStoreReader(StoreReader):
     @property
     def history(self) -> tuple[str, ...]:
         """What made the file before, oldest first: a JSON object each."""
-        found = self._file.get(schema.HISTORY)
-        return () if found is None else texts(found[()])
+        found = dataset_at(self._file, schema.HISTORY)
+        return () if found is None else texts_of(found)
 
     def layout(self, scalars: Iterable[Scalar]) -> Layout:
         """How values are stored: as the file says, or as its scalars show.
@@ -79,16 +86,22 @@ class LockedStoreReader(StoreReader):
         """
         datasets = [scalar.values for scalar in scalars]
         dtype = np.result_type(*(dataset.dtype for dataset in datasets))
-        recorded = self.facts.get(schema.LAYOUT_ATTRIBUTE)
-        if recorded is not None and (layout := Layout.from_json(recorded)).dtype == dtype.name:
-            return layout
+        if recorded := self.facts.get(schema.LAYOUT_ATTRIBUTE):
+            found = json_object(recorded, self.path, f'/{schema.PROVENANCE}')
+            try:
+                layout = Layout.from_dict(found)
+            except (TypeError, ValueError, ArithmeticError) as error:
+                said = f'has a layout that is none at /{schema.PROVENANCE} ({error})'
+                raise FormatError(said, self.path, 'Build it again.') from error
+            if layout.dtype == dtype.name:
+                return layout
         return _shown(datasets[0], dtype)
 
     def parts_of(self, scalar: str) -> Parts:
         """All that the file holds of a scalar."""
-        ours = self._file.get(schema.PROVENANCE, {})
-        paths = [f'{schema.PROVENANCE}/{name}/{scalar}' for name in ours]
-        known = {path: self._file[path] for path in paths if path in self._file}
+        ours = groups(group_at(self._file, schema.PROVENANCE))
+        paths = {f'{schema.PROVENANCE}/{name}/{scalar}': group for name, group in ours.items()}
+        known = {path: group[scalar] for path, group in paths.items() if scalar in group}
         # Not of a scalar, whatever its name: what makes the space again.
         known.pop(f'{schema.TEMPLATE}/{scalar}', None)
         return {schema.scalar_path(scalar): scalar_groups(self._file)[scalar], **known}
@@ -101,7 +114,7 @@ class LockedStoreReader(StoreReader):
         """What is neither ours nor ModelArray's, nor at one of these paths."""
         ours = {schema.SCALARS, schema.RESULTS, schema.PROVENANCE}
         ours |= {path.partition('/')[0] for path in known}
-        return {name: part for name, part in self._file.items() if name not in ours}
+        return {name: part for name, part in members(self._file).items() if name not in ours}
 
 
 def appended_to(path: Path) -> list[str]:
@@ -111,7 +124,9 @@ def appended_to(path: Path) -> list[str]:
     with LockedStoreReader(path) as file:
         if not file.history:
             return []
-        first = json.loads(file.history[0])[schema.N_SOURCES_ATTRIBUTE]
+        event = json_object(file.history[0], path, f'/{schema.HISTORY}')
+        said = json.dumps(event.get(schema.N_SOURCES_ATTRIBUTE, {}))
+        first = read_counts(said, path, f'/{schema.HISTORY}')
         return [
             name
             for scalar in file.scalars

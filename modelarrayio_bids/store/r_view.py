@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import attribute, groups, item_at, shape_of, texts_of
 from modelarrayio_bids.store.text import texts
 
 
@@ -88,47 +89,37 @@ def nested_scalars(file: h5py.File) -> tuple[str, ...]:
 
 def scalar_view(file: h5py.File, name: str) -> ScalarView:
     """The scalar of a name."""
-    values = file[schema.scalar_path(name, schema.VALUES)] if has_matrix(file, name) else None
+    values = (
+        item_at(file, schema.scalar_path(name, schema.VALUES)) if has_matrix(file, name) else None
+    )
     return ScalarView(name, values, names_of_sources(file, name))
 
 
 def has_matrix(file: h5py.File, name: str) -> bool:
     """Whether the values of a scalar are a matrix, and not empty."""
-    values = file.get(schema.scalar_path(name, schema.VALUES))
-    if not isinstance(values, h5py.Dataset):
-        return False
-    return len(values.shape or ()) == 2 and values.size > 0
+    values = item_at(file, schema.scalar_path(name, schema.VALUES))
+    return isinstance(values, h5py.Dataset) and len(shape_of(values)) == 2 and values.size > 0
 
 
 def names_of_sources(file: h5py.File, scalar: str) -> SourceNames | None:
     """Names of a scalar's sources, from where R looks first: the attribute, whatever else says."""
-    values = schema.scalar_path(scalar, schema.VALUES)
-    attributes = getattr(file.get(values), 'attrs', {})
-    if schema.COLUMN_NAMES in attributes:
-        found = texts(attributes[schema.COLUMN_NAMES])
-        return SourceNames(tuple(map(_readable, found)), f'/{values}', in_attribute=True)
+    values = item_at(file, schema.scalar_path(scalar, schema.VALUES))
+    found = None if values is None else attribute(values, schema.COLUMN_NAMES)
+    if found is not None:
+        return SourceNames(texts(np.ravel(found)), values.name, in_attribute=True)
     for group in (schema.scalar_path(scalar), schema.scalar_path(schema.SCALARS, scalar)):
         path = f'{group}/{schema.COLUMN_NAMES}'
-        if isinstance(dataset := file.get(path), h5py.Dataset):
-            return SourceNames(texts(np.ravel(dataset[()])), f'/{path}')
+        if isinstance(dataset := item_at(file, path), h5py.Dataset):
+            return SourceNames(texts_of(dataset), f'/{path}')
     return None
 
 
 def groups_in(file: h5py.File, path: str) -> dict[str, h5py.Group]:
     """The groups in a group, by name; none where it is not there."""
-    group = file.get(path)
-    if not isinstance(group, h5py.Group):
-        return {}
-    # Names that are not UTF-8 come as bytes: nobody could ask for them.
-    found = {name: group.get(name) for name in group if isinstance(name, str)}
-    return {name: item for name, item in found.items() if isinstance(item, h5py.Group)}
+    group = item_at(file, path)
+    return groups(group) if isinstance(group, h5py.Group) else {}
 
 
 def _is_a_level(group: h5py.Group, name: str) -> bool:
     """Whether it is what the predecessor once wrote between ``/scalars`` and the scalars."""
     return name == schema.SCALARS and schema.VALUES not in group
-
-
-def _readable(text: str) -> str:
-    """What is not UTF-8 as the sign for it: h5py hides it in what cannot be printed."""
-    return text.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')

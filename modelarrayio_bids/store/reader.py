@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import h5py
@@ -21,15 +21,35 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
 )
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunked import column_blocks
+from modelarrayio_bids.store.chunked import block_columns, column_blocks, inflating_bytes
+from modelarrayio_bids.store.items import (
+    attribute,
+    attributes,
+    damage_told,
+    dataset_at,
+    datasets,
+    group_at,
+    is_from_h5py,
+    item_at,
+    json_object,
+    members,
+    require_stored,
+    shape_of,
+    text_attribute,
+    texts_of,
+    type_of,
+    unexpected,
+    values_of,
+)
 from modelarrayio_bids.store.scalars import Scalar, read_scalar, scalar_groups
 from modelarrayio_bids.store.summary import ROW, Summary
-from modelarrayio_bids.store.text import text, texts
+from modelarrayio_bids.store.text import texts
 
 logger = logging.getLogger(__name__)
 
 # Of an analysis: the slices it was merged of.
 _MERGED = f'{schema.PROVENANCE}/{schema.MERGED_ANALYSES}'
+_OF_ELEMENTS = ('count', 'mean', 'sd')
 # What a file system without locks says. EAGAIN is none of these: there is a lock, a writer's.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -52,6 +72,8 @@ class Analysis:
         The file.
     n_sources : dict of int
         How many sources a scalar had when the analysis was made, of scalars that have more by now.
+    described : dict of str
+        What else the file says of it: see :meth:`StoreReader.described`.
     """
 
     name: str
@@ -60,6 +82,7 @@ class Analysis:
     levels: dict[str, tuple[str, ...]]
     path: Path
     n_sources: Mapping[str, int] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """First row and values, (n_results, width) float64, of runs of rows, in order.
@@ -69,16 +92,32 @@ class Analysis:
         FormatError
             If what is in the file is damaged.
         """
-        try:
-            for start, values in column_blocks(self.matrix, threads):
-                yield start, values.astype(np.float64, copy=False)
-        except (FormatError, OSError) as error:
-            said = error.what if isinstance(error, FormatError) else str(error)
-            raise FormatError(
-                f'analysis {self.name} cannot be read: {said}',
-                self.path,
-                'Copy the file again, or run the analysis again.',
-            ) from error
+        with damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
+            blocks = column_blocks(self.matrix, threads)
+        while True:
+            with damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block[0], block[1].astype(np.float64, copy=False)
+
+    def row(self, number: int) -> np.ndarray:
+        """Values of one result, (n_rows,) float64, inflated a chunk at a time by HDF5 itself.
+
+        Raises
+        ------
+        FormatError
+            If what is in the file is damaged.
+        """
+        with damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
+            width = block_columns(self.matrix)
+            starts = range(0, self.matrix.shape[1], width)
+            parts = [self.matrix[number, start : start + width] for start in starts]
+            return np.concatenate(parts).astype(np.float64, copy=False)
+
+    def inflating_bytes(self, threads: int = 1) -> int:
+        """Bytes of memory that :meth:`blocks` takes at a time."""
+        return inflating_bytes(self.matrix, threads)
 
     def positions(self, element_ids: np.ndarray | None, n_elements: int) -> np.ndarray | None:
         """Which element each row is about: (n_rows,) integers, None for all in order.
@@ -157,8 +196,17 @@ class StoreReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._file.close()
+        # Parts of the file that no other message is about.
+        if is_from_h5py(error):
+            with damage_told(self.path, '/', 'is damaged'):
+                raise error  # type: ignore[misc]
 
     @property
     def analyses(self) -> tuple[str, ...]:
@@ -170,9 +218,9 @@ class StoreReader:
         """Names of the analyses that were merged into others of the file."""
         merged: dict[str, tuple[str, ...]] = {}
         for name in self.analyses:
-            parts = self._file.get(schema.result_path(name, _MERGED))
+            parts = dataset_at(self._file, schema.result_path(name, _MERGED))
             if parts is not None:
-                merged[name] = texts(parts[()])
+                merged[name] = texts_of(parts)
         return frozenset(part for parts in merged.values() for part in parts) - merged.keys()
 
     @property
@@ -203,22 +251,26 @@ class StoreReader:
     @property
     def template(self) -> tuple[str, dict[str, np.ndarray]] | None:
         """Kind of the elements and what makes their space again; None in a file not ours."""
-        if schema.TEMPLATE not in self._file:
+        group = group_at(self._file, schema.TEMPLATE)
+        if group is None:
             return None
-        group = self._file[schema.TEMPLATE]
-        kind = text(group.attrs.get(schema.KIND_ATTRIBUTE, ''))
-        return kind, {name: dataset[()] for name, dataset in group.items()}
+        arrays = {name: _array(dataset) for name, dataset in datasets(group).items()}
+        return text_attribute(group, schema.KIND_ATTRIBUTE), arrays
 
     @property
     def facts(self) -> dict[str, str]:
         """What made the file; nothing where it was not made by us."""
-        group = self._file.get(schema.PROVENANCE)
-        return {} if group is None else {name: text(fact) for name, fact in group.attrs.items()}
+        group = group_at(self._file, schema.PROVENANCE)
+        return (
+            {}
+            if group is None
+            else {name: text_attribute(group, name) for name in attributes(group)}
+        )
 
     def described(self, analysis: str) -> dict[str, str]:
         """Return what is known of an analysis beside its numbers; nothing of one made by R."""
-        group = self._file.get(schema.result_path(analysis, schema.PROVENANCE))
-        return {} if group is None else {name: text(fact) for name, fact in group.attrs.items()}
+        group = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
+        return {} if group is None else {name: text_attribute(group, name) for name in group.attrs}
 
     @property
     def identity(self) -> str | None:
@@ -227,25 +279,24 @@ class StoreReader:
 
     def summary(self, scalar: str) -> Summary | None:
         """What is known of a scalar's values, where the file says it."""
-        group = self._file.get(schema.summary_path(scalar))
+        group = group_at(self._file, schema.summary_path(scalar))
         if group is None:
             return None
-        rows = np.zeros(group['rows/mean'].shape, ROW)
-        for name in ROW.names or ():
-            rows[name] = group[f'rows/{name}'][()]
-        of_rows = {name: group[f'rows/{name}'][()] for name in ('correlation', 'distance')}
-        elements = {name: array[()] for name, array in group['elements'].items()}
-        return Summary(rows, **of_rows, **elements)
+        parts = (datasets(group_at(group, part)) for part in ('rows', 'elements'))
+        of_rows, elements = (
+            {name: values_of(one, 'fiubS') for name, one in part.items()} for part in parts
+        )
+        with damage_told(self.path, group.name, 'is no summary of values'):
+            rows = np.zeros(of_rows['mean'].shape, ROW)
+            for name in ROW.names or ():
+                rows[name] = of_rows[name]
+            known = {name: of_rows[name] for name in ('correlation', 'distance')}
+            return Summary(rows, **known, **{name: elements[name] for name in _OF_ELEMENTS})
 
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
-        if path not in self._file:
-            return None
-        dataset = self._file[path]
-        if dataset.ndim == 1:
-            return schema.ElementTable(np.array(texts(dataset[()]), dtype=object))
-        columns = texts(dataset.attrs.get(schema.COLUMN_NAMES, ()))
-        return schema.ElementTable(dataset[()], columns)
+        dataset = dataset_at(self._file, path)
+        return None if dataset is None else read_table(dataset)
 
     def analysis(self, name: str) -> Analysis:
         """One analysis.
@@ -263,24 +314,25 @@ class StoreReader:
                 f'holds no analysis {name!r}', self.path, f'Analyses it holds: {held}.'
             )
         path = schema.result_path(name)
-        # None, too, where a link leads nowhere.
-        matrix = self._file.get(path)
+        matrix = dataset_at(self._file, path)
         if matrix is None:
             raise SchemaError(
                 f'analysis {name} has no results matrix: it was not finished',
                 self.path,
                 'Run it again in R.',
             )
-        if matrix.dtype.kind not in 'fiu' or matrix.ndim != 2 or not matrix.shape[1]:
+        dtype, shape = type_of(matrix), shape_of(matrix)
+        if dtype.kind not in 'fiu' or len(shape) != 2 or not all(shape):
             raise SchemaError(
-                f'analysis {name} is a matrix of {matrix.shape} {matrix.dtype}, expected numbers '
+                f'analysis {name} is a matrix of {shape} {dtype}, expected numbers '
                 'of some results at some elements',
                 self.path,
                 'Run it again in R.',
             )
+        require_stored(matrix)
         names = self._result_names(name, matrix)
         levels, n_sources = self._levels(name, names), self._n_sources(name)
-        return Analysis(name, names, matrix, levels, self.path, n_sources)
+        return Analysis(name, names, matrix, levels, self.path, n_sources, self.described(name))
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
@@ -300,17 +352,40 @@ class StoreReader:
         return tuple(name or f'component{n:03d}' for n, name in enumerate(found, start=1))
 
     def _levels(self, analysis: str, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-        group = self._file[schema.result_path(analysis, '')]
-        tables = {
-            name: group.get(f'{schema.LEVELS_PREFIX}{column}')
+        places = {
+            name: schema.result_path(analysis, f'{schema.LEVELS_PREFIX}{column}')
             for column, name in enumerate(names, start=1)
         }
-        return {name: texts(table[()]) for name, table in tables.items() if table is not None}
+        tables = {name: dataset_at(self._file, place) for name, place in places.items()}
+        return {name: texts_of(table) for name, table in tables.items() if table is not None}
 
     def _n_sources(self, analysis: str) -> dict[str, int]:
-        ours = self._file.get(schema.result_path(analysis, schema.PROVENANCE))
-        marked = None if ours is None else ours.attrs.get(schema.N_SOURCES_ATTRIBUTE)
-        return {} if marked is None else json.loads(text(marked))
+        ours = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
+        marked = '' if ours is None else text_attribute(ours, schema.N_SOURCES_ATTRIBUTE)
+        return read_counts(marked, self.path, ours.name) if ours is not None and marked else {}
+
+
+def _array(dataset: h5py.Dataset) -> np.ndarray:
+    """Return what a dataset holds, numbers or texts."""
+    if h5py.check_string_dtype(type_of(dataset)) is None:
+        return values_of(dataset)
+    return np.array(texts_of(dataset), dtype=object)
+
+
+def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
+    """Return what JSON says of how many sources each scalar had.
+
+    Raises
+    ------
+    FormatError
+        If it says something else.
+    """
+    found = json_object(said, path, where)
+    if not all(type(count) is int and count >= 0 for count in found.values()):
+        raise FormatError(
+            f'holds counts of sources that are none at {where}', path, 'Build the file again.'
+        )
+    return found
 
 
 def open_finished(path: Path) -> h5py.File:
@@ -382,6 +457,24 @@ def _busy(path: Path) -> OutputError:
     )
 
 
+def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
+    """Read a table of elements.
+
+    Raises
+    ------
+    FormatError
+        If it is none.
+    """
+    if len(shape_of(dataset)) == 1:
+        return schema.ElementTable(np.array(texts_of(dataset), dtype=object))
+    columns = attribute(dataset, schema.COLUMN_NAMES)
+    names = () if columns is None else texts(np.ravel(columns))
+    values = values_of(dataset)
+    if len(names) != len(np.atleast_2d(values)):
+        raise unexpected(dataset, f'has {len(values)} columns and {len(names)} names of them')
+    return schema.ElementTable(values, names)
+
+
 def is_store(path: Path) -> bool:
     """Whether a file is HDF5."""
     return path.is_file() and bool(h5py.is_hdf5(path))
@@ -396,19 +489,17 @@ def analyses_of(path: Path) -> tuple[str, ...]:
 
 
 def _analyses(file: h5py.File) -> tuple[str, ...]:
-    results = file.get(schema.RESULTS)
-    return tuple(results) if isinstance(results, h5py.Group) else ()
+    results = item_at(file, schema.RESULTS)
+    return tuple(members(results)) if isinstance(results, h5py.Group) else ()
 
 
 def result_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:
     """Names of an analysis' results, from where R looks first; None where there are none."""
-    attribute = matrix.attrs.get(schema.RESULT_NAMES_ATTRIBUTE)
-    if attribute is not None:
-        return texts(attribute)
+    found = attribute(matrix, schema.RESULT_NAMES_ATTRIBUTE)
+    if found is not None:
+        return texts(np.ravel(found))
     for leaf in (schema.COLUMN_NAMES, f'{schema.RESULTS_MATRIX}/{schema.COLUMN_NAMES}'):
-        path = schema.result_path(analysis, leaf)
-        try:
-            return texts(file[path][()])
-        except (KeyError, ValueError):  # the second is a path through a dataset
-            continue
+        names = item_at(file, schema.result_path(analysis, leaf))
+        if isinstance(names, h5py.Dataset):
+            return texts_of(names)
     return None

@@ -11,9 +11,24 @@ from typing import Any
 import h5py
 import numpy as np
 
-from modelarrayio_bids.errors import FormatError, SchemaError
+from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import read_columns
+from modelarrayio_bids.store.items import (
+    attribute,
+    damage_told,
+    dataset_at,
+    datasets,
+    group_at,
+    groups,
+    item_at,
+    require_stored,
+    shape_of,
+    texts_of,
+    type_of,
+    unexpected,
+    values_of,
+)
 from modelarrayio_bids.store.text import texts
 
 _REMEDY = 'Check the file, or build it again.'
@@ -101,32 +116,19 @@ class Scalar:
         FormatError
             If what is in the file is damaged.
         """
-        try:
+        with damage_told(self.path, f'scalars/{self.name}/values'):
             read_columns(self.values, start, into, threads)
-        except (FormatError, OSError) as error:
-            said = error.what if isinstance(error, FormatError) else str(error)
-            raise FormatError(
-                f'values of {self.name} cannot be read: {said}',
-                self.path,
-                'Copy the file again, or build it again.',
-            ) from error
 
 
 def scalar_groups(file: h5py.File) -> dict[str, h5py.Group]:
     """The group of each scalar, by its name; from one group further in, as once was usual."""
-    group = file.get(schema.SCALARS)
-    inner = group.get(schema.SCALARS) if isinstance(group, h5py.Group) else None
-    if isinstance(inner, h5py.Group) and schema.VALUES not in inner:
-        group = inner
+    group = item_at(file, schema.SCALARS)
     if not isinstance(group, h5py.Group):
         return {}
-    # A link may lead nowhere, and to what is no group.
-    found = {name: group.get(name) for name in group}
-    return {
-        name: scalar
-        for name, scalar in found.items()
-        if isinstance(scalar, h5py.Group) and schema.VALUES in scalar
-    }
+    inner = item_at(group, schema.SCALARS)
+    if isinstance(inner, h5py.Group) and schema.VALUES not in inner:
+        group = inner
+    return {name: scalar for name, scalar in groups(group).items() if schema.VALUES in scalar}
 
 
 def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
@@ -138,34 +140,47 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
         If its values are no matrix of numbers that R reads, or are not as many rows as names.
     """
     group = scalar_groups(file)[name]
-    values = group[schema.VALUES]
-    if values.ndim != 2 or values.dtype not in {np.dtype('<f4'), np.dtype('<f8')}:
+    values = dataset_at(group, schema.VALUES)
+    shape, dtype = (None, None) if values is None else (shape_of(values), type_of(values))
+    if shape is None or len(shape) != 2 or dtype not in {np.dtype('<f4'), np.dtype('<f8')}:
         raise SchemaError(
-            f'values of {name} are {values.ndim}-dimensional {values.dtype}, expected a matrix of '
-            'float32 or float64',
+            f'values of {name} are {shape} {dtype}, expected a matrix of float32 or float64',
             path,
             _REMEDY,
         )
+    require_stored(values)
     names = _names(group, values)
-    if len(names) != values.shape[0]:
+    if len(names) != shape[0]:
         raise SchemaError(
-            f'{name} has {values.shape[0]} rows of values and {len(names)} names of sources',
+            f'{name} has {shape[0]} rows of values and {len(names)} names of sources',
             path,
             _REMEDY,
         )
-    facets = file.get(f'{schema.SOURCES}/{name}', {})
-    return Scalar(name, names, values, {key: _listed(facets[key]) for key in facets}, path)
+    return Scalar(name, names, values, _facets(file, name, len(names)), path)
+
+
+def _facets(file: h5py.File, scalar: str, n_sources: int) -> dict[str, list[Any]]:
+    """Return what the file says of each source, by name; one value for each."""
+    found = {}
+    for name, dataset in datasets(group_at(file, f'{schema.SOURCES}/{scalar}')).items():
+        found[name] = _listed(dataset)
+        numbers = name in schema.SOURCE_STATUS
+        if len(found[name]) != n_sources or numbers == isinstance(found[name][0], str):
+            kind = 'numbers' if numbers else 'texts'
+            raise unexpected(dataset, f'is not {n_sources} {kind}, one for each source')
+    return found
 
 
 def _names(group: h5py.Group, values: h5py.Dataset) -> tuple[str, ...]:
     """The attribute first, as R does; the predecessor once wrote no dataset."""
-    found = values.attrs.get(schema.COLUMN_NAMES)
-    if found is None:
-        found = group[schema.COLUMN_NAMES][()] if schema.COLUMN_NAMES in group else ()
-    return texts(found)
+    found = attribute(values, schema.COLUMN_NAMES)
+    if found is not None:
+        return texts(np.ravel(found))
+    names = dataset_at(group, schema.COLUMN_NAMES)
+    return () if names is None else texts_of(names)
 
 
 def _listed(dataset: h5py.Dataset) -> list[Any]:
-    if h5py.check_string_dtype(dataset.dtype) is None:
-        return dataset[()].tolist()
-    return list(texts(dataset[()]))
+    if h5py.check_string_dtype(type_of(dataset)) is None:
+        return np.ravel(values_of(dataset)).tolist()
+    return list(texts_of(dataset))

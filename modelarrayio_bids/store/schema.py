@@ -84,15 +84,25 @@ class ElementTable:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def agrees_with(self, other: ElementTable) -> bool:
-        """Whether both say the same of as many elements, in the columns that both have."""
+        """Return whether both say the same of as many elements, in the columns that both have.
+
+        The first column, which counts them, is left out: it says nothing of what they are.
+        """
         if self.values.shape[-1] != other.values.shape[-1]:
             return False
         if not self.columns or not other.columns:
             return np.array_equal(self.values, other.values)
-        shared = [name for name in self.columns if name in other.columns]
-        mine = self.values[[self.columns.index(name) for name in shared]]
-        its = other.values[[other.columns.index(name) for name in shared]]
-        return np.allclose(mine, its, rtol=0, atol=1e-6, equal_nan=True)
+        shared = [name for name in other.columns[1:] if name in self.columns]
+        return all(
+            np.allclose(
+                self.values[self.columns.index(name)],
+                other.values[other.columns.index(name)],
+                rtol=0,
+                atol=1e-6,
+                equal_nan=True,
+            )
+            for name in shared
+        )
 
 
 def scalar_path(scalar: str, leaf: str = '') -> str:
@@ -147,21 +157,39 @@ def in_file_name(result: str) -> str:
 
 
 def check_scalar_name(name: str) -> None:
-    """Refuse a scalar that R could not use in a formula, or HDF5 in a path.
+    """Refuse a scalar that would be another place in the file.
 
-    >>> check_scalar_name('dki_fa')
     >>> check_scalar_name('2nd')
+    >>> check_scalar_name('a/b')
     Traceback (most recent call last):
-    modelarrayio_bids.errors.SchemaError: '2nd' is no name R can use in a formula. Use letters, ...
+    modelarrayio_bids.errors.SchemaError: 'a/b' cannot be the name of a scalar. Use letters, ...
 
     Raises
     ------
     SchemaError
         With what to change.
     """
-    if not _R_NAME.fullmatch(name) or name in R_RESERVED or name == SCALARS:
+    if not name.strip() or not name.isprintable() or '/' in name or name in {'.', '..', SCALARS}:
         raise SchemaError(
-            f'{name!r} is no name R can use in a formula',
+            f'{name!r} cannot be the name of a scalar',
             remedy='Use letters, digits, "_" and ".", starting with a letter '
-            f'(and not "{SCALARS}" or a word R reserves).',
+            f'(and not "{SCALARS}").',
         )
+
+
+def is_r_name(name: str) -> bool:
+    """Whether R takes a name in a formula as it is, without backticks.
+
+    >>> is_r_name('dki_fa'), is_r_name('FA-w'), is_r_name('TRUE')
+    (True, False, False)
+    """
+    return _R_NAME.fullmatch(name) is not None and name not in R_RESERVED
+
+
+def in_formula(name: str) -> str:
+    """Return a name as a formula of R takes it.
+
+    >>> in_formula('dki_fa'), in_formula('my scalar')
+    ('dki_fa', '`my scalar`')
+    """
+    return name if is_r_name(name) else f'`{name}`'

@@ -120,6 +120,8 @@ class Scratch:
             # Without a name from the start: nothing stays, whatever ends the process.
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
             self._rows = RowFile(self._file, blocks, self.dtype)
+            # What nobody puts there is zero, and can be read.
+            self._file.truncate(blocks.n_rows * blocks.n_columns * self.dtype.itemsize)
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +144,21 @@ class Scratch:
             self._rows.put_block(start, block)
         else:
             self._matrix[:, start : start + block.shape[1]] = block
+
+    def put_columns(self, columns: np.ndarray, values: np.ndarray) -> None:
+        """Keep the values of some columns, (n_rows, columns.size), wherever these are."""
+        if self._matrix is not None:
+            self._matrix[:, columns] = values
+            return
+        width = self.blocks.width
+        for number in np.unique(columns // width):
+            start, stop = number * width, min((number + 1) * width, self.blocks.n_columns)
+            inside = columns // width == number
+            block = np.empty((self.blocks.n_rows, stop - start), self.dtype)
+            if np.count_nonzero(inside) < stop - start:
+                self._rows.read_into(block, start, stop)
+            block[:, columns[inside] - start] = values[:, inside]
+            self._rows.put_block(start, block)
 
     def row(self, row: int) -> np.ndarray:
         """The values of one row, (n_columns,), from any thread."""

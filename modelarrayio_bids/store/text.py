@@ -18,6 +18,9 @@ def text(value: Any) -> str:
     >>> text(b'age.estimate\0\0')
     'age.estimate'
     """
+    if isinstance(value, str):
+        # h5py hides what is not UTF-8 in what cannot be printed.
+        value = value.encode('utf-8', 'surrogateescape')
     if isinstance(value, bytes):
         value = value.decode('utf-8', errors='replace')
     return str(value).rstrip('\0').strip()

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +28,16 @@ from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
+from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunks, schema
+from modelarrayio_bids.store.guarded_file import GuardedFile
+from modelarrayio_bids.store.items import (
+    group_at,
+    groups,
+    json_object,
+    text_attribute,
+    unexpected,
+)
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
 from modelarrayio_bids.store.summary import Summary
@@ -60,7 +69,7 @@ class Layout:
     chunk_columns : int
         Elements of a chunk; 0 to choose by ``chunk_bytes``.
     chunk_bytes : float
-        Size of a chunk to aim for.
+        Size of a chunk to aim for; 0 or less for one element a chunk.
     """
 
     dtype: str = 'float32'
@@ -80,20 +89,24 @@ class Layout:
             raise UsageError(
                 f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
             )
-        if self.chunk_columns < 0 or not 0 < self.chunk_bytes < math.inf:
-            raise UsageError('a chunk needs a size above 0', remedy='Leave the option out.')
+        if self.chunk_columns < 0 or not math.isfinite(self.chunk_bytes):
+            raise UsageError('a chunk needs a size', remedy='Leave the option out.')
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The inverse of :meth:`to_json`."""
-        return cls(**json.loads(text))
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """Return the layout of some fields by name; those of a later version do not count.
+
+        >>> Layout.from_dict(json.loads(Layout(chunk_columns=40).to_json()))
+        Layout(dtype='float32', compression='gzip', level=None, shuffle=True, ...)
+        """
+        known = {field.name for field in fields(cls)}
+        layout = cls(**{name: value for name, value in found.items() if name in known})
+        layout.chunk((1, 1))
+        layout.filters()
+        return layout
 
     def to_json(self) -> str:
-        """As a file keeps it, for whoever adds to that file.
-
-        >>> Layout.from_json(Layout(chunk_columns=40).to_json()) == Layout(chunk_columns=40)
-        True
-        """
+        """As a file keeps it, for whoever adds to that file."""
         return json.dumps(asdict(self))
 
     def chunk(self, shape: tuple[int, int]) -> int:
@@ -146,9 +159,9 @@ class StoreWriter:
         self._overwrite = overwrite
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
-        self._target = self.path.resolve()
+        self._target = resolved(self.path)
         self._unfinished = _begun(self._target, self.path)
-        self._file = _created(self._unfinished, self.path, copy_of)
+        self._on_disk, self._file = _created(self._unfinished, self.path, copy_of)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +173,7 @@ class StoreWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._file.close()
+            self._close()
             if kind is None:
                 # Results may have come while this file was being made.
                 refuse_to_replace(self.path, overwrite=self._overwrite)
@@ -174,6 +187,13 @@ class StoreWriter:
             self._unfinished.close()
         if isinstance(error, OSError) and not isinstance(error, ModelArrayIOError):
             raise UnfinishedOutputError.from_os_error(error, self.path) from error
+
+    def _close(self) -> None:
+        try:
+            self._file.close()
+        finally:
+            self._on_disk.close()
+        self._on_disk.check()
 
     def write_space(
         self,
@@ -307,11 +327,11 @@ class StoreWriter:
 
         What was noted before of a scalar stays.
         """
-        for analysis in self._file.get(schema.RESULTS, {}).values():
-            if isinstance(analysis, h5py.Group):
-                ours = analysis.require_group(schema.PROVENANCE).attrs
-                noted = json.loads(ours.get(schema.N_SOURCES_ATTRIBUTE, '{}'))
-                ours[schema.N_SOURCES_ATTRIBUTE] = json.dumps({**n_sources, **noted})
+        for analysis in groups(group_at(self._file, schema.RESULTS)).values():
+            ours = analysis.require_group(schema.PROVENANCE)
+            said = text_attribute(ours, schema.N_SOURCES_ATTRIBUTE) or '{}'
+            noted = json_object(said, self.path, ours.name)
+            ours.attrs[schema.N_SOURCES_ATTRIBUTE] = json.dumps({**n_sources, **noted})
 
     def write_history(self, events: Sequence[str]) -> None:
         """Write what made the file before and now, oldest first: a JSON object each."""
@@ -320,7 +340,11 @@ class StoreWriter:
     def copy(self, originals: Mapping[str, h5py.Group | h5py.Dataset]) -> None:
         """Take groups and datasets of another file as they are, by the paths they are to have."""
         for path, original in originals.items():
-            self._file.copy(original, path)
+            # RuntimeError is HDF5's of what it cannot make sense of; a full disk is an OSError.
+            try:
+                self._file.copy(original, path)
+            except (RuntimeError, LookupError, TypeError, ValueError) as error:
+                raise unexpected(original, f'cannot be copied ({error})') from error
 
     def _new_matrix(self, path: str, matrix: ColumnBlocks) -> h5py.Dataset:
         blocks = matrix.blocks
@@ -349,11 +373,13 @@ class StoreWriter:
             for start in starts:
                 stop = min(start + columns, block.shape[1])
                 dataset[:, first + start : first + stop] = block[:, start:stop]
+                self._on_disk.check()
                 yield stop
             return
         encoded = ordered_map(lambda start: self._encoded(block, start, columns), starts, threads)
         for start, payload in zip(starts, encoded, strict=True):
             dataset.id.write_direct_chunk((0, first + start), payload)
+            self._on_disk.check()
             yield min(start + columns, block.shape[1])
 
     def _encoded(self, block: np.ndarray, start: int, columns: int) -> bytes | np.ndarray:
@@ -413,6 +439,13 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     WouldLoseResultsError
         Without ``overwrite``, if it holds results.
     """
+    try:
+        _refuse_to_replace(path, overwrite=overwrite)
+    except PermissionError as error:
+        raise OutputError.from_os_error(error, path) from error
+
+
+def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
     if path.is_dir() or (path.exists() and not path.is_file()):
         raise OutputError('is there, and is no file', path, 'Give the name of a file to write.')
     if path.exists() and not os.access(path, os.W_OK):
@@ -463,7 +496,9 @@ def _prepare_to_replace(old: Path, new: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _created(unfinished: Unfinished, path: Path, copy_of: Path | None) -> h5py.File:
+def _created(
+    unfinished: Unfinished, path: Path, copy_of: Path | None
+) -> tuple[GuardedFile, h5py.File]:
     try:
         if copy_of is not None:
             disk.copy(copy_of, unfinished.path)
@@ -477,12 +512,11 @@ def _created(unfinished: Unfinished, path: Path, copy_of: Path | None) -> h5py.F
         raise kind.from_os_error(error, path) from error
 
 
-def _opened(unfinished: Unfinished, mode: str) -> h5py.File:
+def _opened(unfinished: Unfinished, mode: str) -> tuple[GuardedFile, h5py.File]:
+    file = GuardedFile(unfinished.path, 'r+')
     try:
-        # Nobody else knows the name: it needs no lock of HDF5's, which some network file systems
-        # refuse.
-        return h5py.File(unfinished.path, mode, libver=schema.LIBVER, locking=False)
-    except BlockingIOError:
-        # HDF5_USE_FILE_LOCKING can insist on its lock: then that one tells others we are at it.
-        unfinished.release()
-        return h5py.File(unfinished.path, mode, libver=schema.LIBVER, locking=False)
+        # Nobody else knows the name: it needs no lock.
+        return file, h5py.File(file, mode, libver=schema.LIBVER)
+    except BaseException:
+        file.close()
+        raise

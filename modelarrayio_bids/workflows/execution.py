@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from glob import escape
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 
 from nipype import Workflow
 
-from modelarrayio_bids.errors import JobError, ModelArrayIOError, raise_problems
+from modelarrayio_bids.errors import JobError, ModelArrayIOError, UsageError, raise_problems
 from modelarrayio_bids.interfaces.base import AGAIN
 from modelarrayio_bids.interfaces.node_errors import errors_below, forget_errors
 from modelarrayio_bids.runtime.termination import undisturbed
@@ -37,13 +38,16 @@ def run_workflow(
 
     Raises
     ------
+    UsageError
+        If the work folder's path would be a pattern, and other machines are to run nodes.
     ModelArrayIOError
         What its nodes failed for, where a user can mend it; of a job that was killed, which.
     Exception
         Whatever else Nipype stopped for.
     """
+    _check_name(work_dir, plugin)
     workflow.base_dir = str(work_dir)
-    workflow.config['execution'] = _execution(log_dir, plugin)
+    workflow.config['execution'] = _execution(work_dir, log_dir, plugin)
     folder, before = work_dir / workflow.name, set(log_dir.glob('crash-*'))
     forget_errors(folder)
     runner = plugin.runner()
@@ -64,7 +68,20 @@ def run_workflow(
     return {node.name: node.result.outputs for node in graph.nodes()}
 
 
-def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
+def _is_pattern(work_dir: Path) -> bool:
+    return escape(str(work_dir)) != str(work_dir)
+
+
+def _check_name(work_dir: Path, plugin: Plugin) -> None:
+    if _is_pattern(work_dir) and not plugin.is_local:
+        raise UsageError(
+            'has one of the characters * ? [ in its path: Nipype finds no results of jobs there',
+            work_dir,
+            'Give another work folder with -w.',
+        )
+
+
+def _execution(work_dir: Path, log_dir: Path, plugin: Plugin) -> dict[str, str]:
     settings = {
         'crashdump_dir': str(log_dir),
         'crashfile_format': 'txt',
@@ -73,6 +90,10 @@ def _execution(log_dir: Path, plugin: Plugin) -> dict[str, str]:
         # Nipype looks for finished nodes every 2 s by default: most of ours take less.
         'poll_sleep_duration': '0.1',
     }
+    if _is_pattern(work_dir):
+        # Nipype would take the path for a pattern, and what it does not find it cannot keep: with
+        # all other files it would remove its own. Nothing is cached there.
+        settings['remove_unnecessary_outputs'] = 'false'
     if not plugin.is_local:
         # A scheduler is not to be asked ten times a second, and a file of another machine may take
         # a while to be seen here.

@@ -93,7 +93,10 @@ def init_export_wf(
     named = {} if root is None else {'bids_root': root}
     settings = {'compress': compress, 'log_p': log_p, 'outside': outside}
     export = MapNode(
-        ExportResults(**settings, **named), iterated, 'export_results', **allowed.working()
+        ExportResults(**settings, **named, **allowed.inputs()),
+        iterated,
+        'export_results',
+        **allowed.working(),
     )
     inputnode = Node(IdentityInterface(INPUTS, mandatory_inputs=False), 'inputnode')
     inputnode.inputs.trait_set(**_given(in_files, analysis_name, output_dirs))

@@ -120,7 +120,7 @@ def test_another_file_as_the_output(folder, capsys):
         (['--cohort-file', 'old.csv', '--output', 'x.h5'], 65, 'of the new sources of FA already'),
         (['--cohort-file', 'none.csv', '--output', 'x.h5'], 66, 'none.csv: no such file'),
         (['--cohort-file', 'new.csv', '--output', 'y.h5'], 66, 'y.h5: no such file'),
-        (['--cohort-file', 'new.csv', '--output', 'new.csv'], 65, 'new.csv: cannot be opened'),
+        (['--cohort-file', 'new.csv', '--output', 'new.csv'], 64, 'new.csv: is read by this'),
         (
             ['--cohort-file', 'new.csv', '--input-hdf5', 'x.h5', '--output', 'new.csv/y.h5'],
             73,

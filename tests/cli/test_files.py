@@ -1,5 +1,6 @@
 """``modelarrayio`` as its user meets it: options, messages, exit codes, what is left on disk."""
 
+import json
 import resource
 import signal
 import subprocess
@@ -216,7 +217,7 @@ BAD_COHORTS = {
         'sub-01_FA.mgz: is of no kind that can be read',
         65,
     ),
-    'name R cannot use': (table(LONG, ['2FA', *FIRST[1:]]), "'2FA' is no name R can use", 65),
+    'name of a path': (table(LONG, ['a/b', *FIRST[1:]]), "'a/b' cannot be the name of a", 65),
     'remote source': (table(LONG, ['FA', 's3://b/x.nii.gz', '']), 's3://b/x.nii.gz', 64),
     'no cohort': (lambda folder: (folder / 'cohort.csv').unlink(), 'cohort.csv: no such file', 66),
     'no group mask': (lambda folder: (folder / 'group_mask.nii.gz').unlink(), 'no such file', 66),
@@ -362,3 +363,30 @@ def test_an_interrupt_in_the_middle(folder, sent, code, moment):
     assert process.returncode == code
     assert 'Traceback' not in said
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize('chunk_mb', ['0', '-1'])
+def test_chunks_of_no_size_are_of_one_element(folder, chunk_mb):
+    # As the predecessor makes them (modelarrayio 26.0.0, storage/utils.py).
+    assert build('--target-chunk-mb', chunk_mb) == 0
+    with h5py.File('modelarray.h5') as file:
+        assert file['scalars/FA/values'].chunks == (3, 1)
+
+
+def test_a_mask_is_enough_whatever_the_cohort(store, folder):
+    wide = [['sub-00', 's3://bucket/FA.nii.gz']]
+    write_csv(folder / 'wide.csv', ['participant_id', 'FA'], wide)
+    options = ['--mask', 'group_mask.nii.gz', '--cohort-file', 'wide.csv', '--output-dir', 'a']
+    assert export(*options) == 0
+    # And a file that knows its elements needs no image.
+    assert export('--cohort-file', 'wide.csv', '--output-dir', 'b') == 0
+    assert export('--example-file', 'gone.nii.gz', '--output-dir', 'c') == 0
+    assert export('--cohort-file', 'nowhere.csv', '--output-dir', 'd') == 0
+
+
+def test_exports_of_another_programs_file_name_what_said_its_elements(store, folder):
+    with h5py.File(store, 'r+') as file:
+        del file['modelarrayio']
+    assert export('--mask', 'group_mask.nii.gz', '--output-dir', 'maps') == 0
+    said = json.loads((folder / 'maps' / 'mylm_results.json').read_text())
+    assert said['Sources'] == [str(folder / store), str(folder / 'group_mask.nii.gz')]

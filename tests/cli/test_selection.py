@@ -152,6 +152,16 @@ def test_subdatasets_that_are_not_installed_are_named(group, tmp_path):
     assert f'datalad get -n {root}/sub-04' in said
 
 
+def test_derivatives_that_are_not_installed_are_named(group, tmp_path):
+    root = trees.describe(tmp_path / 'study')
+    (root / 'sub-01').mkdir()
+    (root / '.gitmodules').write_text('[submodule "a"]\n\tpath = derivatives/aslprep\n')
+    (root / 'derivatives' / 'aslprep').mkdir(parents=True)
+    code, _, said = group('--list-scalars', root=root)
+    assert code == 16
+    assert f'not installed: datalad get -n {root}/derivatives/aslprep' in said
+
+
 def test_people_to_exclude_need_not_be_there(group):
     code, printed, said = group(
         '--list-scalars', '--json', '--exclude-participant-label', '9', '01'

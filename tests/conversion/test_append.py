@@ -487,7 +487,7 @@ def test_values_of_both_types_lose_nothing(of_predecessor):
         (lambda names, values: (names[:3], values), 'FA has 4 rows of values and 3 names'),
         (lambda names, values: (names, values.astype(int)), 'expected a matrix of float32'),
         (lambda names, values: (names, values[0]), 'values of FA are 1-dimensional'),
-        (lambda names, values: (names, values[:, 1:]), 'FA has 23 values for each source'),
+        (lambda names, values: (names, values[:, 1:]), 'has 23 values for each source of FA'),
     ],
 )
 def test_files_that_contradict_themselves(grown, spoil, says):
@@ -511,7 +511,10 @@ def test_damaged_values_are_not_taken_for_a_full_disk(tmp_path):
     data[chunk.byte_offset + 2 : chunk.byte_offset + chunk.size] = b'\xff' * (chunk.size - 2)
     store.write_bytes(data)
     refuses(
-        store, lambda: append_sources(more, store), ValueError, 'x.h5: values of FA cannot be read'
+        store,
+        lambda: append_sources(more, store),
+        ValueError,
+        'x.h5: cannot be read at /scalars/FA/values',
     )
 
 

@@ -133,9 +133,19 @@ def test_damage_inside_a_file_leaves_nothing_behind(tmp_path):
     assert not [*tmp_path.glob('*.h5*'), *tmp_path.glob('.*')]
 
 
-def test_names_r_cannot_use_are_refused_first(tmp_path):
-    write_cohort(tmp_path, scalars=('1FA',))
-    with pytest.raises(SchemaError, match="'1FA' is no name R can use"):
+def test_names_that_r_needs_backticks_for_are_written_with_a_warning(tmp_path, caplog):
+    # As the predecessor writes them.
+    write_cohort(tmp_path, scalars=('FA-w',))
+    build(tmp_path)
+    assert "'FA-w' is no name that R takes as it is: a formula needs backticks, `FA-w` ~ age" in (
+        caplog.text
+    )
+
+
+def test_names_that_are_other_places_are_refused_first(tmp_path):
+    table = write_cohort(tmp_path)
+    table.write_text(table.read_text().replace('FA,', 'a/b,'))
+    with pytest.raises(SchemaError, match="'a/b' cannot be the name of a scalar"):
         build(tmp_path)
 
 

@@ -11,6 +11,7 @@ from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.errors import (
     AmbiguousMatchError,
     CohortProblemsError,
+    InvalidDatasetError,
     NoMatchError,
     RecipeError,
     SourceNotFoundError,
@@ -225,8 +226,7 @@ def test_two_acquisitions_show_candidates_and_the_filter_that_decides(dataset, a
         ask(root)
     said = str(caught.value)
     assert str(root / paths[0]) in said
-    assert 'cbf (' in said
-    assert 'cbf_scrub (' in said
+    assert said.startswith(f'cbf, cbf_scrub (space-{MNI}) have several images for one row')
     assert '2 participants' in said
     assert 'acq: a, b' in said
     advice = said.partition('for instance ')[2].rstrip('.')
@@ -593,7 +593,8 @@ def test_what_is_ambiguous_in_one_way_is_said_once(cpac, ask):
     said = str(caught.value)
     assert said.count('they differ in') == 1
     assert 'they differ in reg: 36Parameter, aCompCor)' in said
-    assert all(f'{desc}_{name} (' in said for desc in ('sm6', 'zstd') for name in ('alff', 'reho'))
+    scalars = 'sm6_alff, sm6_falff, sm6_reho, zstd_alff, zstd_falff, zstd_reho'
+    assert said.startswith(f'{scalars} (task-rest_space-{MNI6}) have several images')
     assert '--select reg=36Parameter, or' in said
 
 
@@ -645,3 +646,78 @@ def test_an_ambiguity_names_the_scalars_that_can_be_built(cpac, dataset, ask):
         ask(cpac)
     words = str(caught.value).rpartition('--scalars ')[2].split()
     assert [group.scalar for group in ask(cpac, scalars=tuple(words)).groups] == ['a', 'b']
+
+
+@pytest.mark.parametrize(
+    'copy',
+    [
+        'sub-01_space-{}_cbf.sync-conflict-20240131-120000-ABCDEFG.nii.gz',
+        'sub-01_space-{}_cbf (1).nii.gz',
+        'sub-01_space-{}_cbf (Conflicted copy 2024-01-31).nii.gz',
+        'sub-01_space-{}_cbf - Copy.nii.gz',
+        'sub-01_space-{}_cbf copy.nii.gz',
+        'sub-01_space-{}_cbf~.nii.gz',
+        'sub-01_space-{}_desc-brain_mask.sync-conflict-20240131-120000-ABCDEFG.nii.gz',
+    ],
+)
+def test_copies_are_no_second_image(dataset, ask, copy):
+    folder = 'sub-01/perf/'
+    names = [f'sub-01_space-{MNI}_cbf.nii.gz', f'sub-01_space-{MNI}_desc-brain_mask.nii.gz']
+    found = ask(dataset('aslprep', [folder + name for name in (*names, copy.format(MNI))]))
+    assert summary(found) == {('cbf', f'space-{MNI}'): (1, {'same-dataset': 1})}
+    ((reason, out),) = found.left_out.items()
+    assert reason.startswith('a copy, by its name')
+    assert [path.name for path in out.examples] == [copy.format(MNI)]
+
+
+def test_endings_in_capitals_are_named(dataset, ask, caplog):
+    start = f'sub-0{{}}/perf/sub-0{{}}_space-{MNI}_cbf'
+    root = dataset('aslprep', [f'{start.format(1, 1)}.nii.gz', f'{start.format(2, 2)}.nii.gz'])
+    (root / f'{start.format(2, 2)}.nii.gz').rename(root / f'{start.format(2, 2)}.NII.GZ')
+    assert ask(root).groups[0].participants == ('01',)
+    assert '1 images end in capitals, not in .nii or .nii.gz: left out; rename them' in caplog.text
+    assert f'{start.format(2, 2)}.NII.GZ' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        (f'{MNI}_res-2', f'{MNI}_res-02'),
+        ('MNI152NLin6Asym', 'MNI152NLin6ASym'),
+    ],
+)
+def test_labels_that_differ_in_zeros_or_capitals_are_pointed_out(dataset, ask, caplog, one, other):
+    names = [f'sub-0{n}/perf/sub-0{n}_space-{s}_cbf.nii.gz' for n, s in ((1, one), (2, other))]
+    found = ask(dataset('aslprep', names))
+    assert len(found.groups) == 2
+    assert 'cbf is in 2 files, as labels differ in capitals or zeros alone' in caplog.text
+
+
+def test_labels_that_differ_in_more_are_two(dataset, ask, caplog):
+    names = [f'sub-01/perf/sub-01_space-{MNI}_res-{res}_cbf.nii.gz' for res in ('2', '20', '1')]
+    assert len(ask(dataset('aslprep', names)).groups) == 3
+    assert 'capitals or zeros' not in caplog.text
+
+
+@pytest.mark.parametrize('name', ['SUB-02', 'Sub-02'])
+def test_participants_in_capitals_are_named(dataset, ask, name):
+    start = f'sub-01/perf/sub-01_space-{MNI}_cbf.nii.gz'
+    found = ask(dataset('aslprep', [start, start.replace('sub-01', name)]))
+    assert found.groups[0].participants == ('01',)
+    assert list(found.left_out) == ['of no participant: BIDS writes sub- in lower case']
+
+
+def test_a_dataset_of_participants_in_capitals_says_so(dataset, ask):
+    root = dataset('x', [f'SUB-01/perf/sub-01_space-{MNI}_cbf.nii.gz'])
+    (root / 'dataset_description.json').unlink()
+    with pytest.raises(InvalidDatasetError, match='SUB-01 is none: BIDS writes sub- in lower'):
+        ask(root)
+
+
+def test_participants_of_the_raw_data_of_a_derivative_are_found(dataset, ask):
+    """As OpenNeuroDerivatives has them: ds000001-fmriprep/sourcedata/raw/participants.tsv."""
+    root = dataset('aslprep', [f'sub-01/perf/sub-01_space-{MNI}_cbf.nii.gz'])
+    (root / 'sourcedata' / 'raw').mkdir(parents=True)
+    (root / 'sourcedata' / 'raw' / 'participants.tsv').write_text('participant_id\tage\n01\t9\n')
+    phenotypes = ask(root).phenotypes
+    assert [table.path.parent.name for table in phenotypes.tables] == ['raw']

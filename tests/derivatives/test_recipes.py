@@ -48,6 +48,12 @@ def test_a_recipe_names_describes_and_leaves_out(write):
     assert recipe.wording('t_map').long_name == 't_map'
 
 
+def test_a_recipe_nested_too_deep(tmp_path):
+    (tmp_path / 'deep.yaml').write_text('[' * 10_000)
+    with pytest.raises(RecipeError, match=r'deep\.yaml: is nested too deep'):
+        Recipe.from_yaml(tmp_path / 'deep.yaml')
+
+
 # Lines are those that yaml.safe_dump gives RECIPE.
 @pytest.mark.parametrize(
     ('change', 'says'),

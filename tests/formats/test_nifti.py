@@ -100,7 +100,7 @@ def test_files_that_are_no_image(tmp_path, content):
 def test_a_rotation_that_rounding_made_too_long_is_made_short(tmp_path, rotation):
     path = tmp_path / 'x.nii'
     image = nb.Nifti1Image(subject_map(1), None)
-    image.header['qform_code'] = 1
+    image.header['qform_code'], image.header['vox_offset'] = 1, 352
     image.header['pixdim'][:4] = 1, 2, 3, 4
     for part, value in zip('bcd', rotation, strict=True):
         image.header[f'quatern_{part}'] = value

@@ -55,6 +55,15 @@ def reported(planted):
     return output
 
 
+@pytest.fixture(scope='session')
+def modelled(planted):
+    """What one command leaves of one scalar, a model of it and its maps, to be read only."""
+    output = planted.parent / 'modelled'
+    arguments = [str(planted), str(output), 'group', 'model', 'export', '--scalars', 'cbf']
+    assert main([*arguments, '--formula', '~ age + sex + site', '--nprocs', '2']) == 0
+    return output
+
+
 class Page(HTMLParser):
     """Tables by their captions, links, images, and text by section, of a page."""
 

@@ -92,3 +92,38 @@ def test_an_infinite_peak_is_infinite(output, peak, said):
     add(output, 'lm', ['age'], peak)
     (part,) = parts(output)
     assert part.terms[0].rows[0][3] == said
+
+
+def test_the_model_is_told_by_its_formula_or_by_its_terms(output):
+    add(output, 'first', ['age', 'sexM'])
+    add(output, 'second', ['age', 'sexM'])
+    with h5py.File(output.files.store, 'a') as file:
+        file.create_group('results/second/modelarrayio').attrs['formula'] = 'cbf ~ age + sex'
+    by_terms, by_formula = parts(output)
+    assert by_terms.note == 'Terms of the model: age, sexM. The file does not keep its formula.'
+    assert by_formula.note == 'Model: cbf ~ age + sex.'
+    assert [term.title for term in by_terms.terms] == ['cbf: age', 'cbf: sexM']
+    assert [term.title for term in by_formula.terms] == [
+        'cbf ~ age + sex: age',
+        'cbf ~ age + sex: sexM',
+    ]
+
+
+def test_what_to_do_next_is_what_is_left_to_do(output, tmp_path):
+    study, out = tmp_path / 'study', output.root
+
+    def page(*words):
+        assert main([str(study), str(out), *words]) == 0
+        return (out / 'report.html').read_text('utf-8')
+
+    fresh = page('group', '--reports-only')
+    assert 'Rscript' in fresh
+    assert ' export</code>' in fresh
+    add(output, 'lm', ['age'])
+    fitted = page('group', '--reports-only')
+    assert 'Rscript' not in fitted
+    assert ' export</code>' in fitted
+    done = page('export')
+    assert 'What to do next' not in done
+    add(output, 'another', ['age'])
+    assert ' export</code>' in page('group', '--reports-only')

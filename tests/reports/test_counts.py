@@ -47,7 +47,9 @@ def test_one_person_with_and_without_runs_is_one(mixed, capsys):
     assert [list(row.values())[1:].count('yes') for row in rows] == [2, 2, 2, 1]
     capsys.readouterr()
     assert main([str(root), str(output), 'group', '--list-scalars', '--json']) == 0
-    listed = json.loads(capsys.readouterr().out)['scalars']
+    printed = capsys.readouterr()
+    assert 'blank for some of 4: age (1)' in printed.err
+    listed = json.loads(printed.out)['scalars']
     assert sorted(len(one['participants']) for one in listed) == [3, 4]
     # Nobody stands twice among the phenotypes: the ages of four people, one of them missing.
     (age,) = re.findall(r'age</th>\s*<td[^>]*>(\d+)</td>', page)

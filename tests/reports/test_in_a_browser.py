@@ -44,9 +44,9 @@ class Server(http.server.SimpleHTTPRequestHandler):
         self.asked.append(self.path)
 
 
-@pytest.fixture(scope='module')
-def address(reported):
-    handler = functools.partial(Server, directory=str(reported))
+@pytest.fixture(scope='module', params=['reported', 'modelled'])
+def address(request):
+    handler = functools.partial(Server, directory=str(request.getfixturevalue(request.param)))
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f'http://127.0.0.1:{server.server_port}/report.html'

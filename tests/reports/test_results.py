@@ -1,4 +1,5 @@
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from meshes import sphere
 from mrtrix import AFFINE as FIXEL_AFFINE
 from mrtrix import direction_values, index_values
 from PIL import Image
+from scipy import stats
 from stores import write_results
 
 from modelarrayio_bids.errors import SchemaError
@@ -54,15 +56,16 @@ def figures(tmp_path, space, names, matrix, **options):
 
 def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
     (figure,) = figures(tmp_path, space, NAMES, planted)
-    assert figure.title == 'cbf ~ age'
+    assert figure.title == 'cbf: age'
     # AFFINE: the voxel (9, 8, 9) lies at (12 - 18, -12 + 16, -14 + 18).
     assert figure.finding == (
         '35 of 2,184 voxels: p < 0.05, corrected (fdr). They make 2 clusters. '
-        'Strongest: (-6, 4, 4) mm, test statistic 8.5. Smallest p: 1e-05. N = 24.'
+        'Strongest: (-6, 4, 4) mm, test statistic = 8.5. '
+        'Smallest p: 1e-05, corrected (fdr). N = 24.'
     )
     assert figure.rule == 'voxels that touch by a face, an edge or a corner'
     (picture,) = figure.pictures
-    assert picture.alt == f'cbf ~ age: {figure.finding}'
+    assert picture.alt == f'cbf: age: {figure.finding}'
     # The 98th percentile of the strengths, of which 7.25 and 8.5 are the greatest two.
     assert 'vik, from -7.65 to 7.65' in picture.caption
     with Image.open(io.BytesIO(picture.data)) as image:
@@ -101,6 +104,10 @@ def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
         'elements': 2184,
         'survived': 35,
         'smallest_p': '1e-05',
+        'formula': 'n/a',
+        'statistic': 'n/a',
+        'df_min': 'n/a',
+        'df_max': 'n/a',
         'clusters': 2,
     }
     assert list(figure.numbers) == list(RESULT_COLUMNS)
@@ -130,7 +137,8 @@ def test_nothing_survives(tmp_path, space, planted):
     (figure,) = figures(tmp_path, space, NAMES, planted)
     assert figure.finding == (
         'None of 2,184 voxels has p < 0.05, corrected (fdr); all values are shown. '
-        'Smallest p: 0.1. N = 24.'
+        'Highest peak, below the threshold: (-6, 4, 4) mm, test statistic = 8.5. '
+        'Smallest p: 0.1, corrected (fdr). N = 24.'
     )
     assert not figure.rows()
     assert figure.numbers['clusters'] == 0
@@ -153,14 +161,13 @@ def test_every_term_has_its_figure(tmp_path, space, planted):
     names = [f'{term}.p.value' for term in ('Intercept', 'model', 'age', 'p')] + ['p.value']
     found = figures(tmp_path, space, names, planted[:, [3] * 5])
     assert [figure.title for figure in found] == [
-        'cbf ~ age',
-        'cbf ~ p',
+        'cbf: age',
+        'cbf: p',
         'cbf',
-        'cbf, the whole model',
-        'cbf ~ Intercept',
+        'cbf: the whole model',
     ]
     # -log10 of 1e-5, the only p below 0.001.
-    assert 'Strongest: (-6, 4, 4) mm, -log10 p 5.' in found[0].finding
+    assert 'Strongest: (-6, 4, 4) mm, -log10 p = 5.' in found[0].finding
     assert found[0].numbers['shown'] == '-log10 p'
 
 
@@ -177,8 +184,8 @@ def test_numbers_that_are_none(tmp_path, space, planted):
     planted[10, 1], planted[10, 3] = np.nan, 0
     (figure,) = figures(tmp_path, space, NAMES, planted)
     assert figure.finding.startswith('37 of 2,179 voxels')
-    assert 'test statistic inf' in figure.finding
-    assert 'Smallest p: 0.' in figure.finding
+    assert 'test statistic = inf' in figure.finding
+    assert 'Smallest p: 0, corrected' in figure.finding
 
 
 def test_no_p_value_at_all(tmp_path, space, planted):
@@ -217,7 +224,7 @@ def test_parcels_and_edges_are_listed_by_name(tmp_path):
     space = ParcelSpace.from_axis(parcels())
     figure = small(tmp_path, space, [0, 2, 3])
     assert figure.finding.startswith(
-        '3 of 4 parcels: p < 0.05, corrected (fdr). Strongest: Thalamus, test statistic 4.'
+        '3 of 4 parcels: p < 0.05, corrected (fdr). Strongest: Thalamus, test statistic = 4.'
     )
     assert [(row['where'], row['x'], row['volume_mm3']) for row in figure.rows()] == [
         ('Thalamus', 'n/a', 'n/a'),
@@ -262,8 +269,80 @@ def test_greyordinates_use_a_surface_where_there_is_one(tmp_path):
     assert [picture.extension for picture in figure.pictures] == ['.png']
 
 
+def fitted(n_people=24):
+    """By ordinary least squares of noise on age and sex: names and results of every voxel.
+
+    From textbook formulas: t = b / se, F = (R² / (k - 1)) / ((1 - R²) / df).
+    """
+    rng = np.random.default_rng(8)
+    age, sex = rng.uniform(20, 80, n_people), np.arange(n_people) % 2
+    design = np.column_stack([np.ones(n_people), age, sex])
+    values = rng.normal(size=(n_people, int(np.prod(SHAPE))))
+    inverse, df = np.linalg.inv(design.T @ design), n_people - 3
+    coefficients = inverse @ design.T @ values
+    residual = ((values - design @ coefficients) ** 2).sum(axis=0)
+    t = coefficients / np.sqrt(np.outer(np.diag(inverse), residual / df))
+    explained = 1 - residual / ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+    f = explained / 2 / ((1 - explained) / df)
+    names, columns = [], []
+    for number, term in enumerate(('Intercept', 'age', 'sexM')):
+        names += [f'{term}.{what}' for what in ('estimate', 'statistic', 'p.value')]
+        columns += [coefficients[number], t[number], 2 * stats.t.sf(abs(t[number]), df)]
+    names += ['model.statistic', 'model.p.value']
+    return names, np.column_stack([*columns, f, stats.f.sf(f, 2, df)])
+
+
+def test_statistics_that_p_values_prove_are_named(tmp_path, space):
+    names, matrix = fitted()
+    with StoreReader(write_results(tmp_path / 'x.h5', 'mylm', names, matrix)) as reader:
+        results = reader.analysis('mylm')
+        found = list(result_figures(results, space, 24, 'cbf', formula='cbf ~ age + sex'))
+    titles = ['cbf ~ age + sex: age', 'cbf ~ age + sex: sexM', 'cbf ~ age + sex: the whole model']
+    assert [figure.title for figure in found] == titles
+    for figure, name in zip(found, ('t', 't', 'F'), strict=True):
+        assert f' mm, {name} = ' in figure.finding
+        assert figure.finding.endswith('not corrected for the number of tests. N = 24, df = 21.')
+        told = {'formula': 'cbf ~ age + sex', 'statistic': name, 'df_min': '21', 'df_max': '21'}
+        assert told.items() <= figure.numbers.items()
+
+
+@pytest.mark.parametrize('n_images', [23, 30])
+def test_what_p_values_do_not_prove_is_a_test_statistic(tmp_path, space, n_images):
+    names, matrix = fitted()
+    with StoreReader(write_results(tmp_path / 'x.h5', 'mylm', names, matrix)) as reader:
+        found = list(result_figures(reader.analysis('mylm'), space, n_images, 'cbf'))
+    for figure in found:
+        assert 'test statistic = ' in figure.finding
+        assert figure.finding.endswith(f'N = {n_images}.')
+        assert figure.numbers['statistic'] == 'n/a'
+
+
+def test_degrees_of_freedom_that_the_analysis_tells(tmp_path, space):
+    names, matrix = fitted()
+    df = np.full(len(matrix), 21.0)
+    names, matrix = [*names, 'model.df.residual'], np.column_stack([matrix, df])
+    found = figures(tmp_path, space, names, matrix)
+    assert all(figure.finding.endswith('N = 30, df = 21.') for figure in found)
+    assert [figure.numbers['statistic'] for figure in found] == ['t', 't', 'F']
+
+
+def test_an_intercept_alone_is_what_was_asked(tmp_path, space):
+    names, matrix = fitted()
+    (figure,) = figures(tmp_path, space, names[:3], matrix[:, :3])
+    assert figure.title == 'cbf: Intercept'
+
+
+def test_nothing_to_be_seen_is_no_picture_and_no_warning(tmp_path, space):
+    names, matrix = fitted()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        found = figures(tmp_path, space, names, np.full_like(matrix, np.nan))
+    assert [figure.pictures for figure in found] == [(), (), ()]
+    assert found[0].finding == 'No p value for any of 2,184 voxels. N = 30.'
+
+
 @pytest.mark.parametrize('term', ['I(age^2)', 'sitemüller $x$', 'age:sexM', '年齢', '<b>&'])
 def test_terms_of_any_name(tmp_path, space, planted, term):
     names = [f'{term}.statistic', f'{term}.p.value.fdr']
     (figure,) = figures(tmp_path, space, names, planted[:, [1, 3]])
-    assert figure.title == f'cbf ~ {term}'
+    assert figure.title == f'cbf: {term}'

@@ -207,7 +207,7 @@ def test_results_that_are_damaged(tmp_path, store, matrix):
         )
         dataset.attrs['colnames'] = np.array([b'element_id', b'age.estimate'])
         dataset.id.write_direct_chunk((0, 0), b'no zlib stream')
-    with pytest.raises(FormatError, match='analysis mylm cannot be read') as caught:
+    with pytest.raises(FormatError, match='cannot be read at /results/mylm') as caught:
         export_results(store, 'mylm', tmp_path / 'results')
     assert caught.value.path == str(store)
     assert not list((tmp_path / 'results').iterdir())

@@ -33,6 +33,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.models.adjustment import p_adjust
 from modelarrayio_bids.results.export import export_results
 from modelarrayio_bids.results.merge import joined_levels, merge_results
+from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import VoxelSpace
 from modelarrayio_bids.store.reader import StoreReader
 
@@ -128,7 +129,7 @@ def test_elements_may_be_shared_out_in_any_way(tmp_path_factory, data):
         paths.append(write_results(path, 'x', NAMES, analysed(elements, values), where=where))
     output = folder / 'merged.h5'
     threads = data.draw(st.integers(1, 3))
-    merge_results(paths, ['x'], 'mylm', output, allow_gaps=True, threads=threads)
+    merge_results(paths, ['x'], 'mylm', output, allow_gaps=True, resources=Resources(threads))
     np.testing.assert_array_equal(held(output)[1], analysed(np.arange(N), values))
 
 

@@ -1,16 +1,43 @@
 """What every element space promises, as a test class. A new space is one subclass."""
 
+import shutil
+
+import h5py
 import numpy as np
 import pytest
 from stores import write_results
 
 from modelarrayio_bids import to_modelarray
 from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.errors import FormatError, SchemaError
 from modelarrayio_bids.reports.figures.panels import map_panels, painted_surfaces
 from modelarrayio_bids.reports.findings.clusters import connectivity_rule, find_clusters
 from modelarrayio_bids.results.export import export_results
 from modelarrayio_bids.spaces import SPACES, References, space_class
+from modelarrayio_bids.spaces.stored import validate
 from modelarrayio_bids.store.reader import StoreReader
+
+#: What may happen to a part of the template in a file.
+DAMAGES = {
+    'cut': lambda array: array[:-1],
+    'none': lambda array: array[:0],
+    'zeros': np.zeros_like,
+    'backwards': lambda array: np.flip(array, 0),
+    'turned': lambda array: array.T,
+    'larger': lambda array: array + array.dtype.type(1),
+    'one number': lambda array: array.ravel()[0],
+    'texts': lambda array: np.array(['a'], 'S1'),
+}
+
+
+def replace_template(store, template):
+    """Write another template into a file."""
+    with h5py.File(store, 'r+') as file:
+        group = file['modelarrayio/template']
+        for part in list(group):
+            del group[part]
+        for part, array in template.items():
+            group[part] = array
 
 
 class SpaceContract:
@@ -95,6 +122,39 @@ class SpaceContract:
         companions = {path.name for path in space.write_companions(alone)}
         found = {path.name for path in (tmp_path / 'maps').iterdir()}
         assert found == {image.name, 'all_results.json', *companions}
+
+    def test_a_template_of_other_elements_is_refused(self, tmp_path, space, store):
+        write_results(store, 'all', ['a.estimate'], np.zeros((len(space), 1)))
+        own = space.tables()
+        for other in self.make_others(tmp_path):
+            tables = other.tables()
+            if len(other) == len(space) and all(
+                own[path].agrees_with(tables[path]) for path in own
+            ):
+                continue  # of the same elements elsewhere no table can tell
+            replace_template(store, other.template())
+            with pytest.raises(SchemaError, match='template'):
+                export_results(store, 'all', tmp_path / 'maps')
+            assert not (tmp_path / 'maps').exists()
+            assert 'elements-template' in {finding.rule.id for finding in validate(store)}
+
+    @pytest.mark.parametrize('damage', DAMAGES)
+    def test_a_damaged_template_is_refused_or_does_not_matter(self, tmp_path, space, store, damage):
+        write_results(store, 'all', ['a.estimate'], np.arange(float(len(space)))[:, np.newaxis])
+        (whole,) = export_results(store, 'all', tmp_path / 'whole')
+        for part, array in space.template().items():
+            replace_template(store, {**space.template(), part: DAMAGES[damage](np.array(array))})
+            broken = {finding.rule.id for finding in validate(store)} - {'results-without-ids'}
+            assert broken <= {'elements-template'}
+            try:
+                (image,) = export_results(store, 'all', tmp_path / 'maps')
+            except (FormatError, SchemaError):
+                assert broken
+                assert not (tmp_path / 'maps').exists()
+            else:
+                assert not broken
+                assert image.read_bytes() == whole.read_bytes()
+                shutil.rmtree(tmp_path / 'maps')
 
     def test_results_return_to_their_elements(self, tmp_path, space, store, values):
         # Half of the elements, in an order of their own; the others must come back as NaN.

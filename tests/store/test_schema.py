@@ -7,28 +7,32 @@ from hypothesis import strategies as st
 from tools import require_tool
 
 from modelarrayio_bids.errors import SchemaError
-from modelarrayio_bids.store.schema import R_RESERVED, check_scalar_name
+from modelarrayio_bids.store.schema import R_RESERVED, check_scalar_name, in_formula, is_r_name
 
 
 def accepted(name):
-    try:
-        check_scalar_name(name)
-    except SchemaError:
-        return False
-    return True
+    return is_r_name(name) and name != 'scalars'
 
 
 @pytest.mark.parametrize('name', ['FA', 'dki_fa', 'x.1', '.hidden', 'noddi_icvf_modulated'])
 def test_names_r_can_use(name):
     check_scalar_name(name)
+    assert is_r_name(name)
 
 
 @pytest.mark.parametrize(
     'name',
-    ['', '1st', '_x', 'a b', 'a/b', 'a-b', '.1', 'µ', 'scalars', 'TRUE', 'FA\n', '.', '...', '..1'],
+    ['1st', '_x', 'a b', 'a-b', '.1', 'µ', 'TRUE', '...', '..1', '1', '2.x', 'FA-w'],
 )
-def test_names_r_cannot_use(name):
-    with pytest.raises(SchemaError, match='is no name R can use'):
+def test_names_that_need_backticks(name):
+    check_scalar_name(name)
+    assert not is_r_name(name)
+    assert in_formula(name) == f'`{name}`'
+
+
+@pytest.mark.parametrize('name', ['', ' ', 'a/b', 'scalars', 'FA\n', '.', '..'])
+def test_names_of_other_places_in_the_file(name):
+    with pytest.raises(SchemaError, match='cannot be the name of a scalar'):
         check_scalar_name(name)
 
 

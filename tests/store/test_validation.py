@@ -300,7 +300,8 @@ def one_piece(file):
 @breach('values-large-chunks')
 def a_chunk_of_16_mib(file):
     n = 2**24 // 4 // N_SOURCES
-    del file[VALUES], file['voxels'], file['results']
+    del file[VALUES], file['results']
+    of_another_program(file)
     file.create_dataset(VALUES, (N_SOURCES, n), 'f4', chunks=(N_SOURCES, n), compression='gzip')
     table = file.create_dataset('voxels', (4, n), 'i4', compression='gzip')
     table[0] = np.arange(n)
@@ -403,7 +404,7 @@ def a_table_of_texts(file):
 
 @breach('elements-form')
 def parcels_with_numbers(file):
-    del file['voxels']
+    of_another_program(file)
     file['parcels/parcel_id'] = np.arange(N)
 
 
@@ -419,14 +420,14 @@ def other_columns(file):
 
 @breach('elements-columns')
 def structures_without_names(file):
-    del file['voxels']
+    of_another_program(file)
     file['greyordinates'] = np.stack([np.arange(N), np.zeros(N, int)])
     file['greyordinates'].attrs['column_names'] = ['vertex_id', 'structure_id']
 
 
 @breach('elements-companion')
 def edges_with_one_end(file):
-    del file['voxels']
+    of_another_program(file)
     file['parcels/parcel_id_from'] = ['a', 'b']
 
 
@@ -440,7 +441,7 @@ def fewer_voxels(file):
 
 @breach('elements-count')
 def parcels_for_other_edges(file):
-    del file['voxels']
+    of_another_program(file)
     for end in ('from', 'to'):
         file[f'parcels/parcel_id_{end}'] = ['a', 'b']
 
@@ -474,7 +475,13 @@ def greyordinates_beside_voxels(file):
 
 @breach('elements-kinds')
 def parcels_beside_voxels(file):
+    del file['modelarrayio/template']
     file['parcels/parcel_id'] = [f'p{n}' for n in range(N)]
+
+
+def of_another_program(file):
+    """Remove what says that the elements are voxels."""
+    del file['voxels'], file['modelarrayio/template']
 
 
 def table_of(file, path, first):
@@ -485,7 +492,7 @@ def table_of(file, path, first):
         'greyordinates': ['vertex_id', 'structure_id'],
     }[path]
     voxels, attributes = file['voxels'][()], dict(file['voxels'].attrs)
-    del file['voxels']
+    of_another_program(file)
     file[path] = np.vstack([first, np.zeros((len(columns) - 1, first.size))])
     file[path].attrs['column_names'] = columns
     if path == 'fixels':
@@ -497,9 +504,61 @@ def table_of(file, path, first):
 
 @breach('elements-companion')
 def fixels_without_voxels(file):
-    del file['voxels']
+    of_another_program(file)
     file['fixels'] = np.vstack([np.arange(N), np.zeros((4, N))])
     file['fixels'].attrs['column_names'] = ['fixel_id', 'voxel_id', 'x', 'y', 'z']
+
+
+def template(file, part, data):
+    """Write a part of the template again."""
+    del file[f'modelarrayio/template/{part}']
+    file[f'modelarrayio/template/{part}'] = data
+
+
+@breach('elements-template')
+def a_mask_with_one_voxel_more(file):
+    mask = file['modelarrayio/template/mask'][()]
+    mask[np.unravel_index(np.argmin(mask), mask.shape)] = 1
+    template(file, 'mask', mask)
+
+
+@breach('elements-template')
+def a_mask_with_one_voxel_elsewhere(file):
+    mask = file['modelarrayio/template/mask'][()]
+    template(file, 'mask', np.flip(mask, 0))
+
+
+@breach('elements-template')
+def a_mask_that_is_turned(file):
+    template(file, 'mask', file['modelarrayio/template/mask'][()].T)
+
+
+@breach('elements-template')
+def an_affine_that_is_not_that_of_the_header(file):
+    template(file, 'affine', np.diag([3.0, 3, 3, 1]))
+
+
+@breach('elements-template')
+def a_header_of_another_image(file):
+    header = file['modelarrayio/template/header'][()]
+    header[42] += 1  # the first of three voxel counts (NIfTI-1)
+    template(file, 'header', header)
+
+
+@breach('elements-template', 'mask', 'header', 'affine')
+def a_part_of_the_template_is_missing(file, part):
+    del file[f'modelarrayio/template/{part}']
+
+
+@breach('elements-template', 'cubes', '')
+def a_template_of_a_kind_that_nobody_knows(file, kind):
+    file['modelarrayio/template'].attrs['kind'] = kind
+
+
+@breach('elements-template')
+def a_template_of_voxels_beside_a_table_of_parcels(file):
+    del file['voxels']
+    file['parcels/parcel_id'] = [f'p{n}' for n in range(N)]
 
 
 def analysed(file, texts=RESULTS, matrix=MATRIX, **options):

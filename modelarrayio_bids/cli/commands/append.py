@@ -51,11 +51,17 @@ def append(options: argparse.Namespace) -> int:
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.conversion.append import append_sources
     from modelarrayio_bids.derivatives.outputs.append_outputs import Growth
+    from modelarrayio_bids.runtime.inputs import refuse_inputs
+    from modelarrayio_bids.spaces.inputs import files_read
 
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
+    named = references(options, example=options.example_file, map=options.map)
+    read = [options.cohort_file, options.input_hdf5, *files_read(cohort.sources(), named)]
+    refuse_inputs([options.output], read)
     growth = Growth.of(options.output, cohort, options.input_hdf5)
     if growth is not None:
         # Before the file is written: the two have to agree.
+        refuse_inputs(growth.files(), read)
         growth.check()
     if growth is not None and options.input_hdf5 is None and growth.is_half_done():
         logger.warning('%s has these images: only what is beside it follows', options.output)
@@ -64,7 +70,7 @@ def append(options: argparse.Namespace) -> int:
             cohort if growth is None else growth.added,
             options.output,
             options.input_hdf5,
-            references(options, example=options.example_file, map=options.map),
+            named,
             resources(options),
             keep_results=options.keep_results,
             overwrite=options.overwrite,

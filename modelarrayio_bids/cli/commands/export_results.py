@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 from pathlib import Path
 
 from modelarrayio_bids.cli.options import (
     add,
     add_log_level,
-    add_nprocs,
     add_references,
+    add_resources,
     references,
+    resources,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -28,7 +32,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     add_references(parser)
     _add_template(parser)
     add_images(parser)
-    add_nprocs(parser)
+    add_resources(parser)
     add_log_level(parser)
 
 
@@ -41,18 +45,33 @@ def export_results(options: argparse.Namespace) -> int:
         options.analysis_name,
         options.output_dir,
         references(options, example=_example(options)),
-        ExportOptions(options.compress, options.log_p, options.outside, options.nprocs),
+        ExportOptions(
+            options.compress,
+            options.log_p,
+            options.outside,
+            options.nprocs,
+            memory=resources(options).memory,
+        ),
     )
     return 0
 
 
 def _example(options: argparse.Namespace) -> Path | None:
-    """The image that is the template: given, or the cohort's first."""
+    """The image that is the template, where one is needed: given, or the cohort's first."""
     from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.store.reader import StoreReader
 
-    if options.cohort_file is None:
-        return options.example_file
-    return Cohort.from_csv(options.cohort_file).sources()[0].path
+    if options.mask is not None:
+        return None
+    with StoreReader(options.input_hdf5) as reader:
+        knows_its_elements = reader.template is not None
+    if options.cohort_file is not None:
+        cohort = None if knows_its_elements else Cohort.from_csv(options.cohort_file)
+        return None if cohort is None else cohort.sources()[0].path
+    if knows_its_elements and options.example_file and not options.example_file.exists():
+        logger.warning('%s: no such file, and none is needed', options.example_file)
+        return None
+    return options.example_file
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:

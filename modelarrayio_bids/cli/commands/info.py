@@ -43,9 +43,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def info(options: argparse.Namespace) -> int:
     """Run the command."""
+    from modelarrayio_bids.runtime.isolation import read_alone
     from modelarrayio_bids.spaces.stored import contents_of
 
-    contents = contents_of(options.file)
+    contents = read_alone(contents_of, options.file)
     if options.json:
         print(json.dumps(asdict(contents), indent=2, ensure_ascii=False))
     else:

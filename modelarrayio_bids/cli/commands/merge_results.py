@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modelarrayio_bids.cli.options import add, add_log_level, add_nprocs
+from modelarrayio_bids.cli.options import add, add_log_level, add_resources, resources
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -20,7 +20,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=merge_results)
     _add_slices(parser)
     _add_output(parser)
-    add_nprocs(parser)
+    add_resources(parser)
     add_log_level(parser)
 
 
@@ -35,7 +35,7 @@ def merge_results(options: argparse.Namespace) -> int:
         options.output_hdf5,
         allow_gaps=options.allow_gaps,
         overwrite=options.overwrite,
-        threads=options.nprocs,
+        resources=resources(options),
     )
     return 0
 

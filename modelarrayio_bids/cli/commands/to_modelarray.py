@@ -49,13 +49,16 @@ def to_modelarray(options: argparse.Namespace) -> int:
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.conversion import build
     from modelarrayio_bids.conversion.row_reader import check_sources
+    from modelarrayio_bids.runtime.inputs import refuse_inputs
     from modelarrayio_bids.spaces import space_of
+    from modelarrayio_bids.spaces.inputs import files_read
 
     layout, allowed = _layout(options), resources(options)
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
-    sources = cohort.sources()
-    space = space_of(sources, references(options, map=options.map))
+    sources, named = cohort.sources(), references(options, map=options.map)
     outputs = _outputs(options, cohort)
+    refuse_inputs(outputs, [options.cohort_file, *files_read(sources, named)])
+    space = space_of(sources, named)
     if len(outputs) > 1:
         # Every problem before the first file, not one file's after another.
         check_sources(sources, space, options.nprocs)

@@ -44,10 +44,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def validate(options: argparse.Namespace) -> int:
     """Run the command."""
+    from functools import partial
+
+    from modelarrayio_bids.runtime.isolation import read_alone
     from modelarrayio_bids.spaces.stored import validate as findings_in
     from modelarrayio_bids.store.validation import is_valid
 
-    findings = findings_in(options.file, options.cohort_file)
+    findings = read_alone(partial(findings_in, cohort_file=options.cohort_file), options.file)
     if options.json:
         document = _document(options.file, findings, valid=is_valid(findings))
         print(json.dumps(document, indent=2, ensure_ascii=False))

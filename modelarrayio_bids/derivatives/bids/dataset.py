@@ -91,6 +91,8 @@ class Dataset:
             lacking = f'it holds neither {DESCRIPTION} nor sub-* folders'
             if dataset.problem:
                 lacking = f'its {DESCRIPTION} {dataset.problem}, and it holds no sub-* folders'
+            if named := [path for path in subfolders(root) if path.name.lower().startswith('sub-')]:
+                lacking += f' ({named[0].name} is none: BIDS writes sub- in lower case)'
             remedy = suggestions.of_no_dataset(root, followed)
             raise InvalidDatasetError(f'is no BIDS dataset: {lacking}', root, remedy)
         return dataset

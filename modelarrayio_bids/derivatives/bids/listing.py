@@ -16,6 +16,7 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids.folders import entries, is_folder
 from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,14 @@ def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]
     ignored : re.Pattern, optional
         As :func:`passed_over` makes it.
     """
-    found = _found(root, ignored)
-    return sorted(tracked(found, f'Looking into {root.name}', None, 'images'))
+    found = tracked(_found(root, ignored), f'Looking into {root.name}', None, 'images')
+    names = sorted(found)
+    if capitals := [name for name in names if not name.endswith(_IMAGES)]:
+        logger.warning(
+            '%s: %d images end in capitals, not in .nii or .nii.gz: left out; rename them: %s',
+            *(root, len(capitals), some(capitals, most=3)),
+        )
+    return [name for name in names if name.endswith(_IMAGES)]
 
 
 def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
@@ -79,10 +86,11 @@ def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
             if ignored is not None and ignored.search(f'/{name}'):
                 continue
             # Datalad's files are links, and what they lead to need not be there: not asked for.
-            if entry.name.endswith(_IMAGES) and not entry.is_dir(follow_symlinks=False):
+            is_image = entry.name.lower().endswith(_IMAGES)
+            if is_image and not entry.is_dir(follow_symlinks=False):
                 yield name
             elif entry.is_dir(follow_symlinks=False) or is_folder(entry):
-                if entry.name.endswith(_IMAGES):
+                if is_image:
                     logger.warning('%s is a folder, and no image: left out', entry.path)
                 if not entry.is_symlink():
                     folders.append((f'{name}/', f'{place}/{entry.name}'))
@@ -94,7 +102,7 @@ def _candidates(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Yield what may be an image or hold some."""
     for entry in entries(folder):
         hidden = entry.name.startswith('.')
-        if not hidden and ('.' not in entry.name or entry.name.endswith(_IMAGES)):
+        if not hidden and ('.' not in entry.name or entry.name.lower().endswith(_IMAGES)):
             yield entry
 
 

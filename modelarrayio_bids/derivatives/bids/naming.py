@@ -17,9 +17,8 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
-from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.spaces import SPACES, VoxelSpace
-from modelarrayio_bids.store.schema import check_scalar_name
+from modelarrayio_bids.store.schema import SCALARS, is_r_name
 
 #: Entities whose labels divide the images of a scalar into groups, each with a file of its own.
 GROUP_ENTITIES = ('task', 'hemi', 'space', 'cohort', 'atlas', 'seg', 'res', 'den')
@@ -225,8 +224,4 @@ def syntactic(name: str) -> str:
     ('dki_fa', 'X3dshore_rtop', 'a.b')
     """
     name = re.sub(r'[^A-Za-z0-9._]', '.', name)
-    try:
-        check_scalar_name(name)
-    except SchemaError:
-        name = f'X{name}'
-    return name
+    return name if is_r_name(name) and name != SCALARS else f'X{name}'

@@ -1,7 +1,7 @@
-"""What images a dataset holds.
+"""Which images a dataset holds.
 
-pybids is asked of them, see :mod:`~modelarrayio_bids.derivatives.bids.index`, but not of fixel
-directories: see :mod:`~modelarrayio_bids.derivatives.bids.fixel_folders`.
+pybids parses their names, see :mod:`~modelarrayio_bids.derivatives.bids.index`, but not those of
+fixel directories: see :mod:`~modelarrayio_bids.derivatives.bids.fixel_folders`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from modelarrayio_bids.derivatives.bids.index import index_names
 from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
 from modelarrayio_bids.derivatives.bids.naming import syntactic
 from modelarrayio_bids.errors import AmbiguousMatchError
+from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.spaces import space_class
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,11 @@ def find_fixel_files(
     if unnamed := [image.path for image in images if 'subject' not in image.entities]:
         logger.warning(
             '%s: left out %d fixel files whose names do not begin with sub-<label>: %s',
-            *(dataset.root, len(unnamed), _some(unnamed, dataset.root)),
+            *(
+                dataset.root,
+                len(unnamed),
+                some(_below(dataset.root, unnamed), most=10),
+            ),
         )
     participants = {bids_entities.bare_label(label) for label in participants}
     sessions = {bids_entities.bare_label(label) for label in sessions}
@@ -141,9 +146,8 @@ def _wanted(
     ]
 
 
-def _some(paths: Sequence[Path], root: Path, most: int = 10) -> str:
-    more = f' and {len(paths) - most} more' if len(paths) > most else ''
-    return ', '.join(path.relative_to(root).as_posix() for path in paths[:most]) + more
+def _below(root: Path, paths: Iterable[Path]) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in paths]
 
 
 def _may_serve(found: Entities, sessions: Collection[str]) -> bool:

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 from modelarrayio_bids.derivatives.bids import identity
 from modelarrayio_bids.derivatives.bids.folders import subfolders, subject_folders
 from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION, Identity
+from modelarrayio_bids.errors import shell_pattern
+from modelarrayio_bids.formats.pointers import not_installed
 
 # Enough to recognise one's own.
 _MOST = 3
@@ -51,6 +53,9 @@ def of_raw(root: Path) -> str:
     ]
     if near:
         return f'Name its derivatives, such as {_as_options(near)}.'
+    if absent := not_installed(root):
+        paths = list(map(str, absent))
+        return f'Its subdatasets are not installed: datalad get -n {shell_pattern(paths)}'
     return (
         'Run a pipeline on it first, such as QSIRecon, ASLPrep, XCP-D or fMRIPrep, or name the '
         'derivatives with -d NAME=PATH.'

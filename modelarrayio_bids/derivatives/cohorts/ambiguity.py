@@ -177,7 +177,10 @@ def _of_images(
 
 
 def _named(keys: Iterable[tuple[str, str]]) -> str:
-    return ', '.join(f'{scalar} ({stem})' for scalar, stem in keys)
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for scalar, stem in keys:
+        by_stem[stem].append(scalar)
+    return ', '.join(f'{", ".join(scalars)} ({stem})' for stem, scalars in by_stem.items())
 
 
 def _row(image: Image) -> tuple[str | None, ...]:
@@ -211,9 +214,10 @@ def _choice(entity: str, labels: Sequence[str | None]) -> str:
             f'{" ".join(filter(None, labels))}'
         )
     single, each = (json.dumps({'scalar': {entity: what}}) for what in (one, list(labels)))
+    all_of_them = ','.join(label or '' for label in labels)
     return (
         f'Choose one with --select {entity}={one}, or --bids-filter-file, for instance {single}; '
-        f'or take each as a row with --select {entity}={",".join(label or "" for label in labels)}, '
+        f'or take each as a row with --select {entity}={all_of_them}, '
         f'or with {each}'
     )
 

@@ -24,7 +24,7 @@ import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import bare_label
-from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES, sidecar
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
@@ -42,6 +42,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
 from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
+from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.derivatives.cohorts.triage import LeftOut, Sorting
 from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recipes, recipe_for
 from modelarrayio_bids.errors import (
@@ -139,6 +140,26 @@ class Collection:
         more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
+    def files_read(self) -> Iterator[Path | None]:
+        """Yield the images, the masks, and the files that were asked for by name."""
+        request = self.request
+        yield from (request.mask, request.group_mask, *request.phenotypes, *request.recipes)
+        for group in self.groups:
+            for row in group.rows:
+                yield from (row.image, row.mask)
+
+    def files_written(self, output_dir: Path) -> Iterator[Path]:
+        """Yield the files that a run of the group level may write, where they have a fixed name."""
+        yield from (output_dir / 'report.html', output_dir / 'dataset_description.json')
+        for group in self.groups:
+            outputs = group.outputs(output_dir)
+            yield outputs.fit_script
+            for file in (outputs.store, outputs.cohort, outputs.group_mask, outputs.coverage):
+                yield from (file, sidecar(file))
+            for row in group.rows:
+                yield from (outputs.own_map(row.image), outputs.own_mask(row.image, 'present'))
+                yield outputs.own_mask(row.image, 'resampled')
+
     def check_outputs(
         self,
         output_dir: Path,
@@ -232,8 +253,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     found.only(request.scalars, selection and f' among the images{selection}')
     _require_scalars(found, request, datasets)
     found.only_in(request.spaces)
-    folders = [request.bids_dir, *(dataset.root for dataset in datasets)]
-    phenotypes = Phenotypes.find(folders, request.phenotypes)
+    phenotypes = Phenotypes.find(request.table_folders(datasets), request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     found.require(phenotypes, request.required)
     # An image in the wrong folder makes ambiguities of its own, which go with it.
@@ -251,9 +271,10 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_map_itself(groups)
     log_messages.say_mixed(groups)
     log_messages.say_unknown(groups)
+    log_messages.say_alike(groups)
     log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
-    visits = sorted({row.visit for group in groups for row in group.rows})
+    visits = _visits(groups)
     log_messages.say_blanks(phenotypes, visits)
     log_messages.say_remarks(phenotypes.remarks(visits))
     return Collection(
@@ -291,6 +312,22 @@ def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None
             f'no dataset has the participants {", ".join(missing)}',
             remedy=_there_are(missing, there),
         )
+
+
+def _visits(groups: Sequence[ScalarGroup]) -> list[Visit]:
+    """Return everybody's visits, by what all groups tell: runs of one pipeline are no people."""
+    told = [
+        name
+        for name in ('session', 'run')
+        if all(any(getattr(row, name) for row in group.rows) for group in groups)
+    ]
+    rows = (row for group in groups for row in group.rows)
+    return sorted(
+        {
+            Visit(row.participant, **{name: getattr(row, name) or '' for name in told})
+            for row in rows
+        }
+    )
 
 
 def _there_are(missing: Iterable[str], there: Iterable[str]) -> str:

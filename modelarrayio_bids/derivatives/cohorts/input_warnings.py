@@ -48,7 +48,7 @@ def _of_description(dataset: Dataset) -> Iterator[str]:
 
 def _of_phenotypes(request: Request, datasets: Iterable[Dataset]) -> Iterator[str]:
     """Where participants.tsv is, if not where it is looked for."""
-    roots = [request.bids_dir, *(dataset.root for dataset in datasets)]
+    roots = request.table_folders(datasets)
     if request.phenotypes or any((root / FILE).is_file() for root in roots):
         return
     elsewhere = next((folder for folder in _around(roots) if (folder / FILE).is_file()), None)

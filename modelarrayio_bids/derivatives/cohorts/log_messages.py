@@ -98,6 +98,21 @@ def say_unknown(groups: Iterable[ScalarGroup]) -> None:
         )
 
 
+def say_alike(groups: Iterable[ScalarGroup]) -> None:
+    """Warn of groups of one scalar whose labels differ in capitals or leading zeros alone."""
+    found: dict[tuple[str, ...], list[ScalarGroup]] = defaultdict(list)
+    for group in groups:
+        found[group.scalar, group.kind, _without_zeros(group.stem.lower())].append(group)
+    for (scalar, *_), alike in found.items():
+        if len(alike) > 1:
+            logger.warning(
+                '%s is in %d files, as labels differ in capitals or zeros alone (%s): rename the '
+                'images of one if they are alike',
+                *(scalar, len(alike)),
+                ', '.join(f'{group.stem}: {len(group.rows)} images' for group in alike),
+            )
+
+
 def say_left_out(dropped: Sequence[Dropped]) -> None:
     """How many images a person's demands left out, and whose."""
     for reason, number in Counter(one.reason for one in dropped).items():

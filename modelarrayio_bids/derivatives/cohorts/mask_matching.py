@@ -22,6 +22,7 @@ be named. A person may allow some of the rungs only (``--mask-source``).
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -148,19 +149,20 @@ def _ladder(image: Image, masks: MaskIndex) -> tuple[tuple[str, Sequence[Image]]
     relaxed = masks.relaxed.get(_relaxed(image.entities), [])
     anatomical = masks.anatomical.get(_anatomical(image.entities), [])
     return (
-        (SAME_DATASET, _alike(image, (mask for mask in exact if mask.dataset == image.dataset))),
-        (OTHER_DATASET, _alike(image, (mask for mask in exact if mask.dataset != image.dataset))),
+        (SAME_DATASET, _alike(image, [mask for mask in exact if mask.dataset == image.dataset])),
+        (OTHER_DATASET, _alike(image, [mask for mask in exact if mask.dataset != image.dataset])),
         (RELAXED, _alike(image, _own_first(image, relaxed))),
         (ANATOMICAL, _narrowed(image, anatomical)),
     )
 
 
-def _alike(image: Image, candidates: Iterable[Image]) -> Sequence[Image]:
+def _alike(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
     """Return the masks that have most of the image's labels of entities that BIDS does not know."""
+    if len(candidates) < 2:
+        return candidates
     ours = image.entities.items() - _without(image.entities, frozenset())
-    shared = [(len(ours & mask.entities.items()), mask) for mask in candidates]
-    most = max((count for count, _ in shared), default=0)
-    return [mask for count, mask in shared if count == most]
+    shared = [len(ours & mask.entities.items()) for mask in candidates]
+    return [mask for mask, n in zip(candidates, shared, strict=True) if n == max(shared)]
 
 
 def _own_first(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
@@ -187,8 +189,13 @@ def _relaxed(entities: Entities) -> Key:
 
 def _without(entities: Entities, left: frozenset[str]) -> Key:
     # What BIDS does not know is of the map: C-PAC's reg-36Parameter, say, has no mask of its own.
-    known = frozenset(names()) - left
+    known = _known_but(left)
     return frozenset(item for item in entities.items() if item[0] in known)
+
+
+@functools.cache
+def _known_but(left: frozenset[str]) -> frozenset[str]:
+    return frozenset(names()) - left
 
 
 def _anatomical(entities: Entities) -> Key:

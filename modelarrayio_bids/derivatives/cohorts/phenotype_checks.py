@@ -11,7 +11,7 @@ age: -999 of sub-3 is far from the others (28 to 40). If it means "missing", wri
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,21 +100,30 @@ class _Column:
     @cached_property
     def present(self) -> pd.Series:
         """The values that are there and that the dictionary does not list."""
+        return self.texts[self._is_present]
+
+    @cached_property
+    def _is_present(self) -> pd.Series:
         levels = self.said.get('Levels')
         listed = list(map(str, levels)) if isinstance(levels, Mapping) else []
-        return self.texts[(self.texts != '') & ~self.texts.isin(listed)]
+        return ~self.texts.isin(['', *listed])
+
+    @cached_property
+    def parsed(self) -> list[float | None]:
+        """The numbers that R makes of all cells."""
+        return [r_number(text) for text in self.texts]
 
     @cached_property
     def numbers(self) -> pd.Series:
-        """Those of them that R takes for finite numbers: float64."""
-        numbers = self.present.map(r_number).astype('float64')
+        """Those of the values that are finite numbers: float64."""
+        numbers = pd.Series(self.parsed, self.texts.index, 'float64')[self._is_present]
         return numbers[numbers.abs() < float('inf')]
 
     def remarks(self) -> Iterator[Remark]:
         if self.present.empty:
             return
-        yield from self._spellings()
         if len(self.numbers) < len(self.present):
+            yield from self._spellings()
             yield from self._odd_among_numbers()
             return
         yield from self._numbers_written_twice()
@@ -137,12 +146,14 @@ class _Column:
 
     def _spellings(self) -> Iterator[Remark]:
         """Levels that differ in nothing but case or blanks."""
-        alike = self.present.str.casefold().str.replace(r'\s+', '', regex=True)
-        for _, same in self.present.groupby(alike):
-            counts = same.value_counts()
+        alike: dict[str, Counter[str]] = defaultdict(Counter)
+        for text in self.present:
+            alike[''.join(text.casefold().split())][text] += 1
+        for counts in alike.values():
             if len(counts) > 1:
-                rare = same[same != counts.index[0]]
-                shown = ' and '.join(f'{text!r} ({number})' for text, number in counts.items())
+                (_, _), *others = ordered = counts.most_common()
+                rare = self.present[self.present.isin([text for text, _ in others])]
+                shown = ' and '.join(f'{text!r} ({number})' for text, number in ordered)
                 what = f'{shown} are different levels to R; the rarer: {{}}'
                 yield self._remark('spelling', what, rare.index, 'Write one of them everywhere.')
 
@@ -158,17 +169,21 @@ class _Column:
             yield self._remark('no number', what, odd.index, 'Correct it, or write n/a.')
 
     def _numbers_written_twice(self) -> Iterator[Remark]:
-        spellings = self.present.groupby(self.numbers).nunique()
-        twice = self.numbers[self.numbers.isin(spellings[spellings > 1].index)]
-        if len(twice):
-            texts = self.present[self.numbers == twice.iloc[0]]
+        once: dict[float, str] = {}
+        for number, text in zip(self.numbers, self.present, strict=True):
+            if once.setdefault(number, text) == text:
+                continue
+            texts = self.present[self.numbers == number]
             shown = ' and '.join(map(repr, texts.unique()))
             what = f'{shown} are one number, and two levels of a factor: {{}}'
             yield self._remark('number', what, texts.index, 'Write numbers one way.')
+            return
 
     def _missing_codes(self) -> pd.Series:
         """Numbers that stand for "missing", as far as they are from all others."""
         coded = self.numbers.isin(_CODES)
+        if not coded.any():
+            return self.numbers[:0]
         others = self.numbers[~coded]
         if len(others) < 2:
             return self.numbers[:0]
@@ -211,8 +226,7 @@ def _equal(columns: Sequence[_Column]) -> Iterator[Remark]:
     alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for column in columns:
         if len(column.texts) >= _FEWEST_PEOPLE and len(set(column.texts)) > 1:
-            numbers = (r_number(text) for text in column.texts)
-            pairs = zip(column.texts, numbers, strict=True)
+            pairs = zip(column.texts, column.parsed, strict=True)
             alike[tuple(text if number is None else number for text, number in pairs)].append(
                 column.name
             )

@@ -112,6 +112,14 @@ class Request:
         require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
 
+    def table_folders(self, datasets: Iterable[Dataset]) -> list[Path]:
+        """Return the folders in which tables of participants may be, the likeliest first.
+
+        The last are those in which OpenNeuroDerivatives keeps the raw data of a derivative.
+        """
+        roots = [self.bids_dir, *(dataset.root for dataset in datasets)]
+        return [*roots, *(root / 'sourcedata' / 'raw' for root in roots)]
+
     def selection(self) -> str:
         """Which images are wanted, whatever their scalars, in words for an error.
 

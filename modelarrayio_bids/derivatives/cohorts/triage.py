@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -13,16 +13,16 @@ from modelarrayio_bids.derivatives.bids.entities import Entities
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.derivatives.bids.naming import space_name, stem
 from modelarrayio_bids.derivatives.bids.query import Image
+from modelarrayio_bids.derivatives.cohorts import exclusions
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ROW_ENTITIES
 from modelarrayio_bids.derivatives.cohorts.groups import Dropped
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.cohorts.tables import Visit
-from modelarrayio_bids.derivatives.recipes.recipe import Recipe, Wording
+from modelarrayio_bids.derivatives.recipes.recipe import Recipe, ScalarRule, Wording
 from modelarrayio_bids.errors import (
     FormatError,
     NoMatchError,
     SourceNotFoundError,
-    UnknownSpaceError,
     UsageError,
 )
 from modelarrayio_bids.spaces import SPACES
@@ -85,6 +85,8 @@ class Sorting:
     _origins: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     #: By image nobody gets who does not ask: why.
     _on_request: dict[Path, str] = field(default_factory=dict)
+    #: Kinds of names, of which there is one with a space.
+    _named_with_space: set[str] = field(default_factory=set)
     _left_out: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -95,12 +97,16 @@ class Sorting:
     def add(self, images: Iterable[Image], recipe: Recipe) -> None:
         """Sort the images of one dataset as its recipe says."""
         are_masks = {**recipe.masks, **self.filters.mask}
-        for image in images:
+        for image in _placed(images, recipe):
             self._datasets[recipe.name].add(image.dataset)
             self.n_images += 1
             self.sessions_met.add(image.entities.get('session'))
             self.entities_met.update(image.entities)
-            if bids_entities.matches(image.entities, are_masks):
+            if 'space' in image.entities:
+                self._named_with_space.add(exclusions.kind_of_name(image.path))
+            if odd := exclusions.why_odd(image):
+                self._left_out[odd].append(image.path)
+            elif bids_entities.matches(image.entities, are_masks):
                 self.masks.append(image)
             elif reason := self._why_left_out(image, recipe):
                 self._left_out[reason].append(image.path)
@@ -246,12 +252,17 @@ class Sorting:
 
     def left_out(self) -> dict[str, LeftOut]:
         """The images that are not used, by reason, the commonest first."""
-        reasons = sorted(self._left_out.items(), key=lambda item: (-len(item[1]), item[0]))
+        looked_at = exclusions.corrected(self._left_out, self._named_with_space)
+        reasons = sorted(looked_at.items(), key=lambda item: (-len(item[1]), item[0]))
         return {reason: LeftOut.of(paths) for reason, paths in reasons}
 
     def _why_left_out(self, image: Image, recipe: Recipe) -> str | None:
         entities = image.entities
-        return recipe.why_left_out(entities) or _unusable(image) or self._ruled_out(entities)
+        return (
+            recipe.why_left_out(entities)
+            or exclusions.why_unusable(image)
+            or self._ruled_out(entities)
+        )
 
     def _ruled_out(self, entities: Entities) -> str | None:
         if not bids_entities.matches(entities, self.filters.scalar):
@@ -271,19 +282,17 @@ class Sorting:
             self._left_out[reason] += [image.path for image in self.scalars.pop(key)]
 
 
-def _unusable(image: Image) -> str | None:
-    """Why no group file can be made of an image, whatever it holds."""
-    try:
-        kind = image.kind
-    except UnknownSpaceError as error:
-        return error.what
-    if 'subject' not in image.entities:
-        return 'of no participant'
-    space = image.entities.get('space')
-    # Where the file itself, or its folder, tells which elements it has, a name need not.
-    if bids_entities.is_native(space) and (space is not None or SPACES[kind].needs_masks):
-        return f"in the participant's own space ({f'space-{space}' if space else 'no space'})"
-    return None
+def _placed(images: Iterable[Image], recipe: Recipe) -> Iterable[Image]:
+    """Return images with the space that a recipe knows, where their names have none."""
+    if not any(rule.space for rule in recipe.scalars):
+        return images
+    return (_with_space(image, recipe.rule(image.entities)) for image in images)
+
+
+def _with_space(image: Image, rule: ScalarRule | None) -> Image:
+    if rule is None or not rule.space or 'space' in image.entities:
+        return image
+    return replace(image, entities={**image.entities, 'space': rule.space})
 
 
 def _row(image: Image) -> tuple[str | None, ...]:

@@ -89,6 +89,11 @@ class Growth:
         ]
         return Cohort.from_rows(rows, self.held.folder, str(self.outputs.cohort))
 
+    def files(self) -> list[Path]:
+        """Return the files beside the HDF5 file that may be written."""
+        found = [self.outputs.cohort, self.outputs.store]
+        return [*found, *map(sidecar, found), self.outputs.fit_script]
+
     def check(self) -> None:
         """Look, before anything is written, at all that is needed; errors as :meth:`of`.
 

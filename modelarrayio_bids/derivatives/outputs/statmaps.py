@@ -29,13 +29,23 @@ from modelarrayio_bids.derivatives.bids.json_files import read_json
 from modelarrayio_bids.derivatives.bids.naming import STORE_NAME, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.models.adjustment import METHODS
-from modelarrayio_bids.results.export import Image, Naming, fewer_sources, levels
+from modelarrayio_bids.results.export import (
+    Image,
+    Naming,
+    extent,
+    fewer_sources,
+    levels,
+    model,
+    tested,
+)
+from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.reader import Analysis
 
 #: The statistics ModelArray writes (broom's ``tidy`` and ``glance``, mgcv's ``summary.gam``), those
 #: it computes itself, and what we derive from p values.
 STATISTICS = {
+    'std.estimate': 'Standardised estimate',
     'estimate': 'Estimate',
     'std.error': 'Standard error',
     'statistic': 'Test statistic (t, z, F or chi-squared, as the model has it)',
@@ -50,6 +60,7 @@ STATISTICS = {
     'adj.r.squared': 'Adjusted R squared',
     'delta.adj.rsq': 'Change of adjusted R squared',
     'partial.rsq': 'Partial R squared',
+    'cohens.f2': "Cohen's f squared",
     'dev.expl': 'Explained deviance',
     'deviance': 'Deviance',
     'sigma': 'Standard deviation of the residuals',
@@ -71,6 +82,7 @@ _STAT_LABELS = {
 #: What a group's stem says of its kind, see ``naming.stem``.
 _KINDS = frozenset(f'desc-{kind}' for kind in SPACES)
 _DEGREES_OF_FREEDOM = ('df', 'df.residual', 'edf', 'ref.df')
+_DF = 'DegreesOfFreedom'
 #: The term of what is about the whole model.
 MODEL = 'model'
 
@@ -211,8 +223,11 @@ class StatMapNaming(Naming):
     ) -> dict[str, dict[str, Any]]:
         """One for each image."""
         degrees = _degrees_of_freedom(results, values)
+        # Of degrees of freedom each image has its own.
+        of_model = {key: fact for key, fact in model(results, values).items() if key != _DF}
         common = {
             **self._of_scalar(),
+            **of_model,
             **fewer_sources(results),
             'Sources': Uris(self.root, ()).of([self.store]),
             'GeneratedBy': [software()],
@@ -220,6 +235,7 @@ class StatMapNaming(Naming):
         return {
             sidecar(Path(file)).name: {
                 **_of_result(results, image, degrees),
+                **tested(results, image.result),
                 **levels(results, image.result),
                 **common,
             }
@@ -292,7 +308,7 @@ def _of_result(
         **({'Term': result.term} if result.term else {}),
         'Statistic': result.statistic,
         **({'Correction': result.correction} if result.correction else {}),
-        **({'DegreesOfFreedom': found} if found and result.term else {}),
+        **({_DF: found} if found and result.term else {}),
     }
 
 
@@ -300,20 +316,12 @@ def _degrees_of_freedom(
     results: Analysis, values: Callable[[str], np.ndarray]
 ) -> dict[str, dict[str, Any]]:
     """By term and by result: the one number, or the least and the most of the elements'."""
-    degrees: dict[str, dict[str, Any]] = {}
+    facts = ModelFacts.of(results.described)
+    degrees: dict[str, dict[str, Any]] = {} if facts is None else dict(facts.degrees_of_freedom)
     for name in results.names:
         result = ResultName.of(name)
         if not result.term or result.statistic not in _DEGREES_OF_FREEDOM:
             continue
-        numbers = values(name)
-        numbers = numbers[np.isfinite(numbers)]
-        if numbers.size:
-            ends = [_shortest(numbers.min()), _shortest(numbers.max())]
-            degrees.setdefault(result.term, {})[name] = ends if ends[0] != ends[1] else ends[0]
+        if (number := extent(values(name))) is not None:
+            degrees.setdefault(result.term, {})[name] = number
     return degrees
-
-
-def _shortest(number: np.float32) -> float | int:
-    """The number with no more digits than float32 has."""
-    short = float(str(number))
-    return int(short) if short.is_integer() else short

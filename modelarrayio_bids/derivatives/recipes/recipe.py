@@ -26,6 +26,8 @@ entry of a list may be ``as_in: NAME``: the entries of that recipe stand there. 
     one of them is looked into and has the same image, the copy is left out.
 ``on_request``
     Why nobody is to get it who did not name it with ``--scalars``.
+``space``
+    The space of the files, where their names hold none.
 
 ``docs/recipes.md`` shows how a person writes one; ``data/recipe.schema.json`` is its form.
 """
@@ -63,6 +65,7 @@ class ScalarRule:
     datasets: tuple[str, ...] = ()
     copied_from: tuple[str, ...] = ()
     on_request: str = ''
+    space: str = ''
 
     def fits(self, entities: Entities) -> bool:
         """Whether a file fulfils the conditions and can be named."""
@@ -294,6 +297,7 @@ def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:
         tuple(raw.get('datasets', ())),
         tuple(raw.get('copied_from', ())),
         raw.get('on_request', ''),
+        raw.get('space', ''),
     )
 
 

@@ -72,7 +72,9 @@ class Document:
             root = yaml.compose(text, yaml.SafeLoader)
             document = cls(path, yaml.safe_load(text), root)
         except yaml.YAMLError as error:
-            raise RecipeError(f'is not YAML: {_of_yaml(error)}', path, 'Mend it.') from error
+            raise RecipeError(f'is not YAML: {_of_yaml(error)}', path, 'Fix it.') from error
+        except RecursionError as error:
+            raise RecipeError('is nested too deep', path, 'Fix it.') from error
         for node, key in _repeated(root):
             line = node.start_mark.line + 1
             raise RecipeError(f'line {line}: has the key {key} twice', path, 'Keep one of them.')

@@ -22,7 +22,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
-from modelarrayio_bids.derivatives.bids.naming import sidecar, syntactic
+from modelarrayio_bids.derivatives.bids.naming import sidecar
 from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, read_dictionary
 from modelarrayio_bids.derivatives.rscripts.model import Column, Model
 from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fit_command
@@ -30,6 +30,7 @@ from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.store.schema import in_formula
 
 logger = logging.getLogger(__name__)
 
@@ -222,7 +223,7 @@ def _line(column: Column, model: Model) -> str:
         parts.append(f'blank for {column.n_blank}')
     if reason := model.reasons.get(column.name):
         parts.append(f'no term: {_on_one_line(reason)}')
-    name = column.name if syntactic(column.name) == column.name else f'`{column.name}`'
+    name = in_formula(column.name)
     return f'{_on_one_line(name)}: {"; ".join(parts)}'
 
 

@@ -26,6 +26,7 @@ from functools import cached_property
 import numpy as np
 
 from modelarrayio_bids.models.r_numbers import r_number
+from modelarrayio_bids.store.schema import in_formula
 
 #: Phenotypes that become terms, by name in any case, in the order of the formula.
 _TERMS = ('age', 'sex', 'gender')
@@ -136,7 +137,7 @@ class Model:
 
     def formula(self, scalar: str) -> str:
         """Return the formula of a scalar for R."""
-        return f'{scalar} ~ {" + ".join(term.name for term in self.terms) or "1"}'
+        return f'{in_formula(scalar)} ~ {" + ".join(term.name for term in self.terms) or "1"}'
 
     @property
     def n_images(self) -> int:

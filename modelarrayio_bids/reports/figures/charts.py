@@ -205,20 +205,19 @@ def _thin(width: float, count: int) -> float:
 
 def _name(axis: Axes, panel: _Panel, names: Sequence[str], findings: Sequence[Finding]) -> None:
     """Write the names of the farthest sources beside their dots, where there is room."""
-    dots = {source: _around_dot(axis, source, panel) for source in panel.odd(findings)}
-    taken: list[Bbox] = []
+    odd = panel.odd(findings)
+    dots = _around_dots(axis, odd, panel)
+    taken = np.empty((0, 4))
     for source in panel.named(findings):
-        others = [*taken, *(dot for other, dot in dots.items() if other != source)]
+        others = np.concatenate([taken, dots[np.array(odd) != source]])
         at = (source, float(panel.heights[source]))
         free = (
-            place
-            for place in _places(axis, at, names[source])
-            if not any(place.box.overlaps(other) for other in others)
+            place for place in _places(axis, at, names[source]) if not _overlaps(place.box, others)
         )
         place = next(free, None)
-        if place is None or len(taken) == _MOST_NAMES:
+        if place is None:
             continue
-        taken.append(place.box)
+        taken = np.vstack([taken, place.box.extents])
         axis.annotate(
             names[source],
             *(at, place.offset),
@@ -229,13 +228,22 @@ def _name(axis: Axes, panel: _Panel, names: Sequence[str], findings: Sequence[Fi
             color=_OUT,
             parse_math=False,
         )
+        if len(taken) == _MOST_NAMES:
+            return
 
 
-def _around_dot(axis: Axes, source: int, panel: _Panel) -> Bbox:
-    """What the dot of a source covers, in pixels."""
-    x, y = _pixels(axis, (source, float(panel.heights[source])))
+def _overlaps(box: Bbox, others: np.ndarray) -> bool:
+    """Whether it overlaps one of the others, (n, 4) as ``Bbox.extents``."""
+    left, bottom, right, top = others.T
+    beside = (box.x1 < left) | (box.x0 > right) | (box.y1 < bottom) | (box.y0 > top)
+    return not beside.all()
+
+
+def _around_dots(axis: Axes, sources: Sequence[int], panel: _Panel) -> np.ndarray:
+    """What the dots of some sources cover, in pixels: (n, 4) as ``Bbox.extents``."""
+    centres = [_pixels(axis, (source, float(panel.heights[source]))) for source in sources]
     radius = 2 * axis.figure.dpi / 72
-    return Bbox.from_extents(x - radius, y - radius, x + radius, y + radius)
+    return np.array([(x - radius, y - radius, x + radius, y + radius) for x, y in centres])
 
 
 def _pixels(axis: Axes, at: tuple[float, float]) -> tuple[float, float]:

@@ -65,7 +65,7 @@ class Output:
             root, files, cohort, read_json(sidecar(files.store)), read_json(sidecar(files.cohort))
         )
 
-    @property
+    @cached_property
     def scalar(self) -> str:
         """Its name in R."""
         return self.cohort.scalars[0]

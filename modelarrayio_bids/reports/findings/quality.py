@@ -44,6 +44,7 @@ MIRRORED, LIKE_OTHERS = 0.8, 2.0
 _ELEMENTS, _RUNS, _FEWEST_ELEMENTS = 1024, 64, 50
 # Of z: further away is no further.
 _MOST_SQUARE = 3.0**2
+_TWINS_NAMED = 5
 # Bytes of the values of all sources there: some copies of them are held.
 _HELD = 8 * 2**20
 
@@ -91,12 +92,11 @@ def findings(
     ]
     # Once for each kind: the first says most. Where nothing is to be seen, that says all.
     blank = {finding.source for finding in found if finding.kind in {'empty', 'constant'}}
-    first = {
-        (one.source, one.kind): one
-        for one in reversed(found)
-        if one.source not in blank or one.kind in {'empty', 'constant'}
-    }
-    return sorted(first.values(), key=lambda finding: (finding.source, found.index(finding)))
+    first: dict[tuple[int, str], Finding] = {}
+    for one in found:
+        if one.source not in blank or one.kind in {'empty', 'constant'}:
+            first.setdefault((one.source, one.kind), one)
+    return sorted(first.values(), key=lambda finding: finding.source)
 
 
 def deviations(values: np.ndarray) -> np.ndarray:
@@ -150,20 +150,21 @@ def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
             [row.tobytes() + more.tobytes() for row, more in zip(values, likeness, strict=True)],
         ),
     ):
-        for source, twins in twins_of(
-            [key if one else b'' for key, one in zip(keys, varied, strict=True)]
-        ):
-            yield Finding(source, 'identical', f'{what} {some(names[one] for one in twins)}')
+        told = [key if one else b'' for key, one in zip(keys, varied, strict=True)]
+        for sources in groups_of(told):
+            few = sources[: _TWINS_NAMED + 1]
+            for source in sources:
+                twins = (names[other] for other in few if other != source)
+                said = some(twins, _TWINS_NAMED, len(sources) - 1)
+                yield Finding(source, 'identical', f'{what} {said}')
 
 
-def twins_of(keys: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
-    """Those whose key others have too, and these others; a blank key is nobody's."""
+def groups_of(keys: Sequence[bytes]) -> list[list[int]]:
+    """Return the positions of each key that is there several times; a blank key is nobody's."""
     same: dict[bytes, list[int]] = defaultdict(list)
     for source, key in enumerate(keys):
         same[key].append(source)
-    for key, sources in same.items():
-        for source in sources if key and len(sources) > 1 else ():
-            yield source, [other for other in sources if other != source]
+    return [sources for key, sources in same.items() if key and len(sources) > 1]
 
 
 def _unusual(summary: Summary) -> Iterator[Finding]:

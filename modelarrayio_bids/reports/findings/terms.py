@@ -4,7 +4,6 @@
 >>> for term in terms_of(names):
 ...     print(term)
 Term(name='age', shown='age.statistic', p='age.p.value.fdr', correction='fdr')
-Term(name='Intercept', shown='', p='Intercept.p.value', correction='')
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
-from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName
+from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, STATISTICS, ResultName
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis
@@ -30,6 +30,8 @@ SHOWN = {
 }
 LOG_P = '-log10 p'
 _P = 'p.value'
+#: The result that tells the residual degrees of freedom.
+DF = f'{MODEL}.df.residual'
 _NO_CORRECTION = ('', 'none')
 _INTERCEPT = ('Intercept', '(Intercept)')
 #: Bytes of what is kept of terms that are read together.
@@ -67,9 +69,21 @@ class Term:
     @property
     def rule(self) -> str:
         """Level and correction, for a person."""
+        return f'p < {self.level:g}, {self.corrected}'
+
+    @property
+    def corrected(self) -> str:
+        """Whether and how p is corrected, for a person."""
         if self.correction:
-            return f'p < {self.level:g}, corrected ({self.correction})'
-        return f'p < {self.level:g}, not corrected for the number of tests'
+            return f'corrected ({self.correction})'
+        return 'not corrected for the number of tests'
+
+    def proof(self, rows: Mapping[str, int]) -> tuple[int, int] | None:
+        """Rows of the statistic and of its p value, not corrected, where both are there."""
+        names = f'{self.name}.statistic', f'{self.name}.{_P}'
+        if self.shown != names[0] or names[1] not in rows:
+            return None
+        return rows[names[0]], rows[names[1]]
 
     @property
     def noun(self) -> str:
@@ -93,6 +107,8 @@ class TermValues:
         How many rows have a p value.
     smallest_p : float
         The least of them; NaN if there is none.
+    is_told : bool, optional
+        Whether p is everywhere that of a t or F statistic; None where that cannot be looked up.
     """
 
     term: Term
@@ -100,6 +116,19 @@ class TermValues:
     kept: np.ndarray
     n_tested: int = 0
     smallest_p: float = np.nan
+    is_told: bool | None = None
+
+    @property
+    def statistic(self) -> str:
+        """``t`` or ``F``, where the numbers prove it, else blank."""
+        if not self.is_told:
+            return ''
+        return 'F' if self.term.name == MODEL else 't'
+
+    @property
+    def noun(self) -> str:
+        """What is shown, for a person."""
+        return self.statistic or self.term.noun
 
     def take(self, start: int, values: np.ndarray, p: np.ndarray) -> None:
         """Take in some rows, from a first one: float64 values of both results."""
@@ -109,6 +138,19 @@ class TermValues:
         self.kept[start:stop] = p < self.term.level
         self.n_tested += int(np.count_nonzero(np.isfinite(p)))
         self.smallest_p = float(np.fmin(self.smallest_p, np.fmin.reduce(p)))
+
+    def look_up(
+        self, statistic: np.ndarray, p: np.ndarray, df: np.ndarray, n_coefficients: int
+    ) -> None:
+        """Compare p values of some rows, not corrected, with those of the statistic."""
+        known = np.isfinite(statistic) & np.isfinite(p) & (df > 0)
+        if self.is_told is False or not known.any():
+            return
+        if self.term.name == MODEL:
+            expected = special.fdtrc(n_coefficients - 1, df[known], statistic[known])
+        else:
+            expected = 2 * special.stdtr(df[known], -abs(statistic[known]))
+        self.is_told = bool(np.allclose(expected, p[known], rtol=1e-3, atol=1e-12))
 
 
 @dataclass
@@ -121,22 +163,32 @@ class Observations:
         (n_rows,) float64: the element of each row, where the analysis says.
     least, most : float
         Number of images of a model: NaN where the analysis does not say.
+    least_df, most_df : float
+        Residual degrees of freedom of a model: NaN where nothing tells.
     """
 
     element_ids: np.ndarray | None
     least: float = np.nan
     most: float = np.nan
+    least_df: float = np.nan
+    most_df: float = np.nan
 
     def take(self, counts: np.ndarray) -> None:
         """Take in the numbers of images of some rows."""
         self.least = float(np.fmin(self.least, np.fmin.reduce(counts)))
         self.most = float(np.fmax(self.most, np.fmax.reduce(counts)))
 
+    def take_df(self, df: np.ndarray) -> None:
+        """Take in the residual degrees of freedom of some rows."""
+        self.least_df = float(np.fmin(self.least_df, np.fmin.reduce(df)))
+        self.most_df = float(np.fmax(self.most_df, np.fmax.reduce(df)))
+
 
 def terms_of(names: Sequence[str]) -> list[Term]:
-    """The terms with a p value: those of the formula, then the whole model, then the intercept.
+    """Return the terms with a p value: those of the formula, then the whole model.
 
-    Of several corrections the first counts that stands in the analysis.
+    That the intercept is not zero is asked only by a model that has nothing else: elsewhere it is
+    left out. Of several corrections the first counts that stands in the analysis.
     """
     parsed = {name: ResultName.of(name) for name in names}
     deciding: dict[str, str] = {}
@@ -149,13 +201,26 @@ def terms_of(names: Sequence[str]) -> list[Term]:
         Term(term, _shown(term, parsed), p, parsed[p].correction.replace('none', ''))
         for term, p in deciding.items()
     ]
-    return sorted(terms, key=lambda term: (term.name in _INTERCEPT, term.name == MODEL))
+    asked = [term for term in terms if term.name not in _INTERCEPT]
+    if all(term.name == MODEL for term in asked):
+        asked = terms
+    return sorted(asked, key=lambda term: (term.name in _INTERCEPT, term.name == MODEL))
+
+
+def model_terms(names: Sequence[str]) -> list[str]:
+    """Return the terms of a model, those without a p value too, but not the intercept.
+
+    >>> model_terms(['element_id', 'Intercept.estimate', 'age.estimate', 'age.p.value'])
+    ['age']
+    """
+    found = (result.term for result in map(ResultName.of, names) if result.statistic in STATISTICS)
+    return [term for term in dict.fromkeys(found) if term not in {'', MODEL, *_INTERCEPT}]
 
 
 def read_terms(
-    results: Analysis, threads: int = 1, memory: int = IN_MEMORY
+    results: Analysis, threads: int = 1, memory: int = IN_MEMORY, n_images: float = np.nan
 ) -> Iterator[tuple[TermValues, Observations]]:
-    """The values of each term.
+    """Yield the values of each term.
 
     The matrix is read once for as many terms as fit the memory: of most analyses for all.
 
@@ -167,6 +232,8 @@ def read_terms(
         That inflate.
     memory : int, optional
         Bytes for what is kept of terms.
+    n_images : int, optional
+        Number of images of a model, where the analysis does not say.
 
     Raises
     ------
@@ -181,17 +248,21 @@ def read_terms(
             TermValues(term, np.empty(n_rows, np.float32), np.empty(n_rows, bool))
             for term in terms[start : start + together]
         ]
-        observations = _read(results, found, threads)
+        observations = _read(results, found, threads, n_images)
         while found:
             # Nobody else holds it: it goes when the next is asked for.
             yield found.pop(0), observations
 
 
-def _read(results: Analysis, found: Sequence[TermValues], threads: int) -> Observations:
+def _read(
+    results: Analysis, found: Sequence[TermValues], threads: int, n_images: float
+) -> Observations:
     rows = {name: row for row, name in enumerate(results.names)}
     ids = np.empty(results.matrix.shape[1]) if schema.ELEMENT_ID in rows else None
     observations = Observations(ids)
     counts = [row for name, row in rows.items() if ResultName.of(name).statistic == 'nobs']
+    n_coefficients = _count_coefficients(results.names)
+    proofs = {each.term: each.term.proof(rows) for each in found}
     for start, values in results.blocks(threads):
         if ids is not None:
             ids[start : start + values.shape[1]] = values[rows[schema.ELEMENT_ID]]
@@ -200,7 +271,32 @@ def _read(results: Analysis, found: Sequence[TermValues], threads: int) -> Obser
         for each in found:
             p = values[rows[each.term.p]]
             each.take(start, values[rows[each.term.shown]] if each.term.shown else p, p)
+        df = _degrees_of_freedom(values, rows, counts, n_coefficients, n_images)
+        observations.take_df(df)
+        for each in found:
+            if (proof := proofs[each.term]) is not None:
+                each.look_up(values[proof[0]], values[proof[1]], df, n_coefficients)
     return observations
+
+
+def _count_coefficients(names: Sequence[str]) -> int:
+    """Number of terms that each are one coefficient of the model."""
+    results = [ResultName.of(name) for name in names]
+    return sum(one.statistic == 'estimate' and one.term != MODEL for one in results)
+
+
+def _degrees_of_freedom(
+    values: np.ndarray,
+    rows: Mapping[str, int],
+    counts: Sequence[int],
+    n_coefficients: int,
+    n_images: float,
+) -> np.ndarray:
+    """By row: as the analysis says, else what the coefficients leave of the images."""
+    if DF in rows:
+        return values[rows[DF]]
+    images = values[counts[0]] if counts else np.full(values.shape[1], float(n_images))
+    return images - n_coefficients if n_coefficients else np.full(values.shape[1], np.nan)
 
 
 def _shown(term: str, parsed: Mapping[str, ResultName]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -12,7 +12,16 @@ from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.findings.terms import model_terms
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
+from modelarrayio_bids.reports.page.models import (
+    ModelPart,
+    PValuePart,
+    links_to_maps,
+    model_part,
+    p_value_part,
+)
 from modelarrayio_bids.reports.page.results import (
     CLUSTER_COLUMNS,
     RESULT_COLUMNS,
@@ -21,12 +30,13 @@ from modelarrayio_bids.reports.page.results import (
 )
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
+from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 # Of the names of figures and tables of one analysis or term.
-_ENDINGS = ('', 'Results', 'Structures', 'Clusters')
+_ENDINGS = ('', 'Results', 'Structures', 'Clusters', *MODEL_ENDINGS)
 _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
-_HEADINGS = ('', 'Elements', 'mm³', 'Peak', 'Where')
+_HEADINGS = ('Cluster', 'Elements', 'mm³', 'Peak', 'Where')
 
 
 @dataclass(frozen=True)
@@ -38,11 +48,17 @@ class AnalysisPart:
     anchor, title : str
         Of its place in the page; for people.
     note : str
-        Why there is nothing to see; blank where there is.
+        The model; or why there is nothing to see.
     terms : list of TermPart
         By term of the model.
     links : list of tuple
         Names of files, and where they are.
+    model : ModelPart, optional
+        The model, of an analysis made by ``fit``.
+    p_values : PValuePart, optional
+        Distributions of p values that are not corrected.
+    maps : list of tuple
+        Names of the maps, and where they are.
     """
 
     anchor: str
@@ -50,6 +66,9 @@ class AnalysisPart:
     note: str
     terms: list[TermPart]
     links: list[tuple[str, str]]
+    model: ModelPart | None = None
+    p_values: PValuePart | None = None
+    maps: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -93,22 +112,28 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
         for name, what in names.of(analyses):
             anchor, title = f'{output.key}-{what}', f'{output.scalar}: {name}'
             try:
-                figures = list(_figures(output, store.analysis(name), space, around))
+                formula = store.described(name).get(schema.FORMULA_ATTRIBUTE, '')
+                results = store.analysis(name)
+                figures = list(_figures(output, results, space, around, formula))
             except SchemaError as error:
                 # Of a run that was killed: everything else is there to be seen.
                 yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
                 continue
+            model = model_part(output, store, name, album, what)
+            maps = links_to_maps(output, name)
             if not figures:
-                yield AnalysisPart(anchor, title, 'No result has a p value.', [], [])
+                note = 'No result has a p value.'
+                yield AnalysisPart(anchor, title, note, [], [], model, maps=maps)
                 continue
             terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
             yield AnalysisPart(
-                *(anchor, title, ''),
+                *(anchor, title, _model(results, formula)),
                 [
                     _term(output, figure, album, term)
                     for figure, (_, term) in zip(figures, terms, strict=True)
                 ],
                 [('Numbers (TSV)', _table(output, figures, album, what))],
+                *(model, p_value_part(output, results, album, what), maps),
             )
 
 
@@ -152,12 +177,23 @@ class _Names:
         return found
 
 
+def _model(results: Analysis, formula: str) -> str:
+    """The formula, or what the names of results tell of it."""
+    if formula:
+        return f'Model: {formula}.'
+    terms = model_terms(results.names)
+    return f'Terms of the model: {", ".join(terms)}. The file does not keep its formula.' * bool(
+        terms
+    )
+
+
 def _figures(
-    output: Output, results: Analysis, space: ElementSpace, around: Surroundings
+    output: Output, results: Analysis, space: ElementSpace, around: Surroundings, formula: str
 ) -> Iterator[ResultFigure]:
     n_images = results.n_sources.get(output.scalar, len(output.names))
     return result_figures(
         *(results, space, n_images, output.scalar),
+        formula=formula,
         surfaces=around.surfaces,
         background=around.background,
     )

@@ -19,6 +19,7 @@ from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
 from modelarrayio_bids.derivatives.bids.uris import path_of
 from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
+from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.derivatives.rscripts.next_steps import Step, next_steps
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.reports.figures.charts import chart_of_availability, chart_of_phenotypes
@@ -46,6 +47,7 @@ from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
+from modelarrayio_bids.store.reader import StoreReader
 
 logger = logging.getLogger(__name__)
 
@@ -127,10 +129,32 @@ def write_page(
 def _steps(
     bids_dir: str | PathLike[str] | None, output_dir: Path, outputs: Sequence[Output]
 ) -> list[Step]:
+    """What is left to do: models that have no results yet, results that have no maps yet."""
     scripts = [one.files.fit_script for one in outputs if one.files.fit_script.exists()]
-    return (
-        next_steps(Path(bids_dir).absolute(), output_dir, scripts) if bids_dir and scripts else []
-    )
+    if not (bids_dir and scripts):
+        return []
+    analyses = {one.key: _analyses(one) for one in outputs}
+    to_fit = [
+        one.files.fit_script
+        for one in outputs
+        if one.files.fit_script in scripts and not analyses[one.key]
+    ]
+    fit, *others = next_steps(Path(bids_dir).absolute(), output_dir, to_fit or scripts)
+    if to_fit:
+        return [fit, *others]
+    exported = all(_maps(one, name).is_dir() for one in outputs for name in analyses[one.key])
+    return [] if exported else others
+
+
+def _analyses(output: Output) -> frozenset[str]:
+    """Those of a file, without slices that were merged."""
+    with StoreReader(output.files.store) as store:
+        return frozenset(store.analyses) - store.slices
+
+
+def _maps(output: Output, analysis: str) -> Path:
+    """The folder of the maps of an analysis."""
+    return StatMapNaming.of(output.files.store, output.root).folder(analysis)
 
 
 def _rendered(context: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from modelarrayio_bids.reports.findings.clusters import (
     find_clusters,
 )
 from modelarrayio_bids.reports.findings.terms import (
+    DF,
     LOG_P,
     Observations,
     Term,
@@ -62,7 +63,11 @@ RESULT_COLUMNS = {
     'n_max': 'Greatest number of images in the model of an element.',
     'elements': 'Elements that have a p value.',
     'survived': 'Elements whose p is below the level.',
-    'smallest_p': 'The least p.',
+    'smallest_p': 'The least p, corrected as said.',
+    'formula': 'Of the model, where the file keeps it.',
+    'statistic': 'What the result that is shown is, where its p values prove it: t or F.',
+    'df_min': 'Least number of residual degrees of freedom, where known.',
+    'df_max': 'Greatest number of them.',
     'clusters': 'Number of clusters of those that survived.',
 }
 
@@ -74,7 +79,7 @@ class ResultFigure:
     Parameters
     ----------
     title : str
-        What was asked: ``cbf ~ age``.
+        What was asked: ``cbf ~ age + sex: age``.
     finding : str
         What came out, in sentences.
     rule : str
@@ -105,6 +110,7 @@ def result_figures(
     n_images: int,
     subject: str,
     *,
+    formula: str = '',
     surfaces: Mapping[str, Surface] | None = None,
     background: Background | None = None,
     threads: int = 1,
@@ -122,6 +128,8 @@ def result_figures(
         model was made.
     subject : str
         What was analysed: a scalar's name.
+    formula : str, optional
+        Of the model, with what was analysed on its left side; blank where it is not known.
     surfaces : dict of Surface, optional
         Those at hand.
     background : Background, optional
@@ -139,12 +147,18 @@ def result_figures(
     results.require_elements(len(space))
     at_hand = surfaces or {}
     meshes = meshes_of(at_hand)
-    for values, observations in read_terms(results, threads):
+    for values, observations in read_terms(results, threads, n_images=n_images):
         found = _Found.of(results, space, values, observations, n_images)
         clusters = find_clusters(space, found.values, found.kept, meshes, MOST_CLUSTERS)
-        title, finding = found.title(subject), found.sentences(clusters)
+        title, finding = found.title(formula or subject), found.sentences(clusters)
         pictures = _pictures(found, title, f'{title}: {finding}', at_hand, background)
-        numbers = {'analysis': results.name, **found.numbers(), 'clusters': clusters.count}
+        numbers = {
+            'analysis': results.name,
+            **found.numbers(),
+            'formula': formula or 'n/a',
+            **found.tested(),
+            'clusters': clusters.count,
+        }
         yield ResultFigure(
             title, finding, connectivity_rule(space, meshes), tuple(pictures), clusters, numbers
         )
@@ -161,6 +175,9 @@ class _Found:
     n_tested: int
     smallest_p: float
     n_images: tuple[int, int]
+    noun: str
+    statistic: str
+    df: tuple[float, float] | None
 
     @classmethod
     def of(
@@ -180,7 +197,12 @@ class _Found:
         told = np.isfinite(observations.least)
         ends = (observations.least, observations.most) if told else (n_images, n_images)
         least, most = (int(end) for end in ends)
-        return cls(space, found.term, values, kept, found.n_tested, found.smallest_p, (least, most))
+        df = observations.least_df, observations.most_df
+        knows_df = np.isfinite(df[0]) and (found.is_told or DF in results.names)
+        return cls(
+            *(space, found.term, values, kept, found.n_tested, found.smallest_p, (least, most)),
+            *(found.noun, found.statistic, df if knows_df else None),
+        )
 
     @property
     def survived(self) -> int:
@@ -188,8 +210,8 @@ class _Found:
 
     def title(self, subject: str) -> str:
         if self.term.name == MODEL:
-            return f'{subject}, the whole model'
-        return f'{subject} ~ {self.term.name}' if self.term.name else subject
+            return f'{subject}: the whole model'
+        return f'{subject}: {self.term.name}' if self.term.name else subject
 
     def sentences(self, clusters: Clusters) -> str:
         """What came out."""
@@ -210,6 +232,15 @@ class _Found:
             'smallest_p': cell(self.smallest_p),
         }
 
+    def tested(self) -> dict[str, Any]:
+        """Columns of :data:`RESULT_COLUMNS` about the statistic."""
+        least, most = self.df or (np.nan, np.nan)
+        return {
+            'statistic': self.statistic or 'n/a',
+            'df_min': cell(float(least)),
+            'df_max': cell(float(most)),
+        }
+
     def _survival(self, clusters: Clusters) -> Iterator[str]:
         kind, rule = self.space.kind, self.term.rule
         if not self.n_tested:
@@ -221,17 +252,20 @@ class _Found:
             several = clusters.count not in {0, self.survived}
             pieces = f' They make {count(clusters.count, "cluster")}.' if several else ''
             yield f'{self.survived:,} of {self.n_tested:,} {kind}: {rule}.{pieces}'
-        strength = np.where(self.kept, abs(self.values), np.nan)
-        if not np.isnan(strength).all():
+        shown = self.kept if self.survived else np.isfinite(self.values)
+        strength = np.where(shown, abs(self.values), np.nan)
+        if self.n_tested and not np.isnan(strength).all():
             strongest = np.array([np.nanargmax(strength)])
             value = number(float(self.values[strongest[0]]))
-            yield f'Strongest: {self.space.labels(strongest)[0]}, {self.term.noun} {value}.'
+            what = 'Strongest' if self.survived else 'Highest peak, below the threshold'
+            yield f'{what}: {self.space.labels(strongest)[0]}, {self.noun} = {value}.'
 
     def _circumstances(self) -> Iterator[str]:
         if np.isfinite(self.smallest_p):
-            yield f'Smallest p: {number(self.smallest_p)}.'
-        least, most = self.n_images
-        yield f'N = {least:,}.' if least == most else f'N = {least:,} to {most:,}, by element.'
+            yield f'Smallest p: {number(self.smallest_p)}, {self.term.corrected}.'
+        several = len({*self.n_images}) > 1 or len({*(self.df or ())}) > 1
+        told = [f'N = {_range(self.n_images)}', *([f'df = {_range(self.df)}'] if self.df else [])]
+        yield ', '.join([*told, *(['by element'] if several else [])]) + '.'
 
 
 def _pictures(
@@ -242,11 +276,13 @@ def _pictures(
     background: Background | None,
 ) -> list[Picture]:
     """What survives, or all of it."""
-    term = found.term
-    label = f'{term.noun} of {term.name}' if term.name else term.noun
+    term, noun = found.term, found.noun
+    label = f'{noun} of {term.name}' if term.name else noun
+    if not np.isfinite(found.values).any():
+        return []
     if not found.survived:
         return map_pictures(
-            *(found.space, found.values, Scale.of(found.values, label), f'{title}: {term.noun}'),
+            *(found.space, found.values, Scale.of(found.values, label), f'{title}: {noun}'),
             surfaces=surfaces,
             background=background,
             alt=alt,
@@ -254,12 +290,22 @@ def _pictures(
     shown = np.where(found.kept, found.values, np.nan)
     rule = term.rule.replace(' < ', '\xa0<\xa0')  # no line ends within
     return map_pictures(
-        *(found.space, shown, _scale(found, label), f'{title}: {term.noun} where {rule}'),
+        *(found.space, shown, _scale(found, label), f'{title}: {noun} where {rule}'),
         surfaces=surfaces,
         background=background,
         weights=np.nan_to_num(abs(shown), posinf=_HEAVIEST),
         alt=alt,
     )
+
+
+def _range(ends: tuple[float, float]) -> str:
+    """One number, or from the least to the greatest.
+
+    >>> _range((24, 24)), _range((1020, 1024))
+    ('24', '1,020 to 1,024')
+    """
+    least, most = (f'{end:,.0f}' if end == round(end) else f'{end:.1f}' for end in ends)
+    return least if least == most else f'{least} to {most}'
 
 
 def _scale(found: _Found, label: str) -> Scale:

@@ -18,7 +18,7 @@ from modelarrayio_bids.reports.figures.pictures import density_picture, map_pict
 from modelarrayio_bids.reports.figures.scales import Scale, cell
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.findings.quality import Finding, findings, mirrored, twins_of
+from modelarrayio_bids.reports.findings.quality import Finding, findings, groups_of, mirrored
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import amount, some
@@ -95,11 +95,17 @@ def shared_files(
         (output, row) for output, part in zip(outputs, parts, strict=True)
         for row in range(len(part.checksums))
     ]  # fmt: skip
-    for number, twins in twins_of([key for part in parts for key in part.checksums]):
-        output, row = images[number]
-        others = [images[one] for one in twins if images[one][0].scalar != output.scalar]
-        if others:
-            yield output, row, some(f'{one.names[at]} of {one.scalar}' for one, at in others)
+    for group in groups_of([key for part in parts for key in part.checksums]):
+        same = [images[number] for number in group]
+        scalars = {output.scalar for output, _ in same}
+        others = {
+            scalar: some(
+                f'{one.names[at]} of {one.scalar}' for one, at in same if one.scalar != scalar
+            )
+            for scalar in scalars
+        }
+        if len(scalars) > 1:
+            yield from ((output, row, others[output.scalar]) for output, row in same)
 
 
 def scalar_part(output: Output, album: Album, resources: Resources = Resources()) -> ScalarPart:

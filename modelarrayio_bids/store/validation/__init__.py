@@ -7,11 +7,13 @@ values, and zeros that stand for something missing, are seen when the file is bu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from struct import error as struct_error
 
 import h5py
 
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.r_view import ScalarView, groups_in, scalar_names
@@ -22,6 +24,7 @@ from modelarrayio_bids.store.validation import (
     phenotypes,
     scalars,
     storage,
+    templates,
 )
 from modelarrayio_bids.store.validation.findings import Finding, is_valid
 from modelarrayio_bids.store.validation.rules import RULES, Rule, Severity
@@ -29,7 +32,7 @@ from modelarrayio_bids.store.validation.rules import RULES, Rule, Severity
 __all__ = ['RULES', 'Finding', 'Rule', 'Severity', 'is_valid', 'validate']
 
 # What h5py raises where a file is damaged, or has a type that numpy has not.
-_UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+_UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, struct_error)
 
 
 def validate(
@@ -74,17 +77,26 @@ def _of_file(
     yield from _guarded('/', storage.of_file(file, path))
     yield from _guarded('/', storage.of_links(file, kinds))
     views: list[ScalarView] = []
-    for name in scalar_names(file):
+    for name in _named(file, scalar_names):
         found = scalars.of_scalar(file, name, views)
         yield from _guarded(f'/{schema.scalar_path(name)}', found)
     yield from _guarded(f'/{schema.SCALARS}', scalars.of_all(file, views))
     counts = {view.name: view.shape[1] for view in views if view.values is not None}
     yield from _guarded('/', elements.of_elements(file, counts, kinds))
-    for name in groups_in(file, schema.RESULTS):
+    yield from _guarded(f'/{schema.TEMPLATE}', templates.of_template(file, counts, kinds))
+    for name in _named(file, lambda opened: groups_in(opened, schema.RESULTS)):
         found = analyses.of_analysis(file, name, max(counts.values(), default=0))
         yield from _guarded(f'/{schema.RESULTS}/{name}', found)
     if cohort is not None:
         yield from cohort.findings(views)
+
+
+def _named(file: h5py.File, names: Callable[[h5py.File], Iterable[str]]) -> tuple[str, ...]:
+    """Names in a file; none where they cannot be read, which the rules on the whole tell."""
+    try:
+        return tuple(names(file))
+    except FormatError:
+        return ()
 
 
 def _guarded(where: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -97,4 +109,5 @@ def _guarded(where: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     except _UNREADABLE as error:
         # Nor can h5py read what needs a filter that is not there.
         if RULES['filter-unknown'] not in broken:
-            yield Finding(RULES['file-damaged'], where, f'cannot be read ({error})')
+            said = error.what if isinstance(error, ModelArrayIOError) else error
+            yield Finding(RULES['file-damaged'], where, f'cannot be read ({said})')

@@ -11,8 +11,8 @@ import numpy as np
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunked import block_columns
+from modelarrayio_bids.store.items import item_at, members, require_stored, texts_of
 from modelarrayio_bids.store.reader import result_names
-from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import (
@@ -36,7 +36,7 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
         Elements of the file.
     """
     path = f'/{schema.result_path(name)}'
-    matrix = file.get(path)
+    matrix = item_at(file, path)
     if not isinstance(matrix, h5py.Dataset):
         yield Finding(RULES['results-missing'], path, 'is not there')
         return
@@ -45,7 +45,7 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
     if not is_number(matrix.dtype) or len(matrix.shape or ()) != 2 or not matrix.size:
         yield Finding(RULES['results-missing'], path, f'is {described(matrix)}')
         return
-    beside = file.get(schema.result_path(name, schema.COLUMN_NAMES))
+    beside = item_at(file, schema.result_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from of_filters(beside)
     names = result_names(file, name, matrix)
@@ -60,9 +60,10 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
         if rule is RULES['results-count']:
             return
     if isinstance(beside, h5py.Dataset) and beside.size:
-        yield from _of_names_beside(texts(np.ravel(beside[()])), names, path)
+        yield from _of_names_beside(texts_of(beside), names, path)
     yield from _of_names(names, path)
-    yield from _of_levels(file[schema.result_path(name, '')], names)
+    yield from _of_levels(matrix.parent, names)
+    require_stored(matrix)
     yield from _of_ids(matrix, names, n_elements)
 
 
@@ -88,10 +89,9 @@ def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:
 
 def _of_levels(group: h5py.Group, names: Sequence[str]) -> Iterator[Finding]:
     known = {f'{schema.LEVELS_PREFIX}{number}' for number in range(1, len(names) + 1)}
-    for name in group:
+    for name, table in members(group).items():
         if not name.startswith(schema.LEVELS_PREFIX):
             continue
-        table = group.get(name)
         if name not in known:
             found = f'is there, and {len(names)} results'
         elif not isinstance(table, h5py.Dataset) or not h5py.check_string_dtype(table.dtype):

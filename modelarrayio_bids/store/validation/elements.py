@@ -10,6 +10,7 @@ import numpy as np
 
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import attribute, require_stored
 from modelarrayio_bids.store.kinds import (
     ElementKind,
     TableForm,
@@ -96,6 +97,7 @@ def _of_form(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
 
 def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
     """Whether the first column counts the elements."""
+    require_stored(table)
     ids = table[0] if table.shape[0] else np.empty(0)
     if (odd := np.flatnonzero(ids != np.arange(ids.size))).size:
         first = int(odd[0])
@@ -112,12 +114,13 @@ def _is_table(form: TableForm, table: h5py.Dataset) -> bool:
 
 
 def _of_columns(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
-    has = texts(table.attrs.get(schema.COLUMN_NAMES, ()))
+    said = attribute(table, schema.COLUMN_NAMES)
+    has = () if said is None else texts(np.ravel(said))
     if len(has) != table.shape[0]:
         said = f'has {table.shape[0]} columns and names of {len(has)} in {schema.COLUMN_NAMES}'
         yield Finding(RULES['elements-columns'], table.name, said)
     elif missing := [column for column in form.columns if column not in has]:
         yield Finding(RULES['elements-columns'], table.name, f'has no column {some(missing)}')
     for name in form.attributes:
-        if name not in table.attrs:
+        if attribute(table, name) is None:
             yield Finding(RULES['elements-columns'], table.name, f'has no attribute {name}')

@@ -68,7 +68,11 @@ class Phenotypes:
             if view.names is not None:
                 yield from self._of_sources(view.name, view.names.texts)
         if len(self._scalars) > 1:
-            yield Finding(RULES['cohort-mixed'], self.name, f'has rows of {some(self._scalars)}')
+            held = [view.name for view in views if view.name in self._scalars]
+            chosen = next(iter(held), self._scalars[0])
+            found = f'has rows of {some(self._scalars)}; those of one are, in R, '
+            found += f'phenotypes[phenotypes${SCALAR} == "{chosen}", ]'
+            yield Finding(RULES['cohort-mixed'], self.name, found)
 
     def _of_sources(self, scalar: str, names: Sequence[str]) -> Iterator[Finding]:
         sources = self._sources(scalar)

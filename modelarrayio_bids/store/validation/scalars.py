@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import h5py
 import numpy as np
 
-from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import item_at, texts_of
 from modelarrayio_bids.store.r_view import (
     ScalarView,
     has_matrix,
@@ -19,7 +19,6 @@ from modelarrayio_bids.store.r_view import (
     scalar_names,
     scalar_view,
 )
-from modelarrayio_bids.store.text import texts
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import (
@@ -37,24 +36,25 @@ _REPLACED = '\N{REPLACEMENT CHARACTER}'
 
 def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[Finding]:
     """All that is wrong with a scalar, which is added to the views if it is one."""
-    try:
-        schema.check_scalar_name(name)
-    except SchemaError as error:
-        yield Finding(RULES['scalar-name'], f'/{schema.scalar_path(name)}', error.what)
-    beside = file.get(schema.scalar_path(name, schema.COLUMN_NAMES))
+    if not schema.is_r_name(name) or name == schema.SCALARS:
+        found = f'{name!r} is no name R can use in a formula'
+        yield Finding(RULES['scalar-name'], f'/{schema.scalar_path(name)}', found)
+    beside = item_at(file, schema.scalar_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from _of_names_dataset(beside)
     view = scalar_view(file, name)
     if view.values is None and _has_matrix_beside(file, name):
         yield Finding(
-            RULES['scalar-stray'], f'/{schema.scalar_path(name)}', _without(file.get(view.path))
+            RULES['scalar-stray'],
+            f'/{schema.scalar_path(name)}',
+            _without(item_at(file, view.path)),
         )
         return
     views.append(view)
     yield from _of_names(view)
     yield from _of_names_attribute(view, beside)
     if view.values is None:
-        yield Finding(RULES['values-missing'], view.path, _instead(file.get(view.path)))
+        yield Finding(RULES['values-missing'], view.path, _instead(item_at(file, view.path)))
         return
     yield from of_filters(view.values)
     yield from of_attributes(view.values, schema.COLUMN_NAMES)
@@ -112,7 +112,7 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
     if view.names is None or not view.names.in_attribute:
         return
     names = view.names.texts
-    beside = texts(np.ravel(dataset[()])) if isinstance(dataset, h5py.Dataset) else names
+    beside = texts_of(dataset) if isinstance(dataset, h5py.Dataset) else names
     if beside == names:
         found = f'has the names in its attribute {schema.COLUMN_NAMES}'
         yield Finding(RULES['names-attribute'], view.path, found)

@@ -12,6 +12,7 @@ import numpy as np
 
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import COMMON, RARE, filters_of
+from modelarrayio_bids.store.items import attribute, item_at
 from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.object_headers import newer_than_r
 from modelarrayio_bids.store.text import texts
@@ -43,7 +44,7 @@ def of_links(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> Iterator[Fi
     read_by_r = {schema.SCALARS, schema.RESULTS, *tables}
     for where, link in _external_links(file, '', _DEEPEST):
         if where.split('/')[1] in read_by_r:
-            missing = '; nothing can be read there' if file.get(where) is None else ''
+            missing = '; nothing can be read there' if item_at(file, where) is None else ''
             said = f'is in another file, {link.filename}, as {link.path}{missing}'
             yield Finding(RULES['file-elsewhere'], where, said)
 
@@ -59,7 +60,7 @@ def _external_links(
         if isinstance(link, h5py.ExternalLink):
             yield where, link
         elif levels and isinstance(link, h5py.HardLink):
-            item = group.get(name)
+            item = item_at(group, name)
             if isinstance(item, h5py.Group):
                 yield from _external_links(item, where, levels - 1)
 
@@ -129,10 +130,10 @@ def _is_deadly(dataset: h5py.Dataset, name: str) -> bool:
     h5py shows such a string as an empty one, so that the two cannot be told apart. But labels of
     dimensions are written one by one, and those left out are such strings.
     """
-    attribute = dataset.attrs.get_id(name)
-    string = h5py.check_string_dtype(attribute.dtype)
+    found = dataset.attrs.get_id(name)
+    string = h5py.check_string_dtype(found.dtype)
     if string is None or string.length is not None:  # of a fixed length, R makes an empty text
         return False
-    if attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+    if found.get_space().get_simple_extent_type() == h5py.h5s.NULL:
         return True
-    return name == _DIMENSION_LABELS and '' in texts(dataset.attrs[name])
+    return name == _DIMENSION_LABELS and '' in texts(attribute(dataset, name))

@@ -1,0 +1,191 @@
+"""The design of a fitted model, made again from its cohort: columns, collinearity, who is in.
+
+>>> columns = np.array([[1.0, 5], [2, 3], [3, 4], [4, 1]])
+>>> variance_inflation(columns, centred=True).round(2).tolist()  # 1 / (1 - 0.83²), twice
+[3.18, 3.18]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from modelarrayio_bids.errors import ModelArrayIOError
+from modelarrayio_bids.models.design import INTERCEPT
+from modelarrayio_bids.results.linear import LinearFit
+from modelarrayio_bids.results.model_facts import ModelFacts
+
+
+@dataclass(frozen=True, eq=False)
+class DesignFindings:
+    """The columns of a model that are the same at all elements, and the images behind its rows.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the columns.
+    matrix : numpy.ndarray
+        (n_rows, n_columns) float64.
+    aliased : frozenset of str
+        Columns that others determine.
+    element_wise : dict
+        By name of a column that other scalars multiply at each element: these scalars.
+    left_out : dict
+        Images without a covariate, by its column.
+    levels : dict of dict
+        Images of each level, by factor.
+    """
+
+    names: tuple[str, ...]
+    matrix: np.ndarray
+    aliased: frozenset[str]
+    element_wise: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, Sequence[str]]
+    levels: Mapping[str, Mapping[str, int]]
+
+    @classmethod
+    def of(cls, fit: LinearFit, names: Sequence[str]) -> DesignFindings:
+        """Take them from a model.
+
+        Parameters
+        ----------
+        fit : LinearFit
+            The model.
+        names : sequence of str
+            Participant and visit of each image of the response.
+        """
+        plan = fit.model.design
+        shared = [column for column, scalars in enumerate(plan.scalars) if not scalars]
+        return cls(
+            names=tuple(plan.names[column] for column in shared),
+            matrix=plan.matrix[:, shared],
+            aliased=frozenset(fit.model.aliased),
+            element_wise={
+                name: scalars
+                for name, scalars in zip(plan.names, plan.scalars, strict=True)
+                if scalars
+            },
+            left_out={column: [names[row] for row in rows] for column, rows in plan.lost.items()},
+            levels={
+                factor: dict(zip(levels, plan.counts[factor], strict=True))
+                for factor, levels in plan.levels.items()
+            },
+        )
+
+    @property
+    def means(self) -> np.ndarray:
+        """(n_columns,) float64."""
+        return self.matrix.mean(axis=0)
+
+    @cached_property
+    def deviations(self) -> np.ndarray:
+        """Standard deviations, (n_columns,) float64; 0 of a constant column."""
+        return np.where(np.ptp(self.matrix, axis=0) > 0, self.matrix.std(axis=0, ddof=1), 0)
+
+    @cached_property
+    def standardised(self) -> np.ndarray:
+        """Standard deviations from the mean, (n_rows, n_columns); NaN in constant columns."""
+        spread = np.where(self.deviations > 0, self.deviations, np.nan)
+        return (self.matrix - self.means) / spread
+
+    @property
+    def varying(self) -> list[int]:
+        """Columns that are not constant."""
+        return np.flatnonzero(self.deviations > 0).tolist()
+
+    @property
+    def correlations(self) -> np.ndarray:
+        """Pearson's, of the varying columns: (n_varying, n_varying) float64."""
+        columns = self.standardised[:, self.varying]
+        return (columns.T @ columns / (len(columns) - 1)).clip(-1, 1)
+
+    @cached_property
+    def inflation(self) -> dict[str, float]:
+        """Variance inflation factors, by name; of columns that are neither constant nor aliased.
+
+        Without an intercept in the model the uncentred ones.
+        """
+        has_intercept = INTERCEPT in self.names
+        asked = [
+            column
+            for column, name in enumerate(self.names)
+            if name not in self.aliased and not (has_intercept and not self.deviations[column])
+        ]
+        found = variance_inflation(self.matrix[:, asked], centred=has_intercept)
+        return {self.names[column]: one for column, one in zip(asked, found.tolist(), strict=True)}
+
+
+def variance_inflation(matrix: np.ndarray, *, centred: bool) -> np.ndarray:
+    """Return how much collinearity inflates the variance of each coefficient.
+
+    That is 1 / (1 - R²), with R² of the column's regression on all others: the diagonal of the
+    inverse of their correlations (Belsley, Kuh and Welsch, "Regression Diagnostics", 3.1).
+
+    Parameters
+    ----------
+    matrix : numpy.ndarray
+        (n_rows, n_columns) float64, linearly independent columns without the intercept's.
+    centred : bool
+        Whether the model has an intercept.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_columns,) float64, 1 or more.
+    """
+    if not matrix.shape[1]:
+        return np.empty(0)
+    columns = matrix / np.abs(matrix).max(axis=0)
+    if centred:
+        columns -= columns.mean(axis=0)
+    upper = np.linalg.qr(columns / np.linalg.norm(columns, axis=0), mode='r')
+    inverse = np.linalg.solve(upper, np.eye(len(upper)))
+    return np.maximum((inverse**2).sum(axis=1), 1)
+
+
+def find_design(
+    store: Path, facts: ModelFacts, cohorts: Iterable[Path], names: Sequence[str]
+) -> DesignFindings | None:
+    """Make a model's design again.
+
+    Parameters
+    ----------
+    store : pathlib.Path
+        The HDF5 file.
+    facts : ModelFacts
+        The model.
+    cohorts : iterable of pathlib.Path
+        Tables that may be the one it was fitted with, the likeliest first.
+    names : sequence of str
+        Participant and visit of each image of the response.
+
+    Returns
+    -------
+    DesignFindings or None
+        None if no table makes the design that was fitted: they are gone, or others by now.
+    """
+    for cohort in dict.fromkeys(cohorts):
+        try:
+            fit = LinearFit.of(
+                store, facts.formula, cohort, weights=facts.weights or None, allow_repeated=True
+            )
+        except (ModelArrayIOError, OSError):
+            continue
+        if _is_same(fit, facts, len(names)):
+            return DesignFindings.of(fit, names)
+    return None
+
+
+def _is_same(fit: LinearFit, facts: ModelFacts, n_names: int) -> bool:
+    plan = fit.model.design
+    left_out = {column: len(rows) for column, rows in plan.lost.items()}
+    return (
+        plan.names == facts.columns
+        and len(plan.rows) == facts.n_images
+        and left_out == facts.left_out
+        and len(fit.phenotypes.table) == n_names
+    )

@@ -1,0 +1,270 @@
+"""Part of a page about one fitted model: its design, who is in, and its p values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
+from modelarrayio_bids.reports.figures.models import (
+    MOST_TERMS,
+    chart_of_correlations,
+    chart_of_design,
+    chart_of_p_values,
+)
+from modelarrayio_bids.reports.figures.scales import cell, number
+from modelarrayio_bids.reports.findings.designs import DesignFindings, find_design
+from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.findings.p_values import BINS, PValues, find_p_values
+from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.store.reader import Analysis, StoreReader
+
+#: Endings of the names of figures and tables about a model.
+ENDINGS = ('Design', 'Correlations', 'Columns', 'PValues')
+#: What the columns of a table of a design's columns are.
+DESIGN_COLUMNS = {
+    'column': 'Column of the design, as R names it.',
+    'mean': 'Mean over the images of the model.',
+    'sd': 'Standard deviation over them.',
+    'vif': 'Variance inflation factor: 1 / (1 - R²), R² of its regression on all other columns.',
+    'aliased': 'Whether the other columns determine it, so that it has no results.',
+    'scalars': 'Scalars that it is multiplied by at each element.',
+}
+#: What the columns of a table of p values are.
+P_VALUE_COLUMNS = {
+    'term': "Term of the model's formula; model: all of it.",
+    'from': 'Least p of the bin.',
+    'to': 'Greatest p of the bin; it is in the next bin, 1 in the last.',
+    'elements': 'Elements whose p, not corrected, is in the bin.',
+}
+_P, _NUMBERS = 'PValues', ('mean', 'sd', 'vif')
+_HEADINGS = ('Column', 'Mean', 'SD', 'VIF', 'Note')
+# Names in a list of who is left out.
+_MOST_NAMES = 200
+_CHANGED = (
+    'The design is not shown: the cohort that was fitted is gone, or another by now. Fit the model '
+    'again, or put the cohort back.'
+)
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """A fitted model on a page.
+
+    Parameters
+    ----------
+    of : str
+        What was fitted: captions tell it.
+    facts : list of tuple
+        Names and values.
+    note : str
+        Why its design is not shown; blank where it is.
+    pictures : list of Shown
+        The design, and the correlations of its columns.
+    header : tuple of str
+        Headings of the columns of ``rows``.
+    rows : list of tuple
+        The columns of the design.
+    left_out : list of tuple
+        Covariate, how many images lack it, and who.
+    not_fitted : list of tuple
+        Why elements have not all results, and how many.
+    links : list of tuple
+        Names of files, and where they are.
+    """
+
+    of: str
+    facts: list[tuple[str, str]]
+    note: str = ''
+    pictures: list[Shown] = field(default_factory=list)
+    header: tuple[str, ...] = _HEADINGS
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    left_out: list[tuple[str, str, str]] = field(default_factory=list)
+    not_fitted: list[tuple[str, str]] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+
+
+def model_part(
+    output: Output, store: StoreReader, analysis: str, album: Album, what: str
+) -> ModelPart | None:
+    """Draw the model of an analysis, and write its numbers.
+
+    Parameters
+    ----------
+    output : Output
+        The files it is of.
+    store : StoreReader
+        The HDF5 file.
+    analysis : str
+        Name of the analysis.
+    album : Album
+        Where figures and tables go.
+    what : str
+        Label of the analysis in their names.
+
+    Returns
+    -------
+    ModelPart or None
+        None of an analysis that was not made by ``fit``.
+    """
+    facts = ModelFacts.of(store.described(analysis))
+    if facts is None:
+        return None
+    names = _names(output, store, facts)
+    design = find_design(output.files.store, facts, _cohorts(output, facts), names)
+    of = f'{output.scalar}: {analysis}'
+    not_fitted = [(reason, f'{number:,}') for reason, number in facts.not_fitted.items()]
+    if design is None:
+        told = list(_facts(facts, len(names), {}))
+        return ModelPart(of, told, _CHANGED, left_out=_counts(facts), not_fitted=not_fitted)
+    rows = list(_rows(design))
+    table = album.table(rows, figure_name(output, f'{what}Columns', 'summary'), DESIGN_COLUMNS)
+    return ModelPart(
+        of,
+        list(_facts(facts, len(names), design.levels)),
+        pictures=[
+            album.add(picture, figure_name(output, what + name))
+            for name, picture in _pictures(design, of)
+        ],
+        rows=[_shown(row) for row in rows],
+        left_out=[
+            (column, f'{len(who):,}', some(who, most=_MOST_NAMES))
+            for column, who in design.left_out.items()
+        ],
+        not_fitted=not_fitted,
+        links=[('Columns of the design (TSV)', table)],
+    )
+
+
+def _cohorts(output: Output, facts: ModelFacts) -> list[Path]:
+    """Return where the cohort may be: where it was, or beside the file, if the folder moved."""
+    return [*([Path(facts.cohort)] if facts.cohort else []), output.files.cohort.absolute()]
+
+
+def _names(output: Output, store: StoreReader, facts: ModelFacts) -> tuple[str, ...]:
+    if facts.response == output.scalar:
+        return output.names
+    return store.sources.get(facts.response, ())
+
+
+def _facts(
+    facts: ModelFacts, n_images: int, levels: Mapping[str, Mapping[str, int]]
+) -> Iterator[tuple[str, str]]:
+    yield 'Images in the model', f'{facts.n_images:,} of {n_images:,}'
+    yield 'Residual degrees of freedom', f'{facts.df_residual:,}, where every image has a value'
+    for factor, counts in levels.items():
+        yield f'Images by {factor}', some([f'{level} {n}' for level, n in counts.items()], most=12)
+    if facts.weights:
+        yield 'Weights', f'{facts.weights} (correlations and VIF are without them)'
+    for kind, named in (('Contrast', facts.contrasts), ('F test', facts.f_tests)):
+        yield from ((f'{kind} {name}', text) for name, text in named.items())
+    yield (
+        'Fitted are elements with',
+        f'more than {facts.fewest:g} images, and more than {100 * facts.smallest_share:g}% of all',
+    )
+
+
+def _counts(facts: ModelFacts) -> list[tuple[str, str, str]]:
+    return [(column, f'{number:,}', 'n/a') for column, number in facts.left_out.items()]
+
+
+def _pictures(design: DesignFindings, of: str) -> Iterator[tuple[str, Any]]:
+    if design.names:
+        yield 'Design', chart_of_design(design, f'Design of {of}')
+    if len(design.varying) > 1:
+        yield (
+            'Correlations',
+            chart_of_correlations(design, f'Correlations of the columns of {of}'),
+        )
+
+
+def _rows(design: DesignFindings) -> Iterator[dict[str, str]]:
+    """Yield the columns of a design, as :data:`DESIGN_COLUMNS` says."""
+    for name, mean, spread in zip(
+        design.names, design.means.tolist(), design.deviations.tolist(), strict=True
+    ):
+        yield {
+            'column': name,
+            'mean': cell(mean),
+            'sd': cell(spread),
+            'vif': cell(design.inflation.get(name, np.nan)),
+            'aliased': 'yes' if name in design.aliased else 'no',
+            'scalars': 'n/a',
+        }
+    for name, scalars in design.element_wise.items():
+        yield {
+            'column': name,
+            **dict.fromkeys(('mean', 'sd', 'vif'), 'n/a'),
+            'aliased': 'yes' if name in design.aliased else 'no',
+            'scalars': ' '.join(scalars),
+        }
+
+
+def _shown(row: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a row with the digits that a page has room for."""
+    numbers = ('' if row[name] == 'n/a' else number(float(row[name])) for name in _NUMBERS)
+    aliased = 'determined by the others: no results' * (row['aliased'] == 'yes')
+    scalars = f'differs by element: {row["scalars"]}' * (row['scalars'] != 'n/a')
+    return (row['column'], *numbers, aliased or scalars)
+
+
+@dataclass(frozen=True)
+class PValuePart:
+    """Distributions of p values on a page.
+
+    Parameters
+    ----------
+    pictures : list of Shown
+        Histograms and quantiles.
+    links : list of tuple
+        Names of files, and where they are.
+    """
+
+    pictures: list[Shown]
+    links: list[tuple[str, str]]
+
+
+def p_value_part(output: Output, results: Analysis, album: Album, what: str) -> PValuePart | None:
+    """Draw the p values of an analysis, and write their counts; None where it has none."""
+    found = [one for one in find_p_values(results) if one.n]
+    if not found:
+        return None
+    of = f'{output.scalar}: {results.name}'
+    name = figure_name(output, what + _P)
+    pictures = [
+        album.add(chart_of_p_values(found[start : start + MOST_TERMS], f'p values of {of}'), name)
+        for start in range(0, len(found), MOST_TERMS)
+    ]
+    table = album.table(
+        _bins(found), figure_name(output, f'{what}{_P}', 'summary'), P_VALUE_COLUMNS
+    )
+    return PValuePart(pictures, [('Histograms of p (TSV)', table)])
+
+
+def _bins(found: list[PValues]) -> Iterator[dict[str, Any]]:
+    for one in found:
+        for place, elements in enumerate(one.counts.tolist()):
+            yield {
+                'term': one.term or 'n/a',
+                'from': cell(place / BINS),
+                'to': cell((place + 1) / BINS),
+                'elements': elements,
+            }
+
+
+def links_to_maps(output: Output, analysis: str) -> list[tuple[str, str]]:
+    """Return the maps that were exported of an analysis: names, and where they are from a page."""
+    folder = StatMapNaming.of(output.files.store, output.root).folder(analysis)
+    root = output.root.absolute()
+    return [
+        (path.name, quote(path.relative_to(root).as_posix()))
+        for path in sorted(folder.glob('*_statmap.*'))
+        if path.suffix != '.json'
+    ]

@@ -1,0 +1,82 @@
+"""Turn what Python raises about a user's input into an error of one line.
+
+Paths, numbers and JSON come from command lines, tables and files; what no reader of theirs refused
+before is told here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+
+from modelarrayio_bids.errors import (
+    FormatError,
+    ModelArrayIOError,
+    OutputError,
+    SourceNotFoundError,
+    UsageError,
+)
+
+#: Words of Python's messages, and what they are about.
+_SAID = {
+    'embedded null': 'a path that was given has a NUL character',
+    'Symlink loop': 'a path that was given is a link that leads to itself',
+    'home directory': 'a path that was given begins with ~ and the name of nobody known here',
+    'Exceeds the limit': 'a number that was given has thousands of digits',
+    'surrogates not allowed': 'a text that was given is not UTF-8',
+}
+
+
+def input_error(error: Exception) -> ModelArrayIOError | None:
+    """Return the error to tell a user instead; None for what is a bug.
+
+    >>> print(input_error(ValueError('embedded null byte')))
+    a path that was given has a NUL character. Check the command line and the files it names.
+    >>> input_error(ValueError('x'))
+    """
+    if isinstance(error, RecursionError):
+        return FormatError(
+            'something that was given is nested too deep', remedy='Check the files that were named.'
+        )
+    if isinstance(error, MemoryError):
+        return UsageError(
+            'there is too little memory', remedy='Allow more, or give fewer threads (--nprocs).'
+        )
+    for word, what in _SAID.items():
+        if isinstance(error, RuntimeError | ValueError) and word in str(error):
+            return UsageError(what, remedy='Check the command line and the files it names.')
+    return None
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a file for reading in binary, which ends: no device, and no pipe.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If it is something else.
+    OSError
+        If it cannot be opened.
+    """
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise SourceNotFoundError('is not a file', path, 'Give a file on a disk.')
+    return open(path, 'rb')
+
+
+def resolved(path: str | os.PathLike[str]) -> Path:
+    """Return the place an output's path leads to.
+
+    Raises
+    ------
+    OutputError
+        If links go round in circles, or it cannot be looked at.
+    """
+    try:
+        return Path(path).resolve()
+    except (RuntimeError, ValueError) as error:
+        raise OutputError('is a link that leads to itself', path, 'Name another file.') from error
+    except OSError as error:
+        raise OutputError.from_os_error(error, path) from error

@@ -1,0 +1,39 @@
+"""The files that are read for an HDF5 file, or for images of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.spaces.base import References
+from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS
+
+
+def files_read(sources: Iterable[Source], references: References) -> Iterator[Path]:
+    """Yield images, masks, and the files that say which elements there are, named or found.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+        The rows.
+    references : References
+        What a user names beside them.
+    """
+    folders: set[Path] = set()
+    for source in sources:
+        yield source.path
+        folders.add(source.path.parent)
+        if source.mask is not None:
+            yield source.mask
+    yield from reference_files(references, folders)
+
+
+def reference_files(references: References, folders: Iterable[Path] = ()) -> Iterator[Path]:
+    """Yield the files that say which elements there are; of a fixel directory, its two."""
+    named = (references.mask, references.index, references.directions, references.example)
+    yield from (path for path in named if path is not None)
+    own = [] if references.index is None else [references.index]
+    for folder in (*folders, *own):
+        for ending in DIRECTORY_ENDINGS:
+            yield from (folder / f'{stem}{ending}' for stem in COMPANIONS)

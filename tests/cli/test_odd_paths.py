@@ -1,0 +1,137 @@
+"""Folders whose names are patterns to a shell, or no UTF-8: used as they are, or refused."""
+
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import trees
+from images import expected_rows, write_cohort
+from stores import write_results
+
+from modelarrayio_bids.cli.bids_app import main as bids_app
+from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.workflows import init_modelarray_wf
+from modelarrayio_bids.workflows.execution import run_workflow
+from modelarrayio_bids.workflows.plugins import Plugin
+
+PATTERNS = ['results [v2]', '[a-z]', 'every*', 'which?', '{a,b} $HOME']
+LATIN_1 = os.fsdecode(b'donn\xe9es')
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def add_results(folder):
+    (store,) = folder.rglob('*.h5')
+    with h5py.File(store) as file:
+        (scalar,) = file['scalars']
+        n = file[f'scalars/{scalar}/values'].shape[1]
+    write_results(store, 'lm', ['age.p.value'], np.full((n, 1), 0.5))
+    return store
+
+
+@pytest.mark.parametrize('name', PATTERNS)
+def test_files_in_folders_that_look_like_patterns(tmp_path, name):
+    folder = tmp_path / name
+    write_cohort(folder)
+    files = ('--mask', folder / 'group_mask.nii.gz', '--cohort-file', folder / 'cohort.csv')
+    assert run('to-modelarray', *files, '--output', folder / 'x.h5') == 0
+    with h5py.File(folder / 'x.h5') as file:
+        np.testing.assert_array_equal(file['scalars/FA/values'][()], expected_rows())
+    add_results(folder)
+    options = ('--analysis-name', 'lm', '--input-hdf5', folder / 'x.h5')
+    assert run('export-results', *options, '--output-dir', folder / name) == 0
+    assert len(list((folder / name).glob('*.nii.gz'))) == 2
+
+
+@pytest.mark.parametrize('name', PATTERNS)
+def test_datasets_outputs_and_work_folders_that_look_like_patterns(tmp_path, name):
+    folder = tmp_path / name
+    root = trees.write_study(folder / 'study', trees.people(2))
+    command = [str(root), str(folder / 'out'), '--scalars', 'cbf', '--no-report']
+    options = ['-w', str(folder / 'work'), '--blocks', '2']
+    # Twice, since Nipype looks for what it did before.
+    for _ in range(2):
+        assert bids_app([*command, 'group', *options]) == 0
+    store = add_results(folder / 'out')
+    assert bids_app([str(root), str(folder / 'out'), 'export']) == 0
+    assert list(store.parent.glob('*_node-lm/*.nii.gz'))
+
+
+def test_a_cluster_needs_a_work_folder_that_is_no_pattern(tmp_path):
+    workflow = init_modelarray_wf(tmp_path, tmp_path / 'out')
+    with pytest.raises(UsageError, match=r'work \[1\]: has one of the characters .* with -w'):
+        run_workflow(workflow, tmp_path / 'work [1]', tmp_path, Plugin('SLURM'))
+
+
+def refused(command, cwd=None):
+    """Run a command in a process of its own, as arguments are bytes there."""
+    module, *arguments = command
+    done = subprocess.run(
+        [sys.executable, '-m', f'modelarrayio_bids.cli.{module}', *map(os.fsencode, arguments)],
+        capture_output=True,
+        cwd=cwd,
+        check=False,
+    )
+    said = done.stderr.decode('utf-8')
+    assert 'Traceback' not in said
+    (line,) = [line for line in said.splitlines() if ': error: ' in line]
+    assert r'donn\xe9es' in line
+    return done.returncode == 64 and 'holds bytes that are not UTF-8' in line
+
+
+@pytest.mark.parametrize('option', ['--output', '--mask', '--cohort-file'])
+def test_files_that_are_no_utf_8(tmp_path, option):
+    write_cohort(tmp_path)
+    files = {
+        '--output': tmp_path / 'x.h5',
+        '--mask': tmp_path / 'group_mask.nii.gz',
+        '--cohort-file': tmp_path / 'cohort.csv',
+    }
+    if files[option].exists():
+        files[option].rename(tmp_path / LATIN_1)
+    files[option] = tmp_path / LATIN_1
+    before = set(tmp_path.rglob('*'))
+    words = [word for pair in files.items() for word in pair]
+    assert refused(['files', 'to-modelarray', *words])
+    assert set(tmp_path.rglob('*')) == before
+
+
+def test_a_working_folder_that_is_no_utf_8(tmp_path):
+    (tmp_path / LATIN_1).mkdir()
+    assert refused(['files', 'info', 'x.h5'], cwd=tmp_path / LATIN_1)
+
+
+@pytest.mark.parametrize('which', ['study', 'out', 'work', 'datasets'])
+def test_folders_that_are_no_utf_8(tmp_path, which):
+    study = trees.write_study(tmp_path / 'study', trees.people(2))
+    names = {'study': 'study', 'out': 'out', 'work': 'work', 'datasets': 'none'}
+    if which == 'study':
+        study.rename(tmp_path / LATIN_1)
+    names[which] = LATIN_1
+    paths = {key: tmp_path / name for key, name in names.items()}
+    options = ['-w', paths['work']]
+    if which == 'datasets':
+        options += ['-d', f'x={paths["datasets"]}']
+    assert refused(['bids_app', paths['study'], paths['out'], 'group', *options])
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_image_that_is_no_utf_8(tmp_path):
+    study = trees.write_study(tmp_path / 'study', trees.people(2))
+    derivatives = study / 'derivatives' / 'aslprep'
+    derivatives.rename(derivatives.with_name(LATIN_1))
+    assert refused(['bids_app', study, tmp_path / 'out', 'group', '--scalars', 'cbf'])
+    assert not list((tmp_path / 'out').rglob('*.h5'))
+
+
+def test_a_link_leads_to_a_dataset_that_is_no_utf_8(tmp_path):
+    trees.write_study(tmp_path / LATIN_1, trees.people(2))
+    (tmp_path / 'study').symlink_to(tmp_path / LATIN_1)
+    command = [str(tmp_path / 'study'), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']
+    assert bids_app([*command, '--no-report']) == 0

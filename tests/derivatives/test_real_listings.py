@@ -1,0 +1,178 @@
+"""What is found in datasets as they are downloaded, without descriptions or with odd names.
+
+The tables were written down by reading the listings ``tests/data/listings/real_*`` (their origins
+in SOURCES.md); beside each stands which lines it is from. Images are small ones of ours: on a grid
+of their own where no name tells a space.
+"""
+
+import listings
+import pytest
+
+from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
+from modelarrayio_bids.errors import AmbiguousMatchError, InvalidDatasetError, NoMatchError
+
+MNI = 'MNI152NLin2009cAsym'
+# C-PAC writes it with a capital S.
+MNI6 = 'MNI152NLin6ASym'
+TISSUES = ('csf', 'gm', 'wm')
+
+
+@pytest.fixture
+def found(tmp_path):
+    """Collect from a listing: what is in ``below`` of it, or the folder itself."""
+
+    def found(name, below='', on_template='$^', **options):
+        root = listings.plant(tmp_path / 'study', listings.paths(name), on_template)
+        conditions = options.pop('select', None)
+        filters = BidsFilters.from_dict({'scalar': conditions} if conditions else {})
+        request = Request(root / below, tmp_path / 'out', bids_filters=filters, **options)
+        return collect(request)
+
+    return found
+
+
+def table(collection):
+    rows = collection.table().itertuples()
+    return {(row.scalar, row.space): (row.n_subjects, row.n_images, row.rungs) for row in rows}
+
+
+def left_out(error):
+    """Count of each reason, from a message."""
+    reasons = str(error.value).partition('Left out: ')[2].partition('. Name other')[0]
+    pairs = (reason.partition(' ') for reason in reasons.split('; '))
+    return {what.rpartition(', such as ')[0] or what: int(n) for n, _, what in pairs}
+
+
+def test_cpac(found):
+    """reg- of two labels, desc- of three, six measures; masks ``…_desc-bold_mask`` per run.
+
+    Names have run-01, run-02 and acq-VARIANTObliquity: 2 subjects, each with two runs.
+    """
+    with pytest.raises(AmbiguousMatchError) as caught:
+        found('real_cpac_rbc_ccnp', 'cpac_RBCv0')
+    assert str(caught.value).count('they differ in') == 1
+    assert 'differ in reg: 36Parameter, aCompCor' in str(caught.value)
+
+
+def test_cpac_with_one_regression(found):
+    chosen = {'reg': 'aCompCor', 'run': ['01', '02']}
+    measures = ('alff', 'dcb', 'falff', 'lfcdb', 'lfcdw', 'reho')
+    collection = found('real_cpac_rbc_ccnp', 'cpac_RBCv0', select=chosen)
+    assert set(table(collection)) == {
+        (f'{desc}_{measure}', MNI6) for desc in ('sm6', 'smzstd', 'zstd') for measure in measures
+    }
+    assert {row[:2] for row in table(collection).values()} == {(2, 4)}
+
+
+def test_a_dataset_one_level_down_is_named(found):
+    with pytest.raises(InvalidDatasetError, match='-d cpac_RBCv0='):
+        found('real_cpac_rbc_ccnp')
+
+
+def test_fmriprep_of_version_1_and_mriqc(found):
+    """derivatives/MRIQC has HTML alone; fmriprep's names have class-, and no desc-."""
+    with pytest.raises(NoMatchError) as caught:
+        found('real_fmriprep1_narps_ds001734')
+    assert 'MRIQC' not in str(caught.value)
+    # …_T1w_space-…_class-{CSF,GM,WM}_probtissue.nii.gz of two subjects.
+    asked = 'a probability of a tissue, taken with --scalars csf_probseg gm_probseg wm_probseg'
+    assert left_out(caught)[asked] == 6
+
+
+def test_fmriprep_of_version_1_by_name(found):
+    collection = found('real_fmriprep1_narps_ds001734', scalars=('*_probseg',))
+    assert table(collection) == {
+        (f'{tissue}_probseg', MNI): (2, 2, {'map-itself': 2}) for tissue in TISSUES
+    }
+
+
+def test_aomic_has_probabilities_of_tissues_alone(found):
+    """fmriprep's probseg and brain masks in MNI; FA and GMvolume say no space."""
+    collection = found('real_aomic_piop2_ds002790', scalars=('*_probseg',))
+    assert table(collection) == {
+        (f'{tissue}_probseg', MNI): (2, 2, {'same-dataset': 2}) for tissue in TISSUES
+    }
+
+
+def test_aomic_vbm_says_no_space_and_is_on_one_grid(found):
+    """vbm/…_desc-VBM_GMvolume.nii.gz, two of them, among those that are the participant's own."""
+    with pytest.raises(NoMatchError) as caught:
+        found('real_aomic_piop2_ds002790', on_template='VBM')
+    reasons = left_out(caught)
+    (one_grid,) = (count for reason, count in reasons.items() if 'though on one grid' in reason)
+    assert one_grid == 2
+    # FA, EVECS, diffmodel and the three probabilities of two subjects.
+    assert reasons["in the participant's own space (no space)"] == 12
+
+
+def test_a_recipe_says_the_space(found, tmp_path):
+    recipe = tmp_path / 'vbm.yaml'
+    recipe.write_text(
+        'name: mine\ndatasets: [vbm]\nscalars:\n'
+        f'  - {{where: {{desc: VBM}}, name: gmvolume, space: {MNI}}}\n'
+    )
+    collection = found('real_aomic_piop2_ds002790', on_template='VBM', recipes=(recipe,))
+    # The mask is fmriprep's …_space-MNI152NLin2009cAsym_desc-brain_mask.
+    assert table(collection) == {('gmvolume', MNI): (2, 2, {'anatomical': 2})}
+
+
+def test_pet_maps_of_one_volume_are_no_series(found):
+    """Names end in _pet and _bold, in MNI, one volume each: a recipe takes them."""
+    with pytest.raises(NoMatchError) as caught:
+        found('real_pet_energetic_costs_ds004513')
+    reasons = left_out(caught)
+    (one_volume,) = (count for reason, count in reasons.items() if 'though of one volume' in reason)
+    # desc-{CMRglc,signcosts}_pet of four sessions; _bold is four-dimensional in this tree, but for
+    # desc-preproc_pet of two sessions.
+    assert one_volume == 10
+
+
+def test_pet_maps_with_a_recipe(found, tmp_path):
+    recipe = tmp_path / 'pet.yaml'
+    recipe.write_text(
+        'name: mine\ndatasets: [energetic-costs]\nscalars:\n'
+        "  - {where: {suffix: pet, desc: [CMRglc, signcosts], space: '*'}, name: '{desc}'}\n"
+    )
+    sessions = ('1', '2', 'open', 'closed')
+    name = 'real_pet_energetic_costs_ds004513'
+    collection = found(name, recipes=(recipe,), sessions=sessions)
+    # sub-01 has ses-open and ses-closed, sub-02 ses-1 and ses-2.
+    assert table(collection) == {
+        (scalar, f'{MNI6}:res-3mm'): (2, 4, {'map-itself': 4}) for scalar in ('cmrglc', 'signcosts')
+    }
+
+
+def test_rshrf(found):
+    """rsHRF/…_space-MNI…_desc-preproc_bold_{Height,FWHM,Time2peak}.nii.gz of two subjects."""
+    collection = found('real_rsHRF_TVB_ds001226')
+    assert table(collection) == {
+        (f'preproc_{name}', MNI): (2, 2, {'map-itself': 2})
+        for name in ('fwhm', 'height', 'time2peak')
+    }
+
+
+@pytest.mark.parametrize(
+    ('name', 'prefixed', 'others'),
+    # Eight subjects: {mwp1,mwp2,p0,wm,s6mwp1}sub-…, and y_sub-…, whose prefix is set off by "_".
+    # Of SPM: {smwc1,mwc1,wc1,c1,rc1}sub-…, u_rc1sub-…, and the image itself.
+    [('real_cat12_bids', 40, 8), ('real_spm_dartel', 48, 8)],
+)
+def test_names_with_more_before_the_participant_are_those_of_spm(found, name, prefixed, others):
+    with pytest.raises(NoMatchError) as caught:
+        found(name)
+    reasons = left_out(caught)
+    (as_spm,) = (count for reason, count in reasons.items() if 'SPM and CAT12' in reason)
+    assert as_spm == prefixed
+    assert reasons['an anatomical image, whose intensities are arbitrary'] == others
+
+
+@pytest.mark.parametrize('name', ['real_hcp_mninonlinear', 'real_tbss'])
+def test_folders_that_are_no_bids_say_what_to_give(found, name):
+    with pytest.raises(InvalidDatasetError, match='Give the folder that holds the sub-'):
+        found(name)
+
+
+def test_archives_of_freesurfer_are_no_images(found):
+    with pytest.raises(InvalidDatasetError, match='-d freesurfer='):
+        found('real_rbc_freesurfer_archives_nki')
