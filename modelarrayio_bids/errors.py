@@ -28,6 +28,7 @@
     └ DerivativesError                  the BIDS datasets
       ├ InvalidDatasetError
       ├ RecipeError
+      ├ ModelFileError
       ├ NoMatchError
       └ AmbiguousMatchError
 
@@ -257,6 +258,10 @@ class InvalidDatasetError(DerivativesError):
 
 class RecipeError(DerivativesError):
     """A recipe that cannot be understood."""
+
+
+class ModelFileError(DerivativesError):
+    """A file of models that cannot be understood."""
 
 
 class NoMatchError(DerivativesError):

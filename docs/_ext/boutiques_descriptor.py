@@ -99,7 +99,7 @@ def _input(action: argparse.Action, parser: Parser) -> dict[str, Any]:
         entry['value-choices'] = choices
     default = action.default
     if entry['type'] != 'Flag' and default not in (None, []) and action.dest not in _NO_DEFAULT:
-        entry['default-value'] = _text(default) if entry['type'] == 'String' else default
+        entry['default-value'] = _default(default, entry)
     return entry
 
 
@@ -128,6 +128,12 @@ def _flag(action: argparse.Action) -> str:
 
 def _help(action: argparse.Action, parser: Parser) -> str:
     return (action.help or '') % {**vars(action), 'prog': parser.prog}
+
+
+def _default(value: Any, entry: dict[str, Any]) -> Any:
+    if entry.get('list'):
+        return [_text(item) for item in value]
+    return _text(value) if entry['type'] == 'String' else value
 
 
 def _text(value: Any) -> str:

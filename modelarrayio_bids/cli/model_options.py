@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from modelarrayio_bids.cli.options import add
+from modelarrayio_bids.cli.options import add, named
 
 if TYPE_CHECKING:
     from modelarrayio_bids.models.linear import LinearOptions
@@ -24,8 +25,8 @@ def linear_options(options: argparse.Namespace) -> LinearOptions:
         correct_p_value_model=tuple(options.correct_p_value_model),
         num_subj_lthr_abs=options.num_subj_lthr_abs,
         num_subj_lthr_rel=options.num_subj_lthr_rel,
-        contrasts=dict(options.contrast),
-        f_tests=dict(options.f_test),
+        contrasts=_by_name(options.contrast),
+        f_tests=_by_name(options.f_test),
         anova=options.anova,
         effect_sizes=options.effect_sizes,
     )
@@ -97,7 +98,7 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
     add(
         group,
         '--contrast',
-        type=_named,
+        type=named,
         action='append',
         default=[],
         metavar='NAME=CONTRAST',
@@ -106,7 +107,7 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
     add(
         group,
         '--f-test',
-        type=_named,
+        type=named,
         action='append',
         default=[],
         metavar='NAME=TERMS',
@@ -115,11 +116,14 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
     add(group, '--anova', action='store_true', help='also the type II F test of each term')
 
 
-def _named(text: str) -> tuple[str, str]:
-    name, equals, what = text.partition('=')
-    if not equals or not name.strip() or not what.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} has no name: write NAME='…'")
-    return name.strip(), what.strip()
+def _by_name(texts: Iterable[str]) -> dict[str, str]:
+    """Return texts by the names before their equals signs.
+
+    >>> _by_name(['young = age - 40'])
+    {'young': 'age - 40'}
+    """
+    pairs = (text.partition('=') for text in texts)
+    return {name.strip(): what.strip() for name, _, what in pairs}
 
 
 def _threshold(text: str) -> float:

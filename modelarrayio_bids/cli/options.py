@@ -64,6 +64,14 @@ def dataset(text: str) -> str:
     return text
 
 
+def named(text: str) -> str:
+    """``NAME=TEXT``, for argparse."""
+    name, _, what = text.partition('=')
+    if not name.strip() or not what.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} has no name: write NAME='…'")
+    return text
+
+
 def add_nprocs(group: argparse._ActionsContainer) -> None:
     """``--nprocs``, in the words of several BIDS Apps."""
     add(

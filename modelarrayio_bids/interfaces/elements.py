@@ -30,6 +30,7 @@ class _PlanElementBlocksOutputSpec(TraitedSpec):
     formula = traits.List(traits.Str, desc='model of each block')
     elements = traits.List(traits.Tuple(traits.Int, traits.Int), desc='elements of each block')
     out_files = traits.List(File, desc='HDF5 file for the results of each block')
+    identities = traits.List(traits.Str, desc='of what the HDF5 file of each block was made')
 
 
 class PlanElementBlocks(LibraryInterface):
@@ -46,13 +47,21 @@ class PlanElementBlocks(LibraryInterface):
         planned: dict[str, list] = {name: [] for name in self.output_spec().trait_get()}
         files = zip(inputs.in_files, inputs.cohort_files, formulas, strict=True)
         for number, (store, cohort, formula) in enumerate(files):
+            identity = _identity(store)
             for first, end in _spans(store, inputs.n_blocks):
+                planned['identities'].append(identity)
                 planned['in_files'].append(store)
                 planned['cohort_files'].append(cohort)
                 planned['formula'].append(formula)
                 planned['elements'].append((first, end))
                 planned['out_files'].append(str(folder / f'{number}_{first}.h5'))
         return planned
+
+
+def _identity(store: str) -> str:
+    """Return what changes with the values of a file; with every change where it does not tell."""
+    with StoreReader(Path(store)) as reader:
+        return reader.identity or str(Path(store).stat().st_mtime_ns)
 
 
 def _spans(store: str, n_blocks: int) -> list[tuple[int, int]]:

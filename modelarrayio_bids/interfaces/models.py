@@ -24,6 +24,7 @@ _TEXTS = (traits.Str, traits.Str)
 class _FitModelInputSpec(BaseInterfaceInputSpec):
     # The results go into it: what it holds must not change the node's hash.
     in_file = File(exists=True, hash_files=False, mandatory=True, desc='HDF5 file with the scalar')
+    in_identity = traits.Str(desc='of what in_file was made: another one is fitted anew')
     cohort_file = File(exists=True, mandatory=True, desc='cohort CSV with the covariates')
     formula = traits.Str(mandatory=True, desc="the model in R's words, such as FA ~ age + sex")
     analysis_name = traits.Str('lm', usedefault=True, desc='name of the results in the file')

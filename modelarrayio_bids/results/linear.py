@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.design import Design, design
+from modelarrayio_bids.models.formula.syntax import names_in
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.linear import LinearModel, LinearOptions
 from modelarrayio_bids.results.fit import FittedAnalysis, Values, write_analysis
@@ -28,6 +31,7 @@ logger = logging.getLogger(__name__)
 _ILL_CONDITIONED = 1e5
 # Elements whose images are counted at a time.
 _COUNTED = 8192
+_COHORT = 'cohort'
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +146,16 @@ class LinearFit:
         return fitted
 
     def is_made(self, analysis: str) -> bool:
-        """Return whether the file holds the results of just this model, all of them."""
+        """Return whether the file holds the results of just this model, at all elements.
+
+        The cohort may lie elsewhere by now; what the model takes from it must be the same.
+        """
         with StoreReader(self.store) as reader:
-            return reader.described(analysis).items() >= self._facts().items()
+            if analysis not in reader.analyses:
+                return False
+            told, n_rows = reader.described(analysis), reader.analysis(analysis).matrix.shape[1]
+            n_elements = reader.scalar(self.response).shape[1]
+        return n_rows == n_elements and _comparable(told) == _comparable(self._facts())
 
     def described(self) -> Iterator[str]:
         """Describe the design: its columns, who is left out and why, images of each level."""
@@ -214,6 +225,14 @@ class LinearFit:
                 'standard errors will be large'
             )
 
+    def _digest(self) -> str:
+        """Return a digest of the cells that the model is made of, in the order of the images."""
+        variables = Terms.of(self.model.design.formula).variables.values()
+        used = {name for variable in variables for name in names_in(variable)} | {self.weights}
+        table = self.phenotypes.table
+        cells = table[[column for column in table if column in used]].fillna('')
+        return hashlib.sha256(cells.to_csv(index=False).encode()).hexdigest()[:16]
+
     def _facts(self) -> dict[str, str]:
         """Return what the file is to say of the analysis, beside software and date."""
         plan, options = self.model.design, self.model.options
@@ -227,7 +246,8 @@ class LinearFit:
             'n_images': len(plan.rows),
             'left_out': {column: len(rows) for column, rows in plan.lost.items()},
             'weights': self.weights,
-            'cohort': str(self.phenotypes.path.absolute()),
+            _COHORT: str(self.phenotypes.path.absolute()),
+            'phenotypes': self._digest(),
             'numerator_df': self.model.numerator_df,
             **asdict(options),
         }
@@ -235,6 +255,17 @@ class LinearFit:
             schema.FORMULA_ATTRIBUTE: plan.formula,
             schema.MODEL_ATTRIBUTE: json.dumps(told),
         }
+
+
+def _comparable(facts: Mapping[str, str]) -> tuple[str | None, Any]:
+    """Return the formula and the model that facts tell of, but for the path of the cohort."""
+    try:
+        told = json.loads(facts.get(schema.MODEL_ATTRIBUTE, ''))
+    except ValueError:
+        told = None
+    if isinstance(told, dict):
+        told.pop(_COHORT, None)
+    return facts.get(schema.FORMULA_ATTRIBUTE), told
 
 
 def condition(plan: Design) -> float:

@@ -124,7 +124,7 @@ def _fit_in_blocks(
     """Fit blocks of elements in nodes that may run on different machines, and join them."""
     inputnode, outputnode = map(workflow.get_node, ('inputnode', 'outputnode'))
     plan = Node(PlanElementBlocks(n_blocks=n_blocks), 'plan_element_blocks', **allowed.light())
-    iterated = ['in_file', 'cohort_file', 'formula', 'elements', 'out_file']
+    iterated = ['in_file', 'in_identity', 'cohort_file', 'formula', 'elements', 'out_file']
     # Files of blocks are in the work folder, where nobody minds that they are replaced.
     own = {**settings, 'overwrite': True}
     fit = MapNode(FitModel(**own, **allowed.inputs()), iterated, 'fit_model', **allowed.working())
@@ -138,7 +138,7 @@ def _fit_in_blocks(
         (inputnode, plan, [(field, field) for field in INPUTS]),
         (plan, fit, [
             ('in_files', 'in_file'), ('cohort_files', 'cohort_file'), ('formula', 'formula'),
-            ('elements', 'elements'), ('out_files', 'out_file'),
+            ('elements', 'elements'), ('out_files', 'out_file'), ('identities', 'in_identity'),
         ]),
         (inputnode, join, [('in_files', 'in_files')]),
         (plan, join, [('in_files', 'block_of')]),

@@ -50,7 +50,9 @@ def test_it_tells_types_lists_choices_and_defaults(inputs):
 
     assert told('bids_dir', 'type', 'optional') == ['File', False]
     assert told('output_dir', 'type', 'optional') == ['String', False]  # need not be there yet
-    assert told('analysis_level', 'value-choices') == [['group', 'export']]
+    assert told('analysis_level', 'value-choices', 'list') == [['group', 'model', 'export'], True]
+    assert told('model', 'type', 'command-line-flag') == ['File', '--model']
+    assert told('var_terms', 'default-value') == [['estimate', 'statistic', 'p.value']]
     assert told('mask', 'type', 'command-line-flag') == ['File', '--mask']
     assert told('phenotypes', 'type', 'list') == ['File', True]
     assert told('participant_label', 'type', 'list', 'min-list-entries') == ['String', True, 1]
@@ -80,7 +82,7 @@ def test_a_command_line_made_from_it_is_understood(printed, tmp_path):
     invocation = {
         'bids_dir': '/study',
         'output_dir': '/results',
-        'analysis_level': 'group',
+        'analysis_level': ['group', 'model'],
         'datasets': ['asl=/a', 'dki=/b'],
         'participant_label': ['01', '02'],
         'recipe': ['/one.yaml', '/two.yaml'],
@@ -88,6 +90,9 @@ def test_a_command_line_made_from_it_is_understood(printed, tmp_path):
         'overwrite': True,
         'compress': True,
         'outside': 'nan',
+        'formula': '~ age * sex',
+        'contrast': ['M=age + age:sexM', 'F=age'],
+        'var_terms': ['estimate'],
         'nprocs': 3,
         'mem_mb': '8G',
         'mask_source': ['same-dataset', 'relaxed'],

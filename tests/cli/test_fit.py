@@ -127,6 +127,11 @@ def test_slices_are_joined_by_merge_results(folder):
     arguments = ['--input-hdf5', 'FA.h5', '--analysis-name', 'part*', '--merged-name', 'joined']
     assert main(['merge-results', *arguments, '--allow-gaps']) == 0
     whole, joined = read_results('FA.h5', 'lm'), read_results('FA.h5', 'joined')
+    with h5py.File('FA.h5') as file:
+        one, other = (dict(file[f'results/{n}/modelarrayio'].attrs) for n in ('lm', 'joined'))
+    assert one['formula'] == other['formula']
+    assert json.loads(one['model']) == json.loads(other['model'])
+    assert json.loads(one['not_fitted']) == json.loads(other['not_fitted'])
     assert list(whole) == list(joined)
     assert all(np.array_equal(whole[name], joined[name], equal_nan=True) for name in whole)
 
@@ -144,6 +149,25 @@ def test_slices_give_the_numbers_of_the_whole_to_the_last_bit(folder):
     assert part['element_id'].tolist() == list(range(1234, 7777))
     for name in part.keys() - {'model.p.value.fdr'}:
         assert np.array_equal(whole[name][1234:7777], part[name], equal_nan=True)
+
+
+def test_slices_of_other_models_say_nothing_of_a_formula(folder):
+    assert fit('FA ~ age', '--elements', '0:30', '--analysis-name', 'part0') == 0
+    assert fit('FA ~ age + offset(w)', '--elements', '30:60', '--analysis-name', 'part1') == 0
+    arguments = ['--input-hdf5', 'FA.h5', '--analysis-name', 'part*', '--merged-name', 'joined']
+    assert main(['merge-results', *arguments]) == 0
+    with h5py.File('FA.h5') as file:
+        told = dict(file['results/joined/modelarrayio'].attrs)
+    assert not {'formula', 'model', 'not_fitted'} & told.keys()
+
+
+def test_a_scalar_whose_name_needs_backticks(folder):
+    write_scalar('x.h5', 'FA-x', values(people()), NAMES)
+    write_scalar('x.h5', 'MD-x', np.random.default_rng(7).normal(size=(N, ELEMENTS)), NAMES)
+    assert fit('`FA-x` ~ `MD-x` + age', file='x.h5') == 0
+    found = read_results('x.h5', 'lm')
+    assert '`MD-x`.estimate' in found
+    assert np.isfinite(found['age.estimate']).sum() == ELEMENTS - 11
 
 
 def second_scalar(folder):

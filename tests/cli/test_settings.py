@@ -168,7 +168,10 @@ def test_the_command_line_wins(said):
     ('text', 'says'),
     [
         ('scalers = ["cbf"]', "has an unknown key 'scalers'. Did you mean scalars?"),
-        ('qqqqq = 1', "has an unknown key 'qqqqq'. Keys are: analysis-level, analysis-name, bids-"),
+        (
+            'qqqqq = 1',
+            "has an unknown key 'qqqqq'. Keys are: allow-repeated, analysis-level, analysis-name, ",
+        ),
         ('config-file = "x"', "has an unknown key 'config-file'"),
         ('[group]\nscalars = "cbf"', "has an unknown key 'group'"),
         ('nprocs = "many"', "nprocs: 'many' is not a number from 1."),

@@ -74,10 +74,21 @@ def test_what_is_wrong_with_a_file(tmp_path):
     follow_all(DOCS / 'usage-validate.md', tmp_path)
 
 
-def build(folder, name):
+def test_linear_models(tmp_path):
+    require_tool('modelarrayio-bids')
+    sexes = [person.sex for person in trees.people(24)]
+    write_cohort(tmp_path, subjects=24, sex=sexes).rename(tmp_path / 'cohort_FA.csv')
+    build(tmp_path, 'FA.h5', 'cohort_FA.csv')
+    root, persons = trees.describe(tmp_path / 'demo' / 'study'), trees.people(24)
+    trees.write_participants(root, persons)
+    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
+    follow_all(DOCS / 'models.md', tmp_path)
+
+
+def build(folder, name, cohort='cohort.csv'):
     from modelarrayio_bids.cli.files import main
 
-    options = ['--mask', folder / 'group_mask.nii.gz', '--cohort-file', folder / 'cohort.csv']
+    options = ['--mask', folder / 'group_mask.nii.gz', '--cohort-file', folder / cohort]
     assert main(['to-modelarray', *map(str, options), '--output', str(folder / name)]) == 0
 
 

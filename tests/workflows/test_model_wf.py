@@ -1,5 +1,6 @@
 """Models fitted by a workflow, whole and in blocks of elements."""
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,3 +88,16 @@ def test_an_analysis_of_the_same_model_is_kept(files, tmp_path):
         run(init_model_wf(stores, tables, '~ I(age^2)', **again), tmp_path / 'work')
     run(init_model_wf(stores, tables, '~ I(age^2)', overwrite=True), tmp_path / 'work')
     assert 'I(age^2).estimate' in results(files)[0]
+
+
+def test_blocks_of_a_file_that_was_made_anew_are_fitted_anew(files, tmp_path):
+    (store, table), *_ = files
+    for number in range(2):
+        blocks = init_model_wf([store], [table], '~ age', n_blocks=2, overwrite=True)
+        run(blocks, tmp_path / 'work')
+        found = read_results(store, 'lm')
+        whole = init_model_wf([store], [table], '~ age', f'whole{number}', name='whole_wf')
+        run(whole, tmp_path / 'work')
+        assert same([found], [read_results(store, f'whole{number}')])
+        with h5py.File(store, 'a') as file:
+            file['scalars/FA/values'][...] = file['scalars/FA/values'][()][::-1]

@@ -7,8 +7,10 @@ import sys
 import time
 
 import h5py
+import numpy as np
 import pytest
 import trees
+from stores import read_results
 from tools import slurm_answers
 
 from modelarrayio_bids.cli.bids_app import main
@@ -107,3 +109,17 @@ def test_a_killed_job_is_named_and_the_next_run_reads_what_is_missing(tmp_path):
     arguments = ['--scalars', 'cbf', '--nprocs', '1']
     assert main([str(study), str(tmp_path / 'here'), 'group', *arguments]) == 0
     assert contents(output / STORE) == contents(tmp_path / 'here' / STORE)
+
+
+def test_a_model_in_jobs_of_blocks_is_that_of_one_machine_to_the_last_bit(tmp_path):
+    study, output = trees.write_study(tmp_path / 'study', trees.people(24)), tmp_path / 'out'
+    arguments = [str(study), str(output), 'model', '--formula', '~ age + sex', '--no-report']
+    assert main([str(study), str(output), 'group', '--scalars', 'cbf', '--no-report']) == 0
+    assert main([*arguments, '--analysis-name', 'here']) == 0
+    where = ['--nipype-plugin', 'SLURM', '-w', str(tmp_path / 'work'), '--blocks', '2']
+    where += ['--nprocs', '1', '--mem-mb', '1000']
+    assert main([*arguments, '--analysis-name', 'there', *where]) == 0
+    here, there = (read_results(output / STORE, name) for name in ('here', 'there'))
+    assert list(here) == list(there)
+    for name in here:
+        np.testing.assert_array_equal(here[name], there[name])

@@ -64,11 +64,11 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     ResultNameCollisionError
         If two analyses would be written to one folder.
     """
-    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING
+    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, stores_below
     from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 
     root = output_dir.absolute()
-    stores = sorted(root.rglob(f'*{STORE_ENDING}'))
+    stores = stores_below(root)
     if not stores:
         raise SourceNotFoundError(
             f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'

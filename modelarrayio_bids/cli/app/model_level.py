@@ -5,50 +5,25 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
+from dataclasses import asdict
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelarrayio_bids.cli.app.model_jobs import ModelJob, find_jobs, sort_jobs
 from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_model
 from modelarrayio_bids.cli.app.session import session
-from modelarrayio_bids.cli.model_options import add_model, linear_options
+from modelarrayio_bids.cli.model_options import add_model
 from modelarrayio_bids.cli.options import add, plugin
-from modelarrayio_bids.errors import (
-    ModelArrayIOError,
-    NoMatchError,
-    SourceNotFoundError,
-    UsageError,
-    raise_problems,
-)
 
 if TYPE_CHECKING:
     from nipype import Workflow
 
-    from modelarrayio_bids.results.linear import LinearFit
     from modelarrayio_bids.workflows.plugins import Plugin
 
 logger = logging.getLogger(__name__)
-
-_NAME = 'lm'
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A model of one HDF5 file.
-
-    Parameters
-    ----------
-    store, cohort : pathlib.Path
-        The file, and its cohort.
-    formula : str
-        The model, the scalar on its left side.
-    """
-
-    store: Path
-    cohort: Path
-    formula: str
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +38,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         group,
+        '--model',
+        type=Path,
+        metavar='FILE',
+        help='several models from a file: TOML with names and formulas (docs/models.md), or the '
+        'dataset level of a BIDS Stats Model (JSON); --analysis-name chooses some of them',
+    )
+    add(
+        group,
         '--allow-repeated',
         action='store_true',
         help='accept several images of one participant as if they were independent',
@@ -74,139 +57,69 @@ def run_model(options: argparse.Namespace) -> int:
     """Run the level, or with ``--dry-run`` only show the designs."""
     if options.reports_only:
         return only_report(options)
-    analysis = _analysis(options)
-    fits = find_fits(options)
     # All designs before one is fitted.
-    designs = _designed(options, fits)
+    wanted, done = sort_jobs(find_jobs(options), overwrite=options.overwrite)
     if options.dry_run:
         plugin(options)
-        for design in designs:
-            print(f'{design.store}:')
-            print(*(f'  {line}' for line in design.described()), sep='\n')
+        _show(wanted, done)
         return 0
-    log = _fit(options, fits, analysis)
-    close_model([(fit.store, fit.formula) for fit in fits], analysis, log, options)
+    log = _fit(options, wanted)
+    close_model(_facts(wanted), _facts(done), log, options)
     return 0
 
 
-def find_fits(options: argparse.Namespace) -> list[Fit]:
-    """Return a model for every HDF5 file below the output folder, or for the scalars wanted.
+def _show(wanted: Sequence[ModelJob], done: Sequence[ModelJob]) -> None:
+    for job in done:
+        print(f'{job.analysis} of {job.store} would be kept: the same model made it')
+    for job in wanted:
+        print(f'{job.analysis} of {job.store}:')
+        print(*(f'  {line}' for line in job.fit.described()), sep='\n')
 
-    Raises
-    ------
-    SourceNotFoundError
-        If there is no HDF5 file, or one has no cohort beside it.
-    NoMatchError
-        If no scalar is among those wanted.
+
+def _facts(jobs: Sequence[ModelJob]) -> list[dict[str, str]]:
+    return [
+        {'analysis': job.analysis, 'formula': job.formula, 'store': str(job.store)} for job in jobs
+    ]
+
+
+def _fit(options: argparse.Namespace, jobs: Sequence[ModelJob]) -> Path:
+    """Run a workflow for each model, one after another; return the log.
+
+    Two models of one file at once would refuse each other: each writes a copy of it.
     """
-    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, Outputs
-
-    stores = sorted(options.output_dir.absolute().rglob(f'*{STORE_ENDING}'))
-    if not stores:
-        raise SourceNotFoundError(
-            f'holds no file named *{STORE_ENDING}', options.output_dir, 'Run the group level first.'
-        )
-    wanted = [store for store in stores if _is_wanted(store.parent.name, options.scalars)]
-    if not wanted:
-        held = ', '.join(sorted({store.parent.name for store in stores}))
-        raise NoMatchError(
-            f'holds no scalar {" or ".join(options.scalars)}',
-            options.output_dir,
-            f'Scalars it holds: {held}.',
-        )
-    return [_model_of(store, Outputs.beside(store).cohort, options.formula) for store in wanted]
-
-
-def _is_wanted(scalar: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatchcase(scalar, pattern) for pattern in patterns)
-
-
-def _model_of(store: Path, cohort_file: Path, formula: str | None) -> Fit:
-    from modelarrayio_bids.cohort import Cohort
-    from modelarrayio_bids.derivatives.bids.naming import sidecar
-    from modelarrayio_bids.derivatives.cohorts.tables import read_dictionary
-    from modelarrayio_bids.derivatives.rscripts.fit_script import suggested_formula
-
-    cohort = Cohort.from_csv(cohort_file)
-    if formula is None:
-        return Fit(
-            store, cohort_file, suggested_formula(cohort, read_dictionary(sidecar(cohort_file)))
-        )
-    left, tilde, right = formula.partition('~')
-    if tilde and not left.strip():
-        formula = f'{_quoted(cohort.scalars[0])} ~{right}'
-    return Fit(store, cohort_file, formula)
-
-
-def _quoted(scalar: str) -> str:
-    return scalar if scalar.isidentifier() else f'`{scalar}`'
-
-
-def _analysis(options: argparse.Namespace) -> str:
-    if len(options.analysis_name) > 1:
-        raise UsageError(
-            f'--analysis-name has {len(options.analysis_name)} names, and one model is fitted',
-            remedy='Give one; run the model level again for another model.',
-        )
-    return options.analysis_name[0] if options.analysis_name else _NAME
-
-
-def _designed(options: argparse.Namespace, fits: Sequence[Fit]) -> list[LinearFit]:
-    """Return the designs of all models, after all that is wrong with any was reported."""
-    from modelarrayio_bids.results.linear import LinearFit
-
-    designs, problems = [], []
-    for fit in fits:
-        try:
-            designs.append(
-                LinearFit.of(
-                    fit.store,
-                    fit.formula,
-                    fit.cohort,
-                    linear_options(options),
-                    weights=options.weights,
-                    allow_repeated=options.allow_repeated,
-                )
-            )
-        except ModelArrayIOError as error:
-            problems.append(error)
-    raise_problems(problems)
-    return designs
-
-
-def _fit(options: argparse.Namespace, fits: Sequence[Fit], analysis: str) -> Path:
-    """Run the workflow; return the log."""
     from modelarrayio_bids.workflows.execution import run_workflow
 
     where = plugin(options)
     with session(options) as folders:
-        workflow = _workflow(options, fits, analysis, where)
-        where.ask_for(workflow, options.nprocs, options.mem_mb)
-        run_workflow(workflow, folders.work, folders.logs, where)
+        for number, (_, several) in enumerate(groupby(jobs, attrgetter('settings'))):
+            workflow = _workflow(options, list(several), f'model{number or ""}_wf', where)
+            where.ask_for(workflow, options.nprocs, options.mem_mb)
+            run_workflow(workflow, folders.work, folders.logs, where)
         if options.report:
             only_report(options)
     return folders.log
 
 
 def _workflow(
-    options: argparse.Namespace, fits: Sequence[Fit], analysis: str, where: Plugin
+    options: argparse.Namespace, jobs: Sequence[ModelJob], name: str, where: Plugin
 ) -> Workflow:
     from modelarrayio_bids.workflows import init_model_wf
 
-    asked = asdict(linear_options(options))
-    if options.weights is not None:
-        asked['weights'] = options.weights
+    job = jobs[0]
+    asked = asdict(job.options) | {'allow_repeated': job.allow_repeated}
+    if job.weights is not None:
+        asked['weights'] = job.weights
     return init_model_wf(
-        [fit.store for fit in fits],
-        [fit.cohort for fit in fits],
-        [fit.formula for fit in fits],
-        analysis,
-        options=dict(_traits(asked)) | {'allow_repeated': options.allow_repeated},
+        [job.store for job in jobs],
+        [job.cohort for job in jobs],
+        [job.formula for job in jobs],
+        job.analysis,
+        options=dict(_traits(asked)),
         overwrite=options.overwrite,
-        reuse_existing=not options.overwrite,
         n_blocks=options.blocks or (0 if where.is_local else 1),
         nprocs=options.nprocs,
         mem_mb=options.mem_mb,
+        name=name,
     )
 
 

@@ -67,24 +67,42 @@ def close_group(made: Made, options: argparse.Namespace) -> None:
 
 
 def close_model(
-    fits: Sequence[tuple[Path, str]], analysis: str, log: Path, options: argparse.Namespace
+    fitted: Sequence[Mapping[str, str]],
+    kept: Sequence[Mapping[str, str]],
+    log: Path,
+    options: argparse.Namespace,
 ) -> None:
-    """Say what the model level fitted, and how to get maps of it."""
+    """Say what the model level fitted and kept, and how to get maps of it.
+
+    Parameters
+    ----------
+    fitted, kept : sequence of mapping
+        ``analysis``, ``formula`` and ``store`` of each.
+    log : pathlib.Path
+        The log.
+    options : argparse.Namespace
+        Those of the run.
+    """
     from modelarrayio_bids.derivatives.rscripts.next_steps import Step, export_command
 
-    lines = [
-        f'Fitted {count(len(fits), "model")}, called {analysis} in the HDF5 files:',
-        *(f'  {formula}  {store}' for store, formula in fits),
-    ]
     steps = []
     if 'export' not in options.analysis_level:
         command = export_command(options.bids_dir, options.output_dir)
         steps = [Step('write the results as maps', command)]
     places = [f'Report: {options.output_dir.absolute() / "report.html"}'] * options.report
-    parts = ['\n'.join(lines), '\n'.join([*places, f'Log: {log}']), _of_steps(steps)]
-    told = [{'store': str(store), 'formula': formula} for store, formula in fits]
-    facts = {'fitted': told, 'analysis': analysis, 'log': str(log)}
+    parts = [
+        _of_models(f'Fitted {count(len(fitted), "model")}:', fitted),
+        _of_models(f'Kept {count(len(kept), "analysis")}, made by the same model:', kept),
+        '\n'.join([*places, f'Log: {log}']),
+        _of_steps(steps),
+    ]
+    facts = {'fitted': list(fitted), 'kept': list(kept), 'log': str(log)}
     logs.say_done('\n\n'.join(filter(None, parts)), facts)
+
+
+def _of_models(headline: str, models: Sequence[Mapping[str, str]]) -> str:
+    lines = [f'  {each["analysis"]}: {each["formula"]}  {each["store"]}' for each in models]
+    return '\n'.join([headline, *lines]) if lines else ''
 
 
 def close_export(jobs: Sequence[tuple[Path, str, Path]], log: Path) -> None:

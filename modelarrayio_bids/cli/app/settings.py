@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.options import add, dataset, label
+from modelarrayio_bids.cli.options import add, dataset, label, named
 from modelarrayio_bids.cli.run import Parser
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
 
 #: Types of options whose values are text, which TOML tells from numbers.
-_TEXTS = (None, Path, label, dataset)
+_TEXTS = (None, Path, label, dataset, named)
 
 
 @dataclass(frozen=True)
@@ -121,17 +121,17 @@ def _merged(parser: Parser, arguments: Sequence[str], file: Path) -> argparse.Na
     words: list[str] = []
     for action, value in _from_file(parser, file).items():
         if not action.option_strings:
-            action.default = value[0]
+            action.default = value if is_list(action) else value[0]
         elif action not in replaced:
             words += [word for option in value for word in option]
     positional = [action for action in parser.actions() if not action.option_strings]
     for action in positional:
-        action.nargs, action.required = '?', False
+        action.nargs, action.required = '*' if is_list(action) else '?', False
     parser.file = file
     parser.parse_intermixed_args(words)
     parser.file = None
     options = parser.parse_intermixed_args([*arguments, *words])
-    if missing := [action.dest for action in positional if getattr(options, action.dest) is None]:
+    if missing := [action.dest for action in positional if not getattr(options, action.dest)]:
         parser.error(f'neither the command line nor {file} has {", ".join(missing)}')
     return options
 
@@ -224,7 +224,7 @@ def _rooted(action: argparse.Action, text: str, folder: Path) -> str:
 
 def _plain(action: argparse.Action, value: Any) -> Any:
     """A parsed value as TOML has it."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(action, item) for item in value]
     if action.nargs == 0 and action.const is not None:
         return value == action.const
@@ -233,7 +233,7 @@ def _plain(action: argparse.Action, value: Any) -> Any:
 
 def is_list(action: argparse.Action) -> bool:
     """Whether it may be given several times, or takes several values."""
-    return isinstance(action.default, list)
+    return isinstance(action.default, list) or action.nargs in {'+', '*'}
 
 
 def _names(action: argparse.Action) -> list[str]:

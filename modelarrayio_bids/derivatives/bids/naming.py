@@ -170,6 +170,15 @@ class Outputs:
         return self.folder / '_'.join(part for part in (self.stem, ending) if part)
 
 
+def stores_below(folder: Path) -> list[Path]:
+    """Return the HDF5 files of all scalars below a folder, without what a killed run left."""
+    return sorted(
+        path
+        for path in folder.rglob(f'*{STORE_ENDING}')
+        if not any(part.startswith('.') for part in path.relative_to(folder).parts)
+    )
+
+
 def sidecar(path: Path) -> Path:
     """Where a file's JSON sidecar is.
 

@@ -10,28 +10,22 @@ Allowed here: name.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
 
+from modelarrayio_bids.derivatives.recipes.schema_faults import (
+    Fault,
+    Keys,
+    key_path,
+    schema_faults,
+)
 from modelarrayio_bids.errors import RecipeError, SourceNotFoundError
 
-#: From the outermost to the innermost: a key, or the index of an entry of a list.
-Keys = Sequence[str | int]
-
 _SHOW_FORM = 'docs/recipes.md shows the form.'
-_WORDS = {
-    'object': 'keys with values',
-    'array': 'a list',
-    'string': 'text',
-    'number': 'a number',
-    'integer': 'a whole number',
-    'null': 'null',
-}
 
 
 @dataclass(frozen=True)
@@ -94,19 +88,19 @@ class Document:
         RecipeError
             The first fault in it: where, what, and what is allowed there.
         """
-        faults = Draft202012Validator(schema).iter_errors(self.content)
+        faults = schema_faults(self.content, schema)
         first = min(faults, key=self._order, default=None)
         if first is not None:
-            raise self.error(_keys(first), _what(first), _allowed(first))
+            raise self.error(first.keys, first.what, first.allowed or _SHOW_FORM)
 
     def error(self, keys: Keys, what: str, remedy: str = _SHOW_FORM) -> RecipeError:
         """What is wrong at one place of the file, to be raised."""
-        place = f' ({_named(keys)})' if keys else ''
+        place = f' ({key_path(keys)})' if keys else ''
         return RecipeError(f'line {self._line(keys)}{place}: {what}', self.path, remedy)
 
-    def _order(self, fault: ValidationError) -> tuple[bool, int]:
+    def _order(self, fault: Fault) -> tuple[bool, int]:
         # A key that is lacking is often one that was misspelt: that one tells more.
-        return fault.validator == 'required', self._line(_keys(fault))
+        return fault.is_lacking, self._line(fault.keys)
 
     def _line(self, keys: Keys) -> int:
         """The line of what is nearest to these keys, the first one being 1."""
@@ -151,51 +145,3 @@ def _of_yaml(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f'line {error.problem_mark.line + 1}: {error.problem}'
     return ' '.join(str(error).split())
-
-
-def _named(keys: Keys) -> str:
-    """Keys as a person counts.
-
-    >>> _named(['scalars', 0, 'where'])
-    'scalars, entry 1, where'
-    """
-    return ', '.join(f'entry {key + 1}' if isinstance(key, int) else key for key in keys)
-
-
-def _keys(fault: ValidationError) -> list[str | int]:
-    keys: list[str | int] = list(fault.absolute_path)
-    return keys + _unknown(fault)[:1]
-
-
-def _unknown(fault: ValidationError) -> list[str | int]:
-    if fault.validator != 'additionalProperties':
-        return []
-    found: Any = fault.instance
-    return [str(key) for key in found if key not in _properties(fault)]
-
-
-def _properties(fault: ValidationError) -> Mapping[str, Any]:
-    schema = fault.schema
-    return schema.get('properties', {}) if isinstance(schema, Mapping) else {}
-
-
-def _what(fault: ValidationError) -> str:
-    """What is wrong, in the words of this project rather than the schema's."""
-    wanted: Any = fault.validator_value
-    found: Any = fault.instance
-    if unknown := _unknown(fault):
-        return f'there is no such key as {unknown[0]!r}'
-    if fault.validator == 'required':
-        return f'lacks {", ".join(key for key in wanted if key not in found)}'
-    if fault.validator == 'type':
-        kinds = [wanted] if isinstance(wanted, str) else wanted
-        return f'should be {" or ".join(_WORDS[kind] for kind in kinds)}, found {found!r}'
-    if fault.validator in {'minItems', 'minProperties', 'minLength'} and not found:
-        return 'should not be empty'
-    return ' '.join(fault.message.split())
-
-
-def _allowed(fault: ValidationError) -> str:
-    if fault.validator in {'required', 'additionalProperties'}:
-        return f'Allowed here: {", ".join(_properties(fault))}.'
-    return _SHOW_FORM

@@ -1,0 +1,265 @@
+"""Models and the HDF5 files of an output folder that they are fitted to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelarrayio_bids.cli.model_options import linear_options
+from modelarrayio_bids.errors import (
+    CohortProblemsError,
+    ModelArrayIOError,
+    NoMatchError,
+    SourceNotFoundError,
+    UsageError,
+    WouldLoseResultsError,
+    raise_problems,
+)
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.model_files.requests import ModelRequest
+    from modelarrayio_bids.models.linear import LinearOptions
+    from modelarrayio_bids.results.linear import LinearFit
+
+_NAME = 'lm'
+
+
+@dataclass(frozen=True)
+class ModelJob:
+    """A model of one HDF5 file.
+
+    Parameters
+    ----------
+    store, cohort : pathlib.Path
+        The file, and its cohort.
+    analysis : str
+        Name of the results.
+    formula : str
+        The model, the scalar on its left side.
+    options : LinearOptions
+        What is estimated, and where.
+    weights : str or None
+        Column of the weights.
+    allow_repeated : bool
+        Whether several images of one participant are accepted.
+    """
+
+    store: Path
+    cohort: Path
+    analysis: str
+    formula: str
+    options: LinearOptions
+    weights: str | None
+    allow_repeated: bool
+
+    @cached_property
+    def fit(self) -> LinearFit:
+        """The model with its design, ready to be fitted."""
+        from modelarrayio_bids.results.linear import LinearFit
+
+        return LinearFit.of(
+            self.store,
+            self.formula,
+            self.cohort,
+            self.options,
+            weights=self.weights,
+            allow_repeated=self.allow_repeated,
+        )
+
+    @property
+    def settings(self) -> tuple[str, LinearOptions, str | None, bool]:
+        """What jobs of one workflow have in common."""
+        return self.analysis, self.options, self.weights, self.allow_repeated
+
+
+@dataclass(frozen=True)
+class _CommandLineModel:
+    """The model of the command line; without a formula, the one that each R script proposes."""
+
+    name: str
+    formula: str | None
+
+    def takes(self, scalar: str) -> bool:
+        return True
+
+    def formula_for(self, columns: Any) -> str | None:
+        return self.formula
+
+    def settings_for(self, columns: Any) -> dict[str, Any]:
+        return {}
+
+
+def find_jobs(options: argparse.Namespace) -> list[ModelJob]:
+    """Return the models to fit: model by model, each of the HDF5 files it is of.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no HDF5 file, or one has no cohort beside it.
+    NoMatchError
+        If no scalar is among those wanted.
+    ModelArrayIOError
+        If a file of models cannot be used.
+    """
+    requests = _requests(options)
+    stores = _stores(options)
+    jobs: list[ModelJob] = []
+    problems: list[ModelArrayIOError] = []
+    for request in requests:
+        taken = [store for store in stores if request.takes(store.parent.name)]
+        if not taken:
+            held = ', '.join(sorted({store.parent.name for store in stores}))
+            what = f'model {request.name} is of no scalar that is there'
+            problems.append(NoMatchError(what, options.model, f'There are: {held}.'))
+        for store in taken:
+            try:
+                jobs.append(_job(options, request, store))
+            except ModelArrayIOError as error:
+                problems.append(error)
+    raise_problems(_distinct(problems))
+    return jobs
+
+
+def sort_jobs(
+    jobs: Sequence[ModelJob], *, overwrite: bool
+) -> tuple[list[ModelJob], list[ModelJob]]:
+    """Return the jobs to be done, and those whose results are there already.
+
+    Raises
+    ------
+    WouldLoseResultsError
+        If a file holds other results of that name, and they are not to be replaced.
+    ModelArrayIOError
+        If a design cannot be made.
+    """
+    from modelarrayio_bids.store.reader import StoreReader
+
+    wanted, done = [], []
+    problems: list[ModelArrayIOError] = []
+    for job in jobs:
+        try:
+            if not overwrite and job.fit.is_made(job.analysis):
+                done.append(job)
+                continue
+            with StoreReader(job.store) as reader:
+                held = reader.analyses
+        except ModelArrayIOError as error:
+            problems += _named(error, job, jobs)
+            continue
+        if job.analysis in held and not overwrite:
+            problems.append(
+                WouldLoseResultsError(
+                    f'holds an analysis {job.analysis} of another model, that would be lost',
+                    job.store,
+                    'Give the model another name, or replace the analysis with --overwrite.',
+                )
+            )
+        wanted.append(job)
+    raise_problems(_distinct(problems))
+    return wanted, done
+
+
+def _named(
+    error: ModelArrayIOError, job: ModelJob, jobs: Sequence[ModelJob]
+) -> Iterator[ModelArrayIOError]:
+    """Yield what is wrong with a model; its name with it, where there are several."""
+    for problem in error.problems if isinstance(error, CohortProblemsError) else [error]:
+        named = len({each.analysis for each in jobs}) > 1
+        what = f'model {job.analysis}: {problem.what}' if named else problem.what
+        yield type(problem)(what, problem.path, problem.remedy)
+
+
+def _distinct(problems: Sequence[ModelArrayIOError]) -> list[ModelArrayIOError]:
+    return list({str(problem): problem for problem in problems}.values())
+
+
+def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLineModel]:
+    names = options.analysis_name
+    if options.model is None:
+        if len(names) > 1:
+            raise UsageError(
+                f'--analysis-name has {len(names)} names, and one model is fitted',
+                remedy='Give one; several models are listed in a file: --model.',
+            )
+        return [_CommandLineModel(names[0] if names else _NAME, options.formula)]
+    if options.formula is not None:
+        raise UsageError('--formula and --model contradict each other', remedy='Give one of them.')
+    from modelarrayio_bids.derivatives.model_files.requests import read_models
+
+    models = read_models(options.model)
+    known = [model.name for model in models]
+    raise_problems([
+        UsageError(f'asks for no model {name}', options.model, f'It has: {", ".join(known)}.')
+        for name in names
+        if name not in known
+    ])  # fmt: skip
+    return [model for model in models if not names or model.name in names]
+
+
+def _stores(options: argparse.Namespace) -> list[Path]:
+    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, stores_below
+
+    stores = stores_below(options.output_dir.absolute())
+    if not stores:
+        raise SourceNotFoundError(
+            f'holds no file named *{STORE_ENDING}', options.output_dir, 'Run the group level first.'
+        )
+    wanted = [store for store in stores if _is_wanted(store.parent.name, options.scalars)]
+    if not wanted:
+        held = ', '.join(sorted({store.parent.name for store in stores}))
+        raise NoMatchError(
+            f'holds no scalar {" or ".join(options.scalars)}',
+            options.output_dir,
+            f'Scalars it holds: {held}.',
+        )
+    return wanted
+
+
+def _is_wanted(scalar: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatchcase(scalar, pattern) for pattern in patterns)
+
+
+def _job(
+    options: argparse.Namespace, request: ModelRequest | _CommandLineModel, store: Path
+) -> ModelJob:
+    from modelarrayio_bids.derivatives.bids.naming import Outputs
+    from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
+
+    cohort_file = Outputs.beside(store).cohort
+    columns = CohortColumns(cohort_file)
+    own = request.settings_for(columns)
+    common = {'weights': options.weights, 'allow_repeated': options.allow_repeated}
+    beside: Mapping[str, Any] = {key: own.pop(key, value) for key, value in common.items()}
+    return ModelJob(
+        store,
+        cohort_file,
+        request.name,
+        _formula(request.formula_for(columns), cohort_file),
+        replace(linear_options(options), **own),
+        **beside,
+    )
+
+
+def _formula(formula: str | None, cohort_file: Path) -> str:
+    """Return a formula with the scalar of a cohort on its left side, or the suggested one."""
+    from modelarrayio_bids.cohort import Cohort
+    from modelarrayio_bids.derivatives.bids.naming import sidecar
+    from modelarrayio_bids.derivatives.cohorts.tables import read_dictionary
+    from modelarrayio_bids.derivatives.rscripts.fit_script import suggested_formula
+
+    cohort = Cohort.from_csv(cohort_file)
+    if formula is None:
+        return suggested_formula(cohort, read_dictionary(sidecar(cohort_file)))
+    left, tilde, right = formula.partition('~')
+    if tilde and not left.strip():
+        return f'{_quoted(cohort.scalars[0])} ~{right}'
+    return formula
+
+
+def _quoted(scalar: str) -> str:
+    return scalar if scalar.isidentifier() else f'`{scalar}`'

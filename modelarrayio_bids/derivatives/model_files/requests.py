@@ -1,0 +1,230 @@
+"""Models that a file asks for, each with a name and a formula.
+
+A TOML file lists them::
+
+    [[model]]
+    name = "age_by_sex"
+    formula = "~ age * sex"
+    scalars = ["cbf", "dki_*"]              # names or patterns; without it, every scalar
+    anova = true
+
+    [model.contrasts]
+    age_in_M = "age + age:sexM"
+
+Further keys are those of the command line, with ``_``: ``f_tests`` (a table, as ``contrasts``),
+``weights``, ``effect_sizes``, ``var_terms``, ``var_model``, ``full_outputs``,
+``correct_p_value_terms``, ``correct_p_value_model``, ``num_subj_lthr_abs``, ``num_subj_lthr_rel``
+and ``allow_repeated``.
+
+A JSON file is a BIDS Stats Model: see :mod:`~.stats_models`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modelarrayio_bids.derivatives.model_files.stats_models import ModelNode, nodes_of
+from modelarrayio_bids.derivatives.recipes.schema_faults import Fault, key_path, schema_faults
+from modelarrayio_bids.errors import (
+    ModelArrayIOError,
+    ModelFileError,
+    SchemaError,
+    SourceNotFoundError,
+    raise_problems,
+)
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.linear import LinearOptions
+from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS
+from modelarrayio_bids.store.schema import check_analysis_name
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
+
+_SHOW_FORM = 'docs/models.md shows the form.'
+_OPTIONS = frozenset(each.name for each in fields(LinearOptions))
+_LARGEST_FILE = 2**24
+
+
+class ModelRequest(Protocol):
+    """A model that a file asks for."""
+
+    @property
+    def name(self) -> str:
+        """Name of the analysis."""
+
+    def takes(self, scalar: str) -> bool:
+        """Return whether the model is of this scalar."""
+
+    def formula_for(self, columns: CohortColumns) -> str:
+        """Return the model in R's words for a cohort with these columns; its left side may lack."""
+
+    def settings_for(self, columns: CohortColumns) -> dict[str, Any]:
+        """Return options of the model: of ``LinearOptions``, ``weights``, ``allow_repeated``."""
+
+
+@dataclass(frozen=True)
+class FormulaModel:
+    """A model that is asked for by a formula.
+
+    Parameters
+    ----------
+    name : str
+        Name of the analysis.
+    formula : str
+        The model in R's words.
+    scalars : tuple of str
+        Names or patterns of scalars; empty for all.
+    settings : dict
+        See :class:`ModelRequest`.
+    """
+
+    name: str
+    formula: str
+    scalars: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def takes(self, scalar: str) -> bool:
+        """Return whether the model is of this scalar: one it names, or the formula's left side."""
+        response = Terms.of(self.formula).response
+        patterns = self.scalars or ((response,) if response else ('*',))
+        return any(fnmatchcase(scalar, pattern) for pattern in patterns)
+
+    def formula_for(self, columns: CohortColumns) -> str:
+        """Return the formula."""
+        return self.formula
+
+    def settings_for(self, columns: CohortColumns) -> dict[str, Any]:
+        """Return the options."""
+        return dict(self.settings)
+
+
+def read_models(path: Path) -> list[FormulaModel | ModelNode]:
+    """Read the models that a file asks for, in its order.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        TOML, or a BIDS Stats Model by the ending ``.json``.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no such file.
+    ModelFileError
+        If it cannot be read, or says what is not understood: the key, what, and what is allowed.
+    CohortProblemsError
+        If several things are wrong with it.
+    """
+    text = _read(path)
+    models: Sequence[FormulaModel | ModelNode]
+    if path.suffix.lower() == '.json':
+        content = _parsed(text, path, json.loads, 'JSON')
+        _check(content, 'stats_model.schema.json', path)
+        models, problems = nodes_of(content, path), []
+    else:
+        content = _parsed(text, path, tomllib.loads, 'TOML')
+        _check(content, 'models.schema.json', path)
+        formulas = [*map(_of_table, content['model'])]
+        models, problems = formulas, [*_problems(formulas, path)]
+    raise_problems([*problems, *_name_problems(models, path)])
+    return list(models)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open('rb') as file:
+            # Images have been given for tables.
+            text = file.read(_LARGEST_FILE + 1).decode('utf-8-sig')
+    except FileNotFoundError as error:
+        raise SourceNotFoundError('no such file', path, 'Check --model.') from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFileError(f'cannot be read ({error})', path, 'Save it as UTF-8.') from error
+    if len(text) > _LARGEST_FILE:
+        raise ModelFileError('is too large for a file of models', path, _SHOW_FORM)
+    return text
+
+
+def _parsed(text: str, path: Path, parse: Any, form: str) -> Any:
+    try:
+        return parse(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f'is not {form} ({error})', path, 'Fix the file.') from error
+
+
+def _check(content: Any, schema: str, path: Path) -> None:
+    faults = [*schema_faults(content, _schema(schema))]
+    # A key that is lacking is often one that was misspelt.
+    faults.sort(key=lambda fault: fault.is_lacking)
+    raise_problems([_error(fault, content, path) for fault in faults])
+
+
+@cache
+def _schema(name: str) -> Mapping[str, Any]:
+    text = files('modelarrayio_bids').joinpath('data', name).read_text('utf-8')
+    schema: Mapping[str, Any] = json.loads(text)
+    return schema
+
+
+def _error(fault: Fault, content: Any, path: Path) -> ModelFileError:
+    place = key_path(fault.keys)
+    named = _entry_name(fault.keys, content)
+    where = f'{place}{named}: ' if place else ''
+    return ModelFileError(f'{where}{fault.what}', path, fault.allowed or _SHOW_FORM)
+
+
+def _entry_name(keys: Sequence[str | int], content: Any) -> str:
+    """Return the name of the model or node that keys lead into, as far as it has one."""
+    try:
+        entry = content[keys[0]][keys[1]]
+        return f' ({entry.get("name") or entry["Name"]})'
+    except (LookupError, TypeError, AttributeError):
+        return ''
+
+
+def _of_table(table: Mapping[str, Any]) -> FormulaModel:
+    own = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in table.items()
+        if key not in {'name', 'formula', 'scalars', 'full_outputs'}
+    }
+    if table.get('full_outputs'):
+        own |= {'var_terms': TERM_STATISTICS, 'var_model': tuple(MODEL_STATISTICS)}
+    return FormulaModel(table['name'], table['formula'], tuple(table.get('scalars', ())), own)
+
+
+def _problems(models: Sequence[FormulaModel], path: Path) -> Iterator[ModelFileError]:
+    """Yield what can be told to be wrong without a cohort."""
+    for model in models:
+        own = {name: value for name, value in model.settings.items() if name in _OPTIONS}
+        for key, check in {
+            'formula': lambda model=model: Terms.of(model.formula),
+            'options': lambda own=own: LinearOptions(**own),
+        }.items():
+            try:
+                check()
+            except ModelArrayIOError as error:
+                place = f'model {model.name}' + f', {key}' * (key != 'options')
+                yield ModelFileError(f'{place}: {error.what}', path, error.remedy)
+
+
+def _name_problems(
+    models: Sequence[FormulaModel | ModelNode], path: Path
+) -> Iterator[ModelFileError]:
+    for model in models:
+        try:
+            check_analysis_name(model.name)
+        except SchemaError as error:
+            yield ModelFileError(error.what, path, error.remedy)
+    for name, times in Counter(model.name for model in models).items():
+        if times > 1:
+            what = f'{times} models are called {name}'
+            yield ModelFileError(what, path, 'Give each a name of its own.')
