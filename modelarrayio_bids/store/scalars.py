@@ -141,10 +141,11 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
     """
     group = scalar_groups(file)[name]
     values = dataset_at(group, schema.VALUES)
-    shape, dtype = (None, None) if values is None else (shape_of(values), type_of(values))
-    if shape is None or len(shape) != 2 or dtype not in {np.dtype('<f4'), np.dtype('<f8')}:
+    shape, dtype = ((), '') if values is None else (shape_of(values), type_of(values))
+    if len(shape) != 2 or dtype not in {np.dtype('<f4'), np.dtype('<f8')}:
         raise SchemaError(
-            f'values of {name} are {shape} {dtype}, expected a matrix of float32 or float64',
+            f'values of {name} are {len(shape)}-dimensional {dtype}, expected a matrix of '
+            'float32 or float64',
             path,
             _REMEDY,
         )

@@ -58,7 +58,10 @@ def failed(capsys):
 def test_subjects_are_added(folder, capsys):
     assert append() == 0
     said = capsys.readouterr().err
-    assert said == 'INFO: Wrote x.h5: FA × 4 + 3, MD × 4 + 3 over 24 voxels\n'
+    assert said.splitlines() == [
+        'INFO: Reading x.h5',
+        'INFO: Wrote x.h5: FA × 4 + 3, MD × 4 + 3 over 24 voxels',
+    ]
     with h5py.File('x.h5') as file:
         np.testing.assert_array_equal(file['scalars/FA/values'][()], expected_rows(7))
         # As the CSVs write them: R matches this text.
