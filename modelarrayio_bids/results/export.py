@@ -179,9 +179,14 @@ def describe_model(results: Analysis, values: Callable[[str], np.ndarray]) -> di
     found = {name: number for name, number in {**known, **kept}.items() if number is not None}
     return {
         **({} if facts is None else {'ModelFormula': facts.formula}),
-        **({'NumberOfImages': found[N_IMAGES]} if N_IMAGES in found else {}),
+        **({'NumberOfImages': found[N_IMAGES]} if _is_count(found.get(N_IMAGES)) else {}),
         **({'DegreesOfFreedom': {RESIDUAL_DF: found[RESIDUAL_DF]}} if RESIDUAL_DF in found else {}),
     }
+
+
+def _is_count(number: Any) -> bool:
+    """Return whether a number, or the least and the most, can be of images."""
+    return number is not None and all(float(each).is_integer() for each in np.ravel(number))
 
 
 def describe_test(results: Analysis, result: str) -> dict[str, str]:

@@ -396,11 +396,15 @@ class FixelSpace(ElementSpace):
         mif.write(header, data.reshape(header.get_data_shape()), path)
 
     def write_companions(self, folder: Path) -> list[Path]:
-        """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory."""
+        """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory.
+
+        In a fixel directory of these fixels they stay as they are.
+        """
+        if self._holds_these(folder):
+            return [_find(folder, stem) for stem in COMPANIONS]
         index, directions = folder / 'index.mif', folder / 'directions.mif'
         for path in (index, directions):
             _require_alone(path)
-        self._require_no_others(folder)
         header = self.index.header.copy()
         header.set_data_dtype(np.uint32)
         header.pairs['nfixels'] = str(len(self))
@@ -432,18 +436,22 @@ class FixelSpace(ElementSpace):
         everything = np.arange(len(self))
         return GridElements(self.index.grid, self.index.voxels(), voxels, everything)
 
-    def _require_no_others(self, folder: Path) -> None:
-        """The data in a whole fixel directory must keep the index they were made for."""
+    def _holds_these(self, folder: Path) -> bool:
+        """Return whether a folder is a fixel directory of these fixels.
+
+        The data in one of other fixels must keep the index they were made for.
+        """
         try:
             fits = self._fits(folder)
         except ModelArrayIOError:
-            return  # of no use to anyone as it is
+            return False  # of no use to anyone as it is
         if not fits:
             raise OutputError(
                 'is a fixel directory of other fixels, whose data would lose their index',
                 folder,
                 'Export to a folder of its own.',
             )
+        return is_fixel_directory(folder)
 
     def _is_same(self, folder: Path) -> bool:
         with self._lock:

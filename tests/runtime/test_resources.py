@@ -109,8 +109,10 @@ def limited(command, megabytes, stack=8):
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='/proc is Linux')
 def test_what_ulimit_gives_is_a_limit_too(small, tmp_path):
     # Fewer than the 10 MB of slack alone, see resources.py.
-    refused(limited(small, 6))
-    refused(limited([*small, '--mem-mb', '4000'], 6))
+    for command in (limited(small, 6), limited([*small, '--mem-mb', '4000'], 6)):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=bare())
+        assert done.returncode == 64, done.stderr
+        assert re.search(r'are too few.*Give at least \d+ MB', done.stderr.splitlines()[-1])
     assert not (tmp_path / 'x.h5').exists()
     subprocess.run(limited(small, 500), check=True, env=bare())
 

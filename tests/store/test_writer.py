@@ -162,7 +162,7 @@ def test_places_that_cannot_be_written(tmp_path):
         {'dtype': 'float16'},
         {'level': 10},
         {'chunk_columns': -1},
-        {'chunk_bytes': 0},
+        {'chunk_bytes': float('nan')},
     ],
 )
 def test_layouts_r_or_hdf5_cannot_read(wrong):

@@ -54,7 +54,6 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
     """
     output_dir, work_dir = options.output_dir, options.work_dir
     check_folders(options.bids_dir, output_dir, work_dir)
-    _require_plain(work_dir or output_dir)
     output = output_dir.absolute()
     log_dir = output / 'logs'
     with ExitStack() as ours:
@@ -89,16 +88,6 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
     if work is not None and work.is_relative_to(bids) and not work.is_relative_to(output):
         raise UsageError(
             'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
-        )
-
-
-def _require_plain(work: Path) -> None:
-    """Refuse a work folder that Nipype, which looks for its files by patterns, would not find."""
-    if signs := sorted(set('[]*?') & set(str(work.absolute()))):
-        raise UsageError(
-            f'has {" and ".join(signs)} in its path, where Nipype cannot keep intermediate files',
-            work,
-            'Give a work folder without it in its path, with -w.',
         )
 
 
