@@ -147,8 +147,8 @@ def test_the_merged_analysis_may_go_where_the_slices_are(store, tmp_path, link):
         assert 'joined' in file['results']
 
 
-# A cohort is not opened where the file knows its elements, so it is no input.
-@pytest.mark.parametrize('option', ['--mask', '--example-file', '--input-hdf5'])
+# A cohort or an example is not opened where the file knows its elements, so it is no input.
+@pytest.mark.parametrize('option', ['--mask', '--input-hdf5'])
 @pytest.mark.parametrize('link', [shutil.copy, symbolic_link, hard_link])
 def test_export_results(store, data, tmp_path, capsys, option, link):
     # Named as the first image of the analysis will be.
@@ -157,7 +157,7 @@ def test_export_results(store, data, tmp_path, capsys, option, link):
     place = folder / 'all_age.p.value.nii.gz'
     mask = data / 'group_mask.nii.gz'
     options = {'--input-hdf5': store, '--mask': mask}
-    origin = {'--mask': mask, '--input-hdf5': store}.get(option, data / 'FA/sub-01_FA.nii.gz')
+    origin = {'--mask': mask, '--input-hdf5': store}[option]
     if link is shutil.copy:
         shutil.copy(origin, place)
         origin = place
@@ -166,8 +166,6 @@ def test_export_results(store, data, tmp_path, capsys, option, link):
     else:
         place.hardlink_to(origin)
     options[option] = origin
-    if option == '--example-file':
-        del options['--mask']
     before = state(tmp_path)
     words = [word for pair in options.items() for word in pair]
     code = run('export-results', '--analysis-name', 'all', *words, '--output-dir', folder)

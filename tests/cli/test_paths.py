@@ -107,16 +107,3 @@ def test_what_was_named_and_may_not_be_read_is_an_error_of_reading(study, locked
     assert done.returncode in {65, 66}  # sysexits: no input that can be read
     assert 'Permission denied' in done.stderr.splitlines()[-1]
     assert 'written' not in done.stderr
-
-
-@pytest.mark.parametrize('sign', ['[v2]', 'a*', 'what?'])
-def test_signs_of_patterns_in_paths_are_themselves(study, sign):
-    output = study.parent / f'results {sign}'
-    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', str(study), str(output)]
-    command += ['group', '--no-report', '--scalars', 'cbf']
-    refused = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert refused.returncode == 64  # Nipype would not find its own files there
-    assert refused.stderr.splitlines()[-1].endswith('with -w.')
-    assert not output.exists()
-    subprocess.run([*command, '-w', str(study.parent / 'work')], check=True, capture_output=True)
-    assert (output / 'cbf' / f'space-{trees.SPACE}_modelarray.h5').is_file()

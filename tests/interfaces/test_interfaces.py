@@ -103,6 +103,32 @@ SPECIFICATIONS = {
         'log_p': 'Bool',
         'outside': 'Enum',
         'num_threads': 'Int',
+        'mem_mb': 'Int',
+    },
+    'FitModel': {
+        'in_file': 'File!',
+        'in_identity': 'Str',
+        'cohort_file': 'File!',
+        'formula': 'Str!',
+        'analysis_name': 'Str',
+        'var_terms': 'InputMultiObject',
+        'var_model': 'InputMultiObject',
+        'correct_p_value_terms': 'InputMultiObject',
+        'correct_p_value_model': 'InputMultiObject',
+        'num_subj_lthr_abs': 'Float',
+        'num_subj_lthr_rel': 'Range',
+        'weights': 'Str',
+        'contrasts': 'Dict',
+        'f_tests': 'Dict',
+        'anova': 'Bool',
+        'effect_sizes': 'Bool',
+        'allow_repeated': 'Bool',
+        'elements': 'Tuple',
+        'out_file': 'File',
+        'overwrite': 'Bool',
+        'reuse_existing': 'Bool',
+        'num_threads': 'Int',
+        'mem_mb': 'Int',
     },
 }
 OUTPUTS = {
@@ -124,6 +150,7 @@ OUTPUTS = {
     'ToModelArray': {'out_file', 'seconds', 'peak_mb'},
     'MakeReport': {'out_file'},
     'ExportResults': {'out_files'},
+    'FitModel': {'out_file', 'analysis_name'},
 }
 
 

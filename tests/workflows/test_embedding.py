@@ -156,7 +156,9 @@ def test_every_node_says_what_it_may_use(options, gigabytes, blocks):
             assert limit == options.get('mem_mb') or not options
         for name in light & set(workflow.list_node_names()):
             node = workflow.get_node(name)
-            assert (node.n_procs, node.mem_gb) == (1, 0.25)
+            assert node.n_procs == 1
+            # Those that only hand on what they are given have Nipype's own 0.2.
+            assert node.mem_gb == (0.2 if name in {'inputnode', 'outputnode'} else 0.25)
 
 
 def test_relative_paths_count_from_where_a_workflow_is_built(tmp_path, monkeypatch):
@@ -169,7 +171,8 @@ def test_relative_paths_count_from_where_a_workflow_is_built(tmp_path, monkeypat
     # Nowhere else: in no node's folder.
     (store,) = tmp_path.rglob('*.h5')
     assert store.parts[-3:-1] == ('out', 'cbf')
-    assert 'weight' in (store.parent / 'cohort_cbf.csv').read_text()
+    (cohort,) = store.parent.glob('*_cohort.csv')
+    assert 'weight' in cohort.read_text()
     fit(store)
     maps = init_export_wf(['out/cbf/' + store.name], 'means', ['maps'], compress=False)
     maps.base_dir = 'work'
