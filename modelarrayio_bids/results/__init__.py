@@ -1,5 +1,5 @@
-"""Results that a model left in an HDF5 file: slices merged, and results written as images.
+"""Analyses in an HDF5 file: models fitted to it, slices merged, results written as images.
 
-Belongs here: what happens to an analysis once it is computed, whoever computed it.
+Belongs here: blocks of elements in and out, whoever computed an analysis.
 Does not: the statistics (``models``), names of statistical maps in BIDS (``derivatives``).
 """
