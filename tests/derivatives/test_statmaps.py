@@ -114,7 +114,6 @@ def test_every_image_has_its_sidecar(tmp_path, store):
         'Term': 'age',
         'Statistic': '1m.p.value',
         'Correction': 'fdr',
-        'NumberOfImages': 0.5,
         'Sources': [f'bids::cbf/{STEM}_modelarray.h5'],
     }
     assert said(tmp_path / 'maps', 'node-myLm_stat-sexLevel')['Levels'] == {
