@@ -58,6 +58,9 @@ def close_group(made: Made, options: argparse.Namespace) -> None:
     output = options.output_dir
     scripts = [output / Path(path).relative_to(output.absolute()) for path in made.scripts]
     steps = next_steps(options.bids_dir, output, scripts)
+    if len(options.analysis_level) > 1:
+        # The run goes on with them itself.
+        steps = []
     places = [f'Report: {made.report}'] if made.report else []
     places.append(f'Log: {made.log}')
     parts = [_of_files(made, output), _of_left_out(made), _of_repeats(made)]
