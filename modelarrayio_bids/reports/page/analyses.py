@@ -28,6 +28,7 @@ from modelarrayio_bids.reports.page.results import (
     ResultFigure,
     result_figures,
 )
+from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
@@ -190,7 +191,9 @@ def _model(results: Analysis, formula: str) -> str:
 def _figures(
     output: Output, results: Analysis, space: ElementSpace, around: Surroundings, formula: str
 ) -> Iterator[ResultFigure]:
-    n_images = results.n_sources.get(output.scalar, len(output.names))
+    facts = ModelFacts.of(results.described)
+    all_images = results.n_sources.get(output.scalar, len(output.names))
+    n_images = all_images if facts is None else facts.n_images
     return result_figures(
         *(results, space, n_images, output.scalar),
         formula=formula,
