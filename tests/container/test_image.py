@@ -185,7 +185,10 @@ def test_from_derivatives_to_maps_of_what_r_wrote(
     assert description['GeneratedBy'][0]['Container']['Tag'] == image
 
 
-@pytest.mark.parametrize('command', ['group --scalars cbf fd', 'export'])
+MODEL = 'group model export --scalars cbf fd --num-subj-lthr-abs 3 --formula ~age'
+
+
+@pytest.mark.parametrize('command', ['group --scalars cbf fd', 'export', MODEL])
 def test_only_the_mounts_are_written_to(docker, image, study, built, writable, tmp_path, command):
     host = tmp_path / 'host'
     output, work = writable(host / 'out'), writable(host / 'work')
