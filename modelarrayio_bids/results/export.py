@@ -14,7 +14,7 @@ import json
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,6 +254,8 @@ def export_results(
     output_dir: str | os.PathLike[str],
     references: References = References(),
     options: ExportOptions = ExportOptions(),
+    *,
+    named: Iterable[Path | None] = (),
 ) -> list[Path]:
     """Write every result of an analysis as a float32 image.
 
@@ -273,6 +275,8 @@ def export_results(
         Files that say which elements there are. A file we built knows, and they are compared.
     options : ExportOptions, optional
         Compression, companions, names and what stands outside.
+    named : iterable of pathlib.Path, optional
+        Further files of the user's that no image may replace, read or not.
 
     Returns
     -------
@@ -303,7 +307,7 @@ def export_results(
             logger.warning('%s was made when the file had fewer images: %s', analysis, then)
         images = list(files.values())
         written = [output_dir / file for file in files]
-        refuse_inputs(written, [Path(store), *reference_files(references)])
+        refuse_inputs(written, [Path(store), *reference_files(references), *named])
         _prepare(output_dir)
         with (
             _staged(output_dir) as folder,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from modelarrayio_bids.cohort import SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.design import Design, design
 from modelarrayio_bids.models.formula.syntax import names_in
@@ -207,7 +208,7 @@ class LinearFit:
 
     def _who(self, row: int) -> str:
         table = self.phenotypes.table
-        column = next((name for name in ('participant_id', 'subject_id') if name in table), None)
+        column = next((name for name in SUBJECT_COLUMNS if name in table), None)
         return str(table.iloc[row][column or table.columns[0]])
 
     def _concerns(self) -> Iterator[str]:

@@ -147,8 +147,7 @@ def test_the_merged_analysis_may_go_where_the_slices_are(store, tmp_path, link):
         assert 'joined' in file['results']
 
 
-# A cohort or an example is not opened where the file knows its elements, so it is no input.
-@pytest.mark.parametrize('option', ['--mask', '--input-hdf5'])
+@pytest.mark.parametrize('option', ['--mask', '--example-file', '--cohort-file', '--input-hdf5'])
 @pytest.mark.parametrize('link', [shutil.copy, symbolic_link, hard_link])
 def test_export_results(store, data, tmp_path, capsys, option, link):
     # Named as the first image of the analysis will be.
@@ -157,7 +156,9 @@ def test_export_results(store, data, tmp_path, capsys, option, link):
     place = folder / 'all_age.p.value.nii.gz'
     mask = data / 'group_mask.nii.gz'
     options = {'--input-hdf5': store, '--mask': mask}
-    origin = {'--mask': mask, '--input-hdf5': store}[option]
+    # A cohort's images are not read where a mask is given: it is the table itself that has to stay.
+    others = {'--cohort-file': data / 'cohort.csv', '--example-file': data / 'FA/sub-01_FA.nii.gz'}
+    origin = {'--mask': mask, '--input-hdf5': store, **others}[option]
     if link is shutil.copy:
         shutil.copy(origin, place)
         origin = place

@@ -52,6 +52,8 @@ def export_results(options: argparse.Namespace) -> int:
             options.nprocs,
             memory=resources(options).memory,
         ),
+        # Where a mask or the file itself says enough, these are not opened.
+        named=[options.example_file, options.cohort_file],
     )
     return 0
 
