@@ -38,7 +38,7 @@ from modelarrayio_bids.errors import (
     UsageError,
     raise_problems,
 )
-from modelarrayio_bids.formats.tables import MISSING, TSV, TextTable, read_table
+from modelarrayio_bids.formats.delimited_text import MISSING, TSV, TextTable, read_table
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.encoding import refusal
 
@@ -243,7 +243,7 @@ def read_rows(
     Raises
     ------
     SourceNotFoundError, FormatError
-        As :func:`modelarrayio_bids.formats.tables.read_table`.
+        As :func:`modelarrayio_bids.formats.delimited_text.read_table`.
     CohortError
         If a row has more cells than the header.
     """

@@ -36,7 +36,7 @@ from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources, give_back_memory
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import StoreReader, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks, Scratch

@@ -16,7 +16,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.runtime.parallel import ordered_map
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.scratch import ColumnBlocks, as_stored
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
 

@@ -19,13 +19,13 @@ from nipype.interfaces.base import (
 from modelarrayio_bids.derivatives.bids.description import write_description
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
-from modelarrayio_bids.derivatives.bids.naming import sidecar
+from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
 from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
 from modelarrayio_bids.derivatives.cohorts.request import Request
-from modelarrayio_bids.derivatives.cohorts.unchanged import is_unchanged
+from modelarrayio_bids.derivatives.cohorts.reuse import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray

@@ -39,8 +39,8 @@ from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.inputs import reference_files
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunked import block_columns
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
+from modelarrayio_bids.store.chunk_reader import block_columns
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 from modelarrayio_bids.store.scratch import Scratch
 

@@ -27,7 +27,7 @@ from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.locked_reader import LockedStoreReader
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.scalars import Scalar

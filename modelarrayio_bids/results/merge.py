@@ -45,7 +45,7 @@ from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.locked_reader import LockedStoreReader
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import Analysis, StoreReader

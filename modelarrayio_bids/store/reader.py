@@ -21,7 +21,7 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
 )
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunked import block_columns, column_blocks, inflating_bytes
+from modelarrayio_bids.store.chunk_reader import block_columns, column_blocks, inflating_bytes
 from modelarrayio_bids.store.items import (
     attribute,
     attributes,

@@ -13,7 +13,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunked import read_columns
+from modelarrayio_bids.store.chunk_reader import read_columns
 from modelarrayio_bids.store.items import (
     attribute,
     damage_told,

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol, Self
 
 import numpy as np
 
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
 
 
 class ColumnBlocks(Protocol):

@@ -29,7 +29,7 @@ from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.runtime.user_input import resolved
-from modelarrayio_bids.store import chunks, schema
+from modelarrayio_bids.store import chunk_layout, schema
 from modelarrayio_bids.store.guarded_file import GuardedFile
 from modelarrayio_bids.store.items import (
     group_at,
@@ -77,7 +77,7 @@ class Layout:
     level: int | None = None
     shuffle: bool = True
     chunk_columns: int = 0
-    chunk_bytes: float = chunks.DEFAULT_CHUNK_BYTES
+    chunk_bytes: float = chunk_layout.DEFAULT_CHUNK_BYTES
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES or self.compression not in COMPRESSIONS:
@@ -112,7 +112,7 @@ class Layout:
     def chunk(self, shape: tuple[int, int]) -> int:
         """Elements of one chunk of a matrix of this shape."""
         itemsize = np.dtype(self.dtype).itemsize
-        return chunks.chunk_columns(shape, itemsize, self.chunk_bytes, self.chunk_columns)
+        return chunk_layout.chunk_columns(shape, itemsize, self.chunk_bytes, self.chunk_columns)
 
     def filters(self) -> dict[str, Any]:
         """The same, in the words of ``h5py.Group.create_dataset``."""
@@ -385,7 +385,7 @@ class StoreWriter:
     def _encoded(self, block: np.ndarray, start: int, columns: int) -> bytes | np.ndarray:
         """One chunk as HDF5's own filters would leave it."""
         stop = min(start + columns, block.shape[1])
-        order = chunks.shuffled if self._shuffles else chunks.plain
+        order = chunk_layout.shuffled if self._shuffles else chunk_layout.plain
         chunk = order(block, start, stop, columns)
         if self.layout.compression == 'none':
             return chunk
@@ -420,7 +420,7 @@ class StoreWriter:
             # Of these columns alone: the mask of a fine grid is large.
             part = np.ascontiguousarray(array[..., start : start + columns])
             rows = part.reshape(-1, part.shape[-1])
-            chunk = chunks.shuffled(rows, 0, rows.shape[1], columns)
+            chunk = chunk_layout.shuffled(rows, 0, rows.shape[1], columns)
             place = (*[0] * (array.ndim - 1), start)
             dataset.id.write_direct_chunk(place, deflate(chunk.data.cast('B')))
 

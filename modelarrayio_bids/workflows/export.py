@@ -11,7 +11,7 @@ from nipype import MapNode, Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
 from modelarrayio_bids.interfaces import ExportResults, MakeReport
-from modelarrayio_bids.workflows.allowance import Allowance
+from modelarrayio_bids.workflows.node_resources import Allowance
 
 #: Fields of ``inputnode``.
 INPUTS = ('in_files', 'analysis_name', 'output_dirs')

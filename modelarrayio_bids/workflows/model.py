@@ -12,7 +12,7 @@ from nipype.interfaces.utility import IdentityInterface
 
 from modelarrayio_bids.interfaces import FitModel
 from modelarrayio_bids.interfaces.elements import JoinElementBlocks, PlanElementBlocks
-from modelarrayio_bids.workflows.allowance import Allowance
+from modelarrayio_bids.workflows.node_resources import Allowance
 
 #: Fields of ``inputnode``: lists in one order; of formulas also one for all files.
 INPUTS = ('in_files', 'cohort_files', 'formula')

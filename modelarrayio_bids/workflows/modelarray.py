@@ -13,7 +13,7 @@ from modelarrayio_bids.interfaces import GroupMask, MakeReport, WriteFitScripts,
 from modelarrayio_bids.interfaces.group import BuildStore, StageCohorts
 from modelarrayio_bids.interfaces.rows import PlanRowBlocks, ReadRowBlock
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
-from modelarrayio_bids.workflows.allowance import Allowance
+from modelarrayio_bids.workflows.node_resources import Allowance
 
 #: Fields of ``inputnode``: inputs of CollectCohort that another pipeline may find out as it runs.
 INPUTS = (

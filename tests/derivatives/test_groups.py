@@ -5,7 +5,7 @@ import trees
 
 from modelarrayio_bids import masks
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.bids.naming import sidecar
+from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.errors import CohortProblemsError, SpaceError

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelarrayio_bids.derivatives.cohorts.collect import collect
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Table, Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.cohorts.request import Request
-from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
 from modelarrayio_bids.errors import (
     CohortProblemsError,
     FormatError,

@@ -260,7 +260,7 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
 
 
 def test_the_comparison_tells_the_size_of_our_chunks():
-    from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
+    from modelarrayio_bids.store.chunk_layout import DEFAULT_CHUNK_BYTES
 
     page = (DOCS / 'predecessor.md').read_text('utf-8')
     assert f'Chunks are of {DEFAULT_CHUNK_BYTES // 1024:.0f} KiB' in page

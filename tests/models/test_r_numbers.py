@@ -11,7 +11,7 @@ from tools import require_tool
 
 from modelarrayio_bids.derivatives.rscripts.model import Column
 from modelarrayio_bids.models.r_numbers import r_number
-from modelarrayio_bids.reports.findings.people import Phenotype
+from modelarrayio_bids.reports.findings.participants import Phenotype
 
 # Full-width and Arabic digits, a fraction and a superscript are no digits of R; nor is a blank
 # that is none of ASCII.

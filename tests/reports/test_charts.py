@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.bids.naming import Outputs
+from modelarrayio_bids.derivatives.bids.output_names import Outputs
 from modelarrayio_bids.reports.figures.charts import (
     chart_of_availability,
     chart_of_phenotypes,
     chart_of_sources,
     chart_of_threshold,
 )
+from modelarrayio_bids.reports.findings.outliers import Finding
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.findings.people import Availability, Phenotype
-from modelarrayio_bids.reports.findings.quality import Finding
+from modelarrayio_bids.reports.findings.participants import Availability, Phenotype
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
 
 SVG = '{http://www.w3.org/2000/svg}'

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.bids.naming import Outputs
+from modelarrayio_bids.derivatives.bids.output_names import Outputs
+from modelarrayio_bids.reports.findings.outliers import findings
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.findings.quality import findings
 from modelarrayio_bids.reports.page.scalars import ScalarPart, shared_files
 from modelarrayio_bids.store.summary import ROW, Summary
 

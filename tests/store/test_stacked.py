@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.scratch import Scratch
 from modelarrayio_bids.store.stacked import StackedRows

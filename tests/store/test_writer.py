@@ -8,7 +8,7 @@ import pytest
 from stores import write_results
 
 from modelarrayio_bids.errors import OutputError, UsageError, WouldLoseResultsError
-from modelarrayio_bids.store.chunks import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.schema import ElementTable
 from modelarrayio_bids.store.scratch import Scratch
 from modelarrayio_bids.store.writer import Layout, StoreWriter

@@ -64,7 +64,7 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     ResultNameCollisionError
         If two analyses would be written to one folder.
     """
-    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, stores_below
+    from modelarrayio_bids.derivatives.bids.output_names import STORE_ENDING, stores_below
     from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 
     root = output_dir.absolute()

@@ -11,9 +11,9 @@ from modelarrayio_bids.errors import by_command, raise_problems
 from modelarrayio_bids.runtime.text_format import count
 
 if TYPE_CHECKING:
+    from modelarrayio_bids.derivatives.cohorts.classification import LeftOut
     from modelarrayio_bids.derivatives.cohorts.collect import Collection
     from modelarrayio_bids.derivatives.cohorts.request import Request
-    from modelarrayio_bids.derivatives.cohorts.triage import LeftOut
 
 
 def show(request: Request, *, check: bool, as_json: bool) -> int:

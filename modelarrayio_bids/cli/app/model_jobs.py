@@ -202,7 +202,7 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLi
 
 
 def _stores(options: argparse.Namespace) -> list[Path]:
-    from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, stores_below
+    from modelarrayio_bids.derivatives.bids.output_names import STORE_ENDING, stores_below
 
     stores = stores_below(options.output_dir.absolute())
     if not stores:
@@ -227,7 +227,7 @@ def _is_wanted(scalar: str, patterns: Sequence[str]) -> bool:
 def _job(
     options: argparse.Namespace, request: ModelRequest | _CommandLineModel, store: Path
 ) -> ModelJob:
-    from modelarrayio_bids.derivatives.bids.naming import Outputs
+    from modelarrayio_bids.derivatives.bids.output_names import Outputs
     from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
 
     cohort_file = Outputs.beside(store).cohort
@@ -248,8 +248,8 @@ def _job(
 def _formula(formula: str | None, cohort_file: Path) -> str:
     """Return a formula with the scalar of a cohort on its left side, or the suggested one."""
     from modelarrayio_bids.cohort import Cohort
-    from modelarrayio_bids.derivatives.bids.naming import sidecar
-    from modelarrayio_bids.derivatives.cohorts.tables import read_dictionary
+    from modelarrayio_bids.derivatives.bids.output_names import sidecar
+    from modelarrayio_bids.derivatives.cohorts.participant_tables import read_dictionary
     from modelarrayio_bids.derivatives.rscripts.fit_script import suggested_formula
 
     cohort = Cohort.from_csv(cohort_file)

@@ -77,7 +77,7 @@ def raw_filters(options: argparse.Namespace) -> Any:
 
 def _labels(words: Sequence[str], column: str) -> tuple[str, ...]:
     """The labels given, those in files named ``@FILE`` in their place."""
-    from modelarrayio_bids.derivatives.cohorts.tables import read_labels
+    from modelarrayio_bids.derivatives.cohorts.participant_tables import read_labels
 
     labels = [
         one

@@ -80,7 +80,7 @@ def _outputs(options: argparse.Namespace, cohort: Cohort) -> dict[Path, Cohort]:
 
 
 def _layout(options: argparse.Namespace) -> Layout:
-    from modelarrayio_bids.store.chunks import DEFAULT_CHUNK_BYTES
+    from modelarrayio_bids.store.chunk_layout import DEFAULT_CHUNK_BYTES
     from modelarrayio_bids.store.writer import Layout
 
     if options.backend != 'hdf5':

@@ -18,7 +18,7 @@ from modelarrayio_bids.derivatives.bids.entities import Entities
 from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_files
 from modelarrayio_bids.derivatives.bids.index import index_names
 from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
-from modelarrayio_bids.derivatives.bids.naming import syntactic
+from modelarrayio_bids.derivatives.bids.output_names import syntactic
 from modelarrayio_bids.errors import AmbiguousMatchError
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.spaces import space_class

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.query import Image
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
-from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.errors import AmbiguousMatchError
 
 #: What makes an image a row of its own in a cohort.

@@ -24,10 +24,11 @@ import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import bare_label
-from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES, sidecar
+from modelarrayio_bids.derivatives.bids.output_names import GROUP_ENTITIES, sidecar
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
+from modelarrayio_bids.derivatives.cohorts.classification import LeftOut, Sorting
 from modelarrayio_bids.derivatives.cohorts.columns import MIXED
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
 from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
@@ -40,10 +41,9 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     pair,
 )
 from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
-from modelarrayio_bids.derivatives.cohorts.tables import Visit
-from modelarrayio_bids.derivatives.cohorts.triage import LeftOut, Sorting
 from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recipes, recipe_for
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
@@ -77,8 +77,8 @@ class Collection:
     groups : tuple of ScalarGroup
         By scalar and space.
     left_out : dict
-        Reason to :class:`~modelarrayio_bids.derivatives.cohorts.triage.LeftOut`, the commonest
-        first.
+        Reason to :class:`~modelarrayio_bids.derivatives.cohorts.classification.LeftOut`, the
+        commonest first.
     phenotypes : Phenotypes
         What is known of the participants.
     problems : tuple of ModelArrayIOError, optional

@@ -13,9 +13,9 @@ from typing import Any
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
-from modelarrayio_bids.derivatives.bids.naming import GROUP_ENTITIES
+from modelarrayio_bids.derivatives.bids.output_names import GROUP_ENTITIES
 from modelarrayio_bids.errors import ModelArrayIOError
-from modelarrayio_bids.formats.tables import read_text
+from modelarrayio_bids.formats.delimited_text import read_text
 from modelarrayio_bids.runtime.text_format import count
 
 logger = logging.getLogger(__name__)

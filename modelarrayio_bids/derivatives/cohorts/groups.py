@@ -16,7 +16,7 @@ from modelarrayio_bids import masks, resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
 from modelarrayio_bids.conversion.row_reader import source_problems
 from modelarrayio_bids.derivatives.bids.entities import unknown_pairs
-from modelarrayio_bids.derivatives.bids.naming import DEFAULT_KIND, Outputs, space_name, stem
+from modelarrayio_bids.derivatives.bids.output_names import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.cohorts.columns import (
     OWN_COLUMNS,
     PARTICIPANT,
@@ -26,8 +26,8 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
     said_of_repeats,
 )
 from modelarrayio_bids.derivatives.cohorts.mask_matching import ANATOMICAL, MAP_ITSELF
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
-from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked

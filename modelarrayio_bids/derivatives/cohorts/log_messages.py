@@ -10,9 +10,9 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.cohorts.groups import Dropped, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import MAP_ITSELF, Pairing
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
-from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.errors import shell_pattern
 from modelarrayio_bids.formats.pointers import not_installed
 from modelarrayio_bids.runtime.text_format import count, some

@@ -19,8 +19,8 @@ from typing import Any
 import pandas as pd
 
 from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, PARTICIPANT
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Table, Visit
 from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
-from modelarrayio_bids.derivatives.cohorts.tables import Table, Visit
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.text_format import some

@@ -14,7 +14,7 @@ from modelarrayio_bids.derivatives.bids.entities import bare_label
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.derivatives.cohorts.grids import ERROR
 from modelarrayio_bids.derivatives.cohorts.mask_matching import allowed
-from modelarrayio_bids.derivatives.cohorts.tables import Visit
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.recipes.recipe import own_recipes, require_use
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.formats.pointers import absence_error

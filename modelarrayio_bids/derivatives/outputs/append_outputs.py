@@ -17,7 +17,7 @@ from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import MASK, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.description import linked, software, study_of
 from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
-from modelarrayio_bids.derivatives.bids.naming import STORE_NAME, Outputs, sidecar
+from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
 from modelarrayio_bids.store.reader import StoreReader

@@ -8,7 +8,7 @@ from typing import Any
 from modelarrayio_bids import resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.description import software
-from modelarrayio_bids.derivatives.bids.naming import Outputs, sidecar
+from modelarrayio_bids.derivatives.bids.output_names import Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.derivatives.cohorts.collect import Collection
 from modelarrayio_bids.derivatives.cohorts.columns import (

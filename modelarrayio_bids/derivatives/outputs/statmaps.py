@@ -26,7 +26,7 @@ import numpy as np
 
 from modelarrayio_bids.derivatives.bids.description import software
 from modelarrayio_bids.derivatives.bids.json_files import read_json
-from modelarrayio_bids.derivatives.bids.naming import STORE_NAME, sidecar
+from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.models.adjustment import METHODS
 from modelarrayio_bids.results.export import (

@@ -46,7 +46,7 @@ from typing import Any, TypeVar
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import Conditions, Entities
-from modelarrayio_bids.derivatives.bids.naming import NameTemplate
+from modelarrayio_bids.derivatives.bids.output_names import NameTemplate
 from modelarrayio_bids.derivatives.recipes.yaml_schema import Document
 from modelarrayio_bids.errors import RecipeError
 

@@ -22,7 +22,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
-from modelarrayio_bids.derivatives.bids.naming import sidecar
+from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, read_dictionary
 from modelarrayio_bids.derivatives.rscripts.model import Column, Model
 from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fit_command

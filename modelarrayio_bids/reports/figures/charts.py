@@ -20,14 +20,14 @@ from matplotlib.transforms import Bbox
 from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.figures.style import Picture
-from modelarrayio_bids.reports.findings.people import Availability, Phenotype, shortened
-from modelarrayio_bids.reports.findings.quality import (
+from modelarrayio_bids.reports.findings.outliers import (
     MOST_DEVIATIONS,
     Finding,
     deviations,
     fractions,
     usual,
 )
+from modelarrayio_bids.reports.findings.participants import Availability, Phenotype, shortened
 from modelarrayio_bids.store.summary import QUANTILES, Summary
 
 #: Of more people a drawing of lines is larger than an image of it.

@@ -14,7 +14,7 @@ from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.designs import DesignFindings
 from modelarrayio_bids.reports.findings.p_values import BINS, PValues
-from modelarrayio_bids.reports.findings.people import shortened
+from modelarrayio_bids.reports.findings.participants import shortened
 
 # Read on white, and by who does not tell red from green.
 _USUAL, _LINE = '#1f4e79', '#b3261e'

@@ -11,7 +11,12 @@ from typing import Any
 
 from modelarrayio_bids.cohort import MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.json_files import read_json
-from modelarrayio_bids.derivatives.bids.naming import STORE_ENDING, STORE_NAME, Outputs, sidecar
+from modelarrayio_bids.derivatives.bids.output_names import (
+    STORE_ENDING,
+    STORE_NAME,
+    Outputs,
+    sidecar,
+)
 from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, RUN, SESSION
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.runtime.text_format import some

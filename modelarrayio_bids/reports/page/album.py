@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.derivatives.bids.json_files import write_json
-from modelarrayio_bids.derivatives.bids.naming import sidecar
+from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.outputs.statmaps import label
 from modelarrayio_bids.errors import OutputError
 from modelarrayio_bids.reports.figures.style import Picture
@@ -128,7 +128,7 @@ class Album:
 def figure_name(output: Output, what: str, suffix: str = 'plot') -> str:
     """Name of a figure by BIDS: the entities of the file it is about, the scalar, what it shows.
 
-    >>> from modelarrayio_bids.derivatives.bids.naming import Outputs
+    >>> from modelarrayio_bids.derivatives.bids.output_names import Outputs
     >>> from modelarrayio_bids.cohort import Cohort
     >>> files = Outputs(Path('dki_fa'), 'space-MNI_desc-parcels')
     >>> figure_name(Output(Path(), files, Cohort((), ()), {}, {}), 'mean')

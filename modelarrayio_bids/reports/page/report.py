@@ -23,20 +23,20 @@ from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.derivatives.rscripts.next_steps import Step, next_steps
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.reports.figures.charts import chart_of_availability, chart_of_phenotypes
-from modelarrayio_bids.reports.findings.output_folder import Output, outputs_in
-from modelarrayio_bids.reports.findings.people import (
-    Availability,
-    Phenotype,
-    phenotype_frame,
-    phenotypes_of,
-    repeated_measures,
-)
-from modelarrayio_bids.reports.findings.quality import (
+from modelarrayio_bids.reports.findings.outliers import (
     FEWEST_SOURCES,
     LEAST_CORRELATION,
     LEAST_DISTANCE,
     LEAST_FRACTION,
     MOST_DEVIATIONS,
+)
+from modelarrayio_bids.reports.findings.output_folder import Output, outputs_in
+from modelarrayio_bids.reports.findings.participants import (
+    Availability,
+    Phenotype,
+    phenotype_frame,
+    phenotypes_of,
+    repeated_measures,
 )
 from modelarrayio_bids.reports.page.album import Album, Shown
 from modelarrayio_bids.reports.page.analyses import analysis_parts

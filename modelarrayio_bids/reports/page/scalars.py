@@ -17,8 +17,8 @@ from modelarrayio_bids.reports.figures.charts import chart_of_sources, chart_of_
 from modelarrayio_bids.reports.figures.pictures import density_picture, map_pictures, mask_picture
 from modelarrayio_bids.reports.figures.scales import Scale, cell
 from modelarrayio_bids.reports.figures.style import Picture
+from modelarrayio_bids.reports.findings.outliers import Finding, findings, groups_of, mirrored
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.findings.quality import Finding, findings, groups_of, mirrored
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import amount, some

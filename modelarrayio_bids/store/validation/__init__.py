@@ -1,4 +1,4 @@
-"""Judges an HDF5 file, this program's or another's, by the rules in ``data/rules.toml``.
+"""Judges an HDF5 file, this program's or another's, by the rules in ``data/validation_rules.toml``.
 
 Headers, links, names, the first column of element tables and the ``element_id`` of results are
 read; values are not, whatever the size of the file. So nothing is said of what they are: infinite

@@ -10,7 +10,7 @@ import numpy as np
 
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunked import block_columns
+from modelarrayio_bids.store.chunk_reader import block_columns
 from modelarrayio_bids.store.items import item_at, members, require_stored, texts_of
 from modelarrayio_bids.store.reader import result_names
 from modelarrayio_bids.store.validation.findings import Finding

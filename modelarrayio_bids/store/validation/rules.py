@@ -1,4 +1,4 @@
-"""Rules on a file for ModelArray, as ``data/rules.toml`` lists them."""
+"""Rules on a file for ModelArray, as ``data/validation_rules.toml`` lists them."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ class Rule:
 RULES = {
     name: Rule.from_table(name, table)
     for name, table in tomllib.loads(
-        files('modelarrayio_bids').joinpath('data', 'rules.toml').read_text('utf-8')
+        files('modelarrayio_bids').joinpath('data', 'validation_rules.toml').read_text('utf-8')
     ).items()
 }

@@ -1,8 +1,8 @@
 """Tables of people: the TSV of BIDS, and CSV as Excel writes it.
 
 A table has one row per participant, or per visit where it has a column ``session_id`` (and perhaps
-``run_id``). Beside what every table may have (:mod:`modelarrayio_bids.formats.tables`), decimal
-commas between semicolons, blank columns at the right and rows without them are taken as meant.
+``run_id``). Beside what every table may have (:mod:`modelarrayio_bids.formats.delimited_text`),
+decimal commas between semicolons, blank columns at the right and rows without them are taken as meant.
 What BIDS says of its columns is read from the JSON file beside it.
 """
 
@@ -28,7 +28,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
     read_dictionary,
 )
 from modelarrayio_bids.errors import FormatError, UsageError
-from modelarrayio_bids.formats.tables import MISSING, TSV, read_table, read_text
+from modelarrayio_bids.formats.delimited_text import MISSING, TSV, read_table, read_text
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
@@ -191,8 +191,8 @@ def read_frame(path: Path) -> pd.DataFrame:
     Raises
     ------
     SourceNotFoundError, FormatError
-        As :func:`modelarrayio_bids.formats.tables.read_table`, or if its columns have no names, or
-        equal ones, or its rows other numbers of cells.
+        As :func:`modelarrayio_bids.formats.delimited_text.read_table`, or if its columns have no
+        names, or equal ones, or its rows other numbers of cells.
     """
     table = read_table(path)
     header = [_cell(name) for name in table.header]
@@ -219,7 +219,7 @@ def read_labels(path: Path, column: str) -> list[str]:
     Raises
     ------
     SourceNotFoundError, FormatError
-        As :func:`modelarrayio_bids.formats.tables.read_table`.
+        As :func:`modelarrayio_bids.formats.delimited_text.read_table`.
     UsageError
         If there is none.
     """

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelarrayio_bids.errors import UsageError
-from modelarrayio_bids.store.chunks import Blocks, chunk_columns, plain, shuffled
+from modelarrayio_bids.store.chunk_layout import Blocks, chunk_columns, plain, shuffled
 
 small = st.integers(1, 50)
 

@@ -16,7 +16,7 @@ from modelarrayio_bids.errors import (
     NotFetchedError,
     SourceNotFoundError,
 )
-from modelarrayio_bids.formats.tables import read_table
+from modelarrayio_bids.formats.delimited_text import read_table
 
 HEADER = 'participant_id,site,notes'
 

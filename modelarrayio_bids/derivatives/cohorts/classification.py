@@ -11,13 +11,13 @@ from pathlib import Path
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
-from modelarrayio_bids.derivatives.bids.naming import space_name, stem
+from modelarrayio_bids.derivatives.bids.output_names import space_name, stem
 from modelarrayio_bids.derivatives.bids.query import Image
 from modelarrayio_bids.derivatives.cohorts import exclusions
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ROW_ENTITIES
 from modelarrayio_bids.derivatives.cohorts.groups import Dropped
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
-from modelarrayio_bids.derivatives.cohorts.tables import Visit
 from modelarrayio_bids.derivatives.recipes.recipe import Recipe, ScalarRule, Wording
 from modelarrayio_bids.errors import (
     FormatError,

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from modelarrayio_bids.store.chunked import column_blocks
+from modelarrayio_bids.store.chunk_reader import column_blocks
 
 
 def test_threads_do_not_get_into_each_others_way(tmp_path):

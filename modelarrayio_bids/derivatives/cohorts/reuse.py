@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from modelarrayio_bids import masks
 from modelarrayio_bids.cohort import Cohort, Source
 from modelarrayio_bids.conversion.build import is_up_to_date
-from modelarrayio_bids.derivatives.bids.naming import Outputs
+from modelarrayio_bids.derivatives.bids.output_names import Outputs
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import MAP_ITSELF
 from modelarrayio_bids.errors import ModelArrayIOError

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.bids.naming import Outputs, sidecar, syntactic
+from modelarrayio_bids.derivatives.bids.output_names import Outputs, sidecar, syntactic
 from modelarrayio_bids.store.schema import is_r_name
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, said_of_repeats
-from modelarrayio_bids.formats.tables import MISSING
+from modelarrayio_bids.formats.delimited_text import MISSING
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.runtime.text_format import count
