@@ -2,8 +2,8 @@
 
 A table has one row per participant, or per visit where it has a column ``session_id`` (and perhaps
 ``run_id``). Beside what every table may have (:mod:`modelarrayio_bids.formats.delimited_text`),
-decimal commas between semicolons, blank columns at the right and rows without them are taken as meant.
-What BIDS says of its columns is read from the JSON file beside it.
+decimal commas between semicolons, blank columns at the right and rows without them are taken as
+meant. What BIDS says of its columns is read from the JSON file beside it.
 """
 
 from __future__ import annotations
