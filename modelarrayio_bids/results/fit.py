@@ -28,6 +28,7 @@ from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_layout import Blocks
+from modelarrayio_bids.store.chunk_reader import StoredColumns
 from modelarrayio_bids.store.locked_reader import LockedStoreReader
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.scalars import Scalar
@@ -90,14 +91,16 @@ class Values:
         """The scalar that is modelled."""
         return next(iter(self.scalars.values()))
 
-    def read(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        """Read some elements: by scalar (n_images, width), NaN where there is no image."""
-        return {name: self._read(name, start, stop) for name in self.scalars}
+    def stored(self, start: int, stop: int) -> dict[str, StoredColumns]:
+        """Read some elements of each scalar, as they are stored."""
+        return {name: scalar.stored(start, stop) for name, scalar in self.scalars.items()}
 
-    def _read(self, name: str, start: int, stop: int) -> np.ndarray:
-        scalar, rows = self.scalars[name], self.rows[name]
-        values = np.empty((scalar.shape[0], stop - start), scalar.values.dtype)
-        scalar.read_into(start, values)
+    def inflate(self, stored: Mapping[str, StoredColumns]) -> dict[str, np.ndarray]:
+        """Return by scalar (n_images, width), NaN where there is no image."""
+        return {name: self._inflate(name, columns) for name, columns in stored.items()}
+
+    def _inflate(self, name: str, stored: StoredColumns) -> np.ndarray:
+        values, rows = self.scalars[name].inflate(stored), self.rows[name]
         if np.array_equal(rows, np.arange(len(values))):
             return values
         taken = values[rows]
@@ -238,23 +241,30 @@ def _fill(
     width = block_width(values.response)
     starts = range(chosen.start // width * width, chosen.stop, width)
     fit = partial(_fit_block, results, model, values, chosen)
+    n_elements = values.response.shape[1]
+    blocks = (range(first, min(first + width, n_elements)) for first in starts)
+    # HDF5 reads in one thread at a time: this one. The others inflate and fit.
+    stored = ((block, values.stored(block.start, block.stop)) for block in blocks)
     with one_blas_thread():
-        fitted = ordered_map(fit, starts, threads)
+        fitted = ordered_map(fit, stored, threads)
         what = f'Fitting {values.response.name}'
         outcomes = [*tracked(fitted, what, len(starts), 'blocks')]
     return counted(np.concatenate(outcomes))
 
 
 def _fit_block(
-    results: Scratch, model: ElementwiseModel, values: Values, chosen: range, first: int
+    results: Scratch,
+    model: ElementwiseModel,
+    values: Values,
+    chosen: range,
+    stored: tuple[range, Mapping[str, StoredColumns]],
 ) -> np.ndarray:
     """Fit a block, and keep what is asked for of it; return how the fit ended there."""
-    n_elements = values.response.shape[1]
-    block = range(first, min(first + block_width(values.response), n_elements))
-    read = values.read(block.start, block.stop)
+    block, columns = stored
+    read = values.inflate(columns)
     fitted = model.fit(read.pop(values.response.name), read)
     part = range(max(block.start, chosen.start), min(block.stop, chosen.stop))
-    wanted = slice(part.start - first, part.stop - first)
+    wanted = slice(part.start - block.start, part.stop - block.start)
     kept = np.full((results.blocks.n_rows, len(part)), np.nan)
     kept[0] = part
     kept[1 : 1 + len(fitted.values)] = fitted.values[:, wanted]

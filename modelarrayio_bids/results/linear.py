@@ -199,7 +199,7 @@ class LinearFit:
             values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
             n_elements = values.response.shape[1]
             for start in range(0, n_elements, _COUNTED):
-                read = values.read(start, min(start + _COUNTED, n_elements))
+                read = values.inflate(values.stored(start, min(start + _COUNTED, n_elements)))
                 finite = np.logical_and.reduce([np.isfinite(part) for part in read.values()])
                 fitted = finite[plan.rows][:, finite.sum(axis=0) > enough]
                 images = members.astype(np.int32) @ fitted.astype(np.int32)

@@ -8,7 +8,8 @@ fastest, and handed on whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import h5py
@@ -83,11 +84,63 @@ def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: i
     if not _is_simple(dataset):
         dataset.read_direct(into, np.s_[:, start:stop])
         return
-    columns = dataset.chunks[1]
-    firsts = range(start - start % columns, stop, columns)
+    firsts = _chunks_of(dataset, start, stop)
     for first, chunk in zip(firsts, _inflated(dataset, firsts, threads), strict=True):
-        begin, end = max(first, start), min(first + chunk.shape[1], stop)
-        into[:, begin - start : end - start] = chunk[:, begin - first : end - first]
+        _place(chunk, first - start, into)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredColumns:
+    """Some columns of a dataset as they are stored, read but not inflated yet.
+
+    Reading takes HDF5's lock, inflating does not: one thread reads, others inflate.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    dtype : numpy.dtype
+        Type of the values.
+    chunks : tuple
+        Of each chunk its first column, counted from that of ``self``, and its bytes or values.
+    decode : callable
+        Turns a chunk into values.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    chunks: tuple[tuple[int, bytes | np.ndarray], ...]
+    decode: Callable[[bytes | np.ndarray], np.ndarray]
+
+    @classmethod
+    def read(cls, dataset: h5py.Dataset, start: int, stop: int) -> StoredColumns:
+        """Read the columns from ``start`` to ``stop``, the latter not among them."""
+        if _is_simple(dataset):
+            chunks = tuple(
+                (first - start, _stored(dataset, first))
+                for first in _chunks_of(dataset, start, stop)
+            )
+        else:
+            chunks = ((0, dataset[:, start:stop]),)
+        return cls((dataset.shape[0], stop - start), dataset.dtype, chunks, _decoder(dataset))
+
+    def values(self) -> np.ndarray:
+        """Return the values, (n_rows, width), C order."""
+        into = np.empty(self.shape, self.dtype)
+        for first, chunk in self.chunks:
+            _place(self.decode(chunk), first, into)
+        return into
+
+
+def _chunks_of(dataset: h5py.Dataset, start: int, stop: int) -> range:
+    """Return the first columns of the chunks that some columns lie in."""
+    return range(start - start % dataset.chunks[1], stop, dataset.chunks[1])
+
+
+def _place(chunk: np.ndarray, first: int, into: np.ndarray) -> None:
+    """Copy those columns of a chunk, of which the first is ``first``, that ``into`` has."""
+    begin, end = max(first, 0), min(first + chunk.shape[1], into.shape[1])
+    into[:, begin:end] = chunk[: len(into), begin - first : end - first]
 
 
 def block_columns(dataset: h5py.Dataset) -> int:
@@ -118,15 +171,19 @@ def _read_part(dataset: h5py.Dataset, start: int) -> np.ndarray:
 
 def _inflated(dataset: h5py.Dataset, starts: Iterable[int], threads: int) -> Iterator[np.ndarray]:
     """Yield the chunks that begin at these columns: read one after another, inflated in threads."""
-    decode = partial(
-        _decoded, dataset.chunks, dataset.dtype, shuffled=_filters(dataset) == _SHUFFLE_DEFLATE
-    )
+    decode = _decoder(dataset)
     # Reading a chunk as it is takes no lock in older h5py, which then fails, or ends the process,
     # where threads do it at once: it is left to the thread that takes the results.
     stored = (_stored(dataset, start) for start in starts)
     n_rows, n_columns = dataset.shape
     for start, chunk in zip(starts, ordered_map(decode, stored, threads), strict=True):
         yield chunk[:n_rows, : n_columns - start]
+
+
+def _decoder(dataset: h5py.Dataset) -> Callable[[bytes | np.ndarray], np.ndarray]:
+    """Return what turns a chunk of a dataset, as it is stored, into values."""
+    shuffled = _filters(dataset) == _SHUFFLE_DEFLATE
+    return partial(_decoded, dataset.chunks, dataset.dtype, shuffled=shuffled)
 
 
 def _stored(dataset: h5py.Dataset, start: int) -> bytes | np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunk_reader import read_columns
+from modelarrayio_bids.store.chunk_reader import StoredColumns, read_columns
 from modelarrayio_bids.store.items import (
     attribute,
     damage_told,
@@ -118,6 +118,28 @@ class Scalar:
         """
         with damage_told(self.path, f'scalars/{self.name}/values'):
             read_columns(self.values, start, into, threads)
+
+    def stored(self, start: int, stop: int) -> StoredColumns:
+        """Read some elements of all sources as they are stored, for a thread to :meth:`inflate`.
+
+        Raises
+        ------
+        FormatError
+            If the file is damaged.
+        """
+        with damage_told(self.path, f'scalars/{self.name}/values'):
+            return StoredColumns.read(self.values, start, stop)
+
+    def inflate(self, stored: StoredColumns) -> np.ndarray:
+        """Return the values of some elements, (n_sources, width).
+
+        Raises
+        ------
+        FormatError
+            If what was stored is damaged.
+        """
+        with damage_told(self.path, f'scalars/{self.name}/values'):
+            return stored.values()
 
 
 def scalar_groups(file: h5py.File) -> dict[str, h5py.Group]:
