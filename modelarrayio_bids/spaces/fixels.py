@@ -118,12 +118,12 @@ class FixelIndex:
     @property
     def shape(self) -> tuple[int, ...]:
         """Three voxel counts."""
-        return self.header.get_data_shape()[:3]
+        return self.header.shape[:3]
 
     @property
     def grid(self) -> Grid:
         """Where the voxels are."""
-        return Grid(self.shape, self.header.get_best_affine())
+        return Grid(self.shape, self.header.affine)
 
     @property
     def n_fixels(self) -> int:
@@ -235,8 +235,7 @@ class FixelSpace(ElementSpace):
         FormatError, SpaceError
             As :meth:`FixelIndex.from_image`.
         """
-        header = mif.MifHeader(np.uint32, index.shape)
-        header.set_affine(affine)
+        header = mif.MifHeader.on_grid(np.uint32, index.shape, affine)
         return cls(FixelIndex.from_image(header, index), directions)
 
     @classmethod
@@ -393,7 +392,7 @@ class FixelSpace(ElementSpace):
         with np.errstate(over='ignore'):
             data = np.asarray(values).astype(np.float32)
         header = self._data_header(columns=1)
-        mif.write(header, data.reshape(header.get_data_shape()), path)
+        mif.write(header, data.reshape(header.shape), path)
 
     def write_companions(self, folder: Path) -> list[Path]:
         """Write ``index.mif`` and ``directions.mif``, which make the folder a fixel directory.
@@ -405,9 +404,9 @@ class FixelSpace(ElementSpace):
         index, directions = folder / 'index.mif', folder / 'directions.mif'
         for path in (index, directions):
             _require_alone(path)
-        header = self.index.header.copy()
-        header.set_data_dtype(np.uint32)
-        header.pairs['nfixels'] = str(len(self))
+        header = self.index.header
+        pairs = {**header.pairs, 'nfixels': str(len(self))}
+        header = replace(header, dtype=np.dtype(np.uint32), pairs=pairs)
         with replacing(index) as partial:
             mif.write(header, self.index.image(), partial)
         with replacing(directions) as partial:
@@ -469,15 +468,15 @@ class FixelSpace(ElementSpace):
     def _data_header(self, columns: int) -> mif.MifHeader:
         # MRtrix gives fixel data the index's voxel sizes and no transform of their own.
         return mif.MifHeader(
-            np.float32,
+            np.dtype(np.float32),
             (len(self), columns, 1),
-            self.index.header.get_zooms()[:3],
+            self.index.header.zooms[:3],
             transform=np.eye(3, 4),
             pairs={'comments': NAME},
         )
 
     def _require_values(self, header: mif.MifHeader, path: Path) -> None:
-        shape = header.get_data_shape()
+        shape = header.shape
         if any(n != 1 for n in shape[1:]):
             raise FormatError(
                 f'is {by(shape)}, expected one value for each of {len(self)} fixels: '
@@ -514,9 +513,8 @@ def _opened(path: str | PathLike[str]) -> Iterator[tuple[mif.MifHeader, np.ndarr
             yield image
         return
     with nifti.opened(path, single=False) as voxels:
-        header = mif.MifHeader(voxels.flat.dtype, voxels.volume.shape)
-        header.set_affine(voxels.volume.affine)
-        header = header.realigned()
+        volume = voxels.volume
+        header = mif.MifHeader.on_grid(voxels.flat.dtype, volume.shape, volume.affine).realigned()
         yield header, header.arrange(voxels.take(np.arange(voxels.flat.size)))
 
 
@@ -526,7 +524,7 @@ def _require_directions(
     index_path: str | PathLike[str],
     path: str | PathLike[str],
 ) -> None:
-    shape = header.get_data_shape()
+    shape = header.shape
     if shape[1:2] != (3,) or any(n != 1 for n in shape[2:]):
         raise FormatError(f'is {by(shape)}, expected fixels × 3 × 1', path, 'Give directions.mif.')
     if shape[0] != index.n_fixels:
@@ -539,9 +537,9 @@ def _require_directions(
 
 
 def _require_real(header: mif.MifHeader, path: str | PathLike[str]) -> None:
-    if header.get_data_dtype().kind == 'c':
+    if header.dtype.kind == 'c':
         raise FormatError(
-            f'holds values of type {header.get_data_dtype()}, expected real numbers',
+            f'holds values of type {header.dtype}, expected real numbers',
             path,
             'Save magnitude as its own file.',
         )
