@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UnknownLevelError(
             f'there is no analysis level {unknown[0]!r}',
             remedy='Use "group" to build HDF5 files from all participants (choose some with '
-            '--participant-label), "model" to fit a linear model at every element, or "export" '
+            '--participant-label), "model" to fit a model at every element, or "export" '
             'to write results as images.',
         )
     wanted = [name for name in LEVELS if name in options.analysis_level]

@@ -1,4 +1,4 @@
-"""Options of a linear model, named as the arguments of ``ModelArray.lm``."""
+"""Options of a model, named as the arguments of ``ModelArray.lm``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.options import add, named
+from modelarrayio_bids.models.kinds import KINDS
 
 if TYPE_CHECKING:
-    from modelarrayio_bids.models.linear import LinearOptions
+    from modelarrayio_bids.models.options import ModelOptions
 
 
-def linear_options(options: argparse.Namespace) -> LinearOptions:
-    """Return what the parsed options ask of a linear model."""
-    from modelarrayio_bids.models.linear import LinearOptions
-    from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS
+def model_options(options: argparse.Namespace) -> ModelOptions:
+    """Return what the parsed options ask of a model."""
+    from modelarrayio_bids.models.options import ModelOptions
 
-    full = options.full_outputs
-    return LinearOptions(
-        var_terms=TERM_STATISTICS if full else tuple(options.var_terms),
-        var_model=tuple(MODEL_STATISTICS) if full else tuple(options.var_model),
+    return ModelOptions(
+        method=options.method or '',
+        var_terms=options.var_terms and tuple(options.var_terms),
+        var_model=options.var_model and tuple(options.var_model),
+        full_outputs=options.full_outputs,
         correct_p_value_terms=tuple(options.correct_p_value_terms),
         correct_p_value_model=tuple(options.correct_p_value_model),
         num_subj_lthr_abs=options.num_subj_lthr_abs,
@@ -33,7 +34,14 @@ def linear_options(options: argparse.Namespace) -> LinearOptions:
 
 
 def add_model(parser: argparse._ActionsContainer) -> None:
-    """Add the options of a linear model, named as the arguments of ``ModelArray.lm``."""
+    """Add the options of a model, named as the arguments of ``ModelArray.lm``."""
+    add(
+        parser,
+        '--method',
+        metavar='NAME',
+        help='how it is fitted, where the formula does not say: '
+        + '; '.join(f'{kind.name} ({kind.help})' for kind in KINDS.values()),
+    )
     _add_statistics(parser.add_argument_group('statistics'))
     _add_hypotheses(parser.add_argument_group('hypotheses'))
     group = parser.add_argument_group('images')
@@ -61,19 +69,23 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
         group,
         '--var-terms',
         nargs='+',
-        default=('estimate', 'statistic', 'p.value'),
         metavar='STATISTIC',
-        help='of each coefficient: estimate, std.error, statistic, p.value (default: all but '
-        'std.error)',
+        help='of each coefficient: '
+        + _listed('term_statistics')
+        + ' (default: '
+        + _listed('default_term_statistics')
+        + ')',
     )
     add(
         group,
         '--var-model',
         nargs='+',
-        default=('adj.r.squared', 'p.value'),
         metavar='STATISTIC',
-        help='of the model: r.squared, adj.r.squared, sigma, statistic, p.value, df, logLik, AIC, '
-        'BIC, deviance, df.residual, nobs (default: adj.r.squared p.value)',
+        help='of the model: '
+        + _listed('model_statistics')
+        + ' (default: '
+        + _listed('default_model_statistics')
+        + ')',
     )
     add(group, '--full-outputs', action='store_true', help='all of both')
     for option, what in (('terms', 'each coefficient'), ('model', 'the model')):
@@ -114,6 +126,18 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
         help="terms or coefficients tested together, NAME='age + age:sexM'; may be repeated",
     )
     add(group, '--anova', action='store_true', help='also the type II F test of each term')
+
+
+def _listed(attribute: str) -> str:
+    """Return the statistics of the kinds of models; which kind's they are, if these differ."""
+    lists = {kind.name: getattr(kind, attribute) for kind in KINDS.values()}
+    named: dict[str, list[str]] = {}
+    for kind, names in lists.items():
+        if names:
+            named.setdefault(', '.join(names), []).append(kind)
+    if len(named) == 1:
+        return next(iter(named))
+    return '; '.join(f'{", ".join(kinds)}: {names}' for names, kinds in named.items())
 
 
 def _by_name(texts: Iterable[str]) -> dict[str, str]:

@@ -13,11 +13,10 @@ from nipype.interfaces.base import (
 )
 
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
-from modelarrayio_bids.models.linear import LinearOptions
-from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS
-from modelarrayio_bids.results.linear import LinearFit
+from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.results.model_fit import ModelFit
 
-_DEFAULTS = LinearOptions()
+_DEFAULTS = ModelOptions()
 _TEXTS = (traits.Str, traits.Str)
 
 
@@ -27,13 +26,11 @@ class _FitModelInputSpec(BaseInterfaceInputSpec):
     in_identity = traits.Str(desc='of what in_file was made: another one is fitted anew')
     cohort_file = File(exists=True, mandatory=True, desc='cohort CSV with the covariates')
     formula = traits.Str(mandatory=True, desc="the model in R's words, such as FA ~ age + sex")
-    analysis_name = traits.Str('lm', usedefault=True, desc='name of the results in the file')
-    var_terms = InputMultiObject(
-        traits.Enum(*TERM_STATISTICS), desc='statistics of each coefficient'
-    )
-    var_model = InputMultiObject(
-        traits.Enum(*MODEL_STATISTICS), desc='statistics of the whole model'
-    )
+    analysis_name = traits.Str(desc="name of the results in the file (default: the method's)")
+    method = traits.Str(desc='kind of model, where the formula does not say: lm, ...')
+    var_terms = InputMultiObject(traits.Str, desc='statistics of each coefficient')
+    var_model = InputMultiObject(traits.Str, desc='statistics of the whole model')
+    full_outputs = traits.Bool(False, usedefault=True, desc='all statistics of both')
     correct_p_value_terms = InputMultiObject(
         traits.Str, desc='methods that adjust p values of coefficients over elements'
     )
@@ -87,14 +84,14 @@ class _FitModelOutputSpec(TraitedSpec):
 
 
 class FitModel(LibraryInterface):
-    """Fit a linear model at every element of an HDF5 file."""
+    """Fit a model at every element of an HDF5 file."""
 
     input_spec = _FitModelInputSpec
     output_spec = _FitModelOutputSpec
 
     def _call(self, _folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        fit = LinearFit.of(
+        fit = ModelFit.of(
             inputs.in_file,
             inputs.formula,
             inputs.cohort_file,
@@ -104,25 +101,28 @@ class FitModel(LibraryInterface):
         )
         elements = self.given('elements').get('elements')
         written = self.path('out_file') or Path(inputs.in_file)
-        if not (inputs.reuse_existing and fit.is_made(inputs.analysis_name)):
+        analysis = self.given('analysis_name').get('analysis_name') or fit.kind.name
+        if not (inputs.reuse_existing and fit.is_made(analysis)):
             fit.run(
-                inputs.analysis_name,
+                analysis,
                 output=self.path('out_file'),
                 elements=None if elements is None else range(*elements),
                 overwrite=inputs.overwrite,
                 resources=self.resources(),
             )
-        return {'out_file': str(written), 'analysis_name': inputs.analysis_name}
+        return {'out_file': str(written), 'analysis_name': analysis}
 
-    def _options(self) -> LinearOptions:
+    def _options(self) -> ModelOptions:
         several = (
             'var_terms', 'var_model', 'correct_p_value_terms', 'correct_p_value_model',
         )  # fmt: skip
         lists: dict[str, Any] = {
             name: tuple(values) for name, values in self.given(*several).items()
         }
-        return LinearOptions(
+        return ModelOptions(
             **lists,
+            **self.given('method'),
+            full_outputs=self.inputs.full_outputs,
             contrasts=dict(self.inputs.contrasts),
             f_tests=dict(self.inputs.f_tests),
             num_subj_lthr_abs=self.inputs.num_subj_lthr_abs,

@@ -5,23 +5,30 @@ Blocks are independent: results do not depend on how elements are divided, so th
 can share them. What needs all elements, the adjustment of p values, is done once at the end
 (:func:`adjusted`).
 
-A new kind of model is a class with these attributes in a file of its own.
+A new kind of model is a class with these attributes, and a description of it for people
+(:mod:`.kinds`), in a file of its own.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from modelarrayio_bids.errors import UsageError
-from modelarrayio_bids.models.adjustment import p_adjust
+from modelarrayio_bids.models.adjustment import P_VALUE, p_adjust
+from modelarrayio_bids.models.anova import JointTest
+from modelarrayio_bids.models.design import INTERCEPT, Design
+from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
 
 ELEMENT_ID = 'element_id'
+#: What results about the whole model begin with.
+MODEL = 'model'
 
 
 class Outcome(enum.IntEnum):
@@ -36,7 +43,7 @@ class Outcome(enum.IntEnum):
 
 
 #: How each outcome is reported.
-REASONS = {
+REASONS: Mapping[int, str] = {
     Outcome.TOO_FEW_IMAGES: 'too few images',
     Outcome.CONSTANT_RESPONSE: 'constant response',
     Outcome.NO_RESIDUAL_DF: 'no residual degrees of freedom',
@@ -60,16 +67,45 @@ class BlockFit:
     outcomes: np.ndarray
 
 
-class ElementwiseModel(Protocol):
+@dataclass(frozen=True)
+class Hypothesis:
+    """A hypothesis that results are about.
+
+    Parameters
+    ----------
+    contrast : str
+        In coefficients or terms; blank of the whole model.
+    statistic : str
+        Its statistic: ``t``, ``F``, ``z``; blank without one.
+    df : dict of float
+        Degrees of freedom that are the same at all elements, or that elements have where every
+        image has a value, by the name of the result that would hold them.
+    """
+
+    contrast: str
+    statistic: str
+    df: Mapping[str, float] = field(default_factory=dict)
+
+
+class ElementwiseModel(ABC):
     """A model that is fitted at each element on its own."""
 
-    #: Names of the results, as ModelArray writes them, without ``element_id`` and corrections.
+    #: Columns of the model, and which statistics are wanted.
+    design: Design
+    options: ModelOptions
+    #: Names of the results, as ModelArray writes them, without ``element_id`` and corrections. The
+    #: ending says what a result is, as broom has it: ``age.estimate``, ``age.p.value``.
     columns: tuple[str, ...]
     #: Which columns are adjusted for the number of elements, and by which method.
     corrections: tuple[tuple[str, str], ...]
     #: Scalars of the file that stand on the right-hand side.
-    scalars: tuple[str, ...]
+    scalars: tuple[str, ...] = ()
+    #: Coefficients that have no results, because the other columns determine them.
+    aliased: tuple[str, ...] = ()
+    #: How each outcome is reported.
+    reasons: ClassVar[Mapping[int, str]] = REASONS
 
+    @abstractmethod
     def fit(self, responses: np.ndarray, scalars: Mapping[str, np.ndarray]) -> BlockFit:
         """Fit a block of elements.
 
@@ -80,6 +116,23 @@ class ElementwiseModel(Protocol):
         scalars : mapping
             For each of ``self.scalars`` an array of the same shape.
         """
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Groups of rows whose dependence the model takes into account; None if there are none.
+
+        (n_rows,) int of the rows of the design.
+        """
+        return None
+
+    @property
+    def tested(self) -> Mapping[str, Hypothesis]:
+        """Hypotheses, by what names of results begin with."""
+        return {}
+
+    def described(self) -> Iterator[str]:
+        """Describe what is particular to the model, a line each."""
+        return iter(())
 
 
 def result_names(model: ElementwiseModel) -> tuple[str, ...]:
@@ -151,32 +204,72 @@ def fit_all(
     return values, outcomes
 
 
-def counted(outcomes: np.ndarray) -> dict[str, int]:
+def counted(outcomes: np.ndarray, reasons: Mapping[int, str] = REASONS) -> dict[str, int]:
     """Return how many elements were not fitted, or not wholly, by reason.
 
     >>> counted(np.array([0, 1, 1, 2], np.uint8))
     {'too few images': 2, 'constant response': 1}
     """
-    counts = np.bincount(outcomes, minlength=len(Outcome))
-    return {reason: int(counts[outcome]) for outcome, reason in REASONS.items() if counts[outcome]}
+    counts = np.bincount(outcomes, minlength=1 + max(reasons))
+    return {reason: int(counts[outcome]) for outcome, reason in reasons.items() if counts[outcome]}
 
 
-def _parts(length: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, length)) for start in range(0, length, step))
+def labels_of(design: Design) -> list[str]:
+    """Return what results of each column of a design begin with: ModelArray's names."""
+    return [INTERCEPT.strip('()') if name == INTERCEPT else name for name in design.names]
 
 
-def checked_choice(given: Sequence[str], known: Sequence[str], option: str) -> tuple[str, ...]:
-    """Return the chosen names, each once.
+def corrections_of(columns: Iterable[str], options: ModelOptions) -> tuple[tuple[str, str], ...]:
+    """Return the p values that are adjusted: by method all terms, then the model."""
+    p_values = [name for name in columns if name.endswith(f'.{P_VALUE}')]
+    of_model = f'{MODEL}.{P_VALUE}'
+    return (
+        *_corrected(options.correct_p_value_terms, [p for p in p_values if p != of_model]),
+        *_corrected(options.correct_p_value_model, [p for p in p_values if p == of_model]),
+    )
+
+
+def _corrected(methods: Sequence[str], p_values: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for method in methods:
+        if method != 'none':
+            yield from ((name, method) for name in p_values)
+
+
+def tested_coefficients(design: Design, options: ModelOptions) -> dict[str, Hypothesis]:
+    """Return the t tests of coefficients and contrasts."""
+    coefficients = dict(zip(labels_of(design), design.names, strict=True))
+    return {
+        name: Hypothesis(text, 't') for name, text in {**coefficients, **options.contrasts}.items()
+    }
+
+
+def tested_jointly(tests: Iterable[JointTest], options: ModelOptions) -> dict[str, Hypothesis]:
+    """Return the F tests: those that were asked for, and those of terms."""
+    return {
+        test.name: Hypothesis(
+            options.f_tests.get(test.name, test.name.removesuffix('.anova')),
+            'F',
+            {f'{test.name}.df': len(test.tested)},
+        )
+        for test in tests
+    }
+
+
+def check_unique(names: Sequence[str]) -> None:
+    """Check that no two results have one name.
 
     Raises
     ------
     UsageError
-        If one is not known; the known ones are listed.
+        If a contrast or test is called as a term is.
     """
-    unknown = [name for name in given if name not in known]
-    if unknown:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
         raise UsageError(
-            f'{option}: {", ".join(map(repr, unknown))} is not known',
-            remedy=f'Choose among {", ".join(known)}.',
+            f'two results would be called {twice[0]}',
+            remedy='Give contrasts and F tests names that no term has.',
         )
-    return tuple(dict.fromkeys(given))
+
+
+def _parts(length: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, length)) for start in range(0, length, step))

@@ -33,7 +33,8 @@ import numpy as np
 
 from modelarrayio_bids.errors import FormulaError
 from modelarrayio_bids.models.formula.coding import coded, uses_contrasts
-from modelarrayio_bids.models.formula.frame import ElementWise, Frame
+from modelarrayio_bids.models.formula.frame import ElementWise, Frame, Variable
+from modelarrayio_bids.models.formula.syntax import Call
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.formula.values import Basis, Factor, Numbers
 
@@ -81,6 +82,12 @@ class Design:
         Rows of the table that are left out, (n_lost,) int ascending, by the column that is blank
         there or, where no column is, by the variable without a value, such as ``log(age)``.
         A row may be listed under several.
+    special : tuple of Call
+        Smooths and random effects of the formula, see :class:`~.formula.terms.Terms`; they have no
+        columns here.
+    variables : mapping
+        Values of each variable of the formula, (n_rows,), by its label; of the data of smooths and
+        random effects too.
     """
 
     matrix: np.ndarray
@@ -97,6 +104,8 @@ class Design:
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     lost: Mapping[str, np.ndarray] = field(default_factory=dict)
+    special: tuple[Call, ...] = ()
+    variables: Mapping[str, Variable] = field(default_factory=dict)
 
     def columns(self, term: str) -> list[int]:
         """Return the indices of the columns of a term."""
@@ -180,6 +189,8 @@ def design(
         counts={label: frame.counts(label) for label in frame.factors},
         codes={label: factor.codes for label, factor in frame.factors.items()},
         lost=frame.lost,
+        special=terms.special,
+        variables=frame.variables,
     )
 
 

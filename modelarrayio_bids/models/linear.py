@@ -12,79 +12,44 @@ rounding noise; weights work with missing images.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from modelarrayio_bids.errors import UsageError
-from modelarrayio_bids.models.adjustment import METHODS, P_VALUE
+from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.models.anova import JointTest, type_two
-from modelarrayio_bids.models.base import BlockFit, Outcome, checked_choice
+from modelarrayio_bids.models.base import (
+    MODEL,
+    BlockFit,
+    ElementwiseModel,
+    Hypothesis,
+    Outcome,
+    check_unique,
+    corrections_of,
+    labels_of,
+    tested_coefficients,
+    tested_jointly,
+)
 from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
-from modelarrayio_bids.models.design import INTERCEPT, Design
+from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.effects import cohens_f2, partial_r_squared, standard_deviations
+from modelarrayio_bids.models.kinds.lm import LinearKind
 from modelarrayio_bids.models.least_squares import Solution
+from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
 from modelarrayio_bids.models.system import Sample, System, fit_of
 from modelarrayio_bids.runtime.text_format import count, some
 
 
-@dataclass(frozen=True)
-class LinearOptions:
-    """Which statistics are wanted, and at which elements.
-
-    Parameters
-    ----------
-    var_terms, var_model : tuple of str
-        Statistics of each coefficient and of the model
-        (:data:`~.statistics.TERM_STATISTICS`, :data:`~.statistics.MODEL_STATISTICS`), in the
-        order of the results.
-    correct_p_value_terms, correct_p_value_model : tuple of str
-        Methods of R's ``p.adjust``; ``none`` does nothing. Contrasts and F tests are adjusted as
-        terms are.
-    num_subj_lthr_abs, num_subj_lthr_rel : float
-        An element is fitted if more images than this, and more than this share of all images,
-        are finite there.
-    contrasts, f_tests : mapping
-        Combinations of coefficients, and terms or coefficients tested together, by name.
-    anova : bool
-        Whether to test each term (type II).
-    effect_sizes : bool
-        Whether to add standardised coefficients, partial R² and Cohen's f².
-    """
-
-    var_terms: tuple[str, ...] = ('estimate', 'statistic', P_VALUE)
-    var_model: tuple[str, ...] = ('adj.r.squared', P_VALUE)
-    correct_p_value_terms: tuple[str, ...] = ('fdr',)
-    correct_p_value_model: tuple[str, ...] = ('fdr',)
-    num_subj_lthr_abs: float = 10
-    num_subj_lthr_rel: float = 0.2
-    contrasts: Mapping[str, str] = field(default_factory=dict)
-    f_tests: Mapping[str, str] = field(default_factory=dict)
-    anova: bool = False
-    effect_sizes: bool = False
-
-    def __post_init__(self) -> None:
-        for field_name, known in {
-            'var_terms': TERM_STATISTICS,
-            'var_model': tuple(MODEL_STATISTICS),
-            'correct_p_value_terms': METHODS,
-            'correct_p_value_model': METHODS,
-        }.items():
-            option = f'--{field_name.replace("_", "-")}'
-            chosen = checked_choice(getattr(self, field_name), known, option)
-            object.__setattr__(self, field_name, chosen)
-
-
-class LinearModel:
+class LinearModel(ElementwiseModel):
     """A linear model, by ordinary or weighted least squares.
 
     Parameters
     ----------
     design : Design
         The columns of the model.
-    options : LinearOptions
+    options : ModelOptions
         Which statistics are wanted.
     weights : numpy.ndarray, optional
         (n_table_rows,) weights as for ``lm``. Rows without one, or with 0, are left out.
@@ -108,11 +73,11 @@ class LinearModel:
     def __init__(
         self,
         design: Design,
-        options: LinearOptions | None = None,
+        options: ModelOptions | None = None,
         weights: np.ndarray | None = None,
     ) -> None:
         self.design = design
-        self.options = options or LinearOptions()
+        self.options = LinearKind().settled(options or ModelOptions())
         self.scalars = tuple(dict.fromkeys(name for names in design.scalars for name in names))
         self._sample = Sample.from_design(design, weights)
         self._estimated = self._sample.independent(range(len(design.names)))
@@ -131,8 +96,8 @@ class LinearModel:
             if test.tested and test.columns != tuple(self._estimated)
         }
         self.columns = tuple(self._names())
-        self.corrections = tuple(self._corrections())
-        _check_unique(self.columns)
+        self.corrections = corrections_of(self.columns, self.options)
+        check_unique(self.columns)
 
     def fit(
         self, responses: np.ndarray, scalars: Mapping[str, np.ndarray] | None = None
@@ -153,7 +118,7 @@ class LinearModel:
         sample = self._sample
         used = {name: (scalars or {})[name] for name in self.scalars}
         block, outcomes = read_responses(
-            responses, used, sample.rows, sample.offset, self._fewest(len(responses))
+            responses, used, sample.rows, sample.offset, self.options.fewest(len(responses))
         )
         values = np.full((len(self.columns), len(outcomes)), np.nan)
         complete = block.n == len(sample.rows)
@@ -167,9 +132,6 @@ class LinearModel:
                     values[row, where] = results[name]
         return BlockFit(values, outcomes)
 
-    def _fewest(self, n_images: int) -> float:
-        return max(n_images * self.options.num_subj_lthr_rel, self.options.num_subj_lthr_abs)
-
     def _fit(self, block: Responses) -> tuple[dict[str, np.ndarray | float], np.ndarray]:
         solution = self._system.solve(block)
         fit = fit_of(self._sample, block, solution)
@@ -180,18 +142,27 @@ class LinearModel:
         return dict(self._results(block, solution, fit)), outcomes
 
     @property
-    def numerator_df(self) -> dict[str, int]:
-        """Coefficients that each F test is about, by its name."""
-        return {test.name: len(test.tested) for test in self._tests}
+    def tested(self) -> Mapping[str, Hypothesis]:
+        """Hypotheses, by what names of results begin with."""
+        n_estimated = len(self._estimated)
+        of_model = {
+            f'{MODEL}.df': n_estimated - self._sample.intercept,
+            f'{MODEL}.df.residual': len(self._sample.rows) - n_estimated,
+        }
+        return {
+            MODEL: Hypothesis('', 'F', of_model),
+            **tested_coefficients(self.design, self.options),
+            **tested_jointly(self._tests, self.options),
+        }
 
     # ------------------------------------------------------------------ results, by name
 
     def _names(self) -> Iterator[str]:
         """Yield the names of results in ModelArray's order; those it does not have come last."""
         options = self.options
-        for term in self._labels():
-            yield from (f'{term}.{statistic}' for statistic in options.var_terms)
-        yield from (f'model.{statistic}' for statistic in options.var_model)
+        for term in labels_of(self.design):
+            yield from (f'{term}.{statistic}' for statistic in options.var_terms or ())
+        yield from (f'model.{statistic}' for statistic in options.var_model or ())
         for contrast in self._contrasts:
             yield from (f'{contrast.name}.{statistic}' for statistic in TERM_STATISTICS)
         for test in self._tests:
@@ -200,7 +171,7 @@ class LinearModel:
             yield from self._effect_names()
 
     def _effect_names(self) -> Iterator[str]:
-        for label in self._labels():
+        for label in labels_of(self.design):
             if label != 'Intercept':
                 yield f'{label}.std.estimate'
                 yield from _effects_of(label)
@@ -210,18 +181,6 @@ class LinearModel:
             yield from _effects_of(test.name)
         yield 'model.cohens.f2'
 
-    def _corrections(self) -> Iterator[tuple[str, str]]:
-        """Yield the p values that are adjusted: by method all terms, then the model."""
-        p_values = [name for name in self.columns if name.endswith(f'.{P_VALUE}')]
-        model = f'model.{P_VALUE}'
-        for method in _methods(self.options.correct_p_value_terms):
-            yield from ((name, method) for name in p_values if name != model)
-        for method in _methods(self.options.correct_p_value_model):
-            yield from ((name, method) for name in p_values if name == model)
-
-    def _labels(self) -> list[str]:
-        return ['Intercept' if name == INTERCEPT else name for name in self.design.names]
-
     def _results(
         self, block: Responses, solution: Solution, fit: Fit
     ) -> Iterator[tuple[str, np.ndarray | float]]:
@@ -230,14 +189,14 @@ class LinearModel:
         terms = fit.t_test(
             solution.estimates[:n_estimated],
             solution.variances[:n_estimated],
-            self.options.var_terms,
+            self.options.var_terms or (),
         )
-        labels = self._labels()
+        labels = labels_of(self.design)
         for statistic, found in terms.items():
             yield from ((f'{label}.{statistic}', np.nan) for label in labels)
             for row, column in zip(found, self._system.columns, strict=True):
                 yield f'{labels[column]}.{statistic}', row
-        for statistic in self.options.var_model:
+        for statistic in self.options.var_model or ():
             yield f'model.{statistic}', MODEL_STATISTICS[statistic](fit)
         contrasts = fit.t_test(
             solution.estimates[n_estimated:], solution.variances[n_estimated:], TERM_STATISTICS
@@ -265,7 +224,7 @@ class LinearModel:
     def _effects(
         self, block: Responses, solution: Solution, fit: Fit, sums: Mapping[str, np.ndarray]
     ) -> Iterator[tuple[str, np.ndarray | float]]:
-        labels = self._labels()
+        labels = labels_of(self.design)
         yield from ((name, np.nan) for name in self._effect_names())
         yield from (
             (f'{labels[column]}.std.estimate', row)
@@ -343,16 +302,3 @@ class LinearModel:
 
 def _effects_of(name: str) -> tuple[str, str]:
     return f'{name}.partial.rsq', f'{name}.cohens.f2'
-
-
-def _methods(chosen: tuple[str, ...]) -> list[str]:
-    return [method for method in dict.fromkeys(chosen) if method != 'none']
-
-
-def _check_unique(names: tuple[str, ...]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(
-            f'two results would be called {twice[0]}',
-            remedy='Give contrasts and F tests names that no term has.',
-        )

@@ -12,10 +12,10 @@ import numpy as np
 from scipy import special
 
 from modelarrayio_bids.models.adjustment import P_VALUE
+from modelarrayio_bids.models.kinds.lm import LinearKind
 
-#: Statistics of a coefficient, as broom's ``tidy`` names them, in the order of ModelArray's
-#: ``full.outputs``.
-TERM_STATISTICS = ('estimate', 'std.error', 'statistic', P_VALUE)
+#: Statistics of a coefficient.
+TERM_STATISTICS = LinearKind.term_statistics
 
 
 def two_sided_p(t: np.ndarray, df: np.ndarray) -> np.ndarray:
@@ -147,8 +147,7 @@ class Fit:
         return {'statistic': f, P_VALUE: upper_p(f, df, self.df_residual)}
 
 
-#: Statistics of the model, as broom's ``glance`` names them, in its order.
-MODEL_STATISTICS: dict[str, Callable[[Fit], np.ndarray]] = {
+_MODEL_STATISTICS: dict[str, Callable[[Fit], np.ndarray]] = {
     'r.squared': lambda fit: fit.r_squared,
     'adj.r.squared': lambda fit: fit.adjusted_r_squared,
     'sigma': lambda fit: fit.sigma,
@@ -162,3 +161,5 @@ MODEL_STATISTICS: dict[str, Callable[[Fit], np.ndarray]] = {
     'df.residual': lambda fit: fit.df_residual,
     'nobs': lambda fit: fit.n,
 }
+#: Statistics of the model, in the order that results have.
+MODEL_STATISTICS = {name: _MODEL_STATISTICS[name] for name in LinearKind.model_statistics}

@@ -249,7 +249,7 @@ def _fill(
         fitted = ordered_map(fit, stored, threads)
         what = f'Fitting {values.response.name}'
         outcomes = [*tracked(fitted, what, len(starts), 'blocks')]
-    return counted(np.concatenate(outcomes))
+    return counted(np.concatenate(outcomes), model.reasons)
 
 
 def _fit_block(

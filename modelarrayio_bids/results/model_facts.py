@@ -1,10 +1,10 @@
 """Facts about a fitted model that the HDF5 file keeps beside the results.
 
 >>> from modelarrayio_bids.store import schema
->>> told = '{"response": "FA", "columns": ["(Intercept)", "age"], "n_images": 20}'
+>>> told = '{"response": "FA", "tested": {"age": {"contrast": "age", "statistic": "t"}}}'
 >>> facts = ModelFacts.of({schema.FORMULA_ATTRIBUTE: 'FA ~ age', schema.MODEL_ATTRIBUTE: told})
->>> facts.df_residual, facts.sidecar_of('age.p.value.fdr')
-(18, {'Contrast': 'age', 'StatisticType': 't'})
+>>> facts.response, facts.sidecar_of('age.p.value.fdr')
+('FA', {'Contrast': 'age', 'StatisticType': 't'})
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from modelarrayio_bids.models.design import INTERCEPT
+from modelarrayio_bids.models.base import MODEL, Hypothesis
 from modelarrayio_bids.store import schema
-
-# What ModelArray calls the intercept, and the whole model.
-_INTERCEPT, _MODEL = 'Intercept', 'model'
-_ANOVA = '.anova'
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,10 @@ class ModelFacts:
         The table with the covariates.
     contrasts, f_tests : dict of str
         Combinations and joint tests of coefficients, by name.
-    numerator_df : dict of int
-        Coefficients that each F test is about, by its name.
+    tested : dict of Hypothesis
+        Hypotheses, by what names of results begin with.
+    kind : str
+        Name of the kind of model, see :data:`.models.kinds.KINDS`.
     fewest : float
         An element is fitted if more images than this have a value.
     smallest_share : float
@@ -68,7 +66,8 @@ class ModelFacts:
     cohort: str = ''
     contrasts: Mapping[str, str] = field(default_factory=dict)
     f_tests: Mapping[str, str] = field(default_factory=dict)
-    numerator_df: Mapping[str, int] = field(default_factory=dict)
+    tested: Mapping[str, Hypothesis] = field(default_factory=dict)
+    kind: str = ''
     fewest: float = 0
     smallest_share: float = 0
 
@@ -97,25 +96,22 @@ class ModelFacts:
             cohort=told.get('cohort', ''),
             contrasts=told.get('contrasts', {}),
             f_tests=told.get('f_tests', {}),
-            numerator_df=told.get('numerator_df', {}),
+            tested={name: Hypothesis(**each) for name, each in told.get('tested', {}).items()},
+            kind=told.get('kind', ''),
             fewest=told.get('num_subj_lthr_abs', 0),
             smallest_share=told.get('num_subj_lthr_rel', 0),
         )
 
     @property
-    def df_residual(self) -> int:
-        """Residual degrees of freedom where every image of the model has a value."""
-        return self.n_images - (len(self.columns) - len(self.aliased))
+    def df_residual(self) -> float | None:
+        """Residual degrees of freedom where every image has a value; None if the model has none."""
+        model = self.tested.get(MODEL)
+        return None if model is None else model.df.get(f'{MODEL}.df.residual')
 
     @property
-    def degrees_of_freedom(self) -> dict[str, dict[str, int]]:
+    def degrees_of_freedom(self) -> dict[str, dict[str, float]]:
         """By term, and by the name that R's ``glance`` would give them."""
-        n_estimated = len(self.columns) - len(self.aliased)
-        of_model = n_estimated - (INTERCEPT in self.columns)
-        return {
-            _MODEL: {f'{_MODEL}.df': of_model, f'{_MODEL}.df.residual': self.df_residual},
-            **{term: {f'{term}.df': number} for term, number in self.numerator_df.items()},
-        }
+        return {name: dict(tested.df) for name, tested in self.tested.items() if tested.df}
 
     def sidecar_of(self, result: str) -> dict[str, str]:
         """Return what a sidecar says of one result, nothing of one that no test is about.
@@ -131,26 +127,16 @@ class ModelFacts:
             ``Contrast``, in coefficients or terms (not of the whole model); of a statistic and of
             its p values also ``StatisticType``, ``t`` or ``F``.
         """
-        contrasts = self._contrasts()
-        term = max((one for one in contrasts if result.startswith(f'{one}.')), key=len, default='')
+        term = max(
+            (name for name in self.tested if result.startswith(f'{name}.')), key=len, default=''
+        )
         if not term:
             return {}
-        contrast, kind = contrasts[term]
+        tested = self.tested[term]
         is_test = result == f'{term}.statistic' or result.startswith(f'{term}.p.value')
         return {
-            **({'Contrast': contrast} if contrast else {}),
-            **({'StatisticType': kind} if is_test else {}),
-        }
-
-    def _contrasts(self) -> dict[str, tuple[str, str]]:
-        """Return what is tested, and by which statistic, by what names of results begin with."""
-        coefficients = {_INTERCEPT if name == INTERCEPT else name: name for name in self.columns}
-        anova = {f'{term}{_ANOVA}': term for term in self.terms}
-        tested = {name: text for name, text in anova.items() if name in self.numerator_df}
-        return {
-            _MODEL: ('', 'F'),
-            **{name: (text, 't') for name, text in {**coefficients, **self.contrasts}.items()},
-            **{name: (text, 'F') for name, text in {**tested, **self.f_tests}.items()},
+            **({'Contrast': tested.contrast} if tested.contrast else {}),
+            **({'StatisticType': tested.statistic} if is_test and tested.statistic else {}),
         }
 
 

@@ -111,8 +111,16 @@ class Phenotypes:
             )
         return rows
 
-    def require_one_row_each(self) -> None:
+    def require_one_row_each(self, rows: np.ndarray, groups: np.ndarray | None = None) -> None:
         """Refuse several images of one participant, whose values are not independent.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray
+            (n_rows,) int: the rows of the table that are in the model.
+        groups : numpy.ndarray, optional
+            (n_rows,) int: groups of images that the model takes for dependent. If these are the
+            participants, several images are no mistake.
 
         Raises
         ------
@@ -121,6 +129,8 @@ class Phenotypes:
         """
         subject = next((column for column in SUBJECT_COLUMNS if column in self.table), None)
         if subject is None:
+            return
+        if groups is not None and _are_one_to_one(self.table[subject].iloc[rows], groups):
             return
         images = self.table[subject].value_counts()
         repeated = images[images > 1]
@@ -133,6 +143,11 @@ class Phenotypes:
                 'Fit one session at a time, use a mixed model in R (lme4, by ModelArray.wrap), or '
                 'say that it is meant: --allow-repeated.',
             )
+
+
+def _are_one_to_one(names: pd.Series, groups: np.ndarray) -> bool:
+    pairs = set(zip(names, groups.tolist(), strict=True))
+    return len(pairs) == names.nunique() == len(set(groups.tolist()))
 
 
 def _rows_of(cohort: pd.DataFrame, scalar: str, names: Sequence[str], path: Path) -> pd.DataFrame:

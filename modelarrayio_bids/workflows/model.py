@@ -32,7 +32,7 @@ def init_model_wf(
     mem_mb: int | None = None,
     name: str = 'model_wf',
 ) -> Workflow:
-    """Build the workflow that fits linear models.
+    """Build the workflow that fits models.
 
     Relative paths count from the folder where it is built.
 

@@ -52,7 +52,7 @@ def test_it_tells_types_lists_choices_and_defaults(inputs):
     assert told('output_dir', 'type', 'optional') == ['String', False]  # need not be there yet
     assert told('analysis_level', 'value-choices', 'list') == [['group', 'model', 'export'], True]
     assert told('model', 'type', 'command-line-flag') == ['File', '--model']
-    assert told('var_terms', 'default-value') == [['estimate', 'statistic', 'p.value']]
+    assert told('correct_p_value_terms', 'default-value') == [['fdr']]
     assert told('mask', 'type', 'command-line-flag') == ['File', '--mask']
     assert told('phenotypes', 'type', 'list') == ['File', True]
     assert told('participant_label', 'type', 'list', 'min-list-entries') == ['String', True, 1]

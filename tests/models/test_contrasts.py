@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from modelarrayio_bids.errors import ModelArrayIOError, UsageError
 from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import Design
-from modelarrayio_bids.models.linear import LinearModel, LinearOptions
+from modelarrayio_bids.models.linear import LinearModel
+from modelarrayio_bids.models.options import ModelOptions
 
 NAMES = (
     '(Intercept)', 'age', 'sexM', 'siteB', 'siteB-1', 'age:sexM', 'poly(age, 2)1',
@@ -121,11 +122,11 @@ def test_joint_tests_that_cannot_be_read(text):
 )
 def test_questions_that_the_whole_design_cannot_answer(options, message):
     with pytest.raises(UsageError) as caught:
-        LinearModel(design(), LinearOptions(**options))
+        LinearModel(design(), ModelOptions(**options))
     assert message in str(caught.value)
 
 
 def test_combinations_of_aliased_coefficients_may_be_estimable():
     """age + 2 twice is what the data tell, however the two share it."""
-    model = LinearModel(design(), LinearOptions(contrasts={'c': 'age + 2*twice'}))
+    model = LinearModel(design(), ModelOptions(contrasts={'c': 'age + 2*twice'}))
     assert model.aliased == ('twice',)

@@ -60,10 +60,6 @@ def refusal(formula, error=FormulaError):
         ('FA ~ age %o% sex', 'the operator %o% is not known here. Do you mean'),
         ('FA ~ I(age && sex)', 'the operator && is not known here'),
         ('FA ~ .', '. for all columns is not known here. Name the columns'),
-        ('FA ~ age + (1 | site)', '(1 | site) is a random effect'),
-        ('FA ~ age + (1 + age || site)', 'Leave it out and fit one image of each participant'),
-        ('FA ~ s(age, k = 4) + sex', 's(age, k = 4) is a smooth'),
-        ('FA ~ ti(age, motion)', 'Use ns(), bs() or poly() here, or ModelArray.gam in R.'),
     ],
 )
 def test_what_is_not_known_is_named(formula, said):

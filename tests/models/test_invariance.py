@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from modelarrayio_bids.models.base import fit_all, result_names
 from modelarrayio_bids.models.design import Design
-from modelarrayio_bids.models.linear import LinearModel, LinearOptions
+from modelarrayio_bids.models.linear import LinearModel
+from modelarrayio_bids.models.options import ModelOptions
 
-OPTIONS = LinearOptions(
+OPTIONS = ModelOptions(
     var_terms=('statistic', 'p.value'),
     var_model=('statistic', 'p.value', 'df.residual', 'r.squared'),
     contrasts={'c': 'siteB - siteC'},

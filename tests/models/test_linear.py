@@ -9,10 +9,11 @@ from models.oracle import MODEL, R
 
 from modelarrayio_bids.models.base import Outcome, counted, fit_all, result_names
 from modelarrayio_bids.models.design import design
-from modelarrayio_bids.models.linear import LinearModel, LinearOptions
+from modelarrayio_bids.models.linear import LinearModel
+from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.statistics import TERM_STATISTICS
 
-FULL = LinearOptions(var_terms=TERM_STATISTICS, var_model=MODEL)
+FULL = ModelOptions(var_terms=TERM_STATISTICS, var_model=MODEL)
 FORMULAS = [
     'y ~ age + sex',
     'y ~ age * sex + site',
@@ -206,7 +207,7 @@ def test_a_scalar_without_variation_leaves_other_coefficients(r):
 def test_anova_is_that_of_car(r):
     table = cohort(80)
     y = responses(table, 8, missing=0.05)
-    options = LinearOptions(anova=True)
+    options = ModelOptions(anova=True)
     formulas = ['y ~ age + sex + site', 'y ~ age * sex * site', 'y ~ site:sex + age + site']
     # Terms that others explain are not tested, in car neither.
     for formula in [*formulas, 'y ~ I(2 * age) + site:age', 'y ~ sex + age + I(2 * age)']:
@@ -223,9 +224,7 @@ def test_anova_with_weights_and_scalars(r):
     weights = np.random.default_rng(5).gamma(2, 1, len(table))
     scalar = np.random.default_rng(6).normal(size=y.shape)
     answer = r.fit('y ~ MD * sex + site', table, y, weights=weights, scalar=scalar, anova=True)
-    found = fitted(
-        LinearModel(answer.design, LinearOptions(anova=True), weights), y, {'MD': scalar}
-    )
+    found = fitted(LinearModel(answer.design, ModelOptions(anova=True), weights), y, {'MD': scalar})
     for term, (f, p) in zip(answer.design.terms, answer.anova, strict=True):
         close(found[f'{term}.anova.statistic'], f, f'{term} F', rtol=1e-8)
         close(found[f'{term}.anova.p.value'], p, f'{term} p', rtol=1e-7)
@@ -239,7 +238,7 @@ def test_contrasts_and_joint_tests(r, missing):
     factors = [[0, 0, 1, 0, 0, 0, -1], [0, 0, 0, 0.5, 0.5, -1, 0], [1, 30, 0, 0, 0, 0, 0]]
     joint = [[0, 1, 0, 0, 0, 0, 1], [0, 0, 0, 1, 1, 1, 0], [0, 0, 1, 1, 0, 0, 0]]
     answer = r.fit('y ~ age * sex + site', table, y, contrasts=factors, joint=joint)
-    options = LinearOptions(
+    options = ModelOptions(
         contrasts={
             'men': 'sexM - age:sexM',
             'sites': '0.5*(siteB + siteC) - siteD',
@@ -262,9 +261,7 @@ def test_a_contrast_may_be_estimable_where_its_coefficients_are_not(r):
     y[table['site'] == 'A', 1] = np.nan
     y[table['site'] == 'C', 2] = np.nan
     whole = r.fit('y ~ site + age', table, y).design
-    options = LinearOptions(
-        contrasts={'c_b': 'siteC - siteB'}, f_tests={'site': 'site'}, anova=True
-    )
+    options = ModelOptions(contrasts={'c_b': 'siteC - siteB'}, f_tests={'site': 'site'}, anova=True)
     found = fitted(LinearModel(whole, options), y)
     assert np.isnan(found['siteB.estimate']).tolist() == [False, True, False]
     assert np.isnan(found['c_b.estimate']).tolist() == [False, False, True]
@@ -281,7 +278,7 @@ def test_effect_sizes(r):
     table = cohort(80)
     y = responses(table, missing=0.1)
     answer = r.fit('y ~ age + sex + site', table, y, anova=True)
-    options = LinearOptions(effect_sizes=True, anova=True, var_model=MODEL)
+    options = ModelOptions(effect_sizes=True, anova=True, var_model=MODEL)
     found = fitted(LinearModel(answer.design, options), y)
     df = answer.model['df.residual']
     there = np.isfinite(y)
@@ -300,7 +297,7 @@ def test_effect_sizes(r):
 def test_columns_are_in_modelarrays_order(r):
     table = cohort()
     design = r.fit('y ~ age + sex', table, responses(table, 1)).design
-    options = LinearOptions(
+    options = ModelOptions(
         correct_p_value_terms=('fdr', 'bonferroni'), correct_p_value_model=('holm',)
     )
     assert result_names(LinearModel(design, options)) == (
@@ -313,7 +310,7 @@ def test_columns_are_in_modelarrays_order(r):
         'Intercept.p.value.bonferroni', 'age.p.value.bonferroni', 'sexM.p.value.bonferroni',
         'model.p.value.holm',
     )  # fmt: skip
-    without = LinearOptions(var_terms=('estimate',), correct_p_value_model=('none',))
+    without = ModelOptions(var_terms=('estimate',), correct_p_value_model=('none',))
     assert not LinearModel(design, without).corrections
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.design import Design
-from modelarrayio_bids.models.linear import LinearModel, LinearOptions
+from modelarrayio_bids.models.linear import LinearModel
+from modelarrayio_bids.models.options import ModelOptions
 
 
 def design(n=20, p=2):
@@ -29,12 +30,12 @@ def design(n=20, p=2):
 )
 def test_unknown_statistics_and_methods(options, message):
     with pytest.raises(UsageError) as caught:
-        LinearOptions(**options)
+        LinearModel(design(), ModelOptions(**options))
     assert message in str(caught.value)
 
 
 def test_what_is_asked_twice_is_given_once():
-    options = LinearOptions(
+    options = ModelOptions(
         var_terms=('estimate', 'p.value', 'estimate'), correct_p_value_terms=('fdr', 'none', 'fdr')
     )
     model = LinearModel(design(), options)

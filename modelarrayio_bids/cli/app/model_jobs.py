@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.model_options import linear_options
+from modelarrayio_bids.cli.model_options import model_options
 from modelarrayio_bids.errors import (
     CohortProblemsError,
     ModelArrayIOError,
@@ -23,10 +23,8 @@ from modelarrayio_bids.errors import (
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.model_files.requests import ModelRequest
-    from modelarrayio_bids.models.linear import LinearOptions
-    from modelarrayio_bids.results.linear import LinearFit
-
-_NAME = 'lm'
+    from modelarrayio_bids.models.options import ModelOptions
+    from modelarrayio_bids.results.model_fit import ModelFit
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class ModelJob:
         Name of the results.
     formula : str
         The model, the scalar on its left side.
-    options : LinearOptions
+    options : ModelOptions
         What is estimated, and where.
     weights : str or None
         Column of the weights.
@@ -53,16 +51,16 @@ class ModelJob:
     cohort: Path
     analysis: str
     formula: str
-    options: LinearOptions
+    options: ModelOptions
     weights: str | None
     allow_repeated: bool
 
     @cached_property
-    def fit(self) -> LinearFit:
+    def fit(self) -> ModelFit:
         """The model with its design, ready to be fitted."""
-        from modelarrayio_bids.results.linear import LinearFit
+        from modelarrayio_bids.results.model_fit import ModelFit
 
-        return LinearFit.of(
+        return ModelFit.of(
             self.store,
             self.formula,
             self.cohort,
@@ -72,14 +70,17 @@ class ModelJob:
         )
 
     @property
-    def settings(self) -> tuple[str, LinearOptions, str | None, bool]:
+    def settings(self) -> tuple[str, ModelOptions, str | None, bool]:
         """What jobs of one workflow have in common."""
         return self.analysis, self.options, self.weights, self.allow_repeated
 
 
 @dataclass(frozen=True)
 class _CommandLineModel:
-    """The model of the command line; without a formula, the one that each R script proposes."""
+    """The model of the command line; without a formula, the one that each R script proposes.
+
+    Without a name, its results are called as the kind of model.
+    """
 
     name: str
     formula: str | None
@@ -186,7 +187,7 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLi
                 f'--analysis-name has {len(names)} names, and one model is fitted',
                 remedy='Give one; several models are listed in a file: --model.',
             )
-        return [_CommandLineModel(names[0] if names else _NAME, options.formula)]
+        return [_CommandLineModel(names[0] if names else '', options.formula)]
     if options.formula is not None:
         raise UsageError('--formula and --model contradict each other', remedy='Give one of them.')
     from modelarrayio_bids.derivatives.model_files.requests import read_models
@@ -229,18 +230,22 @@ def _job(
 ) -> ModelJob:
     from modelarrayio_bids.derivatives.bids.output_names import Outputs
     from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
+    from modelarrayio_bids.models.formula.terms import Terms
+    from modelarrayio_bids.models.kinds import kind_of
 
     cohort_file = Outputs.beside(store).cohort
     columns = CohortColumns(cohort_file)
     own = request.settings_for(columns)
     common = {'weights': options.weights, 'allow_repeated': options.allow_repeated}
     beside: Mapping[str, Any] = {key: own.pop(key, value) for key, value in common.items()}
+    formula = _formula(request.formula_for(columns), cohort_file)
+    settings = replace(model_options(options), **own)
     return ModelJob(
         store,
         cohort_file,
-        request.name,
-        _formula(request.formula_for(columns), cohort_file),
-        replace(linear_options(options), **own),
+        request.name or kind_of(Terms.of(formula), settings.method).name,
+        formula,
+        settings,
         **beside,
     )
 

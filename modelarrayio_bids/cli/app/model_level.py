@@ -1,4 +1,4 @@
-"""The model level: a linear model at every element of the HDF5 files of an output folder."""
+"""The model level: a model at every element of the HDF5 files of an output folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         group,
         '--formula',
         metavar='FORMULA',
-        help="linear model in R's words, '~ age + sex', for every scalar (default: the model that "
+        help="model in R's words, '~ age + sex', for every scalar (default: the model that "
         'the R script of each proposes)',
     )
     add(
@@ -124,6 +124,7 @@ def _workflow(
 
 
 def _traits(asked: dict[str, object]) -> Iterator[tuple[str, object]]:
-    """Return options as Nipype's traits take them: lists, not tuples."""
+    """Return options as Nipype's traits take them: lists, not tuples; none that is not set."""
     for name, value in asked.items():
-        yield name, list(value) if isinstance(value, tuple) else value
+        if value is not None:
+            yield name, list(value) if isinstance(value, tuple) else value

@@ -1,12 +1,13 @@
-"""``modelarrayio fit``: a linear model at every element of an HDF5 file."""
+"""``modelarrayio fit``: a model at every element of an HDF5 file."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from modelarrayio_bids.cli.model_options import add_model, linear_options
+from modelarrayio_bids.cli.model_options import add_model, model_options
 from modelarrayio_bids.cli.options import add, add_log_level, add_resources, resources
+from modelarrayio_bids.models.kinds import KINDS
 
 _EXAMPLES = """examples:
   modelarrayio fit FA.h5 --formula 'FA ~ age + sex' --cohort-file cohort_FA.csv
@@ -21,9 +22,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         'fit',
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        help='a linear model at every element, as ModelArray.lm fits it',
-        description='Fit a linear model at every element of a scalar, with the images that have a '
-        'value there.\nNames, defaults and results are those of ModelArray.lm in R.',
+        help='a model at every element: ' + ', '.join(kind.noun for kind in KINDS.values()),
+        description='Fit a model at every element of a scalar, with the images that have a value '
+        'there:\n'
+        + ''.join(f'  {kind.name}: {kind.help}\n' for kind in KINDS.values())
+        + 'Names, defaults and results are those of R.',
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=fit)
@@ -37,35 +40,35 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def fit(options: argparse.Namespace) -> int:
     """Run the command."""
-    from modelarrayio_bids.results.linear import LinearFit
+    from modelarrayio_bids.results.model_fit import ModelFit
 
-    model = LinearFit.of(
+    model = ModelFit.of(
         options.file,
         options.formula,
         options.cohort_file,
-        linear_options(options),
+        model_options(options),
         weights=options.weights,
         allow_repeated=options.allow_repeated,
     )
     if options.dry_run:
         print('\n'.join(model.described()))
         return 0
-    model.run(
+    fitted = model.run(
         options.analysis_name,
         elements=options.elements,
         overwrite=options.overwrite,
         resources=resources(options),
     )
     if options.export is not None:
-        _export(options)
+        _export(options, fitted.name)
     return 0
 
 
-def _export(options: argparse.Namespace) -> None:
+def _export(options: argparse.Namespace, analysis: str) -> None:
     from modelarrayio_bids.results.export import ExportOptions, export_results
 
     how = ExportOptions(threads=options.nprocs)
-    export_results(options.file, options.analysis_name, options.export, options=how)
+    export_results(options.file, analysis, options.export, options=how)
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +92,8 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     add(
         parser,
         '--analysis-name',
-        default='lm',
         metavar='NAME',
-        help='name of the results in the file (default: %(default)s)',
+        help="name of the results in the file (default: the method's)",
     )
     add(
         parser,

@@ -12,7 +12,7 @@ A TOML file lists them::
     age_in_M = "age + age:sexM"
 
 Further keys are those of the command line, with ``_``: ``f_tests`` (a table, as ``contrasts``),
-``weights``, ``effect_sizes``, ``var_terms``, ``var_model``, ``full_outputs``,
+``method``, ``weights``, ``effect_sizes``, ``var_terms``, ``var_model``, ``full_outputs``,
 ``correct_p_value_terms``, ``correct_p_value_model``, ``num_subj_lthr_abs``, ``num_subj_lthr_rel``
 and ``allow_repeated``.
 
@@ -42,15 +42,15 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.models.formula.terms import Terms
-from modelarrayio_bids.models.linear import LinearOptions
-from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS
+from modelarrayio_bids.models.kinds import ModelKind, kind_of
+from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.store.schema import check_analysis_name
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
 
 _SHOW_FORM = 'docs/models.md shows the form.'
-_OPTIONS = frozenset(each.name for each in fields(LinearOptions))
+_OPTIONS = frozenset(each.name for each in fields(ModelOptions))
 _LARGEST_FILE = 2**24
 
 
@@ -68,7 +68,7 @@ class ModelRequest(Protocol):
         """Return the model in R's words for a cohort with these columns; its left side may lack."""
 
     def settings_for(self, columns: CohortColumns) -> dict[str, Any]:
-        """Return options of the model: of ``LinearOptions``, ``weights``, ``allow_repeated``."""
+        """Return options of the model: of ``ModelOptions``, ``weights``, ``allow_repeated``."""
 
 
 @dataclass(frozen=True)
@@ -194,26 +194,32 @@ def _of_table(table: Mapping[str, Any]) -> FormulaModel:
     own = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in table.items()
-        if key not in {'name', 'formula', 'scalars', 'full_outputs'}
+        if key not in {'name', 'formula', 'scalars'}
     }
-    if table.get('full_outputs'):
-        own |= {'var_terms': TERM_STATISTICS, 'var_model': tuple(MODEL_STATISTICS)}
+    if 'var_terms' in own or 'var_model' in own:
+        own.setdefault('full_outputs', False)
     return FormulaModel(table['name'], table['formula'], tuple(table.get('scalars', ())), own)
 
 
 def _problems(models: Sequence[FormulaModel], path: Path) -> Iterator[ModelFileError]:
     """Yield what can be told to be wrong without a cohort."""
     for model in models:
-        own = {name: value for name, value in model.settings.items() if name in _OPTIONS}
-        for key, check in {
-            'formula': lambda model=model: Terms.of(model.formula),
-            'options': lambda own=own: LinearOptions(**own),
-        }.items():
+        for check in (_kind_of, _options_of):
             try:
-                check()
+                check(model)
             except ModelArrayIOError as error:
-                place = f'model {model.name}' + f', {key}' * (key != 'options')
+                place = f'model {model.name}' + ', formula' * (check is _kind_of)
                 yield ModelFileError(f'{place}: {error.what}', path, error.remedy)
+                break
+
+
+def _kind_of(model: FormulaModel) -> ModelKind:
+    return kind_of(Terms.of(model.formula), model.settings.get('method', ''))
+
+
+def _options_of(model: FormulaModel) -> ModelOptions:
+    own = {name: value for name, value in model.settings.items() if name in _OPTIONS}
+    return _kind_of(model).settled(ModelOptions(**own))
 
 
 def _name_problems(

@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from modelarrayio_bids.derivatives.bids.json_files import read_json
 from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.models.adjustment import METHODS
+from modelarrayio_bids.models.kinds import own_statistics
 from modelarrayio_bids.results.export import (
     Image,
     Naming,
@@ -86,11 +88,6 @@ _DF = 'DegreesOfFreedom'
 #: The term of what is about the whole model.
 MODEL = 'model'
 
-_RESULT = re.compile(
-    r'(?:(?P<term>.+?)\.)?(?:'
-    rf'(?P<p>(?:1m\.|mlog10\.)?p\.value)(?:\.(?P<correction>{"|".join(METHODS)}))?|'
-    rf'(?P<other>{"|".join(map(re.escape, STATISTICS))}))'
-)
 # As nilearn spells them in contrasts, and R's operators in the same manner.
 _SIGNS = {
     '-': 'Minus',
@@ -105,6 +102,21 @@ _SIGNS = {
     '%': 'Pct',
     '!': 'Not',
 }
+
+
+def statistics() -> dict[str, str]:
+    """Return the statistics that results may have, described: those of kinds of models too."""
+    return {**STATISTICS, **own_statistics()}
+
+
+@cache
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the form of results, whose statistics are among some names."""
+    return re.compile(
+        r'(?:(?P<term>.+?)\.)?(?:'
+        rf'(?P<p>(?:1m\.|mlog10\.)?p\.value)(?:\.(?P<correction>{"|".join(METHODS)}))?|'
+        rf'(?P<other>{"|".join(map(re.escape, names))}))'
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +147,7 @@ class ResultName:
         >>> ResultName.of('my_measure')
         ResultName(term='', statistic='my_measure', correction='')
         """
-        found = _RESULT.fullmatch(name)
+        found = _pattern(tuple(statistics())).fullmatch(name)
         if found is None:
             return cls('', name)
         statistic = found['p'] or found['other']
@@ -160,7 +172,7 @@ class ResultName:
         >>> ResultName.of('age.p.value.fdr').described()
         'p value of age, corrected (fdr)'
         """
-        what = STATISTICS.get(self.statistic, f'Result {self.statistic}')
+        what = statistics().get(self.statistic, f'Result {self.statistic}')
         whose = {'': '', MODEL: ' of the model'}.get(self.term, f' of {self.term}')
         return f'{what}{whose}' + (f', corrected ({self.correction})' if self.correction else '')
 

@@ -52,6 +52,9 @@ class ElementWise:
     scalars: tuple[str, ...]
 
 
+Variable = Factor | Basis | Numbers | ElementWise
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """The variables of a model.
@@ -74,7 +77,7 @@ class Frame:
 
     terms: Terms
     rows: np.ndarray
-    variables: dict[str, Factor | Basis | Numbers | ElementWise]
+    variables: dict[str, Variable]
     lost: dict[str, np.ndarray]
     path: str | PathLike[str] | None = None
 

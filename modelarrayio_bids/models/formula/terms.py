@@ -13,7 +13,7 @@ variables: ``a:b`` is the union of two, ``a*b`` is ``a + b + a:b``, ``a/b`` is `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -35,6 +35,8 @@ _MOST_PRODUCTS = 50_000
 SMOOTHS = frozenset({'s', 'te', 'ti', 't2'})
 #: Operators of random effects (lme4).
 BARS = frozenset({'|', '||'})
+# Arguments of smooths that are data.
+_DATA_ARGUMENTS = frozenset({'', 'by'})
 
 _Term = frozenset[str]
 
@@ -65,6 +67,7 @@ class Terms:
     factors: tuple[tuple[str, ...], ...]
     offsets: tuple[str, ...]
     has_intercept: bool
+    special: tuple[Call, ...] = ()
 
     @classmethod
     def of(cls, formula: str) -> Terms:
@@ -78,13 +81,17 @@ class Terms:
         response, right = _sides(parse(formula))
         expansion = _Expansion()
         found = expansion.encode(right)
-        variables = expansion.variables
+        special = _specials(expansion.variables, found)
+        variables = _variables(expansion.variables)
         offsets = tuple(label for label in variables if _is_offset(variables[label]))
-        kept = [term for term in found if term.isdisjoint(offsets)]
+        kept = [term for term in found if term.isdisjoint({*offsets, *special})]
         factors = (
             tuple(label for label in variables if label in term) for term in sorted(kept, key=len)
         )
-        return cls(response, variables, tuple(factors), offsets, expansion.has_intercept)
+        return cls(
+            *(response, variables, tuple(factors), offsets, expansion.has_intercept),
+            tuple(special.values()),
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -105,6 +112,60 @@ def _sides(formula: Expression) -> tuple[str, Expression]:
             remedy='Functions of a scalar are not modelled here.',
         )
     return response.name, right
+
+
+def is_special(expression: Expression) -> bool:
+    """Return whether an expression is a smooth or a random effect."""
+    return isinstance(expression, Call) and expression.function in SMOOTHS | BARS
+
+
+def written(special: Call) -> str:
+    """Return a smooth or random effect as it stands in a formula.
+
+    >>> [written(special) for special in Terms.of('~ s(age,k=4) + (1|id)').special]
+    ['s(age, k = 4)', '(1 | id)']
+    """
+    text = shortened(deparse(special))
+    return f'({text})' if special.function in BARS else text
+
+
+def data_of(special: Call) -> tuple[Expression, ...]:
+    """Return the expressions that a smooth or random effect takes values of."""
+    if special.function in BARS:
+        return special.arguments[-1:]
+    names = special.names or ('',) * len(special.arguments)
+    return tuple(
+        argument
+        for name, argument in zip(names, special.arguments, strict=True)
+        if name in _DATA_ARGUMENTS
+    )
+
+
+def _specials(variables: Mapping[str, Expression], terms: list[_Term]) -> dict[str, Call]:
+    """Return the smooths and random effects among terms, by label."""
+    special = {
+        label: each
+        for label, each in variables.items()
+        if isinstance(each, Call) and is_special(each) and any(label in term for term in terms)
+    }
+    for label, each in special.items():
+        if any(label in term and len(term) > 1 for term in terms):
+            raise FormulaError(
+                f'{written(each)} stands in a product', remedy='Add it as a term of its own, by +.'
+            )
+    return special
+
+
+def _variables(found: Mapping[str, Expression]) -> dict[str, Expression]:
+    """Return variables, the data of smooths and random effects in the place of these."""
+    variables: dict[str, Expression] = {}
+    for label, expression in found.items():
+        if isinstance(expression, Call) and is_special(expression):
+            data = data_of(expression)
+            variables |= {deparse(each): each for each in data if deparse(each) not in variables}
+        else:
+            variables[label] = expression
+    return variables
 
 
 def _is_offset(variable: Expression) -> bool:
@@ -144,7 +205,10 @@ class _Expansion:
 
     def variable(self, expression: Expression) -> str:
         """Note a variable, and return its label."""
-        _refuse_other_models(expression)
+        if expression == Name('.'):
+            raise FormulaError(
+                '. for all columns is not known here', remedy='Name the columns: age + sex.'
+            )
         label = deparse(expression)
         self.variables.setdefault(label, expression)
         return label
@@ -223,22 +287,3 @@ _NUMBERS: dict[Expression, Expression] = {Name('TRUE'): Number(1.0), Name('FALSE
 
 def _unique(terms: Iterable[_Term]) -> list[_Term]:
     return [term for term in dict.fromkeys(terms) if term]
-
-
-def _refuse_other_models(variable: Expression) -> None:
-    """Name what belongs to mixed and additive models, before it is taken for a function."""
-    function = variable.function if isinstance(variable, Call) else ''
-    if function in BARS:
-        raise FormulaError(
-            f'({shortened(deparse(variable))}) is a random effect, which linear models do not have',
-            remedy='Leave it out and fit one image of each participant, or use lme4 in R.',
-        )
-    if function in SMOOTHS:
-        raise FormulaError(
-            f'{shortened(deparse(variable))} is a smooth, which linear models do not have',
-            remedy='Use ns(), bs() or poly() here, or ModelArray.gam in R.',
-        )
-    if variable == Name('.'):
-        raise FormulaError(
-            '. for all columns is not known here', remedy='Name the columns: age + sex.'
-        )

@@ -16,8 +16,9 @@ import numpy as np
 
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.design import INTERCEPT
-from modelarrayio_bids.results.linear import LinearFit
+from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.results.model_fit import ModelFit
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,12 @@ class DesignFindings:
     levels: Mapping[str, Mapping[str, int]]
 
     @classmethod
-    def of(cls, fit: LinearFit, names: Sequence[str]) -> DesignFindings:
+    def of(cls, fit: ModelFit, names: Sequence[str]) -> DesignFindings:
         """Take them from a model.
 
         Parameters
         ----------
-        fit : LinearFit
+        fit : ModelFit
             The model.
         names : sequence of str
             Participant and visit of each image of the response.
@@ -170,8 +171,10 @@ def find_design(
     """
     for cohort in dict.fromkeys(cohorts):
         try:
-            fit = LinearFit.of(
-                store, facts.formula, cohort, weights=facts.weights or None, allow_repeated=True
+            fit = ModelFit.of(
+                *(store, facts.formula, cohort, ModelOptions(method=facts.kind)),
+                weights=facts.weights or None,
+                allow_repeated=True,
             )
         except (ModelArrayIOError, OSError):
             continue
@@ -180,7 +183,7 @@ def find_design(
     return None
 
 
-def _is_same(fit: LinearFit, facts: ModelFacts, n_names: int) -> bool:
+def _is_same(fit: ModelFit, facts: ModelFacts, n_names: int) -> bool:
     plan = fit.model.design
     left_out = {column: len(rows) for column, rows in plan.lost.items()}
     return (

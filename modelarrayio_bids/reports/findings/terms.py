@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, STATISTICS, ResultName
+from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName, statistics
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis
@@ -213,7 +213,8 @@ def model_terms(names: Sequence[str]) -> list[str]:
     >>> model_terms(['element_id', 'Intercept.estimate', 'age.estimate', 'age.p.value'])
     ['age']
     """
-    found = (result.term for result in map(ResultName.of, names) if result.statistic in STATISTICS)
+    known = statistics()
+    found = (result.term for result in map(ResultName.of, names) if result.statistic in known)
     return [term for term in dict.fromkeys(found) if term not in {'', MODEL, *_INTERCEPT}]
 
 

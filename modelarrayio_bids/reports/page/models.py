@@ -158,7 +158,9 @@ def _facts(
     facts: ModelFacts, n_images: int, levels: Mapping[str, Mapping[str, int]]
 ) -> Iterator[tuple[str, str]]:
     yield 'Images in the model', f'{facts.n_images:,} of {n_images:,}'
-    yield 'Residual degrees of freedom', f'{facts.df_residual:,}, where every image has a value'
+    if facts.df_residual is not None:
+        told = f'{facts.df_residual:,}, where every image has a value'
+        yield 'Residual degrees of freedom', told
     for factor, counts in levels.items():
         yield f'Images by {factor}', some([f'{level} {n}' for level, n in counts.items()], most=12)
     if facts.weights:

@@ -1,4 +1,4 @@
-"""Linear models of a scalar in an HDF5 file: from a formula and a cohort to results in the file."""
+"""Models of a scalar in an HDF5 file: from a formula and a cohort to results in the file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ import numpy as np
 
 from modelarrayio_bids.cohort import SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
+from modelarrayio_bids.models.base import ElementwiseModel
 from modelarrayio_bids.models.design import Design, design
 from modelarrayio_bids.models.formula.syntax import names_in
 from modelarrayio_bids.models.formula.terms import Terms
-from modelarrayio_bids.models.linear import LinearModel, LinearOptions
+from modelarrayio_bids.models.kinds import ModelKind, kind_of
+from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.results.fit import FittedAnalysis, Values, write_analysis
 from modelarrayio_bids.results.phenotypes import Phenotypes
 from modelarrayio_bids.runtime.resources import Resources
@@ -33,19 +35,23 @@ _ILL_CONDITIONED = 1e5
 # Elements whose images are counted at a time.
 _COUNTED = 8192
 _COHORT = 'cohort'
+# Options that others tell: the kind, and the statistics by name.
+_UNTOLD = frozenset({'method', 'full_outputs'})
 
 
 @dataclass(frozen=True, eq=False)
-class LinearFit:
-    """A linear model of one scalar, ready to be fitted at every element.
+class ModelFit:
+    """A model of one scalar, ready to be fitted at every element.
 
     Parameters
     ----------
     store : pathlib.Path
         The HDF5 file.
+    kind : ModelKind
+        The kind of the model.
     phenotypes : Phenotypes
         Rows of the cohort, one for each image of the response.
-    model : LinearModel
+    model : ElementwiseModel
         The model.
     rows : dict of numpy.ndarray
         See :class:`~modelarrayio_bids.results.fit.Values`.
@@ -54,8 +60,9 @@ class LinearFit:
     """
 
     store: Path
+    kind: ModelKind
     phenotypes: Phenotypes
-    model: LinearModel
+    model: ElementwiseModel
     rows: Mapping[str, np.ndarray]
     weights: str | None = None
 
@@ -65,11 +72,11 @@ class LinearFit:
         store: str | os.PathLike[str],
         formula: str,
         cohort_file: str | os.PathLike[str],
-        options: LinearOptions = LinearOptions(),
+        options: ModelOptions = ModelOptions(),
         *,
         weights: str | None = None,
         allow_repeated: bool = False,
-    ) -> LinearFit:
+    ) -> ModelFit:
         """Read a formula, the scalar it is about, and the phenotypes of its images.
 
         Parameters
@@ -81,7 +88,7 @@ class LinearFit:
             on the right. The left side may be missing where the file has one scalar.
         cohort_file : path-like
             A table with the covariates; rows are matched by ``source_file``.
-        options : LinearOptions, optional
+        options : ModelOptions, optional
             What is estimated, and where.
         weights : str, optional
             A column of weights.
@@ -101,15 +108,16 @@ class LinearFit:
         with StoreReader(store) as reader:
             sources = reader.sources
             response = _response(formula, sources, store)
+        kind = kind_of(Terms.of(formula), options.method)
         phenotypes = Phenotypes.of(cohort_file, response, sources[response])
-        if not allow_repeated:
-            phenotypes.require_one_row_each()
         columns = design(formula, phenotypes.covariates(sources), sources, path=cohort_file)
-        model = LinearModel(columns, options, _weights(phenotypes, weights))
+        model = kind.build(columns, options, _weights(phenotypes, weights))
+        if not allow_repeated:
+            phenotypes.require_one_row_each(columns.rows, model.groups)
         rows = {response: np.arange(len(phenotypes.table))}
         for scalar in model.scalars:
             rows[scalar] = phenotypes.rows_of(scalar, sources[scalar])
-        return cls(store, phenotypes, model, rows, weights)
+        return cls(store, kind, phenotypes, model, rows, weights)
 
     @property
     def response(self) -> str:
@@ -118,14 +126,18 @@ class LinearFit:
 
     def run(
         self,
-        analysis: str = 'lm',
+        analysis: str | None = None,
         *,
         output: Path | None = None,
         elements: range | None = None,
         overwrite: bool = False,
         resources: Resources = Resources(),
     ) -> FittedAnalysis:
-        """Fit every element, and write the results: see :func:`.fit.write_analysis`."""
+        """Fit every element, and write the results: see :func:`.fit.write_analysis`.
+
+        Without a name, the results are called as the kind of model.
+        """
+        analysis = analysis or self.kind.name
         for line in self._concerns():
             logger.warning('%s', line)
         fitted = write_analysis(
@@ -173,6 +185,7 @@ class LinearFit:
             times = f' × {" × ".join(scalars)}' if scalars else ''
             aliased = '  aliased: the other columns determine it' * (name in self.model.aliased)
             yield f'  {name}{times}  {mean:.6g}{aliased}'
+        yield from self.model.described()
         yield f'Condition number, columns of length 1: {condition(plan):.3g}'
         yield from self._levels()
 
@@ -193,7 +206,7 @@ class LinearFit:
             plan.codes[factor] == plan.levels[factor].index(level) for factor, level in names
         ])  # fmt: skip
         n_images = len(self.phenotypes.table)
-        enough = max(options.num_subj_lthr_abs, options.num_subj_lthr_rel * n_images)
+        enough = options.fewest(n_images)
         least = np.full(len(names), n_images)
         with StoreReader(self.store) as reader:
             values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
@@ -238,7 +251,7 @@ class LinearFit:
         """Return what the file is to say of the analysis, beside software and date."""
         plan, options = self.model.design, self.model.options
         told = {
-            'kind': 'lm',
+            'kind': self.kind.name,
             'response': self.response,
             'columns': plan.names,
             'terms': plan.terms,
@@ -249,8 +262,8 @@ class LinearFit:
             'weights': self.weights,
             _COHORT: str(self.phenotypes.path.absolute()),
             'phenotypes': self._digest(),
-            'numerator_df': self.model.numerator_df,
-            **asdict(options),
+            'tested': {name: asdict(tested) for name, tested in self.model.tested.items()},
+            **{name: value for name, value in asdict(options).items() if name not in _UNTOLD},
         }
         return {
             schema.FORMULA_ATTRIBUTE: plan.formula,
