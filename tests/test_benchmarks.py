@@ -10,8 +10,8 @@ from benchmarks.cases import CASES
 from benchmarks.data import Edges, Fixels, Greyordinates, Parcels, Voxels
 from benchmarks.measure import Command, CommandError, run
 from benchmarks.report import Goal, Row
-from benchmarks.tasks import Bench, Build, Export, Help, Index, Memory, PerSubject
-from tools import require_tool
+from benchmarks.tasks import Bench, Build, Export, Fit, FitInR, Help, Index, Memory, PerSubject
+from tools import require_r, require_tool
 
 VOXELS = Voxels('voxels', (12, 14, 12), 15.0)
 KINDS = [
@@ -63,6 +63,18 @@ def test_cases_without_the_predecessor(bench):
     assert (rows[0].ratio, rows[0].verdict) == (None, 'holds')
     text = report.table(rows)
     assert all(row.case in text for row in rows)
+
+
+def test_models_are_fitted(bench):
+    (row,) = measured(bench, Fit('fit', Goal(memory=10_000), people=20, elements=300))
+    assert (row.n, row.verdict) == (20, 'holds')
+
+
+def test_models_are_fitted_in_r_as_well(bench):
+    require_r('HDF5Array', 'broom')
+    (row,) = measured(bench, FitInR('fit', Goal(0.01), people=20, elements=300, missing='masks'))
+    assert (row.n, row.verdict) == (20, 'holds')
+    assert row.peer_seconds > 0
 
 
 def test_a_dataset_is_indexed(bench):

@@ -16,7 +16,7 @@ import nibabel as nb
 import numpy as np
 import pytest
 import trees
-from tools import missing, require_tool
+from tools import require_r, require_tool
 
 from modelarrayio_bids.cli.bids_app import main
 from modelarrayio_bids.cohort import Cohort
@@ -30,9 +30,7 @@ CBF = 'space-MNI152NLin2009cAsym'
 @pytest.fixture(scope='session')
 def library(tmp_path_factory):
     """A library of R packages with the stand-in."""
-    code = 'quit(status = !requireNamespace("rhdf5", quietly = TRUE))'
-    if subprocess.run([require_tool('Rscript'), '-e', code], check=False).returncode:
-        missing('the R package rhdf5 is not installed')
+    require_r('rhdf5')
     folder = tmp_path_factory.mktemp('library')
     install = [require_tool('R'), 'CMD', 'INSTALL', '--no-docs', f'--library={folder}']
     subprocess.run([*install, R / 'ModelArray'], check=True, capture_output=True)
@@ -237,9 +235,7 @@ def test_images_of_one_person_are_warned_of(rscript, visits):
 
 
 def test_a_mixed_model_is_there_for_them(rscript, visits, tmp_path):
-    code = 'quit(status = !requireNamespace("lme4", quietly = TRUE))'
-    if subprocess.run([require_tool('Rscript'), '-e', code], check=False).returncode:
-        missing('the R package lme4 is not installed')
+    require_r('lme4')
     root, output = visits
     script = output / 'code' / f'fit_cbf_{CBF}.R'
     mine = output / 'code' / 'mine.R'

@@ -26,6 +26,14 @@ def missing(reason):
     pytest.skip(reason)
 
 
+def require_r(*packages):
+    """Skip, or fail as :func:`missing` does, where R lacks one of some packages."""
+    for package in packages:
+        code = f'quit(status = !requireNamespace("{package}", quietly = TRUE))'
+        if subprocess.run([require_tool('Rscript'), '-e', code], check=False).returncode:
+            missing(f'the R package {package} is not installed')
+
+
 def without_rights():
     """What to put before a command so that it may do no more than an owner; root may do all."""
     if os.geteuid() != 0:

@@ -6,7 +6,17 @@ there to be quick.
 
 from benchmarks.data import Edges, Fixels, Greyordinates, Parcels, Voxels
 from benchmarks.report import Goal
-from benchmarks.tasks import Build, Export, Help, Index, Memory, PerSubject, ReadElement
+from benchmarks.tasks import (
+    Build,
+    Export,
+    Fit,
+    FitInR,
+    Help,
+    Index,
+    Memory,
+    PerSubject,
+    ReadElement,
+)
 
 TWO_MM = Voxels('voxels-2mm')
 ONE_MM = Voxels('voxels-1mm', (182, 218, 182), 1.0)
@@ -28,6 +38,9 @@ SMALL = (
     Build('dscalar-91k-25', Goal(memory=160), GREYORDINATES, 25),
     Export('export-2mm-30', Goal(18, memory=160), TWO_MM, 30),
     ReadElement('read-element-100', Goal(2.5), TWO_MM, 100),
+    Fit('fit-100', Goal(seconds=1.5)),
+    Fit('fit-100-masks', Goal(seconds=3.5), missing='masks'),
+    FitInR('fit-100-lm-in-R', Goal(1000)),
     Help('help-modelarrayio', Goal(seconds=0.1)),
     Help('help-modelarrayio-bids', Goal(seconds=0.15), 'modelarrayio-bids'),
 )
@@ -42,6 +55,15 @@ LARGE = (
     Build('dscalar-91k-400', Goal(40, memory=160, size=SIZE), GREYORDINATES, 400),
     Export('export-1mm-6', Goal(7, memory=256), ONE_MM, 6),
     ReadElement('read-element-400', Goal(2.5), TWO_MM, 400),
+    Fit('fit-1000', Goal(seconds=4), people=1000, elements=50_000),
+    Fit(
+        'fit-memory',
+        Goal(memory=300),
+        people=200,
+        elements=600_000,
+        missing='masks',
+        options=('--mem-mb', '300'),
+    ),
     Index('index-50000', Goal(seconds=5, memory=300)),
 )
 

@@ -269,6 +269,56 @@ def results(home: Path, elements: int, count: int) -> Path:
     return partial.replace(path)
 
 
+def scalar_file(home: Path, people: int, elements: int, missing: str = '') -> tuple[Path, Path]:
+    """An HDF5 file with one scalar ``x`` as this package writes it, and its cohort.
+
+    The values are noise. ``missing`` is ``masks`` where each image lacks elements at both ends, up
+    to 3% of them, as people's own masks do; and nothing where all images have all elements.
+    """
+    stem = home / f'scalar-{people}x{elements}{missing and "-" + missing}'
+    store, table = stem.with_suffix('.h5'), stem.with_suffix('.csv')
+    if store.exists():
+        return store, table
+    names = [f'/data/sub-{number:05d}_x.nii.gz' for number in range(people)]
+    with open(table, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['scalar_name', 'source_file', 'participant_id', 'age', 'sex', 'motion'])
+        rng = np.random.default_rng(0)
+        for number, name in enumerate(names):
+            row = [20 + number * 7 % 60, 'FM'[number % 2], round(rng.gamma(2), 3)]
+            writer.writerow(['x', name, f'sub-{number:05d}', *row])
+    partial = store.with_suffix('.partial')
+    with h5py.File(partial, 'w') as file:
+        dataset = file.create_dataset(
+            'scalars/x/values',
+            (people, elements),
+            np.float32,
+            chunks=(people, min(elements, max(1, 2**16 // (4 * people)))),
+            compression=4,
+            shuffle=True,
+        )
+        for start in range(0, elements, 100 * dataset.chunks[1]):
+            dataset[:, start : start + 100 * dataset.chunks[1]] = _noise(
+                people,
+                range(start, min(start + 100 * dataset.chunks[1], elements)),
+                elements,
+                missing,
+            )
+        file['scalars/x/column_names'] = np.array(names, h5py.string_dtype())
+    partial.replace(store)
+    return store, table
+
+
+def _noise(people, part, elements, missing):
+    rng = np.random.default_rng(part.start)
+    values = 0.4 + 0.1 * rng.standard_normal((people, len(part)), np.float32)
+    if missing:
+        edges = np.random.default_rng(1).uniform(0, 0.03, (people, 1)) * elements / 2
+        where = np.arange(part.start, part.stop)
+        values[(where < edges) | (where >= elements - edges)] = np.nan
+    return values
+
+
 def derivatives(home: Path, files: int) -> Path:
     """A BIDS derivative of so many empty files: 50 a subject, with sidecars and a mask."""
     root = home / f'derivatives-{files}'

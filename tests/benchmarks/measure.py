@@ -29,8 +29,9 @@ class CommandError(Exception):
 class Command:
     """What is measured under one name.
 
-    ``output`` is removed before each run, so that all of them start alike. A command that ``times``
-    itself prints its seconds: the floor does, since it makes ready what it is not measured with.
+    ``output`` is removed before each run, so that all of them start alike, or made a ``copy_of``
+    another file where the command adds to it. A command that ``times_itself`` prints its seconds:
+    the floor does, since it makes ready what it is not measured with.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Command:
     runs: int
     output: Path | None = None
     times_itself: bool = False
+    copy_of: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def in_turn(commands: Sequence[Command], *, warm: bool = True) -> dict[str, Meas
 def run(command: Command) -> Measured:
     """One run of a command, its output left where it is."""
     _remove(command.output)
+    if command.output is not None and command.copy_of is not None:
+        shutil.copyfile(command.copy_of, command.output)
     # What the run before has left to be written would be on this one's account.
     os.sync()
     launcher = [sys.executable, '-I', '-S', LAUNCH, *map(str, command.arguments)]

@@ -222,6 +222,56 @@ class ReadElement(Build):
 
 
 @dataclass(frozen=True)
+class Fit(Task):
+    """``modelarrayio fit`` of a file with one scalar ``x``."""
+
+    formula: str = 'x ~ age + sex'
+    people: int = 100
+    elements: int = 230_000
+    missing: str = ''
+    options: tuple[str, ...] = ()
+
+    def rows(self, bench):
+        yield self._row(bench.in_turn(self.command(bench)), n=self.people)
+
+    def command(self, bench: Bench) -> Command:
+        store, cohort = data.scalar_file(bench.data, self.people, self.elements, self.missing)
+        output = bench.work(self.name) / 'fitted.h5'
+        words = ('fit', output, '--formula', self.formula, '--cohort-file', cohort, *self.options)
+        return Command(
+            'ours', (bench.ours / 'modelarrayio', *words), bench.runs, output, copy_of=store
+        )
+
+
+@dataclass(frozen=True)
+class FitInR(Fit):
+    """The same on one core against R, which fits some elements: the ratio is of times an element.
+
+    ``script`` prints R's seconds for an element, and what it fitted with.
+    """
+
+    script: str = 'fit_elements.R'
+    options: tuple[str, ...] = ('--nprocs', '1')
+
+    def rows(self, bench):
+        rscript = shutil.which('Rscript')
+        if rscript is None:
+            raise NotMeasuredError('Rscript is not installed')
+        ours = bench.in_turn(self.command(bench))['ours']
+        store, cohort = data.scalar_file(bench.data, self.people, self.elements, self.missing)
+        words = [rscript, HERE / self.script, store, cohort, self.formula, str(ELEMENTS_READ)]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise NotMeasuredError(f'R says {done.stderr.strip().splitlines()[-1]}')
+        seconds, how = done.stdout.split(maxsplit=1)
+        print(f'R fitted with {how.strip()}', file=sys.stderr)
+        theirs = float(seconds) * self.elements
+        yield self._row(
+            {'ours': ours}, n=self.people, ratio=theirs / ours.seconds, peer_seconds=theirs
+        )
+
+
+@dataclass(frozen=True)
 class Help(Task):
     """A program's ``--help``. The peer has one program only."""
 
