@@ -56,31 +56,29 @@ class WorkflowGraph(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Draw it, and list what goes where."""
-        workflow = EXAMPLES[self.arguments[0]]()
+        workflow = example(self.arguments[0])
         picture = nodes.raw('', svg(workflow), format='html')
         table = '\n'.join(_connections(workflow))
         return [picture, *self.parse_text_to_nodes(table)]
 
 
-def _group() -> Any:
-    from modelarrayio_bids.workflows import init_modelarray_wf
-
-    return init_modelarray_wf()
-
-
-def _group_in_blocks() -> Any:
-    from modelarrayio_bids.workflows import init_modelarray_wf
-
-    return init_modelarray_wf(blocks_dir='work/row_blocks')
+#: The function that builds each example, and its arguments.
+EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    'group': ('init_modelarray_wf', {}),
+    'group-in-blocks': ('init_modelarray_wf', {'blocks_dir': 'work/row_blocks'}),
+    'model': ('init_model_wf', {}),
+    'model-in-blocks': ('init_model_wf', {'n_blocks': 4}),
+    'export': ('init_export_wf', {}),
+}
 
 
-def _export() -> Any:
-    from modelarrayio_bids.workflows import init_export_wf
+def example(name: str) -> Any:
+    """Return one of :data:`EXAMPLES`, built."""
+    from modelarrayio_bids import workflows
 
-    return init_export_wf()
+    function, arguments = EXAMPLES[name]
+    return getattr(workflows, function)(**arguments)
 
-
-EXAMPLES = {'group': _group, 'group-in-blocks': _group_in_blocks, 'export': _export}
 
 #: A connection in the script that ``Workflow.export`` writes.
 _CONNECT = re.compile(r'(\w+)\.connect\((\w+), "(\w+)", (\w+), "(\w+)"\)')
