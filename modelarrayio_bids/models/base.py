@@ -134,6 +134,10 @@ class ElementwiseModel(ABC):
         """Describe what is particular to the model, a line each."""
         return iter(())
 
+    def concerns(self) -> Iterator[str]:
+        """Return warnings about what was asked for, a line each."""
+        return iter(())
+
 
 def result_names(model: ElementwiseModel) -> tuple[str, ...]:
     """Return the names of all results in the order of the file: element, raw, then corrected."""

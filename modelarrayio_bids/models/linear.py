@@ -12,6 +12,7 @@ rounding noise; weights work with missing images.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from modelarrayio_bids.models.base import (
 from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.effects import cohens_f2, partial_r_squared, standard_deviations
+from modelarrayio_bids.models.kinds.base import ModelKind
 from modelarrayio_bids.models.kinds.lm import LinearKind
 from modelarrayio_bids.models.least_squares import Solution
 from modelarrayio_bids.models.options import ModelOptions
@@ -70,6 +72,9 @@ class LinearModel(ElementwiseModel):
         If a weight is negative or infinite.
     """
 
+    #: Says which statistics there are.
+    kind: ClassVar[ModelKind] = LinearKind()
+
     def __init__(
         self,
         design: Design,
@@ -77,7 +82,7 @@ class LinearModel(ElementwiseModel):
         weights: np.ndarray | None = None,
     ) -> None:
         self.design = design
-        self.options = LinearKind().settled(options or ModelOptions())
+        self.options = self.kind.settled(options or ModelOptions())
         self.scalars = tuple(dict.fromkeys(name for names in design.scalars for name in names))
         self._sample = Sample.from_design(design, weights)
         self._estimated = self._sample.independent(range(len(design.names)))
@@ -86,9 +91,7 @@ class LinearModel(ElementwiseModel):
             name for column, name in enumerate(design.names) if column not in self._estimated
         )
         self._contrasts = [self._contrast(*item) for item in self.options.contrasts.items()]
-        self._tests = [self._f_test(*item) for item in self.options.f_tests.items()]
-        if self.options.anova:
-            self._tests += type_two(design, self._sample.independent)
+        self._tests = self._joint_tests()
         self._system = self._system_of(tuple(self._estimated))
         self._subsystems = {
             test.columns: self._system_of(test.columns)
@@ -160,15 +163,24 @@ class LinearModel(ElementwiseModel):
     def _names(self) -> Iterator[str]:
         """Yield the names of results in ModelArray's order; those it does not have come last."""
         options = self.options
-        for term in labels_of(self.design):
-            yield from (f'{term}.{statistic}' for statistic in options.var_terms or ())
+        yield from self._term_names()
         yield from (f'model.{statistic}' for statistic in options.var_model or ())
         for contrast in self._contrasts:
             yield from (f'{contrast.name}.{statistic}' for statistic in TERM_STATISTICS)
-        for test in self._tests:
-            yield from (f'{test.name}.{statistic}' for statistic in ('statistic', P_VALUE))
+        yield from self._test_names()
         if options.effect_sizes:
             yield from self._effect_names()
+
+    def _test_names(self) -> Iterator[str]:
+        for test in self._tests:
+            yield from (f'{test.name}.{statistic}' for statistic in ('statistic', P_VALUE))
+
+    def _term_names(self) -> Iterator[str]:
+        for term in labels_of(self.design):
+            yield from (f'{term}.{statistic}' for statistic in self._coefficient_statistics())
+
+    def _coefficient_statistics(self) -> tuple[str, ...]:
+        return self.options.var_terms or ()
 
     def _effect_names(self) -> Iterator[str]:
         for label in labels_of(self.design):
@@ -189,15 +201,14 @@ class LinearModel(ElementwiseModel):
         terms = fit.t_test(
             solution.estimates[:n_estimated],
             solution.variances[:n_estimated],
-            self.options.var_terms or (),
+            self._coefficient_statistics(),
         )
         labels = labels_of(self.design)
         for statistic, found in terms.items():
             yield from ((f'{label}.{statistic}', np.nan) for label in labels)
             for row, column in zip(found, self._system.columns, strict=True):
                 yield f'{labels[column]}.{statistic}', row
-        for statistic in self.options.var_model or ():
-            yield f'model.{statistic}', MODEL_STATISTICS[statistic](fit)
+        yield from self._model_results(block, solution, fit)
         contrasts = fit.t_test(
             solution.estimates[n_estimated:], solution.variances[n_estimated:], TERM_STATISTICS
         )
@@ -210,6 +221,12 @@ class LinearModel(ElementwiseModel):
                 yield f'{test.name}.{statistic}', row
         if self.options.effect_sizes:
             yield from self._effects(block, solution, fit, sums)
+
+    def _model_results(
+        self, block: Responses, solution: Solution, fit: Fit
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        for statistic in self.options.var_model or ():
+            yield f'model.{statistic}', MODEL_STATISTICS[statistic](fit)
 
     def _sums_of_squares(self, block: Responses, solution: Solution) -> dict[str, np.ndarray]:
         """Return the sum of squares of each F test, (k,)."""
@@ -274,6 +291,12 @@ class LinearModel(ElementwiseModel):
         if not self._sample.is_estimable(contrast.factors):
             raise self._not_estimable(f'contrast {name}: {text!r}')
         return contrast
+
+    def _joint_tests(self) -> list[JointTest]:
+        tests = [self._f_test(*item) for item in self.options.f_tests.items()]
+        if self.options.anova:
+            tests += type_two(self.design, self._sample.independent)
+        return tests
 
     def _f_test(self, name: str, text: str) -> JointTest:
         asked = columns_to_test(name, text, self.design)

@@ -131,7 +131,7 @@ class System:
         self,
         sample: Sample,
         columns: Sequence[int],
-        contrasts: Sequence[Sequence[float]] = (),
+        contrasts: Sequence[Sequence[float]] | np.ndarray = (),
         joint: Sequence[Sequence[int]] = (),
     ) -> None:
         self._sample = sample

@@ -230,6 +230,7 @@ class ModelFit:
                 f'{some(self.model.aliased)}: the other columns of the design determine '
                 f'{"it" if len(self.model.aliased) == 1 else "them"}, so no results'
             )
+        yield from self.model.concerns()
         for column, rows in self.model.design.lost.items():
             who = some([self._who(row) for row in rows], most=5)
             yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from modelarrayio_bids.errors import FormulaError, UsageError
 from modelarrayio_bids.models.formula.terms import BARS, Terms, written
 from modelarrayio_bids.models.kinds.base import ModelKind
+from modelarrayio_bids.models.kinds.gam import AdditiveKind
 from modelarrayio_bids.models.kinds.lm import LinearKind
 
 __all__ = ['KINDS', 'ModelKind', 'kind_of', 'own_statistics']
 
 #: By name; in the order in which a formula is tried with them.
-KINDS: dict[str, ModelKind] = {kind.name: kind for kind in (LinearKind(),)}
+KINDS: dict[str, ModelKind] = {kind.name: kind for kind in (LinearKind(), AdditiveKind())}
 
 
 def kind_of(terms: Terms, method: str = '') -> ModelKind:
