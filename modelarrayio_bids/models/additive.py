@@ -114,7 +114,7 @@ class AdditiveModel(LinearModel):
             if not any(name.startswith(label) for label in own)
         }
         smooths = {
-            smooth.name: Hypothesis(smooth.label, 'F', {f'{smooth.name}.df': len(smooth.columns)})
+            smooth.name: Hypothesis(smooth.label, 'F', {f'{smooth.name}.edf': len(smooth.columns)})
             for smooth in self.smooths
         }
         df = {'model.df': len(self._estimated), 'model.df.residual': self._n_residual}

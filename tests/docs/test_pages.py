@@ -83,6 +83,7 @@ def test_linear_models(tmp_path):
     trees.write_participants(root, persons)
     trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
     follow_all(DOCS / 'models.md', tmp_path)
+    follow_all(DOCS / 'curves.md', tmp_path)
 
 
 def build(folder, name, cohort='cohort.csv'):
