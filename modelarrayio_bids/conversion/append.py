@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +42,7 @@ from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.locked_reader import LockedStoreReader
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.scalars import Scalar
-from modelarrayio_bids.store.scratch import Scratch
-from modelarrayio_bids.store.stacked import StackedRows
+from modelarrayio_bids.store.scratch import Scratch, StackedRows
 from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
 
 logger = logging.getLogger(__name__)
@@ -260,7 +259,9 @@ def _stacked(
         read_rows(extension.added, plan.space, put, resources.threads, dtype)
         give_back_memory()
         records = np.concatenate([known.rows, recorder.records]) if known else None
-        yield StackedRows(extension.scalar, scratch, resources.threads), records
+        above = partial(extension.scalar.read_into, threads=resources.threads)
+        parts = [(len(extension.held), above), (n_added, scratch.read_into)]
+        yield StackedRows(blocks.with_rows(n_rows), dtype, parts), records
 
 
 def _take_results(store: StoreWriter, plan: _Plan) -> None:

@@ -30,7 +30,7 @@ from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.resources import MIB, Resources, wanted_block
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store.chunk_layout import Blocks
-from modelarrayio_bids.store.scratch import JoinedRows, RowFile
+from modelarrayio_bids.store.scratch import RowFile, StackedRows
 from modelarrayio_bids.store.summary import ROW
 from modelarrayio_bids.store.writer import Layout
 
@@ -157,7 +157,7 @@ def plan_row_blocks(
 
 
 @contextmanager
-def joined(row_blocks: Sequence[RowBlock]) -> Iterator[JoinedRows]:
+def joined(row_blocks: Sequence[RowBlock]) -> Iterator[StackedRows]:
     """The matrix of row blocks that are all done.
 
     Raises
@@ -167,8 +167,9 @@ def joined(row_blocks: Sequence[RowBlock]) -> Iterator[JoinedRows]:
     """
     first = row_blocks[0]
     whole = first.blocks.with_rows(sum(block.blocks.n_rows for block in row_blocks))
+    dtype = np.dtype(first.dtype)
     with ExitStack() as stack:
-        files = []
+        parts = []
         for block in row_blocks:
             if not block.is_done:
                 raise SourceNotFoundError(
@@ -177,8 +178,9 @@ def joined(row_blocks: Sequence[RowBlock]) -> Iterator[JoinedRows]:
                     'An image changed while the cohort was read, or the file was removed: run '
                     'again.',
                 )
-            files.append((stack.enter_context(open(block.path, 'rb')), block.blocks.n_rows))
-        yield JoinedRows(whole, np.dtype(first.dtype), files)
+            rows = RowFile(stack.enter_context(open(block.path, 'rb')), block.blocks, dtype)
+            parts.append((block.blocks.n_rows, rows.read_into))
+        yield StackedRows(whole, dtype, parts)
 
 
 def read_records(row_blocks: Sequence[RowBlock]) -> np.ndarray:

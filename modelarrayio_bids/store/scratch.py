@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
@@ -54,9 +54,9 @@ class RowFile:
         for start, stop in self.blocks.spans():
             self._write(values[start:stop], self._offset(start, stop, row))
 
-    def read_into(self, block: np.ndarray, start: int, stop: int) -> None:
-        """Read one of the blocks, contiguous (n_rows, stop - start)."""
-        self._file.seek(self._offset(start, stop, 0))
+    def read_into(self, start: int, block: np.ndarray) -> None:
+        """Read the block that begins with a column, contiguous (n_rows, width)."""
+        self._file.seek(self._offset(start, start + block.shape[1], 0))
         if self._file.readinto(block.data.cast('B')) < block.nbytes:  # type: ignore[attr-defined]
             raise OSError(f'{self._file.name} is shorter than its rows')
 
@@ -156,62 +156,68 @@ class Scratch:
             inside = columns // width == number
             block = np.empty((self.blocks.n_rows, stop - start), self.dtype)
             if np.count_nonzero(inside) < stop - start:
-                self._rows.read_into(block, start, stop)
+                self._rows.read_into(start, block)
             block[:, columns[inside] - start] = values[:, inside]
             self._rows.put_block(start, block)
 
     def row(self, row: int) -> np.ndarray:
-        """The values of one row, (n_columns,), from any thread."""
+        """Return the values of one row, (n_columns,), from any thread."""
         return self._rows.row(row) if self._matrix is None else self._matrix[row]
+
+    def read_into(self, start: int, block: np.ndarray) -> None:
+        """Read the block that begins with a column, contiguous (n_rows, width)."""
+        if self._matrix is None:
+            self._rows.read_into(start, block)
+        else:
+            block[:] = self._matrix[:, start : start + block.shape[1]]
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """As :class:`ColumnBlocks`."""
         if self._matrix is None:
-            yield from _blocks_of([self._rows], self.blocks)
+            yield from StackedRows(self.blocks, self.dtype, [(self.blocks.n_rows, self.read_into)])
         else:
             yield 0, self._matrix
 
 
-class JoinedRows:
-    """A matrix whose rows are in several files, read by blocks of columns.
+class StackedRows:
+    """A matrix whose rows are in several places, read by blocks of columns.
 
     Parameters
     ----------
     blocks : Blocks
-        How the whole matrix is cut: the width of its blocks is that of every file's.
+        How the whole matrix is cut.
     dtype : numpy.dtype
-        Of the values.
-    files : sequence of tuple
-        Each file, and how many rows it has, in the order of the rows.
+        Type of the values.
+    parts : sequence of tuple
+        From top to bottom, the number of rows of a part, and what reads into an array of theirs,
+        contiguous (n_rows, width), the columns that begin with one: ``read_into(start, block)``.
     """
 
     def __init__(
-        self, blocks: Blocks, dtype: np.dtype, files: Sequence[tuple[BinaryIO, int]]
+        self,
+        blocks: Blocks,
+        dtype: np.dtype,
+        parts: Sequence[tuple[int, Callable[[int, np.ndarray], None]]],
     ) -> None:
         self.blocks = blocks
-        self.dtype = np.dtype(dtype)
-        self._parts = [
-            RowFile(file, blocks.with_rows(n_rows), self.dtype) for file, n_rows in files
-        ]
+        self.dtype = dtype
+        self._parts = parts
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """As :class:`ColumnBlocks`."""
-        return _blocks_of(self._parts, self.blocks)
+        n_rows = self.blocks.n_rows
+        # One buffer for all blocks: a second one would double what a run needs.
+        buffer = np.empty(n_rows * self.blocks.width, self.dtype)
+        for start, stop in self.blocks.spans():
+            block = buffer[: n_rows * (stop - start)].reshape(n_rows, stop - start)
+            first = 0
+            for n_part, read_into in self._parts:
+                read_into(start, block[first : first + n_part])
+                first += n_part
+            yield start, block
 
 
 def as_stored(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Values in the type that is kept; what is too large for it becomes infinite."""
+    """Return values in the type that is kept; what is too large for it becomes infinite."""
     with np.errstate(over='ignore'):
         return values.astype(dtype, copy=False)
-
-
-def _blocks_of(parts: Sequence[RowFile], blocks: Blocks) -> Iterator[tuple[int, np.ndarray]]:
-    # One buffer for all blocks: a second one would double what a run needs.
-    buffer = np.empty(blocks.n_rows * blocks.width, parts[0].dtype)
-    for start, stop in blocks.spans():
-        block = buffer[: blocks.n_rows * (stop - start)].reshape(blocks.n_rows, stop - start)
-        first = 0
-        for part in parts:
-            part.read_into(block[first : first + part.blocks.n_rows], start, stop)
-            first += part.blocks.n_rows
-        yield start, block

@@ -1,3 +1,5 @@
+from functools import partial
+
 import h5py
 import numpy as np
 import pytest
@@ -6,8 +8,7 @@ from hypothesis import strategies as st
 
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.scratch import Scratch
-from modelarrayio_bids.store.stacked import StackedRows
+from modelarrayio_bids.store.scratch import Scratch, StackedRows
 
 
 @pytest.fixture(scope='module')
@@ -40,8 +41,11 @@ def test_rows_of_a_file_stand_above_the_new_ones(folder, data):
     with StoreReader(path) as reader, Scratch(blocks, np.dtype('f4'), folder) as scratch:
         for row, values in enumerate(matrix[n_above:]):
             scratch.put(row, values)
-        stacked = StackedRows(reader.scalar('x'), scratch, threads=data.draw(st.integers(1, 3)))
-        assert stacked.blocks == blocks.with_rows(len(matrix))
+        above = partial(reader.scalar('x').read_into, threads=data.draw(st.integers(1, 3)))
+        whole = blocks.with_rows(len(matrix))
+        stacked = StackedRows(
+            whole, scratch.dtype, [(n_above, above), (n_below, scratch.read_into)]
+        )
         found = [(start, block.copy()) for start, block in stacked]
     assert [start for start, _ in found] == [start for start, _ in blocks.spans()]
     np.testing.assert_array_equal(np.hstack([block for _, block in found]), matrix)
