@@ -12,17 +12,21 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from modelarrayio_bids.cohort import Cohort, Source
-from modelarrayio_bids.conversion.build import Rows, identity_of, source_provenance, write_scalar
-from modelarrayio_bids.conversion.row_reader import checked_sources, read_rows
-from modelarrayio_bids.conversion.summaries import RowRecorder, memory_needed
+from modelarrayio_bids.conversion.build import (
+    identity_of,
+    read_matrix,
+    source_provenance,
+    write_scalar,
+)
+from modelarrayio_bids.conversion.row_reader import checked_sources
 from modelarrayio_bids.errors import (
     CohortError,
     DuplicateSourceError,
@@ -32,23 +36,19 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.runtime.disk import require_room
-from modelarrayio_bids.runtime.resources import Resources, give_back_memory
+from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References, space_class
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.locked_reader import LockedStoreReader
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.scalars import Scalar
-from modelarrayio_bids.store.scratch import Scratch, StackedRows
 from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
 
 logger = logging.getLogger(__name__)
 
-# What each thread holds of a chunk of the old file: packed, shuffled, and as it is; one more waits.
-_INFLATED = 2 * 3
 _FACTS = ('software', 'version', 'command', 'created')
 
 
@@ -227,41 +227,22 @@ def _write(store: StoreWriter, plan: _Plan, resources: Resources) -> None:
         if not extension.added:
             store.copy(plan.old.parts_of(name))
             continue
-        with _stacked(extension, plan, store, resources) as (matrix, records):
+        # Rows are recorded if the old ones were.
+        known = plan.old.summary(name)
+        with read_matrix(
+            extension.added,
+            space=plan.space,
+            store=store,
+            resources=resources,
+            source_bytes=plan.source_bytes,
+            summaries=known is not None,
+            above=extension.scalar,
+        ) as (matrix, new):
+            records = None if known is None else np.concatenate([known.rows, new])
             write_scalar(store, extension.sources, matrix, resources.threads, records)
     store.write_provenance(facts, facets)
     store.write_history(_history(plan, facts))
     store.copy(plan.old.others(plan.space.tables()))
-
-
-@contextmanager
-def _stacked(
-    extension: Extension, plan: _Plan, store: StoreWriter, resources: Resources
-) -> Iterator[Rows]:
-    """The values of a scalar: the old ones as they are asked for, the new ones read before.
-
-    Rows are recorded if the old ones were.
-    """
-    known = plan.old.summary(extension.scalar.name)
-    n_rows, n_added, n_elements = len(extension.sources), len(extension.added), len(plan.space)
-    dtype = np.dtype(store.layout.dtype)
-    chunk = store.layout.chunk((n_rows, n_elements))
-    # A block of all rows stands beside one of the new rows alone.
-    held = (n_rows + n_added, n_elements)
-    chunk_bytes = held[0] * chunk * dtype.itemsize
-    most = max(plan.source_bytes, _INFLATED * extension.scalar.chunk_bytes)
-    beside = memory_needed(n_elements, resources.threads) if known else 0
-    budget = resources.block_bytes(held, dtype.itemsize, chunk_bytes, most, beside)
-    blocks = Blocks.within(held, chunk, dtype.itemsize, budget).with_rows(n_added)
-    with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
-        recorder = RowRecorder(extension.added, scratch.put, dtype)
-        put = recorder if known else scratch.put
-        read_rows(extension.added, plan.space, put, resources.threads, dtype)
-        give_back_memory()
-        records = np.concatenate([known.rows, recorder.records]) if known else None
-        above = partial(extension.scalar.read_into, threads=resources.threads)
-        parts = [(len(extension.held), above), (n_added, scratch.read_into)]
-        yield StackedRows(blocks.with_rows(n_rows), dtype, parts), records
 
 
 def _take_results(store: StoreWriter, plan: _Plan) -> None:

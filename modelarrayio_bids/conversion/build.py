@@ -39,11 +39,14 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import StoreReader, is_store
-from modelarrayio_bids.store.scratch import ColumnBlocks, Scratch
+from modelarrayio_bids.store.scalars import Scalar
+from modelarrayio_bids.store.scratch import ColumnBlocks, Scratch, StackedRows
 from modelarrayio_bids.store.writer import Layout, StoreWriter
 
 logger = logging.getLogger(__name__)
 
+# A chunk of an older file in the hands of a thread: packed, shuffled, as it is; one more waits.
+_INFLATED = 2 * 3
 #: A matrix and, if it is to be summarised, what was recorded of its rows.
 Rows = tuple[ColumnBlocks, np.ndarray | None]
 
@@ -94,7 +97,7 @@ def to_modelarray(
     with _new_store(cohort, output, layout, overwrite=overwrite) as store:
         most = check_sources(cohort.sources(), space, resources.threads)
         read = partial(
-            _read,
+            read_matrix,
             space=space,
             store=store,
             resources=resources,
@@ -182,7 +185,7 @@ def is_up_to_date(
 
 
 def identity_of(sources: Iterable[Source], space: ElementSpace, layout: Layout) -> str:
-    """A digest of everything that decides what a file will hold.
+    """Return a digest of everything that decides what a file will hold.
 
     Raises
     ------
@@ -235,7 +238,7 @@ def _fill(
 
 
 @contextmanager
-def _read(
+def read_matrix(
     sources: Sequence[Source],
     *,
     space: ElementSpace,
@@ -243,20 +246,48 @@ def _read(
     resources: Resources,
     source_bytes: int,
     summaries: bool,
+    above: Scalar | None = None,
 ) -> Iterator[Rows]:
-    """The values of a scalar, read into what memory there is."""
-    shape, dtype = (len(sources), len(space)), np.dtype(store.layout.dtype)
-    chunk = store.layout.chunk(shape)
-    chunk_bytes = shape[0] * chunk * dtype.itemsize
-    beside = memory_needed(len(space), resources.threads) if summaries else 0
-    budget = resources.block_bytes(shape, dtype.itemsize, chunk_bytes, source_bytes, beside)
-    blocks = Blocks.within(shape, chunk, dtype.itemsize, budget)
+    """Read the values of a scalar's sources into what memory there is, as rows of its matrix.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        The rows to read.
+    space : ElementSpace
+        The columns.
+    store : StoreWriter
+        The file that the matrix is for.
+    resources : Resources
+        Threads and memory.
+    source_bytes : int
+        Most bytes of memory that reading a source takes.
+    summaries : bool
+        Record the rows that are read.
+    above : Scalar, optional
+        Of another file: its rows stand above, and are read when they are asked for.
+    """
+    n_above, n_new, n_elements = len(above.names) if above else 0, len(sources), len(space)
+    dtype = np.dtype(store.layout.dtype)
+    chunk = store.layout.chunk((n_above + n_new, n_elements))
+    # A block of all rows stands beside one of the new rows alone.
+    held = (n_above + n_new + (n_new if above else 0), n_elements)
+    most = max(source_bytes, _INFLATED * above.chunk_bytes if above else 0)
+    beside = memory_needed(n_elements, resources.threads) if summaries else 0
+    chunk_bytes = held[0] * chunk * dtype.itemsize
+    budget = resources.block_bytes(held, dtype.itemsize, chunk_bytes, most, beside)
+    blocks = Blocks.within(held, chunk, dtype.itemsize, budget).with_rows(n_new)
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
         recorder = RowRecorder(sources, scratch.put, dtype)
         put = recorder if summaries else scratch.put
         read_rows(sources, space, put, resources.threads, dtype)
         give_back_memory()
-        yield scratch, recorder.records if summaries else None
+        matrix: ColumnBlocks = scratch
+        if above is not None:
+            read_above = partial(above.read_into, threads=resources.threads)
+            parts = (n_above, read_above), (n_new, scratch.read_into)
+            matrix = StackedRows(blocks.with_rows(n_above + n_new), dtype, parts)
+        yield matrix, recorder.records if summaries else None
 
 
 def write_scalar(
@@ -284,7 +315,7 @@ def write_scalar(
 
 
 def source_provenance(sources: Sequence[Source]) -> dict[str, list]:
-    """What would show later that a source has changed since."""
+    """Return what would show later that a source has changed since."""
     status = [source.path.stat() for source in sources]
     return {
         'path': [str(source.path.absolute()) for source in sources],

@@ -8,9 +8,10 @@ fastest, and handed on whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -30,7 +31,7 @@ _SHUFFLE_DEFLATE = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)
 
 
 def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
-    """Runs of columns, each whole, in order, every chunk inflated once.
+    """Yield runs of columns, each whole, in order, every chunk inflated once.
 
     Parameters
     ----------
@@ -44,24 +45,20 @@ def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int
     tuple
         First column, and values (n_rows, width) in the type of the dataset.
     """
-    starts = range(0, dataset.shape[1], block_columns(dataset))
     # R may have put all into one chunk: several at a time would be all there is.
     alone = _COPIES * _block_bytes(dataset) * (threads + 1) > _IN_THREADS
-    if _is_simple(dataset):
-        yield from zip(starts, _inflated(dataset, starts, 1 if alone else threads), strict=True)
-    else:
-        yield from ((start, _read_part(dataset, start)) for start in starts)
+    return _runs(dataset, 0, dataset.shape[1], 1 if alone else threads)
 
 
 def inflating_bytes(dataset: h5py.Dataset, threads: int = 1) -> int:
-    """Bytes that :func:`column_blocks` takes at a time."""
+    """Return the bytes that :func:`column_blocks` takes at a time."""
     alone = _COPIES * _block_bytes(dataset)
     together = alone * (threads + 1)
     return together if together <= _IN_THREADS else alone
 
 
 def _block_bytes(dataset: h5py.Dataset) -> int:
-    """Bytes of a run of columns, or of a chunk where that is more."""
+    """Return the bytes of a run of columns, or of a chunk where that is more."""
     values = max(dataset.shape[0] * block_columns(dataset), math.prod(dataset.chunks or ()))
     return values * dataset.dtype.itemsize
 
@@ -84,9 +81,8 @@ def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: i
     if not _is_simple(dataset):
         dataset.read_direct(into, np.s_[:, start:stop])
         return
-    firsts = _chunks_of(dataset, start, stop)
-    for first, chunk in zip(firsts, _inflated(dataset, firsts, threads), strict=True):
-        _place(chunk, first - start, into)
+    for first, values in _runs(dataset, start, stop, threads):
+        into[:, first - start : first - start + values.shape[1]] = values
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,35 +112,28 @@ class StoredColumns:
     def read(cls, dataset: h5py.Dataset, start: int, stop: int) -> StoredColumns:
         """Read the columns from ``start`` to ``stop``, the latter not among them."""
         if _is_simple(dataset):
-            chunks = tuple(
-                (first - start, _stored(dataset, first))
-                for first in _chunks_of(dataset, start, stop)
-            )
+            firsts = range(start - start % dataset.chunks[1], stop, dataset.chunks[1])
+            chunks = tuple((first - start, _stored(dataset, first)) for first in firsts)
         else:
             chunks = ((0, dataset[:, start:stop]),)
         return cls((dataset.shape[0], stop - start), dataset.dtype, chunks, _decoder(dataset))
 
     def values(self) -> np.ndarray:
-        """Return the values, (n_rows, width), C order."""
+        """Return the values, (n_rows, width)."""
+        n_rows, width = self.shape
+        if len(self.chunks) == 1:
+            ((first, chunk),) = self.chunks
+            return self.decode(chunk)[:n_rows, -first : width - first]
         into = np.empty(self.shape, self.dtype)
-        for first, chunk in self.chunks:
-            _place(self.decode(chunk), first, into)
+        for first, stored in self.chunks:
+            chunk = self.decode(stored)
+            begin, end = max(first, 0), min(first + chunk.shape[1], width)
+            into[:, begin:end] = chunk[:n_rows, begin - first : end - first]
         return into
 
 
-def _chunks_of(dataset: h5py.Dataset, start: int, stop: int) -> range:
-    """Return the first columns of the chunks that some columns lie in."""
-    return range(start - start % dataset.chunks[1], stop, dataset.chunks[1])
-
-
-def _place(chunk: np.ndarray, first: int, into: np.ndarray) -> None:
-    """Copy those columns of a chunk, of which the first is ``first``, that ``into`` has."""
-    begin, end = max(first, 0), min(first + chunk.shape[1], into.shape[1])
-    into[:, begin:end] = chunk[: len(into), begin - first : end - first]
-
-
 def block_columns(dataset: h5py.Dataset) -> int:
-    """Columns of the runs that :func:`column_blocks` yields: whole chunks."""
+    """Return how many columns the runs have that :func:`column_blocks` yields: whole chunks."""
     n_rows, n_columns = dataset.shape
     if _is_simple(dataset):
         return min(dataset.chunks[1], n_columns)
@@ -154,7 +143,7 @@ def block_columns(dataset: h5py.Dataset) -> int:
 
 
 def _is_simple(dataset: h5py.Dataset) -> bool:
-    """Whether chunks span all rows and are deflated, shuffled or not, and nothing else."""
+    """Return whether chunks span all rows and are deflated, shuffled or not, and nothing else."""
     if not dataset.chunks or dataset.chunks[0] < dataset.shape[0]:
         return False
     return _filters(dataset) in {_DEFLATE, _SHUFFLE_DEFLATE}
@@ -165,19 +154,16 @@ def _filters(dataset: h5py.Dataset) -> tuple[int, ...]:
     return tuple(settings.get_filter(number)[0] for number in range(settings.get_nfilters()))
 
 
-def _read_part(dataset: h5py.Dataset, start: int) -> np.ndarray:
-    return dataset[:, start : start + block_columns(dataset)]
-
-
-def _inflated(dataset: h5py.Dataset, starts: Iterable[int], threads: int) -> Iterator[np.ndarray]:
-    """Yield the chunks that begin at these columns: read one after another, inflated in threads."""
-    decode = _decoder(dataset)
+def _runs(
+    dataset: h5py.Dataset, start: int, stop: int, threads: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the columns from ``start`` to ``stop`` chunk by chunk, inflated in threads."""
+    width = block_columns(dataset)
+    starts = [start, *range(start - start % width + width, stop, width)]
     # Reading a chunk as it is takes no lock in older h5py, which then fails, or ends the process,
     # where threads do it at once: it is left to the thread that takes the results.
-    stored = (_stored(dataset, start) for start in starts)
-    n_rows, n_columns = dataset.shape
-    for start, chunk in zip(starts, ordered_map(decode, stored, threads), strict=True):
-        yield chunk[:n_rows, : n_columns - start]
+    stored = (StoredColumns.read(dataset, *span) for span in pairwise([*starts, stop]))
+    yield from zip(starts, ordered_map(StoredColumns.values, stored, threads), strict=True)
 
 
 def _decoder(dataset: h5py.Dataset) -> Callable[[bytes | np.ndarray], np.ndarray]:
@@ -191,7 +177,7 @@ def _stored(dataset: h5py.Dataset, start: int) -> bytes | np.ndarray:
     info = dataset.id.get_chunk_info_by_coord((0, start))
     if info.byte_offset is None or info.filter_mask:
         # Never written, or stored as it is because compression did not pay.
-        return _read_part(dataset, start)
+        return dataset[:, start : start + dataset.chunks[1]]
     return dataset.id.read_direct_chunk((0, start))[1]
 
 

@@ -48,7 +48,7 @@ def damage_told(path: str | Path, where: str, what: str = 'cannot be read') -> I
 
 
 def is_from_h5py(error: BaseException | None) -> bool:
-    """Whether h5py raised an error, about something it could not make sense of."""
+    """Return whether h5py raised an error, about something it could not make sense of."""
     if not isinstance(error, _UNREADABLE) or isinstance(error, ModelArrayIOError):
         return False
     trace = error.__traceback__
@@ -93,10 +93,7 @@ def group_at(parent: h5py.Group, path: str) -> h5py.Group | None:
     FormatError
         If something else is.
     """
-    found = item_at(parent, path)
-    if found is not None and not isinstance(found, h5py.Group):
-        raise FormatError(f'/{path.strip("/")} is no group', parent.file.filename, _REMEDY)
-    return found
+    return _of_type(parent, path, h5py.Group, 'group')
 
 
 def dataset_at(parent: h5py.Group, path: str) -> h5py.Dataset | None:
@@ -107,12 +104,20 @@ def dataset_at(parent: h5py.Group, path: str) -> h5py.Dataset | None:
     FormatError
         If something else is.
     """
+    return _of_type(parent, path, h5py.Dataset, 'dataset')
+
+
+def _of_type(parent: h5py.Group, path: str, expected: type, noun: str) -> Any:
     found = item_at(parent, path)
-    if found is not None and not isinstance(found, h5py.Dataset):
-        raise FormatError(
-            f'{parent.name.rstrip("/")}/{path} is no dataset', parent.file.filename, _REMEDY
-        )
+    if found is not None and not isinstance(found, expected):
+        raise unexpected(found, f'is no {noun}')
     return found
+
+
+def groups_in(parent: h5py.Group, path: str) -> dict[str, h5py.Group]:
+    """Return the groups in a group by name; none where it is not there."""
+    group = item_at(parent, path)
+    return groups(group) if isinstance(group, h5py.Group) else {}
 
 
 def members(group: h5py.Group | None) -> dict[str, Any]:

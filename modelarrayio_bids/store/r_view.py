@@ -6,28 +6,29 @@ The order in which names are looked for, and when a matrix is turned, are those 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.items import attribute, groups, item_at, shape_of, texts_of
+from modelarrayio_bids.store.items import attribute, groups_in, item_at, shape_of, texts_of
 from modelarrayio_bids.store.text import texts
 
 
 @dataclass(frozen=True)
-class SourceNames:
-    """Names of sources, and where R finds them.
+class Names:
+    """Names of sources or results, and where R finds them.
 
     Parameters
     ----------
     texts : tuple of str
         The names.
     path : str
-        Of the dataset, or of that whose attribute they are.
+        Path of the dataset, or of that whose attribute they are.
     in_attribute : bool
-        Whether they are one.
+        Whether they are an attribute.
     """
 
     texts: tuple[str, ...]
@@ -45,17 +46,17 @@ class ScalarView:
         Its name.
     values : h5py.Dataset, optional
         None where there is no matrix.
-    names : SourceNames, optional
+    names : Names, optional
         None where R would find none.
     """
 
     name: str
     values: h5py.Dataset | None
-    names: SourceNames | None
+    names: Names | None
 
     @property
     def path(self) -> str:
-        """Of the matrix."""
+        """Path of the matrix."""
         return f'/{schema.scalar_path(self.name, schema.VALUES)}'
 
     @property
@@ -74,13 +75,13 @@ class ScalarView:
 
 
 def scalar_names(file: h5py.File) -> tuple[str, ...]:
-    """Every scalar that R could be asked for."""
+    """Return every scalar that R could be asked for."""
     groups = groups_in(file, schema.SCALARS)
     return tuple(name for name, group in groups.items() if not _is_a_level(group, name))
 
 
 def nested_scalars(file: h5py.File) -> tuple[str, ...]:
-    """Scalars a group too deep, as ``scalars/<name>``: R finds them by that alone."""
+    """Return scalars a group too deep, as ``scalars/<name>``: R finds them by that alone."""
     groups = groups_in(file, schema.scalar_path(schema.SCALARS))
     return tuple(
         f'{schema.SCALARS}/{name}' for name, group in groups.items() if schema.VALUES in group
@@ -88,38 +89,45 @@ def nested_scalars(file: h5py.File) -> tuple[str, ...]:
 
 
 def scalar_view(file: h5py.File, name: str) -> ScalarView:
-    """The scalar of a name."""
-    values = (
-        item_at(file, schema.scalar_path(name, schema.VALUES)) if has_matrix(file, name) else None
-    )
-    return ScalarView(name, values, names_of_sources(file, name))
+    """Return the scalar of a name."""
+    return ScalarView(name, matrix_of(file, name), names_of_sources(file, name))
 
 
-def has_matrix(file: h5py.File, name: str) -> bool:
-    """Whether the values of a scalar are a matrix, and not empty."""
+def matrix_of(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """Return the values of a scalar; None where they are no matrix, or empty."""
     values = item_at(file, schema.scalar_path(name, schema.VALUES))
-    return isinstance(values, h5py.Dataset) and len(shape_of(values)) == 2 and values.size > 0
-
-
-def names_of_sources(file: h5py.File, scalar: str) -> SourceNames | None:
-    """Names of a scalar's sources, from where R looks first: the attribute, whatever else says."""
-    values = item_at(file, schema.scalar_path(scalar, schema.VALUES))
-    found = None if values is None else attribute(values, schema.COLUMN_NAMES)
-    if found is not None:
-        return SourceNames(texts(np.ravel(found)), values.name, in_attribute=True)
-    for group in (schema.scalar_path(scalar), schema.scalar_path(schema.SCALARS, scalar)):
-        path = f'{group}/{schema.COLUMN_NAMES}'
-        if isinstance(dataset := item_at(file, path), h5py.Dataset):
-            return SourceNames(texts_of(dataset), f'/{path}')
+    if isinstance(values, h5py.Dataset) and len(shape_of(values)) == 2 and values.size:
+        return values
     return None
 
 
-def groups_in(file: h5py.File, path: str) -> dict[str, h5py.Group]:
-    """The groups in a group, by name; none where it is not there."""
-    group = item_at(file, path)
-    return groups(group) if isinstance(group, h5py.Group) else {}
+def names_of_sources(file: h5py.File, scalar: str) -> Names | None:
+    """Return the names of a scalar's sources, from where R looks first."""
+    values = item_at(file, schema.scalar_path(scalar, schema.VALUES))
+    groups = schema.scalar_path(scalar), schema.scalar_path(schema.SCALARS, scalar)
+    places = [f'{group}/{schema.COLUMN_NAMES}' for group in groups]
+    return names_of(file, values, schema.COLUMN_NAMES, places)
+
+
+def names_of_results(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> Names | None:
+    """Return the names of an analysis' results, from where R looks first."""
+    leaves = schema.COLUMN_NAMES, f'{schema.RESULTS_MATRIX}/{schema.COLUMN_NAMES}'
+    places = [schema.result_path(analysis, leaf) for leaf in leaves]
+    return names_of(file, matrix, schema.RESULT_NAMES_ATTRIBUTE, places)
+
+
+def names_of(
+    file: h5py.File, matrix: h5py.Dataset | None, name: str, places: Iterable[str]
+) -> Names | None:
+    """Return the names that a matrix has in an attribute, or else the first dataset with some."""
+    if matrix is not None and (found := attribute(matrix, name)) is not None:
+        return Names(texts(np.ravel(found)), matrix.name, in_attribute=True)
+    for path in places:
+        if isinstance(dataset := item_at(file, path), h5py.Dataset):
+            return Names(texts_of(dataset), f'/{path}')
+    return None
 
 
 def _is_a_level(group: h5py.Group, name: str) -> bool:
-    """Whether it is what the predecessor once wrote between ``/scalars`` and the scalars."""
+    """Return whether it is what the predecessor once wrote between ``/scalars`` and the scalars."""
     return name == schema.SCALARS and schema.VALUES not in group

@@ -23,6 +23,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_reader import block_columns, column_blocks, inflating_bytes
 from modelarrayio_bids.store.items import (
+    array_of,
     attribute,
     attributes,
     damage_told,
@@ -41,6 +42,7 @@ from modelarrayio_bids.store.items import (
     unexpected,
     values_of,
 )
+from modelarrayio_bids.store.r_view import names_of_results
 from modelarrayio_bids.store.scalars import Scalar, read_scalar, scalar_groups
 from modelarrayio_bids.store.summary import ROW, Summary
 from modelarrayio_bids.store.text import texts
@@ -254,7 +256,7 @@ class StoreReader:
         group = group_at(self._file, schema.TEMPLATE)
         if group is None:
             return None
-        arrays = {name: _array(dataset) for name, dataset in datasets(group).items()}
+        arrays = {name: array_of(dataset) for name, dataset in datasets(group).items()}
         return text_attribute(group, schema.KIND_ATTRIBUTE), arrays
 
     @property
@@ -336,20 +338,14 @@ class StoreReader:
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """From where ModelArray's versions put them, the newest place first."""
-        found = result_names(self._file, analysis, matrix)
+        found = names_of_results(self._file, analysis, matrix)
         if found is None:
-            raise SchemaError(
-                f'analysis {analysis} has results without names: it was not finished',
-                self.path,
-                'Run it again in R.',
-            )
-        if len(found) != matrix.shape[0]:
-            raise SchemaError(
-                f'analysis {analysis} has {matrix.shape[0]} results and {len(found)} names',
-                self.path,
-                'Run it again in R.',
-            )
-        return tuple(name or f'component{n:03d}' for n, name in enumerate(found, start=1))
+            what = 'results without names: it was not finished'
+        elif len(found.texts) != matrix.shape[0]:
+            what = f'{matrix.shape[0]} results and {len(found.texts)} names'
+        else:
+            return tuple(name or f'component{n:03d}' for n, name in enumerate(found.texts, start=1))
+        raise SchemaError(f'analysis {analysis} has {what}', self.path, 'Run it again in R.')
 
     def _levels(self, analysis: str, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         places = {
@@ -363,13 +359,6 @@ class StoreReader:
         ours = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
         marked = '' if ours is None else text_attribute(ours, schema.N_SOURCES_ATTRIBUTE)
         return read_counts(marked, self.path, ours.name) if ours is not None and marked else {}
-
-
-def _array(dataset: h5py.Dataset) -> np.ndarray:
-    """Return what a dataset holds, numbers or texts."""
-    if h5py.check_string_dtype(type_of(dataset)) is None:
-        return values_of(dataset)
-    return np.array(texts_of(dataset), dtype=object)
 
 
 def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
@@ -481,7 +470,7 @@ def is_store(path: Path) -> bool:
 
 
 def analyses_of(path: Path) -> tuple[str, ...]:
-    """Names of the analyses in a file; none where there is no file, or it is no HDF5."""
+    """Return the names of the analyses in a file; none where there is no file, or it is no HDF5."""
     if not is_store(path):
         return ()
     with open_finished(path) as file:
@@ -491,15 +480,3 @@ def analyses_of(path: Path) -> tuple[str, ...]:
 def _analyses(file: h5py.File) -> tuple[str, ...]:
     results = item_at(file, schema.RESULTS)
     return tuple(members(results)) if isinstance(results, h5py.Group) else ()
-
-
-def result_names(file: h5py.File, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...] | None:
-    """Names of an analysis' results, from where R looks first; None where there are none."""
-    found = attribute(matrix, schema.RESULT_NAMES_ATTRIBUTE)
-    if found is not None:
-        return texts(np.ravel(found))
-    for leaf in (schema.COLUMN_NAMES, f'{schema.RESULTS_MATRIX}/{schema.COLUMN_NAMES}'):
-        names = item_at(file, schema.result_path(analysis, leaf))
-        if isinstance(names, h5py.Dataset):
-            return texts_of(names)
-    return None

@@ -15,21 +15,19 @@ from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_reader import StoredColumns, read_columns
 from modelarrayio_bids.store.items import (
-    attribute,
+    array_of,
     damage_told,
     dataset_at,
     datasets,
     group_at,
     groups,
-    item_at,
+    groups_in,
     require_stored,
     shape_of,
-    texts_of,
     type_of,
     unexpected,
-    values_of,
 )
-from modelarrayio_bids.store.text import texts
+from modelarrayio_bids.store.r_view import names_of
 
 _REMEDY = 'Check the file, or build it again.'
 
@@ -87,7 +85,7 @@ class Scalar:
         return math.prod(self.values.chunks or ()) * self.values.dtype.itemsize
 
     def columns(self, elements: np.ndarray) -> np.ndarray:
-        """The values of every source at some elements: (n_sources, elements.size).
+        """Return the values of every source at some elements: (n_sources, elements.size).
 
         Chunks are inflated one at a time: those needed, and each once.
         """
@@ -143,18 +141,15 @@ class Scalar:
 
 
 def scalar_groups(file: h5py.File) -> dict[str, h5py.Group]:
-    """The group of each scalar, by its name; from one group further in, as once was usual."""
-    group = item_at(file, schema.SCALARS)
-    if not isinstance(group, h5py.Group):
-        return {}
-    inner = item_at(group, schema.SCALARS)
-    if isinstance(inner, h5py.Group) and schema.VALUES not in inner:
-        group = inner
-    return {name: scalar for name, scalar in groups(group).items() if schema.VALUES in scalar}
+    """Return the group of each scalar by name; from one group further in, as once was usual."""
+    found = groups_in(file, schema.SCALARS)
+    if (level := found.get(schema.SCALARS)) is not None and schema.VALUES not in level:
+        found = groups(level)
+    return {name: group for name, group in found.items() if schema.VALUES in group}
 
 
 def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
-    """One of :func:`scalar_groups`.
+    """Read one of :func:`scalar_groups`.
 
     Raises
     ------
@@ -172,38 +167,25 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
             _REMEDY,
         )
     require_stored(values)
-    names = _names(group, values)
-    if len(names) != shape[0]:
+    # The predecessor once wrote an attribute and no dataset.
+    names = names_of(group, values, schema.COLUMN_NAMES, [schema.COLUMN_NAMES])
+    texts = () if names is None else names.texts
+    if len(texts) != shape[0]:
         raise SchemaError(
-            f'{name} has {shape[0]} rows of values and {len(names)} names of sources',
+            f'{name} has {shape[0]} rows of values and {len(texts)} names of sources',
             path,
             _REMEDY,
         )
-    return Scalar(name, names, values, _facets(file, name, len(names)), path)
+    return Scalar(name, texts, values, _facets(file, name, len(texts)), path)
 
 
 def _facets(file: h5py.File, scalar: str, n_sources: int) -> dict[str, list[Any]]:
     """Return what the file says of each source, by name; one value for each."""
     found = {}
     for name, dataset in datasets(group_at(file, f'{schema.SOURCES}/{scalar}')).items():
-        found[name] = _listed(dataset)
+        found[name] = np.ravel(array_of(dataset)).tolist()
         numbers = name in schema.SOURCE_STATUS
         if len(found[name]) != n_sources or numbers == isinstance(found[name][0], str):
             kind = 'numbers' if numbers else 'texts'
             raise unexpected(dataset, f'is not {n_sources} {kind}, one for each source')
     return found
-
-
-def _names(group: h5py.Group, values: h5py.Dataset) -> tuple[str, ...]:
-    """The attribute first, as R does; the predecessor once wrote no dataset."""
-    found = attribute(values, schema.COLUMN_NAMES)
-    if found is not None:
-        return texts(np.ravel(found))
-    names = dataset_at(group, schema.COLUMN_NAMES)
-    return () if names is None else texts_of(names)
-
-
-def _listed(dataset: h5py.Dataset) -> list[Any]:
-    if h5py.check_string_dtype(type_of(dataset)) is None:
-        return np.ravel(values_of(dataset)).tolist()
-    return list(texts_of(dataset))

@@ -197,7 +197,7 @@ class StackedRows:
         self,
         blocks: Blocks,
         dtype: np.dtype,
-        parts: Sequence[tuple[int, Callable[[int, np.ndarray], None]]],
+        parts: Sequence[tuple[int, Callable[[int, np.ndarray], object]]],
     ) -> None:
         self.blocks = blocks
         self.dtype = dtype

@@ -15,8 +15,9 @@ import h5py
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.items import groups_in
 from modelarrayio_bids.store.kinds import ElementKind
-from modelarrayio_bids.store.r_view import ScalarView, groups_in, scalar_names
+from modelarrayio_bids.store.r_view import ScalarView, scalar_names
 from modelarrayio_bids.store.reader import open_for_reading
 from modelarrayio_bids.store.validation import (
     analyses,

@@ -12,7 +12,7 @@ from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_reader import block_columns
 from modelarrayio_bids.store.items import item_at, members, require_stored, texts_of
-from modelarrayio_bids.store.reader import result_names
+from modelarrayio_bids.store.r_view import names_of_results
 from modelarrayio_bids.store.validation.findings import Finding
 from modelarrayio_bids.store.validation.rules import RULES
 from modelarrayio_bids.store.validation.storage import (
@@ -48,10 +48,11 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
     beside = item_at(file, schema.result_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from of_filters(beside)
-    names = result_names(file, name, matrix)
-    if names is None:
+    found_names = names_of_results(file, name, matrix)
+    if found_names is None:
         yield Finding(RULES['results-unnamed'], path, 'has no names')
         return
+    names = found_names.texts
     if len(names) != matrix.shape[0]:
         # As ModelArray's constructor does: the matrix is turned if that helps.
         rule = RULES['results-turned'] if len(names) == matrix.shape[1] else RULES['results-count']

@@ -14,7 +14,7 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.items import item_at, texts_of
 from modelarrayio_bids.store.r_view import (
     ScalarView,
-    has_matrix,
+    matrix_of,
     nested_scalars,
     scalar_names,
     scalar_view,
@@ -124,7 +124,7 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
 
 def _has_matrix_beside(file: h5py.File, name: str) -> bool:
     """Whether there is another scalar, whatever else may be wrong with it."""
-    return any(has_matrix(file, other) for other in scalar_names(file) if other != name)
+    return any(matrix_of(file, other) is not None for other in scalar_names(file) if other != name)
 
 
 def _without(item: h5py.HLObject | None) -> str:
