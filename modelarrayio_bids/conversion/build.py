@@ -32,7 +32,6 @@ from modelarrayio_bids.conversion.row_blocks import (
 )
 from modelarrayio_bids.conversion.row_reader import check_sources, read_rows
 from modelarrayio_bids.conversion.summaries import RowRecorder, SummarisedBlocks, memory_needed
-from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources, give_back_memory
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
@@ -307,11 +306,8 @@ def write_scalar(
         write_scalar(store, sources, summarised, threads)
         store.write_summary(sources[0].scalar, summarised.summary())
         return
-    scalar, blocks = sources[0].scalar, matrix.blocks
-    written = store.write_scalar(scalar, [source.name for source in sources], matrix, threads)
-    n_chunks = -(-blocks.n_columns // blocks.chunk)
-    for _ in tracked(written, f'Writing {scalar}', n_chunks, 'chunks'):
-        pass
+    names = [source.name for source in sources]
+    store.write_scalar(sources[0].scalar, names, matrix, threads)
 
 
 def source_provenance(sources: Sequence[Source]) -> dict[str, list]:

@@ -179,10 +179,7 @@ def write_analysis(
         ):
             not_fitted = _fill(results, model, values, chosen, resources.threads)
             _adjust(results, model)
-            written = writer.write_results(analysis, names, results, {}, resources.threads)
-            n_chunks = -(-blocks.n_columns // blocks.chunk)
-            for _ in tracked(written, f'Writing {analysis}', n_chunks, 'chunks'):
-                pass
+            writer.write_results(analysis, names, results, {}, resources.threads)
             told = {**facts, schema.NOT_FITTED_ATTRIBUTE: json.dumps(not_fitted)}
             writer.describe_results(analysis, run_provenance() | told)
             old.require_unchanged()

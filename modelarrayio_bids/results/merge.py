@@ -77,11 +77,14 @@ class Slice:
     sources : dict of tuple
         By scalar of its file: names of those it was made of. Empty where the file holds results
         alone.
+    inflating_bytes : int
+        Bytes that reading it takes at a time.
     """
 
     results: Analysis
     elements: np.ndarray
     sources: Mapping[str, tuple[str, ...]]
+    inflating_bytes: int
 
     def __str__(self) -> str:
         return f'{self.results.name} ({self.results.path})'
@@ -89,59 +92,38 @@ class Slice:
     def blocks(
         self, levels: Mapping[str, tuple[str, ...]], threads: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Elements, (width,), and values, (n_results, width) float64, of runs of rows.
+        """Yield elements, (width,), and values, (n_results, width) float64, of runs of rows.
 
         Parameters
         ----------
         levels : dict
             By result name: the levels of factors, for the codes to stand for.
         threads : int
-            That inflate.
+            Number of threads that inflate.
         """
         with StoreReader(self.results.path) as reader:
             for start, values in reader.analysis(self.results.name).blocks(threads):
                 yield self.elements[start : start + values.shape[1]], self._coded(values, levels)
 
     def _coded(self, values: np.ndarray, levels: Mapping[str, tuple[str, ...]]) -> np.ndarray:
+        """Return values whose codes stand for the joined levels."""
         for name, own in self.results.levels.items():
-            if own != levels[name]:
-                codes = [levels[name].index(level) + 1.0 for level in own]
-                row = self.results.names.index(name)
-                values = np.array(values)
-                values[row] = self._translated(values[row], codes, name)
+            if own == levels[name]:
+                continue
+            row = self.results.names.index(name)
+            known = ~np.isnan(values[row])
+            codes = values[row, known]
+            if not np.isin(codes, np.arange(1, len(own) + 1)).all():
+                raise SchemaError(
+                    f'result {name} of {self.results.name} is a factor of '
+                    f'{count(len(own), "level")}, and has other codes',
+                    self.results.path,
+                    'Run the analysis again.',
+                )
+            joined = np.array([levels[name].index(level) + 1.0 for level in own])
+            values = values.copy()
+            values[row, known] = joined[codes.astype(int) - 1]
         return values
-
-    def _translated(self, values: np.ndarray, codes: list[float], name: str) -> np.ndarray:
-        missing = np.isnan(values)
-        found = np.where(missing, 1, values)
-        if not np.isin(found[~missing], np.arange(1, len(codes) + 1)).all():
-            raise SchemaError(
-                f'result {name} of {self.results.name} is a factor of '
-                f'{count(len(codes), "level")}, and has other codes',
-                self.results.path,
-                'Run the analysis again.',
-            )
-        return np.where(missing, values, np.array(codes or [np.nan])[found.astype(int) - 1])
-
-
-@dataclass(frozen=True)
-class Row:
-    """One result of the merged analysis.
-
-    Parameters
-    ----------
-    raw : int
-        Row of the slices that it is made of.
-    method : str
-        How its p values are adjusted; empty to take the numbers as they are.
-    """
-
-    raw: int
-    method: str = ''
-
-    def of(self, values: np.ndarray) -> np.ndarray:
-        """It, from the raw values at all elements."""
-        return p_adjust(values, self.method) if self.method else values
 
 
 @dataclass(frozen=True)
@@ -151,13 +133,13 @@ class Merger:
     Parameters
     ----------
     slices : tuple of Slice
-        Of the same results.
+        Parts of the analysis, with the same results.
     columns : numpy.ndarray
         (n_elements,) int64: the place of each element among those that some slice has.
     n_columns : int
-        How many these are.
-    rows : tuple of Row
-        One for each result.
+        Number of elements that some slice has.
+    adjusted : dict of tuple
+        By number of a result, for adjusted p values: the number of the raw ones, and the method.
     n_sources : dict of int
         Of how many sources of a scalar the slices were made, of scalars that have more by now.
     """
@@ -165,16 +147,16 @@ class Merger:
     slices: tuple[Slice, ...]
     columns: np.ndarray
     n_columns: int
-    rows: tuple[Row, ...]
+    adjusted: Mapping[int, tuple[int, str]]
     n_sources: Mapping[str, int]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the results."""
+        """Names of the results."""
         return self.slices[0].results.names
 
     def levels(self) -> dict[str, tuple[str, ...]]:
-        """Of each factor: those of all slices, see :func:`joined_levels`."""
+        """Return the levels of each factor: those of all slices, see :func:`joined_levels`."""
         return {
             name: joined_levels(one.results.levels[name] for one in self.slices)
             for name in self.slices[0].results.levels
@@ -186,32 +168,25 @@ class Merger:
         for one in tracked(self.slices, 'Reading slices', len(self.slices), 'analyses'):
             for elements, block in one.blocks(levels, threads):
                 scratch.put_columns(self.columns[elements], block)
-        for number, row in enumerate(self.rows):
-            if row.method:
-                scratch.put(number, row.of(scratch.row(row.raw)))
+        for number, (raw, method) in self.adjusted.items():
+            scratch.put(number, p_adjust(scratch.row(raw), method))
 
-    def blocks(self, resources: Resources, inflating: int) -> Blocks:
-        """How the merged matrix is cut.
-
-        Parameters
-        ----------
-        resources : Resources
-            Threads and memory.
-        inflating : int
-            Bytes that reading the slices takes at a time.
+    def blocks(self, resources: Resources) -> Blocks:
+        """Return how the merged matrix is cut.
 
         Raises
         ------
         UsageError
             If the memory allowed is not enough, with the least that would do.
         """
-        shape = len(self.rows), self.n_columns
+        shape = len(self.names), self.n_columns
         chunk = _LAYOUT.chunk(shape)
         chunk_bytes = 8 * shape[0] * chunk
         # p values, their order and what is made of them; then a block is filled beside a slice.
-        adjusting = _ROWS_TO_ADJUST * 8 * self.n_columns if any(r.method for r in self.rows) else 0
+        adjusting = _ROWS_TO_ADJUST * 8 * self.n_columns if self.adjusted else 0
         writing = resources.writing_bytes(0, chunk_bytes)
         # Of what was inflated, the part that goes into a block is one copy more.
+        inflating = max(one.inflating_bytes for one in self.slices)
         needed = max(adjusting, inflating * 4 // 3 + writing)
         room = resources.room(self.n_columns, needed, 2 * chunk_bytes, to='merge')
         return Blocks.within(shape, chunk, 8, min(_IN_MEMORY, room // 2))
@@ -308,23 +283,26 @@ def merge_results(
         if old is not None and not overwrite:
             _require_new(old, merged)
         space, n_elements = _elements([*paths, *([] if old is None else [target])])
-        slices = _slices(paths, _Wanted(tuple(analyses), merged), n_elements)
+        slices = _slices(paths, _Wanted(tuple(analyses), merged), n_elements, resources.threads)
         held = {} if old is None else old.sources
         raise_problems([*_differences(slices), *_cohort_problems(slices, held, target)])
         merger = _planned(slices, n_elements, held, allow_gaps=allow_gaps)
-        blocks = merger.blocks(resources, _inflating(slices, resources.threads))
+        blocks = merger.blocks(resources)
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
         # Once on its way, and once in the file.
         require_room(resolved(target).parent, 2 * matrix_bytes, target)
         with _store(target, old) as store:
             _write(store, merger, merged, blocks, resources.threads)
             if old is None:
-                _write_elements(store, space)
+                # A new file says which elements the results are about, for their export.
+                if space is not None:
+                    store.write_space(space.kind, space.tables(), space.template())
+                store.write_provenance(run_provenance(), {})
             else:
                 old.require_unchanged()
     logger.info(
         'Wrote %s of %s: %s at %s, from %s',
-        *(merged, target, count(len(merger.rows), 'result')),
+        *(merged, target, count(len(merger.names), 'result')),
         *(count(merger.n_columns, 'element'), count(len(merger.slices), 'analysis')),
     )
     return target
@@ -395,8 +373,10 @@ def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
     return space, next(iter(counts), None)
 
 
-def _slices(paths: Sequence[Path], wanted: _Wanted, n_elements: int | None) -> list[Slice]:
-    """The analyses that are wanted, with their elements; all that is wrong with them together."""
+def _slices(
+    paths: Sequence[Path], wanted: _Wanted, n_elements: int | None, threads: int
+) -> list[Slice]:
+    """Return the analyses that are wanted; all that is wrong with them is raised together."""
     slices: list[Slice] = []
     problems: list[ModelArrayIOError] = []
     for path in paths:
@@ -404,16 +384,13 @@ def _slices(paths: Sequence[Path], wanted: _Wanted, n_elements: int | None) -> l
         with StoreReader(path) as reader:
             names, sources = wanted.among(reader.analyses), reader.sources
             if not names:
-                held = some(reader.analyses) or 'none'
-                problems.append(
-                    AnalysisNotFoundError(
-                        f'holds no analysis {wanted}', path, f'Analyses it holds: {held}.'
-                    )
-                )
+                what = f'holds no analysis {wanted}'
+                held = f'Analyses it holds: {some(reader.analyses) or "none"}.'
+                problems.append(AnalysisNotFoundError(what, path, held))
             for name in names:
                 try:
                     results = reader.analysis(name)
-                    slices.append(_read_slice(results, sources, n_elements))
+                    slices.append(_read_slice(results, sources, n_elements, threads))
                 except ModelArrayIOError as error:
                     problems.append(error)
     raise_problems([*problems, *_unmatched(wanted, slices)])
@@ -432,6 +409,7 @@ def _read_slice(
     results: Analysis,
     sources: Mapping[str, tuple[str, ...]],
     n_elements: int | None,
+    threads: int,
 ) -> Slice:
     if schema.ELEMENT_ID not in results.names:
         raise SchemaError(
@@ -445,7 +423,8 @@ def _read_slice(
     positions = results.positions(ids, n_elements or _MOST_ELEMENTS)
     # Those that were appended since follow them.
     then = {scalar: names[: results.n_sources.get(scalar)] for scalar, names in sources.items()}
-    return Slice(results, np.arange(ids.size) if positions is None else positions, then)
+    elements = np.arange(ids.size) if positions is None else positions
+    return Slice(results, elements, then, results.inflating_bytes(threads))
 
 
 def _planned(
@@ -462,12 +441,12 @@ def _planned(
             'missing',
             remedy='Name the file with the data as --output-hdf5, or give --allow-gaps.',
         )
-    rows = _rows(slices[0].results)
+    adjusted = _adjusted(slices[0].results)
     present = _present(slices, n_elements or 1 + max(one.elements.max() for one in slices))
     if not present.all():
         _judge_gaps(np.flatnonzero(~present), len(slices), allow_gaps=allow_gaps)
     columns, n_columns = np.cumsum(present) - 1, int(present.sum())
-    return Merger(tuple(slices), columns, n_columns, rows, _n_sources(slices, held))
+    return Merger(tuple(slices), columns, n_columns, adjusted, _n_sources(slices, held))
 
 
 def _differences(slices: Sequence[Slice]) -> Iterator[SchemaError]:
@@ -558,11 +537,19 @@ def _n_sources(slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]]) -> 
     return {scalar: n for one in slices for scalar, n in one.results.n_sources.items()}
 
 
-def _rows(results: Analysis) -> tuple[Row, ...]:
-    """Where each result of the merged analysis comes from."""
-    rows = []
+def _adjusted(results: Analysis) -> dict[int, tuple[int, str]]:
+    """Return by number of a result, for adjusted p values: the number of the raw ones, the method.
+
+    Raises
+    ------
+    SchemaError
+        If the raw ones are not there.
+    """
+    adjusted = {}
     for number, name in enumerate(results.names):
-        raw, method = corrected(name) or (name, '')
+        if (found := corrected(name)) is None:
+            continue
+        raw, method = found
         if raw not in results.names:
             raise SchemaError(
                 f'analysis {results.name} has {name} without {raw}: adjusted p values of slices '
@@ -570,8 +557,8 @@ def _rows(results: Analysis) -> tuple[Row, ...]:
                 results.path,
                 'Run it again with "p.value" among var.terms and var.model.',
             )
-        rows.append(Row(results.names.index(raw) if method else number, method))
-    return tuple(rows)
+        adjusted[number] = results.names.index(raw), method
+    return adjusted
 
 
 def _present(slices: Sequence[Slice], n_elements: int) -> np.ndarray:
@@ -642,29 +629,10 @@ def _store(target: Path, old: LockedStoreReader | None) -> StoreWriter:
     return StoreWriter(target, _LAYOUT, overwrite=True, copy_of=target)
 
 
-def _write_elements(store: StoreWriter, space: ElementSpace | None) -> None:
-    """Say in a new file which elements the results are about, for their export."""
-    if space is not None:
-        store.write_space(space.kind, space.tables(), space.template())
-    store.write_provenance(run_provenance(), {})
-
-
-def _inflating(slices: Sequence[Slice], threads: int) -> int:
-    """Most bytes that reading one of some slices takes at a time."""
-    most = 0
-    for one in slices:
-        with StoreReader(one.results.path) as reader:
-            most = max(most, reader.analysis(one.results.name).inflating_bytes(threads))
-    return most
-
-
 def _write(store: StoreWriter, merger: Merger, merged: str, blocks: Blocks, threads: int) -> None:
-    n_chunks = -(-merger.n_columns // blocks.chunk)
     with Scratch(blocks, np.dtype(np.float64), store.path.resolve().parent) as scratch:
         merger.fill(scratch, threads)
-        written = store.write_results(merged, merger.names, scratch, merger.levels(), threads)
-        for _ in tracked(written, f'Writing {merged}', n_chunks, 'chunks'):
-            pass
+        store.write_results(merged, merger.names, scratch, merger.levels(), threads)
     results = [one.results for one in merger.slices]
     facts = run_provenance() | joined([one.described for one in results])
     if merger.n_sources:

@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +29,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunk_layout, schema
@@ -106,16 +109,16 @@ class Layout:
         return layout
 
     def to_json(self) -> str:
-        """As a file keeps it, for whoever adds to that file."""
+        """Return the text that a file keeps, for whoever adds to that file."""
         return json.dumps(asdict(self))
 
     def chunk(self, shape: tuple[int, int]) -> int:
-        """Elements of one chunk of a matrix of this shape."""
+        """Return how many elements a chunk of a matrix of this shape has."""
         itemsize = np.dtype(self.dtype).itemsize
         return chunk_layout.chunk_columns(shape, itemsize, self.chunk_bytes, self.chunk_columns)
 
     def filters(self) -> dict[str, Any]:
-        """The same, in the words of ``h5py.Group.create_dataset``."""
+        """Return compression and order of bytes in the words of ``h5py.Group.create_dataset``."""
         if self.compression == 'none':
             return {}
         level = (4 if self.level is None else self.level) if self.compression == 'gzip' else None
@@ -160,8 +163,26 @@ class StoreWriter:
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
         self._target = resolved(self.path)
-        self._unfinished = _begun(self._target, self.path)
-        self._on_disk, self._file = _created(self._unfinished, self.path, copy_of)
+        with ExitStack() as undone:
+            try:
+                self._target.parent.mkdir(parents=True, exist_ok=True)
+                remove_leftovers(self._target.parent, f'-{self._target.name}')
+                self._unfinished = undone.enter_context(Unfinished(self._target))
+            except OSError as error:
+                raise OutputError.from_os_error(error, self.path) from error
+            try:
+                if copy_of is not None:
+                    disk.copy(copy_of, self._unfinished.path)
+                self._on_disk = undone.enter_context(GuardedFile(self._unfinished.path, 'r+'))
+                # Nobody else knows the name: it needs no lock.
+                mode = 'w' if copy_of is None else 'r+'
+                self._file = h5py.File(self._on_disk, mode, libver=schema.LIBVER)
+            except ModelArrayIOError:
+                raise
+            except OSError as error:
+                kind = OutputError if copy_of is None else UnfinishedOutputError
+                raise kind.from_os_error(error, self.path) from error
+            undone.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -211,8 +232,8 @@ class StoreWriter:
 
     def write_scalar(
         self, scalar: str, names: Sequence[str], matrix: ColumnBlocks, threads: int
-    ) -> Iterator[int]:
-        """Write a scalar's matrix and the names of its sources.
+    ) -> None:
+        """Write a scalar's matrix and the names of its sources, showing how far it is.
 
         Parameters
         ----------
@@ -223,16 +244,10 @@ class StoreWriter:
         matrix : ColumnBlocks
             The rows, cut into blocks of whole chunks.
         threads : int
-            That compress.
-
-        Yields
-        ------
-        int
-            Elements written so far.
+            Number of threads that compress.
         """
-        dataset = self._new_matrix(schema.scalar_path(scalar, schema.VALUES), matrix)
+        self._write_matrix(schema.scalar_path(scalar, schema.VALUES), matrix, scalar, threads)
         self._write_strings(schema.scalar_path(scalar, schema.COLUMN_NAMES), names)
-        yield from self._write_matrix(dataset, matrix, threads)
 
     def write_results(
         self,
@@ -241,7 +256,7 @@ class StoreWriter:
         matrix: ColumnBlocks,
         levels: Mapping[str, Sequence[str]],
         threads: int,
-    ) -> Iterator[int]:
+    ) -> None:
         """Write an analysis as ModelArray does, its names last; one of that name is replaced.
 
         Parameters
@@ -255,17 +270,11 @@ class StoreWriter:
         levels : dict
             By result name: the levels of a factor, for values coded 1..k.
         threads : int
-            That compress.
-
-        Yields
-        ------
-        int
-            Rows of R's table written so far.
+            Number of threads that compress.
         """
         if (group := f'{schema.RESULTS}/{analysis}') in self._file:
             del self._file[group]
-        dataset = self._new_matrix(schema.result_path(analysis), matrix)
-        yield from self._write_matrix(dataset, matrix, threads)
+        self._write_matrix(schema.result_path(analysis), matrix, analysis, threads)
         for column, name in enumerate(names, start=1):
             if name in levels:
                 leaf = f'{schema.LEVELS_PREFIX}{column}'
@@ -346,54 +355,45 @@ class StoreWriter:
             except (RuntimeError, LookupError, TypeError, ValueError) as error:
                 raise unexpected(original, f'cannot be copied ({error})') from error
 
-    def _new_matrix(self, path: str, matrix: ColumnBlocks) -> h5py.Dataset:
+    def _write_matrix(self, path: str, matrix: ColumnBlocks, what: str, threads: int) -> None:
         blocks = matrix.blocks
-        return self._file.create_dataset(
+        dataset = self._file.create_dataset(
             path,
             shape=(blocks.n_rows, blocks.n_columns),
             dtype=matrix.dtype,
             chunks=(blocks.n_rows, blocks.chunk),
             **self.layout.filters(),
         )
+        written = self._written_chunks(dataset, matrix, threads)
+        n_chunks = -(-blocks.n_columns // blocks.chunk)
+        for _ in tracked(written, f'Writing {what}', n_chunks, 'chunks'):
+            pass
 
-    def _write_matrix(
+    def _written_chunks(
         self, dataset: h5py.Dataset, matrix: ColumnBlocks, threads: int
     ) -> Iterator[int]:
-        for start, block in matrix:
-            for stop in self._write_block(dataset, start, block, threads):
-                yield start + stop
-
-    def _write_block(
-        self, dataset: h5py.Dataset, first: int, block: np.ndarray, threads: int
-    ) -> Iterator[int]:
-        columns = dataset.chunks[1]
-        starts = range(0, block.shape[1], columns)
-        if self.layout.compression == 'lzf':
-            # Only HDF5 itself knows lzf.
-            for start in starts:
-                stop = min(start + columns, block.shape[1])
-                dataset[:, first + start : first + stop] = block[:, start:stop]
+        """Write chunk by chunk, and yield the first column of each within its block."""
+        for first, block in matrix:
+            starts = range(0, block.shape[1], dataset.chunks[1])
+            if self.layout.compression == 'lzf':
+                # Only HDF5 itself knows lzf.
+                dataset[:, first : first + block.shape[1]] = block
                 self._on_disk.check()
-                yield stop
-            return
-        encoded = ordered_map(lambda start: self._encoded(block, start, columns), starts, threads)
-        for start, payload in zip(starts, encoded, strict=True):
-            dataset.id.write_direct_chunk((0, first + start), payload)
-            self._on_disk.check()
-            yield min(start + columns, block.shape[1])
+                yield from starts
+                continue
+            encode = partial(self._encoded, block, dataset.chunks[1])
+            for start, payload in zip(starts, ordered_map(encode, starts, threads), strict=True):
+                dataset.id.write_direct_chunk((0, first + start), payload)
+                self._on_disk.check()
+                yield start
 
-    def _encoded(self, block: np.ndarray, start: int, columns: int) -> bytes | np.ndarray:
-        """One chunk as HDF5's own filters would leave it."""
+    def _encoded(self, block: np.ndarray, columns: int, start: int) -> bytes | np.ndarray:
+        """Return one chunk as HDF5's own filters would leave it."""
         stop = min(start + columns, block.shape[1])
-        order = chunk_layout.shuffled if self._shuffles else chunk_layout.plain
+        is_packed = self.layout.compression != 'none'
+        order = chunk_layout.shuffled if self.layout.shuffle and is_packed else chunk_layout.plain
         chunk = order(block, start, stop, columns)
-        if self.layout.compression == 'none':
-            return chunk
-        return deflate(chunk.data.cast('B'), self.layout.level)
-
-    @property
-    def _shuffles(self) -> bool:
-        return self.layout.shuffle and self.layout.compression != 'none'
+        return deflate(chunk.data.cast('B'), self.layout.level) if is_packed else chunk
 
     def _write_table(self, path: str, table: schema.ElementTable) -> None:
         if table.values.ndim == 1:
@@ -416,11 +416,10 @@ class StoreWriter:
             compression='gzip',
             shuffle=True,
         )
+        rows = np.ascontiguousarray(array).reshape(-1, array.shape[-1])
         for start in range(0, array.shape[-1], columns):
-            # Of these columns alone: the mask of a fine grid is large.
-            part = np.ascontiguousarray(array[..., start : start + columns])
-            rows = part.reshape(-1, part.shape[-1])
-            chunk = chunk_layout.shuffled(rows, 0, rows.shape[1], columns)
+            stop = min(start + columns, array.shape[-1])
+            chunk = chunk_layout.shuffled(rows, start, stop, columns)
             place = (*[0] * (array.ndim - 1), start)
             dataset.id.write_direct_chunk(place, deflate(chunk.data.cast('B')))
 
@@ -469,22 +468,13 @@ def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
 
 
 def _of_system(failure: OSError | RuntimeError) -> OSError:
-    """What the system said of a file that cannot be closed: h5py has it in its text alone."""
+    """Return what the system said of a file that cannot be closed: h5py has it as text."""
     if isinstance(failure, OSError):
         return failure
     number = re.search(r'errno = (\d+)', str(failure))
     if number is None:
         raise failure
     return OSError(int(number[1]), os.strerror(int(number[1])))
-
-
-def _begun(target: Path, path: Path) -> Unfinished:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(target.parent, f'-{target.name}')
-        return Unfinished(target)
-    except OSError as error:
-        raise OutputError.from_os_error(error, path) from error
 
 
 def _prepare_to_replace(old: Path, new: Path) -> None:
@@ -494,29 +484,3 @@ def _prepare_to_replace(old: Path, new: Path) -> None:
     shutil.copymode(old, new)
     with open(new, 'rb') as file:
         os.fsync(file.fileno())
-
-
-def _created(
-    unfinished: Unfinished, path: Path, copy_of: Path | None
-) -> tuple[GuardedFile, h5py.File]:
-    try:
-        if copy_of is not None:
-            disk.copy(copy_of, unfinished.path)
-        return _opened(unfinished, 'w' if copy_of is None else 'r+')
-    except ModelArrayIOError:
-        unfinished.close()
-        raise
-    except OSError as error:
-        unfinished.close()
-        kind = OutputError if copy_of is None else UnfinishedOutputError
-        raise kind.from_os_error(error, path) from error
-
-
-def _opened(unfinished: Unfinished, mode: str) -> tuple[GuardedFile, h5py.File]:
-    file = GuardedFile(unfinished.path, 'r+')
-    try:
-        # Nobody else knows the name: it needs no lock.
-        return file, h5py.File(file, mode, libver=schema.LIBVER)
-    except BaseException:
-        file.close()
-        raise

@@ -26,8 +26,7 @@ def write(path, layout, threads=2, budget=1000, **keywords):
     ):
         for row, values in enumerate(MATRIX):
             scratch.put(row, values)
-        for _ in store.write_scalar('FA', [f'é{n}.nii' for n in range(5)], scratch, threads):
-            pass
+        store.write_scalar('FA', [f'é{n}.nii' for n in range(5)], scratch, threads)
     return path
 
 
