@@ -6,24 +6,15 @@ Headers, names and what tells where elements are is read, no values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
-from modelarrayio_bids.store import schema
+from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.filters import filters_of
-from modelarrayio_bids.store.items import (
-    damage_told,
-    datasets,
-    group_at,
-    item_at,
-    text_attribute,
-    texts_of,
-    values_of,
-)
 from modelarrayio_bids.store.kinds import ElementKind, facts_in, kinds_of, tables_in
 from modelarrayio_bids.store.r_view import ScalarView, nested_scalars, scalar_names, scalar_view
 from modelarrayio_bids.store.reader import StoreReader
@@ -201,7 +192,10 @@ def contents_of(path: Path, kinds: Sequence[type[ElementKind]]) -> Contents:
     FormatError
         If it is not HDF5, or damaged.
     """
-    with _Inspection(path) as inspection, damage_told(path, '/', 'has parts that cannot be read'):
+    with (
+        _Inspection(path) as inspection,
+        items.damage_told(path, '/', 'has parts that cannot be read'),
+    ):
         return inspection.contents(kinds)
 
 
@@ -211,17 +205,18 @@ class _Inspection(StoreReader):
     def contents(self, kinds: Sequence[type[ElementKind]]) -> Contents:
         names = (*scalar_names(self._file), *nested_scalars(self._file))
         views = [scalar_view(self._file, name) for name in names]
+        made_by = [self.facts.get(field.name, '') for field in fields(Origin)]
         return Contents(
             str(self.path),
             self.path.stat().st_size,
-            _origin(self._file),
+            Origin(*made_by) if any(made_by) else None,
             _elements(self._file, views, kinds),
             tuple(_scalar(self._file, view) for view in views),
             tuple(self._contents_of_analysis(name) for name in self.analyses),
         )
 
     def _contents_of_analysis(self, name: str) -> AnalysisContents:
-        if not isinstance(item_at(self._file, schema.result_path(name)), h5py.Dataset):
+        if not isinstance(items.item_at(self._file, schema.result_path(name)), h5py.Dataset):
             return AnalysisContents(name, 'has no results matrix')
         try:
             found = self.analysis(name)
@@ -229,14 +224,6 @@ class _Inspection(StoreReader):
             return AnalysisContents(name, error.what)
         results = tuple(result for result in found.names if result != schema.ELEMENT_ID)
         return AnalysisContents(name, '', found.matrix.shape[1], results)
-
-
-def _origin(file: h5py.File) -> Origin | None:
-    group = group_at(file, schema.PROVENANCE)
-    if group is None:
-        return None
-    said = [text_attribute(group, name) for name in ('software', 'version', 'created', 'command')]
-    return Origin(*said) if any(said) else None
 
 
 def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
@@ -261,11 +248,11 @@ def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
 
 def _images(file: h5py.File, scalar: str) -> Images | None:
     """Each image is looked up where it was."""
-    known = datasets(group_at(file, f'{schema.SOURCES}/{scalar}'))
+    known = items.datasets(items.group_at(file, f'{schema.SOURCES}/{scalar}'))
     if not {_PATHS, *schema.SOURCE_STATUS} <= set(known):
         return None
-    paths = texts_of(known[_PATHS])
-    sizes, times = (np.ravel(values_of(known[name])) for name in schema.SOURCE_STATUS)
+    paths = items.texts_of(known[_PATHS])
+    sizes, times = (np.ravel(items.values_of(known[name])) for name in schema.SOURCE_STATUS)
     changed, gone = [], []
     for path, size, time in zip(paths, sizes, times, strict=True):
         try:
@@ -283,8 +270,8 @@ def _elements(
 ) -> Elements:
     there = [kind.kind for kind in kinds_of(tables_in(file, kinds), kinds)]
     name = there[0] if there else ''
-    if (template := group_at(file, schema.TEMPLATE)) is not None:
-        name = text_attribute(template, schema.KIND_ATTRIBUTE) or name
+    if (template := items.group_at(file, schema.TEMPLATE)) is not None:
+        name = items.text_attribute(template, schema.KIND_ATTRIBUTE) or name
     count = max((view.shape[1] for view in views), default=0)
     known = next((kind for kind in kinds if kind.kind == name), None)
     return Elements(name, count, **({} if known is None else facts_in(file, known)))

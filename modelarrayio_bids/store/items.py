@@ -8,6 +8,7 @@ before memory is asked for.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,9 @@ import h5py
 import numpy as np
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError
-from modelarrayio_bids.store.text import texts
 
 #: What h5py, numpy and struct raise where a file is damaged, or holds what they do not know.
-_UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError)
+UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, struct.error)
 _REMEDY = 'Copy the file again, or build it again.'
 # Deflate makes a thousandth of zeros; what is small may also never have been written.
 _MOST_INFLATED, _SMALL = 1100, 256 * 2**20
@@ -39,7 +39,7 @@ def damage_told(path: str | Path, where: str, what: str = 'cannot be read') -> I
         # A codec's, which knows no file.
         said = f'{what} at /{where.strip("/")} ({error.what})'
         raise FormatError(said, path, _REMEDY) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = (
             'it asks for more memory than there is' if isinstance(error, MemoryError) else error
         )
@@ -49,7 +49,7 @@ def damage_told(path: str | Path, where: str, what: str = 'cannot be read') -> I
 
 def is_from_h5py(error: BaseException | None) -> bool:
     """Return whether h5py raised an error, about something it could not make sense of."""
-    if not isinstance(error, _UNREADABLE) or isinstance(error, ModelArrayIOError):
+    if not isinstance(error, UNREADABLE) or isinstance(error, ModelArrayIOError):
         return False
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
@@ -224,13 +224,6 @@ def array_of(dataset: h5py.Dataset) -> np.ndarray:
     return np.array(texts_of(dataset), dtype=object)
 
 
-def attributes(item: h5py.HLObject) -> dict[str, Any]:
-    """Return all attributes of an item by name."""
-    with damage_told(item.file.filename, item.name):
-        names = [name for name in item.attrs if isinstance(name, str)]
-    return {name: attribute(item, name) for name in names}
-
-
 def attribute(item: h5py.HLObject, name: str) -> Any:
     """Return an attribute of an item; None if it has none of the name.
 
@@ -244,10 +237,24 @@ def attribute(item: h5py.HLObject, name: str) -> Any:
     return None if isinstance(found, h5py.Empty) else found
 
 
-def text_attribute(item: h5py.HLObject, name: str) -> str:
-    """Return an attribute as text; blank if there is none."""
+def texts_attribute(item: h5py.HLObject, name: str) -> tuple[str, ...] | None:
+    """Return the strings of an attribute; None if there is none."""
     found = attribute(item, name)
-    return '' if found is None else next(iter(texts(np.ravel(found)[:1])), '')
+    return None if found is None else texts(np.ravel(found))
+
+
+def text_attribute(item: h5py.HLObject, name: str) -> str:
+    """Return an attribute as text, the first of several; blank if there is none."""
+    return next(iter(texts_attribute(item, name) or ()), '')
+
+
+def text_attributes(item: h5py.HLObject | None) -> dict[str, str]:
+    """Return all attributes of an item as text, by name; none where there is no item."""
+    if item is None:
+        return {}
+    with damage_told(item.file.filename, item.name):
+        names = [name for name in item.attrs if isinstance(name, str)]
+    return {name: text_attribute(item, name) for name in names}
 
 
 def json_object(said: str, path: str | Path, where: str) -> dict[str, Any]:
@@ -265,3 +272,22 @@ def json_object(said: str, path: str | Path, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise FormatError(f'holds JSON that is no object at {where}', path, _REMEDY)
     return found
+
+
+def texts(values: Any) -> tuple[str, ...]:
+    """Return each of the strings of an attribute or a dataset, whoever wrote it."""
+    return tuple(text(value) for value in np.atleast_1d(values).tolist())
+
+
+def text(value: Any) -> str:
+    r"""Return a string as text: h5py's come as str or bytes, R's are padded with NUL.
+
+    >>> text(b'age.estimate\0\0')
+    'age.estimate'
+    """
+    if isinstance(value, str):
+        # h5py hides what is not UTF-8 in what cannot be printed.
+        value = value.encode('utf-8', 'surrogateescape')
+    if isinstance(value, bytes):
+        value = value.decode('utf-8', errors='replace')
+    return str(value).rstrip('\0').strip()

@@ -16,9 +16,8 @@ import numpy as np
 
 from modelarrayio_bids.errors import ModelArrayIOError, SchemaError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.items import attribute, datasets, group_at, item_at
+from modelarrayio_bids.store.items import datasets, group_at, item_at, texts_attribute
 from modelarrayio_bids.store.schema import ElementTable
-from modelarrayio_bids.store.text import texts
 
 # What making elements of a damaged template may raise.
 _BROKEN = (
@@ -171,8 +170,7 @@ def facts_in(file: h5py.File, kind: type[ElementKind]) -> dict[str, Any]:
 
 
 def _unread(table: h5py.Dataset, attributes: Sequence[str]) -> ElementTable:
-    """A table whose values are read where they are asked for."""
-    columns = attribute(table, schema.COLUMN_NAMES)
-    found = {name: attribute(table, name) for name in attributes}
-    named = {name: texts(np.ravel(said)) for name, said in found.items() if said is not None}
-    return ElementTable(table, () if columns is None else texts(np.ravel(columns)), named)
+    """Return a table whose values are read where they are asked for."""
+    found = {name: texts_attribute(table, name) for name in attributes}
+    named = {name: said for name, said in found.items() if said is not None}
+    return ElementTable(table, texts_attribute(table, schema.COLUMN_NAMES) or (), named)

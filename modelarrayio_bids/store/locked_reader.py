@@ -16,15 +16,7 @@ import h5py
 import numpy as np
 
 from modelarrayio_bids.errors import FormatError, OutputError
-from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.items import (
-    dataset_at,
-    group_at,
-    groups,
-    json_object,
-    members,
-    texts_of,
-)
+from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.reader import StoreReader, is_store, read_counts
 from modelarrayio_bids.store.scalars import Scalar, scalar_groups
 from modelarrayio_bids.store.writer import COMPRESSIONS, Layout
@@ -73,8 +65,8 @@ class LockedStoreReader(StoreReader):
     @property
     def history(self) -> tuple[str, ...]:
         """What made the file before, oldest first: a JSON object each."""
-        found = dataset_at(self._file, schema.HISTORY)
-        return () if found is None else texts_of(found)
+        found = items.dataset_at(self._file, schema.HISTORY)
+        return () if found is None else items.texts_of(found)
 
     def layout(self, scalars: Iterable[Scalar]) -> Layout:
         """How values are stored: as the file says, or as its scalars show.
@@ -87,7 +79,7 @@ class LockedStoreReader(StoreReader):
         datasets = [scalar.values for scalar in scalars]
         dtype = np.result_type(*(dataset.dtype for dataset in datasets))
         if recorded := self.facts.get(schema.LAYOUT_ATTRIBUTE):
-            found = json_object(recorded, self.path, f'/{schema.PROVENANCE}')
+            found = items.json_object(recorded, self.path, f'/{schema.PROVENANCE}')
             try:
                 layout = Layout.from_dict(found)
             except (TypeError, ValueError, ArithmeticError) as error:
@@ -99,7 +91,7 @@ class LockedStoreReader(StoreReader):
 
     def parts_of(self, scalar: str) -> Parts:
         """All that the file holds of a scalar."""
-        ours = groups(group_at(self._file, schema.PROVENANCE))
+        ours = items.groups(items.group_at(self._file, schema.PROVENANCE))
         paths = {f'{schema.PROVENANCE}/{name}/{scalar}': group for name, group in ours.items()}
         known = {path: group[scalar] for path, group in paths.items() if scalar in group}
         # Not of a scalar, whatever its name: what makes the space again.
@@ -114,7 +106,7 @@ class LockedStoreReader(StoreReader):
         """What is neither ours nor ModelArray's, nor at one of these paths."""
         ours = {schema.SCALARS, schema.RESULTS, schema.PROVENANCE}
         ours |= {path.partition('/')[0] for path in known}
-        return {name: part for name, part in members(self._file).items() if name not in ours}
+        return {name: part for name, part in items.members(self._file).items() if name not in ours}
 
 
 def appended_to(path: Path) -> list[str]:
@@ -124,7 +116,7 @@ def appended_to(path: Path) -> list[str]:
     with LockedStoreReader(path) as file:
         if not file.history:
             return []
-        event = json_object(file.history[0], path, f'/{schema.HISTORY}')
+        event = items.json_object(file.history[0], path, f'/{schema.HISTORY}')
         said = json.dumps(event.get(schema.N_SOURCES_ATTRIBUTE, {}))
         first = read_counts(said, path, f'/{schema.HISTORY}')
         return [

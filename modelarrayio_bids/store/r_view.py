@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import h5py
-import numpy as np
 
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.items import attribute, groups_in, item_at, shape_of, texts_of
-from modelarrayio_bids.store.text import texts
+from modelarrayio_bids.store.items import groups_in, item_at, shape_of, texts_attribute, texts_of
 
 
 @dataclass(frozen=True)
@@ -120,8 +118,8 @@ def names_of(
     file: h5py.File, matrix: h5py.Dataset | None, name: str, places: Iterable[str]
 ) -> Names | None:
     """Return the names that a matrix has in an attribute, or else the first dataset with some."""
-    if matrix is not None and (found := attribute(matrix, name)) is not None:
-        return Names(texts(np.ravel(found)), matrix.name, in_attribute=True)
+    if matrix is not None and (found := texts_attribute(matrix, name)) is not None:
+        return Names(found, matrix.name, in_attribute=True)
     for path in places:
         if isinstance(dataset := item_at(file, path), h5py.Dataset):
             return Names(texts_of(dataset), f'/{path}')

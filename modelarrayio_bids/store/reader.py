@@ -20,32 +20,11 @@ from modelarrayio_bids.errors import (
     SchemaError,
     SourceNotFoundError,
 )
-from modelarrayio_bids.store import schema
+from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.chunk_reader import block_columns, column_blocks, inflating_bytes
-from modelarrayio_bids.store.items import (
-    array_of,
-    attribute,
-    attributes,
-    damage_told,
-    dataset_at,
-    datasets,
-    group_at,
-    is_from_h5py,
-    item_at,
-    json_object,
-    members,
-    require_stored,
-    shape_of,
-    text_attribute,
-    texts_of,
-    type_of,
-    unexpected,
-    values_of,
-)
 from modelarrayio_bids.store.r_view import names_of_results
 from modelarrayio_bids.store.scalars import Scalar, read_scalar, scalar_groups
 from modelarrayio_bids.store.summary import ROW, Summary
-from modelarrayio_bids.store.text import texts
 
 logger = logging.getLogger(__name__)
 
@@ -94,10 +73,10 @@ class Analysis:
         FormatError
             If what is in the file is damaged.
         """
-        with damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
+        with items.damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
             blocks = column_blocks(self.matrix, threads)
         while True:
-            with damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
+            with items.damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
                 block = next(blocks, None)
             if block is None:
                 return
@@ -111,7 +90,7 @@ class Analysis:
         FormatError
             If what is in the file is damaged.
         """
-        with damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
+        with items.damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
             width = block_columns(self.matrix)
             starts = range(0, self.matrix.shape[1], width)
             parts = [self.matrix[number, start : start + width] for start in starts]
@@ -206,8 +185,8 @@ class StoreReader:
     ) -> None:
         self._file.close()
         # Parts of the file that no other message is about.
-        if is_from_h5py(error):
-            with damage_told(self.path, '/', 'is damaged'):
+        if items.is_from_h5py(error):
+            with items.damage_told(self.path, '/', 'is damaged'):
                 raise error  # type: ignore[misc]
 
     @property
@@ -220,9 +199,9 @@ class StoreReader:
         """Names of the analyses that were merged into others of the file."""
         merged: dict[str, tuple[str, ...]] = {}
         for name in self.analyses:
-            parts = dataset_at(self._file, schema.result_path(name, _MERGED))
+            parts = items.dataset_at(self._file, schema.result_path(name, _MERGED))
             if parts is not None:
-                merged[name] = texts_of(parts)
+                merged[name] = items.texts_of(parts)
         return frozenset(part for parts in merged.values() for part in parts) - merged.keys()
 
     @property
@@ -253,26 +232,21 @@ class StoreReader:
     @property
     def template(self) -> tuple[str, dict[str, np.ndarray]] | None:
         """Kind of the elements and what makes their space again; None in a file not ours."""
-        group = group_at(self._file, schema.TEMPLATE)
+        group = items.group_at(self._file, schema.TEMPLATE)
         if group is None:
             return None
-        arrays = {name: array_of(dataset) for name, dataset in datasets(group).items()}
-        return text_attribute(group, schema.KIND_ATTRIBUTE), arrays
+        arrays = {name: items.array_of(dataset) for name, dataset in items.datasets(group).items()}
+        return items.text_attribute(group, schema.KIND_ATTRIBUTE), arrays
 
     @property
     def facts(self) -> dict[str, str]:
         """What made the file; nothing where it was not made by us."""
-        group = group_at(self._file, schema.PROVENANCE)
-        return (
-            {}
-            if group is None
-            else {name: text_attribute(group, name) for name in attributes(group)}
-        )
+        return items.text_attributes(items.group_at(self._file, schema.PROVENANCE))
 
     def described(self, analysis: str) -> dict[str, str]:
         """Return what is known of an analysis beside its numbers; nothing of one made by R."""
-        group = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
-        return {} if group is None else {name: text_attribute(group, name) for name in group.attrs}
+        place = schema.result_path(analysis, schema.PROVENANCE)
+        return items.text_attributes(items.group_at(self._file, place))
 
     @property
     def identity(self) -> str | None:
@@ -281,14 +255,14 @@ class StoreReader:
 
     def summary(self, scalar: str) -> Summary | None:
         """What is known of a scalar's values, where the file says it."""
-        group = group_at(self._file, schema.summary_path(scalar))
+        group = items.group_at(self._file, schema.summary_path(scalar))
         if group is None:
             return None
-        parts = (datasets(group_at(group, part)) for part in ('rows', 'elements'))
+        parts = (items.datasets(items.group_at(group, part)) for part in ('rows', 'elements'))
         of_rows, elements = (
-            {name: values_of(one, 'fiubS') for name, one in part.items()} for part in parts
+            {name: items.values_of(one, 'fiubS') for name, one in part.items()} for part in parts
         )
-        with damage_told(self.path, group.name, 'is no summary of values'):
+        with items.damage_told(self.path, group.name, 'is no summary of values'):
             rows = np.zeros(of_rows['mean'].shape, ROW)
             for name in ROW.names or ():
                 rows[name] = of_rows[name]
@@ -297,7 +271,7 @@ class StoreReader:
 
     def table(self, path: str) -> schema.ElementTable | None:
         """An element table, or None where the file has none of that name."""
-        dataset = dataset_at(self._file, path)
+        dataset = items.dataset_at(self._file, path)
         return None if dataset is None else read_table(dataset)
 
     def analysis(self, name: str) -> Analysis:
@@ -316,14 +290,14 @@ class StoreReader:
                 f'holds no analysis {name!r}', self.path, f'Analyses it holds: {held}.'
             )
         path = schema.result_path(name)
-        matrix = dataset_at(self._file, path)
+        matrix = items.dataset_at(self._file, path)
         if matrix is None:
             raise SchemaError(
                 f'analysis {name} has no results matrix: it was not finished',
                 self.path,
                 'Run it again in R.',
             )
-        dtype, shape = type_of(matrix), shape_of(matrix)
+        dtype, shape = items.type_of(matrix), items.shape_of(matrix)
         if dtype.kind not in 'fiu' or len(shape) != 2 or not all(shape):
             raise SchemaError(
                 f'analysis {name} is a matrix of {shape} {dtype}, expected numbers '
@@ -331,7 +305,7 @@ class StoreReader:
                 self.path,
                 'Run it again in R.',
             )
-        require_stored(matrix)
+        items.require_stored(matrix)
         names = self._result_names(name, matrix)
         levels, n_sources = self._levels(name, names), self._n_sources(name)
         return Analysis(name, names, matrix, levels, self.path, n_sources, self.described(name))
@@ -352,12 +326,12 @@ class StoreReader:
             name: schema.result_path(analysis, f'{schema.LEVELS_PREFIX}{column}')
             for column, name in enumerate(names, start=1)
         }
-        tables = {name: dataset_at(self._file, place) for name, place in places.items()}
-        return {name: texts_of(table) for name, table in tables.items() if table is not None}
+        tables = {name: items.dataset_at(self._file, place) for name, place in places.items()}
+        return {name: items.texts_of(table) for name, table in tables.items() if table is not None}
 
     def _n_sources(self, analysis: str) -> dict[str, int]:
-        ours = group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
-        marked = '' if ours is None else text_attribute(ours, schema.N_SOURCES_ATTRIBUTE)
+        ours = items.group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
+        marked = '' if ours is None else items.text_attribute(ours, schema.N_SOURCES_ATTRIBUTE)
         return read_counts(marked, self.path, ours.name) if ours is not None and marked else {}
 
 
@@ -369,7 +343,7 @@ def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
     FormatError
         If it says something else.
     """
-    found = json_object(said, path, where)
+    found = items.json_object(said, path, where)
     if not all(type(count) is int and count >= 0 for count in found.values()):
         raise FormatError(
             f'holds counts of sources that are none at {where}', path, 'Build the file again.'
@@ -454,13 +428,12 @@ def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
     FormatError
         If it is none.
     """
-    if len(shape_of(dataset)) == 1:
-        return schema.ElementTable(np.array(texts_of(dataset), dtype=object))
-    columns = attribute(dataset, schema.COLUMN_NAMES)
-    names = () if columns is None else texts(np.ravel(columns))
-    values = values_of(dataset)
+    if len(items.shape_of(dataset)) == 1:
+        return schema.ElementTable(np.array(items.texts_of(dataset), dtype=object))
+    names = items.texts_attribute(dataset, schema.COLUMN_NAMES) or ()
+    values = items.values_of(dataset)
     if len(names) != len(np.atleast_2d(values)):
-        raise unexpected(dataset, f'has {len(values)} columns and {len(names)} names of them')
+        raise items.unexpected(dataset, f'has {len(values)} columns and {len(names)} names of them')
     return schema.ElementTable(values, names)
 
 
@@ -478,5 +451,5 @@ def analyses_of(path: Path) -> tuple[str, ...]:
 
 
 def _analyses(file: h5py.File) -> tuple[str, ...]:
-    results = item_at(file, schema.RESULTS)
-    return tuple(members(results)) if isinstance(results, h5py.Group) else ()
+    results = items.item_at(file, schema.RESULTS)
+    return tuple(items.members(results)) if isinstance(results, h5py.Group) else ()

@@ -12,21 +12,8 @@ import h5py
 import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
-from modelarrayio_bids.store import schema
+from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.chunk_reader import StoredColumns, read_columns
-from modelarrayio_bids.store.items import (
-    array_of,
-    damage_told,
-    dataset_at,
-    datasets,
-    group_at,
-    groups,
-    groups_in,
-    require_stored,
-    shape_of,
-    type_of,
-    unexpected,
-)
 from modelarrayio_bids.store.r_view import names_of
 
 _REMEDY = 'Check the file, or build it again.'
@@ -114,7 +101,7 @@ class Scalar:
         FormatError
             If what is in the file is damaged.
         """
-        with damage_told(self.path, f'scalars/{self.name}/values'):
+        with items.damage_told(self.path, f'scalars/{self.name}/values'):
             read_columns(self.values, start, into, threads)
 
     def stored(self, start: int, stop: int) -> StoredColumns:
@@ -125,7 +112,7 @@ class Scalar:
         FormatError
             If the file is damaged.
         """
-        with damage_told(self.path, f'scalars/{self.name}/values'):
+        with items.damage_told(self.path, f'scalars/{self.name}/values'):
             return StoredColumns.read(self.values, start, stop)
 
     def inflate(self, stored: StoredColumns) -> np.ndarray:
@@ -136,15 +123,15 @@ class Scalar:
         FormatError
             If what was stored is damaged.
         """
-        with damage_told(self.path, f'scalars/{self.name}/values'):
+        with items.damage_told(self.path, f'scalars/{self.name}/values'):
             return stored.values()
 
 
 def scalar_groups(file: h5py.File) -> dict[str, h5py.Group]:
     """Return the group of each scalar by name; from one group further in, as once was usual."""
-    found = groups_in(file, schema.SCALARS)
+    found = items.groups_in(file, schema.SCALARS)
     if (level := found.get(schema.SCALARS)) is not None and schema.VALUES not in level:
-        found = groups(level)
+        found = items.groups(level)
     return {name: group for name, group in found.items() if schema.VALUES in group}
 
 
@@ -157,8 +144,8 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
         If its values are no matrix of numbers that R reads, or are not as many rows as names.
     """
     group = scalar_groups(file)[name]
-    values = dataset_at(group, schema.VALUES)
-    shape, dtype = ((), '') if values is None else (shape_of(values), type_of(values))
+    values = items.dataset_at(group, schema.VALUES)
+    shape, dtype = ((), '') if values is None else (items.shape_of(values), items.type_of(values))
     if len(shape) != 2 or dtype not in {np.dtype('<f4'), np.dtype('<f8')}:
         raise SchemaError(
             f'values of {name} are {len(shape)}-dimensional {dtype}, expected a matrix of '
@@ -166,7 +153,7 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
             path,
             _REMEDY,
         )
-    require_stored(values)
+    items.require_stored(values)
     # The predecessor once wrote an attribute and no dataset.
     names = names_of(group, values, schema.COLUMN_NAMES, [schema.COLUMN_NAMES])
     texts = () if names is None else names.texts
@@ -182,10 +169,10 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
 def _facets(file: h5py.File, scalar: str, n_sources: int) -> dict[str, list[Any]]:
     """Return what the file says of each source, by name; one value for each."""
     found = {}
-    for name, dataset in datasets(group_at(file, f'{schema.SOURCES}/{scalar}')).items():
-        found[name] = np.ravel(array_of(dataset)).tolist()
+    for name, dataset in items.datasets(items.group_at(file, f'{schema.SOURCES}/{scalar}')).items():
+        found[name] = np.ravel(items.array_of(dataset)).tolist()
         numbers = name in schema.SOURCE_STATUS
         if len(found[name]) != n_sources or numbers == isinstance(found[name][0], str):
             kind = 'numbers' if numbers else 'texts'
-            raise unexpected(dataset, f'is not {n_sources} {kind}, one for each source')
+            raise items.unexpected(dataset, f'is not {n_sources} {kind}, one for each source')
     return found

@@ -32,15 +32,8 @@ from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.runtime.user_input import resolved
-from modelarrayio_bids.store import chunk_layout, schema
+from modelarrayio_bids.store import chunk_layout, items, schema
 from modelarrayio_bids.store.guarded_file import GuardedFile
-from modelarrayio_bids.store.items import (
-    group_at,
-    groups,
-    json_object,
-    text_attribute,
-    unexpected,
-)
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
 from modelarrayio_bids.store.summary import Summary
@@ -336,10 +329,10 @@ class StoreWriter:
 
         What was noted before of a scalar stays.
         """
-        for analysis in groups(group_at(self._file, schema.RESULTS)).values():
+        for analysis in items.groups(items.group_at(self._file, schema.RESULTS)).values():
             ours = analysis.require_group(schema.PROVENANCE)
-            said = text_attribute(ours, schema.N_SOURCES_ATTRIBUTE) or '{}'
-            noted = json_object(said, self.path, ours.name)
+            said = items.text_attribute(ours, schema.N_SOURCES_ATTRIBUTE) or '{}'
+            noted = items.json_object(said, self.path, ours.name)
             ours.attrs[schema.N_SOURCES_ATTRIBUTE] = json.dumps({**n_sources, **noted})
 
     def write_history(self, events: Sequence[str]) -> None:
@@ -353,7 +346,7 @@ class StoreWriter:
             try:
                 self._file.copy(original, path)
             except (RuntimeError, LookupError, TypeError, ValueError) as error:
-                raise unexpected(original, f'cannot be copied ({error})') from error
+                raise items.unexpected(original, f'cannot be copied ({error})') from error
 
     def _write_matrix(self, path: str, matrix: ColumnBlocks, what: str, threads: int) -> None:
         blocks = matrix.blocks

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from struct import error as struct_error
 
 import h5py
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.items import groups_in
+from modelarrayio_bids.store.items import UNREADABLE, groups_in
 from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.r_view import ScalarView, scalar_names
 from modelarrayio_bids.store.reader import open_for_reading
@@ -25,21 +24,16 @@ from modelarrayio_bids.store.validation import (
     phenotypes,
     scalars,
     storage,
-    templates,
 )
-from modelarrayio_bids.store.validation.findings import Finding, is_valid
-from modelarrayio_bids.store.validation.rules import RULES, Rule, Severity
+from modelarrayio_bids.store.validation.rules import RULES, Finding, Rule, Severity, is_valid
 
 __all__ = ['RULES', 'Finding', 'Rule', 'Severity', 'is_valid', 'validate']
-
-# What h5py raises where a file is damaged, or has a type that numpy has not.
-_UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, struct_error)
 
 
 def validate(
     path: Path, kinds: Sequence[type[ElementKind]], cohort_file: Path | None = None
 ) -> tuple[Finding, ...]:
-    """Every breach of a rule.
+    """Find every breach of a rule.
 
     Parameters
     ----------
@@ -84,7 +78,7 @@ def _of_file(
     yield from _guarded(f'/{schema.SCALARS}', scalars.of_all(file, views))
     counts = {view.name: view.shape[1] for view in views if view.values is not None}
     yield from _guarded('/', elements.of_elements(file, counts, kinds))
-    yield from _guarded(f'/{schema.TEMPLATE}', templates.of_template(file, counts, kinds))
+    yield from _guarded(f'/{schema.TEMPLATE}', elements.of_template(file, counts, kinds))
     for name in _named(file, lambda opened: groups_in(opened, schema.RESULTS)):
         found = analyses.of_analysis(file, name, max(counts.values(), default=0))
         yield from _guarded(f'/{schema.RESULTS}/{name}', found)
@@ -93,7 +87,7 @@ def _of_file(
 
 
 def _named(file: h5py.File, names: Callable[[h5py.File], Iterable[str]]) -> tuple[str, ...]:
-    """Names in a file; none where they cannot be read, which the rules on the whole tell."""
+    """Return names in a file; none where they cannot be read, which the rules on the whole tell."""
     try:
         return tuple(names(file))
     except FormatError:
@@ -101,14 +95,14 @@ def _named(file: h5py.File, names: Callable[[h5py.File], Iterable[str]]) -> tupl
 
 
 def _guarded(where: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The same, and what cannot be read is a finding too."""
-    broken: set[Rule] = set()
+    """Yield the findings, and what cannot be read is a finding too."""
+    broken: set[str] = set()
     try:
         for finding in findings:
-            broken.add(finding.rule)
+            broken.add(finding.id)
             yield finding
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         # Nor can h5py read what needs a filter that is not there.
-        if RULES['filter-unknown'] not in broken:
+        if 'filter-unknown' not in broken:
             said = error.what if isinstance(error, ModelArrayIOError) else error
-            yield Finding(RULES['file-damaged'], where, f'cannot be read ({said})')
+            yield Finding('file-damaged', where, f'cannot be read ({said})')

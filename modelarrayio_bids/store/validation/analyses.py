@@ -13,8 +13,7 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_reader import block_columns
 from modelarrayio_bids.store.items import item_at, members, require_stored, texts_of
 from modelarrayio_bids.store.r_view import names_of_results
-from modelarrayio_bids.store.validation.findings import Finding
-from modelarrayio_bids.store.validation.rules import RULES
+from modelarrayio_bids.store.validation.rules import Finding
 from modelarrayio_bids.store.validation.storage import (
     described,
     is_number,
@@ -38,27 +37,27 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
     path = f'/{schema.result_path(name)}'
     matrix = item_at(file, path)
     if not isinstance(matrix, h5py.Dataset):
-        yield Finding(RULES['results-missing'], path, 'is not there')
+        yield Finding('results-missing', path, 'is not there')
         return
     yield from of_filters(matrix)
     yield from of_attributes(matrix, schema.RESULT_NAMES_ATTRIBUTE)
     if not is_number(matrix.dtype) or len(matrix.shape or ()) != 2 or not matrix.size:
-        yield Finding(RULES['results-missing'], path, f'is {described(matrix)}')
+        yield Finding('results-missing', path, f'is {described(matrix)}')
         return
     beside = item_at(file, schema.result_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
         yield from of_filters(beside)
     found_names = names_of_results(file, name, matrix)
     if found_names is None:
-        yield Finding(RULES['results-unnamed'], path, 'has no names')
+        yield Finding('results-unnamed', path, 'has no names')
         return
     names = found_names.texts
     if len(names) != matrix.shape[0]:
         # As ModelArray's constructor does: the matrix is turned if that helps.
-        rule = RULES['results-turned'] if len(names) == matrix.shape[1] else RULES['results-count']
+        rule = 'results-turned' if len(names) == matrix.shape[1] else 'results-count'
         found = f'is {described(matrix)}, and has {len(names):,} names'
         yield Finding(rule, path, found)
-        if rule is RULES['results-count']:
+        if rule == 'results-count':
             return
     if isinstance(beside, h5py.Dataset) and beside.size:
         yield from _of_names_beside(texts_of(beside), names, path)
@@ -74,18 +73,18 @@ def _of_names_beside(beside: Sequence[str], names: Sequence[str], path: str) -> 
         return
     differ = sorted(set(beside) ^ set(names))
     found = f'differ in {some(differ)}' if differ else 'have another order'
-    yield Finding(RULES['results-contradict'], path, f'attribute and dataset {found}')
+    yield Finding('results-contradict', path, f'attribute and dataset {found}')
 
 
 def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:
     if blank := [number for number, name in enumerate(names, start=1) if not name]:
-        yield Finding(RULES['results-blank'], path, f'has blank names: number {some(blank)}')
+        yield Finding('results-blank', path, f'has blank names: number {some(blank)}')
     alike: dict[str, list[str]] = defaultdict(list)
     for name in filter(None, names):
         alike[schema.in_file_name(name).casefold()].append(repr(name))
     for group in alike.values():
         if len(group) > 1:
-            yield Finding(RULES['results-collide'], path, f'has results {" and ".join(group)}')
+            yield Finding('results-collide', path, f'has results {" and ".join(group)}')
 
 
 def _of_levels(group: h5py.Group, names: Sequence[str]) -> Iterator[Finding]:
@@ -99,7 +98,7 @@ def _of_levels(group: h5py.Group, names: Sequence[str]) -> Iterator[Finding]:
             found = f'is {described(table) if isinstance(table, h5py.Dataset) else "a group"}'
         else:
             continue
-        yield Finding(RULES['results-levels'], f'{group.name}/{name}', found)
+        yield Finding('results-levels', f'{group.name}/{name}', found)
 
 
 def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iterator[Finding]:
@@ -109,21 +108,21 @@ def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iter
     is_turned = len(names) != matrix.shape[0]
     n_rows = matrix.shape[0 if is_turned else 1]
     if schema.ELEMENT_ID not in names:
-        rule = RULES['results-without-ids'] if n_rows == n_elements else RULES['results-rows']
+        rule = 'results-without-ids' if n_rows == n_elements else 'results-rows'
         found = f'has no {schema.ELEMENT_ID}, {n_rows:,} rows, and the file {n_elements:,} elements'
         yield Finding(rule, matrix.name, found)
         return
     row = names.index(schema.ELEMENT_ID)
     if row:
         found = f'has {schema.ELEMENT_ID} as result number {row + 1}'
-        yield Finding(RULES['results-without-ids'], matrix.name, found)
+        yield Finding('results-without-ids', matrix.name, found)
     outside, twice = _odd_ids(_result(matrix, row, is_turned), n_elements)
     if outside is not None:
         found = f'has the {schema.ELEMENT_ID} {outside:g}, expected 0 to {n_elements - 1:,}'
-        yield Finding(RULES['results-ids'], matrix.name, found)
+        yield Finding('results-ids', matrix.name, found)
     if twice is not None:
         yield Finding(
-            RULES['results-ids-twice'], matrix.name, f'has the {schema.ELEMENT_ID} {twice:g} twice'
+            'results-ids-twice', matrix.name, f'has the {schema.ELEMENT_ID} {twice:g} twice'
         )
 
 

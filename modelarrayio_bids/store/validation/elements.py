@@ -1,27 +1,29 @@
-"""Rules on the tables that say what each element is."""
+"""Rules on what says which elements there are: tables, and the template for exports."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import h5py
 import numpy as np
 
+from modelarrayio_bids.errors import FormatError, SchemaError
 from modelarrayio_bids.runtime.text_format import some
-from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.items import attribute, require_stored
+from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.kinds import (
     ElementKind,
     TableForm,
     counting,
+    disagreements,
     kinds_of,
+    made_again,
     n_elements,
     tables_in,
 )
-from modelarrayio_bids.store.text import texts
-from modelarrayio_bids.store.validation.findings import Finding
-from modelarrayio_bids.store.validation.rules import RULES
+from modelarrayio_bids.store.reader import read_table
+from modelarrayio_bids.store.validation.rules import Finding
 from modelarrayio_bids.store.validation.storage import described, is_number, of_filters
 
 
@@ -42,7 +44,7 @@ def of_elements(
     found = tables_in(file, kinds)
     forms = {form.path: form for kind in kinds for form in kind.table_forms}
     if not found:
-        yield Finding(RULES['elements-missing'], '/', 'has no table of the elements')
+        yield Finding('elements-missing', '/', 'has no table of the elements')
     for path, table in found.items():
         yield from of_filters(table)
         yield from _of_form(forms[path], table)
@@ -54,6 +56,31 @@ def of_elements(
         yield from _of_count(good, kind, counts)
 
 
+def of_template(
+    file: h5py.File, counts: Mapping[str, int], kinds: Sequence[type[ElementKind]]
+) -> Iterator[Finding]:
+    """Whether it tells the same elements as the tables, and as many as each scalar has values."""
+    group = items.group_at(file, schema.TEMPLATE)
+    if group is None:
+        return
+    name, where = items.text_attribute(group, schema.KIND_ATTRIBUTE), f'/{schema.TEMPLATE}'
+    try:
+        arrays = {part: items.values_of(dataset) for part, dataset in items.datasets(group).items()}
+        space = made_again(name, arrays, kinds)
+    except (FormatError, SchemaError) as error:
+        yield Finding('elements-template', where, error.what)
+        return
+    found = tables_in(file, kinds)
+    tables = {}
+    # Tables of another number of elements, or that cannot be read, are told of by other rules.
+    told = [n_elements(kind, found) for kind in kinds_of(found, kinds)] == [len(space)]
+    for path, table in found.items() if told else ():
+        with suppress(OSError, FormatError):
+            tables[path] = read_table(table)
+    for what in disagreements(space, tables, {} if told else counts, kinds):
+        yield Finding('elements-template', where, what)
+
+
 def _of_kinds(
     tables: Mapping[str, h5py.Dataset], kinds: Sequence[type[ElementKind]]
 ) -> Iterator[Finding]:
@@ -62,7 +89,7 @@ def _of_kinds(
         next(f'/{path}' for path in counting(kind) if path in tables) for kind in kinds
     ] or ['']
     if others:
-        yield Finding(RULES['elements-kinds'], first, f'is beside {" and ".join(others)}')
+        yield Finding('elements-kinds', first, f'is beside {" and ".join(others)}')
 
 
 def _of_companions(
@@ -73,7 +100,7 @@ def _of_companions(
     there = [path for path in paths if path in tables]
     for path in paths:
         if path not in tables:
-            yield Finding(RULES['elements-companion'], f'/{there[0]}', f'is there, and no /{path}')
+            yield Finding('elements-companion', f'/{there[0]}', f'is there, and no /{path}')
 
 
 def _of_count(
@@ -84,12 +111,12 @@ def _of_count(
     for scalar, count in counts.items():
         if number is not None and count != number:
             said = f'has {number:,} elements, {scalar} has {count:,}'
-            yield Finding(RULES['elements-count'], where, said)
+            yield Finding('elements-count', where, said)
 
 
 def _of_form(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
     if not _is_table(form, table):
-        yield Finding(RULES['elements-form'], table.name, f'is {described(table)}')
+        yield Finding('elements-form', table.name, f'is {described(table)}')
     elif form.columns:
         yield from _of_columns(form, table)
         yield from _of_ids(table)
@@ -97,12 +124,12 @@ def _of_form(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
 
 def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
     """Whether the first column counts the elements."""
-    require_stored(table)
+    items.require_stored(table)
     ids = table[0] if table.shape[0] else np.empty(0)
     if (odd := np.flatnonzero(ids != np.arange(ids.size))).size:
         first = int(odd[0])
         said = f'has {ids[first]:g} as the first column of element {first:,}, counted from 0'
-        yield Finding(RULES['elements-ids'], table.name, said)
+        yield Finding('elements-ids', table.name, said)
 
 
 def _is_table(form: TableForm, table: h5py.Dataset) -> bool:
@@ -114,13 +141,12 @@ def _is_table(form: TableForm, table: h5py.Dataset) -> bool:
 
 
 def _of_columns(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
-    said = attribute(table, schema.COLUMN_NAMES)
-    has = () if said is None else texts(np.ravel(said))
+    has = items.texts_attribute(table, schema.COLUMN_NAMES) or ()
     if len(has) != table.shape[0]:
         said = f'has {table.shape[0]} columns and names of {len(has)} in {schema.COLUMN_NAMES}'
-        yield Finding(RULES['elements-columns'], table.name, said)
+        yield Finding('elements-columns', table.name, said)
     elif missing := [column for column in form.columns if column not in has]:
-        yield Finding(RULES['elements-columns'], table.name, f'has no column {some(missing)}')
+        yield Finding('elements-columns', table.name, f'has no column {some(missing)}')
     for name in form.attributes:
-        if attribute(table, name) is None:
-            yield Finding(RULES['elements-columns'], table.name, f'has no attribute {name}')
+        if items.attribute(table, name) is None:
+            yield Finding('elements-columns', table.name, f'has no attribute {name}')

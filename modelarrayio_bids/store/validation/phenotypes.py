@@ -10,8 +10,7 @@ from pathlib import Path, PurePath
 from modelarrayio_bids.cohort import SCALAR, SOURCE, read_rows, what_r_wants
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.r_view import ScalarView
-from modelarrayio_bids.store.validation.findings import Finding
-from modelarrayio_bids.store.validation.rules import RULES
+from modelarrayio_bids.store.validation.rules import Finding
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,13 @@ class Phenotypes:
     def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
         """What would keep R from analysing these scalars with this table."""
         if self.has_mark:
-            yield Finding(RULES['cohort-mark'], self.name, 'begins with a byte order mark')
+            yield Finding('cohort-mark', self.name, 'begins with a byte order mark')
         for view in views:
             if view.name in self.columns:
-                yield Finding(RULES['cohort-scalar'], self.name, f'has a column {view.name}')
+                yield Finding('cohort-scalar', self.name, f'has a column {view.name}')
         if SOURCE not in self.columns or self.unread:
             found = f'{self.unread}, so that read.csv() finds' if self.unread else 'has'
-            yield Finding(RULES['cohort-column'], self.name, f'{found} no column {SOURCE}')
+            yield Finding('cohort-column', self.name, f'{found} no column {SOURCE}')
             return
         for view in views:
             if view.names is not None:
@@ -72,18 +71,18 @@ class Phenotypes:
             chosen = next(iter(held), self._scalars[0])
             found = f'has rows of {some(self._scalars)}; those of one are, in R, '
             found += f'phenotypes[phenotypes${SCALAR} == "{chosen}", ]'
-            yield Finding(RULES['cohort-mixed'], self.name, found)
+            yield Finding('cohort-mixed', self.name, found)
 
     def _of_sources(self, scalar: str, names: Sequence[str]) -> Iterator[Finding]:
         sources = self._sources(scalar)
         if twice := [source for source, count in Counter(sources).items() if count > 1]:
             found = f'has more than once, for {scalar}: {some(twice)}'
-            yield Finding(RULES['cohort-twice'], self.name, found)
+            yield Finding('cohort-twice', self.name, found)
         missing = sorted(set(names) - set(sources))
         more = sorted(set(sources) - set(names))
         if missing or more:
             found = _difference(scalar, missing, more)
-            yield Finding(RULES['cohort-sources'], self.name, found)
+            yield Finding('cohort-sources', self.name, found)
 
     @property
     def _scalars(self) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""Rules on a file for ModelArray, as ``data/validation_rules.toml`` lists them."""
+"""Rules on a file for ModelArray, as ``data/validation_rules.toml`` lists them, and breaches."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -58,3 +58,32 @@ RULES = {
         files('modelarrayio_bids').joinpath('data', 'validation_rules.toml').read_text('utf-8')
     ).items()
 }
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A breach of a rule.
+
+    Parameters
+    ----------
+    id : str
+        Id of the rule.
+    where : str
+        Path in the file, or the name of the cohort's CSV.
+    found : str
+        What is there.
+    """
+
+    id: str
+    where: str
+    found: str
+
+    @property
+    def rule(self) -> Rule:
+        """The rule."""
+        return RULES[self.id]
+
+
+def is_valid(findings: Iterable[Finding]) -> bool:
+    """Return whether none of the findings is an error."""
+    return all(finding.rule.severity != Severity.ERROR for finding in findings)

@@ -12,12 +12,10 @@ import numpy as np
 
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import COMMON, RARE, filters_of
-from modelarrayio_bids.store.items import attribute, item_at
+from modelarrayio_bids.store.items import item_at, texts_attribute
 from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.object_headers import newer_than_r
-from modelarrayio_bids.store.text import texts
-from modelarrayio_bids.store.validation.findings import Finding
-from modelarrayio_bids.store.validation.rules import RULES
+from modelarrayio_bids.store.validation.rules import Finding
 
 #: What rhdf5 itself leaves on a dataset that it wrote.
 _OF_RHDF5 = 'rhdf5-NA.OK'
@@ -29,13 +27,13 @@ _DEEPEST = 3
 def of_file(file: h5py.File, path: Path) -> Iterator[Finding]:
     """Whether R may and can open it."""
     if _is_locked(path):
-        yield Finding(RULES['file-locked'], '/', 'is open for writing in another program')
+        yield Finding('file-locked', '/', 'is open for writing in another program')
     with open(path, 'rb') as binary:
         newer = newer_than_r(file, binary)
     if newer:
         where, what = next(iter(newer.items()))
         more = f', and so are {len(newer) - 1} more' if len(newer) > 1 else ''
-        yield Finding(RULES['file-too-new'], where, f'is stored with a {what}{more}')
+        yield Finding('file-too-new', where, f'is stored with a {what}{more}')
 
 
 def of_links(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> Iterator[Finding]:
@@ -46,7 +44,7 @@ def of_links(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> Iterator[Fi
         if where.split('/')[1] in read_by_r:
             missing = '; nothing can be read there' if item_at(file, where) is None else ''
             said = f'is in another file, {link.filename}, as {link.path}{missing}'
-            yield Finding(RULES['file-elsewhere'], where, said)
+            yield Finding('file-elsewhere', where, said)
 
 
 def _external_links(
@@ -69,7 +67,7 @@ def of_filters(dataset: h5py.Dataset) -> Iterator[Finding]:
     """Whether R can undo what its chunks went through."""
     names = [name for name in filters_of(dataset) if name not in COMMON]
     unknown, rare = [n for n in names if n not in RARE], [n for n in names if n in RARE]
-    for rule, chosen in ((RULES['filter-unknown'], unknown), (RULES['filter-rare'], rare)):
+    for rule, chosen in (('filter-unknown', unknown), ('filter-rare', rare)):
         if chosen:
             yield Finding(rule, dataset.name, f'is compressed by {" and ".join(chosen)}')
 
@@ -77,7 +75,7 @@ def of_filters(dataset: h5py.Dataset) -> Iterator[Finding]:
 def of_attributes(dataset: h5py.Dataset, names: str) -> Iterator[Finding]:
     """Attributes that R would read, but for that with names."""
     for name in sorted(set(dataset.attrs) - {names, _OF_RHDF5}):
-        rule = RULES['attribute-deadly'] if _is_deadly(dataset, name) else RULES['attribute']
+        rule = 'attribute-deadly' if _is_deadly(dataset, name) else 'attribute'
         yield Finding(rule, dataset.name, f'has the attribute {name}')
 
 
@@ -136,4 +134,4 @@ def _is_deadly(dataset: h5py.Dataset, name: str) -> bool:
         return False
     if found.get_space().get_simple_extent_type() == h5py.h5s.NULL:
         return True
-    return name == _DIMENSION_LABELS and '' in texts(attribute(dataset, name))
+    return name == _DIMENSION_LABELS and '' in (texts_attribute(dataset, name) or ())
