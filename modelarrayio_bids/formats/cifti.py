@@ -122,7 +122,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class IndexMap:
-    """What one dimension of a matrix, or several, is made of: one part of a file's XML.
+    """The elements of one dimension of a matrix, or several: one part of a file's XML.
 
     Parameters
     ----------
@@ -161,12 +161,12 @@ class IndexMap:
         return cls.from_xml(axis.to_mapping(dimension).to_xml(), 'axis')
 
     def along(self, dimension: int) -> IndexMap:
-        """The same for one other dimension."""
+        """Return the same for one other dimension."""
         xml = _DIMENSIONS.sub(rb'\g<1>%d' % dimension, self.xml, count=1)
         return IndexMap(self.index_type, (dimension,), xml)
 
     def axis(self, path: str | PathLike[str]) -> Axis:
-        """Parse.
+        """Parse the XML.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class IndexMap:
 
 @dataclass(frozen=True)
 class Matrix:
-    """What the header of a CIFTI-2 file says.
+    """The header of a CIFTI-2 file.
 
     Parameters
     ----------
@@ -253,11 +253,11 @@ class Matrix:
         return _n_bytes(self.header) + xml + n_values * _VALUE_BYTES
 
     def dimension(self, index_type: str) -> int:
-        """The first dimension of a type, which the matrix must have."""
+        """Return the first dimension of a type, which the matrix must have."""
         return [index_map.index_type for index_map in self.index_maps].index(index_type)
 
     def map_names(self) -> list[str]:
-        """Names of the maps of a file of scalars.
+        """Return the names of the maps of a file of scalars.
 
         Raises
         ------
@@ -275,7 +275,7 @@ class Matrix:
         return names
 
     def map_index(self, choice: str | None) -> int:
-        """Position of the map to read, counted from 0.
+        """Return the position of the map to read, counted from 0.
 
         Parameters
         ----------
@@ -330,7 +330,7 @@ class Matrix:
 
 
 def kind_of_name(name: str) -> Kind | None:
-    """The kind a file is named as, compressed or not.
+    """Return the kind a file is named as, compressed or not.
 
     >>> kind_of_name('sub-01_bold.dtseries.nii').noun
     'dense series'
@@ -344,7 +344,7 @@ def kind_of_name(name: str) -> Kind | None:
 
 
 def map_axis(name: str) -> Axis:
-    """An axis of one map, with a name that XML can hold."""
+    """Return an axis of one map, with a name that XML can hold."""
     return ScalarAxis([_UNWRITABLE.sub('', name)])
 
 
@@ -388,13 +388,13 @@ def write_matrix(
 
 
 def _n_bytes(header: Nifti2Header) -> int:
-    """Least size of the inflated file."""
+    """Return the least size of the inflated file."""
     n_values = math.prod(int(n) for n in header.get_data_shape())
     return header.get_data_offset() + n_values * header.get_data_dtype().itemsize
 
 
 def _xml(start: bytes, header: Nifti2Header, path: str | PathLike[str]) -> bytes:
-    """The XML among a header's extensions."""
+    """Return the XML among a header's extensions."""
     order = header.endianness
     position = _HEADER_SIZE + 4
     while position + 8 <= len(start) and start[_HEADER_SIZE]:
@@ -462,7 +462,7 @@ def _require_closed(xml: bytes, parts: Sequence[bytes], path: str | PathLike[str
 
 
 def _parsed(xml: bytes) -> Any:
-    """The matrix element, as nibabel parses it."""
+    """Return the matrix element, as nibabel parses it."""
     parser = Cifti2Parser()
     parser.parse(string=xml)
     return parser.header.matrix

@@ -48,7 +48,7 @@ _ZLIB_LEVEL = 4
 _GZIP_BITS = 31
 # A header and a trailer (RFC 1952, 2.3).
 _SMALLEST_MEMBER = 18
-# Compressed bytes that hold any header.
+# More bytes than gzip adds to a start that cannot be compressed, and than name a pointer.
 _PIECE = 4096
 # Bytes inflated at a time: what goes through Python's gzip objects is there twice.
 _INFLATED_PIECE = 2**20
@@ -76,7 +76,7 @@ _BUFFERS = _Buffers()
 
 @contextmanager
 def inflated(path: str | PathLike[str]) -> Iterator[memoryview]:
-    """All bytes of a file, inflated where they are gzip, their checksums verified.
+    """Hand over all bytes of a file, inflated where they are gzip, their checksums verified.
 
     They are valid within the context; then the buffer serves the thread's next file. What follows
     the last member is ignored, as gzip does.
@@ -98,7 +98,7 @@ def inflated(path: str | PathLike[str]) -> Iterator[memoryview]:
 
 @contextmanager
 def scratch(size: int) -> Iterator[memoryview]:
-    """Memory for a file to be made, which the thread uses again: its bytes are any."""
+    """Hand over memory for a file to be made, which the thread uses again: its bytes are any."""
     buffer = _at_least(_BUFFERS.take(), size)
     try:
         yield memoryview(buffer)[:size]
@@ -114,20 +114,14 @@ def write_file(data: bytes | memoryview, path: str | PathLike[str]) -> None:
         file.write(data)
 
 
-def read_file(path: str | PathLike[str]) -> bytes:
-    """The same, as bytes to keep."""
-    with inflated(path) as data:
-        return bytes(data)
-
-
 def digest(path: str | PathLike[str]) -> bytes:
-    """What tells the bytes of one file from any other's: BLAKE2b, 16 bytes."""
+    """Return what tells the bytes of one file from any other's: BLAKE2b, 16 bytes."""
     with _opened(path) as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
 
 
 def read_start(path: str | PathLike[str], size: int) -> bytes:
-    """The first bytes of a file, inflated where they are gzip; fewer if it is shorter.
+    """Return the first bytes of a file, inflated where they are gzip; fewer if it is shorter.
 
     Raises
     ------
@@ -140,15 +134,17 @@ def read_start(path: str | PathLike[str], size: int) -> bytes:
         return _inflated_start(file, size) if _is_gzip(file) else file.read(size)
 
 
-def inflated_size(path: str | PathLike[str]) -> int:
-    """Size in bytes once inflated, modulo 4 GiB for gzip, without inflating.
+def has_size(path: str | PathLike[str], n_bytes: int) -> bool:
+    """Return whether a file says that it has a size once inflated, without inflating it.
 
-    A gzip member ends in its size (RFC 1952, 2.3.1). For a file of several members this is the
-    last one's, and for a truncated file it is noise: a caller that finds another size than it
-    expects must look closer.
+    A gzip member ends in its size modulo 4 GiB (RFC 1952, 2.3.1). For a file of several members
+    this is the last one's, and for a truncated file it is noise: a caller that is told no must look
+    closer.
     """
     with open_regular(path) as file:
-        return _last_size(file) if _is_gzip(file) else os.fstat(file.fileno()).st_size
+        if _is_gzip(file):
+            return _last_size(file) == n_bytes % 2**32
+        return os.fstat(file.fileno()).st_size == n_bytes
 
 
 def gzip_compress(data: bytes | memoryview, level: int = _ISAL_LEVEL) -> bytes:
@@ -177,7 +173,7 @@ def deflate(data: bytes | memoryview, level: int | None = None) -> bytes:
 
 
 def inflate_exactly(data: bytes, size: int) -> bytes:
-    """The inverse of :func:`deflate`, where the size of the answer is known.
+    """Return the inverse of :func:`deflate`, where the size of the answer is known.
 
     Raises
     ------
@@ -198,12 +194,6 @@ def inflate_exactly(data: bytes, size: int) -> bytes:
     return found
 
 
-def is_gzip(path: str | PathLike[str]) -> bool:
-    """Whether the first bytes are those of gzip, whatever the name says."""
-    with open_regular(path) as file:
-        return _is_gzip(file)
-
-
 def _is_gzip(file: BinaryIO) -> bool:
     found = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     file.seek(0)
@@ -211,7 +201,7 @@ def _is_gzip(file: BinaryIO) -> bool:
 
 
 def _filled(buffer: bytearray, path: str | PathLike[str]) -> tuple[bytearray, int]:
-    """A buffer with the bytes of a file, this one if they fit, and how many they are."""
+    """Return a buffer with the bytes of a file, this one if they fit, and their number."""
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if not _is_gzip(file):
@@ -250,7 +240,7 @@ def _inflating(file: BinaryIO) -> Any:
 
 
 def _last_size(file: BinaryIO) -> int:
-    """The size that the last member ends in; the file is back at its start."""
+    """Return the size that the last member ends in; the file is back at its start."""
     if os.fstat(file.fileno()).st_size < _SMALLEST_MEMBER:
         raise EOFError
     file.seek(-4, os.SEEK_END)
@@ -260,17 +250,13 @@ def _last_size(file: BinaryIO) -> int:
 
 
 def _inflated_start(file: BinaryIO, size: int) -> bytes:
+    # Deflate makes hardly anything longer: so many bytes hold the start, but for a few.
     stream = zlib.decompressobj(wbits=_GZIP_BITS)
-    start = b''
-    while len(start) < size and not stream.eof:
-        piece = stream.unconsumed_tail or file.read(_PIECE)
-        if not piece:
-            raise EOFError
-        start += stream.decompress(piece, size - len(start))
+    start = stream.decompress(file.read(size + _PIECE), size)
     if len(start) == size:
         return start
+    # The rare start that spans members, or a shorter file.
     file.seek(0)
-    # The rare start that spans members.
     whole = bytearray()
     _inflate_members(file, whole)
     return bytes(whole[:size])
@@ -295,17 +281,11 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 @contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
     """Open a file for reading, and turn what goes wrong with it into an error that names it."""
-    with _reported(path), open_regular(path) as file:
-        if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
-            raise error
-        yield file
-
-
-@contextmanager
-def _reported(path: str | PathLike[str]) -> Iterator[None]:
-    """Turn what goes wrong with a file into an error that names it."""
     try:
-        yield
+        with open_regular(path) as file:
+            if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
+                raise error
+            yield file
     except ModelArrayIOError:
         raise
     except FileNotFoundError as error:

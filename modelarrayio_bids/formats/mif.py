@@ -216,7 +216,7 @@ class MifHeader:
                 _told(str(path)),
                 'Copy both files.',
             )
-        if compression.inflated_size(path) != self.n_bytes % 2**32:
+        if not compression.has_size(path, self.n_bytes):
             with compression.inflated(path) as data:
                 self._require_size(len(data), path)
 
@@ -447,7 +447,7 @@ class _Fields:
 
 
 def _read_start(path: str | PathLike[str]) -> bytes:
-    """As much of a file as holds its whole header."""
+    """Return as much of a file as holds its whole header."""
     size = _FIRST_BYTES
     while True:
         start = compression.read_start(path, size)
@@ -457,7 +457,7 @@ def _read_start(path: str | PathLike[str]) -> bytes:
 
 
 def _start_of(data: memoryview) -> bytes:
-    """The same, of a file that is in memory."""
+    """Return as much of a file in memory as holds its whole header."""
     size = _FIRST_BYTES
     while size < len(data) and not _END.search(data[:size]):
         size *= 4
@@ -484,7 +484,7 @@ def _header_size(start: bytes, path: str | PathLike[str] | None) -> int:
 
 
 def _entries(text: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The compulsory entries by lower-case key, and the others, their lines joined."""
+    """Return the compulsory entries by lower-case key, and the others, their lines joined."""
     fields: dict[str, list[str]] = {}
     pairs: dict[str, str] = {}
     for line in text.split('\n')[1:]:
@@ -501,7 +501,7 @@ def _entries(text: str) -> tuple[dict[str, list[str]], dict[str, str]]:
 def _data_place(
     fields: Mapping[str, list[str]], header_size: int, path: str | PathLike[str] | None
 ) -> tuple[Path | None, int]:
-    """The file of the data, None for the header's own, and their offset."""
+    """Return the file of the data, None for the header's own, and their offset."""
     text = fields.get('file', [''])[-1]
     found = _DATA_PLACE.fullmatch(text)
     if found is None:
@@ -523,12 +523,12 @@ def _data_place(
 
 
 def _told(text: str) -> str:
-    """As much of an entry as a message has room for."""
+    """Return as much of an entry as a message has room for."""
     return text if len(text) <= _LONGEST_TOLD else f'{text[:_LONGEST_TOLD]}…'
 
 
 def _nearest_axes(cosines: np.ndarray) -> list[int]:
-    """For right, anterior and superior the image axis closest to each, as MRtrix chooses."""
+    """Return the image axes closest to right, anterior and superior, as MRtrix chooses them."""
     axes = [int(axis) for axis in np.abs(cosines).argmax(axis=1)]
     for one, two, changed in ((0, 1, 1), (0, 2, 2), (1, 2, 2)):
         if axes[one] == axes[two]:
@@ -538,10 +538,10 @@ def _nearest_axes(cosines: np.ndarray) -> list[int]:
 
 
 def _three(values: Iterable[Any], filler: Any) -> list[Any]:
-    """The first three, and fillers where there are fewer: MRtrix adds axes to have three."""
+    """Return the first three, and fillers where there are fewer: MRtrix adds axes to have three."""
     return [*values, filler, filler, filler][:3]
 
 
 def _number(value: float) -> str:
-    """Shortest text that reads back the same; whole numbers as MRtrix writes them."""
+    """Return the shortest text that reads back the same; whole numbers as MRtrix writes them."""
     return repr(float(value)).removesuffix('.0')

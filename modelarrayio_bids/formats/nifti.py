@@ -30,6 +30,11 @@ EXTENSIONS = ('.nii.gz', '.nii')
 _HEADER_CLASSES = {348: Nifti1Header, 540: Nifti2Header}
 _LONGEST_HEADER = max(_HEADER_CLASSES)
 _READABLE_KINDS = 'iuf'
+# Fields of a header that say where voxels are, and in which units.
+_GEOMETRY = (
+    *('pixdim', 'xyzt_units', 'qform_code', 'sform_code', 'srow_x', 'srow_y', 'srow_z'),
+    *('quatern_b', 'quatern_c', 'quatern_d', 'qoffset_x', 'qoffset_y', 'qoffset_z'),
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Volume:
             raise FormatError(
                 'has an affine that gives voxels no places (sform or qform)',
                 self.path,
-                'Mend its header, or make the image again.',
+                'Fix its header, or make the image again.',
             )
         return affine
 
@@ -127,7 +132,7 @@ class Voxels:
     flat: np.ndarray
 
     def take(self, positions: np.ndarray) -> np.ndarray:
-        """Scaled values at some positions of ``flat``.
+        """Return scaled values at some positions of ``flat``.
 
         Parameters
         ----------
@@ -143,15 +148,15 @@ class Voxels:
         return scaled(self.flat.take(positions), scaling(self.volume.header))
 
     def take_positive(self, positions: np.ndarray) -> np.ndarray:
-        """Whether a mask is set at some positions of ``flat``: (n,) boolean. NaN is not."""
+        """Return whether a mask is set at some positions of ``flat``: (n,) boolean. NaN is not."""
         return self._true(self.flat.take(positions)) > 0
 
     def positive(self) -> np.ndarray:
-        """Where a mask is set: boolean, three-dimensional. NaN is not."""
+        """Return where a mask is set: boolean, three-dimensional. NaN is not."""
         return self._shaped(self._true(self.flat) > 0)
 
     def present(self) -> np.ndarray:
-        """Where a map has a finite value other than zero: boolean, three-dimensional."""
+        """Return where a map has a finite value other than zero: boolean, three-dimensional."""
         values = self._true(self.flat)
         return self._shaped(np.isfinite(values) & (values != 0))
 
@@ -165,7 +170,7 @@ class Voxels:
 
 @contextmanager
 def opened(path: str | PathLike[str], *, single: bool = True) -> Iterator[Voxels]:
-    """Header and data in one pass over a file; the data are valid within the context.
+    """Read header and data in one pass over a file; they are valid within the context.
 
     Raises
     ------
@@ -186,7 +191,7 @@ def opened(path: str | PathLike[str], *, single: bool = True) -> Iterator[Voxels
 
 
 def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
-    """The header in the first bytes of a file, of either version and byte order.
+    """Return the header in the first bytes of a file, of either version and byte order.
 
     The images of a cohort mostly share one header: equal bytes give the same object, which is
     not to be changed.
@@ -232,21 +237,16 @@ def _shorten_quaternion(header: Nifti1Header) -> None:
 
 
 def map_header(header: Nifti1Header, description: str) -> Nifti1Header:
-    """A header for a float32 map on the grid of another image.
+    """Return a header for a float32 map on the grid of another image.
 
     Geometry and units are kept; what described the other image's values (scaling, display range,
     intent, extensions) is not.
     """
     fresh = type(header)()
-    for field in ('pixdim', 'qform_code', 'sform_code', 'xyzt_units'):
-        fresh[field] = header[field]
-    for field in ('quatern_b', 'quatern_c', 'quatern_d', 'qoffset_x', 'qoffset_y', 'qoffset_z'):
-        fresh[field] = header[field]
-    for field in ('srow_x', 'srow_y', 'srow_z'):
-        fresh[field] = header[field]
     fresh.set_data_dtype(np.float32)
     fresh.set_data_shape(_spatial_shape(header))
-    fresh['pixdim'] = header['pixdim']
+    for field in _GEOMETRY:
+        fresh[field] = header[field]
     fresh['descrip'] = description.encode()[:79]
     fresh.set_slope_inter(1, 0)
     return fresh
@@ -272,7 +272,7 @@ def write_volume(header: Nifti1Header, data: np.ndarray, path: str | PathLike[st
 
 @contextmanager
 def created(header: Nifti1Header, path: str | PathLike[str]) -> Iterator[np.ndarray]:
-    """The data of a volume to be filled, which is written when the context ends.
+    """Hand over the data of a volume to be filled, which is written when the context ends.
 
     Parameters
     ----------
@@ -297,13 +297,8 @@ def created(header: Nifti1Header, path: str | PathLike[str]) -> Iterator[np.ndar
         compression.write_file(image, path)
 
 
-def is_cifti(header: Nifti1Header) -> bool:
-    """Whether a NIfTI header is that of a CIFTI file: its intent code is 3000 to 3099."""
-    return 3000 <= int(header['intent_code']) < 3100
-
-
 def scaling(header: Nifti1Header) -> tuple[float, float] | None:
-    """Slope and intercept, where the header has them and they change anything."""
+    """Return slope and intercept, where the header has them and they change anything."""
     slope, inter = header.get_slope_inter()
     if slope is None or (slope == 1 and not inter):
         return None
@@ -311,7 +306,7 @@ def scaling(header: Nifti1Header) -> tuple[float, float] | None:
 
 
 def scaled(values: np.ndarray, scaling: tuple[float, float] | None) -> np.ndarray:
-    """Values as the header means them: unscaled float32 as it is, any other type as float64."""
+    """Return values as the header means them: plain float32 as it is, other types as float64."""
     if values.dtype.kind == 'f' and values.dtype.itemsize == 4 and scaling is None:
         return values.astype(np.float32, copy=False)
     values = values.astype(np.float64)
@@ -360,8 +355,7 @@ def require_whole(path: str | PathLike[str], n_bytes: int) -> None:
     FormatError
         With both sizes.
     """
-    size = compression.inflated_size(path)
-    if size == n_bytes or (size == n_bytes % 2**32 and compression.is_gzip(path)):
+    if compression.has_size(path, n_bytes):
         return
     with compression.inflated(path) as data:
         found = len(data)
@@ -370,7 +364,7 @@ def require_whole(path: str | PathLike[str], n_bytes: int) -> None:
 
 
 def truncated(path: str | PathLike[str], found: int, expected: int) -> FormatError:
-    """The error of a file that ends before its data do."""
+    """Return the error of a file that ends before its data do."""
     return FormatError(
         f'is truncated: {found} bytes of the {expected} its header promises',
         path,
@@ -391,22 +385,18 @@ def require_volume(volume: Volume) -> None:
     FormatError
         With what it is.
     """
-    _require_one_volume(volume)
-    _ = volume.affine
-
-
-def _require_one_volume(volume: Volume) -> None:
-    if is_cifti(volume.header):
+    shape = volume.shape
+    # NIfTI-1.1 gives CIFTI these intent codes.
+    if 3000 <= int(volume.header['intent_code']) < 3100:
         raise FormatError(
             'is a CIFTI image, expected a volume, as its name says',
             volume.path,
             'Name it by its kind: .dscalar.nii, .pscalar.nii or .pconn.nii.',
         )
-    if len(volume.shape) == 3 and all(volume.shape):
-        return
-    shape = by(volume.shape)
-    raise FormatError(
-        f'is {shape}, expected three dimensions or four with one volume',
-        volume.path,
-        'Extract one volume, or leave out time series.',
-    )
+    if len(shape) != 3 or not all(shape):
+        raise FormatError(
+            f'is {by(shape)}, expected three dimensions or four with one volume',
+            volume.path,
+            'Extract one volume, or leave out time series.',
+        )
+    _ = volume.affine

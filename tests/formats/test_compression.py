@@ -16,6 +16,11 @@ from modelarrayio_bids.formats import compression, nifti
 DATA = bytes(range(256)) * 400
 
 
+def read_whole(path):
+    with compression.inflated(path) as data:
+        return bytes(data)
+
+
 def test_plain_gzip_and_several_members_are_read(tmp_path):
     # bgzip writes files of several members.
     cut = len(DATA) // 3
@@ -29,7 +34,7 @@ def test_plain_gzip_and_several_members_are_read(tmp_path):
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-        assert compression.read_file(tmp_path / name) == DATA
+        assert read_whole(tmp_path / name) == DATA
         assert compression.read_start(tmp_path / name, 100) == DATA[:100]
 
 
@@ -38,11 +43,11 @@ def test_damage_is_named(tmp_path, damage):
     path = tmp_path / 'x.gz'
     path.write_bytes(damage(gzip.compress(DATA, 1)))
     with pytest.raises(FormatError, match='x.gz: is (truncated|damaged)'):
-        compression.read_file(path)
+        read_whole(path)
 
 
 def test_what_is_not_there_or_is_a_folder(tmp_path):
-    for read in (compression.read_file, lambda path: compression.read_start(path, 4)):
+    for read in (read_whole, lambda path: compression.read_start(path, 4)):
         with pytest.raises(SourceNotFoundError, match='no such file'):
             read(tmp_path / 'none.gz')
         with pytest.raises(SourceNotFoundError, match='cannot be read'):
@@ -53,7 +58,7 @@ def test_a_link_that_leads_nowhere_says_how_datalad_gets_it(tmp_path):
     link = tmp_path / 'sub-01_FA.nii.gz'
     link.symlink_to('../.git/annex/objects/x')
     with pytest.raises(SourceNotFoundError, match=r'link to what is not there .*datalad get'):
-        compression.read_file(link)
+        read_whole(link)
 
 
 @pytest.mark.parametrize('level', [None, 0, 1, 4, 9])
@@ -69,8 +74,8 @@ def test_equal_data_give_equal_files():
 def test_sizes_without_inflating(tmp_path):
     (tmp_path / 'x.gz').write_bytes(gzip.compress(DATA))
     (tmp_path / 'x').write_bytes(DATA)
-    assert compression.inflated_size(tmp_path / 'x.gz') == len(DATA)
-    assert compression.inflated_size(tmp_path / 'x') == len(DATA)
+    assert compression.has_size(tmp_path / 'x.gz', len(DATA))
+    assert compression.has_size(tmp_path / 'x', len(DATA))
 
 
 def test_the_standard_library_does_the_same_where_isal_is_absent(tmp_path):
@@ -82,12 +87,14 @@ sys.modules['isal'] = None
 from modelarrayio_bids.formats import compression as c
 from modelarrayio_bids.errors import FormatError
 assert not c.HAS_ISAL
-data = c.read_file({str(tmp_path / 'x.gz')!r})
+with c.inflated({str(tmp_path / 'x.gz')!r}) as found:
+    data = bytes(found)
 assert data == bytes(range(256)) * 400
 assert zlib.decompress(c.deflate(data)) == data
 assert gzip.decompress(c.gzip_compress(data)) == data
 try:
-    c.read_file({str(tmp_path / 'cut.gz')!r})
+    with c.inflated({str(tmp_path / 'cut.gz')!r}):
+        pass
 except FormatError:
     sys.exit(7)
 """
@@ -99,11 +106,11 @@ def test_a_last_trailer_that_says_less_than_the_whole(tmp_path):
     for name, last in {'short.gz': DATA[:9], 'empty.gz': b''}.items():
         path = tmp_path / name
         path.write_bytes(gzip.compress(DATA) + gzip.compress(DATA) + gzip.compress(last))
-        assert compression.inflated_size(path) == len(last)
-        assert compression.read_file(path) == DATA + DATA + last
+        assert compression.has_size(path, len(last))
+        assert read_whole(path) == DATA + DATA + last
     (tmp_path / 'tiny.gz').write_bytes(compression.GZIP_MAGIC)
     with pytest.raises(FormatError, match='is truncated'):
-        compression.read_file(tmp_path / 'tiny.gz')
+        read_whole(tmp_path / 'tiny.gz')
 
 
 #: 1,100 × 1,100 × 1,000 float32: 4.5 GiB.
@@ -125,7 +132,8 @@ def test_sizes_above_4_gib_are_checked(tmp_path):
         file.truncate(size)  # a hole: it takes no space
     volume = nifti.Volume.from_file(path)
     assert volume.shape == LARGE
-    assert volume.n_bytes == compression.inflated_size(path) == size > 2**32
+    assert volume.n_bytes == size > 2**32
+    assert compression.has_size(path, size)
     nifti.require_whole(path, volume.n_bytes)
 
 

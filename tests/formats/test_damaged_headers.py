@@ -248,7 +248,7 @@ def test_what_never_ends_or_is_waited_for_is_no_image(tmp_path, name):
     for path in (pipe, device):
         for read in (
             lambda: compression.read_start(path, 540),  # noqa: B023
-            lambda: compression.read_file(path),  # noqa: B023
+            lambda: compression.inflated(path).__enter__(),  # noqa: B023
             lambda: compression.digest(path),  # noqa: B023
             lambda: space_class(path.name).holds_several(path),  # noqa: B023
         ):
