@@ -42,10 +42,11 @@ from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References, space_class
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.locked_reader import LockedStoreReader
+from modelarrayio_bids.store.chunk_layout import Layout
 from modelarrayio_bids.store.provenance import run_provenance
+from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.scalars import Scalar
-from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
+from modelarrayio_bids.store.writer import StoreWriter, refuse_to_replace
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class _Plan:
 
     Parameters
     ----------
-    old : LockedStoreReader
+    old : StoreReader
         The file to add to.
     space : ElementSpace
         Its elements.
@@ -127,7 +128,7 @@ class _Plan:
         Most bytes of memory that reading one of these takes.
     """
 
-    old: LockedStoreReader
+    old: StoreReader
     space: ElementSpace
     extensions: Mapping[str, Extension]
     source_bytes: int
@@ -202,7 +203,7 @@ def append_sources(
     output = Path(output)
     refuse_to_replace(output, overwrite=True)
     logger.info('Reading %s', output if origin is None else origin)
-    with LockedStoreReader(Path(output if origin is None else origin)) as old:
+    with StoreReader(Path(output if origin is None else origin)) as old:
         in_place = output.exists() and old.path.samefile(output)
         if in_place and not overwrite:
             _require_kept(old, keep_results=keep_results)
@@ -250,7 +251,7 @@ def _take_results(store: StoreWriter, plan: _Plan) -> None:
     store.mark_results({name: len(ext.held) for name, ext in plan.extensions.items()})
 
 
-def _space(old: LockedStoreReader, references: References) -> ElementSpace:
+def _space(old: StoreReader, references: References) -> ElementSpace:
     """The elements of the file: its own, once they agree with those of a user's files."""
     files = replace(references, map=None)
     space = space_of_store(old, files)
@@ -259,7 +260,7 @@ def _space(old: LockedStoreReader, references: References) -> ElementSpace:
     return space if references.map is None else space.with_map(references.map)
 
 
-def _planned(cohort: Cohort, old: LockedStoreReader, space: ElementSpace, threads: int) -> _Plan:
+def _planned(cohort: Cohort, old: StoreReader, space: ElementSpace, threads: int) -> _Plan:
     """What to add to which scalar, after all checks."""
     extensions = {
         name: Extension(old.scalar(name), cohort.sources(name))
@@ -277,7 +278,7 @@ def _planned(cohort: Cohort, old: LockedStoreReader, space: ElementSpace, thread
     return _Plan(old, space, extensions, most)
 
 
-def _unknown_scalars(cohort: Cohort, old: LockedStoreReader) -> Iterator[CohortError]:
+def _unknown_scalars(cohort: Cohort, old: StoreReader) -> Iterator[CohortError]:
     for name in cohort.scalars:
         if name not in old.scalars:
             held = ', '.join(old.scalars) or 'none'
@@ -314,7 +315,7 @@ def _of_other_kinds(cohort: Cohort, space: ElementSpace, path: Path) -> Iterator
         )
 
 
-def _require_kept(old: LockedStoreReader, *, keep_results: bool) -> None:
+def _require_kept(old: StoreReader, *, keep_results: bool) -> None:
     if old.analyses and not keep_results:
         raise WouldLoseResultsError(
             f'holds results of the smaller cohort: {some(old.analyses)}',
@@ -331,7 +332,7 @@ def _require_room(plan: _Plan, output: Path) -> None:
     require_room(resolved(output).parent, needed + most * len(plan.space), output)
 
 
-def _tell(old: LockedStoreReader, extensions: Mapping[str, Extension]) -> None:
+def _tell(old: StoreReader, extensions: Mapping[str, Extension]) -> None:
     """What a user should know of, and nothing needs to be done about."""
     for name in old.scalars:
         if name not in extensions:

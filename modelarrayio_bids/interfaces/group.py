@@ -20,7 +20,7 @@ from modelarrayio_bids.interfaces.cohort import CollectCohort, CollectCohortOutp
 from modelarrayio_bids.interfaces.rows import row_blocks
 from modelarrayio_bids.interfaces.store import ToModelArray, ToModelArrayInputSpec
 from modelarrayio_bids.spaces import ElementSpace
-from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.store.chunk_layout import Layout
 
 
 class _StageCohortsOutputSpec(CollectCohortOutputSpec):

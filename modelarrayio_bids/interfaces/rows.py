@@ -23,7 +23,7 @@ from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
-from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.store.chunk_layout import Layout
 
 logger = logging.getLogger(__name__)
 

@@ -26,8 +26,7 @@ from modelarrayio_bids.runtime.inputs import refuse_inputs
 from modelarrayio_bids.runtime.resources import MIB, peak_bytes
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
 from modelarrayio_bids.spaces.inputs import files_read
-from modelarrayio_bids.store.chunk_layout import DEFAULT_CHUNK_BYTES
-from modelarrayio_bids.store.writer import COMPRESSIONS, DTYPES, Layout
+from modelarrayio_bids.store.chunk_layout import COMPRESSIONS, DEFAULT_CHUNK_BYTES, DTYPES, Layout
 
 logger = logging.getLogger(__name__)
 

@@ -27,13 +27,13 @@ from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunk_layout import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.chunk_reader import StoredColumns
-from modelarrayio_bids.store.locked_reader import LockedStoreReader
 from modelarrayio_bids.store.provenance import run_provenance
+from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.scalars import Scalar
 from modelarrayio_bids.store.scratch import Scratch
-from modelarrayio_bids.store.writer import Layout, StoreWriter
+from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def write_analysis(
     path = Path(store)
     target = path if output is None else output
     schema.check_analysis_name(analysis)
-    with LockedStoreReader(path) as old:
+    with StoreReader(path) as old:
         if output is None and analysis in old.analyses and not overwrite:
             raise WouldLoseResultsError(
                 f'holds an analysis {analysis} that would be lost',

@@ -45,12 +45,11 @@ from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.chunk_layout import Blocks
-from modelarrayio_bids.store.locked_reader import LockedStoreReader
+from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 from modelarrayio_bids.store.scratch import Scratch
-from modelarrayio_bids.store.writer import Layout, StoreWriter, refuse_to_replace
+from modelarrayio_bids.store.writer import StoreWriter, refuse_to_replace
 
 logger = logging.getLogger(__name__)
 
@@ -279,7 +278,7 @@ def merge_results(
     target = _target(paths, output)
     refuse_links(target, paths)
     refuse_to_replace(target, overwrite=True)
-    with LockedStoreReader(target) if target.exists() else nullcontext() as old:
+    with StoreReader(target) if target.exists() else nullcontext() as old:
         if old is not None and not overwrite:
             _require_new(old, merged)
         space, n_elements = _elements([*paths, *([] if old is None else [target])])
@@ -344,7 +343,7 @@ def _target(paths: Sequence[Path], output: str | os.PathLike[str] | None) -> Pat
     return paths[0] if output is None else Path(output)
 
 
-def _require_new(old: LockedStoreReader, merged: str) -> None:
+def _require_new(old: StoreReader, merged: str) -> None:
     if merged in old.analyses:
         raise WouldLoseResultsError(
             f'holds an analysis {merged} that would be lost',
@@ -621,7 +620,7 @@ def _ranges(elements: np.ndarray, most: int = 3) -> str:
     return ', '.join(shown) + more
 
 
-def _store(target: Path, old: LockedStoreReader | None) -> StoreWriter:
+def _store(target: Path, old: StoreReader | None) -> StoreWriter:
     """The file to be: a copy of the one that is there, or a new one."""
     if old is None:
         return StoreWriter(target, _LAYOUT)

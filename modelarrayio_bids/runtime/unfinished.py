@@ -21,7 +21,6 @@ import weakref
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from modelarrayio_bids.runtime.termination import undisturbed
@@ -77,12 +76,7 @@ class Unfinished:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How a matrix is cut up: pure arithmetic.
+"""How a matrix is cut up, and stored: pure arithmetic.
 
 ModelArray reads one element at a time, so a chunk spans every source and few elements. Users wait
 for that read, and R inflates a whole chunk for it: with chunks of 2 MiB it took 14 ms, of 256 KiB
@@ -7,7 +7,11 @@ for that read, and R inflates a whole chunk for it: with chunks of 2 MiB it took
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -45,18 +49,18 @@ class Blocks:
 
     @classmethod
     def within(cls, shape: tuple[int, int], chunk: int, itemsize: int, budget: int) -> Blocks:
-        """The widest blocks of whole chunks that fit a budget in bytes; one chunk at least."""
+        """Return the widest blocks of whole chunks, one at least, that fit a budget in bytes."""
         n_rows, n_columns = shape
         fitting = max(1, budget // (n_rows * chunk * itemsize))
         needed = -(-n_columns // chunk)
         return cls(n_rows, n_columns, chunk, chunk * min(fitting, needed))
 
     def with_rows(self, n_rows: int) -> Blocks:
-        """The same columns of another number of rows."""
+        """Return the same columns of another number of rows."""
         return replace(self, n_rows=n_rows)
 
     def spans(self) -> list[tuple[int, int]]:
-        """First and past-the-last column of each block."""
+        """Return first and past-the-last column of each block."""
         starts = range(0, self.n_columns, self.width)
         return [(start, min(start + self.width, self.n_columns)) for start in starts]
 
@@ -67,7 +71,7 @@ def chunk_columns(
     target_bytes: float = DEFAULT_CHUNK_BYTES,
     columns: int = 0,
 ) -> int:
-    """Columns of one chunk that spans every row.
+    """Return how many columns a chunk has that spans every row.
 
     Parameters
     ----------
@@ -101,8 +105,87 @@ def chunk_columns(
     return chosen
 
 
+DTYPES = ('float32', 'float64')
+COMPRESSIONS = ('gzip', 'lzf', 'none')
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the values of a scalar are stored.
+
+    Parameters
+    ----------
+    dtype : {'float32', 'float64'}
+        R reads no other type without loss.
+    compression : {'gzip', 'lzf', 'none'}
+        R's HDF5 opens no other filter.
+    level : int, optional
+        zlib's level, 0 to 9. By default the fastest codec at hand: see
+        :func:`modelarrayio_bids.formats.compression.deflate`.
+    shuffle : bool
+        Order bytes by significance before they are compressed.
+    chunk_columns : int
+        Elements of a chunk; 0 to choose by ``chunk_bytes``.
+    chunk_bytes : float
+        Size of a chunk to aim for; 0 or less for one element a chunk.
+    """
+
+    dtype: str = 'float32'
+    compression: str = 'gzip'
+    level: int | None = None
+    shuffle: bool = True
+    chunk_columns: int = 0
+    chunk_bytes: float = DEFAULT_CHUNK_BYTES
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES or self.compression not in COMPRESSIONS:
+            raise UsageError(
+                f'{self.dtype} values with {self.compression} compression cannot be read by R',
+                remedy=f'Choose among {", ".join(DTYPES)} and {", ".join(COMPRESSIONS)}.',
+            )
+        if self.level is not None and not 0 <= self.level <= 9:
+            raise UsageError(
+                f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
+            )
+        if self.chunk_columns < 0 or not math.isfinite(self.chunk_bytes):
+            raise UsageError('a chunk needs a size', remedy='Leave the option out.')
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """Return the layout of some fields by name; those of a later version do not count.
+
+        >>> Layout.from_dict(json.loads(Layout(chunk_columns=40).to_json()))
+        Layout(dtype='float32', compression='gzip', level=None, shuffle=True, ...)
+        """
+        known = {field.name for field in fields(cls)}
+        layout = cls(**{name: value for name, value in found.items() if name in known})
+        layout.chunk((1, 1))
+        layout.filters()
+        return layout
+
+    def to_json(self) -> str:
+        """Return the text that a file keeps, for whoever adds to that file."""
+        return json.dumps(asdict(self))
+
+    def chunk(self, shape: tuple[int, int]) -> int:
+        """Return how many elements a chunk of a matrix of this shape has."""
+        itemsize = np.dtype(self.dtype).itemsize
+        return chunk_columns(shape, itemsize, self.chunk_bytes, self.chunk_columns)
+
+    def filters(self) -> dict[str, Any]:
+        """Return compression and order of bytes in the words of ``h5py.Group.create_dataset``."""
+        if self.compression == 'none':
+            return {}
+        level = (4 if self.level is None else self.level) if self.compression == 'gzip' else None
+        return {
+            'compression': self.compression,
+            'compression_opts': level,
+            'shuffle': self.shuffle,
+        }
+
+
 def shuffled(block: np.ndarray, start: int, stop: int, columns: int) -> np.ndarray:
-    """One chunk of a block, padded to full width, its bytes in the order of HDF5's shuffle.
+    """Return a chunk of a block, padded to full width, its bytes in the order of HDF5's shuffle.
 
     Parameters
     ----------
@@ -126,7 +209,7 @@ def shuffled(block: np.ndarray, start: int, stop: int, columns: int) -> np.ndarr
 
 
 def unshuffled(data: bytes, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-    """The inverse of :func:`shuffled`, for a whole chunk: (n_rows, columns).
+    """Return the inverse of :func:`shuffled`, for a whole chunk: (n_rows, columns).
 
     >>> block = np.arange(6, dtype='<f8').reshape(2, 3)
     >>> unshuffled(shuffled(block, 0, 3, 3).tobytes(), (2, 3), block.dtype).tolist()
@@ -137,7 +220,7 @@ def unshuffled(data: bytes, shape: tuple[int, int], dtype: np.dtype) -> np.ndarr
 
 
 def plain(block: np.ndarray, start: int, stop: int, columns: int) -> np.ndarray:
-    """One chunk of a block, padded to full width: (n_rows, columns), contiguous."""
+    """Return a chunk of a block, padded to full width: (n_rows, columns), contiguous."""
     chunk = np.zeros((block.shape[0], columns), block.dtype)
     chunk[:, : stop - start] = block[:, start:stop]
     return chunk

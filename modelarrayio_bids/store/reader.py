@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import h5py
@@ -21,6 +22,7 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
 )
 from modelarrayio_bids.store import items, schema
+from modelarrayio_bids.store.chunk_layout import COMPRESSIONS, Layout
 from modelarrayio_bids.store.chunk_reader import block_columns, column_blocks, inflating_bytes
 from modelarrayio_bids.store.r_view import names_of_results
 from modelarrayio_bids.store.scalars import Scalar, read_scalar, scalar_groups
@@ -33,6 +35,10 @@ _MERGED = f'{schema.PROVENANCE}/{schema.MERGED_ANALYSES}'
 _OF_ELEMENTS = ('count', 'mean', 'sd')
 # What a file system without locks says. EAGAIN is none of these: there is a lock, a writer's.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+#: Groups and datasets of a file, by their paths.
+Parts = Mapping[str, h5py.Group | h5py.Dataset]
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,11 @@ class Analysis:
 
 
 class StoreReader:
-    """A file open for reading: a context manager.
+    """A file open for reading, and closed to whoever would write: a context manager.
+
+    HDF5's own lock, held for reading, keeps writers away from beginning to end. Where the file
+    system has no locks, :meth:`require_unchanged` tells at the end that it changed: what came
+    meanwhile would be lost with a file that is replaced by what is made of it.
 
     Parameters
     ----------
@@ -173,16 +183,12 @@ class StoreReader:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._file = open_finished(self.path)
+        self._status = _file_status(self.path)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._file.close()
         # Parts of the file that no other message is about.
         if items.is_from_h5py(error):
@@ -274,8 +280,69 @@ class StoreReader:
         dataset = items.dataset_at(self._file, path)
         return None if dataset is None else read_table(dataset)
 
+    def require_unchanged(self) -> None:
+        """Refuse to go on if the file is no longer what was read.
+
+        Raises
+        ------
+        OutputError
+            If its size, its time or the file itself has changed.
+        """
+        if _file_status(self.path) != self._status:
+            raise OutputError(
+                'was changed by another program while it was read; it stays as it is now',
+                self.path,
+                'Run the same command again when nothing else writes to it.',
+            )
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """Return what made the file before, oldest first: a JSON object each."""
+        found = items.dataset_at(self._file, schema.HISTORY)
+        return () if found is None else items.texts_of(found)
+
+    def layout(self, scalars: Iterable[Scalar]) -> Layout:
+        """Return how values are stored: as the file says, or as its scalars show.
+
+        Parameters
+        ----------
+        scalars : iterable of Scalar
+            One or more, whose values are to be stored in the same way.
+        """
+        datasets = [scalar.values for scalar in scalars]
+        dtype = np.result_type(*(dataset.dtype for dataset in datasets))
+        if recorded := self.facts.get(schema.LAYOUT_ATTRIBUTE):
+            found = items.json_object(recorded, self.path, f'/{schema.PROVENANCE}')
+            try:
+                layout = Layout.from_dict(found)
+            except (TypeError, ValueError, ArithmeticError) as error:
+                said = f'has a layout that is none at /{schema.PROVENANCE} ({error})'
+                raise FormatError(said, self.path, 'Build it again.') from error
+            if layout.dtype == dtype.name:
+                return layout
+        return _layout_of(datasets[0], dtype)
+
+    def parts_of(self, scalar: str) -> Parts:
+        """Return all that the file holds of a scalar."""
+        ours = items.groups(items.group_at(self._file, schema.PROVENANCE))
+        paths = {f'{schema.PROVENANCE}/{name}/{scalar}': group for name, group in ours.items()}
+        known = {path: group[scalar] for path, group in paths.items() if scalar in group}
+        # Not of a scalar, whatever its name: what makes the space again.
+        known.pop(f'{schema.TEMPLATE}/{scalar}', None)
+        return {schema.scalar_path(scalar): scalar_groups(self._file)[scalar], **known}
+
+    def results(self) -> Parts:
+        """Return all analyses, whole."""
+        return {schema.RESULTS: self._file[schema.RESULTS]} if self.analyses else {}
+
+    def others(self, known: Iterable[str]) -> Parts:
+        """Return what is neither ours nor ModelArray's, nor at one of these paths."""
+        ours = {schema.SCALARS, schema.RESULTS, schema.PROVENANCE}
+        ours |= {path.partition('/')[0] for path in known}
+        return {name: part for name, part in items.members(self._file).items() if name not in ours}
+
     def analysis(self, name: str) -> Analysis:
-        """One analysis.
+        """Return one analysis.
 
         Raises
         ------
@@ -453,3 +520,43 @@ def analyses_of(path: Path) -> tuple[str, ...]:
 def _analyses(file: h5py.File) -> tuple[str, ...]:
     results = items.item_at(file, schema.RESULTS)
     return tuple(items.members(results)) if isinstance(results, h5py.Group) else ()
+
+
+def appended_to(path: Path) -> list[str]:
+    """Return names of the sources that were added to a file after it was made, if it is there."""
+    if not is_store(path):
+        return []
+    with StoreReader(path) as file:
+        if not file.history:
+            return []
+        event = items.json_object(file.history[0], path, f'/{schema.HISTORY}')
+        said = json.dumps(event.get(schema.N_SOURCES_ATTRIBUTE, {}))
+        first = read_counts(said, path, f'/{schema.HISTORY}')
+        return [
+            name
+            for scalar in file.scalars
+            for name in file.scalar(scalar).names[first.get(scalar, 0) :]
+        ]
+
+
+def _file_status(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _layout_of(dataset: h5py.Dataset, dtype: np.dtype) -> Layout:
+    """Return the layout of values that another program, or an older version, wrote."""
+    if dataset.chunks is None:
+        return Layout(dtype.name)
+    compression = dataset.compression or 'none'
+    if compression not in COMPRESSIONS:
+        return Layout(dtype.name)
+    # 4 is what h5py and rhdf5 take when nobody chose: then it is for us to choose.
+    level = dataset.compression_opts if compression == 'gzip' else None
+    return Layout(
+        dtype.name,
+        compression,
+        None if level == 4 else level,
+        bool(dataset.shuffle),
+        chunk_bytes=math.prod(dataset.chunks) * dtype.itemsize,
+    )

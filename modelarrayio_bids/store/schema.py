@@ -36,7 +36,7 @@ SOURCES = 'modelarrayio/sources'
 SUMMARIES = 'modelarrayio/summaries'
 #: A digest of everything that decides the content: see ``identity_of`` in ``conversion.build``.
 IDENTITY_ATTRIBUTE = 'identity'
-#: How values are stored, as JSON of a :class:`modelarrayio_bids.store.writer.Layout`.
+#: How values are stored, as JSON of a :class:`modelarrayio_bids.store.chunk_layout.Layout`.
 LAYOUT_ATTRIBUTE = 'layout'
 #: What made the file before, oldest first: a JSON object each.
 HISTORY = 'modelarrayio/history'

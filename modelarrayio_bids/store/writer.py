@@ -10,11 +10,9 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h5py
 import numpy as np
@@ -23,7 +21,6 @@ from modelarrayio_bids.errors import (
     ModelArrayIOError,
     OutputError,
     UnfinishedOutputError,
-    UsageError,
     WouldLoseResultsError,
 )
 from modelarrayio_bids.formats.compression import deflate
@@ -33,6 +30,7 @@ from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunk_layout, items, schema
+from modelarrayio_bids.store.chunk_layout import Layout
 from modelarrayio_bids.store.guarded_file import GuardedFile
 from modelarrayio_bids.store.reader import analyses_of, is_store
 from modelarrayio_bids.store.scratch import ColumnBlocks
@@ -40,86 +38,9 @@ from modelarrayio_bids.store.summary import Summary
 
 logger = logging.getLogger(__name__)
 
-DTYPES = ('float32', 'float64')
-COMPRESSIONS = ('gzip', 'lzf', 'none')
 # Cells of a chunk of a table: enough for one read by R, and small against the values.
 _TABLE_CHUNK = 2**18
 _STRING = h5py.string_dtype('utf-8')
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the values of a scalar are stored.
-
-    Parameters
-    ----------
-    dtype : {'float32', 'float64'}
-        R reads no other type without loss.
-    compression : {'gzip', 'lzf', 'none'}
-        R's HDF5 opens no other filter.
-    level : int, optional
-        zlib's level, 0 to 9. By default the fastest codec at hand: see
-        :func:`modelarrayio_bids.formats.compression.deflate`.
-    shuffle : bool
-        Order bytes by significance before they are compressed.
-    chunk_columns : int
-        Elements of a chunk; 0 to choose by ``chunk_bytes``.
-    chunk_bytes : float
-        Size of a chunk to aim for; 0 or less for one element a chunk.
-    """
-
-    dtype: str = 'float32'
-    compression: str = 'gzip'
-    level: int | None = None
-    shuffle: bool = True
-    chunk_columns: int = 0
-    chunk_bytes: float = chunk_layout.DEFAULT_CHUNK_BYTES
-
-    def __post_init__(self) -> None:
-        if self.dtype not in DTYPES or self.compression not in COMPRESSIONS:
-            raise UsageError(
-                f'{self.dtype} values with {self.compression} compression cannot be read by R',
-                remedy=f'Choose among {", ".join(DTYPES)} and {", ".join(COMPRESSIONS)}.',
-            )
-        if self.level is not None and not 0 <= self.level <= 9:
-            raise UsageError(
-                f'there is no compression level {self.level}', remedy='Give one from 0 to 9.'
-            )
-        if self.chunk_columns < 0 or not math.isfinite(self.chunk_bytes):
-            raise UsageError('a chunk needs a size', remedy='Leave the option out.')
-
-    @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """Return the layout of some fields by name; those of a later version do not count.
-
-        >>> Layout.from_dict(json.loads(Layout(chunk_columns=40).to_json()))
-        Layout(dtype='float32', compression='gzip', level=None, shuffle=True, ...)
-        """
-        known = {field.name for field in fields(cls)}
-        layout = cls(**{name: value for name, value in found.items() if name in known})
-        layout.chunk((1, 1))
-        layout.filters()
-        return layout
-
-    def to_json(self) -> str:
-        """Return the text that a file keeps, for whoever adds to that file."""
-        return json.dumps(asdict(self))
-
-    def chunk(self, shape: tuple[int, int]) -> int:
-        """Return how many elements a chunk of a matrix of this shape has."""
-        itemsize = np.dtype(self.dtype).itemsize
-        return chunk_layout.chunk_columns(shape, itemsize, self.chunk_bytes, self.chunk_columns)
-
-    def filters(self) -> dict[str, Any]:
-        """Return compression and order of bytes in the words of ``h5py.Group.create_dataset``."""
-        if self.compression == 'none':
-            return {}
-        level = (4 if self.level is None else self.level) if self.compression == 'gzip' else None
-        return {
-            'compression': self.compression,
-            'compression_opts': level,
-            'shuffle': self.shuffle,
-        }
 
 
 class StoreWriter:
@@ -180,12 +101,7 @@ class StoreWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             self._close()
             if kind is None:

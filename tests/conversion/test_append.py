@@ -33,7 +33,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.results.export import export_results
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import References, space_of
-from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.store.chunk_layout import Layout
 
 HISTORY = 'modelarrayio/history'
 

@@ -10,7 +10,7 @@ from modelarrayio_bids.conversion.build import to_modelarray
 from modelarrayio_bids.errors import CohortProblemsError, SchemaError, UsageError
 from modelarrayio_bids.runtime.resources import MIB, Resources, resident_bytes
 from modelarrayio_bids.spaces import VoxelSpace
-from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.store.chunk_layout import Layout
 
 
 def build(folder, **keywords):

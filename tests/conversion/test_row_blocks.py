@@ -16,7 +16,7 @@ from modelarrayio_bids.conversion.row_blocks import plan_row_blocks
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.spaces import References, VoxelSpace, space_of
-from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.store.chunk_layout import Layout
 
 #: Read in a process of its own, as a job does: the CSV, the group mask, the folder, which block.
 READER = """
@@ -26,7 +26,7 @@ from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.conversion.row_blocks import plan_row_blocks
 from modelarrayio_bids.spaces import VoxelSpace
-from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.store.chunk_layout import Layout
 cohort, space = Cohort.from_csv(sys.argv[1]), VoxelSpace.from_mask_file(sys.argv[2])
 folder, number = Path(sys.argv[3]), int(sys.argv[4])
 plan = plan_row_blocks(cohort.sources(), space, Layout(), folder, n_blocks=2)

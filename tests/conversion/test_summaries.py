@@ -14,11 +14,10 @@ from modelarrayio_bids.conversion.build import to_modelarray
 from modelarrayio_bids.conversion.summaries import SummarisedBlocks, row_record
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import VoxelSpace
-from modelarrayio_bids.store.chunk_layout import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.scratch import Scratch
 from modelarrayio_bids.store.summary import QUANTILES
-from modelarrayio_bids.store.writer import Layout
 
 #: Rows × elements, with what real maps have: elements of few people, of one, of nobody; a constant.
 SHAPE = (4, 5, 3)

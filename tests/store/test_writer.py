@@ -8,10 +8,10 @@ import pytest
 from stores import write_results
 
 from modelarrayio_bids.errors import OutputError, UsageError, WouldLoseResultsError
-from modelarrayio_bids.store.chunk_layout import Blocks
+from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.schema import ElementTable
 from modelarrayio_bids.store.scratch import Scratch
-from modelarrayio_bids.store.writer import Layout, StoreWriter
+from modelarrayio_bids.store.writer import StoreWriter
 
 MATRIX = np.random.default_rng(0).normal(size=(5, 103)).astype('f4')
 

@@ -21,7 +21,7 @@ from modelarrayio_bids.errors import UsageError
 
 if TYPE_CHECKING:
     from modelarrayio_bids.cohort import Cohort
-    from modelarrayio_bids.store.writer import Layout
+    from modelarrayio_bids.store.chunk_layout import Layout
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -80,8 +80,7 @@ def _outputs(options: argparse.Namespace, cohort: Cohort) -> dict[Path, Cohort]:
 
 
 def _layout(options: argparse.Namespace) -> Layout:
-    from modelarrayio_bids.store.chunk_layout import DEFAULT_CHUNK_BYTES
-    from modelarrayio_bids.store.writer import Layout
+    from modelarrayio_bids.store.chunk_layout import DEFAULT_CHUNK_BYTES, Layout
 
     if options.backend != 'hdf5':
         raise UsageError(

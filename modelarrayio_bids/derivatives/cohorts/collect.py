@@ -55,7 +55,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.formats.pointers import fetch_error
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.spaces import SPACES
-from modelarrayio_bids.store.locked_reader import appended_to
+from modelarrayio_bids.store.reader import appended_to
 from modelarrayio_bids.store.writer import refuse_to_replace
 
 logger = logging.getLogger(__name__)

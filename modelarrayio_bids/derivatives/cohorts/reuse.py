@@ -15,7 +15,7 @@ from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import MAP_ITSELF
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.spaces import References, space_of
-from modelarrayio_bids.store.writer import Layout
+from modelarrayio_bids.store.chunk_layout import Layout
 
 
 def is_unchanged(
