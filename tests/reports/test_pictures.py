@@ -297,7 +297,7 @@ def test_slices_of_one_direction_are_side_by_side():
     space = VoxelSpace.from_mask(np.ones((30, 30, 2)), np.eye(4))
     background = MapBackground(space, np.ones(len(space)), 'x')
     rows = panel_rows(map_panels(space, np.ones(len(space))), background, None)
-    assert [[tile.panel.title[0] for tile in row.tiles] for row in rows] == [
+    assert [[tile.panel.title[0] for tile in tiles] for tiles in rows] == [
         ['z', 'z'],
         ['y', 'y', 'x', 'x'],
     ]

@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL
 from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.scales import number
-from modelarrayio_bids.reports.figures.style import Picture
+from modelarrayio_bids.reports.figures.style import OUT, USUAL, Picture
 from modelarrayio_bids.reports.findings.designs import DesignFindings
 from modelarrayio_bids.reports.findings.p_values import BINS, PValues
 from modelarrayio_bids.reports.findings.participants import shortened
 
-# Read on white, and by who does not tell red from green.
-_USUAL, _LINE = '#1f4e79', '#b3261e'
 # Standard deviations that the colours span.
 _SPAN = 2.5
 # Inches.
@@ -43,22 +41,17 @@ def chart_of_design(design: DesignFindings, title: str) -> Picture:
     """
     n_rows, n_columns = design.matrix.shape
     with style.drawing():
-        height = min(max(_ROW * n_rows, _LEAST), _MOST) + _room_for(design.names) + 0.3
+        room = _room_for(design.names)
+        height = min(max(_ROW * n_rows, _LEAST), _MOST) + room + 0.2
         figure = style.titled(title, height)
-        axis = figure.subplots()
-        colours = style.colour_map(style.DIVERGING).with_extremes(bad=style.NO_VALUE)
-        image = axis.imshow(
-            design.standardised, cmap=colours, vmin=-_SPAN, vmax=_SPAN, aspect='auto',
-            interpolation='nearest',
-        )  # fmt: skip
+        axis = _image(figure, height, design.standardised, _SPAN, bottom=room)
         _name_columns(axis, design.names)
         axis.set_ylabel('Images, in the order of the cohort')
         axis.locator_params('y', integer=True, min_n_ticks=1)
-        bar = figure.colorbar(image, ax=axis, extend='both', fraction=0.05, pad=0.03)
-        bar.set_label('Standard deviations from the mean', fontsize=style.SMALL)
-        bar.ax.tick_params(labelsize=style.SMALL)
-        _fit(figure, height)
-        caption = 'Each column of the design, standardised. Grey: constant.'
+        caption = (
+            f'Each column of the design, standardised: colours from -{_SPAN} to {_SPAN} standard '
+            'deviations from the mean. Grey: constant.'
+        )
         alt = f'{title}: {n_columns:,} columns of {n_rows:,} images, {", ".join(design.names)}.'
         return style.png(figure, alt, caption)
 
@@ -75,24 +68,38 @@ def chart_of_correlations(design: DesignFindings, title: str) -> Picture:
     """
     names, found = [design.names[column] for column in design.varying], design.correlations
     with style.drawing():
-        height = _SQUARE + _room_for(names)
+        room = _room_for(names)
+        height = _SQUARE + room
         figure = style.titled(title, height)
-        axis = figure.subplots()
-        image = axis.imshow(
-            found, cmap=style.colour_map(style.DIVERGING), vmin=-1, vmax=1, aspect='auto',
-            interpolation='nearest',
-        )  # fmt: skip
+        left = 0.2 + _LETTER * max(len(shortened(name, _LONGEST)) for name in names)
+        axis = _image(figure, height, found, 1, bottom=room, left=max(left, 0.5))
         _name_columns(axis, names)
         if len(names) <= _MOST_NAMES:
             labels = [shortened(name, _LONGEST) for name in names]
-            axis.set_yticks(range(len(names)), labels, fontsize=style.SMALL, parse_math=False)
+            axis.set_yticks(range(len(names)), labels, parse_math=False)
         if len(names) <= _MOST_NUMBERS:
             _write_numbers(axis, found)
-        figure.colorbar(image, ax=axis, fraction=0.05, pad=0.03).ax.tick_params(
-            labelsize=style.SMALL
-        )
-        _fit(figure, height)
         return style.png(figure, f'{title}. {_strongest(names, found)}', _strongest(names, found))
+
+
+def _image(
+    figure: Figure,
+    height: float,
+    values: np.ndarray,
+    end: float,
+    *,
+    bottom: float,
+    left: float = 0.8,
+) -> Axes:
+    """Draw a matrix in colours from minus to plus a number, with their bar on the right."""
+    (axis,) = style.axes_below(figure, height, left=left, bottom=bottom, top=0.1, right=0.8).flat
+    colours = style.colour_map(style.DIVERGING).with_extremes(bad=style.NO_VALUE)
+    picture = {'aspect': 'auto', 'interpolation': 'nearest'}
+    image = axis.imshow(values, cmap=colours, vmin=-end, vmax=end, **picture)
+    low, high = axis.get_position().intervaly
+    place = figure.add_axes((1 - 0.7 / style.WIDTH, low, 0.18 / style.WIDTH, high - low))
+    figure.colorbar(image, cax=place, extend='both' if end > 1 else 'neither')
+    return axis
 
 
 def _strongest(names: Sequence[str], correlations: np.ndarray) -> str:
@@ -105,13 +112,8 @@ def _strongest(names: Sequence[str], correlations: np.ndarray) -> str:
 def _write_numbers(axis: Axes, correlations: np.ndarray) -> None:
     for (row, column), value in np.ndenumerate(correlations):
         colour = 'white' if abs(value) > 0.5 else 'black'
-        axis.text(
-            *(column, row, f'{value + 0:.2f}'),
-            ha='center',
-            va='center',
-            fontsize=style.SMALL,
-            color=colour,
-        )
+        text = f'{value + 0:.2f}'
+        axis.text(column, row, text, ha='center', va='center', size=style.SMALL, color=colour)
 
 
 def _name_columns(axis: Axes, names: Sequence[str]) -> None:
@@ -123,7 +125,6 @@ def _name_columns(axis: Axes, names: Sequence[str]) -> None:
         range(len(names)),
         [shortened(name, _LONGEST) for name in names],
         rotation=90 if _are_turned(names) else 0,
-        fontsize=style.SMALL,
         parse_math=False,
     )
 
@@ -151,17 +152,15 @@ def chart_of_p_values(found: Sequence[PValues], title: str) -> Picture:
         What was fitted.
     """
     with style.drawing():
-        height = _PANEL * len(found) + 0.25
+        height = _PANEL * len(found) + 0.3
         figure = style.titled(title, height)
-        axes = figure.subplots(len(found), 2, squeeze=False)
+        axes = style.axes_below(figure, height, (len(found), 2), apart=(0.55, 0.75))
         for (left, right), one in zip(axes, found, strict=True):
-            name = {MODEL: 'the whole model', '': 'p'}.get(one.term, one.term)
-            left.set_title(shortened(name, 30), fontsize=style.TEXT, loc='left', parse_math=False)
+            left.set_title(shortened(_name(one), 30), parse_math=False)
             _draw_histogram(left, one)
             _draw_quantiles(right, one)
         axes[-1, 0].set_xlabel('p, not corrected')
         axes[-1, 1].set_xlabel('−log10 p expected')
-        _fit(figure, height)
         caption = (
             'Left: how many elements have which p. Right: quantiles of −log10 p. Red: as it is '
             'without any effect. Elements are not independent of each other: both vary by more '
@@ -170,9 +169,13 @@ def chart_of_p_values(found: Sequence[PValues], title: str) -> Picture:
         return style.svg(figure, f'{title}. {" ".join(map(described, found))}', caption)
 
 
+def _name(found: PValues) -> str:
+    return {MODEL: 'The whole model', '': 'p'}.get(found.term, found.term)
+
+
 def described(found: PValues) -> str:
     """Describe a distribution in a sentence."""
-    name = {MODEL: 'The whole model', '': 'p'}.get(found.term, found.term)
+    name = _name(found)
     if not found.n:
         return f'{name}: no p value.'
     share = 100 * found.n_significant / found.n
@@ -181,24 +184,17 @@ def described(found: PValues) -> str:
 
 def _draw_histogram(axis: Axes, found: PValues) -> None:
     edges = np.linspace(0, 1, BINS + 1)
-    axis.stairs(found.counts, edges, fill=True, color=_USUAL)
-    axis.axhline(found.n / BINS, color=_LINE, lw=1.2)
+    axis.stairs(found.counts, edges, fill=True, color=USUAL)
+    axis.axhline(found.n / BINS, color=OUT, lw=1.2)
     axis.set(xlim=(0, 1), ylabel='Elements')
     axis.set_ylim(bottom=0, top=max(1, 1.05 * found.counts.max(initial=0)))
-    axis.tick_params(labelsize=style.SMALL)
     axis.yaxis.set_major_formatter(lambda value, _: number(value))
 
 
 def _draw_quantiles(axis: Axes, found: PValues) -> None:
     end = float(found.expected.max(initial=1))
-    axis.plot([0, end], [0, end], color=_LINE, lw=1.2)
-    axis.plot(found.expected, found.observed, '.', color=_USUAL, ms=4)
+    axis.plot([0, end], [0, end], color=OUT, lw=1.2)
+    axis.plot(found.expected, found.observed, '.', color=USUAL, ms=4)
     axis.set_ylabel('−log10 p')
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)
-    axis.tick_params(labelsize=style.SMALL)
-
-
-def _fit(figure: Figure, height: float) -> None:
-    """Give the axes all the room below the title: so many inches."""
-    figure.tight_layout(rect=(0, 0, 1, height / figure.get_size_inches()[1]))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.panels import Panel
@@ -20,7 +19,9 @@ _TALLEST, _LARGEST_MATRIX = 2.6, 4.4
 # Its text is as wide.
 _NARROWEST = 1.25
 _BAR_HEIGHT, _BAR_WIDTH, _BAR_TEXT = 0.13, 3.4, 0.62
-_OUTLINE = '#d81b60'
+_OUTLINE = (216, 27, 96)
+# Pixels.
+_THICK = 3
 
 
 @dataclass(frozen=True)
@@ -32,51 +33,15 @@ class Tile:
     area: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class Row:
-    """Tiles beside each other, all at one scale: inches per mm."""
-
-    tiles: Sequence[Tile]
-
-    @property
-    def scale(self) -> float:
-        """Inches per mm: as large as fits, of a matrix as is enough."""
-        widths, heights = zip(*(tile.panel.extent for tile in self.tiles), strict=True)
-        if self.tiles[0].panel.plane is None:
-            return _LARGEST_MATRIX / max(sum(widths), *heights)
-        tallest = _TALLEST / max(heights)
-        room = style.WIDTH - style.GAP * (len(widths) + 1)
-        narrow: list[float] = []
-        for width in sorted(widths):
-            wide = sum(widths) - sum(narrow)
-            scale = (room - _NARROWEST * len(narrow)) / wide
-            if width * scale >= _NARROWEST:
-                return min(scale, tallest)
-            narrow.append(width)
-        return min(_NARROWEST / max(widths), tallest)
-
-    @property
-    def height(self) -> float:
-        """Of all of it, with the strip of text above and a gap below, in inches."""
-        return self.scale * max(tile.panel.extent[1] for tile in self.tiles) + _STRIP + style.GAP
-
-    def places(self) -> Iterator[tuple[Tile, float, float, float]]:
-        """Each tile with its left edge, width and height in inches; all of them centred."""
-        sizes = [self.scale * np.array(tile.panel.extent) for tile in self.tiles]
-        slots = [max(width, _NARROWEST) for width, _ in sizes]
-        left = (style.WIDTH - sum(slots) - style.GAP * (len(slots) - 1)) / 2
-        for tile, slot, (width, height) in zip(self.tiles, slots, sizes, strict=True):
-            yield tile, left + (slot - width) / 2, width, height
-            left += slot + style.GAP
-
-
-def mosaic(rows: Sequence[Row], scale: Scale, title: str, values: np.ndarray) -> Figure:
-    """A title, the rows, and the colour bar; to be called within :func:`style.drawing`.
+def mosaic(
+    rows: Sequence[Sequence[Tile]], scale: Scale, title: str, values: np.ndarray
+) -> Image.Image:
+    """Draw a title, rows of tiles, and the colour bar.
 
     Parameters
     ----------
-    rows : sequence of Row
-        From top to bottom.
+    rows : sequence of sequence of Tile
+        From top to bottom, from left to right; each row at one scale.
     scale : Scale
         The colours of all of them.
     title : str
@@ -84,42 +49,95 @@ def mosaic(rows: Sequence[Row], scale: Scale, title: str, values: np.ndarray) ->
     values : numpy.ndarray
         All of them: whether some lie beyond the scale.
     """
-    top = sum(row.height for row in rows) + _BAR_HEIGHT + _BAR_TEXT
-    figure = style.titled(title, top)
-    for row in rows:
-        for tile, left, width, height in row.places():
-            bottom = top - _STRIP - height
-            _draw_tile(figure, tile, (left, bottom, width, height), scale)
-        top -= row.height
-    _draw_bar(figure, scale, scale.extend(values), top - _BAR_HEIGHT)
-    return figure
+    sizes = [_sizes(tiles) for tiles in rows]
+    heights = [max(height for _, height in each) + _STRIP + style.GAP for each in sizes]
+    image, top = style.titled_image(title, sum(heights) + _BAR_HEIGHT + _BAR_TEXT)
+    for tiles, each, height in zip(rows, sizes, heights, strict=True):
+        slots = [max(width, _NARROWEST) for width, _ in each]
+        left = (style.WIDTH - sum(slots) - style.GAP * (len(slots) - 1)) / 2
+        for tile, size, slot in zip(tiles, each, slots, strict=True):
+            _draw_tile(image, tile, (left, slot, top, *size), scale)
+            left += slot + style.GAP
+        top += style.pixels(height)
+    _draw_bar(ImageDraw.Draw(image), image, scale, scale.extend(values), top)
+    return image
+
+
+def _sizes(tiles: Sequence[Tile]) -> list[tuple[float, float]]:
+    """Return widths and heights in inches: as large as fits, of a matrix as is enough."""
+    extents = np.array([tile.panel.extent for tile in tiles])
+    if tiles[0].panel.plane is None:
+        factor = _LARGEST_MATRIX / extents.max()
+    else:
+        widths, heights = extents.T
+        room = style.WIDTH - style.GAP * (len(tiles) + 1)
+        factor = min(_TALLEST / heights.max(), room / widths.sum())
+        while np.maximum(widths * factor, _NARROWEST).sum() > max(room, len(tiles) * _NARROWEST):
+            factor *= 0.98
+    return [(width, height) for width, height in (extents * factor).tolist()]
 
 
 def _draw_tile(
-    figure: Figure, tile: Tile, place: tuple[float, float, float, float], scale: Scale
+    image: Image.Image,
+    tile: Tile,
+    place: tuple[float, float, int, float, float],
+    scale: Scale,
 ) -> None:
-    axes = style.axes_at(figure, *place)
-    axes.set_axis_off()
-    if tile.grey is not None:
-        axes.imshow(tile.grey, 'gray', vmin=0, vmax=1, aspect='auto', interpolation='nearest')
-    # Colours are reckoned in the type of the values: float32's largest would overflow.
-    coloured = axes.imshow(tile.panel.image.astype(float), aspect='auto', interpolation='nearest')
-    coloured.set(cmap=style.colour_map(scale.colours), clim=(scale.low, scale.high))
-    if tile.area is not None and tile.area.any() and min(tile.area.shape) > 1:
-        axes.contour(tile.area, levels=[0.5], colors=_OUTLINE, linewidths=1.2)
-    left, right = tile.panel.sides or ('', '')
-    axes.set_title(tile.panel.title, fontsize=style.TEXT, pad=3, parse_math=False)
-    _, _, width, _ = place
-    beside = (max(width, _NARROWEST) / width - 1) / 2
-    for text, x, side in ((left, -beside, 'left'), (right, 1 + beside, 'right')):
-        above = axes.annotate(text, (x, 1), (0, 3), 'axes fraction', textcoords='offset points')
-        above.set(fontsize=style.SMALL, horizontalalignment=side)
+    left, slot, top, width, height = place
+    size = max(style.pixels(width), 1), max(style.pixels(height), 1)
+    below = top + style.pixels(_STRIP)
+    drawn = Image.fromarray(_coloured(tile, scale)).resize(size, Image.Resampling.NEAREST)
+    image.paste(drawn, (style.pixels(left + (slot - width) / 2), below))
+    if tile.area is not None:
+        _outline(image, tile.area, (style.pixels(left + (slot - width) / 2), below), size)
+    draw, baseline = ImageDraw.Draw(image), below - style.pixels(0.05)
+    before, after = tile.panel.sides or ('', '')
+    for text, x, anchor, points in (
+        (tile.panel.title, left + slot / 2, 'ms', style.TEXT),
+        (before, left, 'ls', style.SMALL),
+        (after, left + slot, 'rs', style.SMALL),
+    ):
+        draw.text((style.pixels(x), baseline), text, 'black', style.font(points), anchor)
 
 
-def _draw_bar(figure: Figure, scale: Scale, extend: str, bottom: float) -> None:
-    axes = style.axes_at(figure, (style.WIDTH - _BAR_WIDTH) / 2, bottom, _BAR_WIDTH, _BAR_HEIGHT)
-    colours = ScalarMappable(Normalize(scale.low, scale.high), style.colour_map(scale.colours))
-    bar = figure.colorbar(colours, cax=axes, orientation='horizontal', extend=extend)
-    ticks = [scale.low, (scale.low + scale.high) / 2, scale.high]
-    bar.set_ticks(ticks, labels=[number(tick) for tick in ticks])
-    axes.set_xlabel(f'{scale.label} · colours: {scale.colours}', parse_math=False)
+def _coloured(tile: Tile, scale: Scale) -> np.ndarray:
+    """Return a panel's colours, its grey where it has no value: (rows, columns, 3) uint8."""
+    values = tile.panel.image.astype(float)
+    colours = style.colour_map(scale.colours)(scale.share(values), bytes=True)[..., :3]
+    grey = np.ones_like(values) if tile.grey is None else np.nan_to_num(tile.grey, nan=1)
+    below = (255 * grey).astype(np.uint8)[..., np.newaxis]
+    return np.where(np.isnan(values)[..., np.newaxis], below, colours)
+
+
+def _outline(
+    image: Image.Image, area: np.ndarray, corner: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """Draw the edge of an area, (rows, columns) boolean, on the inside."""
+    large = np.asarray(Image.fromarray(area).resize(size, Image.Resampling.NEAREST))
+    edge = large & ~ndimage.binary_erosion(large, iterations=_THICK)
+    image.paste(_OUTLINE, corner, Image.fromarray(edge))
+
+
+def _draw_bar(
+    draw: ImageDraw.ImageDraw, image: Image.Image, scale: Scale, extend: str, top: int
+) -> None:
+    width, height = style.pixels(_BAR_WIDTH), style.pixels(_BAR_HEIGHT)
+    left, bottom = (image.width - width) // 2, top + height
+    colours = style.colour_map(scale.colours)(np.linspace(0, 1, width), bytes=True)[..., :3]
+    image.paste(Image.fromarray(np.tile(colours, (height, 1, 1))), (left, top))
+    draw.rectangle((left, top, left + width, bottom), outline='black')
+    for end, out, colour in (
+        ('min', (left, left - height), colours[0]),
+        ('max', (left + width, left + width + height), colours[-1]),
+    ):
+        if extend in {end, 'both'}:
+            tip = (out[1], top + height // 2)
+            draw.polygon([(out[0], top), tip, (out[0], bottom)], tuple(colour.tolist()), 'black')
+    for share in (0, 0.5, 1):
+        x = left + share * width
+        draw.line((x, bottom, x, bottom + 6), 'black', 2)
+        value = number(scale.low + share * (scale.high - scale.low))
+        draw.text((x, bottom + 12), value, 'black', style.font(style.SMALL), 'ma')
+    label = f'{scale.label} · colours: {scale.colours}'
+    place = (image.width // 2, bottom + style.pixels(0.26))
+    draw.text(place, label, 'black', style.font(style.TEXT), 'ma')

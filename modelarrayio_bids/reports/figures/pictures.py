@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from modelarrayio_bids.reports.figures import style
-from modelarrayio_bids.reports.figures.mosaics import Row, Tile, mosaic
+from modelarrayio_bids.reports.figures.mosaics import Tile, mosaic
 from modelarrayio_bids.reports.figures.panels import (
     Panel,
     density_panels,
@@ -212,7 +212,9 @@ def _caption(
     return ' '.join(sentences)
 
 
-def _cortex_rows(cortex: Mapping[str, np.ndarray], surfaces: Mapping[str, Surface]) -> list[Row]:
+def _cortex_rows(
+    cortex: Mapping[str, np.ndarray], surfaces: Mapping[str, Surface]
+) -> list[list[Tile]]:
     """Two rows: hemispheres from outside, and from the middle."""
     if not cortex:
         return []
@@ -225,7 +227,7 @@ def _cortex_rows(cortex: Mapping[str, np.ndarray], surfaces: Mapping[str, Surfac
             side = {'L': 'left', 'R': 'right'}[surface.hemisphere]
             panel = surface.views[view].panel(cortex[name], f'{side}, {seen}')
             tiles.append(Tile(panel, surface.views[view].panel(surface.shade, '').image))
-        rows.append(Row(tiles))
+        rows.append(tiles)
     return rows
 
 
@@ -234,7 +236,7 @@ def panel_rows(
     background: Background | None,
     weights: np.ndarray | None,
     areas: Sequence[np.ndarray] | None = None,
-) -> list[Row]:
+) -> list[list[Tile]]:
     """Panels with what lies below them, and areas to outline: axial slices first, then the others.
 
     Parameters
@@ -255,7 +257,7 @@ def panel_rows(
         Tile(panel, grey, areas[number] if areas else None)
         for number, (panel, grey) in enumerate(zip(panels, greys, strict=True))
     ]
-    return [Row(list(beside)) for _, beside in groupby(tiles, key=_upwards)]
+    return [list(beside) for _, beside in groupby(tiles, key=_upwards)]
 
 
 def _upwards(tile: Tile) -> int:
@@ -277,7 +279,10 @@ def _grey_levels(images: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _drawn(
-    rows: Sequence[Row], scale: Scale, title: str, values: np.ndarray, texts: tuple[str, str]
+    rows: Sequence[Sequence[Tile]],
+    scale: Scale,
+    title: str,
+    values: np.ndarray,
+    texts: tuple[str, str],
 ) -> Picture:
-    with style.drawing():
-        return style.png(mosaic(rows, scale, title, values), *texts)
+    return style.few_colours(mosaic(rows, scale, title, values), *texts)

@@ -61,6 +61,12 @@ class Scale:
         end = _rounded(end, math.ceil) or 1.0
         return cls(-end, end, label, DIVERGING)
 
+    def share(self, values: np.ndarray) -> np.ndarray:
+        """Return where values, float64, lie between the ends: from 0 to 1, NaN for NaN."""
+        # Half first: the span of float64's largest values is more than it can hold.
+        span = self.high / 2 - self.low / 2
+        return ((values / 2 - self.low / 2) / span).clip(0, 1)
+
     def extend(self, values: np.ndarray) -> str:
         """Matplotlib's word for the ends beyond which some values lie.
 

@@ -43,12 +43,13 @@ def structure_chart(
         f'{name} {number(float(np.median(each)))}' if each.size else f'{name} without a value'
         for name, each in groups.items()
     )
-    top = len(groups) * _ROW_HEIGHT + _AXIS_HEIGHT
+    height = len(groups) * _ROW_HEIGHT + _AXIS_HEIGHT
     with style.drawing():
-        figure = style.titled(f'{title}, by structure', top)
-        width = style.WIDTH - _NAMES_WIDTH - 2 * style.GAP
-        place = (_NAMES_WIDTH, _AXIS_HEIGHT, width, top - _AXIS_HEIGHT)
-        _draw_structures(style.axes_at(figure, *place), groups, label)
+        figure = style.titled(f'{title}, by structure', height)
+        (axes,) = style.axes_below(
+            figure, height, left=_NAMES_WIDTH, bottom=_AXIS_HEIGHT, top=0
+        ).flat
+        _draw_structures(axes, groups, label)
         return style.svg(
             figure,
             f'{title}, by structure. Medians: {", ".join(medians)}.',
@@ -57,16 +58,19 @@ def structure_chart(
 
 
 def _draw_structures(axes: Axes, groups: Mapping[str, np.ndarray], label: str) -> None:
-    for row, values in enumerate(groups.values()):
-        if not values.size:
-            continue
-        ends = np.percentile(values, PERCENTILES)
-        if values.size <= _MOST_DOTS:
-            axes.scatter(values, np.full(values.size, row), s=25, color=style.NO_VALUE)
-        axes.plot(ends[[0, 4]], [row, row], color=_INK, linewidth=1)
-        axes.plot(ends[[1, 3]], [row, row], color=_INK, linewidth=5, solid_capstyle='butt')
-        axes.plot(ends[2], row, marker='o', color='white', markeredgecolor=_INK, markersize=6)
-    axes.set_yticks(range(len(groups)), groups, fontsize=style.SMALL)
+    filled = [(row, values) for row, values in enumerate(groups.values()) if values.size]
+    few = [(row, values) for row, values in filled if values.size <= _MOST_DOTS]
+    if few:
+        rows = np.repeat([row for row, _ in few], [values.size for _, values in few])
+        dots = np.concatenate([values for _, values in few])
+        axes.plot(dots, rows, '.', color=style.NO_VALUE, markersize=10)
+    if filled:
+        at = [row for row, _ in filled]
+        ends = np.transpose([np.percentile(values, PERCENTILES) for _, values in filled])
+        axes.hlines(at, ends[0], ends[4], _INK, linewidth=1)
+        axes.hlines(at, ends[1], ends[3], _INK, linewidth=5)
+        axes.plot(ends[2], at, 'o', color='white', markeredgecolor=_INK, markersize=6)
+    axes.set_yticks(range(len(groups)), groups)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlabel(label, parse_math=False)
     axes.grid(axis='x', color=style.NO_VALUE, linewidth=0.6)

@@ -1,8 +1,9 @@
-"""What all figures share: their size, fonts and colours, and how they become files.
+"""Sizes, fonts and colours that all figures share, and how figures become files.
 
-A figure is drawn without pyplot and within :func:`drawing`, so that neither a user's matplotlibrc
-nor an earlier figure changes it, and nothing is changed for others. Text is large enough to be read
-on a phone, where a figure is as wide as the screen.
+Maps are drawn by Pillow, pixel by pixel; charts by matplotlib, without pyplot and within
+:func:`drawing`, so that neither a user's matplotlibrc nor an earlier figure changes them, and
+nothing is changed for others. Text is large enough to be read on a phone, where a figure is as wide
+as the screen.
 
 >>> colour_map('vik').N
 256
@@ -18,15 +19,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import style
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 #: Inches. On a screen of 390 pixels a point of text is then 0.9 pixels high.
 WIDTH = 5.6
@@ -37,8 +40,10 @@ GAP = 0.08
 TITLE, TEXT, SMALL = 12.5, 10.5, 9.5
 #: Perceptually uniform: for values of one sign, and for those of both.
 ONE_SIDED, DIVERGING = 'viridis', 'vik'
-#: Of what is missing, or was not taken.
+#: Colour of what is missing, or was not taken.
 NO_VALUE = '#d9d9d9'
+#: Colours that read on white, also by those who do not tell red from green.
+USUAL, OUT = '#1f4e79', '#b3261e'
 _LINE = 0.22
 # Letters of a title in a line: bold ones, of which an average one is 0.67 of their size wide.
 _LETTERS = 46
@@ -47,6 +52,12 @@ _SVG_DPI = 72
 
 _SETTINGS = {
     'font.size': TEXT,
+    'xtick.labelsize': SMALL,
+    'ytick.labelsize': SMALL,
+    'axes.titlesize': TEXT,
+    'axes.titlelocation': 'left',
+    # A fixed place: else everything around is measured, for each title and in each pass.
+    'axes.titley': 1.0,
     # Text stays text: it can be searched, read aloud, and takes a tenth of the space.
     'svg.fonttype': 'none',
     # The same figure is the same bytes.
@@ -56,7 +67,7 @@ _SETTINGS = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Matplotlib as it is out of the box, with our settings; afterwards as it was before.
+    """Set matplotlib to its defaults and our settings; afterwards as it was before.
 
     The settings are the process's: figures are drawn one after another, not in threads.
     """
@@ -68,7 +79,7 @@ def drawing() -> Iterator[None]:
 
 @functools.cache
 def colour_map(name: str) -> Colormap:
-    """A colour map of ours (in ``data/colours``), or else of matplotlib's."""
+    """Return a colour map of ours (in ``data/colours``), or else of matplotlib's."""
     own = files('modelarrayio_bids').joinpath('data', 'colours', f'{name}.txt')
     if not own.is_file():
         return mpl.colormaps[name]
@@ -107,14 +118,12 @@ class Picture:
 
 
 def titled(title: str, height: float) -> Figure:
-    """An empty figure of the common width on white: a title above so many inches."""
+    """Return an empty figure of the common width on white: a title above so many inches."""
     lines = textwrap.wrap(title, _LETTERS)
     whole = height + _LINE * len(lines) + 2 * GAP
     figure = Figure((WIDTH, whole), dpi=DPI, facecolor='white')
     figure.text(
-        GAP / WIDTH,
-        1 - GAP / whole,
-        '\n'.join(lines),
+        *(GAP / WIDTH, 1 - GAP / whole, '\n'.join(lines)),
         fontsize=TITLE,
         fontweight='bold',
         verticalalignment='top',
@@ -123,29 +132,104 @@ def titled(title: str, height: float) -> Figure:
     return figure
 
 
-def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place in inches."""
+def axes_below(
+    figure: Figure,
+    height: float,
+    shape: tuple[int, int] = (1, 1),
+    *,
+    left: float = 0.8,
+    bottom: float = 0.5,
+    top: float = 0.25,
+    right: float = 0.15,
+    apart: tuple[float, float] = (0.45, 0.8),
+    **options: Any,
+) -> np.ndarray:
+    """Return axes in the inches below a title, at fixed places: to fit them takes half the time.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        One of :func:`titled`.
+    height : float
+        Inches below the title.
+    shape : tuple of int, optional
+        Rows and columns.
+    left, bottom, top, right : float, optional
+        Inches for the texts around all axes.
+    apart : tuple of float, optional
+        Inches between rows, and between columns.
+    **options
+        Of ``matplotlib.figure.Figure.subplots``.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, columns) of ``matplotlib.axes.Axes``.
+    """
     across, up = figure.get_size_inches()
-    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+    inside = height - bottom - top, across - left - right
+    of_each = [
+        (room - gap * (count - 1)) / count
+        for room, gap, count in zip(inside, apart, shape, strict=True)
+    ]
+    places = {
+        'left': left / across,
+        'right': 1 - right / across,
+        'bottom': bottom / up,
+        'top': (height - top) / up,
+        'hspace': apart[0] / of_each[0],
+        'wspace': apart[1] / of_each[1],
+    }
+    axes: np.ndarray = figure.subplots(*shape, squeeze=False, gridspec_kw=places, **options)
+    return axes
 
 
 def png(figure: Figure, alt: str, caption: str) -> Picture:
-    """It as PNG of 256 colours, the same bytes on every call.
-
-    That is a third of the size, and no colour is further off than anybody could see.
-    """
+    """Return a chart as PNG, the same bytes on every call."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert('RGB')
-    few = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    with io.BytesIO() as file:
-        few.save(file, 'PNG', optimize=True)
-        return Picture(file.getvalue(), 'image/png', image.size, alt, caption)
+    return few_colours(Image.fromarray(np.asarray(canvas.buffer_rgba())), alt, caption)
 
 
 def svg(figure: Figure, alt: str, caption: str) -> Picture:
-    """It as SVG, the same bytes on every call."""
+    """Return a chart as SVG, the same bytes on every call."""
     with io.BytesIO() as file:
-        figure.savefig(file, format='svg', metadata={'Date': None, 'Creator': None})
+        # Its canvas draws once, ``savefig`` twice.
+        FigureCanvasSVG(figure).print_svg(file, metadata={'Date': None, 'Creator': None})
         width, height = (figure.get_size_inches() * _SVG_DPI).round().astype(int).tolist()
         return Picture(file.getvalue(), 'image/svg+xml', (width, height), alt, caption)
+
+
+def few_colours(image: Image.Image, alt: str, caption: str) -> Picture:
+    """Return an image as PNG of 256 colours, the same bytes on every call.
+
+    That is a third of the size, and no colour is further off than anybody could see.
+    """
+    few = image.convert('RGB').quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    with io.BytesIO() as file:
+        few.save(file, 'PNG')
+        return Picture(file.getvalue(), 'image/png', image.size, alt, caption)
+
+
+def pixels(inches: float) -> int:
+    """Return a length in pixels of an image."""
+    return round(inches * DPI)
+
+
+@functools.cache
+def font(points: float, name: str = 'DejaVuSans') -> ImageFont.FreeTypeFont:
+    """Return a font that matplotlib brings, for Pillow: laid out the same on every machine."""
+    path = Path(mpl.get_data_path(), 'fonts', 'ttf', f'{name}.ttf')
+    return ImageFont.truetype(path, points * DPI / 72, layout_engine=ImageFont.Layout.BASIC)
+
+
+def titled_image(title: str, height: float) -> tuple[Image.Image, int]:
+    """Return a white image, a title above so many inches; and the row of pixels below the title."""
+    lines = textwrap.wrap(title, _LETTERS)
+    below = pixels(_LINE * len(lines) + 2 * GAP)
+    image = Image.new('RGB', (pixels(WIDTH), below + pixels(height)), 'white')
+    draw = ImageDraw.Draw(image)
+    for row, line in enumerate(lines):
+        place = pixels(GAP), pixels(GAP + _LINE * row)
+        draw.text(place, line, 'black', font(TITLE, 'DejaVuSans-Bold'))
+    return image, below
