@@ -21,9 +21,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ _SEPARATE = '.mih'
 _MAGIC = 'mrtrix image'
 _END = re.compile(rb'\n[ \t]*END[ \t\r]*(?:#[^\n]*)?(?:\n|\Z)')
 _DATA_PLACE = re.compile(r'(\.|\.\S.*?|[^.\s].*?)(?:\s+(\d{1,18}))?')
+_LENGTHS = re.compile(r'\s*0{0,9}[1-9]\d{0,17}\s*(,\s*0{0,9}[1-9]\d{0,17}\s*)*')
+_AXES = re.compile(r'\s*[+-]?\d{1,9}\s*(,\s*[+-]?\d{1,9}\s*)*')
 _FIRST_BYTES = 16384
 #: What the ``file:`` line and the end of the header take at most; MRtrix leaves as much.
 _LAST_LINES = 24
@@ -136,7 +139,7 @@ class MifHeader:
         FormatError
             If it is no MRtrix image, or not whole.
         """
-        header = cls.from_bytes(_read_start(path), path)
+        header = cls.from_bytes(_whole_header(partial(compression.read_start, path)), path)
         header.check_size(header.data_file or Path(path))
         return header
 
@@ -336,7 +339,7 @@ def opened(
     """
     with ExitStack() as stack:
         data = stack.enter_context(compression.inflated(path))
-        header = MifHeader.from_bytes(_start_of(data), path)
+        header = MifHeader.from_bytes(_whole_header(lambda size: bytes(data[:size])), path)
         if header.data_file is not None:
             path = header.data_file
             data = stack.enter_context(compression.inflated(path))
@@ -368,63 +371,43 @@ class _Fields:
         self._path = path
 
     def header(self) -> MifHeader:
-        shape = self._shape()
-        return MifHeader(
-            self._dtype(),
-            shape,
-            self._zooms(len(shape)),
-            strides=self._strides(len(shape)),
-            transform=self._transform(),
-            scaling=self._scaling(),
-        )
-
-    def _shape(self) -> tuple[int, ...]:
-        text = self._text('dim')
-        if not re.fullmatch(r'\s*\d{1,18}\s*(,\s*\d{1,18}\s*)*', text):
-            raise self._unusable('dim', text, 'lengths of axes')
+        """Return the header they make, but for the place of the data."""
+        text = self._matching('dim', _LENGTHS, 'lengths of axes, of 1 or more')
         shape = tuple(map(int, text.split(',')))
-        if min(shape) < 1:
-            raise self._unusable('dim', text, 'lengths of 1 or more')
-        return shape
+        name = self._text('datatype')
+        if name.lower() not in _DTYPES:
+            raise self._unusable('datatype', 'Bit, Int8 … UInt64LE, Float32LE … CFloat64BE')
+        strides, zooms = self._strides(len(shape)), self._zooms(len(shape))
+        transform, scaling = self._transform(), self._scaling()
+        return MifHeader(_DTYPES[name.lower()], shape, zooms, strides, transform, scaling)
 
     def _zooms(self, n_axes: int) -> tuple[float, ...]:
-        zooms = self._floats('vox', self._text('vox'))[:n_axes]
+        zooms = self._floats('vox')[:n_axes]
         if len(zooms) < min(3, n_axes) or any(zoom < 0 or np.isinf(zoom) for zoom in zooms):
-            raise self._unusable('vox', self._text('vox'), 'one voxel size for each axis')
+            raise self._unusable('vox', 'one voxel size for each axis')
         return (*zooms, *[np.nan] * (n_axes - len(zooms)))
 
     def _strides(self, n_axes: int) -> tuple[int, ...]:
-        text = self._text('layout')
-        tokens = [token.strip() for token in text.split(',')]
-        if not all(re.fullmatch(r'[+-]?\d{1,9}', token) for token in tokens):
-            raise self._unusable('layout', text, 'axes such as +0,-1,+2')
-        ranks = [abs(int(token)) + 1 for token in tokens]
-        if sorted(ranks) != list(range(1, n_axes + 1)):
-            raise self._unusable('layout', text, f'each of 0 to {n_axes - 1} once')
-        signs = [-1 if token.startswith('-') else 1 for token in tokens]
-        return tuple(sign * rank for sign, rank in zip(signs, ranks, strict=True))
-
-    def _dtype(self) -> np.dtype:
-        name = self._text('datatype')
-        if name.lower() not in _DTYPES:
-            raise self._unusable('datatype', name, 'Bit, Int8 … UInt64LE, Float32LE … CFloat64BE')
-        return _DTYPES[name.lower()]
+        tokens = self._matching('layout', _AXES, 'axes such as +0,-1,+2').split(',')
+        strides = [(-1 if '-' in token else 1) * (abs(int(token)) + 1) for token in tokens]
+        if sorted(map(abs, strides)) != list(range(1, n_axes + 1)):
+            raise self._unusable('layout', f'each of 0 to {n_axes - 1} once')
+        return tuple(strides)
 
     def _transform(self) -> np.ndarray | None:
-        lines = self._fields.get('transform', [])
-        if not lines:
+        if 'transform' not in self._fields:
             return None
-        rows = [self._floats('transform', line) for line in lines]
+        rows = [self._floats('transform', line) for line in self._fields['transform']]
         if len(rows) < 3 or any(len(row) != 4 for row in rows):
-            raise self._unusable('transform', '; '.join(lines), 'three rows of four numbers')
+            raise self._unusable('transform', 'three rows of four numbers')
         return np.array(rows[:3])
 
     def _scaling(self) -> tuple[float, float] | None:
         if 'scaling' not in self._fields:
             return None
-        scaling = self._floats('scaling', self._text('scaling'))
+        scaling = self._floats('scaling')
         if len(scaling) != 2:
-            raise self._unusable('scaling', self._text('scaling'), 'an offset and a scale')
+            raise self._unusable('scaling', 'an offset and a scale')
         return None if scaling == [0, 1] else (scaling[0], scaling[1])
 
     def _text(self, key: str) -> str:
@@ -432,36 +415,34 @@ class _Fields:
             raise FormatError(f'has no "{key}" in its header', self._path, 'Make the file again.')
         return self._fields[key][-1]
 
-    def _floats(self, key: str, text: str) -> list[float]:
-        try:
-            return [float(number) for number in text.split(',')]
-        except ValueError as error:
-            raise self._unusable(key, text, 'numbers') from error
+    def _matching(self, key: str, form: re.Pattern[str], expected: str) -> str:
+        if not form.fullmatch(text := self._text(key)):
+            raise self._unusable(key, expected)
+        return text
 
-    def _unusable(self, key: str, text: str, expected: str) -> FormatError:
+    def _floats(self, key: str, text: str | None = None) -> list[float]:
+        try:
+            return [float(number) for number in (text or self._text(key)).split(',')]
+        except ValueError as error:
+            raise self._unusable(key, 'numbers') from error
+
+    def _unusable(self, key: str, expected: str) -> FormatError:
+        lines = self._fields[key] if key == 'transform' else self._fields[key][-1:]
         return FormatError(
-            f'has "{key}: {_told(text)}" in its header, expected {expected}',
+            f'has "{key}: {_told("; ".join(lines))}" in its header, expected {expected}',
             self._path,
             'Make the file again, with mrconvert for instance.',
         )
 
 
-def _read_start(path: str | PathLike[str]) -> bytes:
-    """Return as much of a file as holds its whole header."""
+def _whole_header(first: Callable[[int], bytes]) -> bytes:
+    """Return as many of the first bytes of a file as hold its whole header."""
     size = _FIRST_BYTES
     while True:
-        start = compression.read_start(path, size)
+        start = first(size)
         if len(start) < size or not _is_image(start) or _END.search(start):
             return start
         size *= 4
-
-
-def _start_of(data: memoryview) -> bytes:
-    """Return as much of a file in memory as holds its whole header."""
-    size = _FIRST_BYTES
-    while size < len(data) and not _END.search(data[:size]):
-        size *= 4
-    return bytes(data[:size])
 
 
 def _is_image(start: bytes) -> bool:

@@ -305,7 +305,7 @@ def test_types_mrtrix_lacks_are_refused():
         ('mrtrix image', 'mrtrix tracks', 'is not an MRtrix image'),
         ('dim: 2,3,1\n', '', 'has no "dim"'),
         ('dim: 2,3,1', 'dim: 2,x,1', 'expected lengths of axes'),
-        ('dim: 2,3,1', 'dim: 2,0,1', 'expected lengths of 1 or more'),
+        ('dim: 2,3,1', 'dim: 2,0,1', 'expected lengths of axes, of 1 or more'),
         ('dim: 2,3,1', 'dim: 2,3', 'expected each of 0 to 1 once'),
         ('vox: 2,2,2', 'vox: 2,2', 'expected one voxel size for each axis'),
         ('vox: 2,2,2', 'vox: 2,-2,2', 'expected one voxel size for each axis'),
