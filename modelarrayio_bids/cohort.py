@@ -188,17 +188,17 @@ class Cohort:
 
     @property
     def has_masks(self) -> bool:
-        """Whether the table has a column of masks."""
+        """Return whether the table has a column of masks."""
         return MASK in self.columns
 
     def sources(self, scalar: str | None = None) -> tuple[Source, ...]:
-        """The sources of a scalar, or all of them, in the order of the table."""
+        """Return the sources of a scalar, or all of them, in the order of the table."""
         return tuple(
             self._source(row) for row in self.rows if scalar is None or row[SCALAR] == scalar
         )
 
     def only(self, scalar: str) -> Cohort:
-        """The part of the cohort that is about one scalar."""
+        """Return the part of the cohort that is about one scalar."""
         rows = tuple(row for row in self.rows if row[SCALAR] == scalar)
         return Cohort(self.columns, rows, self.folder)
 
@@ -212,7 +212,7 @@ class Cohort:
         )
 
     def _resolved(self, text: str) -> Path:
-        """The working folder first, as the predecessor did, then the table's own folder."""
+        """Find a path from the working folder, as the predecessor did, or the table's own."""
         if '://' in text:
             raise UsageError(
                 'is a remote address, and only local files can be read yet',
@@ -261,7 +261,7 @@ def read_rows(
 
 
 def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Distinct names, as pandas makes them: ``Unnamed: 3`` for a blank, ``x.1`` for a second x."""
+    """Return distinct names as pandas makes them: ``Unnamed: 3`` for a blank, ``x.1`` for an x."""
     names: dict[str, None] = {}
     for number, text in enumerate(header):
         name = text.strip() or f'{_UNNAMED}{number}'
@@ -302,7 +302,7 @@ def _has_source(row: Mapping[str, str]) -> bool:
 
 
 def _stripped(row: Mapping[str, str]) -> dict[str, str]:
-    """Paths and names without the blanks around them; phenotypes untouched."""
+    """Strip paths and names of the blanks around them; leave phenotypes as they are."""
     tidy = {SCALAR, *PATH_COLUMNS}
     return {column: text.strip() if column in tidy else text for column, text in row.items()}
 
@@ -313,7 +313,7 @@ def _lengthened(
     scalar_columns: Sequence[str],
     path: Path,
 ) -> list[dict[str, str]]:
-    """One row per scalar and image from a wide table, in the predecessor's order."""
+    """Make one row per scalar and image of a wide table, in the predecessor's order."""
     if missing := [column for column in scalar_columns if column not in columns]:
         raise CohortError(
             f'has no column {" and no column ".join(missing)}',
@@ -336,7 +336,7 @@ def _lengthened(
 
 
 def _duplicates(cohort: Cohort, origin: str | None) -> Iterator[CohortError]:
-    """Neither a file, nor a person whom no column tells apart, may stand twice in a scalar."""
+    """Yield files, and people whom no column tells apart, that stand twice in a scalar."""
     subject = next((column for column in SUBJECT_COLUMNS if column in cohort.columns), None)
     telling = [
         column

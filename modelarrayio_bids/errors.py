@@ -221,7 +221,7 @@ class OutputError(ModelArrayIOError, OSError):
 
     @classmethod
     def from_os_error(cls, error: OSError, path: str | PathLike[str]) -> OutputError:
-        """What the operating system said, for a person."""
+        """Return the error of what the operating system said."""
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         said = 'a file is where a folder should be' if in_the_way else _reason(error)
         return cls(f'cannot be created ({said})', path, 'Choose a folder you may write to.')
@@ -234,7 +234,7 @@ class UnfinishedOutputError(OutputError):
 
     @classmethod
     def from_os_error(cls, error: OSError, path: str | PathLike[str]) -> UnfinishedOutputError:
-        """What the operating system said, for a person."""
+        """Return the error of what the operating system said."""
         full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         remedy = 'Free some space.' if full else 'Check the disk and the path.'
         return cls(f'could not be written ({_reason(error)})', path, remedy)
@@ -341,13 +341,7 @@ def shell_pattern(paths: Sequence[str]) -> str:
 def _part_pattern(names: set[str]) -> str:
     if len(names) == 1:
         return quote(names.pop()) if names != {''} else ''
-    start = _common_start(names)
-    end = _common_start({name[len(start) :][::-1] for name in names})[::-1]
+    # Sign by sign, not folder by folder.
+    start = os.path.commonprefix([*names])  # noqa: RUF071
+    end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]  # noqa: RUF071
     return '*'.join(quote(text) if text else '' for text in (start, end))
-
-
-def _common_start(names: set[str]) -> str:
-    # What all have in common, the least and the greatest in order have.
-    least, greatest = min(names), max(names)
-    length = next((n for n, sign in enumerate(least) if sign != greatest[n]), len(least))
-    return least[:length]

@@ -65,7 +65,7 @@ class Coverage:
     header: Nifti1Header
 
     def group_mask(self, threshold: float = DEFAULT_THRESHOLD) -> np.ndarray:
-        """The voxels that are in at least ``ceil(threshold * n_masks)`` masks: (i, j, k) bool.
+        """Return the voxels in at least ``ceil(threshold * n_masks)`` masks: (i, j, k) bool.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Coverage:
 
 
 def masks_needed(threshold: float, n_masks: int) -> int:
-    """In how many masks a voxel must be: the fraction, rounded up.
+    """Return in how many masks a voxel must be: the fraction, rounded up.
 
     >>> masks_needed(0.2, 5), masks_needed(0.7, 10), masks_needed(0.07, 100), masks_needed(0.2, 24)
     (1, 7, 7, 5)
@@ -261,7 +261,7 @@ def _write_on(
 
 
 def coverage_counts(path: Path, n_masks: int) -> np.ndarray:
-    """How many voxels of a coverage map are in no mask, in one, …, in all: (n_masks + 1,) int64.
+    """Count voxels of a coverage map in no mask, in one, …, in all: (n_masks + 1,) int64.
 
     Raises
     ------
@@ -279,12 +279,12 @@ def coverage_counts(path: Path, n_masks: int) -> np.ndarray:
 
 
 def same_grid(one: Path, other: Path) -> bool:
-    """Whether two images share their voxels, from their headers."""
+    """Return whether two images share their voxels, from their headers."""
     return Grid.of(nifti.Volume.from_file(one)) == Grid.of(nifti.Volume.from_file(other))
 
 
 def grid_problems(images: Sequence[Path], reference: Path | None = None) -> list[ModelArrayIOError]:
-    """What keeps images from being analysed together, from their headers.
+    """Return what keeps images from being analysed together, from their headers.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def _headers(paths: Collection[Path]) -> tuple[list[nifti.Volume], list[ModelArr
 def _off_grid(
     volumes: Sequence[nifti.Volume], times: Mapping[Path, int]
 ) -> list[SpaceMismatchError]:
-    """The masks that do not lie on the grid most of them share."""
+    """Return errors of the masks that do not lie on the grid most of them share."""
     families: list[tuple[Grid, list[nifti.Volume]]] = []
     for volume in volumes:
         grid = Grid.of(volume)
@@ -341,7 +341,7 @@ def _off_grid(
 def _unlike(
     expected: Grid, volumes: Sequence[nifti.Volume], whose: str
 ) -> list[SpaceMismatchError]:
-    """The images on another grid than that expected, in words that say whose that is."""
+    """Return errors of the images on another grid than that expected, with whose that is."""
     return [
         SpaceMismatchError(
             f'{expected.mismatch(Grid.of(volume))}; the grid of {whose} is expected',

@@ -90,20 +90,20 @@ class Extension:
         return math.ceil(self.scalar.stored_bytes * len(self.added) / len(self.held))
 
     def doubles(self) -> list[str]:
-        """Names of new sources that the file holds, by their name or by their path."""
+        """Return the names of new sources that the file holds, by their name or by their path."""
         names = set(self.scalar.names)
         paths = {_normal(path) for path in self.scalar.facets.get('path', ()) if path}
         return [s.name for s in self.added if s.name in names or _normal(s.path) in paths]
 
     def facets(self) -> dict[str, list]:
-        """What is known of each source; blank, −1 or NaN of those of another program's file."""
+        """Return facts about each source; blank, −1 or NaN of those of another program's file."""
         return {
             name: [*self.scalar.facets.get(name, [_unknown(new)] * len(self.held)), *new]
             for name, new in source_provenance(self.added).items()
         }
 
     def changed(self) -> list[str]:
-        """Names of old sources whose images are others than those the file was made of."""
+        """Return the names of old sources whose images changed since the file was made."""
         sizes, times = (self.scalar.facets.get(name, ()) for name in schema.SOURCE_STATUS)
         return [
             source.name
@@ -143,7 +143,7 @@ class _Plan:
 
     @property
     def layout(self) -> Layout:
-        """How values are stored, as they are in the file."""
+        """Layout of the values, as they are in the file."""
         return self.old.layout(extension.scalar for extension in self.extensions.values())
 
     def __str__(self) -> str:
@@ -252,7 +252,7 @@ def _take_results(store: StoreWriter, plan: _Plan) -> None:
 
 
 def _space(old: StoreReader, references: References) -> ElementSpace:
-    """The elements of the file: its own, once they agree with those of a user's files."""
+    """Return the elements of the file: its own, once they agree with those of a user's files."""
     files = replace(references, map=None)
     space = space_of_store(old, files)
     if files != References() and old.template is not None:
@@ -261,7 +261,7 @@ def _space(old: StoreReader, references: References) -> ElementSpace:
 
 
 def _planned(cohort: Cohort, old: StoreReader, space: ElementSpace, threads: int) -> _Plan:
-    """What to add to which scalar, after all checks."""
+    """Return what to add to which scalar, after all checks."""
     extensions = {
         name: Extension(old.scalar(name), cohort.sources(name))
         for name in cohort.scalars
@@ -301,7 +301,7 @@ def _doubles(extensions: Iterable[Extension]) -> Iterator[DuplicateSourceError]:
 
 
 def _of_other_kinds(cohort: Cohort, space: ElementSpace, path: Path) -> Iterator[ModelArrayIOError]:
-    """What needs no header to be seen: images of another kind, and masks that no row has."""
+    """Yield what needs no header to be seen: images of another kind, and masks that no row has."""
     kinds = {space_class(source.name).kind: source.name for source in cohort.sources()}
     for kind, name in kinds.items():
         if kind != space.kind:
@@ -333,7 +333,7 @@ def _require_room(plan: _Plan, output: Path) -> None:
 
 
 def _tell(old: StoreReader, extensions: Mapping[str, Extension]) -> None:
-    """What a user should know of, and nothing needs to be done about."""
+    """Log what a user should know of, and nothing needs to be done about."""
     for name in old.scalars:
         if name not in extensions:
             logger.warning(
@@ -350,7 +350,7 @@ def _tell(old: StoreReader, extensions: Mapping[str, Extension]) -> None:
 
 
 def _facts(plan: _Plan) -> dict[str, str]:
-    """What makes the file, and what it would be known by, had it been made at once."""
+    """Return what makes the file, and what it would be known by, had it been made at once."""
     layout, scalars = plan.layout, plan.scalars.values()
     facts = run_provenance() | {schema.LAYOUT_ATTRIBUTE: layout.to_json()}
     if plan.old.identity is None:
@@ -365,7 +365,7 @@ def _facts(plan: _Plan) -> dict[str, str]:
 
 
 def _history(plan: _Plan, facts: Mapping[str, str]) -> list[str]:
-    """What made the file, run by run, with the number of sources that each scalar had then."""
+    """Return what made the file, run by run, with the number of sources of each scalar then."""
     before = {name: len(extension.held) for name, extension in plan.scalars.items()}
     now = {name: len(extension.sources) for name, extension in plan.scalars.items()}
     return [*(plan.old.history or [_event(plan.old.facts, before)]), _event(facts, now)]
@@ -386,7 +386,7 @@ def _status(path: Path) -> tuple[int, float]:
 
 
 def _unknown(known: list) -> str | float:
-    """What stands for a fact that nobody wrote down, of the type of those that somebody did."""
+    """Return what stands for a fact that is not known, of the type of those that are."""
     if isinstance(known[0], str):
         return ''
     return -1 if isinstance(known[0], int) else math.nan

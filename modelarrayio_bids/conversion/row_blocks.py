@@ -71,7 +71,7 @@ class RowBlock:
 
     @property
     def is_done(self) -> bool:
-        """Whether its file is there, and whole: a crash may leave one short of its last bytes."""
+        """Return whether its file is there, and whole: a crash may leave one that is short."""
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
@@ -123,7 +123,7 @@ def plan_row_blocks(
     n_blocks: int = 0,
     memory: int | None = None,
 ) -> list[RowBlock]:
-    """Which row blocks make the matrix of a scalar: the same on every machine.
+    """Return the row blocks that make the matrix of a scalar: the same on every machine.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def plan_row_blocks(
 
 @contextmanager
 def joined(row_blocks: Sequence[RowBlock]) -> Iterator[StackedRows]:
-    """The matrix of row blocks that are all done.
+    """Open the matrix of row blocks that are all done.
 
     Raises
     ------
@@ -183,14 +183,14 @@ def joined(row_blocks: Sequence[RowBlock]) -> Iterator[StackedRows]:
 
 
 def read_records(row_blocks: Sequence[RowBlock]) -> np.ndarray:
-    """What was recorded of the rows of row blocks that are all done: (n_rows,) of type ROW."""
+    """Read what was recorded of the rows of row blocks that are all done: (n_rows,) of type ROW."""
     return np.concatenate(
         [np.fromfile(block.path, ROW, offset=block.values_bytes) for block in row_blocks]
     )
 
 
 def _parts(sources: Sequence[Source], wanted: int) -> Iterator[tuple[Source, ...]]:
-    """Runs of sources, their lengths as even as can be."""
+    """Yield runs of sources, their lengths as even as can be."""
     n_parts = min(wanted, len(sources))
     bounds = [len(sources) * part // n_parts for part in range(n_parts + 1)]
     for first, stop in pairwise(bounds):
@@ -210,7 +210,7 @@ def _name(sources: Sequence[Source], space: str, blocks: Blocks, dtype: str) -> 
 
 
 def identity_of_source(source: Source) -> list[str | int]:
-    """Paths, sizes and times of an image and its mask: others, once one of them has changed."""
+    """Return paths, sizes and times of an image and its mask: others once one of them changed."""
     files = [source.path, *([source.mask] if source.mask else [])]
     status = [file.stat() for file in files]
     facts: list[str | int] = [str(file.absolute()) for file in files]

@@ -39,14 +39,14 @@ def check_sources(sources: Sequence[Source], space: ElementSpace, threads: int =
 def source_problems(
     sources: Sequence[Source], space: ElementSpace, threads: int = 1
 ) -> list[ModelArrayIOError]:
-    """What the headers of sources have against the space: each problem once."""
+    """Return what the headers of sources have against the space: each problem once."""
     return checked_sources(sources, space, threads)[1]
 
 
 def checked_sources(
     sources: Sequence[Source], space: ElementSpace, threads: int = 1
 ) -> tuple[int, list[ModelArrayIOError]]:
-    """Most bytes that reading one of the sources takes, and :func:`source_problems`."""
+    """Return the most bytes that reading one of the sources takes, and :func:`source_problems`."""
     checks = ordered_map(partial(_check, space), sources, threads)
     found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
     sizes = [size for size in found if isinstance(size, int)]

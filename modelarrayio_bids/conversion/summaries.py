@@ -40,7 +40,7 @@ _BYTES_OF_ELEMENT = sum(np.dtype(kind).itemsize for kind in ('i4', 'f4', 'f4'))
 
 
 def memory_needed(n_elements: int, threads: int) -> int:
-    """Most bytes that summaries take beside the values."""
+    """Return the most bytes that summaries take beside the values."""
     working = max(_PART * _BYTES_OF_VALUE, n_elements * _BYTES_IN_ROW)
     return n_elements * _BYTES_OF_ELEMENT + threads * working
 
@@ -79,7 +79,7 @@ class RowRecorder:
 
 
 def row_record(values: np.ndarray) -> np.ndarray:
-    """What is known of one row, (n_elements,), but for its file: () of type :data:`ROW`.
+    """Return facts about a row, (n_elements,), but for its file: () of type :data:`ROW`.
 
     >>> record = row_record(np.array([0, 1, 2, 3, np.nan, np.inf]))
     >>> [record[name].item() for name in ('n_missing', 'n_infinite', 'n_zero', 'mean', 'maximum')]
@@ -103,7 +103,7 @@ def row_record(values: np.ndarray) -> np.ndarray:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
@@ -141,7 +141,7 @@ class SummarisedBlocks:
         self._reach = _REACH * float(np.median(ranges)) if ranges.size else np.inf
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """As :class:`ColumnBlocks`."""
+        """Yield blocks as :class:`ColumnBlocks` does."""
         width = max(1, _PART // self.blocks.n_rows)
         summarise = partial(_summarised, self._centre, self._reach)
         for start, block in self._matrix:
@@ -156,7 +156,7 @@ class SummarisedBlocks:
             yield start, block
 
     def summary(self) -> Summary:
-        """What was found, once all blocks have passed."""
+        """Return the summary, once all blocks have passed."""
         correlation, distance = (
             np.round(measure(self._sums), _DIGITS) for measure in (_correlation, _distance)
         )
@@ -170,7 +170,7 @@ _N_SUMS = 8
 def _summarised(
     centre: float, reach: float, part: np.ndarray
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """Of some columns: their moments, and for each row the sums that compare it with the others.
+    """Return moments of some columns, and for each row the sums that compare it with the others.
 
     The mean of the others at an element is ``(total − x) / (count − 1)``. Multiplied out, every sum
     over it is a product of the values, or of their squares, with a vector. So is that of z².
@@ -208,7 +208,7 @@ def _summarised(
 def _moments(
     count: np.ndarray, total: np.ndarray, squares: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance (over n − 1) of columns, NaN where there are too few values."""
+    """Return the mean and variance (over n − 1) of columns, NaN where there are too few values."""
     with np.errstate(divide='ignore', invalid='ignore'):
         mean = total / count
         spread = squares - total * mean
@@ -217,12 +217,12 @@ def _moments(
 
 
 def _reciprocal(values: np.ndarray) -> np.ndarray:
-    """1 / values, and 0 for what is not above 0."""
+    """Return 1 / values, and 0 for what is not above 0."""
     return np.divide(1, values, out=np.zeros_like(values), where=values > 0)
 
 
 def _correlation(sums: np.ndarray) -> np.ndarray:
-    """Pearson's, for each row of sums."""
+    """Return Pearson's correlation for each row of sums."""
     n, x, xx, y, yy, xy, *_ = sums.T
     spread = _spread(n, x, xx) * _spread(n, y, yy)
     with np.errstate(divide='ignore', invalid='ignore'):
@@ -230,13 +230,13 @@ def _correlation(sums: np.ndarray) -> np.ndarray:
 
 
 def _spread(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """n² times a variance, 0 where it is but rounding."""
+    """Return n² times a variance, 0 where it is but rounding."""
     spread = n * squares - total * total
     return np.where(spread > _LEAST_SPREAD * n * squares, spread, 0)
 
 
 def _distance(sums: np.ndarray) -> np.ndarray:
-    """Root mean square of z, for each row of sums."""
+    """Return the root mean square of z, for each row of sums."""
     squares, n = sums[:, 6], sums[:, 7]
     with np.errstate(divide='ignore', invalid='ignore'):
         return np.sqrt(np.maximum(squares, 0) / n)

@@ -476,7 +476,7 @@ def _rewritten(xml: bytes, path: str | PathLike[str]) -> bytes:
 
 
 def _require_sequence(mapping: Cifti2MatrixIndicesMap) -> None:
-    """Brain models must follow one another: nibabel names their elements by that order."""
+    """Refuse brain models that do not follow one another: nibabel names elements by their order."""
     expected = 0
     for model in mapping.brain_models:
         if model.index_offset != expected:

@@ -87,7 +87,7 @@ class Naming(ABC):
 
     @abstractmethod
     def file_name(self, analysis: str, name: str, extension: str) -> str:
-        """Name of an image: two of one analysis must differ in more than upper and lower case."""
+        """Return the name of an image: two of one analysis must differ in more than case."""
 
     @abstractmethod
     def sidecars(
@@ -96,7 +96,7 @@ class Naming(ABC):
         images: Mapping[str, Image],
         values: Callable[[str], np.ndarray],
     ) -> dict[str, dict[str, Any]]:
-        """What to say of them.
+        """Return what to say of the images.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class ResultNaming(Naming):
     remedy = 'Rename a term of the model and run it again.'
 
     def file_name(self, analysis: str, name: str, extension: str) -> str:
-        """As the predecessor made it."""
+        """Return the name that the predecessor made."""
         return f'{analysis}_{schema.in_file_name(name)}{extension}'
 
     def sidecars(
@@ -133,7 +133,7 @@ class ResultNaming(Naming):
         images: Mapping[str, Image],
         values: Callable[[str], np.ndarray],
     ) -> dict[str, dict[str, Any]]:
-        """``<analysis>_results.json``: which result each image holds, and the levels of factors."""
+        """Return ``<analysis>_results.json``: the result of each image, levels of factors."""
         sidecar = {
             'Analysis': results.name,
             **describe_model(results, values),
@@ -153,7 +153,7 @@ class ResultNaming(Naming):
 
 
 def levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
-    """BIDS' ``Levels`` of a result that is a factor, by the code in the image; else nothing."""
+    """Return BIDS' ``Levels`` of a factor, by the code in the image; nothing of other results."""
     names = results.levels.get(result)
     if names is None:
         return {}
@@ -215,7 +215,7 @@ def _shortest(number: np.float32) -> float | int:
 
 
 def fewer_sources(results: Analysis) -> dict[str, dict[str, int]]:
-    """Of an analysis made before its file got more sources: how many each scalar had then."""
+    """Return how many sources each scalar had, if the file has more since the analysis was made."""
     return {'NumberOfSources': dict(results.n_sources)} if results.n_sources else {}
 
 
@@ -337,7 +337,7 @@ def planned_files(
     references: References = References(),
     options: ExportOptions = ExportOptions(),
 ) -> list[str]:
-    """Names of the images that :func:`export_results` would write, after the same checks."""
+    """Return names of the images that :func:`export_results` would write, after its checks."""
     with StoreReader(Path(store)) as reader:
         return list(_plan(reader, analysis, references, options)[2])
 
@@ -345,7 +345,7 @@ def planned_files(
 def _plan(
     reader: StoreReader, analysis: str, references: References, options: ExportOptions
 ) -> tuple[Analysis, ElementSpace, dict[str, Image]]:
-    """The results, their elements and, by file name, the images."""
+    """Return the results, their elements and, by file name, the images."""
     results = reader.analysis(analysis)
     space = space_of_store(reader, references)
     images = _images(results, log_p=options.log_p)
@@ -392,7 +392,7 @@ def _named(
 def _versions(
     result: str, *, log_p: bool
 ) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
-    """The result itself and, for a p-value, what is derived from it."""
+    """Yield the result itself and, for a p-value, what is derived from it."""
     yield result, np.asarray
     if P_VALUE in result:
         yield result.replace(P_VALUE, f'1m.{P_VALUE}'), _one_minus
@@ -417,7 +417,7 @@ def _gathered(
     space: ElementSpace,
     options: ExportOptions,
 ) -> Iterator[tuple[Scratch, np.ndarray | None]]:
-    """Each image's values, a row of float32, and the numbers of the elements they are about.
+    """Hand over each image's values, a row of float32, and the numbers of their elements.
 
     The matrix is read once, some elements of all results at a time.
     """
@@ -445,13 +445,13 @@ def _gathered(
 
 
 def _image_bytes(space: ElementSpace) -> int:
-    """Bytes that writing an image takes: its values at all places, and what is made of them."""
+    """Return the bytes that writing an image takes: values at all places, and their copies."""
     places = max(len(space), *(array.size for array in space.template().values()))
     return _PLACE_BYTES * places
 
 
 def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:
-    """Values of all images, (n_images, width) float32, from those of all results."""
+    """Return the values of all images, (n_images, width) float32, from those of all results."""
     derived = np.empty((len(images), values.shape[1]), np.float32)
     with np.errstate(over='ignore'):
         for number, image in enumerate(images):
@@ -460,7 +460,7 @@ def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:
 
 
 def _placed(values: np.ndarray, positions: np.ndarray | None, n_elements: int) -> np.ndarray:
-    """Values at their elements, (n_elements,), NaN at those that were not analysed."""
+    """Return the values at their elements, (n_elements,), NaN at those that were not analysed."""
     if positions is None:
         return values
     everywhere = np.full(n_elements, np.nan, np.float32)
@@ -503,7 +503,7 @@ def _describe(
 
 @contextmanager
 def _staged(output_dir: Path) -> Iterator[Path]:
-    """A folder whose files move to the output together, when all of them are whole."""
+    """Hand over a folder whose files move to the output together, when all of them are whole."""
     try:
         remove_leftovers(output_dir)
         staging = Unfinished(output_dir / 'export', folder=True)

@@ -192,7 +192,7 @@ class Merger:
 
 
 def joined_levels(factors: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """Levels of one factor, of which slices have some each, in an order that all slices agree to.
+    """Join levels of one factor, of which slices have some each, in an order that all agree to.
 
     The order of the slices does not matter. Levels that nothing tells apart are in the order of
     their names, and so are all of them where two slices contradict each other.
@@ -323,11 +323,11 @@ class _Wanted:
     merged: str
 
     def among(self, names: Sequence[str]) -> list[str]:
-        """Those of these names, in their order."""
+        """Return those of some names that are wanted, in their order."""
         return [name for name in names if any(self.takes(p, name) for p in self.patterns)]
 
     def takes(self, pattern: str, name: str) -> bool:
-        """Whether a name is meant by a pattern."""
+        """Return whether a name is meant by a pattern."""
         return pattern == name or (name != self.merged and fnmatchcase(name, pattern))
 
     def __str__(self) -> str:
@@ -353,7 +353,7 @@ def _require_new(old: StoreReader, merged: str) -> None:
 
 
 def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
-    """The elements, and how many: what files say of them, if any does, they must all say."""
+    """Return the elements, and how many: all files that say which they are must say the same."""
     space: ElementSpace | None = None
     counts: dict[int, Path] = {}
     for path in paths:
@@ -433,7 +433,7 @@ def _planned(
     *,
     allow_gaps: bool,
 ) -> Merger:
-    """How the slices make one analysis, if they do."""
+    """Return how the slices make one analysis, if they do."""
     if n_elements is None and not allow_gaps:
         raise UsageError(
             'no file says how many elements there are, so that nobody can tell whether one is '
@@ -466,7 +466,7 @@ def _differences(slices: Sequence[Slice]) -> Iterator[SchemaError]:
 
 
 def _difference(one: Analysis, other: Analysis) -> str:
-    """What the results of another analysis have that keeps the two apart; else empty."""
+    """Say what keeps the results of another analysis apart from those of one; empty if nothing."""
     if len(one.names) != len(other.names):
         details = _exchanged(one.names, other.names)
         return f'has {count(len(other.names), "result")}, not {len(one.names)} ({details})'
@@ -479,7 +479,7 @@ def _difference(one: Analysis, other: Analysis) -> str:
 
 
 def _exchanged(names: Sequence[str], others: Sequence[str]) -> str:
-    """What other names lack of some, and what they have besides; empty where nothing.
+    """Say what other names lack of some, and what they have besides; empty if nothing.
 
     >>> _exchanged(['a', 'b'], ['b', 'c'])
     'without a, with c'
@@ -493,7 +493,7 @@ def _exchanged(names: Sequence[str], others: Sequence[str]) -> str:
 def _cohort_problems(
     slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]], target: Path
 ) -> Iterator[ModelArrayIOError]:
-    """Slices of other scalars or sources than the first that tells; a file that lacks some."""
+    """Yield what slices of other scalars or sources than the first there are, or a file lacks."""
     known = [one for one in slices if one.sources]
     for other in known[1:]:
         whose = f'analysis {other.results.name}'
@@ -527,7 +527,7 @@ def _other_cohort(
 
 
 def _n_sources(slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
-    """Of how many sources slices were made, of scalars that have more where they are merged."""
+    """Return how many sources slices were made of, of scalars that have more in the target."""
     known = next((one.sources for one in slices if one.sources), {})
     if known and held:
         return {
@@ -561,7 +561,7 @@ def _adjusted(results: Analysis) -> dict[int, tuple[int, str]]:
 
 
 def _present(slices: Sequence[Slice], n_elements: int) -> np.ndarray:
-    """Whether a slice has each element, (n_elements,) bool; no two may have one.
+    """Return whether a slice has each element, (n_elements,) bool; no two may have one.
 
     Raises
     ------
@@ -605,7 +605,7 @@ def _judge_gaps(missing: np.ndarray, n_slices: int, *, allow_gaps: bool) -> None
 
 
 def _ranges(elements: np.ndarray, most: int = 3) -> str:
-    """Runs of ascending numbers.
+    """Say which runs of ascending numbers there are.
 
     >>> _ranges(np.array([0, 1, 2, 7, 9, 10, 12, 14]))
     '0–2, 7, 9–10 and 2 more ranges'
@@ -621,7 +621,7 @@ def _ranges(elements: np.ndarray, most: int = 3) -> str:
 
 
 def _store(target: Path, old: StoreReader | None) -> StoreWriter:
-    """The file to be: a copy of the one that is there, or a new one."""
+    """Begin the file: a copy of the one that is there, or a new one."""
     if old is None:
         return StoreWriter(target, _LAYOUT)
     logger.info('Copying %s (%s), to add to the copy', target, amount(target.stat().st_size))

@@ -15,7 +15,7 @@ from modelarrayio_bids.runtime.unfinished import Unfinished
 
 @contextmanager
 def replacing(path: str | PathLike[str], *, if_other: bool = False) -> Iterator[Path]:
-    """A name beside ``path`` to write to, which becomes ``path`` when the block ends well.
+    """Hand over a name beside ``path`` to write, which becomes ``path`` when the block ends well.
 
     The ending of the name is kept, since it chooses the format. After an error, or an interrupt,
     what was at ``path`` before is still there and nothing lies beside it; of a process that was

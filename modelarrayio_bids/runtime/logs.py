@@ -74,7 +74,7 @@ def also_to(file: Path) -> None:
 
 
 def configure_worker() -> None:
-    """The same in a process that a command of ours had started, and nothing in any other."""
+    """Log as the command does in a process that it had started, and change nothing in any other."""
     level = os.environ.get(_LEVEL)
     if level is None or logging.getLogger().handlers:
         return
@@ -119,12 +119,12 @@ def say_done(text: str, facts: Mapping[str, Any]) -> None:
 
 
 def is_json() -> bool:
-    """Whether messages are for programs."""
+    """Return whether messages are for programs."""
     return any(map(_is_json, logging.getLogger().handlers))
 
 
 def draws_bars() -> bool:
-    """Whether standard error is a terminal where somebody sees more than warnings.
+    """Return whether standard error is a terminal where somebody sees more than warnings.
 
     Processes that Nipype starts share it: several bars would write over each other.
     """
@@ -227,13 +227,13 @@ def _is_json(handler: logging.Handler) -> bool:
 
 
 def _is_quiet() -> bool:
-    """Whether our own handler of standard error leaves out what is no warning."""
+    """Return whether our own handler of standard error leaves out what is no warning."""
     consoles = [one for one in logging.getLogger().handlers if isinstance(one, _Console)]
     return any(console.level > logging.INFO for console in consoles)
 
 
 def _is_terminal(stream: IO[str]) -> bool:
-    """Whether a stream is a terminal that can do more than append lines."""
+    """Return whether a stream is a terminal that can do more than append lines."""
     return stream.isatty() and os.environ.get('TERM') != 'dumb'
 
 
@@ -243,7 +243,7 @@ def _is_coloured(stream: IO[str]) -> bool:
 
 
 def _quieten_others(*, nipype: bool) -> None:
-    """What other libraries say is for who debugs; our own errors say more to a user."""
+    """Silence what other libraries say: it is for who debugs; our own errors say more to a user."""
     for name in ('nipype', 'nipype.workflow', 'nipype.utils', 'nipype.interface'):
         theirs = logging.getLogger(name)
         # It brings a handler of its own, which would say everything twice.

@@ -17,7 +17,7 @@ Result = TypeVar('Result')
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Iterator[Result]:
-    """Results in the order of the items, few of them waiting at any time.
+    """Yield results in the order of the items, few of them waiting at any time.
 
     Unlike ``Executor.map`` it takes items only as results are used, so a long run stays flat in
     memory; and what was not started when an error comes up is not started after it. One thread is a

@@ -60,7 +60,7 @@ def _lines(items: Iterable[Item], what: str, total: int | None, unit: str) -> It
 
 
 def _line(what: str, done: int, total: int | None, unit: str, seconds: float) -> str:
-    """How far it is, and for how long it will go on.
+    """Say how far it is, and for how long it will go on.
 
     >>> _line('Reading FA', 50, 200, 'images', 20.0)
     'Reading FA: 50 of 200 images, 2.5/s, 60 s left'

@@ -41,7 +41,7 @@ def _text(path: Path) -> str:
 
 
 def peak_bytes() -> int:
-    """Most bytes this process ever held."""
+    """Return the most bytes this process ever held."""
     for line in _text(Path('/proc/self/status')).splitlines():
         if line.startswith('VmHWM:'):
             return int(line.split()[1]) * 1024
@@ -83,7 +83,7 @@ class Resources:
         source_bytes: int,
         beside: int = 0,
     ) -> int:
-        """Bytes that a block of columns may have.
+        """Return the bytes that a block of columns may have.
 
         Parameters
         ----------
@@ -106,11 +106,11 @@ class Resources:
         return min(wanted_block(shape, itemsize), room)
 
     def writing_bytes(self, n_rows: int, chunk_bytes: int) -> int:
-        """Bytes of the chunks that are on their way from a block to the file, and of names."""
+        """Return the bytes of chunks on their way from a block to the file, and of names."""
         return (self.threads + 1) * _CHUNKS * chunk_bytes + n_rows * _NAMES
 
     def room(self, n_elements: int, needed: int, least: int = 0, *, to: str = 'read') -> int:
-        """Bytes left beside what the process holds and what it will need.
+        """Return the bytes left beside what the process holds and what it will need.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class Resources:
 
 
 def wanted_block(shape: tuple[int, int], itemsize: int) -> int:
-    """Bytes of the block that is fastest for a matrix of this shape.
+    """Return the bytes of the block that is fastest for a matrix of this shape.
 
     Small blocks stay in the processor's reach, large ones make long reads and writes: the geometric
     mean of the matrix and 1 MiB was the fastest, from 50 sources to 2,000.
@@ -156,7 +156,7 @@ def wanted_block(shape: tuple[int, int], itemsize: int) -> int:
 
 
 def memory_limit() -> int:
-    """Bytes this process may use: the least of what the machine, its cgroup and Slurm allow."""
+    """Return the bytes this process may use by the machine, its cgroup, Slurm and ulimit."""
     return min(_limits())
 
 
@@ -168,7 +168,7 @@ def _limits() -> Iterator[int]:
 
 
 def _address_limits() -> Iterator[int]:
-    """What ``ulimit -v`` leaves."""
+    """Yield what ``ulimit -v`` leaves."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         # Counted with what is mapped and not resident, such as the text of libraries.
@@ -176,7 +176,7 @@ def _address_limits() -> Iterator[int]:
 
 
 def _cgroup_limits() -> Iterator[int]:
-    """Of this process's group and of all above it, by version 2 and version 1 (cgroups(7))."""
+    """Yield limits of this process's group and all above it, versions 2 and 1 (cgroups(7))."""
     for line in _text(Path('/proc/self/cgroup')).splitlines():
         _, controllers, own = line.split(':', 2)
         if not controllers:
@@ -193,7 +193,7 @@ def _cgroup_limits() -> Iterator[int]:
 
 
 def _slurm_limits() -> Iterator[int]:
-    """What sbatch was asked for, in MiB (its manual, "OUTPUT ENVIRONMENT VARIABLES")."""
+    """Yield what sbatch was asked for, in MiB (its manual, "OUTPUT ENVIRONMENT VARIABLES")."""
     for amount in (
         _from_environment('SLURM_MEM_PER_NODE'),
         _from_environment('SLURM_MEM_PER_CPU') * _from_environment('SLURM_CPUS_ON_NODE'),
@@ -203,7 +203,7 @@ def _slurm_limits() -> Iterator[int]:
 
 
 def _from_environment(name: str) -> int:
-    """A whole number; 0 for anything else."""
+    """Return a whole number; 0 for anything else."""
     text = os.environ.get(name, '')
     return int(text) if text.isdecimal() else 0
 
@@ -216,7 +216,7 @@ def give_back_memory() -> None:
 
 
 def resident_bytes() -> int:
-    """Bytes of memory this process holds now; the most it ever held where that is not known."""
+    """Return the bytes this process holds; the most it ever held where that is not known."""
     pages = _text(Path('/proc/self/statm')).split()
     if pages:
         return int(pages[1]) * os.sysconf('SC_PAGE_SIZE')

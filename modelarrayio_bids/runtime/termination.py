@@ -106,7 +106,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def was_terminated(error: BaseException | None) -> bool:
-    """Whether an error is a termination that somebody's bare ``except`` made another one of."""
+    """Return whether an error is a termination, or was made of one by a bare ``except``."""
     while error is not None and not isinstance(error, Terminated):
         error = error.__context__
     return error is not None

@@ -29,7 +29,7 @@ def some(names: Iterable[object], most: int = 5, total: int | None = None) -> st
 
 
 def count(number: int, noun: str) -> str:
-    """So many of something.
+    """Say how many of something there are.
 
     >>> count(1, 'image'), count(1200, 'HDF5 file'), count(0, 'analysis')
     ('1 image', '1,200 HDF5 files', '0 analyses')
@@ -40,7 +40,7 @@ def count(number: int, noun: str) -> str:
 
 
 def amount(n_bytes: int) -> str:
-    """Bytes in powers of 1000, as disks have them, to one digit after the point.
+    """Say bytes in powers of 1000, as disks have them, to one digit after the point.
 
     >>> amount(2_340_000_000), amount(81_000), amount(1_000), amount(700), amount(1)
     ('2.3 GB', '81.0 kB', '1.0 kB', '700 bytes', '1 byte')

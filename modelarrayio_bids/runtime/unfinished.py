@@ -198,6 +198,6 @@ def _remove(path: Path) -> None:
 
 
 def _machine() -> str:
-    """The same for all containers on a machine, until it starts again."""
+    """Return what is the same for all containers on a machine, until it starts again."""
     identity = _BOOT.read_text() if _BOOT.exists() else platform.node()
     return blake2b(identity.encode(), digest_size=4).hexdigest()

@@ -37,7 +37,7 @@ SPACES: dict[str, type[ElementSpace]] = {
 
 
 def space_class(name: str) -> type[ElementSpace]:
-    """The space whose images are named like this one.
+    """Return the space whose images are named like this one.
 
     >>> space_class('sub-01_FA.nii.gz').kind
     'voxels'
@@ -56,7 +56,7 @@ def space_class(name: str) -> type[ElementSpace]:
 
 
 def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
-    """The one space of all sources.
+    """Return the one space of all sources.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
 
 
 def space_of_references(references: References, kind: str | None = None) -> ElementSpace | None:
-    """The space that files named beside an HDF5 file describe; None where none is named.
+    """Return the space that files named beside an HDF5 file describe; None where none is named.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def space_of_references(references: References, kind: str | None = None) -> Elem
 
 
 def _refuse_other_cifti(name: str) -> None:
-    """All CIFTI names end like volumes, so these must be told before."""
+    """Refuse CIFTI files of other kinds, whose names all end like those of volumes."""
     kind = cifti.kind_of_name(name)
     if kind is None or (name.endswith(kind.extension) and not kind.remedy):
         return

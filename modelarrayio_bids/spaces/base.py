@@ -83,7 +83,7 @@ class ElementSpace(ABC):
     @classmethod
     @abstractmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> ElementSpace:
-        """The space that a user's files, or else the sources themselves, describe.
+        """Make the space that a user's files, or else the sources themselves, describe.
 
         Raises
         ------
@@ -94,11 +94,11 @@ class ElementSpace(ABC):
     @classmethod
     @abstractmethod
     def from_template(cls, template: Template) -> ElementSpace:
-        """The inverse of :meth:`template`."""
+        """Make the space again of its :meth:`template`."""
 
     @classmethod
     def holds_several(cls, path: Path) -> bool:
-        """Whether an image's header says that it holds several maps: volumes, contrasts, times.
+        """Return whether an image's header tells of several maps: volumes, contrasts, times.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class ElementSpace(ABC):
         return False
 
     def with_map(self, name: str) -> ElementSpace:
-        """The same elements, with the map to take of images that may hold several.
+        """Return the same elements, with the map to take of images that may hold several.
 
         Raises
         ------
@@ -119,21 +119,21 @@ class ElementSpace(ABC):
 
     @abstractmethod
     def template(self) -> Template:
-        """What makes this space again without any other file."""
+        """Return what makes this space again without any other file."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of elements."""
+        """Return the number of elements."""
 
     @abstractmethod
     def __eq__(self, other: object) -> bool:
-        """Whether both hold the same elements in the same order."""
+        """Return whether both hold the same elements in the same order."""
 
     __hash__ = None  # type: ignore[assignment]  # compared by content, which hashing would cost
 
     @abstractmethod
     def tables(self) -> dict[str, ElementTable]:
-        """The elements' identities, by path in the HDF5 file."""
+        """Return the elements' identities, by path in the HDF5 file."""
 
     @classmethod
     def stored_facts(
@@ -156,7 +156,7 @@ class ElementSpace(ABC):
         return {}
 
     def fingerprint(self) -> str:
-        """Equal for two spaces that read the same values from the same sources."""
+        """Return a text that spaces share if they read the same values from the same sources."""
         digest = hashlib.sha256(self.kind.encode())
         for name, array in sorted(self.template().items()):
             digest.update(name.encode())
@@ -192,7 +192,7 @@ class ElementSpace(ABC):
 
     @abstractmethod
     def read(self, source: Source) -> np.ndarray:
-        """One value per element: (n_elements,), NaN outside the source's own mask.
+        """Read one value per element: (n_elements,), NaN outside the source's own mask.
 
         Raises
         ------
@@ -218,7 +218,7 @@ class ElementSpace(ABC):
 
     @abstractmethod
     def extension(self, compress: bool) -> str:
-        """Ending of an exported image's name, the dot included."""
+        """Return the ending of an exported image's name, the dot included."""
 
     def write_companions(self, folder: Path) -> list[Path]:
         """Write what a folder of exported images needs beside them, once for the folder.

@@ -58,16 +58,16 @@ class ElementAxis(ABC):
 
     @classmethod
     def from_axis(cls, axis: Axis) -> Self:
-        """Elements that an axis of nibabel's describes."""
+        """Make it of an axis of nibabel's."""
         return cls(cifti.IndexMap.from_axis(axis, 1), 'axis')
 
     @classmethod
     def from_bytes(cls, xml: np.ndarray) -> Self:
-        """The inverse of :meth:`to_bytes`."""
+        """Make it again of :meth:`to_bytes`."""
         return cls(cifti.IndexMap.from_xml(xml.astype(np.uint8).tobytes(), 'template'), 'template')
 
     def to_bytes(self) -> np.ndarray:
-        """The XML, (n_bytes,) uint8."""
+        """Return the XML, (n_bytes,) uint8."""
         return np.frombuffer(self.index_map.xml, np.uint8)
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class ElementAxis(ABC):
 
     @abstractmethod
     def mismatch(self, other: Axis) -> str:
-        """What tells the elements of another axis from these, for a person; else empty."""
+        """Say what tells the elements of another axis from these; empty if nothing does."""
 
     def require(self, matrix: cifti.Matrix, dimension: int, place: str = '') -> None:
         """Refuse a matrix that has other elements along a dimension.
@@ -130,7 +130,7 @@ class BrainModels(ElementAxis):
     axis: BrainModelAxis
 
     def mismatch(self, other: BrainModelAxis) -> str:
-        """Structures and their sizes, then vertices and voxels, then surfaces and volume."""
+        """Compare structures and their sizes, vertices and voxels, then surfaces and volume."""
         mine, theirs = _structures(self.axis), _structures(other)
         for (name, count), (their_name, their_count) in zip(mine, theirs, strict=False):
             if (name, count) != (their_name, their_count):
@@ -163,7 +163,7 @@ class Parcels(ElementAxis):
     axis: ParcelsAxis
 
     def mismatch(self, other: ParcelsAxis) -> str:
-        """Names in order, then members, then surfaces. The order of the members is free."""
+        """Compare names in order, then members, then surfaces. The order of the members is free."""
         mine, theirs = self.axis.name.tolist(), other.name.tolist()
         if mine != theirs:
             return _name_mismatch(mine, theirs)
@@ -205,12 +205,12 @@ class MapSpace(ElementSpace):
 
     @classmethod
     def from_axis(cls, axis: Axis, map_choice: str | None = None) -> Self:
-        """A space from an axis of nibabel's."""
+        """Make it of an axis of nibabel's."""
         return cls(cls.axis_class.from_axis(axis), map_choice)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], map_choice: str | None = None) -> Self:
-        """A space from an image.
+        """Make a space of an image.
 
         Raises
         ------
@@ -225,25 +225,25 @@ class MapSpace(ElementSpace):
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> Self:
-        """The space of ``references.example``, else of the first source."""
+        """Make the space of ``references.example``, else of the first source."""
         return cls.from_file(example_file(cls, references, sources), references.map)
 
     @classmethod
     def holds_several(cls, path: Path) -> bool:
-        """Whether the file names more than one map."""
+        """Return whether the file names more than one map."""
         return len(cifti.Matrix.from_file(path, cls.cifti_kind).map_names()) > 1
 
     @classmethod
     def from_template(cls, template: Template) -> Self:
-        """The inverse of :meth:`template`, but for the choice of a map."""
+        """Make the space again of its :meth:`template`, but for the choice of a map."""
         return cls(cls.axis_class.from_bytes(np.asarray(template['axis'])))
 
     def with_map(self, name: str) -> Self:
-        """The same elements, with the map to take."""
+        """Return the same elements, with the map to take."""
         return type(self)(self.elements, name)
 
     def template(self) -> Template:
-        """``axis``: the XML about the elements, (n_bytes,) uint8."""
+        """Return ``axis``: the XML about the elements, (n_bytes,) uint8."""
         return {'axis': self.elements.to_bytes()}
 
     def __len__(self) -> int:
@@ -257,17 +257,17 @@ class MapSpace(ElementSpace):
     __hash__ = None
 
     def fingerprint(self) -> str:
-        """With the map that is taken of a source."""
+        """Return that of the elements, with the map that is taken of a source."""
         return f'{super().fingerprint()} {self.map_choice!r}'
 
     def check(self, source: Source) -> int:
-        """The elements, whole, and that the map chosen is there."""
+        """Compare the elements, whole, and look for the map chosen."""
         matrix = self._matrix(source.path)
         matrix.map_index(self.map_choice)
         return matrix.reading_bytes
 
     def read(self, source: Source) -> np.ndarray:
-        """Values of the one map, or of that chosen: float32 if so on disk, float64 otherwise."""
+        """Read the one map, or that chosen: float32 if so on disk, float64 otherwise."""
         matrix = self._matrix(source.path)
         index = matrix.map_index(self.map_choice)
         return matrix.read((index,) if matrix.dimension('SCALARS') == 0 else (slice(None), index))
@@ -281,7 +281,7 @@ class MapSpace(ElementSpace):
         cifti.write_matrix(self.cifti_kind, index_maps, data, path)
 
     def extension(self, compress: bool) -> str:
-        """The kind's one ending: CIFTI files are not compressed."""
+        """Return the kind's one ending: CIFTI files are not compressed."""
         return self.cifti_kind.extension
 
     def _matrix(self, path: Path) -> cifti.Matrix:
@@ -293,7 +293,7 @@ class MapSpace(ElementSpace):
 def example_file(
     space: type[ElementSpace], references: References, sources: Sequence[Source]
 ) -> Path:
-    """The file that says which elements there are: the example, else the first source.
+    """Return the file that says which elements there are: the example, else the first source.
 
     Raises
     ------
@@ -311,7 +311,7 @@ def example_file(
 
 
 def spoken_structure(name: str) -> str:
-    """A structure of CIFTI's, for a person.
+    """Return a structure of CIFTI's, for a person.
 
     >>> spoken_structure('CIFTI_STRUCTURE_CORTEX_LEFT'), spoken_structure('CIFTI_STRUCTURE_OTHER')
     ('left cortex', 'other')
@@ -324,7 +324,7 @@ def spoken_structure(name: str) -> str:
 
 
 def _structures(axis: BrainModelAxis) -> list[tuple[str, int]]:
-    """Each run of one structure: its name and number of greyordinates."""
+    """Return each run of one structure: its name and number of greyordinates."""
     return [(name, len(list(run))) for name, run in groupby(axis.name.tolist())]
 
 
@@ -357,7 +357,7 @@ def _surface_mismatch(mine: Mapping[str, int], theirs: Mapping[str, int]) -> str
 def _volume_mismatch(
     mine: BrainModelAxis | ParcelsAxis, theirs: BrainModelAxis | ParcelsAxis, n_voxels: int
 ) -> str:
-    """Where the voxels, equal by index, lie. Without voxels it does not matter."""
+    """Say where the voxels, equal by index, lie otherwise. Without voxels it does not matter."""
     if not n_voxels:
         return ''
     expected, found = (Grid(axis.volume_shape, axis.affine) for axis in (mine, theirs))

@@ -57,12 +57,12 @@ class EdgeSpace(ElementSpace):
 
     @classmethod
     def from_axes(cls, rows: ParcelsAxis, columns: ParcelsAxis) -> EdgeSpace:
-        """A space from two axes of nibabel's."""
+        """Make a space of two axes of nibabel's."""
         return cls(Parcels.from_axis(rows), Parcels.from_axis(columns))
 
     @classmethod
     def from_pconn(cls, path: str | PathLike[str]) -> EdgeSpace:
-        """A space from an image.
+        """Make a space of an image.
 
         Raises
         ------
@@ -79,24 +79,24 @@ class EdgeSpace(ElementSpace):
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> EdgeSpace:
-        """The space of ``references.example``, else of the first source."""
+        """Make the space of ``references.example``, else of the first source."""
         return cls.from_pconn(example_file(cls, references, sources))
 
     @classmethod
     def from_template(cls, template: Template) -> EdgeSpace:
-        """The inverse of :meth:`template`."""
+        """Make the space again of its :meth:`template`."""
         rows, columns = (np.asarray(template[name]) for name in ('rows', 'columns'))
         return cls(Parcels.from_bytes(rows), Parcels.from_bytes(columns))
 
     def template(self) -> Template:
-        """``rows`` and ``columns``: the XML about either, (n_bytes,) uint8."""
+        """Return ``rows`` and ``columns``: the XML about either, (n_bytes,) uint8."""
         return {'rows': self.rows.to_bytes(), 'columns': self.columns.to_bytes()}
 
     @classmethod
     def stored_facts(
         cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Shape of the matrix."""
+        """Return the shape of the matrix."""
         ends = tuple(
             tables[form.path].values.size for form in cls.table_forms if form.path in tables
         )
@@ -113,7 +113,7 @@ class EdgeSpace(ElementSpace):
     __hash__ = None
 
     def tables(self) -> dict[str, ElementTable]:
-        """Names of the parcels: of the rows as ``…_from``, of the columns as ``…_to``.
+        """Return the names of the parcels: of the rows as ``…_from``, of the columns as ``…_to``.
 
         As in the predecessor's files, each is as long as its dimension; edge ``e`` goes from
         ``e // n_columns`` to ``e % n_columns``.
@@ -124,11 +124,11 @@ class EdgeSpace(ElementSpace):
         }
 
     def check(self, source: Source) -> int:
-        """The parcels of both dimensions, whole."""
+        """Compare the parcels of both dimensions, whole."""
         return self._matrix(source.path).reading_bytes
 
     def read(self, source: Source) -> np.ndarray:
-        """All entries in C order: float32 if so on disk, float64 otherwise."""
+        """Read all entries in C order: float32 if so on disk, float64 otherwise."""
         return self._matrix(source.path).read().reshape(-1)
 
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
@@ -139,17 +139,17 @@ class EdgeSpace(ElementSpace):
         cifti.write_matrix(cifti.PCONN, index_maps, data, path)
 
     def extension(self, compress: bool) -> str:
-        """``.pconn.nii``: CIFTI files are not compressed."""
+        """Return ``.pconn.nii``: CIFTI files are not compressed."""
         return cifti.PCONN.extension
 
     def labels(self, elements: np.ndarray) -> list[str]:
-        """The names of both parcels."""
+        """Return the names of both parcels."""
         rows, columns = np.divmod(elements, len(self.columns))
         starts, ends = self.rows.axis.name[rows], self.columns.axis.name[columns]
         return [f'{start} – {end}' for start, end in zip(starts, ends, strict=True)]
 
     def matrix_shape(self) -> tuple[int, int]:
-        """Numbers of parcels along the rows and along the columns."""
+        """Return the numbers of parcels along the rows and along the columns."""
         return len(self.rows), len(self.columns)
 
     def _matrix(self, path: Path) -> cifti.Matrix:

@@ -136,7 +136,7 @@ class FixelIndex:
         return np.cumsum(self.counts, dtype=np.int64) - self.counts
 
     def __eq__(self, other: object) -> bool:
-        """Same fixels in the same voxels of the same grid."""
+        """Return whether both have the same fixels in the same voxels of the same grid."""
         if not isinstance(other, FixelIndex):
             return NotImplemented
         return (
@@ -148,14 +148,14 @@ class FixelIndex:
     __hash__ = None  # type: ignore[assignment]  # equality has a tolerance
 
     def image(self) -> np.ndarray:
-        """Values of the index image: (i, j, k, 2) uint32, zero where there is no fixel."""
+        """Return values of the index image: (i, j, k, 2) uint32, zero where there is no fixel."""
         values = np.zeros((int(np.prod(self.shape)), 2), np.uint32)
         values[self.positions, 0] = self.counts
         values[self.positions, 1] = self.firsts
         return values.reshape(*self.shape, 2)
 
     def voxels(self) -> np.ndarray:
-        """i, j, k of each voxel with fixels: (3, n_voxels)."""
+        """Return i, j, k of each voxel with fixels: (3, n_voxels)."""
         return np.stack(np.unravel_index(self.positions, self.shape))
 
     def require_within_grid(self) -> None:
@@ -228,7 +228,7 @@ class FixelSpace(ElementSpace):
     def from_arrays(
         cls, index: np.ndarray, directions: np.ndarray, affine: np.ndarray
     ) -> FixelSpace:
-        """A space from the values of an index image, (i, j, k, 2), and directions.
+        """Make a space of the values of an index image, (i, j, k, 2), and directions.
 
         Raises
         ------
@@ -240,7 +240,7 @@ class FixelSpace(ElementSpace):
 
     @classmethod
     def from_files(cls, index: str | PathLike[str], directions: str | PathLike[str]) -> FixelSpace:
-        """A space from an index and a directions image, each MRtrix or NIfTI.
+        """Make a space of an index and a directions image, each MRtrix or NIfTI.
 
         Raises
         ------
@@ -260,7 +260,7 @@ class FixelSpace(ElementSpace):
 
     @classmethod
     def from_fixel_directory(cls, folder: str | PathLike[str]) -> FixelSpace:
-        """A space from ``index`` and ``directions`` (.mif, .mif.gz, .nii, .nii.gz) in a folder.
+        """Make a space of ``index`` and ``directions`` (.mif, .mif.gz, .nii, .nii.gz) in a folder.
 
         Raises
         ------
@@ -273,7 +273,7 @@ class FixelSpace(ElementSpace):
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> FixelSpace:
-        """The space of the named files, or of the fixel directory the first source is in.
+        """Make the space of the named files, or of the fixel directory the first source is in.
 
         ``references.index`` may also be a fixel directory by itself; without sources, the one
         ``references.example`` is in will do.
@@ -296,7 +296,7 @@ class FixelSpace(ElementSpace):
 
     @classmethod
     def from_template(cls, template: Template) -> FixelSpace:
-        """The inverse of :meth:`template`.
+        """Make the space again of its :meth:`template`.
 
         Raises
         ------
@@ -315,7 +315,7 @@ class FixelSpace(ElementSpace):
         return cls(index, np.asarray(template['directions']))
 
     def template(self) -> Template:
-        """What rebuilds both images, the index without its empty voxels.
+        """Return what rebuilds both images, the index without its empty voxels.
 
         ``header`` is the index image's as MRtrix text; ``positions`` (n_voxels,) int64 and
         ``counts`` (n_voxels,) uint32 are those of :class:`FixelIndex`; ``directions`` (n_fixels,
@@ -332,7 +332,7 @@ class FixelSpace(ElementSpace):
     def stored_facts(
         cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Number of voxels with fixels."""
+        """Return the number of voxels with fixels."""
         voxels = tables.get('voxels')
         return {} if voxels is None else {'n_voxels': voxels.values.shape[-1]}
 
@@ -349,7 +349,7 @@ class FixelSpace(ElementSpace):
     __hash__ = None
 
     def tables(self) -> dict[str, ElementTable]:
-        """``fixels``: fixel_id, voxel_id, x, y, z, float64; ``voxels``: voxel_id, i, j, k, int32.
+        """Return ``fixels`` (fixel_id, voxel_id, x, y, z) and ``voxels`` (voxel_id, i, j, k).
 
         Voxels are numbered in the order of their first fixel.
         """
@@ -366,7 +366,7 @@ class FixelSpace(ElementSpace):
         }
 
     def check(self, source: Source) -> int:
-        """Number of fixels, one real value each, a whole file, and the directory it lies in.
+        """Look for one real value per fixel in a whole file, and compare the directory it lies in.
 
         Data files say nothing of where their fixels are: the index beside them does.
         """
@@ -381,7 +381,7 @@ class FixelSpace(ElementSpace):
         return header.n_bytes + len(self) * _VALUE_BYTES
 
     def read(self, source: Source) -> np.ndarray:
-        """One value per fixel: float32 if so on disk, float64 otherwise. Masks do not apply."""
+        """Read one value per fixel: float32 if so on disk, float64 otherwise, without a mask."""
         with mif.opened(source.path, realign=True) as (header, values):
             self._require_values(header, source.path)
             single = values.dtype.newbyteorder('=') == np.float32
@@ -414,22 +414,22 @@ class FixelSpace(ElementSpace):
         return [index, directions]
 
     def extension(self, compress: bool) -> str:
-        """``.mif.gz``, or ``.mif`` uncompressed."""
+        """Return ``.mif.gz``, or ``.mif`` uncompressed."""
         return '.mif.gz' if compress else '.mif'
 
     def labels(self, elements: np.ndarray) -> list[str]:
-        """Numbers and places: two fixels of a voxel are at one place."""
+        """Return numbers and places: two fixels of a voxel are at one place."""
         places = place_names(self.coordinates(elements), self.index.grid.voxel_edge)
         numbers = elements.tolist()
         return [f'fixel {n} at {place}' for n, place in zip(numbers, places, strict=True)]
 
     def coordinates(self, elements: np.ndarray) -> np.ndarray:
-        """Centres of their voxels."""
+        """Return the centres of their voxels."""
         voxels = np.searchsorted(self.index.firsts, elements, side='right') - 1
         return apply_affine(self.index.grid.affine, self.index.voxels()[:, voxels].T)
 
     def grid_elements(self) -> GridElements:
-        """The voxels of the index, each with its fixels."""
+        """Return the voxels of the index, each with its fixels."""
         n_voxels = self.index.counts.size
         voxels = np.repeat(np.arange(n_voxels), self.index.counts)
         everything = np.arange(len(self))
@@ -459,7 +459,7 @@ class FixelSpace(ElementSpace):
             return self._same_folders[folder]
 
     def _fits(self, folder: Path) -> bool:
-        """Whether data in a folder are on these fixels, as far as the folder says."""
+        """Return whether data in a folder are on these fixels, as far as the folder says."""
         if not is_fixel_directory(folder):
             return True
         files = tuple(compression.digest(_find(folder, stem)) for stem in COMPANIONS)
@@ -495,7 +495,7 @@ class FixelSpace(ElementSpace):
 
 
 def is_fixel_directory(folder: Path) -> bool:
-    """Whether a folder holds the two images that every fixel directory has."""
+    """Return whether a folder holds the two images that every fixel directory has."""
     return all(_candidates(folder, stem) for stem in COMPANIONS)
 
 
@@ -507,7 +507,7 @@ def _candidates(folder: Path, stem: str) -> list[Path]:
 
 @contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[tuple[mif.MifHeader, np.ndarray]]:
-    """An index or directions image, its axes as MRtrix sees them, valid within the context."""
+    """Open an index or directions image, its axes as MRtrix sees them."""
     if not str(path).endswith(nifti.EXTENSIONS):
         with mif.opened(path, realign=True) as image:
             yield image

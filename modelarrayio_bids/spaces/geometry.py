@@ -47,7 +47,7 @@ class Grid:
         return cls(volume.shape, volume.affine)
 
     def __eq__(self, other: object) -> bool:
-        """Same shape, and no corner further apart than :data:`GRID_TOLERANCE` of a voxel."""
+        """Return whether both have one shape, and no corner is further apart than the tolerance."""
         if not isinstance(other, Grid):
             return NotImplemented
         return (
@@ -67,7 +67,7 @@ class Grid:
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
     def distance(self, other: Grid) -> float:
-        """Greatest distance in mm between a corner of this grid and the other's."""
+        """Return the greatest distance in mm between a corner of this grid and the other's."""
         ends = [(0, n - 1) for n in self.shape]
         corners = np.array([(*corner, 1.0) for corner in product(*ends)]).T
         apart = (self.affine - other.affine) @ corners

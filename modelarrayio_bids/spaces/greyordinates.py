@@ -49,14 +49,14 @@ class GreyordinateSpace(MapSpace):
     def from_dscalar(
         cls, path: str | PathLike[str], map_choice: str | None = None
     ) -> GreyordinateSpace:
-        """A space from a file, see :meth:`MapSpace.from_file`."""
+        """Return a space from a file, see :meth:`MapSpace.from_file`."""
         return cls.from_file(path, map_choice)
 
     @classmethod
     def stored_facts(
         cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Number of greyordinates of each structure, where the table says."""
+        """Return the number of greyordinates of each structure, where the table says."""
         table = tables.get('greyordinates')
         if table is None or 'structure_id' not in table.columns or not table.attributes:
             return {}
@@ -66,7 +66,7 @@ class GreyordinateSpace(MapSpace):
         return {'structures': dict(zip(names, counts, strict=False))}
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
-        """The two cortices: their surfaces have corresponding vertices in fsLR."""
+        """Yield the two cortices: their surfaces have corresponding vertices in fsLR."""
         axis = self.elements.axis
         pair = [axis.name == f'CIFTI_STRUCTURE_CORTEX_{side}' for side in ('LEFT', 'RIGHT')]
         size = max(axis.nvertices.values(), default=0)
@@ -79,7 +79,7 @@ class GreyordinateSpace(MapSpace):
             yield 'left and right', partners
 
     def tables(self) -> dict[str, ElementTable]:
-        """``greyordinates``: int32 (2, n_elements), with the names of the structures.
+        """Return ``greyordinates``: int32 (2, n_elements), with the names of the structures.
 
         The predecessor's rows and no others: ``mergeModelArrays`` compares them. ``vertex_id``
         counts all greyordinates from 0, ``structure_id`` is a position in ``structure_names``;
@@ -99,7 +99,7 @@ class GreyordinateSpace(MapSpace):
         }
 
     def labels(self, elements: np.ndarray) -> list[str]:
-        """Vertices by number, voxels by place, both with their structure."""
+        """Return vertices by number, voxels by place, both with their structure."""
         axis = self.elements.axis
         structures = map(spoken_structure, axis.name[elements].tolist())
         places = place_names(self.coordinates(elements), self._grid.voxel_edge if self._grid else 1)
@@ -111,7 +111,7 @@ class GreyordinateSpace(MapSpace):
         ]
 
     def coordinates(self, elements: np.ndarray) -> np.ndarray:
-        """Centres of voxels. Where a vertex is depends on the surface one takes: it is nowhere."""
+        """Return the centres of voxels; a vertex has a place on a surface only, and so NaN."""
         axis = self.elements.axis
         places = np.full((len(elements), 3), np.nan)
         voxels = np.flatnonzero(axis.volume_mask[elements])
@@ -120,13 +120,13 @@ class GreyordinateSpace(MapSpace):
         return places
 
     def volumes(self, elements: np.ndarray) -> np.ndarray:
-        """Those of voxels."""
+        """Return the volume of each voxel in mm³; NaN for vertices."""
         axis = self.elements.axis
         volume = self._grid.voxel_volume if self._grid else np.nan
         return np.where(axis.volume_mask[elements], volume, np.nan)
 
     def grid_elements(self) -> GridElements | None:
-        """The voxels, one element each."""
+        """Return the voxels, one element each."""
         axis = self.elements.axis
         inside = np.flatnonzero(axis.volume_mask)
         if self._grid is None or not inside.size:
@@ -134,7 +134,7 @@ class GreyordinateSpace(MapSpace):
         return GridElements.one_each(self._grid, axis.voxel[inside].T, inside)
 
     def surface_elements(self) -> dict[str, SurfaceElements]:
-        """The vertices, one element each."""
+        """Return the vertices, one element each."""
         axis = self.elements.axis
         members = {name: np.flatnonzero(axis.name == name) for name in axis.nvertices}
         return {
@@ -143,7 +143,7 @@ class GreyordinateSpace(MapSpace):
         }
 
     def structures(self) -> dict[str, np.ndarray]:
-        """By structure, in the order of the file."""
+        """Return the elements by structure, in the order of the file."""
         names = self.elements.axis.name
         return {
             spoken_structure(name): np.flatnonzero(names == name)
@@ -152,6 +152,6 @@ class GreyordinateSpace(MapSpace):
 
     @property
     def _grid(self) -> Grid | None:
-        """Of the voxels; None where there are none."""
+        """Grid of the voxels; None where there are none."""
         axis = self.elements.axis
         return None if axis.affine is None else Grid(axis.volume_shape, axis.affine)

@@ -39,19 +39,19 @@ class ParcelSpace(MapSpace):
 
     @classmethod
     def from_pscalar(cls, path: str | PathLike[str], map_choice: str | None = None) -> ParcelSpace:
-        """A space from a file, see :meth:`MapSpace.from_file`."""
+        """Return a space from a file, see :meth:`MapSpace.from_file`."""
         return cls.from_file(path, map_choice)
 
     def tables(self) -> dict[str, ElementTable]:
-        """``parcels/parcel_id``: the names, (n_elements,) strings."""
+        """Return ``parcels/parcel_id``: the names, (n_elements,) strings."""
         return {'parcels/parcel_id': ElementTable(self.elements.axis.name.astype(object))}
 
     def labels(self, elements: np.ndarray) -> list[str]:
-        """Their names."""
+        """Return the names of parcels."""
         return self.elements.axis.name[elements].tolist()
 
     def grid_elements(self) -> GridElements | None:
-        """The voxels of all parcels."""
+        """Return the voxels of all parcels."""
         axis = self.elements.axis
         counts = [len(voxels) for voxels in axis.voxels]
         if not any(counts):
@@ -61,7 +61,7 @@ class ParcelSpace(MapSpace):
         return GridElements.one_each(Grid(axis.volume_shape, axis.affine), indices, parcels)
 
     def surface_elements(self) -> dict[str, SurfaceElements]:
-        """The vertices of all parcels."""
+        """Return the vertices of all parcels."""
         axis = self.elements.axis
         return {
             structure: self._on_surface(structure, n_vertices)
@@ -74,7 +74,7 @@ class ParcelSpace(MapSpace):
         return SurfaceElements(n_vertices, np.concatenate(members).astype(int), parcels)
 
     def structures(self) -> dict[str, np.ndarray]:
-        """By the structures of their vertices; those of voxels have no name."""
+        """Return parcels by the structures of their vertices; those of voxels have no name."""
         groups: dict[str, list[int]] = {}
         for parcel, members in enumerate(self.elements.axis.vertices):
             structures = [spoken_structure(name) for name in members if len(members[name])]

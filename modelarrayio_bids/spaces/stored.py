@@ -65,7 +65,7 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
 
 
 def _own_space(reader: StoreReader) -> ElementSpace | None:
-    """Of the file's template; None where it has none."""
+    """Make the space of the file's template; None where it has none."""
     template = reader.template
     if template is None:
         return None
@@ -82,7 +82,7 @@ def _disagreements(reader: StoreReader, space: ElementSpace, whose: str) -> Iter
 
 
 def _counts(reader: StoreReader) -> dict[str, int]:
-    """Elements of each scalar that can be used."""
+    """Return the number of elements of each scalar that can be used."""
     counts = {}
     for name in reader.scalars:
         with suppress(SchemaError):

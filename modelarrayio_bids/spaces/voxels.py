@@ -84,7 +84,7 @@ class VoxelSpace(ElementSpace):
 
     @classmethod
     def from_mask(cls, mask: np.ndarray, affine: np.ndarray) -> VoxelSpace:
-        """A space from an array and its affine (voxel indices to mm in RAS+)."""
+        """Make a space of an array and its affine (voxel indices to mm in RAS+)."""
         header = Nifti1Header()
         header.set_data_shape(mask.shape)
         header.set_sform(affine, code='aligned')
@@ -94,7 +94,7 @@ class VoxelSpace(ElementSpace):
 
     @classmethod
     def from_mask_file(cls, path: str | PathLike[str]) -> VoxelSpace:
-        """A space from a group mask on disk: voxels above 0.
+        """Make a space of a group mask on disk: voxels above 0.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class VoxelSpace(ElementSpace):
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> VoxelSpace:
-        """The space of ``references.mask``, which voxels always need."""
+        """Make the space of ``references.mask``, which voxels always need."""
         if references.mask is None:
             raise UsageError(
                 'voxels need a group mask', remedy='Give a binary NIfTI image with --mask.'
@@ -126,13 +126,13 @@ class VoxelSpace(ElementSpace):
 
     @classmethod
     def holds_several(cls, path: Path) -> bool:
-        """Whether there is a fourth axis of more than one volume."""
+        """Return whether there is a fourth axis of more than one volume."""
         header = nifti.parse_header(compression.read_start(path, 540), path)
         return len(nifti.Volume(path, header).shape) > 3
 
     @classmethod
     def from_template(cls, template: Template) -> VoxelSpace:
-        """The inverse of :meth:`template`.
+        """Make the space again of its :meth:`template`.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class VoxelSpace(ElementSpace):
         return space
 
     def template(self) -> Template:
-        """``mask`` (i, j, k) uint8, ``affine`` (4, 4) and ``header``, the bytes of the header."""
+        """Return ``mask`` (i, j, k) uint8, ``affine`` (4, 4), ``header``: its bytes."""
         return {
             'mask': self.mask.view(np.uint8),
             'affine': self.grid.affine,
@@ -161,7 +161,7 @@ class VoxelSpace(ElementSpace):
     def stored_facts(
         cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Grid and voxel size, where the file has a template."""
+        """Return the grid and voxel size, where the file has a template."""
         if not {'mask', 'affine'} <= set(template):
             return {}
         edges = np.linalg.norm(template['affine'][:3, :3], axis=0)
@@ -178,28 +178,28 @@ class VoxelSpace(ElementSpace):
     __hash__ = None
 
     def tables(self) -> dict[str, ElementTable]:
-        """``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""
+        """Return ``voxels``: zero-based voxel_id, i, j, k, int32 (4, n_elements)."""
         values = np.empty((4, len(self)), np.int32)
         values[0] = np.arange(len(self), dtype=np.int32)
         self._locate(self._positions, values[1:])
         return {'voxels': ElementTable(values, VOXEL_TABLE.columns)}
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
-        """The axes of the array, each reversed: so it goes wrong where orientations are lost."""
+        """Yield each axis of the array, reversed: so it goes wrong where orientations are lost."""
         numbers = np.full(self.mask.shape, -1, np.int32)
         numbers[self.mask] = np.arange(len(self), dtype=np.int32)
         for axis, code in enumerate(aff2axcodes(self.grid.affine)):
             yield _EXCHANGED[code], np.flip(numbers, axis)[self.mask]
 
     def check(self, source: Source) -> int:
-        """Grid of the map, and of its mask, against the group mask's."""
+        """Compare the grids of the map, and of its mask, with the group mask's."""
         volumes = [nifti.Volume.from_file(path) for path in (source.path, self._own_mask(source))]
         for volume in volumes:
             self._require_grid(volume)
         return max(volume.n_bytes for volume in volumes) + len(self) * _VALUE_BYTES
 
     def read(self, source: Source) -> np.ndarray:
-        """Values at the group mask's voxels: float32 if so on disk, float64 otherwise."""
+        """Read values at the group mask's voxels: float32 if so on disk, float64 otherwise."""
         # The mask first: there are no values yet to be in memory beside it.
         inside = self._masks.get(self._own_mask(source), self._inside)
         with nifti.opened(source.path) as voxels:
@@ -217,27 +217,27 @@ class VoxelSpace(ElementSpace):
                 data[self._positions] = values
 
     def extension(self, compress: bool) -> str:
-        """``.nii.gz``, or ``.nii`` uncompressed."""
+        """Return ``.nii.gz``, or ``.nii`` uncompressed."""
         return '.nii.gz' if compress else '.nii'
 
     def labels(self, elements: np.ndarray) -> list[str]:
-        """Their places in mm."""
+        """Return the places of voxels in mm."""
         return place_names(self.coordinates(elements), self.grid.voxel_edge)
 
     def coordinates(self, elements: np.ndarray) -> np.ndarray:
-        """Centres of the voxels."""
+        """Return the centres of the voxels."""
         return apply_affine(self.grid.affine, self._indices(elements).T)
 
     def volumes(self, elements: np.ndarray) -> np.ndarray:
-        """That of a voxel."""
+        """Return the volume of a voxel for each."""
         return np.full(len(elements), self.grid.voxel_volume)
 
     def grid_elements(self) -> GridElements:
-        """Each voxel holds one element."""
+        """Return the voxels, one element each."""
         return GridElements.one_each(self.grid, self._indices(slice(None)))
 
     def _indices(self, elements: np.ndarray | slice) -> np.ndarray:
-        """i, j, k of some elements: (3, n) int32."""
+        """Return i, j, k of some elements: (3, n) int32."""
         positions = self._positions[elements]
         return self._locate(positions, np.empty((3, positions.size), np.int32))
 
@@ -292,7 +292,7 @@ class _MaskCache:
         self._lock = Lock()
 
     def get(self, path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
-        """The mask of a file, (n_elements,) boolean: kept from before, or read now."""
+        """Return the mask of a file, (n_elements,) boolean: kept from before, or read now."""
         key = compression.digest(path)
         with self._lock:
             kept = self._kept.get(key)
@@ -307,7 +307,7 @@ class _MaskCache:
 
 
 def _disk_positions(mask: np.ndarray) -> np.ndarray:
-    """Where each voxel of a mask lies in data whose first axis runs fastest: (n,) int64.
+    """Return where each voxel of a mask lies in data whose first axis runs fastest: (n,) int64.
 
     Plane by plane: three indices for every voxel of a brain at a time would be the largest thing in
     memory.

@@ -247,7 +247,7 @@ def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
 
 
 def _images(file: h5py.File, scalar: str) -> Images | None:
-    """Each image is looked up where it was."""
+    """Look each image up where it was."""
     known = items.datasets(items.group_at(file, f'{schema.SOURCES}/{scalar}'))
     if not {_PATHS, *schema.SOURCE_STATUS} <= set(known):
         return None

@@ -33,7 +33,7 @@ RARE = frozenset({'szip', 'nbit', 'scaleoffset', 'bzip2', 'blosc'})
 
 
 def filters_of(dataset: h5py.Dataset) -> tuple[str, ...]:
-    """Names of the filters of a dataset, in the order in which they were applied.
+    """Return the names of the filters of a dataset, in the order in which they were applied.
 
     >>> with h5py.File('x', 'w', driver='core', backing_store=False) as file:
     ...     filters_of(file.create_dataset('x', data=[1.0], shuffle=True, compression='gzip'))

@@ -55,10 +55,10 @@ class Elements(Protocol):
     kind: ClassVar[str]
 
     def __len__(self) -> int:
-        """Number of elements."""
+        """Return the number of elements."""
 
     def tables(self) -> dict[str, ElementTable]:
-        """Their tables, by path."""
+        """Return their tables, by path."""
 
 
 class ElementKind(Protocol):

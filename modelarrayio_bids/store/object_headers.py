@@ -51,7 +51,7 @@ def newer_than_r(file: h5py.File, binary: BinaryIO) -> dict[str, str]:
 
 
 def _newer(binary: BinaryIO) -> str:
-    """What is too new in the header that begins here; blank if nothing is."""
+    """Say what is too new in the header that begins here; blank if nothing is."""
     signature, _, flags = struct.unpack('<4sBB', binary.read(6))
     if signature != b'OHDR':
         return ''

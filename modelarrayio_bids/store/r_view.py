@@ -59,7 +59,7 @@ class ScalarView:
 
     @property
     def is_turned(self) -> bool:
-        """Whether R transposes the matrix, since only so it has as many sources as names."""
+        """Return whether R transposes the matrix, since only so it has as many sources as names."""
         if self.values is None or self.names is None:
             return False
         n_rows, n_columns = self.values.shape

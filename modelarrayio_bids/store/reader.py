@@ -72,7 +72,7 @@ class Analysis:
     described: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and values, (n_results, width) float64, of runs of rows, in order.
+        """Yield first row and values, (n_results, width) float64, of runs of rows, in order.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Analysis:
             yield block[0], block[1].astype(np.float64, copy=False)
 
     def row(self, number: int) -> np.ndarray:
-        """Values of one result, (n_rows,) float64, inflated a chunk at a time by HDF5 itself.
+        """Read one result, (n_rows,) float64, inflated a chunk at a time by HDF5 itself.
 
         Raises
         ------
@@ -103,11 +103,11 @@ class Analysis:
             return np.concatenate(parts).astype(np.float64, copy=False)
 
     def inflating_bytes(self, threads: int = 1) -> int:
-        """Bytes of memory that :meth:`blocks` takes at a time."""
+        """Return the bytes of memory that :meth:`blocks` takes at a time."""
         return inflating_bytes(self.matrix, threads)
 
     def positions(self, element_ids: np.ndarray | None, n_elements: int) -> np.ndarray | None:
-        """Which element each row is about: (n_rows,) integers, None for all in order.
+        """Return which element each row is about: (n_rows,) integers, None for all in order.
 
         Parameters
         ----------
@@ -216,7 +216,7 @@ class StoreReader:
         return tuple(scalar_groups(self._file))
 
     def scalar(self, name: str) -> Scalar:
-        """One of the scalars.
+        """Return one of the scalars.
 
         Raises
         ------
@@ -232,7 +232,7 @@ class StoreReader:
 
     @property
     def n_elements(self) -> int | None:
-        """How many values each source has; None where there is no scalar."""
+        """Number of values of each source; None where there is no scalar."""
         return next((self.scalar(name).values.shape[1] for name in self.scalars), None)
 
     @property
@@ -246,7 +246,7 @@ class StoreReader:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What made the file; nothing where it was not made by us."""
+        """Facts about the making of the file; none where it was not made by us."""
         return items.text_attributes(items.group_at(self._file, schema.PROVENANCE))
 
     def described(self, analysis: str) -> dict[str, str]:
@@ -256,11 +256,11 @@ class StoreReader:
 
     @property
     def identity(self) -> str | None:
-        """Of what the file was made, where it says so."""
+        """Digest of what the file was made of, where it says so."""
         return self.facts.get(schema.IDENTITY_ATTRIBUTE)
 
     def summary(self, scalar: str) -> Summary | None:
-        """What is known of a scalar's values, where the file says it."""
+        """Return the summary of a scalar's values, where the file has one."""
         group = items.group_at(self._file, schema.summary_path(scalar))
         if group is None:
             return None
@@ -276,7 +276,7 @@ class StoreReader:
             return Summary(rows, **known, **{name: elements[name] for name in _OF_ELEMENTS})
 
     def table(self, path: str) -> schema.ElementTable | None:
-        """An element table, or None where the file has none of that name."""
+        """Return an element table, or None where the file has none of that name."""
         dataset = items.dataset_at(self._file, path)
         return None if dataset is None else read_table(dataset)
 
@@ -378,7 +378,7 @@ class StoreReader:
         return Analysis(name, names, matrix, levels, self.path, n_sources, self.described(name))
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
-        """From where ModelArray's versions put them, the newest place first."""
+        """Return names from where ModelArray's versions put them, the newest place first."""
         found = names_of_results(self._file, analysis, matrix)
         if found is None:
             what = 'results without names: it was not finished'
@@ -505,7 +505,7 @@ def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
 
 
 def is_store(path: Path) -> bool:
-    """Whether a file is HDF5."""
+    """Return whether a file is HDF5."""
     return path.is_file() and bool(h5py.is_hdf5(path))
 
 

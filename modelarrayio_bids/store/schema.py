@@ -106,7 +106,7 @@ class ElementTable:
 
 
 def scalar_path(scalar: str, leaf: str = '') -> str:
-    """Path of a scalar's group, or of a dataset in it.
+    """Return the path of a scalar's group, or of a dataset in it.
 
     >>> scalar_path('FA', VALUES)
     'scalars/FA/values'
@@ -115,7 +115,7 @@ def scalar_path(scalar: str, leaf: str = '') -> str:
 
 
 def summary_path(scalar: str, leaf: str = '') -> str:
-    """Path of a scalar's summary, or of a dataset in it.
+    """Return the path of a scalar's summary, or of a dataset in it.
 
     >>> summary_path('FA', 'rows/mean')
     'modelarrayio/summaries/FA/rows/mean'
@@ -124,7 +124,7 @@ def summary_path(scalar: str, leaf: str = '') -> str:
 
 
 def result_path(analysis: str, leaf: str = RESULTS_MATRIX) -> str:
-    """Path of a dataset of an analysis.
+    """Return the path of a dataset of an analysis.
 
     >>> result_path('mylm')
     'results/mylm/results_matrix'
@@ -148,7 +148,7 @@ def check_analysis_name(name: str) -> None:
 
 
 def in_file_name(result: str) -> str:
-    """A result's name as part of the name of its image: what the predecessor made of it.
+    """Return a result's name as part of the name of its image, as the predecessor made it.
 
     >>> in_file_name('age:sexM estimate/se')
     'age:sexM_estimate_se'
@@ -178,7 +178,7 @@ def check_scalar_name(name: str) -> None:
 
 
 def is_r_name(name: str) -> bool:
-    """Whether R takes a name in a formula as it is, without backticks.
+    """Return whether R takes a name in a formula as it is, without backticks.
 
     >>> is_r_name('dki_fa'), is_r_name('FA-w'), is_r_name('TRUE')
     (True, False, False)

@@ -26,7 +26,7 @@ class ColumnBlocks(Protocol):
     dtype: np.dtype
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """First column and values (n_rows, width) of each block, valid until the next one."""
+        """Yield first column and values (n_rows, width) of each block, valid until the next one."""
         ...
 
 
@@ -172,7 +172,7 @@ class Scratch:
             block[:] = self._matrix[:, start : start + block.shape[1]]
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """As :class:`ColumnBlocks`."""
+        """Yield blocks as :class:`ColumnBlocks` does."""
         if self._matrix is None:
             yield from StackedRows(self.blocks, self.dtype, [(self.blocks.n_rows, self.read_into)])
         else:
@@ -204,7 +204,7 @@ class StackedRows:
         self._parts = parts
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """As :class:`ColumnBlocks`."""
+        """Yield blocks as :class:`ColumnBlocks` does."""
         n_rows = self.blocks.n_rows
         # One buffer for all blocks: a second one would double what a run needs.
         buffer = np.empty(n_rows * self.blocks.width, self.dtype)

@@ -56,10 +56,10 @@ class Summary:
     sd: np.ndarray
 
     def of_rows(self) -> dict[str, np.ndarray]:
-        """By name, (n_sources, …): as a file keeps them."""
+        """Return by name, (n_sources, …): as a file keeps them."""
         recorded = {name: self.rows[name] for name in ROW.names or ()}
         return recorded | {'correlation': self.correlation, 'distance': self.distance}
 
     def of_elements(self) -> dict[str, np.ndarray]:
-        """By name, (n_elements,): as a file keeps them."""
+        """Return by name, (n_elements,): as a file keeps them."""
         return {'count': self.count, 'mean': self.mean, 'sd': self.sd}

@@ -387,7 +387,7 @@ def _of_system(failure: OSError | RuntimeError) -> OSError:
 
 
 def _prepare_to_replace(old: Path, new: Path) -> None:
-    """Have a file on the disk, with the old one's permissions, before the old one is gone."""
+    """Put a file on the disk, with the old one's permissions, before the old one is gone."""
     if not old.exists():
         return
     shutil.copymode(old, new)

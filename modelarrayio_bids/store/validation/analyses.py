@@ -23,7 +23,7 @@ from modelarrayio_bids.store.validation.storage import (
 
 
 def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding]:
-    """All that is wrong with an analysis.
+    """Yield all that is wrong with an analysis.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
 
 
 def _of_names_beside(beside: Sequence[str], names: Sequence[str], path: str) -> Iterator[Finding]:
-    """Names in a dataset, where R took others from an attribute."""
+    """Compare names in a dataset with those that R takes from an attribute."""
     if tuple(beside) == tuple(names):
         return
     differ = sorted(set(beside) ^ set(names))
@@ -102,7 +102,7 @@ def _of_levels(group: h5py.Group, names: Sequence[str]) -> Iterator[Finding]:
 
 
 def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iterator[Finding]:
-    """Whether each row belongs to an element of its own."""
+    """Check that each row belongs to an element of its own."""
     if not n_elements:
         return
     is_turned = len(names) != matrix.shape[0]
@@ -129,7 +129,7 @@ def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iter
 def _odd_ids(
     runs: Iterable[np.ndarray], n_elements: int
 ) -> tuple[np.float64 | None, np.int64 | None]:
-    """The first that is no element, and the first that was there before.
+    """Return the first that is no element, and the first that was there before.
 
     >>> [float(one) for one in _odd_ids([np.array([0.0, 2.0, 9.0]), np.array([2.0])], n_elements=3)]
     [9.0, 2.0]
@@ -147,7 +147,7 @@ def _odd_ids(
 
 
 def _result(matrix: h5py.Dataset, row: int, is_turned: bool) -> Iterator[np.ndarray]:
-    """The values of one result, float64, in runs that need few chunks each."""
+    """Yield the values of one result, float64, in runs that need few chunks each."""
     if is_turned:
         yield matrix[:, row].astype(np.float64)
         return

@@ -30,7 +30,7 @@ from modelarrayio_bids.store.validation.storage import described, is_number, of_
 def of_elements(
     file: h5py.File, counts: Mapping[str, int], kinds: Sequence[type[ElementKind]]
 ) -> Iterator[Finding]:
-    """All that is wrong with the tables.
+    """Yield all that is wrong with the tables.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def of_elements(
 def of_template(
     file: h5py.File, counts: Mapping[str, int], kinds: Sequence[type[ElementKind]]
 ) -> Iterator[Finding]:
-    """Whether it tells the same elements as the tables, and as many as each scalar has values."""
+    """Check that it tells the elements of the tables, and as many as each scalar has values."""
     group = items.group_at(file, schema.TEMPLATE)
     if group is None:
         return
@@ -84,7 +84,7 @@ def of_template(
 def _of_kinds(
     tables: Mapping[str, h5py.Dataset], kinds: Sequence[type[ElementKind]]
 ) -> Iterator[Finding]:
-    """Tables that cannot be of the same elements."""
+    """Find tables that cannot be of the same elements."""
     first, *others = [
         next(f'/{path}' for path in counting(kind) if path in tables) for kind in kinds
     ] or ['']
@@ -95,7 +95,7 @@ def _of_kinds(
 def _of_companions(
     tables: Mapping[str, h5py.Dataset], kind: type[ElementKind]
 ) -> Iterator[Finding]:
-    """Tables that say too little without another."""
+    """Find tables that say too little without another."""
     paths = [form.path for form in kind.table_forms]
     there = [path for path in paths if path in tables]
     for path in paths:
@@ -123,7 +123,7 @@ def _of_form(form: TableForm, table: h5py.Dataset) -> Iterator[Finding]:
 
 
 def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
-    """Whether the first column counts the elements."""
+    """Check that the first column counts the elements."""
     items.require_stored(table)
     ids = table[0] if table.shape[0] else np.empty(0)
     if (odd := np.flatnonzero(ids != np.arange(ids.size))).size:
@@ -133,7 +133,7 @@ def _of_ids(table: h5py.Dataset) -> Iterator[Finding]:
 
 
 def _is_table(form: TableForm, table: h5py.Dataset) -> bool:
-    """Numbers in two dimensions or, without columns, strings in one."""
+    """Return whether it is numbers in two dimensions or, without columns, strings in one."""
     n_dimensions = len(table.shape or ())
     if form.columns:
         return n_dimensions == 2 and is_number(table.dtype)

@@ -53,7 +53,7 @@ class Phenotypes:
         )
 
     def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
-        """What would keep R from analysing these scalars with this table."""
+        """Yield what would keep R from analysing these scalars with this table."""
         if self.has_mark:
             yield Finding('cohort-mark', self.name, 'begins with a byte order mark')
         for view in views:
@@ -86,18 +86,18 @@ class Phenotypes:
 
     @property
     def _scalars(self) -> tuple[str, ...]:
-        """What the rows are of, where a column says it."""
+        """Names of the scalars the rows are of, where a column says it."""
         found = dict.fromkeys(row.get(SCALAR, '').strip() for row in self.rows)
         return tuple(name for name in found if name)
 
     def _sources(self, scalar: str) -> list[str]:
-        """The sources of a scalar: of all rows, if no column tells scalars apart."""
+        """Return the sources of a scalar: of all rows, if no column tells scalars apart."""
         chosen = (row for row in self.rows if row.get(SCALAR, scalar).strip() in {scalar, ''})
         return [row[SOURCE] for row in chosen]
 
 
 def _difference(scalar: str, missing: Sequence[str], more: Sequence[str]) -> str:
-    """How the sources of a table differ from those of a file."""
+    """Say how the sources of a table differ from those of a file."""
     parts = [f'lacks {len(missing):,} sources of {scalar} ({some(missing)})'] if missing else []
     parts += [f'has {len(more):,} that it has not ({some(more)})'] if more else []
     same = {PurePath(name).name for name in missing} == {PurePath(name).name for name in more}

@@ -34,7 +34,7 @@ _REPLACED = '\N{REPLACEMENT CHARACTER}'
 
 
 def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[Finding]:
-    """All that is wrong with a scalar, which is added to the views if it is one."""
+    """Yield all that is wrong with a scalar, which is added to the views if it is one."""
     if not schema.is_r_name(name) or name == schema.SCALARS:
         found = f'{name!r} is no name R can use in a formula'
         yield Finding('scalar-name', f'/{schema.scalar_path(name)}', found)
@@ -63,7 +63,7 @@ def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[F
 
 
 def of_all(file: h5py.File, views: Sequence[ScalarView]) -> Iterator[Finding]:
-    """What is wrong with the scalars together."""
+    """Yield what is wrong with the scalars together."""
     for name in nested_scalars(file):
         where = f'/{schema.scalar_path(name)}'
         yield Finding('scalar-nested', where, 'is a scalar in a group of its own')
@@ -77,7 +77,7 @@ def of_all(file: h5py.File, views: Sequence[ScalarView]) -> Iterator[Finding]:
 
 
 def _of_names(view: ScalarView) -> Iterator[Finding]:
-    """Whether R finds names, and each of them is a name."""
+    """Check that R finds names, and each of them is a name."""
     if view.names is None:
         where = f'/{schema.scalar_path(view.name)}'
         yield Finding('names-missing', where, f'has no {schema.COLUMN_NAMES}')
@@ -107,7 +107,7 @@ def _of_names_dataset(dataset: h5py.Dataset) -> Iterator[Finding]:
 
 
 def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
-    """Names in an attribute, beside a dataset or without one."""
+    """Compare names in an attribute with a dataset beside it."""
     if view.names is None or not view.names.in_attribute:
         return
     names = view.names.texts
@@ -122,17 +122,17 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
 
 
 def _has_matrix_beside(file: h5py.File, name: str) -> bool:
-    """Whether there is another scalar, whatever else may be wrong with it."""
+    """Return whether there is another scalar, whatever else may be wrong with it."""
     return any(matrix_of(file, other) is not None for other in scalar_names(file) if other != name)
 
 
 def _without(item: h5py.HLObject | None) -> str:
-    """How a group has no matrix."""
+    """Say how a group has no matrix."""
     return 'has no values' if item is None else f'has no matrix: values {_instead(item)}'
 
 
 def _instead(item: h5py.HLObject | None) -> str:
-    """What is where a matrix should be."""
+    """Say what is where a matrix should be."""
     if item is None:
         return 'is not there'
     return f'is {described(item) if isinstance(item, h5py.Dataset) else "a group"}'

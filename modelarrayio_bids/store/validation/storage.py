@@ -25,7 +25,7 @@ _DEEPEST = 3
 
 
 def of_file(file: h5py.File, path: Path) -> Iterator[Finding]:
-    """Whether R may and can open it."""
+    """Check that R may and can open it."""
     if _is_locked(path):
         yield Finding('file-locked', '/', 'is open for writing in another program')
     with open(path, 'rb') as binary:
@@ -37,7 +37,7 @@ def of_file(file: h5py.File, path: Path) -> Iterator[Finding]:
 
 
 def of_links(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> Iterator[Finding]:
-    """What R reads and another file holds."""
+    """Find what R reads and another file holds."""
     tables = {form.path.split('/')[0] for kind in kinds for form in kind.table_forms}
     read_by_r = {schema.SCALARS, schema.RESULTS, *tables}
     for where, link in _external_links(file, '', _DEEPEST):
@@ -50,7 +50,7 @@ def of_links(file: h5py.File, kinds: Iterable[type[ElementKind]]) -> Iterator[Fi
 def _external_links(
     group: h5py.Group, path: str, levels: int
 ) -> Iterator[tuple[str, h5py.ExternalLink]]:
-    """Links out of the file, in a group and so many levels of groups in it, by their paths."""
+    """Yield links out of the file, by path, in a group and so many levels of groups in it."""
     for name in group:
         where = f'{path}/{name}'
         # Names that are not UTF-8 come as bytes.
@@ -64,7 +64,7 @@ def _external_links(
 
 
 def of_filters(dataset: h5py.Dataset) -> Iterator[Finding]:
-    """Whether R can undo what its chunks went through."""
+    """Check that R can undo what its chunks went through."""
     names = [name for name in filters_of(dataset) if name not in COMMON]
     unknown, rare = [n for n in names if n not in RARE], [n for n in names if n in RARE]
     for rule, chosen in (('filter-unknown', unknown), ('filter-rare', rare)):
@@ -73,14 +73,14 @@ def of_filters(dataset: h5py.Dataset) -> Iterator[Finding]:
 
 
 def of_attributes(dataset: h5py.Dataset, names: str) -> Iterator[Finding]:
-    """Attributes that R would read, but for that with names."""
+    """Find attributes that R would read, but for that with names."""
     for name in sorted(set(dataset.attrs) - {names, _OF_RHDF5}):
         rule = 'attribute-deadly' if _is_deadly(dataset, name) else 'attribute'
         yield Finding(rule, dataset.name, f'has the attribute {name}')
 
 
 def described(dataset: h5py.Dataset) -> str:
-    """What it is made of, for a person.
+    """Say what it is made of.
 
     >>> with h5py.File('x', 'w', driver='core', backing_store=False) as file:
     ...     described(file.create_dataset('x', (2, 3), 'f4'))
@@ -91,7 +91,7 @@ def described(dataset: h5py.Dataset) -> str:
 
 
 def type_name(dtype: np.dtype) -> str:
-    """A type, for a person: ``float32``, ``enumeration``, ``strings of fixed length (ascii)``."""
+    """Name a type: ``float32``, ``enumeration``, ``strings of fixed length (ascii)``."""
     string = h5py.check_string_dtype(dtype)
     if string is not None:
         length = 'variable' if string.length is None else 'fixed'
@@ -104,12 +104,12 @@ def type_name(dtype: np.dtype) -> str:
 
 
 def is_number(dtype: np.dtype) -> bool:
-    """Whether it is whole numbers or floats, and nothing made of them."""
+    """Return whether it is whole numbers or floats, and nothing made of them."""
     return dtype.kind in 'iuf' and h5py.check_enum_dtype(dtype) is None
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock that HDF5 takes to write."""
+    """Return whether somebody holds the lock that HDF5 takes to write."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -123,7 +123,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _is_deadly(dataset: h5py.Dataset, name: str) -> bool:
-    """Whether it has a string of variable length without a content, not even an empty one.
+    """Return whether it has a string of variable length without a content, not even an empty one.
 
     h5py shows such a string as an empty one, so that the two cannot be told apart. But labels of
     dimensions are written one by one, and those left out are such strings.
