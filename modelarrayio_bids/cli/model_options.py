@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.options import add, named
@@ -30,6 +30,10 @@ def model_options(options: argparse.Namespace) -> ModelOptions:
         f_tests=_by_name(options.f_test),
         anova=options.anova,
         effect_sizes=options.effect_sizes,
+        permutations=options.permutations,
+        seed=options.seed,
+        exchangeability=options.exchangeability or '',
+        shuffle=options.shuffle or '',
     )
 
 
@@ -44,6 +48,7 @@ def add_model(parser: argparse._ActionsContainer) -> None:
     )
     _add_statistics(parser.add_argument_group('statistics'))
     _add_hypotheses(parser.add_argument_group('hypotheses'))
+    _add_permutations(parser.add_argument_group('permutations'))
     group = parser.add_argument_group('images')
     add(
         group,
@@ -138,6 +143,49 @@ def _listed(attribute: str) -> str:
     if len(named) == 1:
         return next(iter(named))
     return '; '.join(f'{", ".join(kinds)}: {names}' for names, kinds in named.items())
+
+
+def _add_permutations(group: argparse._ArgumentGroup) -> None:
+    add(
+        group,
+        '--permutations',
+        type=_number_from(2),
+        default=0,
+        metavar='N',
+        help='also p values corrected for all elements (family-wise error), from N permutations, '
+        'the unpermuted one included: 5000, say; signs are flipped where the formula is ~ 1',
+    )
+    add(
+        group,
+        '--seed',
+        type=_number_from(0),
+        default=0,
+        metavar='N',
+        help='of the permutations: the same seed gives the same results (default: %(default)s)',
+    )
+    add(
+        group,
+        '--exchangeability',
+        metavar='COLUMN',
+        help='images are exchangeable in blocks: those with one value in this column, such as '
+        'participant_id',
+    )
+    add(
+        group,
+        '--shuffle',
+        choices=('within', 'whole', 'both'),
+        help='what changes places: images within their block, whole blocks, or both (default: '
+        'whole where no covariate varies within blocks, otherwise within)',
+    )
+
+
+def _number_from(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and least <= int(text) < 2**63):
+            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least}')
+        return int(text)
+
+    return number
 
 
 def _by_name(texts: Iterable[str]) -> dict[str, str]:

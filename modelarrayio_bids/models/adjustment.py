@@ -22,6 +22,8 @@ import numpy as np
 P_VALUE = 'p.value'
 #: R's ``p.adjust.methods``: the endings of adjusted p values. ``fdr`` is another word for ``BH``.
 METHODS = ('holm', 'hochberg', 'hommel', 'bonferroni', 'BH', 'BY', 'fdr', 'none')
+#: Ending of p values that permutations correct for all elements (family-wise error).
+FWE = 'fwe'
 
 
 def corrected(name: str) -> tuple[str, str] | None:

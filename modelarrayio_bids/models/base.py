@@ -15,7 +15,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from modelarrayio_bids.models.anova import JointTest
 from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.models.permutation import PermutationTest
 
 ELEMENT_ID = 'element_id'
 #: What results about the whole model begin with.
@@ -129,6 +132,21 @@ class ElementwiseModel(ABC):
     def tested(self) -> Mapping[str, Hypothesis]:
         """Hypotheses, by what names of results begin with."""
         return {}
+
+    def permutation_test(self, blocks: np.ndarray | None) -> PermutationTest:
+        """Return the permutation test that the options ask for.
+
+        Parameters
+        ----------
+        blocks : numpy.ndarray or None
+            (n_table_rows,) int: blocks of exchangeability.
+
+        Raises
+        ------
+        UsageError
+            If images cannot be rearranged so, or nothing can be tested.
+        """
+        raise NotImplementedError
 
     def described(self) -> Iterator[str]:
         """Describe what is particular to the model, a line each."""

@@ -34,10 +34,12 @@ from modelarrayio_bids.models.base import (
 from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.effects import cohens_f2, partial_r_squared, standard_deviations
+from modelarrayio_bids.models.hypotheses import PermutableModel
 from modelarrayio_bids.models.kinds.base import ModelKind
 from modelarrayio_bids.models.kinds.lm import LinearKind
 from modelarrayio_bids.models.least_squares import Solution
 from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.models.permutation import PermutationTest
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
 from modelarrayio_bids.models.system import Sample, System, fit_of
@@ -143,6 +145,11 @@ class LinearModel(ElementwiseModel):
         outcomes[missing] = Outcome.NOT_ALL_ESTIMABLE
         outcomes[fit.df_residual <= 0] = Outcome.NO_RESIDUAL_DF
         return dict(self._results(block, solution, fit)), outcomes
+
+    def permutation_test(self, blocks: np.ndarray | None = None) -> PermutationTest:
+        """Return the permutation test that the options ask for: see :mod:`.hypotheses`."""
+        asked = self.design, self.options, self._sample, self._estimated
+        return PermutableModel(*asked, self._contrasts, self._tests).test(blocks)
 
     @property
     def tested(self) -> Mapping[str, Hypothesis]:

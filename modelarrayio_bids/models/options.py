@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import METHODS
 from modelarrayio_bids.models.kinds.base import checked_choice
+
+#: How images of blocks may change places.
+SHUFFLES = ('within', 'whole', 'both')
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,15 @@ class ModelOptions:
         Whether to test each term (type II).
     effect_sizes : bool
         Whether to add standardised coefficients, partial R² and Cohen's f².
+    permutations : int
+        Labellings of a permutation test, the unpermuted one included; 0 for no test.
+    seed : int
+        Of the permutations.
+    exchangeability : str
+        Column of the blocks of exchangeability; blank if all images are exchangeable.
+    shuffle : str
+        How images of blocks change places: one of :data:`SHUFFLES`, or blank for whole blocks if
+        the design is the same within each, and else within blocks.
     """
 
     method: str = ''
@@ -49,10 +62,36 @@ class ModelOptions:
     f_tests: Mapping[str, str] = field(default_factory=dict)
     anova: bool = False
     effect_sizes: bool = False
+    permutations: int = 0
+    seed: int = 0
+    exchangeability: str = ''
+    shuffle: str = ''
 
     def __post_init__(self) -> None:
         for name in ('correct_p_value_terms', 'correct_p_value_model'):
             object.__setattr__(self, name, checked_choice(getattr(self, name), METHODS, name))
+        self._check_permutations()
+
+    def _check_permutations(self) -> None:
+        if self.permutations < 0 or self.permutations == 1:
+            raise UsageError(
+                f'--permutations: {self.permutations} cannot tell a p value',
+                remedy='Give 5000, say, or leave it out.',
+            )
+        if self.seed < 0:
+            raise UsageError(f'--seed: {self.seed} is negative', remedy='Give 0 or more.')
+        if self.shuffle:
+            checked_choice([self.shuffle], SHUFFLES, 'shuffle')
+        if self.exchangeability and not self.permutations:
+            raise UsageError(
+                '--exchangeability says how images are permuted, and they are not',
+                remedy='Give --permutations 5000, say.',
+            )
+        if self.shuffle and not self.exchangeability:
+            raise UsageError(
+                '--shuffle says how images of blocks change places, and there are no blocks',
+                remedy='Name their column: --exchangeability participant_id.',
+            )
 
     def fewest(self, n_images: int) -> float:
         """Return the number of images that an element needs more of."""

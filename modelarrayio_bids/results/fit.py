@@ -12,16 +12,20 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from modelarrayio_bids.errors import UsageError, WouldLoseResultsError
 from modelarrayio_bids.models.adjustment import p_adjust
 from modelarrayio_bids.models.base import ElementwiseModel, counted, result_names
+from modelarrayio_bids.models.permutation import PermutationTest, family_wise_p
+from modelarrayio_bids.results.permutations import null_distribution, working_bytes
+from modelarrayio_bids.results.values import Values, block_width, chunk_width
 from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
 from modelarrayio_bids.runtime.progress import tracked
@@ -31,16 +35,11 @@ from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.chunk_reader import StoredColumns
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.scalars import Scalar
 from modelarrayio_bids.store.scratch import Scratch
 from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)
 
-# Elements fitted at a time by a thread: enough for BLAS, few enough for the processor's cache.
-_BLOCK_ELEMENTS = 2048
-# Elements of a chunk of results: about 1000, as ModelArray has them, in whole chunks of values.
-_CHUNK_ELEMENTS = 1000
 # Bytes that fitting takes for each image and element of a block, and for each result: measured.
 _BYTES_PER_VALUE, _BYTES_PER_RESULT = 80, 32
 
@@ -70,44 +69,6 @@ class FittedAnalysis:
     not_fitted: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Values:
-    """Values of the scalars of a model, by blocks of elements.
-
-    Parameters
-    ----------
-    scalars : dict of Scalar
-        By name, the response first.
-    rows : dict of numpy.ndarray
-        By name: (n_images,) int, the row of the scalar's values for each image of the model, -1
-        where there is none.
-    """
-
-    scalars: Mapping[str, Scalar]
-    rows: Mapping[str, np.ndarray]
-
-    @property
-    def response(self) -> Scalar:
-        """The scalar that is modelled."""
-        return next(iter(self.scalars.values()))
-
-    def stored(self, start: int, stop: int) -> dict[str, StoredColumns]:
-        """Read some elements of each scalar, as they are stored."""
-        return {name: scalar.stored(start, stop) for name, scalar in self.scalars.items()}
-
-    def inflate(self, stored: Mapping[str, StoredColumns]) -> dict[str, np.ndarray]:
-        """Return by scalar (n_images, width), NaN where there is no image."""
-        return {name: self._inflate(name, columns) for name, columns in stored.items()}
-
-    def _inflate(self, name: str, stored: StoredColumns) -> np.ndarray:
-        values, rows = self.scalars[name].inflate(stored), self.rows[name]
-        if np.array_equal(rows, np.arange(len(values))):
-            return values
-        taken = values[rows]
-        taken[rows < 0] = np.nan
-        return taken
-
-
 def write_analysis(
     store: str | os.PathLike[str],
     analysis: str,
@@ -118,6 +79,8 @@ def write_analysis(
     output: Path | None = None,
     elements: range | None = None,
     overwrite: bool = False,
+    permutation: PermutationTest | None = None,
+    null: np.ndarray | None = None,
     resources: Resources = Resources(),
 ) -> FittedAnalysis:
     """Fit a model at every element, and write its results as ModelArray does.
@@ -140,6 +103,10 @@ def write_analysis(
         Those to fit, by default all.
     overwrite : bool, optional
         Replace an analysis of that name.
+    permutation : PermutationTest, optional
+        A permutation test, whose p values are further results.
+    null : numpy.ndarray, optional
+        (n_tests, n_labellings) greatest statistics of all labellings, where they are known.
     resources : Resources, optional
         Threads and memory.
 
@@ -164,8 +131,10 @@ def write_analysis(
             )
         values = Values({name: old.scalar(name) for name in rows}, rows)
         chosen = _chosen(elements, values.response.shape[1], path)
-        names = result_names(model)
-        blocks = _blocks(values, len(names), chosen, resources)
+        tested = () if permutation is None else permutation.columns
+        names = result_names(model) + tested
+        asked = _Asked(model, permutation, values, chosen)
+        blocks = _blocks(asked, len(names), resources)
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
         # Once on its way, and once in the file.
         require_room(target.resolve().parent, 2 * matrix_bytes, target)
@@ -177,11 +146,15 @@ def write_analysis(
             StoreWriter(target, layout, overwrite=replace, copy_of=copied) as writer,
             Scratch(blocks, np.dtype(np.float64), folder) as results,
         ):
-            not_fitted = _fill(results, model, values, chosen, resources.threads)
+            not_fitted = _fill(results, asked, resources.threads)
             _adjust(results, model)
+            if permutation is not None:
+                if null is None:
+                    null = null_distribution(permutation, values, threads=resources.threads)
+                _correct(results, names, permutation, null)
             writer.write_results(analysis, names, results, {}, resources.threads)
             told = {**facts, schema.NOT_FITTED_ATTRIBUTE: json.dumps(not_fitted)}
-            writer.describe_results(analysis, run_provenance() | told)
+            writer.describe_results(analysis, run_provenance() | told, **_kept(tested, null))
             old.require_unchanged()
     return FittedAnalysis(target, analysis, names, len(chosen), not_fitted)
 
@@ -198,75 +171,76 @@ def _chosen(elements: range | None, n_elements: int, path: Path) -> range:
     return elements
 
 
-def block_width(scalar: Scalar) -> int:
-    """Return how many elements are fitted at once.
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A model, its permutation test, the values it is of, and the elements that are chosen."""
 
-    Blocks lie at its multiples, whichever elements are asked for: the last bits of linear algebra
-    depend on how it is cut, and slices are to give the numbers of the whole.
-    """
-    chunk = _chunk(scalar)
-    return max(1, _BLOCK_ELEMENTS // chunk) * chunk
-
-
-def _chunk(scalar: Scalar) -> int:
-    own = scalar.chunk_columns
-    return max(1, round(_CHUNK_ELEMENTS / own)) * own
+    model: ElementwiseModel
+    permutation: PermutationTest | None
+    values: Values
+    chosen: range
 
 
-def _blocks(values: Values, n_results: int, chosen: range, resources: Resources) -> Blocks:
+def _blocks(asked: _Asked, n_results: int, resources: Resources) -> Blocks:
     """Return how results are divided: all in one block where they fit into memory."""
+    values, chosen = asked.values, asked.chosen
     n_images, n_all = values.response.shape
     width, n_elements = block_width(values.response), len(chosen)
     of_values = n_images * len(values.scalars) * _BYTES_PER_VALUE
     at_work = width * (of_values + n_results * _BYTES_PER_RESULT)
     # Adjusting takes a few copies of one result.
     needed = max(resources.threads * at_work, 6 * 8 * n_elements)
+    if asked.permutation is not None:
+        needed = max(needed, working_bytes(asked.permutation, values, resources.threads))
     whole = 8 * n_results * n_elements
     # Blocks in a file are as wide as those that are fitted, from the first on.
     least = whole if chosen.start % width else min(whole, 8 * n_results * width)
     room = resources.room(n_all, needed, least, to='fit')
-    chunk = min(n_elements, _chunk(values.response))
+    chunk = min(n_elements, chunk_width(values.response))
     if whole <= room:
         return Blocks(n_results, n_elements, chunk, -(-n_elements // chunk) * chunk)
     return Blocks(n_results, n_elements, chunk, width)
 
 
-def _fill(
-    results: Scratch, model: ElementwiseModel, values: Values, chosen: range, threads: int
-) -> dict[str, int]:
+def _fill(results: Scratch, asked: _Asked, threads: int) -> dict[str, int]:
     """Fit every block; return the elements that were not fitted, by reason."""
-    width = block_width(values.response)
-    starts = range(chosen.start // width * width, chosen.stop, width)
-    fit = partial(_fit_block, results, model, values, chosen)
-    n_elements = values.response.shape[1]
-    blocks = (range(first, min(first + width, n_elements)) for first in starts)
+    fit = partial(_fit_block, results, asked)
+    values, chosen = asked.values, asked.chosen
     # HDF5 reads in one thread at a time: this one. The others inflate and fit.
-    stored = ((block, values.stored(block.start, block.stop)) for block in blocks)
+    stored = values.stored_blocks(chosen)
+    width = block_width(values.response)
+    n_blocks = -(-chosen.stop // width) - chosen.start // width
     with one_blas_thread():
         fitted = ordered_map(fit, stored, threads)
-        what = f'Fitting {values.response.name}'
-        outcomes = [*tracked(fitted, what, len(starts), 'blocks')]
-    return counted(np.concatenate(outcomes), model.reasons)
+        outcomes = [*tracked(fitted, f'Fitting {values.response.name}', n_blocks, 'blocks')]
+    return counted(np.concatenate(outcomes), asked.model.reasons)
 
 
 def _fit_block(
-    results: Scratch,
-    model: ElementwiseModel,
-    values: Values,
-    chosen: range,
-    stored: tuple[range, Mapping[str, StoredColumns]],
+    results: Scratch, asked: _Asked, stored: tuple[range, Mapping[str, StoredColumns]]
 ) -> np.ndarray:
     """Fit a block, and keep what is asked for of it; return how the fit ended there."""
-    block, columns = stored
+    (block, columns), values, chosen = stored, asked.values, asked.chosen
     read = values.inflate(columns)
-    fitted = model.fit(read.pop(values.response.name), read)
+    responses = read.pop(values.response.name)
+    fitted = asked.model.fit(responses, read)
     part = range(max(block.start, chosen.start), min(block.stop, chosen.stop))
     wanted = slice(part.start - block.start, part.stop - block.start)
     kept = np.full((results.blocks.n_rows, len(part)), np.nan)
     kept[0] = part
     kept[1 : 1 + len(fitted.values)] = fitted.values[:, wanted]
+    if (permutation := asked.permutation) is not None:
+        # Statistics, until the null distribution makes p values of them.
+        kept[-len(permutation.columns) :] = permutation.observed(responses)[:, wanted]
     results.put_block(part.start - chosen.start, kept)
     return fitted.outcomes[wanted]
+
+
+def _kept(tested: Sequence[str], null: np.ndarray | None) -> dict[str, Any]:
+    """Return the null distribution as the file keeps it."""
+    if null is None:
+        return {}
+    return {'lists': {schema.NULL_TESTS: tested}, 'arrays': {schema.NULL_MAXIMA: null}}
 
 
 def _adjust(results: Scratch, model: ElementwiseModel) -> None:
@@ -275,3 +249,12 @@ def _adjust(results: Scratch, model: ElementwiseModel) -> None:
     for raw, method in model.corrections:
         adjusted = p_adjust(results.row(names.index(raw)), method)
         results.put(names.index(f'{raw}.{method}'), adjusted)
+
+
+def _correct(
+    results: Scratch, names: Sequence[str], permutation: PermutationTest, null: np.ndarray
+) -> None:
+    """Turn statistics into p values corrected for all elements, one result at a time."""
+    for name, maxima in zip(permutation.columns, null, strict=True):
+        row = names.index(name)
+        results.put(row, family_wise_p(results.row(row), maxima))

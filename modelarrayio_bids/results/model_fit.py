@@ -21,8 +21,11 @@ from modelarrayio_bids.models.formula.syntax import names_in
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import ModelKind, kind_of
 from modelarrayio_bids.models.options import ModelOptions
-from modelarrayio_bids.results.fit import FittedAnalysis, Values, write_analysis
+from modelarrayio_bids.models.permutation import PermutationTest
+from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
+from modelarrayio_bids.results.permutations import null_distribution, working_bytes
 from modelarrayio_bids.results.phenotypes import Phenotypes
+from modelarrayio_bids.results.values import Values
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.store import schema
@@ -37,6 +40,7 @@ _COUNTED = 8192
 _COHORT = 'cohort'
 # Options that others tell: the kind, and the statistics by name.
 _UNTOLD = frozenset({'method', 'full_outputs'})
+_OF_PERMUTATIONS = frozenset({'permutations', 'seed', 'exchangeability', 'shuffle'})
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,8 @@ class ModelFit:
         See :class:`~modelarrayio_bids.results.fit.Values`.
     weights : str, optional
         Column of the weights.
+    permutation : PermutationTest, optional
+        The permutation test that the options ask for.
     """
 
     store: Path
@@ -65,6 +71,7 @@ class ModelFit:
     model: ElementwiseModel
     rows: Mapping[str, np.ndarray]
     weights: str | None = None
+    permutation: PermutationTest | None = None
 
     @classmethod
     def of(
@@ -117,7 +124,11 @@ class ModelFit:
         rows = {response: np.arange(len(phenotypes.table))}
         for scalar in model.scalars:
             rows[scalar] = phenotypes.rows_of(scalar, sources[scalar])
-        return cls(store, kind, phenotypes, model, rows, weights)
+        permutation = None
+        if options.permutations:
+            blocks = _blocks(phenotypes, options.exchangeability, columns.rows)
+            permutation = model.permutation_test(blocks)
+        return cls(store, kind, phenotypes, model, rows, weights, permutation)
 
     @property
     def response(self) -> str:
@@ -131,6 +142,7 @@ class ModelFit:
         output: Path | None = None,
         elements: range | None = None,
         overwrite: bool = False,
+        null: np.ndarray | None = None,
         resources: Resources = Resources(),
     ) -> FittedAnalysis:
         """Fit every element, and write the results: see :func:`.fit.write_analysis`.
@@ -149,6 +161,8 @@ class ModelFit:
             output=output,
             elements=elements,
             overwrite=overwrite,
+            permutation=self.permutation,
+            null=null,
             resources=resources,
         )
         logger.info(
@@ -157,6 +171,16 @@ class ModelFit:
             *(count(fitted.n_elements, 'element'), _told(fitted.not_fitted)),
         )
         return fitted
+
+    def null_distribution(self, part: range, resources: Resources = Resources()) -> np.ndarray:
+        """Return the greatest statistics of some labellings: see :mod:`.permutations`."""
+        if self.permutation is None:
+            raise UsageError('no permutations were asked for', remedy='Say how many.')
+        with StoreReader(self.store) as reader:
+            values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
+            needed = working_bytes(self.permutation, values, resources.threads)
+            resources.room(values.response.shape[1], needed, to='permute')
+            return null_distribution(self.permutation, values, part, threads=resources.threads)
 
     def is_made(self, analysis: str) -> bool:
         """Return whether the file holds the results of just this model, at all elements.
@@ -186,8 +210,15 @@ class ModelFit:
             aliased = '  aliased: the other columns determine it' * (name in self.model.aliased)
             yield f'  {name}{times}  {mean:.6g}{aliased}'
         yield from self.model.described()
+        yield from self._labellings()
         yield f'Condition number, columns of length 1: {condition(plan):.3g}'
         yield from self._levels()
+
+    def _labellings(self) -> Iterator[str]:
+        if self.permutation is not None:
+            yield self.permutation.described()
+            for name, reason in self.permutation.left_out.items():
+                yield f'  {name} is not tested: {reason}'
 
     def _levels(self) -> Iterator[str]:
         if not self.model.design.levels:
@@ -234,6 +265,7 @@ class ModelFit:
         for column, rows in self.model.design.lost.items():
             who = some([self._who(row) for row in rows], most=5)
             yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
+        yield from self._labellings()
         if (number := condition(self.model.design)) > _ILL_CONDITIONED:
             yield (
                 f'the columns of the design nearly determine each other (condition {number:.2g}): '
@@ -243,7 +275,9 @@ class ModelFit:
     def _digest(self) -> str:
         """Return a digest of the cells that the model is made of, in the order of the images."""
         variables = Terms.of(self.model.design.formula).variables.values()
-        used = {name for variable in variables for name in names_in(variable)} | {self.weights}
+        used = {name for variable in variables for name in names_in(variable)} | {
+            *(self.weights, self.model.options.exchangeability)
+        }
         table = self.phenotypes.table
         cells = table[[column for column in table if column in used]].fillna('')
         return hashlib.sha256(cells.to_csv(index=False).encode()).hexdigest()[:16]
@@ -251,6 +285,7 @@ class ModelFit:
     def _facts(self) -> dict[str, str]:
         """Return what the file is to say of the analysis, beside software and date."""
         plan, options = self.model.design, self.model.options
+        untold = _UNTOLD if options.permutations else _UNTOLD | _OF_PERMUTATIONS
         told = {
             'kind': self.kind.name,
             'response': self.response,
@@ -264,8 +299,10 @@ class ModelFit:
             _COHORT: str(self.phenotypes.path.absolute()),
             'phenotypes': self._digest(),
             'tested': {name: asdict(tested) for name, tested in self.model.tested.items()},
-            **{name: value for name, value in asdict(options).items() if name not in _UNTOLD},
+            **{name: value for name, value in asdict(options).items() if name not in untold},
         }
+        if self.permutation is not None:
+            told['permutation'] = self.permutation.facts()
         return {
             schema.FORMULA_ATTRIBUTE: plan.formula,
             schema.MODEL_ATTRIBUTE: json.dumps(told),
@@ -329,6 +366,25 @@ def _weights(phenotypes: Phenotypes, column: str | None) -> np.ndarray | None:
         raise CohortError(
             f'{column} is not a column of weights ({error})', phenotypes.path, 'Give numbers.'
         ) from error
+
+
+def _blocks(phenotypes: Phenotypes, column: str, rows: np.ndarray) -> np.ndarray | None:
+    """Return the block of exchangeability of each image, (n_images,) int; None without blocks."""
+    if not column:
+        return None
+    table = phenotypes.table
+    if column not in table:
+        raise CohortError(
+            f'has no column {column} of blocks', phenotypes.path, f'It has: {some([*table])}.'
+        )
+    cells = table[column]
+    if blank := int(cells.iloc[rows].isna().sum()):
+        raise CohortError(
+            f'{column} is blank for {count(blank, "image")}, which then has no block',
+            phenotypes.path,
+            'Fill it in, or leave these images out.',
+        )
+    return np.asarray(cells.astype('category').cat.codes)
 
 
 def _told(not_fitted: Mapping[str, int]) -> str:

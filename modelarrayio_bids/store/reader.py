@@ -254,6 +254,25 @@ class StoreReader:
         place = schema.result_path(analysis, schema.PROVENANCE)
         return items.text_attributes(items.group_at(self._file, place))
 
+    def null_distributions(self, analysis: str) -> dict[str, np.ndarray]:
+        """Return the greatest statistic of each labelling, by p value; none without permutations.
+
+        Of a permutation test: (n_labellings,) float64 each, |t| or F, the unpermuted one first.
+        """
+        paths = (
+            schema.result_path(analysis, f'{schema.PROVENANCE}/{leaf}')
+            for leaf in (schema.NULL_TESTS, schema.NULL_MAXIMA)
+        )
+        names, maxima = (dataset_at(self._file, path) for path in paths)
+        if names is None or maxima is None:
+            return {}
+        values = values_of(maxima, 'f')
+        if values.ndim != 2 or len(values) != len(told := texts_of(names)):
+            raise SchemaError(
+                f'null distributions of {analysis} are damaged', self.path, 'Fit it again.'
+            )
+        return dict(zip(told, values, strict=True))
+
     @property
     def identity(self) -> str | None:
         """Digest of what the file was made of, where it says so."""

@@ -48,6 +48,10 @@ FORMULA_ATTRIBUTE = 'formula'
 MODEL_ATTRIBUTE = 'model'
 #: Elements without all results, by reason: JSON.
 NOT_FITTED_ATTRIBUTE = 'not_fitted'
+#: Of the same group, of an analysis with a permutation test: the names of its p values, and the
+#: greatest |t| or F of each labelling, (n_tests, n_labellings), that of the unpermuted one first.
+NULL_TESTS = 'null_tests'
+NULL_MAXIMA = 'null_maxima'
 #: Of the same group: what an analysis was merged from.
 MERGED_ANALYSES = 'merged_analysis'
 MERGED_FILES = 'merged_file'

@@ -195,6 +195,7 @@ class StoreWriter:
         analysis: str,
         facts: Mapping[str, str],
         lists: Mapping[str, Sequence[str]] | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Write what is known of an analysis where it goes when R writes that analysis anew.
 
@@ -206,11 +207,15 @@ class StoreWriter:
             Attributes of ``/results/<analysis>/modelarrayio``.
         lists : dict, optional
             By name: texts.
+        arrays : dict, optional
+            By name: numbers.
         """
         group = schema.result_path(analysis, schema.PROVENANCE)
         self._file.require_group(group).attrs.update(facts)
         for name, values in (lists or {}).items():
             self._write_strings(f'{group}/{name}', values)
+        for name, array in (arrays or {}).items():
+            self._write_array(f'{group}/{name}', array)
 
     def write_provenance(
         self, facts: Mapping[str, str], sources: Mapping[str, Mapping[str, Sequence]]

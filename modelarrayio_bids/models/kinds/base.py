@@ -45,8 +45,9 @@ class ModelKind(ABC):
     default_model_statistics: ClassVar[tuple[str, ...]] = ()
     #: Statistics that other kinds do not have, described for sidecars of maps: endings of results.
     own_statistics: ClassVar[Mapping[str, str]] = {}
-    #: What of ``contrasts``, ``f_tests``, ``anova``, ``effect_sizes``, ``weights``, ``offset`` and
-    #: ``scalars`` (other scalars on the right-hand side) it takes; the rest is refused.
+    #: What of ``contrasts``, ``f_tests``, ``anova``, ``effect_sizes``, ``permutations``,
+    #: ``weights``, ``offset`` and ``scalars`` (other scalars on the right-hand side) it takes; the
+    #: rest is refused. Models of a kind that takes permutations have a ``permutation_test``.
     takes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
@@ -96,7 +97,7 @@ class ModelKind(ABC):
         """
         self._refuse({
             name: bool(getattr(options, name))
-            for name in ('contrasts', 'f_tests', 'anova', 'effect_sizes')
+            for name in ('contrasts', 'f_tests', 'anova', 'effect_sizes', 'permutations')
         })  # fmt: skip
         return replace(
             options,
@@ -123,6 +124,7 @@ _WORDS = {
     'f_tests': 'F tests',
     'anova': 'analysis of variance',
     'effect_sizes': 'effect sizes',
+    'permutations': 'permutations',
     'weights': 'weights',
     'offset': 'offset',
     'scalars': 'covariates that differ by element',

@@ -29,7 +29,10 @@ class LinearKind(ModelKind):
     )
     default_model_statistics = ('adj.r.squared', 'p.value')
     takes = frozenset(
-        {'contrasts', 'f_tests', 'anova', 'effect_sizes', 'weights', 'offset', 'scalars'}
+        {
+            *('contrasts', 'f_tests', 'anova', 'effect_sizes', 'permutations'),
+            *('weights', 'offset', 'scalars'),
+        }
     )
 
     def model(

@@ -1,0 +1,299 @@
+"""Rearrangements of images that change nothing about their errors: permutations and sign flips.
+
+Without blocks, errors of all images are exchangeable. Blocks of exchangeability say less (Winkler
+et al., "Permutation inference for the general linear model", 2014, and "Multi-level block
+permutation", 2015): images change places within their block, blocks change places as wholes, or
+both. Sign flips ask for errors that are symmetric about zero instead.
+
+>>> blocks = np.array([0, 0, 1, 1])
+>>> shuffling = Shuffling(blocks, within=False, whole=True)
+>>> made = labellings(np.array([[0.0], [1.0], [2.0], [3.0]]), shuffling, number=5000, seed=0)
+>>> made.order.tolist(), made.is_exact
+([[0, 1, 2, 3], [2, 3, 0, 1]], True)
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeVar
+
+import numpy as np
+
+from modelarrayio_bids.errors import UsageError
+
+Item = TypeVar('Item', bound=Hashable)
+
+# Labellings whose random numbers are drawn at a time.
+_DRAWN = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Shuffling:
+    """How images may be rearranged.
+
+    Parameters
+    ----------
+    blocks : numpy.ndarray
+        (n,) int: the block of each image, counted from 0.
+    within, whole : bool
+        Whether images change places within their blocks, and blocks as wholes. The first image of
+        a block takes the place of the first of another one, and so on.
+    """
+
+    blocks: np.ndarray
+    within: bool = True
+    whole: bool = False
+
+    def require_places(self) -> None:
+        """Refuse blocks whose images, or that themselves, cannot change places.
+
+        Raises
+        ------
+        UsageError
+            With the ways out.
+        """
+        sizes = np.bincount(self.blocks)
+        if self.whole and len(sizes) == 1:
+            raise UsageError(
+                'there is one block, and no other to change places with',
+                remedy='Shuffle within it, or name another column.',
+            )
+        if self.whole and len(set(sizes)) > 1:
+            raise UsageError(
+                f'blocks of {sizes.min()} to {sizes.max()} images cannot change places',
+                remedy='Shuffle within blocks, or leave out participants without all visits.',
+            )
+        if not self.whole and sizes.max() == 1:
+            raise UsageError(
+                'each block is one image, and nothing changes places within it',
+                remedy='Leave the blocks out, or name another column.',
+            )
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks: 1 if all images are exchangeable."""
+        return int(self.blocks.max()) + 1
+
+    @property
+    def name(self) -> str:
+        """``within``, ``whole`` or ``both``; blank without blocks."""
+        if self.n_blocks == 1:
+            return ''
+        return 'both' if self.within and self.whole else 'whole' if self.whole else 'within'
+
+    def described(self) -> str:
+        """Describe the blocks, to stand behind a number of labellings."""
+        words = {'within': 'within', 'whole': 'of', 'both': 'within and of'}
+        return f' {words[self.name]} {self.n_blocks:,} blocks' if self.name else ''
+
+    @property
+    def places(self) -> list[np.ndarray]:
+        """Rows of each block."""
+        order = np.argsort(self.blocks, kind='stable')
+        return np.split(order, np.cumsum(np.bincount(self.blocks))[:-1])
+
+    def moves(self, columns: np.ndarray) -> bool:
+        """Return whether any rearrangement changes columns of a design, (n, p)."""
+        rows = [columns[place] for place in self.places]
+        if self.within and any((part != part[0]).any() for part in rows):
+            return True
+        return self.whole and any((part != rows[0]).any() for part in rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Labellings:
+    """Labellings of a sample; the first one leaves all as it is.
+
+    Parameters
+    ----------
+    shuffling : Shuffling
+        Which rearrangements are allowed.
+    order : numpy.ndarray
+        (n_labellings, n) int32: which row of the design each image is set against.
+    signs : numpy.ndarray or None
+        (n_labellings, n) int8: 1 or -1 for each image; None without flips.
+    is_exact : bool
+        Whether these are all that there are.
+    """
+
+    shuffling: Shuffling
+    order: np.ndarray
+    signs: np.ndarray | None = None
+    is_exact: bool = False
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes they take."""
+        return self.order.nbytes + (0 if self.signs is None else self.signs.nbytes)
+
+    def moved(self, matrix: np.ndarray, part: slice) -> np.ndarray:
+        """Return the rows of a matrix (n, p) as some labellings have them, (m, n, p)."""
+        found = matrix[self.order[part]]
+        return found if self.signs is None else found * self.signs[part, :, None]
+
+
+def labellings(matrix: np.ndarray, shuffling: Shuffling, *, number: int, seed: int) -> Labellings:
+    """Permute images: all permutations that differ, if they are few, or random ones.
+
+    Parameters
+    ----------
+    matrix : numpy.ndarray
+        (n, p) the design. Images with equal rows need not change places with each other.
+    shuffling : Shuffling
+        Which permutations are allowed.
+    number : int
+        Labellings, the unpermuted one included.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    Labellings
+        At most ``number``; of one seed, fewer are the first ones of more.
+    """
+    sample = _Classes.of(matrix, shuffling)
+    if sample.n_arrangements <= number:
+        return Labellings(shuffling, sample.arrangements(), is_exact=True)
+    order = np.tile(np.arange(len(matrix), dtype=np.int32), (number, 1))
+    n_blocks = len(shuffling.places)
+    for first, keys in _random(seed, number, len(matrix) + n_blocks):
+        order[first : first + len(keys)] = _shuffled(shuffling, keys[:, n_blocks:], keys)
+    return Labellings(shuffling, order)
+
+
+def sign_flips(matrix: np.ndarray, shuffling: Shuffling, *, number: int, seed: int) -> Labellings:
+    """Flip signs of images: in all ways, if these are few, or in random ones.
+
+    Images of a block flip together where blocks are not shuffled within. See :func:`labellings`.
+    """
+    n = len(matrix)
+    units = np.arange(n) if shuffling.within else shuffling.blocks
+    n_units = int(units.max()) + 1
+    if exact := 2**n_units <= number:
+        flips = np.array(list(product((1, -1), repeat=n_units)), np.int8)
+    else:
+        flips = np.ones((number, n_units), np.int8)
+        for first, keys in _random(seed, number, n_units):
+            flips[first : first + len(keys)] = np.where(keys < 0.5, -1, 1)
+    order = np.tile(np.arange(n, dtype=np.int32), (len(flips), 1))
+    return Labellings(shuffling, order, flips[:, units], exact)
+
+
+def _random(seed: int, number: int, width: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield random numbers for all labellings but the first: its number, and (m, width)."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    for first in range(1, number, _DRAWN):
+        yield first, generator.random((min(_DRAWN, number - first), width))
+
+
+def _shuffled(shuffling: Shuffling, keys: np.ndarray, block_keys: np.ndarray) -> np.ndarray:
+    """Return the order that random keys make, (m, n): of rows in blocks, and of the blocks."""
+    places = shuffling.places
+    order = np.empty(keys.shape, np.int32)
+    if not shuffling.whole:
+        for rows in places:
+            order[:, rows] = rows[np.argsort(keys[:, rows], axis=1)]
+        return order
+    table = np.stack(places)
+    to = np.argsort(block_keys[:, : len(table)], axis=1)
+    for number, rows in enumerate(table):
+        taken = table[to[:, number]]
+        if shuffling.within:
+            taken = np.take_along_axis(taken, np.argsort(keys[:, rows], axis=1), axis=1)
+        order[:, rows] = taken
+    return order
+
+
+@dataclass(frozen=True, eq=False)
+class _Classes:
+    """Rows of a design, those that are equal in one class.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        (n_classes,) int: a row of each class.
+    contents : list of tuple
+        For each block the classes of its rows.
+    shuffling : Shuffling
+        Which permutations are allowed.
+    """
+
+    rows: np.ndarray
+    contents: list[tuple[int, ...]]
+    shuffling: Shuffling
+
+    @classmethod
+    def of(cls, matrix: np.ndarray, shuffling: Shuffling) -> _Classes:
+        # Adding 0 makes negative zeros equal to others.
+        _, rows, classes = np.unique(matrix + 0.0, axis=0, return_index=True, return_inverse=True)
+        classes = classes.ravel()
+        return cls(rows, [tuple(classes[place].tolist()) for place in shuffling.places], shuffling)
+
+    @property
+    def _alike(self) -> list[tuple[int, ...]]:
+        """What tells blocks apart."""
+        if self.shuffling.within:
+            return [tuple(sorted(content)) for content in self.contents]
+        return self.contents
+
+    @property
+    def n_arrangements(self) -> int:
+        number = _n_arrangements(self._alike) if self.shuffling.whole else 1
+        if self.shuffling.within:
+            number *= math.prod(map(_n_arrangements, self.contents))
+        return number
+
+    def arrangements(self) -> np.ndarray:
+        """Return all that differ, (n_arrangements, n) int32, the identity first."""
+        order = np.empty((self.n_arrangements, len(self.shuffling.blocks)), np.int32)
+        where = np.concatenate(self.shuffling.places)
+        first = tuple(item for content in self.contents for item in content)
+        number = 0
+        for arranged in self._all():
+            if arranged != first:
+                number += 1
+                order[number, where] = self.rows[list(arranged)]
+        order[0] = np.arange(order.shape[1])
+        return order
+
+    def _all(self) -> Iterator[tuple[int, ...]]:
+        whole = self.shuffling.whole
+        for contents in _arrangements(self._alike) if whole else [tuple(self.contents)]:
+            ways = [
+                list(_arrangements(content)) if self.shuffling.within else [content]
+                for content in contents
+            ]
+            for chosen in product(*ways):
+                yield tuple(item for content in chosen for item in content)
+
+
+def _n_arrangements(items: Sequence[Hashable]) -> int:
+    """Return in how many ways items can be arranged, equal ones not told apart.
+
+    >>> _n_arrangements('aab')
+    3
+    """
+    alike = math.prod(math.factorial(n) for n in Counter(items).values())
+    return math.factorial(len(items)) // alike
+
+
+def _arrangements(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
+    """Yield all arrangements, equal items not told apart.
+
+    >>> [''.join(letters) for letters in _arrangements('aab')]
+    ['aab', 'aba', 'baa']
+    """
+    if not items:
+        yield ()
+    for item in dict.fromkeys(items):
+        rest = list(items)
+        rest.remove(item)
+        for others in _arrangements(rest):
+            yield item, *others

@@ -1,0 +1,519 @@
+"""Permutation tests over all elements together: Freedman and Lane, by the greatest statistic.
+
+Residuals of the model without the tested coefficients are rearranged and fitted by the whole model
+(Freedman and Lane, 1983; Winkler et al., "Permutation inference for the general linear model",
+2014). A p value corrected for all elements (family-wise error) is the share of labellings whose
+greatest statistic anywhere is at least as great as the element's.
+
+Here the rows of the design change places, and the images stay: the same, and cheap. All tests
+share one product: with Q a basis of the design, R = Y - Q Q'Y its residuals and T a basis of the
+tested coefficients after the others, the residuals without them are R + Q T (T'Q'Y), so a
+labelling needs Q*'R, and small corrections for each test. Where images are missing they are
+missing at their new places: Q*'Q* is made anew for each labelling and element, and factored
+(Cholesky).
+
+n rows, p columns, k elements, m labellings, s coefficients that a test is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.models.adjustment import FWE, P_VALUE
+from modelarrayio_bids.models.base import Outcome
+from modelarrayio_bids.models.coordinates import Coordinates
+from modelarrayio_bids.models.exchangeability import Labellings
+from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.models.responses import Responses, read_responses
+from modelarrayio_bids.models.system import Sample, System
+
+#: Labellings at a time: parts of a run begin at its multiples, so that they are computed alike.
+BATCH = 16
+# Elements at a time: with a batch, about what the processor's cache holds. Those with missing
+# images need a matrix each.
+_TILE, _INCOMPLETE_TILE = 1024, 256
+# A column with less than this share of its squares outside those before it is dependent.
+_DEPENDENT = 1e-10
+# Statistics that differ by less than this are equal: labellings that tie differ by rounding.
+_TIE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """Coefficients that are tested together, in orthonormal coordinates of a model.
+
+    Parameters
+    ----------
+    name : str
+        What results are called by.
+    basis : numpy.ndarray
+        (p, p) orthogonal: coordinates of the reduced model, then of what is tested, then of what
+        the test leaves out of account.
+    n_reduced, n_tested : int
+        Columns of the first two.
+    is_t : bool
+        Whether the statistic is |t| rather than F.
+    """
+
+    name: str
+    basis: np.ndarray
+    n_reduced: int
+    n_tested: int
+    is_t: bool
+
+    @classmethod
+    def after(
+        cls, name: str, reduced: np.ndarray, tested: np.ndarray, *, is_t: bool = False
+    ) -> Hypothesis:
+        """Test what coordinates add to others.
+
+        Parameters
+        ----------
+        reduced, tested : numpy.ndarray
+            (p, r) and (p, s) coordinates of columns, independent.
+        """
+        both = np.hstack([reduced, tested])
+        basis = np.linalg.qr(both, mode='complete')[0]
+        return cls(name, basis, reduced.shape[1], tested.shape[1], is_t)
+
+    @classmethod
+    def of_combination(cls, name: str, combination: np.ndarray) -> Hypothesis:
+        """Test that a combination of the coordinates, (p,), is zero."""
+        basis = np.linalg.qr(combination[:, None], mode='complete')[0]
+        return cls(name, np.roll(basis, -1, axis=1), len(combination) - 1, 1, is_t=True)
+
+    @property
+    def tested(self) -> np.ndarray:
+        """(p, s) coordinates of what is tested."""
+        return self.basis[:, self.n_reduced : self.n_reduced + self.n_tested]
+
+    @property
+    def outside(self) -> np.ndarray:
+        """(p, d) coordinates that the reduced model lacks."""
+        return self.basis[:, self.n_reduced :]
+
+
+class PermutationTest:
+    """Tests of a linear model by rearranging its sample.
+
+    Parameters
+    ----------
+    sample : Sample
+        The rows, none of whose columns holds a scalar.
+    coordinates : Coordinates
+        Those of the model's columns.
+    hypotheses : sequence of Hypothesis
+        What is tested.
+    labellings : Labellings
+        The rearrangements.
+    options : ModelOptions
+        Which elements have images enough.
+    left_out : dict of str, optional
+        Tests that permutations cannot make, and why.
+    """
+
+    def __init__(
+        self,
+        sample: Sample,
+        coordinates: Coordinates,
+        hypotheses: Sequence[Hypothesis],
+        labellings: Labellings,
+        *,
+        options: ModelOptions,
+        left_out: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.hypotheses = tuple(hypotheses)
+        self.labellings = labellings
+        self.left_out = left_out
+        self._sample = sample
+        self._options = options
+        self._q = coordinates.q
+        self._reduced = [_reduced_model(self._q, hypothesis) for hypothesis in self.hypotheses]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the results."""
+        return tuple(f'{hypothesis.name}.{P_VALUE}.{FWE}' for hypothesis in self.hypotheses)
+
+    @property
+    def df(self) -> int:
+        """Residual degrees of freedom with all rows."""
+        return self._q.shape[0] - self._q.shape[1]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is to be known of the labellings: for files, sidecars and reports."""
+        made = self.labellings
+        return {
+            'n_labellings': len(made),
+            'is_exact': made.is_exact,
+            'flips_signs': made.signs is not None,
+            'shuffle': made.shuffling.name,
+            'n_blocks': made.shuffling.n_blocks,
+            'df': self.df,
+            'left_out': dict(self.left_out),
+        }
+
+    def described(self) -> str:
+        """Describe the labellings in a line."""
+        made = self.labellings
+        what = 'sign flips' if made.signs is not None else 'permutations'
+        number = f'all {len(made):,}' if made.is_exact else f'{len(made):,} random'
+        return f'Permutation test: {number} {what}{made.shuffling.described()}'
+
+    def working_bytes(self, n_labellings: int) -> int:
+        """Return about the most bytes that the greatest statistics of a block take.
+
+        Parameters
+        ----------
+        n_labellings : int
+            Labellings that are asked for at a time.
+        """
+        (n, p), n_tests = self._q.shape, len(self.hypotheses)
+        complete = _TILE * (2 * n + n_tests + BATCH * (3 * p + n_tests + 6))
+        pairs = p * (p + 1) // 2
+        incomplete = _INCOMPLETE_TILE * (n * (n_tests + 4) + BATCH * (3 * pairs + 4 * p + n_tests))
+        moved = BATCH * n * (2 * p + pairs)
+        # Degrees of freedom that elements may have, in a block and in those before it.
+        maxima = 2 * n * n_tests * n_labellings
+        return 8 * (max(complete, incomplete) + moved + maxima)
+
+    def observed(self, responses: np.ndarray) -> np.ndarray:
+        """Return |t| or F without rearrangement, (n_tests, k); NaN where a test cannot be made.
+
+        Those of elements that lack rows are the ones that are as unlikely with all rows.
+
+        Parameters
+        ----------
+        responses : numpy.ndarray
+            (n_table_rows, k) of any float type; what is not finite is missing.
+        """
+        found = np.full((len(self.hypotheses), responses.shape[1]), np.nan)
+        for elements, tile in self._tiles(responses):
+            found[:, elements] = self._comparable(tile.observed(self.labellings), tile.df)
+        return found
+
+    def maxima(self, responses: np.ndarray, part: slice) -> Maxima:
+        """Return the greatest statistic of each labelling in a part of them.
+
+        Parameters
+        ----------
+        responses : numpy.ndarray
+            See :meth:`observed`.
+        part : slice
+            Which labellings; begins at a multiple of :data:`BATCH`.
+        """
+        greatest: Maxima = {}
+        for _, tile in self._tiles(responses):
+            take_greater(greatest, tile.maxima(self.labellings, part))
+        return greatest
+
+    def null_distribution(self, maxima: Maxima) -> np.ndarray:
+        """Return the greatest |t| or F of all elements, (n_tests, n_labellings).
+
+        Raises
+        ------
+        UsageError
+            If no element can be tested.
+        """
+        if not maxima:
+            raise UsageError(
+                'no element can be tested, whatever the labelling',
+                remedy='Lower --num-subj-lthr-abs or --num-subj-lthr-rel.',
+            )
+        return np.fmax.reduce([self._comparable(values, df) for df, values in maxima.items()])
+
+    def _comparable(self, f: np.ndarray, df: np.ndarray | int) -> np.ndarray:
+        """Return |t| or F as with all rows, of F with some degrees of freedom, (n_tests, ...)."""
+        rows = [
+            equivalent(row, hypothesis.n_tested, df, self.df)
+            for row, hypothesis in zip(f, self.hypotheses, strict=True)
+        ]
+        pairs = zip(rows, self.hypotheses, strict=True)
+        return np.array([np.sqrt(np.maximum(row, 0)) if hyp.is_t else row for row, hyp in pairs])
+
+    def _tiles(self, responses: np.ndarray) -> Iterator[tuple[np.ndarray, _Tile]]:
+        sample, fewest = self._sample, self._options.fewest(len(responses))
+        block, outcomes = read_responses(responses, {}, sample.rows, sample.offset, fewest)
+        fitted, complete = outcomes == Outcome.FITTED, block.n == len(sample.rows)
+        for elements in _cut(np.flatnonzero(fitted & complete), _TILE):
+            y = sample.weighted(block.values[:, elements])
+            yield elements, _CompleteTile(self.hypotheses, self._q, y)
+        for elements in _cut(np.flatnonzero(fitted & ~complete), _INCOMPLETE_TILE):
+            part = block.select(elements)
+            weighted = Responses(sample.weighted(part.values), part.present, {})
+            yield elements, _IncompleteTile(self.hypotheses, self._q, self._reduced, weighted)
+
+
+#: The greatest statistic of each test and labelling, (n_tests, m), by residual degrees of freedom
+#: of the elements: what is great with few images is small with many.
+Maxima = dict[int, np.ndarray]
+
+
+def take_greater(greatest: Maxima, others: Maxima) -> None:
+    """Raise the greatest statistics to those of other elements."""
+    for df, values in others.items():
+        greatest[df] = np.fmax(greatest[df], values) if df in greatest else values
+
+
+def _cut(elements: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for first in range(0, len(elements), size):
+        yield elements[first : first + size]
+
+
+def _reduced_model(q: np.ndarray, hypothesis: Hypothesis) -> System | None:
+    """Return the model without what is tested; None without any column."""
+    columns = q @ hypothesis.basis[:, : hypothesis.n_reduced]
+    number = columns.shape[1]
+    sample = Sample(np.arange(len(q)), columns, None, None, ((),) * number, intercept=False)
+    return System(sample, range(number)) if number else None
+
+
+class _Tile:
+    """Some elements whose statistics can be had for any labelling.
+
+    Attributes
+    ----------
+    df : numpy.ndarray
+        (k,) residual degrees of freedom.
+    """
+
+    df: np.ndarray
+
+    def statistics(self, labellings: Labellings, part: slice) -> np.ndarray:
+        """Return F of each test, (n_tests, m, k)."""
+        raise NotImplementedError
+
+    def observed(self, labellings: Labellings) -> np.ndarray:
+        """Return F without rearrangement, (n_tests, k), computed as the greatest ones are."""
+        return self.statistics(labellings, slice(0, min(BATCH, len(labellings))))[:, 0]
+
+    def maxima(self, labellings: Labellings, part: slice) -> Maxima:
+        """Return the greatest statistics, see :meth:`PermutationTest.maxima`."""
+        first, stop, _ = part.indices(len(labellings))
+        unusable = np.isnan(self.observed(labellings))
+        order = np.argsort(self.df, kind='stable')
+        degrees, starts = np.unique(self.df[order], return_index=True)
+        found = np.full((len(degrees), len(unusable), stop - first), -np.inf)
+        for begin in range(first, stop, BATCH):
+            end = min(begin + BATCH, stop)
+            values = self.statistics(labellings, slice(begin, end))
+            if unusable.any():
+                values[np.broadcast_to(unusable[:, None], values.shape)] = -np.inf
+            if len(degrees) == 1:
+                found[0, :, begin - first : end - first] = np.fmax.reduce(values, axis=2)
+                continue
+            greatest = np.fmax.reduceat(values[:, :, order], starts, axis=2)
+            found[:, :, begin - first : end - first] = np.moveaxis(greatest, 2, 0)
+        return {int(df): values for df, values in zip(degrees, found, strict=True)}
+
+
+class _CompleteTile(_Tile):
+    """Elements that have all rows."""
+
+    def __init__(self, hypotheses: Sequence[Hypothesis], q: np.ndarray, y: np.ndarray) -> None:
+        self._hypotheses, self._q = hypotheses, q
+        found = q.T @ y
+        self._residuals = y - q @ found
+        n, p = q.shape
+        self.df = np.full(y.shape[1], n - p)
+        residual_ss = np.einsum('nk,nk->k', self._residuals, self._residuals)
+        self._own = [hypothesis.outside.T @ found for hypothesis in hypotheses]
+        self._total = [residual_ss + np.einsum('dk,dk->k', own, own) for own in self._own]
+
+    def statistics(self, labellings: Labellings, part: slice) -> np.ndarray:
+        """Return F of each test, (n_tests, m, k)."""
+        n, p = self._q.shape
+        moved = labellings.moved(self._q, part).transpose(0, 2, 1).reshape(-1, n)
+        found = (moved @ self._residuals).reshape(-1, p, len(self.df))
+        basis = (moved @ self._q).reshape(-1, p, p)
+        squares = np.einsum('mpk,mpk->mk', found, found)
+        values = np.empty((len(self._hypotheses), *squares.shape))
+        with np.errstate(all='ignore'):
+            for number in range(len(values)):
+                values[number] = self._test(number, found, basis, squares)
+        return values
+
+    def _test(
+        self, number: int, found: np.ndarray, basis: np.ndarray, squares: np.ndarray
+    ) -> np.ndarray:
+        """Return F of a test, (m, k).
+
+        Parameters
+        ----------
+        number : int
+            Of the test.
+        found, basis, squares : numpy.ndarray
+            Q*'R (m, p, k), Q*'Q (m, p, p), and the sums of squares of the former, (m, k).
+        """
+        hypothesis, own = self._hypotheses[number], self._own[number]
+        tested = hypothesis.tested.T
+        shift = basis @ hypothesis.outside
+        turned = shift.transpose(0, 2, 1)
+        cross = turned @ found
+        cross *= 2
+        cross += (turned @ shift) @ own
+        cross *= own
+        effect = tested @ found
+        effect += (tested @ shift) @ own
+        rest = self._total[number] - squares
+        rest -= cross[:, 0] if len(own) == 1 else cross.sum(axis=1)
+        effect *= effect
+        rest *= len(tested) / self.df[0]
+        return np.divide(effect[:, 0] if len(tested) == 1 else effect.sum(axis=1), rest, out=rest)
+
+
+class _IncompleteTile(_Tile):
+    """Elements that lack rows."""
+
+    def __init__(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        q: np.ndarray,
+        reduced: Sequence[System | None],
+        block: Responses,
+    ) -> None:
+        self._hypotheses, self._q = hypotheses, q
+        self._pairs = _packed(q.shape[1])
+        self._present = np.asarray(block.present, np.float64)
+        self._residuals = [
+            block.values if system is None else system.solve(block).residuals for system in reduced
+        ]
+        self._total = [np.einsum('nk,nk->k', own, own) for own in self._residuals]
+        self._n = block.n
+        products = q[:, self._pairs[0]] * q[:, self._pairs[1]]
+        kept = _factored(products.T @ self._present, np.zeros((q.shape[1], len(self._n))))
+        self.df = self._n - np.count_nonzero(kept, axis=0)
+
+    def statistics(self, labellings: Labellings, part: slice) -> np.ndarray:
+        """Return F of each test, (n_tests, m, k)."""
+        moved = np.ascontiguousarray(labellings.moved(self._q, part).transpose(2, 0, 1))
+        p, m, n = moved.shape
+        products = moved[self._pairs[0]] * moved[self._pairs[1]]
+        gram = (products.reshape(-1, n) @ self._present).reshape(len(products), -1)
+        values = np.empty((len(self._hypotheses), m, len(self._n)))
+        with np.errstate(all='ignore'):
+            for number, hypothesis in enumerate(self._hypotheses):
+                found = (moved.reshape(-1, n) @ self._residuals[number]).reshape(p, -1)
+                values[number] = self._test(number, hypothesis, gram, found).reshape(m, -1)
+        return values
+
+    def _test(
+        self, number: int, hypothesis: Hypothesis, gram: np.ndarray, found: np.ndarray
+    ) -> np.ndarray:
+        """Return F of a test, (m k,); NaN where the rows that are there do not tell."""
+        own = hypothesis.basis.T @ found
+        kept = _factored(_rotation(hypothesis.basis, self._pairs) @ gram, own)
+        own *= own
+        tested = slice(hypothesis.n_reduced, hypothesis.n_reduced + hypothesis.n_tested)
+        effect = own[tested].sum(axis=0) / hypothesis.n_tested
+        effect[~kept[tested].all(axis=0)] = np.nan
+        times = len(effect) // len(self._n)
+        df = np.tile(self._n, times) - np.count_nonzero(kept, axis=0)
+        rest = (np.tile(self._total[number], times) - own.sum(axis=0)) / df
+        return np.where(df > 0, effect / rest, np.nan)
+
+
+def _packed(p: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of a lower triangle, column after column."""
+    columns, rows = np.triu_indices(p)
+    return rows, columns
+
+
+def _rotation(basis: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Return the matrix that makes packed O'GO of packed G."""
+    rows, columns = pairs
+    halves = np.where(rows == columns, 0.5, 1.0)
+    left, right = basis[:, rows], basis[:, columns]
+    return halves * (left[rows] * right[columns] + left[columns] * right[rows]).T
+
+
+def _factored(gram: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Turn Q'e into coordinates after those before, by Cholesky's factors of Q'Q, in place.
+
+    Parameters
+    ----------
+    gram : numpy.ndarray
+        (p (p + 1) / 2, k) packed matrices, overwritten.
+    found : numpy.ndarray
+        (p, k), overwritten; 0 where a column depends on those before it.
+
+    Returns
+    -------
+    numpy.ndarray
+        (p, k) bool: columns that do not.
+    """
+    p = len(found)
+    starts = np.cumsum([0, *range(p, 0, -1)])
+    columns = [gram[starts[a] : starts[a + 1]] for a in range(p)]
+    least = _DEPENDENT * gram[starts[:-1]]
+    kept = np.empty(found.shape, bool)
+    for a in range(p):
+        column = columns[a]
+        np.greater(column[0], least[a], out=kept[a])
+        scale = np.divide(kept[a], np.sqrt(column[0]))
+        if not kept[a].all():
+            scale[~kept[a]] = 0
+        column *= scale
+        found[a] *= scale
+        found[a + 1 :] -= column[1:] * found[a]
+        for b in range(a + 1, p):
+            columns[b] -= column[b - a :] * column[b - a]
+    return kept
+
+
+def equivalent(f: np.ndarray, n_tested: int, df: np.ndarray | int, reference: int) -> np.ndarray:
+    """Return the F that has the same p value with other residual degrees of freedom.
+
+    Parameters
+    ----------
+    f : numpy.ndarray
+        Statistics.
+    n_tested : int
+        Degrees of freedom of the numerator.
+    df, reference : int
+        Those of the denominator, and those to be.
+
+    Examples
+    --------
+    A t of 3 with 5 degrees of freedom is as unlikely as one of 2.33 with 20:
+
+    >>> equivalent(np.array([9.0]), 1, 5, 20).round(2).tolist()
+    [5.45]
+    """
+    with np.errstate(all='ignore'):
+        # Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.6.2.
+        p = special.betainc(df / 2, n_tested / 2, df / (df + n_tested * f))
+        x = special.betaincinv(reference / 2, n_tested / 2, p)
+        found = reference * (1 - x) / (n_tested * x)
+    return np.where((df == reference) | (f <= 0), f, found)
+
+
+def family_wise_p(observed: np.ndarray, maxima: np.ndarray) -> np.ndarray:
+    """Return the share of labellings whose greatest statistic is at least as great.
+
+    Parameters
+    ----------
+    observed : numpy.ndarray
+        (k,) statistics, NaN where there is no test.
+    maxima : numpy.ndarray
+        (n_labellings,) the greatest statistic of each, that of the unpermuted one among them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (k,) float64, NaN where there is no test.
+
+    Examples
+    --------
+    >>> family_wise_p(np.array([1.0, 3.0, np.nan]), np.array([3.0, 1.5, 0.5, 1.0])).tolist()
+    [0.75, 0.25, nan]
+    """
+    smaller = np.searchsorted(np.sort(maxima), observed * (1 - _TIE))
+    return np.where(np.isnan(observed), np.nan, (len(maxima) - smaller) / len(maxima))
