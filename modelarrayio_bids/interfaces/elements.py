@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, Tra
 
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
-from modelarrayio_bids.results.fit import block_width
 from modelarrayio_bids.results.merge import merge_results
+from modelarrayio_bids.results.values import block_width
 from modelarrayio_bids.store.reader import StoreReader
 
 
@@ -40,22 +41,28 @@ class PlanElementBlocks(LibraryInterface):
     output_spec = _PlanElementBlocksOutputSpec
 
     def _call(self, folder: Path) -> dict[str, Any]:
-        inputs = self.inputs
-        formulas = list(inputs.formula)
-        if len(formulas) == 1:
-            formulas *= len(inputs.in_files)
         planned: dict[str, list] = {name: [] for name in self.output_spec().trait_get()}
-        files = zip(inputs.in_files, inputs.cohort_files, formulas, strict=True)
-        for number, (store, cohort, formula) in enumerate(files):
-            identity = _identity(store)
-            for first, end in _spans(store, inputs.n_blocks):
-                planned['identities'].append(identity)
-                planned['in_files'].append(store)
-                planned['cohort_files'].append(cohort)
-                planned['formula'].append(formula)
+        for number, model in enumerate(models_of(self.inputs)):
+            for first, end in _spans(model['in_files'], self.inputs.n_blocks):
                 planned['elements'].append((first, end))
                 planned['out_files'].append(str(folder / f'{number}_{first}.h5'))
+                for name, value in model.items():
+                    planned[name].append(value)
         return planned
+
+
+def models_of(inputs: Any) -> Iterator[dict[str, str]]:
+    """Yield HDF5 file, cohort, formula and identity of each model, by names of outputs."""
+    formulas = list(inputs.formula)
+    if len(formulas) == 1:
+        formulas *= len(inputs.in_files)
+    for store, cohort, formula in zip(inputs.in_files, inputs.cohort_files, formulas, strict=True):
+        yield {
+            'in_files': store,
+            'cohort_files': cohort,
+            'formula': formula,
+            'identities': _identity(store),
+        }
 
 
 def _identity(store: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     InputMultiObject,
@@ -13,20 +15,21 @@ from nipype.interfaces.base import (
 )
 
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
-from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.models.options import SHUFFLES, ModelOptions
 from modelarrayio_bids.results.model_fit import ModelFit
 
 _DEFAULTS = ModelOptions()
 _TEXTS = (traits.Str, traits.Str)
 
 
-class _FitModelInputSpec(BaseInterfaceInputSpec):
+class ModelInputSpec(BaseInterfaceInputSpec):
+    """Inputs that say what a model is, and what is estimated."""
+
     # The results go into it: what it holds must not change the node's hash.
     in_file = File(exists=True, hash_files=False, mandatory=True, desc='HDF5 file with the scalar')
     in_identity = traits.Str(desc='of what in_file was made: another one is fitted anew')
     cohort_file = File(exists=True, mandatory=True, desc='cohort CSV with the covariates')
     formula = traits.Str(mandatory=True, desc="the model in R's words, such as FA ~ age + sex")
-    analysis_name = traits.Str(desc="name of the results in the file (default: the method's)")
     method = traits.Str(desc='kind of model, where the formula does not say: lm, ...')
     var_terms = InputMultiObject(traits.Str, desc='statistics of each coefficient')
     var_model = InputMultiObject(traits.Str, desc='statistics of the whole model')
@@ -63,6 +66,23 @@ class _FitModelInputSpec(BaseInterfaceInputSpec):
     allow_repeated = traits.Bool(
         False, usedefault=True, desc='accept several images of one participant as independent'
     )
+    permutations = traits.Int(
+        0, usedefault=True, desc='labellings of a permutation test over all elements; 0 for none'
+    )
+    seed = traits.Int(0, usedefault=True, desc='of the permutations')
+    exchangeability = traits.Str(desc='column of the blocks in which images are exchangeable')
+    shuffle = traits.Enum(
+        '', *SHUFFLES, usedefault=True, desc='what changes places: images within blocks, blocks'
+    )
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='fit in threads')
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
+
+
+class _FitModelInputSpec(ModelInputSpec):
+    analysis_name = traits.Str(desc="name of the results in the file (default: the method's)")
+    null_files = InputMultiObject(
+        File(exists=True), desc='null distributions from permutations that were made before'
+    )
     elements = traits.Tuple(
         traits.Int, traits.Int, desc='fit these elements alone: the first, and the end (excluded)'
     )
@@ -74,8 +94,6 @@ class _FitModelInputSpec(BaseInterfaceInputSpec):
     reuse_existing = traits.Bool(
         False, usedefault=True, desc='keep an analysis that the same model has made'
     )
-    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='fit in threads')
-    mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
 
 
 class _FitModelOutputSpec(TraitedSpec):
@@ -83,15 +101,13 @@ class _FitModelOutputSpec(TraitedSpec):
     analysis_name = traits.Str(desc='name of the results in it')
 
 
-class FitModel(LibraryInterface):
-    """Fit a model at every element of an HDF5 file."""
+class ModelInterface(LibraryInterface):
+    """An interface about a model that its inputs describe."""
 
-    input_spec = _FitModelInputSpec
-    output_spec = _FitModelOutputSpec
-
-    def _call(self, _folder: Path) -> dict[str, Any]:
+    def _fit(self) -> ModelFit:
+        """Return the model, ready to be fitted."""
         inputs = self.inputs
-        fit = ModelFit.of(
+        return ModelFit.of(
             inputs.in_file,
             inputs.formula,
             inputs.cohort_file,
@@ -99,18 +115,6 @@ class FitModel(LibraryInterface):
             weights=self.given('weights').get('weights'),
             allow_repeated=inputs.allow_repeated,
         )
-        elements = self.given('elements').get('elements')
-        written = self.path('out_file') or Path(inputs.in_file)
-        analysis = self.given('analysis_name').get('analysis_name') or fit.kind.name
-        if not (inputs.reuse_existing and fit.is_made(analysis)):
-            fit.run(
-                analysis,
-                output=self.path('out_file'),
-                elements=None if elements is None else range(*elements),
-                overwrite=inputs.overwrite,
-                resources=self.resources(),
-            )
-        return {'out_file': str(written), 'analysis_name': analysis}
 
     def _options(self) -> ModelOptions:
         several = (
@@ -121,7 +125,10 @@ class FitModel(LibraryInterface):
         }
         return ModelOptions(
             **lists,
-            **self.given('method'),
+            **self.given('method', 'exchangeability'),
+            permutations=self.inputs.permutations,
+            seed=self.inputs.seed,
+            shuffle=self.inputs.shuffle,
             full_outputs=self.inputs.full_outputs,
             contrasts=dict(self.inputs.contrasts),
             f_tests=dict(self.inputs.f_tests),
@@ -130,3 +137,33 @@ class FitModel(LibraryInterface):
             anova=self.inputs.anova,
             effect_sizes=self.inputs.effect_sizes,
         )
+
+
+class FitModel(ModelInterface):
+    """Fit a model at every element of an HDF5 file."""
+
+    input_spec = _FitModelInputSpec
+    output_spec = _FitModelOutputSpec
+
+    def _call(self, _folder: Path) -> dict[str, Any]:
+        inputs, fit = self.inputs, self._fit()
+        elements = self.given('elements').get('elements')
+        written = self.path('out_file') or Path(inputs.in_file)
+        analysis = self.given('analysis_name').get('analysis_name') or fit.kind.name
+        if not (inputs.reuse_existing and fit.is_made(analysis)):
+            fit.run(
+                analysis,
+                output=self.path('out_file'),
+                elements=None if elements is None else range(*elements),
+                overwrite=inputs.overwrite,
+                null=_joined(self.given('null_files').get('null_files', ())),
+                resources=self.resources(),
+            )
+        return {'out_file': str(written), 'analysis_name': analysis}
+
+
+def _joined(null_files: Sequence[str]) -> np.ndarray | None:
+    """Return the null distributions of all labellings; None without any."""
+    if not null_files:
+        return None
+    return np.concatenate([np.load(file) for file in null_files], axis=1)

@@ -147,6 +147,12 @@ class PermutationTest:
         """Residual degrees of freedom with all rows."""
         return self._q.shape[0] - self._q.shape[1]
 
+    def block(self, number: int, n_blocks: int) -> range:
+        """Return one of so many blocks of labellings, as alike as they can be."""
+        n_batches = -(-len(self.labellings) // BATCH)
+        first, end = (BATCH * (n_batches * n // n_blocks) for n in (number, number + 1))
+        return range(first, min(end, len(self.labellings)))
+
     def facts(self) -> dict[str, Any]:
         """Return what is to be known of the labellings: for files, sidecars and reports."""
         made = self.labellings

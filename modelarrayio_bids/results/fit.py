@@ -133,6 +133,12 @@ def write_analysis(
         chosen = _chosen(elements, values.response.shape[1], path)
         tested = () if permutation is None else permutation.columns
         names = result_names(model) + tested
+        if permutation is not None and elements is not None:
+            raise UsageError(
+                'permutations need all elements',
+                path,
+                'Leave --elements out; a cluster divides the permutations instead (--blocks).',
+            )
         asked = _Asked(model, permutation, values, chosen)
         blocks = _blocks(asked, len(names), resources)
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns

@@ -152,6 +152,8 @@ class ModelFit:
         analysis = analysis or self.kind.name
         for line in self._concerns():
             logger.warning('%s', line)
+        for line in self._labellings():
+            logger.info('%s', line)
         fitted = write_analysis(
             self.store,
             analysis,
@@ -172,14 +174,25 @@ class ModelFit:
         )
         return fitted
 
-    def null_distribution(self, part: range, resources: Resources = Resources()) -> np.ndarray:
-        """Return the greatest statistics of some labellings: see :mod:`.permutations`."""
+    def null_distribution(
+        self, block: tuple[int, int], resources: Resources = Resources()
+    ) -> np.ndarray:
+        """Return the greatest statistics of a block of labellings: see :mod:`.permutations`.
+
+        Parameters
+        ----------
+        block : tuple of int
+            Its number, counted from 0, and how many there are.
+        resources : Resources, optional
+            Threads and memory.
+        """
         if self.permutation is None:
             raise UsageError('no permutations were asked for', remedy='Say how many.')
         with StoreReader(self.store) as reader:
             values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
             needed = working_bytes(self.permutation, values, resources.threads)
             resources.room(values.response.shape[1], needed, to='permute')
+            part = self.permutation.block(*block)
             return null_distribution(self.permutation, values, part, threads=resources.threads)
 
     def is_made(self, analysis: str) -> bool:
@@ -265,7 +278,6 @@ class ModelFit:
         for column, rows in self.model.design.lost.items():
             who = some([self._who(row) for row in rows], most=5)
             yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
-        yield from self._labellings()
         if (number := condition(self.model.design)) > _ILL_CONDITIONED:
             yield (
                 f'the columns of the design nearly determine each other (condition {number:.2g}): '

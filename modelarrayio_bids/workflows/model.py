@@ -12,10 +12,17 @@ from nipype.interfaces.utility import IdentityInterface
 
 from modelarrayio_bids.interfaces import FitModel
 from modelarrayio_bids.interfaces.elements import JoinElementBlocks, PlanElementBlocks
+from modelarrayio_bids.interfaces.permutations import (
+    GatherPermutationBlocks,
+    PermuteModel,
+    PlanPermutationBlocks,
+)
 from modelarrayio_bids.workflows.node_resources import Allowance
 
 #: Fields of ``inputnode``: lists in one order; of formulas also one for all files.
 INPUTS = ('in_files', 'cohort_files', 'formula')
+# Inputs about the results, which permutations do not have.
+_OF_RESULTS = frozenset({'analysis_name', 'overwrite', 'reuse_existing'})
 
 
 def init_model_wf(
@@ -52,7 +59,8 @@ def init_model_wf(
     reuse_existing : bool, optional
         Keep an analysis that the same model has made of the same file.
     n_blocks : int, optional
-        For a cluster: fit each file in so many blocks of elements, each a node of its own.
+        For a cluster: fit each file in so many blocks of elements, each a node of its own; with
+        permutations, make these in so many blocks, and fit each file in one node.
     nprocs, mem_mb : int, optional
         Threads of each node, and its memory in MiB.
     name : str, optional
@@ -89,24 +97,23 @@ def init_model_wf(
     outputnode = Node(IdentityInterface(['store_files']), 'outputnode')
     workflow = Workflow(name)
     workflow.add_nodes([inputnode, outputnode])
-    if n_blocks:
+    iterated = ['in_file', 'cohort_file', *([] if isinstance(formula, str) else ['formula'])]
+    if n_blocks and settings.get('permutations'):
+        _permute_in_blocks(workflow, allowed, n_blocks, settings, iterated)
+    elif n_blocks:
         _fit_in_blocks(workflow, allowed, n_blocks, settings)
     else:
-        several = not isinstance(formula, str)
-        _fit_whole(
-            workflow, allowed, settings | {'reuse_existing': reuse_existing}, several=several
-        )
+        _fit_whole(workflow, allowed, settings | {'reuse_existing': reuse_existing}, iterated)
     return workflow
 
 
 def _fit_whole(
-    workflow: Workflow, allowed: Allowance, settings: Mapping[str, Any], *, several: bool
-) -> None:
-    """Fit each file in a node of its own."""
+    workflow: Workflow, allowed: Allowance, settings: Mapping[str, Any], iterated: Sequence[str]
+) -> MapNode:
+    """Fit each file in a node of its own; return the node."""
     inputnode, outputnode = map(workflow.get_node, ('inputnode', 'outputnode'))
-    iterated = ['in_file', 'cohort_file', *(['formula'] if several else [])]
     fit = MapNode(
-        FitModel(**settings, **allowed.inputs()), iterated, 'fit_model', **allowed.working()
+        FitModel(**settings, **allowed.inputs()), list(iterated), 'fit_model', **allowed.working()
     )
     # What the file holds by now is for the library to see, not for Nipype's cache.
     fit.overwrite = True
@@ -115,6 +122,38 @@ def _fit_whole(
             ('in_files', 'in_file'), ('cohort_files', 'cohort_file'), ('formula', 'formula'),
         ]),
         (fit, outputnode, [('out_file', 'store_files')]),
+    ])  # fmt: skip
+    return fit
+
+
+def _permute_in_blocks(
+    workflow: Workflow,
+    allowed: Allowance,
+    n_blocks: int,
+    settings: Mapping[str, Any],
+    iterated: Sequence[str],
+) -> None:
+    """Make permutations in nodes that may run on different machines, and fit with all of them."""
+    inputnode = workflow.get_node('inputnode')
+    plan = Node(PlanPermutationBlocks(n_blocks=n_blocks), 'plan_permutations', **allowed.light())
+    of_block = ['in_file', 'in_identity', 'cohort_file', 'formula', 'block']
+    own = {name: value for name, value in settings.items() if name not in _OF_RESULTS}
+    permute = MapNode(
+        PermuteModel(**own, **allowed.inputs()), of_block, 'permute_model', **allowed.working()
+    )
+    gather = Node(GatherPermutationBlocks(), 'gather_permutations', **allowed.light())
+    plan.overwrite = True
+    fit = _fit_whole(workflow, allowed, settings, [*iterated, 'null_files'])
+    workflow.connect([
+        (inputnode, plan, [(field, field) for field in INPUTS]),
+        (plan, permute, [
+            ('in_files', 'in_file'), ('cohort_files', 'cohort_file'), ('formula', 'formula'),
+            ('block', 'block'), ('identities', 'in_identity'),
+        ]),
+        (inputnode, gather, [('in_files', 'in_files')]),
+        (plan, gather, [('in_files', 'block_of')]),
+        (permute, gather, [('out_file', 'block_files')]),
+        (gather, fit, [('null_files', 'null_files')]),
     ])  # fmt: skip
 
 

@@ -321,3 +321,78 @@ def test_a_disk_that_fills(folder, limit):
     )
     assert done.returncode == 74, done.stderr
     assert bytes_of(folder) == before
+
+
+def test_permutations_give_the_same_bits_whatever_the_machine(folder):
+    """Against p values that models.permutation makes of the whole matrix at once."""
+    asked = ['--permutations', 60, '--seed', 4, '--anova', '--contrast', 'c=age - sexM']
+    assert fit('FA ~ age + sex', *asked) == 0
+    more = {'two': ['--nprocs', 2], 'little': ['--mem-mb', 400]}
+    for name, how in more.items():
+        assert fit('FA ~ age + sex', *asked, *how, '--analysis-name', name) == 0
+    found = read_results('FA.h5', 'lm')
+    corrected = [name for name in found if name.endswith('.fwe')]
+    assert corrected == [
+        f'{term}.p.value.fwe' for term in ('age', 'sexM', 'c', 'age.anova', 'sex.anova')
+    ]
+    for name in more:
+        other = read_results('FA.h5', name)
+        assert all(np.array_equal(found[one], other[one], equal_nan=True) for one in found)
+    p = found['age.p.value.fwe']
+    np.testing.assert_array_equal(np.isnan(p), np.isnan(found['age.p.value']))
+    assert np.nanmin(p) == 1 / 60
+    # A t and its F are one test, and at each element not less likely than without correction.
+    np.testing.assert_array_equal(p, found['age.anova.p.value.fwe'])
+    with h5py.File('FA.h5') as file:
+        ours = file['results/lm/modelarrayio']
+        assert ours['null_tests'].asstr()[:].tolist() == corrected
+        null = ours['null_maxima'][()]
+        told = json.loads(ours.attrs['model'])
+    assert null.shape == (5, 60)
+    complete = np.isfinite(values(people())).all(axis=0)
+    t = np.abs(found['age.statistic'][complete])
+    assert null[0, 0] >= np.nanmax(t)
+    expected = [(null[0] >= one * (1 - 1e-9)).mean() for one in t[~np.isnan(t)]]
+    np.testing.assert_allclose(p[complete][~np.isnan(t)], expected, rtol=1e-12)
+    assert (told['seed'], told['permutation']['n_labellings']) == (4, 60)
+    assert told['permutation']['left_out'] == {
+        'Intercept': 'it is about the mean, which no permutation changes'
+    }
+
+
+def test_another_seed_or_number_is_another_analysis(folder, capsys):
+    assert fit('FA ~ age', '--permutations', 30, '--dry-run') == 0
+    assert 'Permutation test: 30 random permutations' in capsys.readouterr().out
+    assert fit('FA ~ age', '--permutations', 30) == 0
+    with_others = read_results('FA.h5', 'lm')
+    assert fit('FA ~ age', '--permutations', 30, '--seed', 1, '--overwrite') == 0
+    other = read_results('FA.h5', 'lm')
+    assert not np.array_equal(
+        with_others['age.p.value.fwe'], other['age.p.value.fwe'], equal_nan=True
+    )
+
+
+@pytest.mark.parametrize(
+    ('more', 'message'),
+    [
+        (['--permutations', 0], "'0' is not a whole number from 2"),
+        (['--permutations', -3], "'-3' is not a whole number from 2"),
+        (['--permutations', 9, '--seed', 'x'], "'x' is not a whole number from 0"),
+        (['--permutations', 9, '--exchangeability', 'home'], 'has no column home of blocks'),
+        (['--permutations', 9, '--exchangeability', 'blank'], 'blank is blank for 30 images'),
+        (['--permutations', 9, '--exchangeability', 'one', '--shuffle', 'whole'], 'is one block'),
+        (['--exchangeability', 'sex'], '--exchangeability says how images are permuted'),
+        (['--permutations', 9, '--elements', '0:10'], 'permutations need all elements'),
+    ],
+)
+def test_permutations_that_cannot_be_made(folder, capsys, more, message):
+    people().assign(one='a', blank='').to_csv('cohort.csv', index=False)
+    before = bytes_of(folder)
+    try:
+        code = fit('FA ~ age', *more)
+    except SystemExit as error:
+        code = error.code
+    told = capsys.readouterr().err
+    assert code
+    assert message in told.splitlines()[-1]
+    assert bytes_of(folder) == before

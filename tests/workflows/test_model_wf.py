@@ -101,3 +101,14 @@ def test_blocks_of_a_file_that_was_made_anew_are_fitted_anew(files, tmp_path):
         assert same([found], [read_results(store, f'whole{number}')])
         with h5py.File(store, 'a') as file:
             file['scalars/FA/values'][...] = file['scalars/FA/values'][()][::-1]
+
+
+@pytest.mark.parametrize('n_blocks', [1, 3])
+def test_blocks_of_permutations_give_the_same_to_the_last_bit(files, tmp_path, n_blocks):
+    stores, tables = zip(*files, strict=True)
+    asked = {'options': {'permutations': 40, 'seed': 3}, 'name': 'permuted'}
+    run(init_model_wf(stores, tables, '~ age', 'whole', **asked), tmp_path / 'work')
+    blocks = init_model_wf(stores, tables, '~ age', 'lm', n_blocks=n_blocks, **asked)
+    run(blocks, tmp_path / 'more')
+    assert same(results(files), results(files, 'whole'))
+    assert 'age.p.value.fwe' in results(files)[0]
