@@ -30,7 +30,7 @@ def model_options(options: argparse.Namespace) -> ModelOptions:
         f_tests=_by_name(options.f_test),
         anova=options.anova,
         effect_sizes=options.effect_sizes,
-        permutations=options.permutations,
+        permutations=options.permutations or 0,
         seed=options.seed,
         exchangeability=options.exchangeability or '',
         shuffle=options.shuffle or '',
@@ -150,7 +150,6 @@ def _add_permutations(group: argparse._ArgumentGroup) -> None:
         group,
         '--permutations',
         type=_number_from(2),
-        default=0,
         metavar='N',
         help='also p values corrected for all elements (family-wise error), from N permutations, '
         'the unpermuted one included: 5000, say; signs are flipped where the formula is ~ 1',

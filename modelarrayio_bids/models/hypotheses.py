@@ -15,7 +15,7 @@ from modelarrayio_bids.models.coordinates import Coordinates
 from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.exchangeability import Shuffling, labellings, sign_flips
 from modelarrayio_bids.models.options import ModelOptions
-from modelarrayio_bids.models.permutation import Hypothesis, PermutationTest
+from modelarrayio_bids.models.permutation import LinearHypothesis, PermutationTest
 from modelarrayio_bids.models.system import Sample
 from modelarrayio_bids.runtime.text_format import some
 
@@ -114,27 +114,29 @@ class PermutableModel:
             how = 'within' if varies else 'whole'
         return Shuffling(codes, within=how != 'whole', whole=how != 'within')
 
-    def _hypotheses(self, coordinates: Coordinates) -> Iterator[tuple[Hypothesis, Sequence[int]]]:
+    def _hypotheses(
+        self, coordinates: Coordinates
+    ) -> Iterator[tuple[LinearHypothesis, Sequence[int]]]:
         """Yield what can be asked, with the columns of the design that it is about."""
         labels = labels_of(self.design)
         for column, combination in zip(self.estimated, coordinates.inverse, strict=True):
-            yield Hypothesis.of_combination(labels[column], combination), [column]
+            yield LinearHypothesis.of_combination(labels[column], combination), [column]
         for contrast in self.contrasts:
             factors = np.array(contrast.factors)
             combination = factors[self.estimated] @ coordinates.inverse
             columns = np.flatnonzero(factors).tolist()
-            yield Hypothesis.of_combination(contrast.name, combination), columns
+            yield LinearHypothesis.of_combination(contrast.name, combination), columns
         place = {column: number for number, column in enumerate(self.estimated)}
         for test in self.tests:
             if test.tested:
                 others = [place[column] for column in test.columns if column not in test.tested]
                 tested = [place[column] for column in test.tested]
                 r = coordinates.r
-                yield Hypothesis.after(test.name, r[:, others], r[:, tested]), test.tested
+                yield LinearHypothesis.after(test.name, r[:, others], r[:, tested]), test.tested
 
     def _why_not(
         self,
-        hypothesis: Hypothesis,
+        hypothesis: LinearHypothesis,
         columns: Sequence[int],
         coordinates: Coordinates,
         shuffling: Shuffling,

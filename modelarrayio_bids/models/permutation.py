@@ -46,7 +46,7 @@ _TIE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Hypothesis:
+class LinearHypothesis:
     """Coefficients that are tested together, in orthonormal coordinates of a model.
 
     Parameters
@@ -71,7 +71,7 @@ class Hypothesis:
     @classmethod
     def after(
         cls, name: str, reduced: np.ndarray, tested: np.ndarray, *, is_t: bool = False
-    ) -> Hypothesis:
+    ) -> LinearHypothesis:
         """Test what coordinates add to others.
 
         Parameters
@@ -84,7 +84,7 @@ class Hypothesis:
         return cls(name, basis, reduced.shape[1], tested.shape[1], is_t)
 
     @classmethod
-    def of_combination(cls, name: str, combination: np.ndarray) -> Hypothesis:
+    def of_combination(cls, name: str, combination: np.ndarray) -> LinearHypothesis:
         """Test that a combination of the coordinates, (p,), is zero."""
         basis = np.linalg.qr(combination[:, None], mode='complete')[0]
         return cls(name, np.roll(basis, -1, axis=1), len(combination) - 1, 1, is_t=True)
@@ -109,7 +109,7 @@ class PermutationTest:
         The rows, none of whose columns holds a scalar.
     coordinates : Coordinates
         Those of the model's columns.
-    hypotheses : sequence of Hypothesis
+    hypotheses : sequence of LinearHypothesis
         What is tested.
     labellings : Labellings
         The rearrangements.
@@ -123,7 +123,7 @@ class PermutationTest:
         self,
         sample: Sample,
         coordinates: Coordinates,
-        hypotheses: Sequence[Hypothesis],
+        hypotheses: Sequence[LinearHypothesis],
         labellings: Labellings,
         *,
         options: ModelOptions,
@@ -273,7 +273,7 @@ def _cut(elements: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield elements[first : first + size]
 
 
-def _reduced_model(q: np.ndarray, hypothesis: Hypothesis) -> System | None:
+def _reduced_model(q: np.ndarray, hypothesis: LinearHypothesis) -> System | None:
     """Return the model without what is tested; None without any column."""
     columns = q @ hypothesis.basis[:, : hypothesis.n_reduced]
     number = columns.shape[1]
@@ -323,7 +323,9 @@ class _Tile:
 class _CompleteTile(_Tile):
     """Elements that have all rows."""
 
-    def __init__(self, hypotheses: Sequence[Hypothesis], q: np.ndarray, y: np.ndarray) -> None:
+    def __init__(
+        self, hypotheses: Sequence[LinearHypothesis], q: np.ndarray, y: np.ndarray
+    ) -> None:
         self._hypotheses, self._q = hypotheses, q
         found = q.T @ y
         self._residuals = y - q @ found
@@ -380,7 +382,7 @@ class _IncompleteTile(_Tile):
 
     def __init__(
         self,
-        hypotheses: Sequence[Hypothesis],
+        hypotheses: Sequence[LinearHypothesis],
         q: np.ndarray,
         reduced: Sequence[System | None],
         block: Responses,
@@ -411,7 +413,7 @@ class _IncompleteTile(_Tile):
         return values
 
     def _test(
-        self, number: int, hypothesis: Hypothesis, gram: np.ndarray, found: np.ndarray
+        self, number: int, hypothesis: LinearHypothesis, gram: np.ndarray, found: np.ndarray
     ) -> np.ndarray:
         """Return F of a test, (m k,); NaN where the rows that are there do not tell."""
         own = hypothesis.basis.T @ found

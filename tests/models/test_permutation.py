@@ -15,7 +15,7 @@ from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.exchangeability import Labellings, Shuffling, labellings, sign_flips
 from modelarrayio_bids.models.linear import LinearModel
 from modelarrayio_bids.models.options import ModelOptions
-from modelarrayio_bids.models.permutation import Hypothesis, PermutationTest, family_wise_p
+from modelarrayio_bids.models.permutation import LinearHypothesis, PermutationTest, family_wise_p
 from modelarrayio_bids.models.system import Sample
 
 
@@ -189,7 +189,7 @@ def test_p_values_are_those_of_nilearn():
     orders = Labellings(Shuffling(np.zeros(24, int)), nilearn_orders(199, 24, 7))
     sample = Sample.from_design(x, None)
     coordinates = Coordinates(sample.matrix)
-    age = Hypothesis.of_combination('age', coordinates.inverse[1])
+    age = LinearHypothesis.of_combination('age', coordinates.inverse[1])
     test = PermutationTest(sample, coordinates, [age], orders, options=ModelOptions())
     null = test.null_distribution(test.maxima(values, slice(0, 200)))[0]
     np.testing.assert_allclose(null[1:], theirs['h0_max_t'].ravel(), rtol=1e-8)

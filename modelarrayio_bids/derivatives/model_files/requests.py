@@ -13,8 +13,8 @@ A TOML file lists them::
 
 Further keys are those of the command line, with ``_``: ``f_tests`` (a table, as ``contrasts``),
 ``method``, ``weights``, ``effect_sizes``, ``var_terms``, ``var_model``, ``full_outputs``,
-``correct_p_value_terms``, ``correct_p_value_model``, ``num_subj_lthr_abs``, ``num_subj_lthr_rel``
-and ``allow_repeated``.
+``correct_p_value_terms``, ``correct_p_value_model``, ``num_subj_lthr_abs``, ``num_subj_lthr_rel``,
+``permutations``, ``seed``, ``exchangeability``, ``shuffle`` and ``allow_repeated``.
 
 A JSON file is a BIDS Stats Model: see :mod:`~.stats_models`.
 """
