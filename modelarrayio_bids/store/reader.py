@@ -263,11 +263,11 @@ class StoreReader:
             schema.result_path(analysis, f'{schema.PROVENANCE}/{leaf}')
             for leaf in (schema.NULL_TESTS, schema.NULL_MAXIMA)
         )
-        names, maxima = (dataset_at(self._file, path) for path in paths)
+        names, maxima = (items.dataset_at(self._file, path) for path in paths)
         if names is None or maxima is None:
             return {}
-        values = values_of(maxima, 'f')
-        if values.ndim != 2 or len(values) != len(told := texts_of(names)):
+        values = items.values_of(maxima, 'f')
+        if values.ndim != 2 or len(values) != len(told := items.texts_of(names)):
             raise SchemaError(
                 f'null distributions of {analysis} are damaged', self.path, 'Fit it again.'
             )
