@@ -10,7 +10,6 @@ with rounding, and where it is 2.9999999999999725 its p differs from that of 3 b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -21,6 +20,7 @@ from modelarrayio_bids.errors import FormulaError
 from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.models.anova import JointTest
 from modelarrayio_bids.models.base import MODEL, Hypothesis, labels_of
+from modelarrayio_bids.models.curves import CONFIDENCE, FittedCurve
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.formula.values import Numbers
 from modelarrayio_bids.models.kinds.base import ModelKind
@@ -33,43 +33,12 @@ from modelarrayio_bids.models.smooth_terms import SmoothTerm, with_smooths
 from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
 from modelarrayio_bids.models.system import System, fit_of
 
-#: Share of the intervals of a curve's band.
-CONFIDENCE = 0.95
 # Values of the covariate at which a curve is drawn.
 _GRID = 101
 
 #: Statistics of a smooth.
 SMOOTH_STATISTICS = ('edf', 'ref.df', 'statistic', P_VALUE)
 _EFFECTS = ('delta.adj.rsq', 'partial.rsq')
-
-
-@dataclass(frozen=True, eq=False)
-class FittedCurve:
-    """A smooth of one covariate as it was fitted at an element.
-
-    Parameters
-    ----------
-    label : str
-        mgcv's name of the smooth.
-    covariate : str
-        Its covariate.
-    by : str
-        A number that multiplies the curve; blank without.
-    grid, values, margin : numpy.ndarray
-        (m,) values of the covariate, the curve there, and half the width of its pointwise band.
-    x, y : numpy.ndarray
-        (n,) covariate of each image that the curve is about, and the curve there plus the residual;
-        empty if ``by`` is a number.
-    """
-
-    label: str
-    covariate: str
-    by: str
-    grid: np.ndarray
-    values: np.ndarray
-    margin: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
 
 
 class AdditiveModel(LinearModel):
@@ -139,26 +108,20 @@ class AdditiveModel(LinearModel):
             )
 
     def curve(
+        self, term: str, response: np.ndarray, scalars: Mapping[str, np.ndarray]
+    ) -> FittedCurve | None:
+        """Return a smooth of one covariate at an element, by the name of its results.
+
+        See :meth:`.base.ElementwiseModel.curve`.
+        """
+        for smooth in self.smooths:
+            if smooth.name == term and len(smooth.smooth.covariates) == 1:
+                return self._curve(smooth, response, scalars)
+        return None
+
+    def _curve(
         self, smooth: SmoothTerm, response: np.ndarray, scalars: Mapping[str, np.ndarray]
     ) -> FittedCurve | None:
-        """Return a smooth of one covariate at an element.
-
-        Parameters
-        ----------
-        smooth : SmoothTerm
-            One of ``self.smooths``.
-        response : numpy.ndarray
-            (n_table_rows,) values of the element.
-        scalars : mapping
-            For each of ``self.scalars`` an array of that shape.
-
-        Returns
-        -------
-        FittedCurve or None
-            None if the smooth has several covariates, or cannot be estimated there.
-        """
-        if len(smooth.smooth.covariates) > 1:
-            return None
         used = {name: scalars[name][:, None] for name in self.scalars}
         sample = self._sample
         block, _ = read_responses(response[:, None], used, sample.rows, sample.offset, 0)

@@ -22,6 +22,7 @@ import numpy as np
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import P_VALUE, p_adjust
 from modelarrayio_bids.models.anova import JointTest
+from modelarrayio_bids.models.curves import FittedCurve
 from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
@@ -151,6 +152,27 @@ class ElementwiseModel(ABC):
     def described(self) -> Iterator[str]:
         """Describe what is particular to the model, a line each."""
         return iter(())
+
+    def curve(
+        self, term: str, response: np.ndarray, scalars: Mapping[str, np.ndarray]
+    ) -> FittedCurve | None:
+        """Return the curve that a term is, as it is fitted at an element.
+
+        Parameters
+        ----------
+        term : str
+            What names of its results begin with.
+        response : numpy.ndarray
+            (n_table_rows,) values of the element; what is not finite is missing.
+        scalars : mapping
+            For each of ``self.scalars`` an array of that shape.
+
+        Returns
+        -------
+        FittedCurve or None
+            None if the term is not a function of one covariate, or not estimable there.
+        """
+        return None
 
     def concerns(self) -> Iterator[str]:
         """Return warnings about what was asked for, a line each."""

@@ -16,6 +16,7 @@ import numpy as np
 from modelarrayio_bids.cohort import SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.base import ElementwiseModel
+from modelarrayio_bids.models.curves import FittedCurve
 from modelarrayio_bids.models.design import Design, design
 from modelarrayio_bids.models.formula.syntax import names_in
 from modelarrayio_bids.models.formula.terms import Terms
@@ -206,6 +207,17 @@ class ModelFit:
             told, n_rows = reader.described(analysis), reader.analysis(analysis).matrix.shape[1]
             n_elements = reader.scalar(self.response).shape[1]
         return n_rows == n_elements and _comparable(told) == _comparable(self._facts())
+
+    def curve(self, term: str, element: int) -> FittedCurve | None:
+        """Return the curve that a term is, at an element; see :meth:`.ElementwiseModel.curve`."""
+        with StoreReader(self.store) as reader:
+            values = {
+                name: reader.scalar(name).columns(np.array([element]))[rows, 0]
+                for name, rows in self.rows.items()
+            }
+        for name, rows in self.rows.items():
+            values[name] = np.where(rows < 0, np.nan, values[name])
+        return self.model.curve(term, values.pop(self.response), values)
 
     def described(self) -> Iterator[str]:
         """Describe the design: its columns, who is left out and why, images of each level."""

@@ -166,7 +166,7 @@ def test_curves_and_bands_are_those_of_predict(mgcv, formula, missing):
     quantile = special.stdtrit(dict(fit.tested['model'].df)['model.df.residual'], 0.975)
     for smooth in fit.smooths:
         curve, of_r = (
-            fit.curve(smooth, np.nan_to_num(y), {}),
+            fit.curve(smooth.name, np.nan_to_num(y), {}),
             expected[expected.label == smooth.label],
         )
         np.testing.assert_allclose(curve.grid, of_r['x'], rtol=1e-9)
@@ -179,14 +179,14 @@ def test_a_curve_has_the_images_that_it_is_about():
     y = responses(table)[:, 0]
     y[[2, 5]] = np.nan
     fit = model('y ~ sex + s(age, k = 4, fx = TRUE, by = sex) + ti(age, motion, fx = TRUE)', table)
-    of_men, of_both = fit.smooths[1:]
     shown = table[(table['sex'] == 'M') & np.isfinite(y)]
-    curve = fit.curve(of_men, y, {})
+    curve = fit.curve('s_age_BYsexM', y, {})
     np.testing.assert_array_equal(curve.x, shown['age'])
     # The mean of curve and residual is that of the curve: residuals have no share of a level.
     at_images = np.interp(curve.x, curve.grid, curve.values)
     assert curve.y.mean() == pytest.approx(at_images.mean(), abs=1e-3)
-    assert fit.curve(of_both, y, {}) is None
+    assert fit.curve('ti_age_motion', y, {}) is None
+    assert fit.curve('sexM', y, {}) is None
 
 
 @given(

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from modelarrayio_bids.models.curves import CONFIDENCE, FittedCurve
 from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.participants import shortened
 
-if TYPE_CHECKING:
-    from modelarrayio_bids.models.additive import FittedCurve
-
 # Read on white, and by who does not tell red from green.
 _IMAGES, _CURVE = '#1f4e79', '#b3261e'
-# Inches.
-_PANEL, _COLUMNS = 1.9, 2
+# Inches: of a panel, of the room between panels, and of the room for texts around them.
+_PANEL, _BETWEEN, _LEFT, _RIGHT, _BELOW, _ABOVE = 1.35, 0.55, 0.85, 0.1, 0.5, 0.3
+_COLUMNS = 2
 
 
 def chart_of_curves(curves: Sequence[tuple[str, FittedCurve]], title: str, scalar: str) -> Picture:
@@ -35,9 +34,10 @@ def chart_of_curves(curves: Sequence[tuple[str, FittedCurve]], title: str, scala
     rows = -(-len(curves) // _COLUMNS)
     smooth = curves[0][1]
     with style.drawing():
-        height = _PANEL * rows + 0.3
+        height = _ABOVE + _PANEL * rows + _BETWEEN * (rows - 1) + _BELOW
         figure = style.titled(title, height)
         axes = figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True).ravel()
+        _place(figure, height)
         for axis, (name, curve) in zip(axes, curves, strict=False):
             _draw(axis, name, curve)
         for axis in axes[len(curves) :]:
@@ -45,9 +45,21 @@ def chart_of_curves(curves: Sequence[tuple[str, FittedCurve]], title: str, scala
         for axis in axes[max(0, len(curves) - _COLUMNS) : len(curves)]:
             axis.set_xlabel(shortened(smooth.covariate, 30), parse_math=False)
             axis.tick_params(labelbottom=True)
-        figure.supylabel(shortened(_height(smooth, scalar), 40), fontsize=style.TEXT)
-        figure.tight_layout(rect=(0, 0, 1, height / figure.get_size_inches()[1]))
+        axes[0].set_ylabel(shortened(_height(smooth, scalar), 24), parse_math=False)
         return style.svg(figure, f'{title}. {" ".join(_told(curves))}', _caption(smooth))
+
+
+def _place(figure: Figure, height: float) -> None:
+    """Give panels their room below the title."""
+    across, up = figure.get_size_inches()
+    figure.subplots_adjust(
+        left=_LEFT / across,
+        right=1 - _RIGHT / across,
+        bottom=_BELOW / up,
+        top=(height - _ABOVE) / up,
+        hspace=_BETWEEN / _PANEL,
+        wspace=0.3,
+    )
 
 
 def _draw(axis: Axes, name: str, curve: FittedCurve) -> None:
@@ -60,14 +72,15 @@ def _draw(axis: Axes, name: str, curve: FittedCurve) -> None:
 
 
 def _height(curve: FittedCurve, scalar: str) -> str:
-    return f'{scalar} for each unit of {curve.by}' if curve.by else f'{scalar}, about its mean'
+    return f'{scalar} per {curve.by}' if curve.by else scalar
 
 
 def _caption(curve: FittedCurve) -> str:
-    images = '' if curve.by else ' Dots: images, what the other terms explain taken out.'
+    said = f'{curve.label} at the peak of each cluster, with its pointwise {CONFIDENCE:.0%} band.'
+    images = 'The mean is 0. Dots are images, without what other terms explain. ' * (not curve.by)
     return (
-        f'{curve.label} at the peak of each cluster, with its pointwise 95% band.{images} Peaks '
-        'were chosen by this very effect: curves look better than those of new data would.'
+        f'{said} {images}Peaks were chosen by this very effect: curves look better than those of '
+        'new data would.'
     )
 
 

@@ -148,10 +148,10 @@ def variance_inflation(matrix: np.ndarray, *, centred: bool) -> np.ndarray:
     return np.maximum((inverse**2).sum(axis=1), 1)
 
 
-def find_design(
-    store: Path, facts: ModelFacts, cohorts: Iterable[Path], names: Sequence[str]
-) -> DesignFindings | None:
-    """Make a model's design again.
+def find_fit(
+    store: Path, facts: ModelFacts, cohorts: Iterable[Path], n_images: int
+) -> ModelFit | None:
+    """Make a model again.
 
     Parameters
     ----------
@@ -161,12 +161,12 @@ def find_design(
         The model.
     cohorts : iterable of pathlib.Path
         Tables that may be the one it was fitted with, the likeliest first.
-    names : sequence of str
-        Participant and visit of each image of the response.
+    n_images : int
+        Images of the response.
 
     Returns
     -------
-    DesignFindings or None
+    ModelFit or None
         None if no table makes the design that was fitted: they are gone, or others by now.
     """
     for cohort in dict.fromkeys(cohorts):
@@ -178,17 +178,17 @@ def find_design(
             )
         except (ModelArrayIOError, OSError):
             continue
-        if _is_same(fit, facts, len(names)):
-            return DesignFindings.of(fit, names)
+        if _is_same(fit, facts, n_images):
+            return fit
     return None
 
 
-def _is_same(fit: ModelFit, facts: ModelFacts, n_names: int) -> bool:
+def _is_same(fit: ModelFit, facts: ModelFacts, n_images: int) -> bool:
     plan = fit.model.design
     left_out = {column: len(rows) for column, rows in plan.lost.items()}
     return (
         plan.names == facts.columns
         and len(plan.rows) == facts.n_images
         and left_out == facts.left_out
-        and len(fit.phenotypes.table) == n_names
+        and len(fit.phenotypes.table) == n_images
     )

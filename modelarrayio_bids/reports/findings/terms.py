@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName, statistics
+from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis
@@ -103,6 +104,8 @@ class TermValues:
         (n_rows,) float32: the result that is shown.
     kept : numpy.ndarray
         (n_rows,) boolean: where p counts.
+    told : str, optional
+        Its statistic, where the file says: ``t``, ``F``.
     n_tested : int
         How many rows have a p value.
     smallest_p : float
@@ -114,15 +117,16 @@ class TermValues:
     term: Term
     shown: np.ndarray
     kept: np.ndarray
+    told: str = ''
     n_tested: int = 0
     smallest_p: float = np.nan
     is_told: bool | None = None
 
     @property
     def statistic(self) -> str:
-        """``t`` or ``F``, where the numbers prove it, else blank."""
-        if not self.is_told:
-            return ''
+        """``t`` or ``F``, where the file says so or the numbers prove it, else blank."""
+        if self.told or not self.is_told:
+            return self.told
         return 'F' if self.term.name == MODEL else 't'
 
     @property
@@ -243,10 +247,16 @@ def read_terms(
     """
     n_rows = results.matrix.shape[1]
     terms = terms_of(results.names)
+    facts = ModelFacts.of(results.described)
+    tested = {} if facts is None else facts.tested
+    told = {name: hypothesis.statistic for name, hypothesis in tested.items()}
     together = max(1, memory // (n_rows * _BYTES_PER_ROW))
     for start in range(0, len(terms), together):
         found = [
-            TermValues(term, np.empty(n_rows, np.float32), np.empty(n_rows, bool))
+            TermValues(
+                *(term, np.empty(n_rows, np.float32), np.empty(n_rows, bool)),
+                told.get(term.name, ''),
+            )
             for term in terms[start : start + together]
         ]
         observations = _read(results, found, threads, n_images)

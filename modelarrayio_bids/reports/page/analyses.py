@@ -14,10 +14,13 @@ from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.terms import model_terms
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.curves import ENDING as CURVES
+from modelarrayio_bids.reports.page.curves import picture_of_curves
 from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
 from modelarrayio_bids.reports.page.models import (
     ModelPart,
     PValuePart,
+    fit_of,
     links_to_maps,
     model_part,
     p_value_part,
@@ -29,13 +32,14 @@ from modelarrayio_bids.reports.page.results import (
     result_figures,
 )
 from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 # Of the names of figures and tables of one analysis or term.
-_ENDINGS = ('', 'Results', 'Structures', 'Clusters', *MODEL_ENDINGS)
+_ENDINGS = ('', 'Results', 'Structures', 'Clusters', CURVES, *MODEL_ENDINGS)
 _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
 _HEADINGS = ('Cluster', 'Elements', 'mm³', 'Peak', 'Where')
 
@@ -120,7 +124,8 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
                 # Of a run that was killed: everything else is there to be seen.
                 yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
                 continue
-            model = model_part(output, store, name, album, what)
+            fit = fit_of(output, store, name)
+            model = model_part(output, store, name, album, what, fit=fit)
             maps = links_to_maps(output, name)
             if not figures:
                 note = 'No result has a p value.'
@@ -130,7 +135,7 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
             yield AnalysisPart(
                 *(anchor, title, _model(results, formula)),
                 [
-                    _term(output, figure, album, term)
+                    _term(output, figure, fit, album, term)
                     for figure, (_, term) in zip(figures, terms, strict=True)
                 ],
                 [('Numbers (TSV)', _table(output, figures, album, what))],
@@ -202,11 +207,15 @@ def _figures(
     )
 
 
-def _term(output: Output, figure: ResultFigure, album: Album, what: str) -> TermPart:
+def _term(
+    output: Output, figure: ResultFigure, fit: ModelFit | None, album: Album, what: str
+) -> TermPart:
     pictures = [
         album.add(picture, figure_name(output, what + 'Structures' * place, 'map'))
         for place, picture in enumerate(figure.pictures)
     ]
+    if (curves := picture_of_curves(fit, figure)) is not None:
+        pictures.append(album.add(curves, figure_name(output, what + CURVES)))
     rows = figure.rows()
     if rows:
         album.table(rows, figure_name(output, f'{what}Clusters', 'summary'), CLUSTER_COLUMNS)

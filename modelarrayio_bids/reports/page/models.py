@@ -18,11 +18,12 @@ from modelarrayio_bids.reports.figures.models import (
     chart_of_p_values,
 )
 from modelarrayio_bids.reports.figures.scales import cell, number
-from modelarrayio_bids.reports.findings.designs import DesignFindings, find_design
+from modelarrayio_bids.reports.findings.designs import DesignFindings, find_fit
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.p_values import BINS, PValues, find_p_values
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
 from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
@@ -91,8 +92,23 @@ class ModelPart:
     links: list[tuple[str, str]] = field(default_factory=list)
 
 
+def fit_of(output: Output, store: StoreReader, analysis: str) -> ModelFit | None:
+    """Make the model of an analysis again; None if that was not made here, or cannot be."""
+    facts = ModelFacts.of(store.described(analysis))
+    if facts is None:
+        return None
+    n_images = len(_names(output, store, facts))
+    return find_fit(output.files.store, facts, _cohorts(output, facts), n_images)
+
+
 def model_part(
-    output: Output, store: StoreReader, analysis: str, album: Album, what: str
+    output: Output,
+    store: StoreReader,
+    analysis: str,
+    album: Album,
+    what: str,
+    *,
+    fit: ModelFit | None,
 ) -> ModelPart | None:
     """Draw the model of an analysis, and write its numbers.
 
@@ -108,6 +124,8 @@ def model_part(
         Where figures and tables go.
     what : str
         Label of the analysis in their names.
+    fit : ModelFit or None
+        Its model, made again.
 
     Returns
     -------
@@ -118,7 +136,7 @@ def model_part(
     if facts is None:
         return None
     names = _names(output, store, facts)
-    design = find_design(output.files.store, facts, _cohorts(output, facts), names)
+    design = None if fit is None else DesignFindings.of(fit, names)
     of = f'{output.scalar}: {analysis}'
     not_fitted = [(reason, f'{number:,}') for reason, number in facts.not_fitted.items()]
     if design is None:

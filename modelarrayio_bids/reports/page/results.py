@@ -65,7 +65,7 @@ RESULT_COLUMNS = {
     'survived': 'Elements whose p is below the level.',
     'smallest_p': 'The least p, corrected as said.',
     'formula': 'Of the model, where the file keeps it.',
-    'statistic': 'What the result that is shown is, where its p values prove it: t or F.',
+    'statistic': 'What the result that is shown is, where the file or its p values tell: t or F.',
     'df_min': 'Least number of residual degrees of freedom, where known.',
     'df_max': 'Greatest number of them.',
     'clusters': 'Number of clusters of those that survived.',
