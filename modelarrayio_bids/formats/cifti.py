@@ -252,9 +252,10 @@ class Matrix:
         n_values = math.prod(self.shape)
         return _n_bytes(self.header) + xml + n_values * _VALUE_BYTES
 
-    def dimension(self, index_type: str) -> int:
-        """Return the first dimension of a type, which the matrix must have."""
-        return [index_map.index_type for index_map in self.index_maps].index(index_type)
+    def dimensions(self, index_type: str) -> list[int]:
+        """Return the dimensions of a type."""
+        types = [index_map.index_type for index_map in self.index_maps]
+        return [number for number, each in enumerate(types) if each == index_type]
 
     def map_names(self) -> list[str]:
         """Return the names of the maps of a file of scalars.
@@ -264,7 +265,7 @@ class Matrix:
         FormatError
             If there is not one for each.
         """
-        dimension = self.dimension('SCALARS')
+        (dimension,) = self.dimensions('SCALARS')
         names = [str(name) for name in self.index_maps[dimension].axis(self.path).name]
         if len(names) != self.shape[dimension]:
             raise FormatError(
@@ -360,7 +361,7 @@ def write_matrix(
     index_maps : sequence of IndexMap
         What each dimension is made of.
     data : numpy.ndarray
-        As long in each dimension as they say.
+        As long in each dimension as they say; what is too large becomes infinite.
     path : path-like
         Replaced if it exists.
     """
@@ -384,7 +385,8 @@ def write_matrix(
         file.write(header.binaryblock)
         file.write(struct.pack('<4B2i', 1, 0, 0, 0, size, EXTENSION_CODE))
         file.write(xml.ljust(size - 8, b'\0'))
-        file.write(data.astype('<f4', copy=False).tobytes('F'))
+        with np.errstate(over='ignore'):
+            file.write(data.astype('<f4', copy=False).tobytes('F'))
 
 
 def _n_bytes(header: Nifti2Header) -> int:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -107,7 +107,7 @@ class ElementSpace(ABC):
         """
         return False
 
-    def with_map(self, name: str) -> ElementSpace:
+    def with_map(self, name: str) -> Self:
         """Return the same elements, with the map to take of images that may hold several.
 
         Raises

@@ -8,12 +8,13 @@ are parsed, and remembered when they turn out to say the same.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from nibabel.cifti2.cifti2_axes import Axis, BrainModelAxis, ParcelsAxis
@@ -185,7 +186,85 @@ class Parcels(ElementAxis):
         return ''
 
 
-class MapSpace(ElementSpace):
+class CiftiSpace(ElementSpace):
+    """Elements along one dimension of a CIFTI file, or from each along one to each along another.
+
+    Parameters
+    ----------
+    *axes : ElementAxis
+        The elements along each dimension that has some.
+    """
+
+    cifti_kind: ClassVar[cifti.Kind]
+    axis_class: ClassVar[type[ElementAxis]]
+    #: By name in the template, for each dimension with elements: where that is, in messages.
+    places: ClassVar[Mapping[str, str]]
+
+    def __init__(self, *axes: ElementAxis) -> None:
+        self.axes = axes
+
+    @classmethod
+    def from_axes(cls, *axes: Axis) -> Self:
+        """Make a space of axes of nibabel's."""
+        return cls(*map(cls.axis_class.from_axis, axes))
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Self:
+        """Make a space of an image.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If it cannot be read, is of another kind, or its data are not as long as it describes
+            elements.
+        """
+        matrix = cifti.Matrix.from_file(path, cls.cifti_kind)
+        dimensions = matrix.dimensions(cls.axis_class.index_type)
+        space = cls(*(cls.axis_class(matrix.index_maps[number], path) for number in dimensions))
+        for axis, number, place in zip(space.axes, dimensions, cls.places.values(), strict=True):
+            axis.require_length(matrix, number, place)
+        return space
+
+    @classmethod
+    def from_references(cls, references: References, sources: Sequence[Source]) -> Self:
+        """Make the space of ``references.example``, else of the first source."""
+        space = cls.from_file(_example_file(cls, references, sources))
+        return space if references.map is None else space.with_map(references.map)
+
+    @classmethod
+    def from_template(cls, template: Template) -> Self:
+        """Make the space again of its :meth:`template`."""
+        return cls(*(cls.axis_class.from_bytes(np.asarray(template[name])) for name in cls.places))
+
+    def template(self) -> Template:
+        """Return the XML about the elements along each dimension, (n_bytes,) uint8."""
+        return {name: axis.to_bytes() for name, axis in zip(self.places, self.axes, strict=True)}
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.axes))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.axes == other.axes
+
+    __hash__ = None
+
+    def check(self, source: Source) -> int:
+        """Compare the elements of all dimensions, whole."""
+        return self._matrix(source.path).reading_bytes
+
+    def extension(self, compress: bool) -> str:
+        """Return the kind's one ending: CIFTI files are not compressed."""
+        return self.cifti_kind.extension
+
+    def _matrix(self, path: Path) -> cifti.Matrix:
+        matrix = cifti.Matrix.from_file(path, self.cifti_kind)
+        dimensions = matrix.dimensions(self.axis_class.index_type)
+        for axis, number, place in zip(self.axes, dimensions, self.places.values(), strict=True):
+            axis.require(matrix, number, place)
+        return matrix
+
+
+class MapSpace(CiftiSpace):
     """Elements along one dimension of a CIFTI file, maps along the other.
 
     Parameters
@@ -196,65 +275,26 @@ class MapSpace(ElementSpace):
         Which map of a source to take, as in :class:`References`.
     """
 
-    cifti_kind: ClassVar[cifti.Kind]
-    axis_class: ClassVar[type[ElementAxis]]
+    has_maps = True
+    places: ClassVar[Mapping[str, str]] = {'axis': ''}
 
     def __init__(self, elements: ElementAxis, map_choice: str | None = None) -> None:
-        self.elements = elements
+        super().__init__(elements)
         self.map_choice = map_choice
 
-    @classmethod
-    def from_axis(cls, axis: Axis, map_choice: str | None = None) -> Self:
-        """Make it of an axis of nibabel's."""
-        return cls(cls.axis_class.from_axis(axis), map_choice)
-
-    @classmethod
-    def from_file(cls, path: str | PathLike[str], map_choice: str | None = None) -> Self:
-        """Make a space of an image.
-
-        Raises
-        ------
-        SourceNotFoundError, FormatError
-            If it cannot be read, or is of another kind.
-        """
-        matrix = cifti.Matrix.from_file(path, cls.cifti_kind)
-        dimension = matrix.dimension(cls.axis_class.index_type)
-        elements = cls.axis_class(matrix.index_maps[dimension], path)
-        elements.require_length(matrix, dimension)
-        return cls(elements, map_choice)
-
-    @classmethod
-    def from_references(cls, references: References, sources: Sequence[Source]) -> Self:
-        """Make the space of ``references.example``, else of the first source."""
-        return cls.from_file(example_file(cls, references, sources), references.map)
+    @property
+    def axis(self) -> Any:
+        """The elements, as an axis of nibabel's."""
+        return self.axes[0].axis
 
     @classmethod
     def holds_several(cls, path: Path) -> bool:
         """Return whether the file names more than one map."""
         return len(cifti.Matrix.from_file(path, cls.cifti_kind).map_names()) > 1
 
-    @classmethod
-    def from_template(cls, template: Template) -> Self:
-        """Make the space again of its :meth:`template`, but for the choice of a map."""
-        return cls(cls.axis_class.from_bytes(np.asarray(template['axis'])))
-
     def with_map(self, name: str) -> Self:
         """Return the same elements, with the map to take."""
-        return type(self)(self.elements, name)
-
-    def template(self) -> Template:
-        """Return ``axis``: the XML about the elements, (n_bytes,) uint8."""
-        return {'axis': self.elements.to_bytes()}
-
-    def __len__(self) -> int:
-        return len(self.elements)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, type(self)):
-            return NotImplemented
-        return self.elements == other.elements
-
-    __hash__ = None
+        return type(self)(self.axes[0], name)
 
     def fingerprint(self) -> str:
         """Return that of the elements, with the map that is taken of a source."""
@@ -270,27 +310,18 @@ class MapSpace(ElementSpace):
         """Read the one map, or that chosen: float32 if so on disk, float64 otherwise."""
         matrix = self._matrix(source.path)
         index = matrix.map_index(self.map_choice)
-        return matrix.read((index,) if matrix.dimension('SCALARS') == 0 else (slice(None), index))
+        return matrix.read(
+            (slice(None), index) if matrix.dimensions('SCALARS') == [1] else (index,)
+        )
 
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write one float32 map; without a name it gets the file's. There is nothing to fill."""
         maps = cifti.map_axis(name or path.name.removesuffix(self.cifti_kind.extension))
-        index_maps = cifti.IndexMap.from_axis(maps, 0), self.elements.index_map
-        with np.errstate(over='ignore'):
-            data = values.astype(np.float32).reshape(1, len(self))
-        cifti.write_matrix(self.cifti_kind, index_maps, data, path)
-
-    def extension(self, compress: bool) -> str:
-        """Return the kind's one ending: CIFTI files are not compressed."""
-        return self.cifti_kind.extension
-
-    def _matrix(self, path: Path) -> cifti.Matrix:
-        matrix = cifti.Matrix.from_file(path, self.cifti_kind)
-        self.elements.require(matrix, matrix.dimension(self.axis_class.index_type))
-        return matrix
+        index_maps = cifti.IndexMap.from_axis(maps, 0), self.axes[0].index_map
+        cifti.write_matrix(self.cifti_kind, index_maps, values.reshape(1, len(self)), path)
 
 
-def example_file(
+def _example_file(
     space: type[ElementSpace], references: References, sources: Sequence[Source]
 ) -> Path:
     """Return the file that says which elements there are: the example, else the first source.

@@ -3,7 +3,7 @@
 >>> from nibabel.cifti2 import BrainModelAxis
 >>> left = BrainModelAxis.from_surface([0, 2], 4, 'CortexLeft')
 >>> stem = BrainModelAxis('BrainStem', [[1, 2, 3]], affine=np.eye(4), volume_shape=(4, 4, 4))
->>> space = GreyordinateSpace.from_axis(left + stem)
+>>> space = GreyordinateSpace.from_axes(left + stem)
 >>> space
 <GreyordinateSpace of 3 greyordinates>
 >>> table = space.tables()['greyordinates']
@@ -18,7 +18,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -39,18 +38,10 @@ class GreyordinateSpace(MapSpace):
         # As in the predecessor's files: it writes no more columns.
         TableForm('greyordinates', ('vertex_id', 'structure_id'), ('structure_names',)),
     )
-    has_maps = True
     has_neighbours = True
     extensions = (cifti.DSCALAR.extension,)
     cifti_kind = cifti.DSCALAR
     axis_class = BrainModels
-
-    @classmethod
-    def from_dscalar(
-        cls, path: str | PathLike[str], map_choice: str | None = None
-    ) -> GreyordinateSpace:
-        """Return a space from a file, see :meth:`MapSpace.from_file`."""
-        return cls.from_file(path, map_choice)
 
     @classmethod
     def stored_facts(
@@ -67,7 +58,7 @@ class GreyordinateSpace(MapSpace):
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the two cortices: their surfaces have corresponding vertices in fsLR."""
-        axis = self.elements.axis
+        axis = self.axis
         pair = [axis.name == f'CIFTI_STRUCTURE_CORTEX_{side}' for side in ('LEFT', 'RIGHT')]
         size = max(axis.nvertices.values(), default=0)
         partners = np.full(len(self), -1)
@@ -85,7 +76,7 @@ class GreyordinateSpace(MapSpace):
         counts all greyordinates from 0, ``structure_id`` is a position in ``structure_names``;
         vertices and voxels are in the template.
         """
-        axis = self.elements.axis
+        axis = self.axis
         names = tuple(dict.fromkeys(axis.name.tolist()))
         numbers = {name: number for number, name in enumerate(names)}
         structure_id = [numbers[name] for name in axis.name.tolist()]
@@ -100,7 +91,7 @@ class GreyordinateSpace(MapSpace):
 
     def labels(self, elements: np.ndarray) -> list[str]:
         """Return vertices by number, voxels by place, both with their structure."""
-        axis = self.elements.axis
+        axis = self.axis
         structures = map(spoken_structure, axis.name[elements].tolist())
         places = place_names(self.coordinates(elements), self._grid.voxel_edge if self._grid else 1)
         return [
@@ -112,7 +103,7 @@ class GreyordinateSpace(MapSpace):
 
     def coordinates(self, elements: np.ndarray) -> np.ndarray:
         """Return the centres of voxels; a vertex has a place on a surface only, and so NaN."""
-        axis = self.elements.axis
+        axis = self.axis
         places = np.full((len(elements), 3), np.nan)
         voxels = np.flatnonzero(axis.volume_mask[elements])
         if voxels.size:
@@ -121,13 +112,13 @@ class GreyordinateSpace(MapSpace):
 
     def volumes(self, elements: np.ndarray) -> np.ndarray:
         """Return the volume of each voxel in mm³; NaN for vertices."""
-        axis = self.elements.axis
+        axis = self.axis
         volume = self._grid.voxel_volume if self._grid else np.nan
         return np.where(axis.volume_mask[elements], volume, np.nan)
 
     def grid_elements(self) -> GridElements | None:
         """Return the voxels, one element each."""
-        axis = self.elements.axis
+        axis = self.axis
         inside = np.flatnonzero(axis.volume_mask)
         if self._grid is None or not inside.size:
             return None
@@ -135,7 +126,7 @@ class GreyordinateSpace(MapSpace):
 
     def surface_elements(self) -> dict[str, SurfaceElements]:
         """Return the vertices, one element each."""
-        axis = self.elements.axis
+        axis = self.axis
         members = {name: np.flatnonzero(axis.name == name) for name in axis.nvertices}
         return {
             name: SurfaceElements(axis.nvertices[name], axis.vertex[here], here)
@@ -144,7 +135,7 @@ class GreyordinateSpace(MapSpace):
 
     def structures(self) -> dict[str, np.ndarray]:
         """Return the elements by structure, in the order of the file."""
-        names = self.elements.axis.name
+        names = self.axis.name
         return {
             spoken_structure(name): np.flatnonzero(names == name)
             for name in dict.fromkeys(names.tolist())
@@ -153,5 +144,5 @@ class GreyordinateSpace(MapSpace):
     @property
     def _grid(self) -> Grid | None:
         """Grid of the voxels; None where there are none."""
-        axis = self.elements.axis
+        axis = self.axis
         return None if axis.affine is None else Grid(axis.volume_shape, axis.affine)

@@ -7,7 +7,7 @@
 ...         ('V2', BrainModelAxis.from_surface([1], 4, 'CortexLeft')),
 ...     ]
 ... )
->>> space = ParcelSpace.from_axis(axis)
+>>> space = ParcelSpace.from_axes(axis)
 >>> space
 <ParcelSpace of 2 parcels>
 >>> space.tables()['parcels/parcel_id'].values.tolist()
@@ -15,8 +15,6 @@
 """
 
 from __future__ import annotations
-
-from os import PathLike
 
 import numpy as np
 
@@ -32,27 +30,21 @@ class ParcelSpace(MapSpace):
 
     kind = 'parcels'
     table_forms = (TableForm('parcels/parcel_id'),)
-    has_maps = True
     extensions = (cifti.PSCALAR.extension,)
     cifti_kind = cifti.PSCALAR
     axis_class = Parcels
 
-    @classmethod
-    def from_pscalar(cls, path: str | PathLike[str], map_choice: str | None = None) -> ParcelSpace:
-        """Return a space from a file, see :meth:`MapSpace.from_file`."""
-        return cls.from_file(path, map_choice)
-
     def tables(self) -> dict[str, ElementTable]:
         """Return ``parcels/parcel_id``: the names, (n_elements,) strings."""
-        return {'parcels/parcel_id': ElementTable(self.elements.axis.name.astype(object))}
+        return {'parcels/parcel_id': ElementTable(self.axis.name.astype(object))}
 
     def labels(self, elements: np.ndarray) -> list[str]:
         """Return the names of parcels."""
-        return self.elements.axis.name[elements].tolist()
+        return self.axis.name[elements].tolist()
 
     def grid_elements(self) -> GridElements | None:
         """Return the voxels of all parcels."""
-        axis = self.elements.axis
+        axis = self.axis
         counts = [len(voxels) for voxels in axis.voxels]
         if not any(counts):
             return None
@@ -62,21 +54,21 @@ class ParcelSpace(MapSpace):
 
     def surface_elements(self) -> dict[str, SurfaceElements]:
         """Return the vertices of all parcels."""
-        axis = self.elements.axis
+        axis = self.axis
         return {
             structure: self._on_surface(structure, n_vertices)
             for structure, n_vertices in axis.nvertices.items()
         }
 
     def _on_surface(self, structure: str, n_vertices: int) -> SurfaceElements:
-        members = [vertices.get(structure, ()) for vertices in self.elements.axis.vertices]
+        members = [vertices.get(structure, ()) for vertices in self.axis.vertices]
         parcels = np.repeat(np.arange(len(self)), [len(vertices) for vertices in members])
         return SurfaceElements(n_vertices, np.concatenate(members).astype(int), parcels)
 
     def structures(self) -> dict[str, np.ndarray]:
         """Return parcels by the structures of their vertices; those of voxels have no name."""
         groups: dict[str, list[int]] = {}
-        for parcel, members in enumerate(self.elements.axis.vertices):
+        for parcel, members in enumerate(self.axis.vertices):
             structures = [spoken_structure(name) for name in members if len(members[name])]
             groups.setdefault(' and '.join(structures) or 'voxels', []).append(parcel)
         return {name: np.array(parcels) for name, parcels in groups.items()}

@@ -206,7 +206,7 @@ def test_xml_that_is_left_open_or_promises_more(tmp_path, old, new):
     assert old in data
     path = tmp_path / 'x.dscalar.nii'
     path.write_bytes(data.replace(old, new, 1))
-    assert isinstance(outcome(lambda: GreyordinateSpace.from_dscalar(path)), FormatError)
+    assert isinstance(outcome(lambda: GreyordinateSpace.from_file(path)), FormatError)
 
 
 @TRIES

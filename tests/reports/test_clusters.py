@@ -84,7 +84,7 @@ def test_vertices_as_workbench_has_them(tmp_path):
     mesh = Mesh(points, triangles)
     axis = BrainModelAxis.from_surface(np.arange(100, 1900), 2000, 'CortexLeft')
     values = np.sin(points[100:1900] / 9).sum(axis=1).astype(np.float32)
-    space = GreyordinateSpace.from_axis(axis)
+    space = GreyordinateSpace.from_axes(axis)
     clusters = find_clusters(space, values, values > 0.8, {CORTEX: mesh}, most=ALL)
     surface = save_mesh(tmp_path / 'L.surf.gii', points, triangles, 'CortexLeft')
     path, labels = tmp_path / 'x.dscalar.nii', tmp_path / 'labels.dscalar.nii'
@@ -101,7 +101,7 @@ def test_vertices_as_workbench_has_them(tmp_path):
 
 def test_structures_are_apart():
     stem, thalamus = voxels(count=2), voxels('ThalamusLeft', 2, 1)
-    space = GreyordinateSpace.from_axis(stem + thalamus)
+    space = GreyordinateSpace.from_axes(stem + thalamus)
     clusters = find_clusters(space, np.ones(3), np.ones(3, bool), {})
     assert [(each.size, each.where) for each in clusters.largest] == [
         (2, '(90, -126, -72) mm, brain stem'),
@@ -113,7 +113,7 @@ def test_structures_are_apart():
 def test_without_a_surface_a_cortex_is_one():
     points, triangles = sphere(50)
     axis = BrainModelAxis.from_surface(np.arange(50), 50, 'CortexLeft') + voxels(count=1)
-    space = GreyordinateSpace.from_axis(axis)
+    space = GreyordinateSpace.from_axes(axis)
     keep = np.zeros(51, bool)
     keep[[0, 49, 50]] = True
     values = np.arange(51.0)
@@ -146,7 +146,7 @@ def test_fixels_touch_where_their_voxels_do():
 
 def test_parcels_and_edges_are_by_themselves():
     keep = np.array([True, False, True, True])
-    clusters = find_clusters(ParcelSpace.from_axis(parcels()), np.array([1.0, 9, -3, 2]), keep, {})
+    clusters = find_clusters(ParcelSpace.from_axes(parcels()), np.array([1.0, 9, -3, 2]), keep, {})
     assert [(each.where, each.value) for each in clusters.largest] == [
         ('MT', -3),
         ('Thalamus', 2),

@@ -153,7 +153,7 @@ def test_a_matrix_has_the_rows_of_the_file():
 
 
 def test_parcels_paint_their_vertices_and_voxels():
-    space = ParcelSpace.from_axis(parcels())
+    space = ParcelSpace.from_axes(parcels())
     painted = painted_surfaces(space, np.array([1.0, 2, 3, 4]))
     cortex = painted['CIFTI_STRUCTURE_CORTEX_LEFT']
     assert {number: cortex[number] for number in np.flatnonzero(np.isfinite(cortex))} == {
@@ -168,6 +168,6 @@ def test_parcels_paint_their_vertices_and_voxels():
         'left cortex': [0, 1],
         'right cortex': [2, 3],
     }
-    of_voxels = ParcelSpace.from_axis(ParcelsAxis.from_brain_models([('Stem', voxels())]))
+    of_voxels = ParcelSpace.from_axes(ParcelsAxis.from_brain_models([('Stem', voxels())]))
     assert list(of_voxels.structures()) == ['voxels']
     assert not painted_surfaces(of_voxels, np.ones(1))

@@ -187,7 +187,7 @@ def test_a_mask_that_all_share_is_only_outlined():
     assert has(picture, '#d81b60', tolerance=20)
     assert 'Grey: the mean.' in picture.caption
     for other in (
-        ParcelSpace.from_axis(parcels()[:3]),
+        ParcelSpace.from_axes(parcels()[:3]),
         EdgeSpace.from_axes(parcels(), parcels()),
     ):
         assert mask_picture(other, np.ones(len(other)), 'Mask', background) is None
@@ -203,7 +203,7 @@ def test_grids_of_odd_shapes(shape):
 
 
 def test_a_cortex_is_drawn_on_its_surface(surfaces):
-    space = GreyordinateSpace.from_axis(brain_models())
+    space = GreyordinateSpace.from_axes(brain_models())
     values = np.arange(66.0)
     scale = Scale(0, 100, 'thickness')
     (picture,) = map_pictures(space, values, scale, 'Mean', surfaces=surfaces)
@@ -215,7 +215,7 @@ def test_a_cortex_is_drawn_on_its_surface(surfaces):
 
 
 def test_without_a_surface_structures_are_compared(surfaces):
-    space = GreyordinateSpace.from_axis(brain_models())
+    space = GreyordinateSpace.from_axes(brain_models())
     values = np.arange(66.0)
     slices, chart = map_pictures(space, values, Scale.of(values, 'thickness (mm)'), 'Mean')
     assert slices.media_type == 'image/png'
@@ -230,12 +230,12 @@ def test_without_a_surface_structures_are_compared(surfaces):
     # One hemisphere alone is no cortex.
     del surfaces[RIGHT]
     assert len(map_pictures(space, values, Scale.of(values, 'x'), 'Mean', surfaces=surfaces)) == 2
-    without = GreyordinateSpace.from_axis(voxels())
+    without = GreyordinateSpace.from_axes(voxels())
     assert len(map_pictures(without, values[:7], Scale.of(values, 'x'), 'Mean')) == 1
 
 
 def test_parcels_are_a_chart_or_on_a_surface(surfaces):
-    space = ParcelSpace.from_axis(parcels()[:3])
+    space = ParcelSpace.from_axes(parcels()[:3])
     values = np.array([1.0, 2, 3])
     (chart,) = map_pictures(space, values, Scale.of(values, 'alff'), 'Mean of alff')
     assert chart.media_type == 'image/svg+xml'
@@ -246,7 +246,7 @@ def test_parcels_are_a_chart_or_on_a_surface(surfaces):
 
 
 def test_a_structure_without_a_value_is_named():
-    space = GreyordinateSpace.from_axis(brain_models())
+    space = GreyordinateSpace.from_axes(brain_models())
     values = np.where(np.arange(66) < 19, np.nan, 1.0)
     chart = structure_chart(space, values, 'x', 'Mean')
     assert 'left cortex without a value' in chart.alt
@@ -278,7 +278,7 @@ def test_text_is_taken_as_it_is(space):
     title = 'I(age^2) $x_1$ \\alpha {müller} <b> & 年齢 ' * 4
     (picture,) = map_pictures(space, values, Scale.of(values, 'µ$g'), title)
     assert picture.alt.startswith(title)
-    chart = structure_chart(ParcelSpace.from_axis(parcels()), np.ones(4), '<x> & $y$', '<&>')
+    chart = structure_chart(ParcelSpace.from_axes(parcels()), np.ones(4), '<x> & $y$', '<&>')
     assert '<x> & $y$' in texts(chart)
 
 
@@ -308,7 +308,7 @@ def test_nothing_of_matplotlib_is_changed_and_nothing_changes_it(space):
 
     def drawn():
         (picture,) = map_pictures(space, values, Scale.of(values, 'x'), 'x')
-        chart = structure_chart(ParcelSpace.from_axis(parcels()), np.ones(4), 'x', 'x')
+        chart = structure_chart(ParcelSpace.from_axes(parcels()), np.ones(4), 'x', 'x')
         return picture.data, chart.data
 
     first = drawn()

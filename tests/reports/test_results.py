@@ -221,7 +221,7 @@ def test_one_sided_statistics_have_a_one_sided_scale(tmp_path, space):
 
 
 def test_parcels_and_edges_are_listed_by_name(tmp_path):
-    space = ParcelSpace.from_axis(parcels())
+    space = ParcelSpace.from_axes(parcels())
     figure = small(tmp_path, space, [0, 2, 3])
     assert figure.finding.startswith(
         '3 of 4 parcels: p < 0.05, corrected (fdr). Strongest: Thalamus, test statistic = 4.'
@@ -248,7 +248,7 @@ def test_fixels_are_found_in_their_voxels(tmp_path):
 
 
 def test_greyordinates_use_a_surface_where_there_is_one(tmp_path):
-    space = GreyordinateSpace.from_axis(brain_models())
+    space = GreyordinateSpace.from_axes(brain_models())
     # Vertices 3 and 39 of the left cortex, and two voxels of the brain stem beside each other.
     kept = [0, 18, 49, 50]
     figure = small(tmp_path, space, kept)

@@ -86,7 +86,7 @@ def test_data_that_are_not_square_where_they_should_be(tmp_path, space):
     with pytest.raises(FormatError, match=what):
         space.check(source(path))
     with pytest.raises(FormatError, match=what):
-        EdgeSpace.from_pconn(path)
+        EdgeSpace.from_file(path)
 
 
 def test_dense_connectivity_under_a_pconns_name(tmp_path, space):
@@ -109,7 +109,7 @@ def test_what_workbench_correlates_is_read_and_written(tmp_path):
     series = save_matrix(tmp_path / 'x.ptseries.nii', random_values(30, 4), axes)
     path = tmp_path / 'x.pconn.nii'
     subprocess.run([tool, '-cifti-correlation', series, path], check=True)
-    space = EdgeSpace.from_pconn(path)
+    space = EdgeSpace.from_file(path)
     assert space == EdgeSpace.from_axes(parcels(), parcels())
     expected = np.corrcoef(random_values(30, 4).T)
     np.testing.assert_allclose(space.read(source(path)).reshape(4, 4), expected, atol=1e-5)

@@ -81,10 +81,10 @@ OTHERS = {
 
 class TestGreyordinateSpace(SpaceContract):
     def make_space(self, folder):
-        return GreyordinateSpace.from_axis(brain_models())
+        return GreyordinateSpace.from_axes(brain_models())
 
     def make_others(self, folder):
-        return [GreyordinateSpace.from_axis(axis) for axis in OTHERS.values()]
+        return [GreyordinateSpace.from_axes(axis) for axis in OTHERS.values()]
 
     def make_row(self, folder, number, values):
         path = save_map(folder / f'map-{number}.dscalar.nii', values, brain_models())
@@ -93,7 +93,7 @@ class TestGreyordinateSpace(SpaceContract):
 
 @pytest.fixture
 def space():
-    return GreyordinateSpace.from_axis(brain_models())
+    return GreyordinateSpace.from_axes(brain_models())
 
 
 @pytest.mark.parametrize('what', OTHERS)
@@ -112,7 +112,7 @@ def test_other_greyordinates_are_refused(tmp_path, space, what):
 def test_rounding_of_the_affine_is_allowed(tmp_path, space, millimetres):
     axis = brain_models(affine=moved(millimetres))
     space.check(source(save_map(tmp_path / 'x.dscalar.nii', random_values(66), axis)))
-    assert space == GreyordinateSpace.from_axis(axis)
+    assert space == GreyordinateSpace.from_axes(axis)
 
 
 def test_what_workbench_writes_has_the_same_greyordinates(tmp_path, space):
@@ -125,7 +125,7 @@ def test_what_workbench_writes_has_the_same_greyordinates(tmp_path, space):
     assert space.template()['axis'].tobytes() not in doubled.read_bytes()
     for _ in range(2):
         np.testing.assert_array_equal(space.read(source(doubled)), values * 2)
-    assert GreyordinateSpace.from_dscalar(doubled) == space
+    assert GreyordinateSpace.from_file(doubled) == space
 
 
 def test_workbench_sees_every_structure(tmp_path, space):
@@ -185,8 +185,8 @@ class TestMaps:
 def test_maps_along_the_other_dimension(tmp_path):
     data = random_values(66, 3)
     path = save_matrix(tmp_path / 'x.dscalar.nii', data, (brain_models(), maps(*'abc')))
-    space = GreyordinateSpace.from_dscalar(path, 'b')
-    assert space == GreyordinateSpace.from_axis(brain_models())
+    space = GreyordinateSpace.from_file(path).with_map('b')
+    assert space == GreyordinateSpace.from_axes(brain_models())
     np.testing.assert_array_equal(space.read(source(path)), data[:, 1])
     space.write(data[:, 1], tmp_path / 'b.dscalar.nii')
     np.testing.assert_array_equal(nb.load(tmp_path / 'b.dscalar.nii').get_fdata(), data[:, 1:2].T)
@@ -195,7 +195,7 @@ def test_maps_along_the_other_dimension(tmp_path):
 def test_a_map_is_float32_and_named_after_its_result(tmp_path):
     # The predecessor writes into the example's type, under the name of the example's map.
     example = save_map(tmp_path / 'x.dscalar.nii', np.arange(66, dtype=np.int16), brain_models())
-    space = GreyordinateSpace.from_dscalar(example)
+    space = GreyordinateSpace.from_file(example)
     path = tmp_path / 'mylm_age.p.value.dscalar.nii'
     p_values = np.linspace(1e-9, 1, 66)
     space.write(p_values, path, name='age.p.value <uncorrected>')
@@ -231,7 +231,7 @@ def test_data_that_are_not_as_long_as_described(tmp_path, space):
     with pytest.raises(FormatError, match=what):
         space.check(source(path))
     with pytest.raises(FormatError, match=what):
-        GreyordinateSpace.from_dscalar(path)
+        GreyordinateSpace.from_file(path)
 
 
 def test_something_must_list_the_greyordinates():
@@ -292,9 +292,9 @@ def axis_of(structures):
 @given(mine=STRUCTURES, theirs=STRUCTURES, same=st.booleans())
 def test_equal_exactly_where_everything_is(tmp_path_factory, mine, theirs, same):
     theirs = list(mine) if same else theirs
-    space = GreyordinateSpace.from_axis(axis_of(mine))
+    space = GreyordinateSpace.from_axes(axis_of(mine))
     axis = axis_of(theirs)
-    assert (space == GreyordinateSpace.from_axis(axis)) == (mine == theirs)
+    assert (space == GreyordinateSpace.from_axes(axis)) == (mine == theirs)
     folder = tmp_path_factory.mktemp('x')
     path = save_map(folder / 'x.dscalar.nii', random_values(len(axis)), axis)
     if mine == theirs:

@@ -75,10 +75,10 @@ def source(path):
 
 class TestParcelSpace(SpaceContract):
     def make_space(self, folder):
-        return ParcelSpace.from_axis(parcels())
+        return ParcelSpace.from_axes(parcels())
 
     def make_others(self, folder):
-        return [ParcelSpace.from_axis(axis) for axis in OTHERS.values()]
+        return [ParcelSpace.from_axes(axis) for axis in OTHERS.values()]
 
     def make_row(self, folder, number, values):
         path = save_map(folder / f'map-{number}.pscalar.nii', values, parcels())
@@ -87,7 +87,7 @@ class TestParcelSpace(SpaceContract):
 
 @pytest.fixture
 def space():
-    return ParcelSpace.from_axis(parcels())
+    return ParcelSpace.from_axes(parcels())
 
 
 @pytest.mark.parametrize('what', OTHERS)
@@ -116,7 +116,7 @@ def test_a_volume_or_surface_without_members_does_not_matter():
         None,
         dict.fromkeys([*surface.nvertices, 'CIFTI_STRUCTURE_CEREBELLUM'], 40),
     )
-    assert ParcelSpace.from_axis(surface) == ParcelSpace.from_axis(without)
+    assert ParcelSpace.from_axes(surface) == ParcelSpace.from_axes(without)
 
 
 def test_tables_are_the_names(space):
@@ -127,10 +127,10 @@ def test_tables_are_the_names(space):
 
 def test_names_in_any_script_and_with_any_sign(tmp_path):
     axis = changed(0, 'Brodmann <17> & "ü" 視覚', left([3, 5, 7]))
-    space = ParcelSpace.from_axis(axis)
+    space = ParcelSpace.from_axes(axis)
     path = tmp_path / 'x.pscalar.nii'
     space.write(random_values(4), path, name='≥ 5')
-    assert ParcelSpace.from_pscalar(path) == space
+    assert ParcelSpace.from_file(path) == space
     assert nb.load(path).header.get_axis(1) == axis
     assert nb.load(path).header.get_axis(0).name.tolist() == ['≥ 5']
     assert ParcelSpace.from_template(space.template()) == space
@@ -139,7 +139,7 @@ def test_names_in_any_script_and_with_any_sign(tmp_path):
 def test_maps_along_the_other_dimension(tmp_path, space):
     data = random_values(4, 2)
     path = save_matrix(tmp_path / 'x.pscalar.nii', data, (parcels(), maps('a', 'b')))
-    chosen = ParcelSpace.from_pscalar(path, '2')
+    chosen = ParcelSpace.from_file(path).with_map('2')
     assert chosen == space
     np.testing.assert_array_equal(chosen.read(source(path)), data[:, 1])
 
@@ -164,7 +164,7 @@ def test_what_workbench_parcellates_is_read_and_written(tmp_path):
     )
     path = tmp_path / 'x.pscalar.nii'
     subprocess.run([tool, '-cifti-parcellate', dense, labels, 'COLUMN', path], check=True)
-    space = ParcelSpace.from_pscalar(path)
+    space = ParcelSpace.from_file(path)
     assert space.tables()['parcels/parcel_id'].values.tolist() == ['A', 'B']
     means = [values[keys == key].mean() for key in (1, 2)]
     np.testing.assert_allclose(space.read(source(path)), means, rtol=1e-5)
@@ -218,5 +218,5 @@ def axis_of(named):
 @given(mine=PARCELS, theirs=PARCELS, same=st.booleans())
 def test_equal_exactly_where_everything_is(mine, theirs, same):
     theirs = list(mine) if same else theirs
-    equal = ParcelSpace.from_axis(axis_of(mine)) == ParcelSpace.from_axis(axis_of(theirs))
+    equal = ParcelSpace.from_axes(axis_of(mine)) == ParcelSpace.from_axes(axis_of(theirs))
     assert equal == (mine == theirs)
