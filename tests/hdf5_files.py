@@ -16,21 +16,21 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from greyordinates import brain_models, parcels, random_values, save_map
+from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
 from images import group_mask, write_cohort, write_csv
 from mrtrix import fixel_directory, save_values
 from stores import write_results
 
 from modelarrayio_bids.cli.files import main
 
-KINDS = ('voxels', 'fixels', 'greyordinates', 'parcels')
+KINDS = ('voxels', 'fixels', 'greyordinates', 'parcels', 'edges')
 #: Address space that a command may take: what asks for more, asks for what the file declares.
 _MEMORY = 3 * 2**30
 _SECONDS = 60
 
 
 def write_base(folder, kind):
-    """A file of a kind of elements with two analyses, and a cohort of more images: its path."""
+    """A file of a kind of elements with three analyses, and a cohort of more images: its path."""
     folder.mkdir(parents=True)
     options = []
     if kind == 'voxels':
@@ -44,6 +44,12 @@ def write_base(folder, kind):
             for number, path in enumerate(paths):
                 save_values(path, np.arange(6) + number)
             n = 6
+        elif kind == 'edges':
+            axes = parcels(), parcels()[:3]
+            paths = [folder / f'sub-{number}.pconn.nii' for number in range(4)]
+            for number, path in enumerate(paths):
+                save_matrix(path, random_values(4, 3, seed=number), axes)
+            n = 12
         else:
             axis, ending = (
                 (brain_models(), 'dscalar') if kind == 'greyordinates' else (parcels(), 'pscalar')
@@ -55,12 +61,14 @@ def write_base(folder, kind):
         rows = [['FA', str(path)] for path in paths]
         cohort = write_csv(folder / 'cohort.csv', ['scalar_name', 'source_file'], rows)
     lines = cohort.read_text().splitlines()
+    lines = [f'{line},{age}' for line, age in zip(lines, ('age', 9, 12, 10, 11), strict=True)]
     (folder / 'first.csv').write_text('\n'.join(lines[:4]) + '\n')
     (folder / 'more.csv').write_text('\n'.join([lines[0], *lines[4:]]) + '\n')
     store = folder / 'base.h5'
     build = ['to-modelarray', '--cohort-file', str(folder / 'first.csv'), '--output', str(store)]
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         assert main([*build, *options]) == 0
+        assert main(fit(store, folder, 'lm')) == 0
     names = ['element_id', 'age.estimate', 'age.p.value', 'age.p.value.fdr', 'group']
     for number, ids in enumerate((np.arange(n // 2), np.arange(n // 2, n))):
         p = (ids + 1) / (n + 1)
@@ -68,6 +76,14 @@ def write_base(folder, kind):
         where = 'dataset' if number else 'attribute'
         write_results(store, f's{number}', names, matrix, where=where, levels={5: ['a', 'b']})
     return store
+
+
+def fit(store, folder, analysis):
+    """Words of the command that fits a model of the scalar."""
+    return [
+        *('fit', str(store), '--cohort-file', str(folder / 'first.csv'), '--formula', 'FA ~ age'),
+        *('--analysis-name', analysis, '--num-subj-lthr-abs', '1', '--log-level', 'ERROR'),
+    ]
 
 
 def places(path):
@@ -218,14 +234,14 @@ class Ended:
         return ''
 
 
-def commands(store, base):
+def commands(store, base, analysis='s0'):
     """Every command that reads a file, on this one."""
     folder, file = store.parent, str(store)
     return {
         'validate': ['validate', file, '--cohort-file', str(base.parent / 'first.csv')],
         'info': ['info', file, '--json'],
         'export-results': [
-            *('export-results', '--input-hdf5', file, '--analysis-name', 's0'),
+            *('export-results', '--input-hdf5', file, '--analysis-name', analysis),
             *('--output-dir', str(folder / 'maps'), '--log-level', 'ERROR'),
         ],
         'merge-results': [
@@ -236,6 +252,7 @@ def commands(store, base):
             *('append', '--cohort-file', str(base.parent / 'more.csv'), '--output', file),
             *('--keep-results', '--log-level', 'ERROR'),
         ],
+        'fit': fit(store, base.parent, 'new'),
     }
 
 

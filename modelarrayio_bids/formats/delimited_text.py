@@ -13,7 +13,7 @@ import io
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -183,16 +183,28 @@ def _records(
 
 
 def _require_whole(records: Sequence[_Record], separator: str, path: Path, *, blanks: bool) -> None:
-    """Refuse records of several lines that look like rows of the table each.
+    """Refuse records of several lines that look like rows of the table each."""
+    spanning = [record for record in records if record.lines]
+    is_row = _row_test(records, separator, blanks=blanks)
+    begins_as_row = _beginning_test(records, separator)
+    for record in spanning:
+        first, *inner, last = record.lines
+        looks_whole = any(map(is_row, inner)) or (is_row(first) and is_row(last))
+        odd_header = record is records[0] and _is_odd_header(record, records, separator)
+        if looks_whole or odd_header or any(map(begins_as_row, [*inner, last])):
+            why = 'what it holds looks like rows'
+            raise _quote_error(record.lines, separator, record.before, path, why)
 
-    A row has as many cells as the header or as most others, and no blanks before them, as prose
-    with commas has.
+
+def _row_test(records: Sequence[_Record], separator: str, *, blanks: bool) -> Callable[[str], bool]:
+    """Return whether a line has as many cells as the header or as most other rows.
+
+    And no blanks before them, as prose with commas has.
     """
     widths = Counter(len(record.cells) for record in records if not record.lines)
-    spanning = [record for record in records if record.lines]
     usual = {width for width, _ in widths.most_common(1)}
-    if spanning and not usual:
-        usual = {spanning[0].lines[0].count(separator) + 1}
+    if records and not usual:
+        usual = {records[0].lines[0].count(separator) + 1}
     elif records and not records[0].lines:
         usual.add(len(records[0].cells))
 
@@ -200,11 +212,40 @@ def _require_whole(records: Sequence[_Record], separator: str, path: Path, *, bl
         _, *others = line.split(separator)
         return len(others) + 1 in usual and (blanks or not any(one[:1] == ' ' for one in others))
 
-    for record in spanning:
-        first, *inner, last = record.lines
-        if any(map(is_row, inner)) or (is_row(first) and is_row(last)):
-            why = 'what it holds looks like rows'
-            raise _quote_error(record.lines, separator, record.before, path, why)
+    return is_row
+
+
+def _beginning_test(records: Sequence[_Record], separator: str) -> Callable[[str], bool]:
+    """Return whether a line, however short, begins as rows do.
+
+    With the same text, or with digits in the same places.
+    """
+
+    def beginning(line: str) -> str:
+        return line.split(separator, maxsplit=1)[0].strip(' "\r\n')
+
+    known = {
+        beginning(record.lines[0]) if record.lines else record.cells[0].strip()
+        for record in records
+    } - {''}
+    known |= set(map(_digits_masked, known))
+
+    def begins_as_row(line: str) -> bool:
+        found = beginning(line)
+        masked = _digits_masked(found)
+        return found in known or (masked != found and masked in known)
+
+    return begins_as_row
+
+
+def _is_odd_header(header: _Record, records: Sequence[_Record], separator: str) -> bool:
+    """Return whether names of columns swallowed rows: a line break in one is common, and alone."""
+    several = any(separator in cell and re.search(r'[\r\n]', cell) for cell in header.cells)
+    return len(records) == 1 or several
+
+
+def _digits_masked(text: str) -> str:
+    return re.sub(r'\d', '\0', text)
 
 
 def _quote_error(

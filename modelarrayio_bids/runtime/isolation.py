@@ -10,6 +10,7 @@ import multiprocessing
 import resource
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,7 +38,10 @@ def read_alone(function: Callable[[Path], Result], path: Path) -> Result:
     FormatError
         If reading does not come to an end, or crashes.
     """
-    seconds = _SECONDS + int(path.stat().st_size / _BYTES_A_SECOND) if path.is_file() else _SECONDS
+    seconds = _SECONDS
+    # One that cannot be looked at is the function's to refuse.
+    with suppress(OSError, ValueError):
+        seconds += int(path.stat().st_size / _BYTES_A_SECOND)
     # A fork has the libraries already.
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)

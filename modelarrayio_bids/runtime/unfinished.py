@@ -19,6 +19,7 @@ import secrets
 import shutil
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Self
@@ -189,6 +190,10 @@ def _discard(path: Path, maker: int) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
+        # An empty one takes no file descriptor, and there may be none left.
+        with suppress(OSError):
+            path.rmdir()
+            return
         # A thread that a signal surprised may write one last file into what is being removed.
         shutil.rmtree(path, ignore_errors=True)
         if path.exists():

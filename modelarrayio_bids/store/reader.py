@@ -6,6 +6,8 @@ import errno
 import json
 import logging
 import math
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -479,12 +481,33 @@ def open_for_reading(path: Path) -> h5py.File:
         return h5py.File(path, 'r', locking=False)
 
 
+def require_file(path: Path) -> None:
+    """Refuse what is not a file, or may not be read.
+
+    Raises
+    ------
+    SourceNotFoundError
+        With what it is instead.
+    """
+    remedy = 'Check the path of the HDF5 file.'
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise SourceNotFoundError('no such file', path, remedy) from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
+        said = f'cannot be read ({getattr(error, "strerror", error)})'
+        raise SourceNotFoundError(said, path, remedy) from error
+    if stat.S_ISDIR(mode):
+        raise SourceNotFoundError('is a folder', path, 'Name the HDF5 file in it.')
+    if not stat.S_ISREG(mode):
+        raise SourceNotFoundError('is a pipe, a socket or a device', path, remedy)
+    if not os.access(path, os.R_OK):
+        raise SourceNotFoundError(f'cannot be read ({os.strerror(errno.EACCES)})', path, remedy)
+
+
 def _opened(path: Path) -> h5py.File:
     """Open a file; BlockingIOError if another program holds the lock to write."""
-    if path.is_dir():
-        raise SourceNotFoundError('is a folder', path, 'Name the HDF5 file in it.')
-    if not path.is_file():
-        raise SourceNotFoundError('no such file', path, 'Check the path of the HDF5 file.')
+    require_file(path)
     try:
         return h5py.File(path, 'r')
     except BlockingIOError:
@@ -518,14 +541,16 @@ def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
         return schema.ElementTable(np.array(items.texts_of(dataset), dtype=object))
     names = items.texts_attribute(dataset, schema.COLUMN_NAMES) or ()
     values = items.values_of(dataset)
-    if len(names) != len(np.atleast_2d(values)):
-        raise items.unexpected(dataset, f'has {len(values)} columns and {len(names)} names of them')
+    if values.ndim != 2 or len(names) != len(values):
+        said = f'has the shape {values.shape} and {len(names)} names of columns'
+        raise items.unexpected(dataset, said)
     return schema.ElementTable(values, names)
 
 
 def is_store(path: Path) -> bool:
     """Return whether a file is HDF5."""
-    return path.is_file() and bool(h5py.is_hdf5(path))
+    # Not Path.is_file(), which raises where it may not be looked at.
+    return os.path.isfile(path) and bool(h5py.is_hdf5(path))  # noqa: PTH113
 
 
 def analyses_of(path: Path) -> tuple[str, ...]:

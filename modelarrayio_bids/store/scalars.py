@@ -170,9 +170,11 @@ def _facets(file: h5py.File, scalar: str, n_sources: int) -> dict[str, list[Any]
     """Return what the file says of each source, by name; one value for each."""
     found = {}
     for name, dataset in items.datasets(items.group_at(file, f'{schema.SOURCES}/{scalar}')).items():
-        found[name] = np.ravel(items.array_of(dataset)).tolist()
         numbers = name in schema.SOURCE_STATUS
-        if len(found[name]) != n_sources or numbers == isinstance(found[name][0], str):
+        is_text = h5py.check_string_dtype(items.type_of(dataset)) is not None
+        # Compared before anything is read: it may be much.
+        if math.prod(items.shape_of(dataset)) != n_sources or numbers == is_text:
             kind = 'numbers' if numbers else 'texts'
             raise items.unexpected(dataset, f'is not {n_sources} {kind}, one for each source')
+        found[name] = np.ravel(items.array_of(dataset)).tolist()
     return found

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import h5py
 import pytest
 import trees
 from tools import without_rights
@@ -107,3 +108,40 @@ def test_what_was_named_and_may_not_be_read_is_an_error_of_reading(study, locked
     assert done.returncode in {65, 66}  # sysexits: no input that can be read
     assert 'Permission denied' in done.stderr.splitlines()[-1]
     assert 'written' not in done.stderr
+
+
+COMMANDS = {
+    'info': ['info', 'FILE'],
+    'validate': ['validate', 'FILE'],
+    'export-results': [
+        *('export-results', '--input-hdf5', 'FILE', '--analysis-name', 'lm', '--output-dir', 'x')
+    ],
+    'merge-results': [
+        *('merge-results', '--input-hdf5', 'FILE', '--analysis-name', 'a', 'b'),
+        *('--merged-name', 'm'),
+    ],
+    'append': [
+        *('append', '--cohort-file', 'cohort.csv', '--input-hdf5', 'FILE', '--output', 'new.h5')
+    ],
+    'fit': ['fit', 'FILE', '--formula', 'FA ~ age', '--cohort-file', 'cohort.csv'],
+}
+
+
+@pytest.mark.parametrize('which', ['file', 'folder'])
+@pytest.mark.parametrize('command', COMMANDS)
+def test_an_hdf5_file_that_may_not_be_read_is_an_error_of_reading(
+    tmp_path, locked, monkeypatch, command, which
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'cohort.csv').write_text('scalar_name,source_file,age\nFA,a.nii,9\n')
+    (tmp_path / 'folder').mkdir()
+    file = tmp_path / 'folder' / 'FA.h5'
+    with h5py.File(file, 'w') as opened:
+        opened['x'] = 1
+    locked(file.parent) if which == 'folder' else file.chmod(0)
+    words = [str(file) if word == 'FILE' else word for word in COMMANDS[command]]
+    program = [*without_rights(), sys.executable, '-m', 'modelarrayio_bids.cli.files']
+    done = subprocess.run([*program, *words], check=False, capture_output=True, text=True)
+    assert done.returncode in {65, 66}, done.stderr
+    assert f'{file}: ' in done.stderr.splitlines()[-1]
+    assert 'Permission denied' in done.stderr.splitlines()[-1]

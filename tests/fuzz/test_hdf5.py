@@ -7,6 +7,7 @@ import random
 import shutil
 from pathlib import Path
 
+import h5py
 import hdf5_files
 import pytest
 from hypothesis import Phase, given, settings
@@ -79,6 +80,8 @@ FOUND = [
     ('fixels', ('modelarrayio/template/positions', None), 'truth'),
     ('greyordinates', ('modelarrayio/sources', None), 'a link to itself'),
     ('parcels', ('modelarrayio/template/axis', None), 'bytes'),
+    ('edges', ('parcels/parcel_id_from', None), 'one number'),
+    ('edges', ('modelarrayio/sources/FA/modified', None), 'a deflate bomb'),
 ]
 
 
@@ -102,3 +105,18 @@ def test_a_path_names_the_part_of_the_file(bases, tmp_path):
     said = hdf5_files.ended('export', hdf5_files.commands(store, bases['voxels'])['export-results'])
     assert said.code == 65
     assert '/results/s0/results_matrix declares' in said.said
+
+
+def test_texts_that_never_end(bases, tmp_path):
+    # A heap of texts has a size of 0 for the first, and HDF5 looks for the next at the same place
+    # (HDF5 File Format Specification, III.E: 16 bytes of header, 8 before the size of an object).
+    with h5py.File(tmp_path / 'x.h5', 'w') as file:
+        file.create_group('modelarrayio/template').attrs['kind'] = 'voxels'
+    content = bytearray((tmp_path / 'x.h5').read_bytes())
+    size = content.index(b'GCOL') + 24
+    content[size : size + 8] = bytes(8)
+    (tmp_path / 'x.h5').write_bytes(content)
+    words = hdf5_files.commands(tmp_path / 'x.h5', bases['voxels'])['export-results']
+    said = hdf5_files.ended('export', words)
+    assert said.code == 65
+    assert 'HDF5 did not come to an end within 5 s of processor time' in said.said

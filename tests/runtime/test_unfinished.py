@@ -33,6 +33,15 @@ with terminable(), Unfinished(Path(sys.argv[1]), folder=True) as unfinished:
         (folder / 'file').touch()
 """
 
+# The last file descriptor is taken before it can be locked.
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys
+from pathlib import Path
+from modelarrayio_bids.runtime.unfinished import Unfinished
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) - 1,) * 2)
+Unfinished(Path(sys.argv[1]), folder=True)
+"""
+
 
 @pytest.fixture(params=['file', 'folder'])
 def maker(request, tmp_path):
@@ -51,6 +60,13 @@ def test_what_is_being_made_stays_and_what_was_left_goes(maker, tmp_path):
     maker.send_signal(signal.SIGKILL)
     maker.wait()
     assert remove_leftovers(tmp_path) == [making]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_where_no_descriptor_is(tmp_path):
+    command = [sys.executable, '-c', WITHOUT_DESCRIPTORS, tmp_path / 'stats']
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert 'Too many open files' in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

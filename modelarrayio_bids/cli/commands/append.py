@@ -53,9 +53,14 @@ def append(options: argparse.Namespace) -> int:
     from modelarrayio_bids.derivatives.outputs.append_outputs import Growth
     from modelarrayio_bids.runtime.inputs import refuse_inputs
     from modelarrayio_bids.spaces.inputs import files_read
+    from modelarrayio_bids.store.readability import require_readable
+    from modelarrayio_bids.store.reader import is_store
 
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
     named = references(options, example=options.example_file, map=options.map)
+    require_readable(options.input_hdf5 or options.output)
+    if is_store(options.output):
+        require_readable(options.output)
     read = [options.cohort_file, options.input_hdf5, *files_read(cohort.sources(), named)]
     refuse_inputs([options.output], read)
     growth = Growth.of(options.output, cohort, options.input_hdf5)

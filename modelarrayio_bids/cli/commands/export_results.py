@@ -39,7 +39,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def export_results(options: argparse.Namespace) -> int:
     """Run the command."""
     from modelarrayio_bids.results.export import ExportOptions, export_results
+    from modelarrayio_bids.store.readability import require_readable
 
+    require_readable(options.input_hdf5)
     export_results(
         options.input_hdf5,
         options.analysis_name,

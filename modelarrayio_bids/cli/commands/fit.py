@@ -41,7 +41,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def fit(options: argparse.Namespace) -> int:
     """Run the command."""
     from modelarrayio_bids.results.model_fit import ModelFit
+    from modelarrayio_bids.store.readability import require_readable
 
+    require_readable(options.file)
     model = ModelFit.of(
         options.file,
         options.formula,

@@ -27,7 +27,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def merge_results(options: argparse.Namespace) -> int:
     """Run the command."""
     from modelarrayio_bids.results.merge import merge_results
+    from modelarrayio_bids.store.readability import require_readable
 
+    require_readable(*options.input_hdf5)
     merge_results(
         options.input_hdf5,
         options.analysis_name,
