@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from nibabel.nifti1 import Nifti1Header, Nifti1Image
+from nibabel.nifti1 import Nifti1Header
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.errors import (
@@ -32,6 +32,7 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.formats import nifti
+from modelarrayio_bids.resampling import resampled
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
@@ -246,13 +247,8 @@ def write_present(image: Path, output: str | PathLike[str], like: Path | None = 
 def _write_on(
     like: Path, volume: nifti.Volume, inside: np.ndarray, output: str | PathLike[str]
 ) -> None:
-    # It loads scipy, which takes 0.2 s and 25 MB that most runs do without.
-    from nibabel.processing import resample_from_to  # noqa: PLC0415
-
     target = nifti.Volume.from_file(like)
-    image = Nifti1Image(inside.astype(np.uint8), volume.affine)
-    resampled = resample_from_to(image, (target.shape, target.affine), order=0)
-    data = np.asanyarray(resampled.dataobj).astype(np.uint8)
+    data = resampled(inside.astype(np.uint8), volume, target, order=0).astype(np.uint8)
     if not data.any():
         raise SpaceMismatchError(
             f'has no voxel on the grid of {like}', volume.path, 'Check both in a viewer.'

@@ -36,17 +36,10 @@ def check_sources(sources: Sequence[Source], space: ElementSpace, threads: int =
     return most
 
 
-def source_problems(
-    sources: Sequence[Source], space: ElementSpace, threads: int = 1
-) -> list[ModelArrayIOError]:
-    """Return what the headers of sources have against the space: each problem once."""
-    return checked_sources(sources, space, threads)[1]
-
-
 def checked_sources(
     sources: Sequence[Source], space: ElementSpace, threads: int = 1
 ) -> tuple[int, list[ModelArrayIOError]]:
-    """Return the most bytes that reading one of the sources takes, and :func:`source_problems`."""
+    """Return the most bytes that reading a source takes, and all problems of headers once."""
     checks = ordered_map(partial(_check, space), sources, threads)
     found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
     sizes = [size for size in found if isinstance(size, int)]

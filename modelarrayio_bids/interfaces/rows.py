@@ -18,7 +18,7 @@ from nipype.interfaces.base import (
 
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.conversion.row_blocks import RowBlock, plan_row_blocks
-from modelarrayio_bids.conversion.row_reader import source_problems
+from modelarrayio_bids.conversion.row_reader import checked_sources
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.runtime.resources import Resources
@@ -66,7 +66,7 @@ class PlanRowBlocks(LibraryInterface):
         problems: list[ModelArrayIOError] = []
         for cohort_file, mask in zip(self.inputs.cohort_files, self.inputs.in_masks, strict=True):
             cohort, space = _cohort_and_space(cohort_file, mask)
-            problems += source_problems(cohort.sources(), space, self.inputs.num_threads)
+            problems += checked_sources(cohort.sources(), space, self.inputs.num_threads)[1]
             if not problems:
                 blocks = row_blocks(self.inputs, cohort, space, self.resources())
                 for number, block in enumerate(blocks):

@@ -50,11 +50,6 @@ class References:
     map: str | None = None
 
     @property
-    def given(self) -> Path | None:
-        """The first file named, for an error to name."""
-        return next(iter(self.named), None)
-
-    @property
     def named(self) -> list[Path]:
         """The files named."""
         files = (self.mask, self.index, self.directions, self.example)

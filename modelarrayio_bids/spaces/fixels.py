@@ -279,15 +279,14 @@ class FixelSpace(ElementSpace):
         ``references.example`` is in will do.
         """
         index, directions = references.index, references.directions
-        image = sources[0].path if sources else references.example
-        if index is not None and index.is_dir() and directions is not None:
-            index = _find(index, 'index')
+        folder = index if index is not None and index.is_dir() else None
         if index is not None and directions is not None:
-            return cls.from_files(index, directions)
-        if index is not None and index.is_dir():
-            return cls.from_fixel_directory(index)
+            return cls.from_files(_find(folder, 'index') if folder else index, directions)
+        image = sources[0].path if sources else references.example
         if index is None and directions is None and image is not None:
-            return cls.from_fixel_directory(image.parent)
+            folder = image.parent
+        if folder is not None:
+            return cls.from_fixel_directory(folder)
         raise UsageError(
             'fixels need an index and a directions image',
             remedy='Give --index-file and --directions-file, or --index-file with a fixel '
@@ -583,9 +582,8 @@ def _find(folder: Path, stem: str) -> Path:
 
 
 def _require_alone(path: Path) -> None:
-    for ending in DIRECTORY_ENDINGS:
-        other = path.with_name(f'{path.stem}{ending}')
-        if other != path and other.exists():
+    for other in _candidates(path.parent, path.stem):
+        if other != path:
             raise OutputError(
                 f'would be there twice with {path.name}, and MRtrix refuses such a directory',
                 other,

@@ -31,8 +31,7 @@ def files_read(sources: Iterable[Source], references: References) -> Iterator[Pa
 
 def reference_files(references: References, folders: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield the files that say which elements there are; of a fixel directory, its two."""
-    named = (references.mask, references.index, references.directions, references.example)
-    yield from (path for path in named if path is not None)
+    yield from references.named
     own = [] if references.index is None else [references.index]
     for folder in (*folders, *own):
         for ending in DIRECTORY_ENDINGS:

@@ -56,7 +56,7 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
             raise SpaceMismatchError(what, reader.path, remedy)
     elif own != given:
         raise SpaceMismatchError(
-            f'holds {len(own):,} {own.kind}, and {references.given} describes {len(given):,} '
+            f'holds {len(own):,} {own.kind}, and {references.named[0]} describes {len(given):,} '
             'that are not the same or lie elsewhere',
             reader.path,
             'Give the very file the data were prepared with, or none.',

@@ -14,7 +14,7 @@ import pandas as pd
 
 from modelarrayio_bids import masks, resampling
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
-from modelarrayio_bids.conversion.row_reader import source_problems
+from modelarrayio_bids.conversion.row_reader import checked_sources
 from modelarrayio_bids.derivatives.bids.entities import unknown_pairs
 from modelarrayio_bids.derivatives.bids.output_names import DEFAULT_KIND, Outputs, space_name, stem
 from modelarrayio_bids.derivatives.cohorts.columns import (
@@ -291,7 +291,7 @@ def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
                 break
             problems[str(error)] = error
         else:
-            return [*problems.values(), *source_problems(sources[number:], space)]
+            return [*problems.values(), *checked_sources(sources[number:], space)[1]]
     return list(problems.values())
 
 

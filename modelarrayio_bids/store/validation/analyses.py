@@ -19,6 +19,7 @@ from modelarrayio_bids.store.validation.storage import (
     is_number,
     of_attributes,
     of_filters,
+    of_names_beside,
 )
 
 
@@ -60,20 +61,11 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
         if rule == 'results-count':
             return
     if isinstance(beside, h5py.Dataset) and beside.size:
-        yield from _of_names_beside(texts_of(beside), names, path)
+        yield from of_names_beside('results-contradict', path, names, texts_of(beside))
     yield from _of_names(names, path)
     yield from _of_levels(matrix.parent, names)
     require_stored(matrix)
     yield from _of_ids(matrix, names, n_elements)
-
-
-def _of_names_beside(beside: Sequence[str], names: Sequence[str], path: str) -> Iterator[Finding]:
-    """Compare names in a dataset with those that R takes from an attribute."""
-    if tuple(beside) == tuple(names):
-        return
-    differ = sorted(set(beside) ^ set(names))
-    found = f'differ in {some(differ)}' if differ else 'have another order'
-    yield Finding('results-contradict', path, f'attribute and dataset {found}')
 
 
 def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from modelarrayio_bids.cohort import SCALAR, SOURCE, read_rows, what_r_wants
+from modelarrayio_bids.formats.delimited_text import TextTable
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.r_view import ScalarView
 from modelarrayio_bids.store.validation.rules import Finding
@@ -19,23 +20,17 @@ class Phenotypes:
 
     Parameters
     ----------
-    name : str
-        Of the file.
-    has_mark : bool
-        Whether it begins with a byte order mark.
+    table : TextTable
+        The file as text.
     columns : tuple of str
-        Their names.
-    rows : tuple of dict
+        Names of the columns.
+    rows : list of dict
         By column: the cells.
-    unread : str, optional
-        Why ``read.csv`` does not find the columns.
     """
 
-    name: str
-    has_mark: bool
+    table: TextTable
     columns: tuple[str, ...]
-    rows: tuple[Mapping[str, str], ...]
-    unread: str = ''
+    rows: list[dict[str, str]]
 
     @classmethod
     def from_file(cls, path: Path) -> Phenotypes:
@@ -46,21 +41,24 @@ class Phenotypes:
         SourceNotFoundError, FormatError, CohortError
             As :func:`modelarrayio_bids.cohort.read_rows`.
         """
-        table, columns, rows = read_rows(path, tidy=False)
-        has_mark = table.encoding == 'utf-8-sig'
-        return cls(
-            str(path), has_mark, columns, tuple(rows), '' if has_mark else what_r_wants(table)
-        )
+        return cls(*read_rows(path, tidy=False))
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return str(self.table.path)
 
     def findings(self, views: Sequence[ScalarView]) -> Iterator[Finding]:
         """Yield what would keep R from analysing these scalars with this table."""
-        if self.has_mark:
+        has_mark = self.table.encoding == 'utf-8-sig'
+        unread = '' if has_mark else what_r_wants(self.table)
+        if has_mark:
             yield Finding('cohort-mark', self.name, 'begins with a byte order mark')
         for view in views:
             if view.name in self.columns:
                 yield Finding('cohort-scalar', self.name, f'has a column {view.name}')
-        if SOURCE not in self.columns or self.unread:
-            found = f'{self.unread}, so that read.csv() finds' if self.unread else 'has'
+        if SOURCE not in self.columns or unread:
+            found = f'{unread}, so that read.csv() finds' if unread else 'has'
             yield Finding('cohort-column', self.name, f'{found} no column {SOURCE}')
             return
         for view in views:

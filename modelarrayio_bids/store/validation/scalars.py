@@ -25,6 +25,7 @@ from modelarrayio_bids.store.validation.storage import (
     is_number,
     of_attributes,
     of_filters,
+    of_names_beside,
     type_name,
 )
 
@@ -115,10 +116,8 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
     if beside == names:
         found = f'has the names in its attribute {schema.COLUMN_NAMES}'
         yield Finding('names-attribute', view.path, found)
-        return
-    differ = sorted(set(beside) ^ set(names))
-    found = f'differ in {some(differ)}' if differ else 'have another order'
-    yield Finding('names-contradict', view.path, f'attribute and dataset {found}')
+    else:
+        yield from of_names_beside('names-contradict', view.path, names, beside)
 
 
 def _has_matrix_beside(file: h5py.File, name: str) -> bool:

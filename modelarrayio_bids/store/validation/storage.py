@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.filters import COMMON, RARE, filters_of
 from modelarrayio_bids.store.items import item_at, texts_attribute
@@ -77,6 +78,16 @@ def of_attributes(dataset: h5py.Dataset, names: str) -> Iterator[Finding]:
     for name in sorted(set(dataset.attrs) - {names, _OF_RHDF5}):
         rule = 'attribute-deadly' if _is_deadly(dataset, name) else 'attribute'
         yield Finding(rule, dataset.name, f'has the attribute {name}')
+
+
+def of_names_beside(
+    rule: str, path: str, names: Sequence[str], beside: Sequence[str]
+) -> Iterator[Finding]:
+    """Compare the names that R takes from an attribute with those of a dataset."""
+    if tuple(names) != tuple(beside):
+        differ = sorted(set(beside) ^ set(names))
+        found = f'differ in {some(differ)}' if differ else 'have another order'
+        yield Finding(rule, path, f'attribute and dataset {found}')
 
 
 def described(dataset: h5py.Dataset) -> str:
