@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import command, report
-from benchmarks.cases import CASES
+from benchmarks.cases import CASES, SMOOTH
 from benchmarks.data import Edges, Fixels, Greyordinates, Parcels, Voxels
 from benchmarks.measure import Command, CommandError, run
 from benchmarks.report import Goal, Row
@@ -71,10 +71,15 @@ def test_models_are_fitted(bench):
 
 
 def test_models_are_fitted_in_r_as_well(bench):
-    require_r('HDF5Array', 'broom')
-    (row,) = measured(bench, FitInR('fit', Goal(0.01), people=20, elements=300, missing='masks'))
-    assert (row.n, row.verdict) == (20, 'holds')
-    assert row.peer_seconds > 0
+    require_r('HDF5Array', 'broom', 'mgcv')
+    smooths = {'formula': SMOOTH, 'script': 'fit_smooths.R'}
+    rows = measured(
+        bench,
+        FitInR('fit', Goal(0.01), people=20, elements=300, missing='masks'),
+        FitInR('curves', Goal(0.01), people=20, elements=300, **smooths),
+    )
+    assert [(row.n, row.verdict) for row in rows] == [(20, 'holds')] * 2
+    assert all(row.peer_seconds > 0 for row in rows)
 
 
 def test_a_dataset_is_indexed(bench):

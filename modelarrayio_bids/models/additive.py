@@ -170,6 +170,9 @@ class AdditiveModel(LinearModel):
         for label in labels_of(self.design)[: self._n_parametric]:
             yield from (f'{label}.{one}' for one in self._coefficient_statistics())
 
+    def _coefficients(self) -> list[int]:
+        return [column for column in self._estimated if column < self._n_parametric]
+
     def _test_names(self) -> Iterator[str]:
         for test in self._tests[len(self.smooths) :]:
             yield from (f'{test.name}.{statistic}' for statistic in ('statistic', P_VALUE))

@@ -37,6 +37,8 @@ class PermutableModel:
         The rows.
     estimated : sequence of int
         Columns that are not aliased.
+    coefficients : sequence of int
+        Those of them that are tested by themselves.
     contrasts : sequence of Contrast
         Combinations of coefficients.
     tests : sequence of JointTest
@@ -47,6 +49,7 @@ class PermutableModel:
     options: ModelOptions
     sample: Sample
     estimated: Sequence[int]
+    coefficients: Sequence[int]
     contrasts: Sequence[Contrast]
     tests: Sequence[JointTest]
 
@@ -120,7 +123,8 @@ class PermutableModel:
         """Yield what can be asked, with the columns of the design that it is about."""
         labels = labels_of(self.design)
         for column, combination in zip(self.estimated, coordinates.inverse, strict=True):
-            yield LinearHypothesis.of_combination(labels[column], combination), [column]
+            if column in self.coefficients:
+                yield LinearHypothesis.of_combination(labels[column], combination), [column]
         for contrast in self.contrasts:
             factors = np.array(contrast.factors)
             combination = factors[self.estimated] @ coordinates.inverse

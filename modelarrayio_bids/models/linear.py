@@ -148,8 +148,13 @@ class LinearModel(ElementwiseModel):
 
     def permutation_test(self, blocks: np.ndarray | None = None) -> PermutationTest:
         """Return the permutation test that the options ask for: see :mod:`.hypotheses`."""
-        asked = self.design, self.options, self._sample, self._estimated
-        return PermutableModel(*asked, self._contrasts, self._tests).test(blocks)
+        shared = self.design, self.options, self._sample, self._estimated
+        asked = self._coefficients(), self._contrasts, self._tests
+        return PermutableModel(*shared, *asked).test(blocks)
+
+    def _coefficients(self) -> list[int]:
+        """Return the columns whose coefficients have results of their own."""
+        return self._estimated
 
     @property
     def tested(self) -> Mapping[str, Hypothesis]:

@@ -25,6 +25,7 @@ FIXELS_GZ = Fixels('fixels-mif.gz', ending='.mif.gz')
 GREYORDINATES = Greyordinates('dscalar-91k')
 PARCELS = Parcels('pscalar-1056')
 EDGES = Edges('pconn-456')
+SMOOTH = 'x ~ s(age, k = 4, fx = TRUE) + sex'
 # A file is at most so much larger than the peer's.
 SIZE = 1.03
 
@@ -41,6 +42,8 @@ SMALL = (
     Fit('fit-100', Goal(seconds=1.5)),
     Fit('fit-100-masks', Goal(seconds=3.5), missing='masks'),
     FitInR('fit-100-lm-in-R', Goal(1000)),
+    Fit('fit-100-smooth', Goal(seconds=2), formula=SMOOTH),
+    FitInR('fit-100-gam-in-R', Goal(1000), formula=SMOOTH, script='fit_smooths.R'),
     Help('help-modelarrayio', Goal(seconds=0.1)),
     Help('help-modelarrayio-bids', Goal(seconds=0.15), 'modelarrayio-bids'),
 )

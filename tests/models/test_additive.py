@@ -1,5 +1,7 @@
 """Smooths of fixed degrees of freedom against mgcv, element by element."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from modelarrayio_bids.models.additive import AdditiveModel
 from modelarrayio_bids.models.base import Outcome, fit_all, result_names
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.formula.smooth_bases import Curves
+from modelarrayio_bids.models.linear import LinearModel
 from modelarrayio_bids.models.options import ModelOptions
 
 FULL = ModelOptions(full_outputs=True, effect_sizes=True)
@@ -288,3 +291,18 @@ def test_what_cannot_be_fitted_is_said_in_a_line(formula, said):
         AdditiveModel(design(f'y ~ {formula}', cells, ['y', 'MD'], path='cohort.csv'))
     assert said in str(caught.value)
     assert '\n' not in str(caught.value)
+
+
+def test_permutations_test_a_smooth_as_its_columns_together():
+    table, formula = cohort(40), 'y ~ sex + s(age, k = 4, fx = TRUE)'
+    options = {'permutations': 15, 'seed': 2}
+    test = model(formula, table, ModelOptions(**options)).permutation_test()
+    assert test.columns == ('sexM.p.value.fwe', 's_age.p.value.fwe')
+    columns = model(formula, table).design
+    asked = ModelOptions(**options, f_tests={'smooth': 's(age)'})
+    linear = LinearModel(dataclasses.replace(columns, special=()), asked).permutation_test()
+    y = responses(table)
+    of_smooth, expected = (one.maxima(y, slice(0, 15)) for one in (test, linear))
+    found = test.null_distribution(of_smooth)[1]
+    np.testing.assert_allclose(found, linear.null_distribution(expected)[-1], rtol=1e-12)
+    assert linear.columns[-1] == 'smooth.p.value.fwe'

@@ -114,8 +114,9 @@ class ModelKind(ABC):
     def _refuse(self, asked: Mapping[str, bool]) -> None:
         for name, is_asked in asked.items():
             if is_asked and name not in self.takes:
+                article = 'an' if self.noun[0] in 'aeiou' else 'a'
                 raise UsageError(
-                    f'a {self.noun} has no {_WORDS[name]} here', remedy='Leave that out.'
+                    f'{article} {self.noun} has no {_WORDS[name]} here', remedy='Leave that out.'
                 )
 
 

@@ -30,7 +30,12 @@ class AdditiveKind(ModelKind):
         *('logLik', 'AIC', 'BIC', 'deviance', 'df.residual', 'nobs'),
     )
     default_model_statistics = ('dev.expl',)
-    takes = frozenset({'contrasts', 'f_tests', 'effect_sizes', 'weights', 'offset', 'scalars'})
+    takes = frozenset(
+        {
+            *('contrasts', 'f_tests', 'effect_sizes', 'permutations'),
+            *('weights', 'offset', 'scalars'),
+        }
+    )
 
     def model(
         self, design: Design, options: ModelOptions, weights: np.ndarray | None
