@@ -190,12 +190,12 @@ def _discard(path: Path, maker: int) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        # An empty one takes no file descriptor, and there may be none left.
-        with suppress(OSError):
-            path.rmdir()
-            return
         # A thread that a signal surprised may write one last file into what is being removed.
         shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            # An empty one takes no file descriptor, and there may be none left.
+            with suppress(OSError):
+                path.rmdir()
         if path.exists():
             shutil.rmtree(path)
     else:
