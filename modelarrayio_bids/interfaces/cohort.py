@@ -27,6 +27,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.reuse import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
+from modelarrayio_bids.derivatives.recipes.path_images import PathImages
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
@@ -58,6 +59,11 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
         traits.Str, desc='phenotypes without which an image is left out'
     )
     recipes = InputMultiObject(File(exists=True), desc='recipes of your own (YAML), which win')
+    images = InputMultiObject(
+        traits.Str, desc='images by patterns of their paths, NAME=PATTERN, in place of recipes'
+    )
+    masks = InputMultiObject(traits.Str, desc='masks of these images by patterns of their paths')
+    images_space = traits.Str(desc='the space of these images (default: unknown)')
     threshold = traits.Range(
         low=0.0,
         high=1.0,
@@ -139,7 +145,7 @@ class CollectCohort(LibraryInterface):
         return paths
 
     def _request(self, output_dir: Path) -> Request:
-        given = self.given('datasets', 'bids_filters')
+        given = self.given('datasets', 'bids_filters', 'images_space')
         return Request(
             Path(self.inputs.bids_dir),
             output_dir,
@@ -157,6 +163,9 @@ class CollectCohort(LibraryInterface):
             phenotypes=tuple(map(Path, self._several('phenotypes'))),
             required=self._several('required_columns'),
             recipes=tuple(map(Path, self._several('recipes'))),
+            images=PathImages.requested(
+                self._several('images'), self._several('masks'), given.get('images_space', '')
+            ),
         )
 
     def _several(self, name: str) -> tuple[str, ...]:

@@ -63,6 +63,9 @@ def init_modelarray_wf(
     phenotypes: Sequence[str | PathLike[str]] = (),
     required_columns: Sequence[str] = (),
     recipes: Sequence[str | PathLike[str]] = (),
+    images: Sequence[str] = (),
+    masks: Sequence[str] = (),
+    images_space: str = '',
     overwrite: bool = False,
     report: bool = True,
     nprocs: int = 1,
@@ -103,6 +106,10 @@ def init_modelarray_wf(
         Phenotypes without which an image is left out.
     recipes : sequence of path-like, optional
         Recipes of your own (YAML), which win.
+    images, masks : sequence of str, optional
+        Images, ``NAME=PATTERN``, and masks of theirs by patterns of their paths.
+    images_space : str, optional
+        The space of these images.
     overwrite : bool, optional
         Replace HDF5 files that hold results.
     report : bool, optional
@@ -158,6 +165,9 @@ def init_modelarray_wf(
         phenotypes=list(phenotypes),
         required_columns=list(required_columns),
         recipes=list(recipes),
+        images=list(images),
+        masks=list(masks),
+        images_space=images_space,
         overwrite=overwrite,
     )
     blocks = {} if blocks_dir is None else {'blocks_dir': blocks_dir, 'n_blocks': n_blocks}

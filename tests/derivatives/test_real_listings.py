@@ -152,25 +152,33 @@ def test_rshrf(found):
     }
 
 
-@pytest.mark.parametrize(
-    ('name', 'prefixed', 'others'),
-    # Eight subjects: {mwp1,mwp2,p0,wm,s6mwp1}sub-…, and y_sub-…, whose prefix is set off by "_".
-    # Of SPM: {smwc1,mwc1,wc1,c1,rc1}sub-…, u_rc1sub-…, and the image itself.
-    [('real_cat12_bids', 40, 8), ('real_spm_dartel', 48, 8)],
-)
-def test_names_with_more_before_the_participant_are_those_of_spm(found, name, prefixed, others):
-    with pytest.raises(NoMatchError) as caught:
-        found(name)
-    reasons = left_out(caught)
-    (as_spm,) = (count for reason, count in reasons.items() if 'SPM and CAT12' in reason)
-    assert as_spm == prefixed
-    assert reasons['an anatomical image, whose intensities are arbitrary'] == others
+def test_cat12(found):
+    """Eight subjects, each with anat/mri/{mwp1,mwp2,s6mwp1}sub-…_T1w.nii beside p0, wm and y_."""
+    assert table(found('real_cat12_bids')) == {
+        (scalar, MNI): (8, 8, {'map-itself': 8}) for scalar in ('gmv', 'gmv_smoothed', 'wmv')
+    }
 
 
-@pytest.mark.parametrize('name', ['real_hcp_mninonlinear', 'real_tbss'])
-def test_folders_that_are_no_bids_say_what_to_give(found, name):
-    with pytest.raises(InvalidDatasetError, match='Give the folder that holds the sub-'):
-        found(name)
+def test_spm(found):
+    """Eight subjects, each with {smwc1,mwc1}sub-…_T1w.nii beside wc1, c1, rc1 and u_rc1."""
+    assert table(found('real_spm_dartel')) == {
+        (scalar, 'IXI549Space'): (8, 8, {'map-itself': 8}) for scalar in ('gmv', 'gmv_smoothed')
+    }
+
+
+def test_tbss(found):
+    """FA/sub-…_FA_FA_to_target.nii.gz of eight subjects; MD/ holds what is not warped yet."""
+    collection = found('real_tbss')
+    assert table(collection) == {('FA', 'MNI152NLin6Asym'): (8, 8, {'map-itself': 8})}
+    assert collection.groups[0].participants == tuple(f'{number:02}' for number in range(1, 9))
+
+
+def test_hcp(found):
+    """fsaverage_LR32k/000001.{MyelinMap_BC,sulc,thickness}.32k_fs_LR.dscalar.nii; not 164k."""
+    assert table(found('real_hcp_mninonlinear')) == {
+        (scalar, 'fsLR:den-32k'): (1, 1, {'not-needed': 1})
+        for scalar in ('MyelinMap_BC', 'sulc', 'thickness')
+    }
 
 
 def test_archives_of_freesurfer_are_no_images(found):

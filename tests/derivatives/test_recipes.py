@@ -103,7 +103,7 @@ def test_a_file_that_is_no_recipe(write, text, says):
 
 
 def test_missing_keys_and_a_missing_file(write, tmp_path):
-    with pytest.raises(RecipeError, match='line 1: lacks datasets, scalars. Allowed here: name'):
+    with pytest.raises(RecipeError, match='line 1: lacks datasets. Allowed here: name'):
         Recipe.from_yaml(write({'name': 'mine'}))
     with pytest.raises(SourceNotFoundError):
         Recipe.from_yaml(tmp_path / 'none.yaml')

@@ -33,6 +33,7 @@ def request(options: argparse.Namespace) -> Request:
     from modelarrayio_bids.derivatives.bids.dataset import parse_datasets
     from modelarrayio_bids.derivatives.bids.filters import BidsFilters
     from modelarrayio_bids.derivatives.cohorts.request import Request
+    from modelarrayio_bids.derivatives.recipes.path_images import PathImages
 
     if options.json and (options.dry_run or not options.list_scalars):
         raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
@@ -49,6 +50,7 @@ def request(options: argparse.Namespace) -> Request:
         phenotypes=tuple(path.absolute() for path in options.phenotypes),
         required=tuple(options.require),
         recipes=tuple(path.absolute() for path in options.recipe),
+        images=PathImages.requested(options.images, options.masks, options.images_space),
     )
 
 
@@ -156,6 +158,28 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar='YAML',
         help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
         'asked',
+    )
+    several |= {'metavar': 'NAME=PATTERN'}
+    add(
+        group,
+        '--images',
+        help='images that are not named as BIDS does, by their paths below the folder: '
+        "'gmv=mri/mwp1{participant}_T1w.nii'; {session}, {run} and any {column} of the cohort, and "
+        '* for any part of a name (docs/patterns.md)',
+        **several,
+    )
+    add(
+        group,
+        '--masks',
+        help='masks of these images: {participant}/brain_mask.nii.gz',
+        **several | {'metavar': 'PATTERN'},
+    )
+    add(
+        group,
+        '--images-space',
+        default='',
+        metavar='SPACE',
+        help='the space of these images, such as MNI152NLin6Asym:res-2 (default: unknown)',
     )
     add(
         group,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from modelarrayio_bids.formats.pointers import absence_error
 
 logger = logging.getLogger(__name__)
 
+#: Whether a folder holds images that a recipe knows by their paths.
+Recognises = Callable[[Path], bool]
 # A name stands between the colons of a BIDS URI, where RFC 3986 wants most characters escaped.
 _NOT_IN_NAMES = re.compile(r'[^\w.+-]+', re.ASCII)
 
@@ -61,7 +63,11 @@ class Dataset:
 
     @classmethod
     def from_folder(
-        cls, root: Path, name: str | None = None, followed: Collection[Path] = ()
+        cls,
+        root: Path,
+        name: str | None = None,
+        followed: Collection[Path] = (),
+        recognises: Recognises = lambda _root: False,
     ) -> Dataset:
         """Read the description of a dataset.
 
@@ -73,6 +79,8 @@ class Dataset:
             What it is called; by default its folder's name.
         followed : collection of pathlib.Path, optional
             Folders that were given already: an error does not suggest them.
+        recognises : callable, optional
+            Tells whether a folder is one although nothing in it is named as BIDS does.
 
         Raises
         ------
@@ -85,7 +93,7 @@ class Dataset:
         root = root.absolute()
         _require_readable(root)
         dataset = _dataset_at(root, name)
-        if not dataset.is_one:
+        if not (dataset.is_one or recognises(root)):
             if isinstance(absent := absence_error(root), NotFetchedError):
                 raise absent
             lacking = f'it holds neither {DESCRIPTION} nor sub-* folders'
@@ -175,12 +183,25 @@ def parse_datasets(texts: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def find_datasets(bids_dir: Path, given: Mapping[str, Path] | None = None) -> list[Dataset]:
-    """The datasets to look for images in.
+def find_datasets(
+    bids_dir: Path,
+    given: Mapping[str, Path] | None = None,
+    recognises: Recognises = lambda _root: False,
+) -> list[Dataset]:
+    """Return the datasets to look for images in.
 
     Those given; else ``bids_dir`` when it is a derivative; else its ``derivatives/*``. Each brings
     its own ``derivatives/*`` along, as QSIRecon nests them. A folder reached twice counts once,
     and what this program wrote is passed over.
+
+    Parameters
+    ----------
+    bids_dir : pathlib.Path
+        The folder.
+    given : mapping, optional
+        Name to folder.
+    recognises : callable, optional
+        Tells of a folder whether it is one although nothing in it is named as BIDS does.
 
     Raises
     ------
@@ -192,22 +213,24 @@ def find_datasets(bids_dir: Path, given: Mapping[str, Path] | None = None) -> li
     """
     if given:
         known = [bids_dir, *given.values()]
-        tops = [Dataset.from_folder(Path(path), name, known) for name, path in given.items()]
+        tops = [
+            Dataset.from_folder(Path(path), name, known, recognises) for name, path in given.items()
+        ]
     else:
-        tops = _datasets_of(bids_dir)
+        tops = _datasets_of(bids_dir, recognises)
     for root in (bids_dir, *(top.root for top in tops)):
         if identity.is_own_output(root):
             what = 'was written by this program: its outputs are no inputs'
             raise InvalidDatasetError(what, root, suggestions.of_own_output(root))
-    return list(_uniquely_named(_with_nested(tops)))
+    return list(_uniquely_named(_with_nested(tops, recognises)))
 
 
-def _datasets_of(bids_dir: Path) -> list[Dataset]:
-    children = list(_children(bids_dir.absolute()))
+def _datasets_of(bids_dir: Path, recognises: Recognises) -> list[Dataset]:
+    children = list(_children(bids_dir.absolute(), recognises))
     if children and not os.path.lexists(bids_dir / DESCRIPTION):
         return children
-    top = Dataset.from_folder(bids_dir)
-    if top.is_derivative or not (top.description or children):
+    top = Dataset.from_folder(bids_dir, recognises=recognises)
+    if top.is_derivative or recognises(top.root) or not (top.description or children):
         return [top]
     if not children:
         what = 'is a raw dataset without derivatives'
@@ -215,7 +238,7 @@ def _datasets_of(bids_dir: Path) -> list[Dataset]:
     return children
 
 
-def _with_nested(tops: Iterable[Dataset]) -> list[Dataset]:
+def _with_nested(tops: Iterable[Dataset], recognises: Recognises) -> list[Dataset]:
     """Return datasets and those in their ``derivatives``, each folder once whatever links to it."""
     found: dict[str, Dataset] = {}
     waiting = list(tops)
@@ -226,15 +249,15 @@ def _with_nested(tops: Iterable[Dataset]) -> list[Dataset]:
             for dataset in waiting
             if found.setdefault(os.path.realpath(dataset.root), dataset) is dataset
         ]
-        waiting = [child for dataset in new for child in _children(dataset.root)]
+        waiting = [child for dataset in new for child in _children(dataset.root, recognises)]
     return list(found.values())
 
 
-def _children(root: Path) -> Iterator[Dataset]:
+def _children(root: Path, recognises: Recognises) -> Iterator[Dataset]:
     """Yield the datasets among the folders of ``root/derivatives``."""
     for folder in subfolders(root / 'derivatives'):
         child = _dataset_at(folder)
-        if not child.is_one:
+        if not (child.is_one or recognises(folder)):
             logger.info('%s is no dataset: passed over', folder)
         elif NAME not in child.generators:
             yield child

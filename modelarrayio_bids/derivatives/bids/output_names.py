@@ -40,6 +40,8 @@ class NameTemplate:
     """
 
     text: str
+    #: Whether capitals stay as they are: nobody but BIDS mixes them.
+    keeps_case: bool = False
 
     @classmethod
     def from_text(cls, text: str) -> NameTemplate:
@@ -70,7 +72,7 @@ class NameTemplate:
         return tuple(found['entity'] or found['option'] for found in _PART.finditer(self.text))
 
     def fill(self, entities: Entities) -> str:
-        """The name: lower case, and one that R takes in a formula."""
+        """Return the name: lower case, and one that R takes in a formula."""
 
         def part(found: re.Match[str]) -> str:
             if found['entity']:
@@ -78,7 +80,8 @@ class NameTemplate:
             label = entities.get(found['option'])
             return '' if label is None else f'{found["before"]}{label}{found["after"]}'
 
-        return syntactic(_PART.sub(part, self.text).lower())
+        filled = _PART.sub(part, self.text)
+        return syntactic(filled if self.keeps_case else filled.lower())
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,17 @@ class Image:
         The name of its dataset.
     entities : dict
         Entity to label, with ``suffix``, ``datatype`` and ``extension``.
+    columns : tuple, optional
+        Further columns of its row in a cohort, each with its cell, where its path holds some.
+    by_path : bool, optional
+        Whether a pattern of paths tells what it is; its name may be any then.
     """
 
     path: Path
     dataset: str
     entities: Entities
+    columns: tuple[tuple[str, str], ...] = ()
+    by_path: bool = False
 
     @property
     def kind(self) -> str:
@@ -80,7 +86,7 @@ def find_images(
     found = index_names(dataset.root, names)
     images = [Image(path, dataset.name, entities) for path, entities in found]
     logger.debug('%s: %d images', dataset.root, len(images))
-    return _wanted(images, participants, sessions)
+    return wanted(images, participants, sessions)
 
 
 def find_fixel_files(
@@ -115,9 +121,7 @@ def find_fixel_files(
                 some(_below(dataset.root, unnamed), most=10),
             ),
         )
-    participants = {bids_entities.bare_label(label) for label in participants}
-    sessions = {bids_entities.bare_label(label) for label in sessions}
-    return _wanted(images, participants, sessions)
+    return wanted(images, participants, sessions)
 
 
 @functools.cache
@@ -135,9 +139,12 @@ def _require_names_of_their_own(folders: Sequence[Path]) -> None:
             )
 
 
-def _wanted(
+def wanted(
     images: Iterable[Image], participants: Collection[str], sessions: Collection[str]
 ) -> list[Image]:
+    """Return the images of some participants and sessions, labels as for :func:`find_images`."""
+    participants = {bids_entities.bare_label(label) for label in participants}
+    sessions = {bids_entities.bare_label(label) for label in sessions}
     return [
         image
         for image in images

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from modelarrayio_bids.derivatives.bids import identity
+from modelarrayio_bids.derivatives.bids import identity, name_shapes
 from modelarrayio_bids.derivatives.bids.folders import subfolders, subject_folders
 from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION, Identity
 from modelarrayio_bids.errors import shell_pattern
@@ -38,7 +38,8 @@ def of_no_dataset(root: Path, followed: Collection[Path] = ()) -> str:
     if above is not None and os.path.realpath(above) not in given:
         return f'It is a folder of the dataset {above}: give that.'
     instead = '; or leave this one out.' if followed else '.'
-    return f'Give the folder that holds the sub-* folders, or the fixel directories{instead}'
+    remedy = f'Give the folder that holds the sub-* folders, or the fixel directories{instead}'
+    return f'{remedy} {name_shapes.suggestion(root)}'.rstrip()
 
 
 def of_raw(root: Path) -> str:

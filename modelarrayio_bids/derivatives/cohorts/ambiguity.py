@@ -86,7 +86,8 @@ def misplaced(
     roots = {dataset.name: dataset.root for dataset in datasets}
     for (scalar, _), images in scalars.items():
         for image in images:
-            if found := _CUT_SHORT.search(image.path.name):
+            found = None if image.by_path else _CUT_SHORT.search(image.path.name)
+            if found:
                 error = AmbiguousMatchError(
                     f'does not tell whose it is: {found[1]!r} is no label of BIDS, which has '
                     'letters and digits only',

@@ -104,7 +104,7 @@ class Sorting:
             self.entities_met.update(image.entities)
             if 'space' in image.entities:
                 self._named_with_space.add(exclusions.kind_of_name(image.path))
-            if odd := exclusions.why_odd(image):
+            if odd := '' if image.by_path else exclusions.why_odd(image):
                 self._left_out[odd].append(image.path)
             elif bids_entities.matches(image.entities, are_masks):
                 self.masks.append(image)

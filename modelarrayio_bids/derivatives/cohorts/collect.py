@@ -24,12 +24,13 @@ import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import bare_label
+from modelarrayio_bids.derivatives.bids.name_shapes import suggestion
 from modelarrayio_bids.derivatives.bids.output_names import GROUP_ENTITIES, sidecar
-from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files, find_images
+from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
 from modelarrayio_bids.derivatives.cohorts.classification import LeftOut, Sorting
-from modelarrayio_bids.derivatives.cohorts.columns import MIXED
+from modelarrayio_bids.derivatives.cohorts.columns import MIXED, OWN_COLUMNS
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
 from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
@@ -44,11 +45,12 @@ from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
-from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe, own_recipes, recipe_for
+from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     NoMatchError,
     SourceNotFoundError,
+    UsageError,
     WouldLoseResultsError,
     raise_problems,
 )
@@ -255,6 +257,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     found.only_in(request.spaces)
     phenotypes = Phenotypes.find(request.table_folders(datasets), request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
+    _require_columns_once(found, phenotypes)
     found.require(phenotypes, request.required)
     # An image in the wrong folder makes ambiguities of its own, which go with it.
     ambiguous = list(misplaced(found.scalars, datasets)) or list(
@@ -286,12 +289,11 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
     sessions = frozenset(bare_label(label) for label in request.sessions)
     excluded = frozenset(bare_label(label) for label in request.excluded)
     found = Sorting(request.bids_filters, sessions, excluded)
-    own = own_recipes(request.recipes)
     for dataset in datasets:
         if not dataset.is_fixel_template:
-            recipe = recipe_for(dataset, own)
+            recipe = request.recipe(dataset)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            images = find_images(dataset, request.participants, sessions)
+            images = recipe.find_images(dataset, request.participants, sessions)
             found.add(images, recipe)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
@@ -305,13 +307,23 @@ def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
 def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None:
     if not request.participants:
         return
-    there = {label for dataset in datasets for label in dataset.subjects}
+    there = _participants(request, datasets)
     wanted = {bare_label(label) for label in request.participants}
     if missing := sorted(wanted - there):
         raise NoMatchError(
             f'no dataset has the participants {", ".join(missing)}',
             remedy=_there_are(missing, there),
         )
+
+
+def _participants(request: Request, datasets: Sequence[Dataset]) -> set[str]:
+    """Return the labels of all participants of the datasets."""
+    there: set[str] = set()
+    for dataset in datasets:
+        there.update(dataset.subjects)
+        if (recipe := request.recipe(dataset)).images:
+            there.update(one.entities['subject'] for one in recipe.find_images(dataset, (), ()))
+    return there
 
 
 def _visits(groups: Sequence[ScalarGroup]) -> list[Visit]:
@@ -354,8 +366,8 @@ def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sort
     images = (
         image
         for dataset in datasets
-        for find in (find_images, find_fixel_files)
-        for image in find(dataset, request.participants)
+        for find in (request.recipe(dataset).find_images, find_fixel_files)
+        for image in find(dataset, request.participants, ())
     )
     there = {image.entities['session'] for image in images if 'session' in image.entities}
     raise NoMatchError(
@@ -370,13 +382,19 @@ def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sort
 def _say_not_there(request: Request, datasets: Sequence[Dataset]) -> None:
     """A list of people to exclude is often longer than the dataset: said, and no error."""
     excluded = {bare_label(label) for label in request.excluded}
-    if absent := sorted(excluded.difference(*(dataset.subjects for dataset in datasets))):
+    if excluded and (absent := sorted(excluded - _participants(request, datasets))):
         logger.warning('no dataset has these participants to exclude: %s', ', '.join(absent))
 
 
 def _require_scalars(found: Sorting, request: Request, datasets: Sequence[Dataset]) -> None:
     if found.scalars:
         return
+    if request.images and not found.n_images:
+        patterns = [pattern.text for one in request.images for pattern in one.patterns]
+        raise NoMatchError(
+            f'no file fits {some(patterns)} below {some([str(one.root) for one in datasets])}',
+            remedy=suggestion(datasets[0].root) or 'Give patterns from that folder on.',
+        )
     places = ', '.join(f'{dataset.name} ({dataset.root})' for dataset in datasets)
     reasons = '; '.join(
         f'{out.count} {reason}, such as {out.examples[0].name}'
@@ -420,6 +438,17 @@ def _groups(found: Sorting, request: Request) -> Iterator[ScalarGroup]:
     log_messages.say_passed_over(passed_over)
 
 
+def _require_columns_once(found: Sorting, phenotypes: Phenotypes) -> None:
+    """Refuse fields of patterns that are columns of the cohort already."""
+    images = (image for images in found.scalars.values() for image in images)
+    fields = {name for image in images for name, _ in image.columns}
+    if twice := sorted(fields.intersection([*phenotypes.columns, *OWN_COLUMNS])):
+        raise UsageError(
+            f'{{{twice[0]}}} of a pattern is a column of the cohort without it',
+            remedy=f'Write * there, or give the field another name, such as {twice[0]}_folder.',
+        )
+
+
 def _require_masks(groups: Sequence[ScalarGroup], request: Request) -> None:
     unserved = [(g.scalar, row) for g in groups for row in g.rows if row.rung == UNSERVED]
     if unserved:
@@ -448,6 +477,8 @@ def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> CohortRow:
         pairing.mask,
         pairing.rung,
         {name: entities.get(name, '') for name in mixed},
+        columns=dict(image.columns),
+        by_path=image.by_path,
     )
 
 

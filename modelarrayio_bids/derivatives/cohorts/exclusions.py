@@ -25,8 +25,8 @@ _ONE_VOLUME = (
 )
 _CAPITALS = 'of no participant: BIDS writes sub- in lower case'
 _PREFIXED = (
-    'named as SPM and CAT12 do, with more before sub-, so that no participant is known: list them '
-    'in a cohort CSV for modelarrayio to-modelarray'
+    'named as SPM and CAT12 do, with more before sub-, so that no participant is known: name them '
+    'with --images (docs/patterns.md)'
 )
 _COPY = 'a copy, by its name, that a file manager or a synchroniser made'
 # Signs that no name of BIDS has.

@@ -57,6 +57,10 @@ class CohortRow:
         image's labels, or blanks.
     resampled : bool
         Whether the image is on another grid than the group, and is to be resampled.
+    columns : dict, optional
+        Further columns of the cohort, which the image's path holds.
+    by_path : bool, optional
+        Whether a pattern of paths tells what the image is, not its name.
     """
 
     image: Path
@@ -67,6 +71,8 @@ class CohortRow:
     rung: str
     labels: Mapping[str, str] = field(default_factory=dict)
     resampled: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    by_path: bool = False
 
     @property
     def visit(self) -> Visit:
@@ -86,9 +92,14 @@ class CohortRow:
             cells[SESSION] = f'ses-{self.session}'
         if self.run is not None:
             cells[RUN] = f'run-{self.run}'
-        return cells | {
-            f'{name}_id': f'{name}-{label}' if label else '' for name, label in self.labels.items()
-        }
+        return (
+            cells
+            | {
+                f'{name}_id': f'{name}-{label}' if label else ''
+                for name, label in self.labels.items()
+            }
+            | dict(self.columns)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +191,7 @@ class ScalarGroup:
     @property
     def unknown(self) -> dict[str, tuple[str, ...]]:
         """What looks like entities, is none known here, and differs between images."""
-        found = [unknown_pairs(row.image.name) for row in self.rows]
+        found = [unknown_pairs(row.image.name) for row in self.rows if not row.by_path]
         labels = {
             key: tuple(dict.fromkeys(pairs.get(key, 'none') for pairs in found))
             for key in sorted({key for pairs in found for key in pairs})
@@ -251,7 +262,8 @@ class ScalarGroup:
         if self.reference is not None:
             own[RESAMPLED] = ['yes' if row.resampled else 'no' for row in self.rows]
         known = phenotypes.values(row.visit for row in self.rows).rename(columns=names)
-        ordered = own[[column for column in OWN_COLUMNS if column in own]].fillna('')
+        order = [*OWN_COLUMNS, *(column for column in own if column not in OWN_COLUMNS)]
+        ordered = own[[column for column in order if column in own]].fillna('')
         joined = pd.concat([ordered, known.reset_index(drop=True)], axis='columns')
         rows: list[Any] = joined.to_dict('records')
         cohort = Cohort.from_rows(rows)

@@ -15,7 +15,14 @@ from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.derivatives.cohorts.grids import ERROR
 from modelarrayio_bids.derivatives.cohorts.mask_matching import allowed
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
-from modelarrayio_bids.derivatives.recipes.recipe import own_recipes, require_use
+from modelarrayio_bids.derivatives.recipes.path_images import PathImages
+from modelarrayio_bids.derivatives.recipes.recipe import (
+    Recipe,
+    own_recipes,
+    recipe_for,
+    recognised,
+    require_use,
+)
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.formats.pointers import absence_error
 from modelarrayio_bids.runtime.text_format import some
@@ -57,6 +64,8 @@ class Request:
         What becomes of images on another grid than the others.
     recipes : tuple of pathlib.Path, optional
         A person's own recipes, which win over those that come along.
+    images : tuple of PathImages, optional
+        The images and masks, by patterns of their paths: no recipe is asked then.
     """
 
     bids_dir: Path
@@ -75,6 +84,7 @@ class Request:
     group_mask: Path | None = None
     on_grid_mismatch: str = ERROR
     recipes: tuple[Path, ...] = ()
+    images: tuple[PathImages, ...] = ()
 
     def look_into(self) -> list[Dataset]:
         """The datasets it is about.
@@ -99,7 +109,10 @@ class Request:
                 f'{self.mask} serves every volume, and {", ".join(self.mask_sources)} none',
                 remedy='Leave out --mask or --mask-source.',
             )
-        datasets = find_datasets(self.bids_dir, self.datasets)
+        own = own_recipes(self.recipes)
+        datasets = find_datasets(
+            self.bids_dir, self.datasets, lambda root: bool(self.images or recognised(root, own))
+        )
         for dataset in datasets:
             if dataset.root.resolve().is_relative_to(self.output_dir.resolve()):
                 raise UsageError(
@@ -108,9 +121,14 @@ class Request:
                     'Give a folder of its own for the outputs.',
                 )
         refuse_others(self.output_dir)
-        own = own_recipes(self.recipes)
         require_use(dict(zip(self.recipes, own, strict=True)), datasets)
         return datasets
+
+    def recipe(self, dataset: Dataset) -> Recipe:
+        """Return what says which images of a dataset are scalars, and which masks."""
+        if self.images:
+            return Recipe.of_paths('images', self.images)
+        return recipe_for(dataset, own_recipes(self.recipes))
 
     def table_folders(self, datasets: Iterable[Dataset]) -> list[Path]:
         """Return the folders in which tables of participants may be, the likeliest first.

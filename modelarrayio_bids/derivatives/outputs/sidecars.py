@@ -142,6 +142,8 @@ def _of_columns(
         name: phenotypes.description(column)
         for column, name in phenotypes.renamed(group.scalar).items()
     }
+    of_paths = {name for row in group.rows for name in row.columns}
+    said |= {name: {'Description': 'Part of the path of the image'} for name in of_paths}
     return {
         column: {'Description': _COLUMNS[column]} if column in _COLUMNS else said[column]
         for column in cohort.columns

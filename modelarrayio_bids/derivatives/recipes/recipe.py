@@ -29,6 +29,13 @@ entry of a list may be ``as_in: NAME``: the entries of that recipe stand there. 
 ``space``
     The space of the files, where their names hold none.
 
+A recipe may have ``images`` in place of ``scalars``: patterns of paths, for programs whose names
+are not those of BIDS. Such a recipe is also for a folder, whatever it is called, that has one of
+these images::
+
+    images:
+      - {name: gmv, patterns: ['mri/mwp1{participant}_T1w.nii'], space: MNI152NLin2009cAsym}
+
 ``docs/recipes.md`` shows how a person writes one; ``data/recipe.schema.json`` is its form.
 """
 
@@ -36,7 +43,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib.resources import as_file, files
@@ -47,11 +54,15 @@ from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import Conditions, Entities
 from modelarrayio_bids.derivatives.bids.output_names import NameTemplate
+from modelarrayio_bids.derivatives.bids.patterns import PathPattern
+from modelarrayio_bids.derivatives.bids.query import Image, find_images, wanted
+from modelarrayio_bids.derivatives.recipes.path_images import MASK, UNKNOWN_SPACE, PathImages
 from modelarrayio_bids.derivatives.recipes.yaml_schema import Document
-from modelarrayio_bids.errors import RecipeError
+from modelarrayio_bids.errors import RecipeError, UsageError
 
 GENERIC = 'generic'
 _MASKS = {'suffix': 'mask', 'desc': 'brain'}
+_MASK_OF_PATHS = bids_entities.parse_conditions({'suffix': MASK})
 
 Item = TypeVar('Item')
 
@@ -104,6 +115,7 @@ class Recipe:
     leave_out: tuple[Exclusion, ...] = ()
     known: tuple[Wording, ...] = ()
     documentation: str = ''
+    images: tuple[PathImages, ...] = ()
 
     @classmethod
     def from_yaml(cls, path: Path, others: Sequence[Recipe] | None = None) -> Recipe:
@@ -133,6 +145,33 @@ class Recipe:
         """The recipe as one of its datasets has it: without the rules for others of them."""
         rules = (one for one in self.scalars if not one.datasets or _fits(one.datasets, dataset))
         return replace(self, scalars=tuple(rules))
+
+    @classmethod
+    def of_paths(cls, name: str, images: Sequence[PathImages]) -> Recipe:
+        """Return a recipe for images that are found by their paths alone, in any dataset."""
+        rules = tuple(_path_rule(one.name) for one in images if one.name != MASK)
+        return cls(name, ('*',), _MASK_OF_PATHS, rules, images=tuple(images))
+
+    def finds_in(self, root: Path) -> bool:
+        """Return whether a folder has one of the images that are found by their paths."""
+        return any(one.is_in(root) for one in self.images)
+
+    def find_images(
+        self, dataset: Dataset, participants: Collection[str], sessions: Collection[str]
+    ) -> list[Image]:
+        """Return the images of a dataset: by their paths, or by the names of BIDS.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Where to look.
+        participants, sessions : collection of str
+            As for :func:`~modelarrayio_bids.derivatives.bids.query.find_images`.
+        """
+        if not self.images:
+            return find_images(dataset, participants, sessions)
+        found = [image for one in self.images for image in one.find(dataset)]
+        return wanted(found, participants, sessions)
 
     def is_mask(self, entities: Entities) -> bool:
         """Whether a file is the mask of a brain."""
@@ -184,9 +223,9 @@ def own_recipes(paths: Iterable[Path]) -> tuple[Recipe, ...]:
 
 
 def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
-    """The recipe for a dataset: by what it says made it, then by its name, then its folder's.
+    """Return the recipe for a dataset: by what it says made it, its name, its folder's name.
 
-    A person's own recipes come before those that come along.
+    A person's own recipes come before those that come along, and what a folder holds comes last.
     """
     special = [recipe for recipe in builtin_recipes() if recipe.name != GENERIC]
     for recipes in (own, special):
@@ -194,7 +233,12 @@ def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
             for recipe in recipes:
                 if _is_for(recipe.datasets, name):
                     return recipe.of(dataset)
-    return _builtin(GENERIC).of(dataset)
+    return (recognised(dataset.root, own) or _builtin(GENERIC)).of(dataset)
+
+
+def recognised(root: Path, own: Sequence[Recipe] = ()) -> Recipe | None:
+    """Return the first recipe of whose images, found by their paths, a folder has one."""
+    return next((one for one in (*own, *builtin_recipes()) if one.finds_in(root)), None)
 
 
 def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None:
@@ -269,11 +313,16 @@ class _Reader:
         return Recipe(
             raw['name'].strip(),
             tuple(raw['datasets']),
-            self._parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', _MASKS)),
-            tuple(self._each('scalars', _scalar_rule)),
+            self._parsed(
+                ('masks',),
+                bids_entities.parse_conditions,
+                raw.get('masks', {'suffix': MASK} if 'images' in raw else _MASKS),
+            ),
+            (*self._each('scalars', _scalar_rule), *self._each('images', _path_rule_of)),
             tuple(self._each('leave_out', _exclusion)),
-            tuple(self._each('known', _wording)),
+            (*self._each('known', _wording), *self._each('images', _path_wording)),
             raw.get('documentation', '').strip(),
+            tuple(one for several in self._each('images', _path_images) for one in several),
         )
 
     def _each(self, key: str, parse: Callable[[Mapping[str, Any]], Item]) -> Iterator[Item]:
@@ -299,6 +348,32 @@ def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:
         raw.get('on_request', ''),
         raw.get('space', ''),
     )
+
+
+def _path_rule(name: str, on_request: str = '') -> ScalarRule:
+    """Return the rule that gives images found by their paths their scalar's name."""
+    where = bids_entities.parse_conditions({'suffix': name})
+    return ScalarRule(where, NameTemplate(name, keeps_case=True), on_request=on_request)
+
+
+def _path_rule_of(raw: Mapping[str, Any]) -> ScalarRule:
+    return _path_rule(raw['name'].strip(), raw.get('on_request', ''))
+
+
+def _path_images(raw: Mapping[str, Any]) -> list[PathImages]:
+    try:
+        patterns = {
+            name: tuple(map(PathPattern, raw.get(key, ())))
+            for name, key in ((raw['name'].strip(), 'patterns'), (MASK, 'masks'))
+        }
+    except UsageError as error:
+        raise ValueError(f'{error.what}. {error.remedy}') from error
+    space = raw.get('space', UNKNOWN_SPACE)
+    return [PathImages(name, found, space) for name, found in patterns.items() if found]
+
+
+def _path_wording(raw: Mapping[str, Any]) -> Wording:
+    return _wording({'long_name': raw['name'], **raw, 'names': raw['name'].strip()})
 
 
 def _exclusion(raw: Mapping[str, Any]) -> Exclusion:

@@ -1,0 +1,182 @@
+"""Patterns of paths: which images there are where names are not those of BIDS.
+
+A pattern is a path below a folder in which ``{participant}``, ``{session}``, ``{run}`` or any other
+``{column}`` stands for a part of one name, and ``*`` for any part. A field that stands twice is the
+same both times. That is the syntax of Snakemake's wildcards and of ``str.format``; nothing else is
+special, and everything has to fit from the first character to the last.
+
+>>> pattern = PathPattern('mri/mwp1{participant}_T1w.nii')
+>>> pattern.fields('mri/mwp1sub-01_T1w.nii')
+{'participant': 'sub-01'}
+>>> pattern.fields('mri/smwp1sub-01_T1w.nii') is None
+True
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from modelarrayio_bids.derivatives.bids.folders import entries, is_folder
+from modelarrayio_bids.errors import AmbiguousMatchError, UsageError
+
+#: The field that every pattern of images has to have.
+PARTICIPANT = 'participant'
+_FIELD = re.compile(r'\{([^{}]*)\}')
+_SPECIAL = re.compile(r'\{[^{}]*\}|\*')
+_REMEDY = "Write it as NAME=PATTERN, such as 'gmv=mri/mwp1{participant}_T1w.nii'."
+
+
+@dataclass(frozen=True)
+class PathPattern:
+    """A path below a folder, some parts of whose names are open.
+
+    Parameters
+    ----------
+    text : str
+        The pattern.
+
+    Raises
+    ------
+    UsageError
+        If it is no path below a folder, lacks ``{participant}``, or its braces do not match.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.text)
+        if path.is_absolute() or '..' in path.parts or not path.parts:
+            raise UsageError(
+                f'the pattern {self.text!r} is no path below a folder',
+                remedy='Write it as from the folder that is searched, without "..".',
+            )
+        names = _FIELD.findall(self.text)
+        if odd := [name for name in names if not name.isidentifier()]:
+            raise UsageError(
+                f'the pattern {self.text!r} has a field {{{odd[0]}}}, which is no name of a column',
+                remedy='Use letters, digits and _ between braces.',
+            )
+        if re.search(r'[{}]', _FIELD.sub('', self.text)):
+            raise UsageError(
+                f'the braces of the pattern {self.text!r} do not match', remedy=_REMEDY
+            )
+        if PARTICIPANT not in names:
+            raise UsageError(
+                f'the pattern {self.text!r} does not say where the participant is',
+                remedy=f'{_REMEDY[:-1]}; a file of all participants goes into a cohort.',
+            )
+
+    def fields(self, name: str) -> dict[str, str] | None:
+        """Return what the fields are in a path below the folder; None if it does not fit.
+
+        Raises
+        ------
+        AmbiguousMatchError
+            If it fits in several ways.
+        """
+        found: dict[str, str] = {}
+        parts, names = self._parts, PurePosixPath(name).parts
+        if len(parts) != len(names):
+            return None
+        for part, one in zip(parts, names, strict=True):
+            more = _fields(part, one, found)
+            if more is None:
+                return None
+            found |= more
+        return found
+
+    def find(self, root: Path, most: int | None = None) -> Iterator[tuple[Path, dict[str, str]]]:
+        """Yield the files below a folder that fit, with their fields, sorted by path.
+
+        Parameters
+        ----------
+        root : pathlib.Path
+            The folder.
+        most : int, optional
+            Look at so many entries of each folder alone.
+
+        Raises
+        ------
+        AmbiguousMatchError
+            If a path fits in several ways.
+        """
+        yield from _found(root, self._parts, {}, most)
+
+    @functools.cached_property
+    def _parts(self) -> tuple[str, ...]:
+        return PurePosixPath(self.text).parts
+
+
+def _found(
+    folder: Path, parts: tuple[str, ...], known: Mapping[str, str], most: int | None
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    part, *below = parts
+    for name, fields in _matching(folder, part, known, most):
+        path = folder / name
+        if below:
+            yield from _found(path, tuple(below), {**known, **fields}, most)
+        elif os.path.lexists(path) and not is_folder(path):
+            yield path, {**known, **fields}
+
+
+def _matching(
+    folder: Path, part: str, known: Mapping[str, str], most: int | None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the names in a folder that fit one part of a pattern."""
+    filled = _FIELD.sub(lambda field: known.get(field[1], field[0]), part)
+    if not _SPECIAL.search(filled):
+        # Asked for by its name: the folder of a participant is not read for each of its files.
+        yield filled, {}
+        return
+    held = entries(folder) if is_folder(folder) else []
+    for name in [entry.name for entry in held if not entry.name.startswith('.')][:most]:
+        fields = _fields(part, name, known)
+        if fields is not None:
+            yield name, fields
+
+
+def _fields(part: str, name: str, known: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the new fields of a name that fits one part of a pattern; None if it does not fit."""
+    fixed = tuple((field, known[field]) for field in _FIELD.findall(part) if field in known)
+    shortest, longest = (_compiled(part, fixed, greedy).fullmatch(name) for greedy in (False, True))
+    if shortest is None or longest is None:
+        return None
+    if shortest.groupdict() != longest.groupdict():
+        ways = ' or '.join(
+            ', '.join(f'{field} {label}' for field, label in match.groupdict().items())
+            for match in (shortest, longest)
+        )
+        raise AmbiguousMatchError(
+            f'fits {part!r} in two ways: {ways}',
+            name,
+            'Put a fixed character between the fields that occurs in none of them.',
+        )
+    return shortest.groupdict()
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(part: str, known: tuple[tuple[str, str], ...], greedy: bool) -> re.Pattern[str]:
+    """Return the expression of one part of a pattern, its fields as short or as long as can be."""
+    any_part, fixed = '[^/]+' if greedy else '[^/]+?', dict(known)
+    seen: set[str] = set()
+
+    def expression(piece: str) -> str:
+        if piece == '*':
+            return '[^/]*' if greedy else '[^/]*?'
+        if not piece.startswith('{'):
+            return re.escape(piece)
+        field = piece[1:-1]
+        if field in fixed:
+            return re.escape(fixed[field])
+        if field in seen:
+            return f'(?P={field})'
+        seen.add(field)
+        return f'(?P<{field}>{any_part})'
+
+    pieces = re.split(r'(\{[^{}]*\}|\*)', part)
+    return re.compile(''.join(map(expression, pieces)), re.DOTALL)
