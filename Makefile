@@ -58,6 +58,8 @@ demo: $(VENV)/.installed  ## a small study, from derivatives to maps of an effec
 	@rm -rf $(DEMO)
 	$(BIN)/python tests/trees.py $(DEMO)/study --subjects 24
 	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group model export --formula '~ age + sex'
+	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out model export --scalars cbf \
+	    --formula '~ s(age, k = 4, fx = TRUE) + sex'
 
 # Nothing is asked, and nothing else is installed.
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu

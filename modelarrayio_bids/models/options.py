@@ -38,7 +38,7 @@ class ModelOptions:
     anova : bool
         Whether to test each term (type II).
     effect_sizes : bool
-        Whether to add standardised coefficients, partial R² and Cohen's f².
+        Whether to add effect sizes; which is up to the kind of model.
     permutations : int
         Labellings of a permutation test, the unpermuted one included; 0 for no test.
     seed : int
