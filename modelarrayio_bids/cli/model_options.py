@@ -107,8 +107,8 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
         group,
         '--effect-sizes',
         action='store_true',
-        help="also standardised coefficients, partial R squared and Cohen's f squared; gam: partial "
-        'R squared of each term, and the change of adjusted R squared',
+        help="also standardised coefficients, partial R squared and Cohen's f squared; gam: of "
+        'each term partial R squared and the change of adjusted R squared',
     )
 
 
