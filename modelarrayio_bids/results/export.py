@@ -15,8 +15,9 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ from modelarrayio_bids.errors import (
     ModelArrayIOError,
     OutputError,
     ResultNameCollisionError,
+    SchemaError,
     UnfinishedOutputError,
 )
 from modelarrayio_bids.results.model_facts import ModelFacts
@@ -307,7 +309,8 @@ def export_results(
             logger.warning('%s was made when the file had fewer images: %s', analysis, then)
         images = list(files.values())
         written = [output_dir / file for file in files]
-        refuse_inputs(written, [Path(store), *reference_files(references), *named])
+        read = [Path(store), *reference_files(references), *named]
+        refuse_inputs(written, chain(read, _images_of(reader)))
         _prepare(output_dir)
         with (
             _staged(output_dir) as folder,
@@ -329,6 +332,14 @@ def export_results(
                 (folder / name).write_text(text, encoding='utf-8')
     logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
     return written
+
+
+def _images_of(reader: StoreReader) -> Iterator[Path]:
+    """Yield the images that a file says it was made of: none may be replaced by a result."""
+    for name in reader.scalars:
+        # One that cannot be used is no matter of its results.
+        with suppress(SchemaError):
+            yield from map(Path, reader.scalar(name).facets.get('path', []))
 
 
 def planned_files(

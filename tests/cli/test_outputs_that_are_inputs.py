@@ -174,6 +174,22 @@ def test_export_results(store, data, tmp_path, capsys, option, link):
     assert state(tmp_path) == before
 
 
+def test_a_result_replaces_no_image_that_the_file_was_made_of(data, tmp_path, capsys):
+    # The cohort is not named, and where it is, not read beside a mask: the file knows its images.
+    (data / 'FA/sub-01_FA.nii.gz').rename(data / 'FA/all_age.p.value.nii.gz')
+    table = data / 'cohort.csv'
+    table.write_text(table.read_text().replace('sub-01_FA.nii', 'all_age.p.value.nii'))
+    assert convert(data, data / 'new.h5') == 0
+    with h5py.File(data / 'new.h5') as file:
+        n = file['scalars/FA/values'].shape[1]
+    write_results(data / 'new.h5', 'all', ['age.p.value'], np.full((n, 1), 0.25))
+    before = state(tmp_path)
+    names = ('--analysis-name', 'all', '--input-hdf5', data / 'new.h5')
+    mask = ('--mask', data / 'group_mask.nii.gz')
+    assert is_refused(run('export-results', *names, *mask, '--output-dir', data / 'FA'), capsys)
+    assert state(tmp_path) == before
+
+
 def test_maps_may_go_into_the_fixel_directory_they_are_about(tmp_path):
     trees.write_fixels(tmp_path, trees.people(2))
     images = sorted((tmp_path / 'fd').glob('*sub-*'))

@@ -72,6 +72,33 @@ def test_a_table_that_does_not_fit(folder):
     assert done.stdout.splitlines()[-1] == 'x.h5: not as ModelArray needs it (2 errors)'
 
 
+@pytest.mark.parametrize(
+    ('separator', 'encoding', 'says'),
+    [
+        (';', 'utf-8', "[cohort-column] other.csv has ';' between its columns, so that read.csv()"),
+        (
+            '\t',
+            'utf-8',
+            "[cohort-column] other.csv has '\\t' between its columns, so that read.csv",
+        ),
+        (
+            ',',
+            'utf-16',
+            '[cohort-column] other.csv is in UTF-16, so that read.csv() finds no column',
+        ),
+        (', ', 'utf-8', '[cohort-sources] other.csv lacks 4 sources of FA'),
+    ],
+)
+def test_a_table_that_read_csv_reads_otherwise(folder, separator, encoding, says):
+    text = (folder / 'cohort.csv').read_text().replace(',', separator)
+    (folder / 'other.csv').write_text(text, encoding=encoding)
+    done = validate('--cohort-file', 'other.csv')
+    assert (done.returncode, done.stderr) == (65, '')
+    first = done.stdout.splitlines()[0]
+    assert first.startswith(f'ERROR {says}')
+    assert first.endswith('only blanks around them differ') == (separator == ', ')
+
+
 def test_the_same_for_a_program(folder):
     rewrite(chunks=(1, N))
     done = validate('--json')

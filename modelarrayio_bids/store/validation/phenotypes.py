@@ -98,5 +98,16 @@ def _difference(scalar: str, missing: Sequence[str], more: Sequence[str]) -> str
     """Say how the sources of a table differ from those of a file."""
     parts = [f'lacks {len(missing):,} sources of {scalar} ({some(missing)})'] if missing else []
     parts += [f'has {len(more):,} that it has not ({some(more)})'] if more else []
+    return ' and '.join(parts) + _what_differs(missing, more)
+
+
+def _what_differs(missing: Sequence[str], more: Sequence[str]) -> str:
+    """Name the only difference of two sets of paths; blank where there are others.
+
+    >>> _what_differs(['FA/a.nii'], [' FA/a.nii'])
+    '; only blanks around them differ'
+    """
+    if {name.strip() for name in missing} == {name.strip() for name in more}:
+        return '; only blanks around them differ'
     same = {PurePath(name).name for name in missing} == {PurePath(name).name for name in more}
-    return ' and '.join(parts) + ('; only the folders differ' if same else '')
+    return '; only the folders differ' if same else ''
