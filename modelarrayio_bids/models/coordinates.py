@@ -70,6 +70,15 @@ class Coordinates:
         """Return Qγ, (n, k): the values that coordinates (p, k) stand for."""
         return self.q @ coordinates
 
+    def coordinate_columns(self) -> list[np.ndarray]:
+        """Return the column of each coordinate, (n, 1), with all rows."""
+        return [column[:, None] for column in self.q.T]
+
+    @property
+    def log_scale(self) -> np.ndarray:
+        """Log |R|, (1,)."""
+        return np.log(np.abs(np.diag(self.r))).sum(keepdims=True)
+
     def coefficients(self, coordinates: np.ndarray) -> np.ndarray:
         """Return β = R⁻¹γ, (p, k)."""
         return self.inverse @ coordinates
@@ -173,6 +182,15 @@ class ElementCoordinates:
         q = self._shared.q.shape[1]
         own = np.einsum('cnk,ck->nk', self._rest, coordinates[q:])
         return self._shared.expand(coordinates[:q]) + own
+
+    def coordinate_columns(self) -> list[np.ndarray]:
+        """Return the column of each coordinate, (n, 1) or (n, k), with all rows."""
+        return [*self._shared.coordinate_columns(), *self._rest]
+
+    @property
+    def log_scale(self) -> np.ndarray:
+        """Log |R|, (k,)."""
+        return self._shared.log_scale + np.log(self._scale).sum(axis=0)
 
     def coefficients(self, coordinates: np.ndarray) -> np.ndarray:
         """Return β, (p, k)."""

@@ -14,11 +14,14 @@ from modelarrayio_bids.models.formula.terms import BARS, Terms, written
 from modelarrayio_bids.models.kinds.base import ModelKind
 from modelarrayio_bids.models.kinds.gam import AdditiveKind
 from modelarrayio_bids.models.kinds.lm import LinearKind
+from modelarrayio_bids.models.kinds.lmer import RandomInterceptKind
 
 __all__ = ['KINDS', 'ModelKind', 'kind_of', 'own_statistics']
 
 #: By name; in the order in which a formula is tried with them.
-KINDS: dict[str, ModelKind] = {kind.name: kind for kind in (LinearKind(), AdditiveKind())}
+KINDS: dict[str, ModelKind] = {
+    kind.name: kind for kind in (LinearKind(), AdditiveKind(), RandomInterceptKind())
+}
 
 
 def kind_of(terms: Terms, method: str = '') -> ModelKind:
@@ -45,6 +48,7 @@ def kind_of(terms: Terms, method: str = '') -> ModelKind:
     for kind in kinds:
         # Of several kinds without a notation of their own the first is meant: least squares.
         if asked <= kind.notation:
+            kind.check(terms)
             return kind
     raise _not_taken(terms, method)
 

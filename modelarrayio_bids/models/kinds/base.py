@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from modelarrayio_bids.models.base import ElementwiseModel
     from modelarrayio_bids.models.design import Design
+    from modelarrayio_bids.models.formula.terms import Terms
     from modelarrayio_bids.models.options import ModelOptions
 
 
@@ -49,6 +50,15 @@ class ModelKind(ABC):
     #: ``weights``, ``offset`` and ``scalars`` (other scalars on the right-hand side) it takes; the
     #: rest is refused. Models of a kind that takes permutations have a ``permutation_test``.
     takes: ClassVar[frozenset[str]] = frozenset()
+
+    def check(self, terms: Terms) -> None:  # noqa: B027 - most kinds have nothing to check
+        """Check that a formula is one of this kind.
+
+        Raises
+        ------
+        FormulaError
+            If its smooths or random effects are others than this kind fits.
+        """
 
     @abstractmethod
     def model(

@@ -1,0 +1,490 @@
+"""Linear models with a random intercept at every element: the results of R's lmerTest.
+
+An element is fitted, by restricted maximum likelihood, with the images whose values are finite
+there. Statistics are those of ``lme4::lmer``, lmerTest's ``summary`` and ``contest``, and
+broom.mixed's ``tidy`` and ``glance``.
+
+As in :mod:`.linear`, coefficients are given where they are estimable from the images an element
+has, and are NaN elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from modelarrayio_bids.errors import CohortError, UsageError
+from modelarrayio_bids.models.adjustment import P_VALUE
+from modelarrayio_bids.models.anova import JointTest, type_two
+from modelarrayio_bids.models.base import (
+    MODEL,
+    REASONS,
+    BlockFit,
+    ElementwiseModel,
+    Hypothesis,
+    Outcome,
+    check_unique,
+    corrections_of,
+    labels_of,
+    tested_coefficients,
+    tested_jointly,
+)
+from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
+from modelarrayio_bids.models.coordinates import Coordinates, ElementCoordinates
+from modelarrayio_bids.models.design import Design
+from modelarrayio_bids.models.formula.syntax import deparse
+from modelarrayio_bids.models.formula.terms import data_of
+from modelarrayio_bids.models.formula.values import Factor, Numbers
+from modelarrayio_bids.models.grouping import Grouping
+from modelarrayio_bids.models.kinds.lmer import RandomInterceptKind
+from modelarrayio_bids.models.least_squares import swept
+from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.models.rank import independent_columns, is_estimable, null_vectors
+from modelarrayio_bids.models.reml import MOST_RATIO, Products, best_ratio
+from modelarrayio_bids.models.responses import Responses, read_responses
+from modelarrayio_bids.models.satterthwaite import Estimates
+from modelarrayio_bids.models.system import Sample
+from modelarrayio_bids.runtime.text_format import count, some
+
+#: Outcomes beside those of :class:`.base.Outcome`.
+NOTHING_REPEATED, ONE_GROUP, NO_VARIANCE_WITHIN, SINGULAR = 16, 17, 18, 19
+# Elements that are solved at once: few enough for the processor's cache.
+_WIDTH = 512
+# Normal equations whose inverse has a greater trace are left to a factorisation.
+_GREATEST_TRACE = 1e5
+# What is left of a group's column outside all others, relative to its length, if anything is.
+_LEFT = 1e-7
+
+
+class RandomInterceptModel(ElementwiseModel):
+    """A linear model with an intercept for each group, by restricted maximum likelihood.
+
+    Parameters
+    ----------
+    design : Design
+        Its columns, and one random intercept in ``special``.
+    options : ModelOptions
+        Which statistics are wanted.
+
+    Attributes
+    ----------
+    group : str
+        Label of the variable that groups the images.
+
+    Raises
+    ------
+    UsageError
+        If there are no more images than coefficients; a contrast or test names what is not in the
+        model, or is not estimable; two results have one name.
+    CohortError
+        If the groups cannot be used: one group, no group with several images, groups that the
+        other terms tell apart already.
+    """
+
+    reasons: ClassVar[Mapping[int, str]] = {
+        **REASONS,
+        NOTHING_REPEATED: 'one image of each group',
+        ONE_GROUP: 'images of one group alone',
+        NO_VARIANCE_WITHIN: 'no variance within groups',
+        SINGULAR: 'singular fit: no variance between groups',
+    }
+
+    def __init__(self, design: Design, options: ModelOptions | None = None) -> None:
+        self.design = design
+        self.options = RandomInterceptKind().settled(options or ModelOptions())
+        self.scalars = tuple(dict.fromkeys(name for names in design.scalars for name in names))
+        self.group = deparse(data_of(design.special[0])[0])
+        self._sample = Sample.from_design(design, None)
+        self._codes = _codes(design, self.group)
+        self._grouping = Grouping(self._codes)
+        estimated = self._sample.independent(range(len(design.names)))
+        self.aliased = tuple(
+            name for column, name in enumerate(design.names) if column not in estimated
+        )
+        # Columns that are the same at all elements come first.
+        self._columns = sorted(estimated, key=lambda column: bool(design.scalars[column]))
+        self._own = [column for column in self._columns if design.scalars[column]]
+        shared = self._columns[: len(self._columns) - len(self._own)]
+        self._coordinates = Coordinates(self._sample.matrix[:, shared])
+        self._check_groups()
+        self._contrasts = [self._contrast(*item) for item in self.options.contrasts.items()]
+        self._tests = [self._f_test(*item) for item in self.options.f_tests.items()]
+        if self.options.anova:
+            self._tests += type_two(design, self._sample.independent)
+        self._factors, self._rows = self._hypotheses()
+        self.columns = tuple(self._names())
+        self.corrections = corrections_of(self.columns, self.options)
+        check_unique(self.columns)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Groups of rows, (n_rows,) int."""
+        return self._codes
+
+    @property
+    def tested(self) -> Mapping[str, Hypothesis]:
+        """Hypotheses, by what names of results begin with."""
+        return {
+            **tested_coefficients(self.design, self.options),
+            **tested_jointly(self._tests, self.options),
+        }
+
+    def described(self) -> Iterator[str]:
+        """Describe the groups."""
+        sizes = self._grouping.sizes
+        yield f'Random intercept of {self.group}: {count(len(sizes), "group")}, with images:'
+        for size, groups in zip(*np.unique(sizes, return_counts=True), strict=True):
+            yield f'  {size}  in {count(int(groups), "group")}'
+
+    def fit(
+        self, responses: np.ndarray, scalars: Mapping[str, np.ndarray] | None = None
+    ) -> BlockFit:
+        """Fit a block of elements.
+
+        Parameters
+        ----------
+        responses : numpy.ndarray
+            (n_table_rows, n_elements) of any float type; what is not finite is missing.
+        scalars : mapping, optional
+            For each of ``self.scalars`` an array of that shape.
+
+        Returns
+        -------
+        BlockFit
+        """
+        sample = self._sample
+        used = {name: (scalars or {})[name] for name in self.scalars}
+        fewest = self.options.fewest(len(responses))
+        block, outcomes = read_responses(responses, used, sample.rows, sample.offset, fewest)
+        self._judge_groups(block, outcomes)
+        values = np.full((len(self.columns), len(outcomes)), np.nan)
+        for problem, elements in self._problems(block, outcomes):
+            with np.errstate(all='ignore'):
+                found, outcomes[elements] = self._solve(problem)
+            for row, name in enumerate(self.columns):
+                values[row, elements] = found[name]
+        fitted = (outcomes == Outcome.FITTED) | (outcomes >= NO_VARIANCE_WITHIN)
+        values[:, ~(fitted | (outcomes == Outcome.NOT_ALL_ESTIMABLE))] = np.nan
+        return BlockFit(values, outcomes)
+
+    # ------------------------------------------------------------------ elements
+
+    def _judge_groups(self, block: Responses, outcomes: np.ndarray) -> None:
+        """Set the outcome of elements whose images do not make groups."""
+        if block.present is None:
+            return
+        sizes = self._grouping.sums(block.present.astype(np.int64))
+        fitted = outcomes == Outcome.FITTED
+        outcomes[fitted & (sizes.max(axis=0) < 2)] = NOTHING_REPEATED
+        outcomes[fitted & ((sizes > 0).sum(axis=0) < 2)] = ONE_GROUP
+
+    def _problems(
+        self, block: Responses, outcomes: np.ndarray
+    ) -> Iterator[tuple[_Problem, np.ndarray]]:
+        """Yield the elements to fit, some at a time; those with all images first."""
+        complete = block.n == len(self._sample.rows)
+        for whole in (True, False):
+            elements = np.flatnonzero((complete == whole) & (outcomes == Outcome.FITTED))
+            for start in range(0, elements.size, _WIDTH):
+                some_elements = elements[start : start + _WIDTH]
+                part = block.select(some_elements)
+                if whole and not self._own:
+                    yield self._complete(part), some_elements
+                else:
+                    for problem, among in self._incomplete(part):
+                        yield problem, some_elements[among]
+
+    def _complete(self, block: Responses) -> _Problem:
+        there = self._coordinates
+        start = there.project(block.values)
+        residuals = block.values - there.expand(start)
+        columns = there.coordinate_columns()
+        p = len(columns)
+        products = self._grouping.products(columns, np.eye(p)[:, :, None], residuals, None, p)
+        factors = there.combinations(self._factors)
+        return _Problem(products, start, factors, None, there.log_scale)
+
+    def _incomplete(self, block: Responses) -> Iterator[tuple[_Problem, np.ndarray]]:
+        """Yield elements that lack images, or have columns of their own: the doubtful ones last."""
+        present = np.ones(block.values.shape)
+        if block.present is not None:
+            present = block.present.astype(np.float64)
+        there: Coordinates | ElementCoordinates = self._coordinates
+        if self._own:
+            own = [self._sample.column(column, block) for column in self._own]
+            there = ElementCoordinates(self._coordinates, np.stack(own))
+        gram = there.gram(present)
+        inverse, dropped, _ = swept(gram, there.least_pivots)
+        doubtful = dropped.any(axis=0) | ~(np.trace(inverse) <= _GREATEST_TRACE)
+        for elements, problem in (
+            (np.flatnonzero(~doubtful), self._well_conditioned),
+            (np.flatnonzero(doubtful), self._factored),
+        ):
+            if elements.size:
+                values, rows = block.values[:, elements], present[:, elements]
+                yield problem(there.select(elements), values, rows), elements
+
+    def _well_conditioned(
+        self, there: Coordinates | ElementCoordinates, y: np.ndarray, present: np.ndarray
+    ) -> _Problem:
+        gram = there.gram(present)
+        start = np.linalg.solve(np.moveaxis(gram, 2, 0), there.project(y).T[:, :, None])[:, :, 0].T
+        residuals = (y - there.expand(start)) * present
+        columns = [column * present for column in there.coordinate_columns()]
+        products = self._grouping.products(columns, gram, residuals, present, len(gram))
+        return _Problem(products, start, there.combinations(self._factors), None, there.log_scale)
+
+    def _factored(
+        self, there: Coordinates | ElementCoordinates, y: np.ndarray, present: np.ndarray
+    ) -> _Problem:
+        """Factor the columns of each element: some depend on others there, or nearly so."""
+        (n, k), p, r = y.shape, len(self._columns), len(self._factors)
+        columns, combinations = np.zeros((p, n, k)), np.zeros((r, p, k))
+        estimable, rank, log_r = np.ones((r, k), bool), np.zeros(k, int), np.zeros(k)
+        for pattern in there.patterns(present):
+            first = int(pattern[0])
+            rows = present[:, first] > 0
+            matrix = there.columns(first)[rows]
+            kept = independent_columns(matrix)
+            q, triangle = np.linalg.qr(matrix[:, kept])
+            places = np.ix_(np.arange(len(kept)), np.flatnonzero(rows), pattern)
+            columns[places] = q.T[:, :, None]
+            made = self._factors[:, kept] @ np.linalg.inv(triangle)
+            combinations[:, : len(kept), pattern] = made[:, :, None]
+            null, lengths = null_vectors(matrix, kept), np.linalg.norm(matrix, axis=0)[:, None]
+            known = is_estimable(self._factors, null, lengths)
+            estimable[:, pattern] = np.all(known, axis=1, keepdims=True)
+            rank[pattern] = len(kept)
+            log_r[pattern] = np.log(np.abs(np.diag(triangle))).sum()
+        start = np.einsum('pnk,nk->pk', columns, y)
+        residuals = y - np.einsum('pnk,pk->nk', columns, start)
+        # A coordinate that is not used is by itself.
+        gram = np.eye(p)[:, :, None] * np.ones(k)
+        products = self._grouping.products([*columns], gram, residuals, present, rank)
+        return _Problem(products, start, combinations, estimable, log_r)
+
+    def _solve(self, problem: _Problem) -> tuple[dict[str, np.ndarray | float], np.ndarray]:
+        products = problem.products
+        ratio = best_ratio(products)
+        found = Estimates.of(products, ratio, problem.combinations, problem.start)
+        outcomes = np.full(ratio.size, Outcome.FITTED, np.uint8)
+        outcomes[ratio == 0] = SINGULAR
+        outcomes[ratio >= MOST_RATIO / 2] = NO_VARIANCE_WITHIN
+        if problem.estimable is not None:
+            found.estimates[~problem.estimable] = np.nan
+            partly = ~problem.estimable[: len(self._columns)].all(axis=0)
+            outcomes[partly] = Outcome.NOT_ALL_ESTIMABLE
+        outcomes[products.df <= 0] = Outcome.NO_RESIDUAL_DF
+        return dict(self._results(problem, found)), outcomes
+
+    # ------------------------------------------------------------------ results, by name
+
+    def _names(self) -> Iterator[str]:
+        options = self.options
+        for term in labels_of(self.design):
+            yield from (f'{term}.{statistic}' for statistic in options.var_terms or ())
+        yield f'{self.group}.sd__Intercept'
+        yield 'Residual.sd__Observation'
+        yield from (f'{MODEL}.{statistic}' for statistic in options.var_model or ())
+        for contrast in self._contrasts:
+            for statistic in RandomInterceptKind.term_statistics:
+                yield f'{contrast.name}.{statistic}'
+        for test in self._tests:
+            yield from (f'{test.name}.{end}' for end in ('statistic', 'df.residual', P_VALUE))
+
+    def _results(
+        self, problem: _Problem, found: Estimates
+    ) -> Iterator[tuple[str, np.ndarray | float]]:
+        """Yield results by name: an array (k,), or NaN at all elements."""
+        yield from ((name, np.nan) for name in self._names())
+        labels = labels_of(self.design)
+        singles = [labels[column] for column in self._columns]
+        singles += [contrast.name for contrast in self._contrasts]
+        for statistic, rows in found.t_test(slice(0, len(singles))).items():
+            for name, row in zip(singles, rows, strict=True):
+                yield f'{name}.{statistic}', np.where(_tested(found, name, singles), row, np.nan)
+        for test, tested in zip(self._tests, self._rows, strict=True):
+            if test.tested:
+                for statistic, row in found.f_test(tested).items():
+                    yield f'{test.name}.{statistic}', row
+        model = _ModelStatistics(problem, found)
+        yield f'{self.group}.sd__Intercept', np.sqrt(found.there.ratio) * model.sigma
+        yield 'Residual.sd__Observation', model.sigma
+        for statistic in self.options.var_model or ():
+            yield f'{MODEL}.{statistic}', model.get(statistic)
+
+    # ------------------------------------------------------------------ what is asked
+
+    def _check_groups(self) -> None:
+        n, sizes = len(self._codes), self._grouping.sizes
+        if len(sizes) == 1:
+            raise CohortError(
+                f'all images of the model have the same {self.group}',
+                remedy=f'Leave out (1 | {self.group}).',
+            )
+        if sizes.max() == 1:
+            raise CohortError(
+                f'every image of the model has a {self.group} of its own, and a random intercept '
+                'needs groups with several images',
+                remedy=f'Leave out (1 | {self.group}): the model is a linear one.',
+            )
+        if n <= len(self._columns):
+            raise UsageError(
+                f'{count(len(self._columns), "coefficient")} cannot be tested with '
+                f'{count(n, "image")}',
+                remedy='Use fewer terms, or more images.',
+            )
+        members = (self._codes[:, None] == np.arange(len(sizes))) * 1.0
+        left = members - self._coordinates.expand(self._coordinates.project(members))
+        if (np.linalg.norm(left, axis=0) <= _LEFT * np.sqrt(sizes)).all():
+            raise CohortError(
+                f'the terms of the model tell each {self.group} apart already',
+                remedy=f'Leave out (1 | {self.group}), or the terms that do.',
+            )
+
+    def _contrast(self, name: str, text: str) -> Contrast:
+        contrast = Contrast.parse(name, text, self.design.names)
+        if not self._sample.is_estimable(contrast.factors):
+            raise self._not_estimable(f'contrast {name}: {text!r}')
+        return contrast
+
+    def _f_test(self, name: str, text: str) -> JointTest:
+        asked = columns_to_test(name, text, self.design)
+        others = [column for column in range(len(self.design.names)) if column not in asked]
+        test = JointTest.after_others(name, others, asked, self._sample.independent)
+        if not test.tested:
+            raise self._not_estimable(f'F test {name}: {text!r}')
+        return test
+
+    def _not_estimable(self, what: str) -> UsageError:
+        return UsageError(
+            f'{what} is not estimable',
+            remedy=f'Other terms explain {some(self.aliased)} wholly: leave terms out.',
+        )
+
+    def _hypotheses(self) -> tuple[np.ndarray, list[slice]]:
+        """Return combinations of the columns, (r, p), and which of them each joint test is about.
+
+        The first p are the columns themselves, then come the contrasts.
+        """
+        contrasts = np.reshape(
+            [contrast.factors for contrast in self._contrasts], (-1, len(self.design.names))
+        )
+        blocks = [np.eye(len(self._columns)), contrasts[:, self._columns]]
+        rows, start = [], len(self._columns) + len(contrasts)
+        for test in self._tests:
+            block = self._joint_factors(test)
+            blocks.append(block)
+            rows.append(slice(start, start + len(block)))
+            start += len(block)
+        return np.vstack(blocks), rows
+
+    def _joint_factors(self, test: JointTest) -> np.ndarray:
+        """Return what is tested, a combination of the columns in each row: (t, p).
+
+        A test of type II is made in a model without the terms that contain the tested one. There a
+        coefficient estimates this combination of the whole model's, over all images (Searle,
+        "Linear Models", section 3.5): its own, and what the terms left out add to it.
+        """
+        others = [column for column in test.columns if column not in test.tested]
+        left_out = [column for column in self._columns if column not in test.columns]
+        if any(self.design.scalars[column] for column in left_out):
+            raise UsageError(
+                f'{test.name}: a term is contained in another that differs by element',
+                remedy='Leave out --anova, and ask for F tests by name: --f-test.',
+            )
+        factors = np.zeros((len(test.tested), len(self._columns)))
+        places = [self._columns.index(column) for column in test.tested]
+        factors[range(len(places)), places] = 1
+        if left_out and test.tested:
+            matrix = self._sample.matrix
+            rest = _outside(matrix[:, others], matrix[:, [*test.tested, *left_out]])
+            tested, added = np.split(rest, [len(test.tested)], axis=1)
+            shares = np.linalg.lstsq(tested, added, rcond=None)[0]
+            factors[:, [self._columns.index(column) for column in left_out]] = shares
+        return factors
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """Elements to solve.
+
+    Parameters
+    ----------
+    products : Products
+        Of the residuals about the start.
+    start : numpy.ndarray
+        (p, k) coordinates.
+    combinations : numpy.ndarray
+        (r, p) or (r, p, k): hypotheses as combinations of coordinates.
+    estimable : numpy.ndarray or None
+        (r, k) bool; None if all are.
+    log_scale : numpy.ndarray or float
+        (k,) log determinant of the triangle that takes coefficients to coordinates.
+    """
+
+    products: Products
+    start: np.ndarray
+    combinations: np.ndarray
+    estimable: np.ndarray | None
+    log_scale: np.ndarray | float
+
+
+class _ModelStatistics:
+    """Statistics of the whole model, as lme4 and broom.mixed's ``glance`` have them."""
+
+    def __init__(self, problem: _Problem, found: Estimates) -> None:
+        self._there, self._problem = found.there, problem
+        self.sigma = np.sqrt(found.there.variance)
+
+    def get(self, name: str) -> np.ndarray:
+        """Return one of :attr:`.RandomInterceptKind.model_statistics`, (k,)."""
+        products, ratio = self._problem.products, self._there.ratio
+        n = (products.counts * products.sizes).sum(axis=0) * np.ones(ratio.shape)
+        n_parameters = n - products.df + 2
+        if name == 'icc':
+            return ratio / (1 + ratio)
+        if name == 'sigma':
+            return self.sigma
+        if name == 'nobs':
+            return n
+        if name == 'df.residual':
+            return n - n_parameters
+        if name == 'ngrps':
+            return (products.counts * (products.sizes > 0)).sum(axis=0) * np.ones(ratio.shape)
+        penalty = {'AIC': 2.0 * n_parameters, 'BIC': np.log(n) * n_parameters}
+        return -self._reml / 2 if name == 'logLik' else self._reml + penalty.get(name, 0.0)
+
+    @property
+    def _reml(self) -> np.ndarray:
+        """-2 log of the restricted likelihood."""
+        df = self._problem.products.df
+        constant = df * (1 + np.log(2 * np.pi) - np.log(df)) + 2 * self._problem.log_scale
+        return self._there.criterion + constant
+
+
+def _codes(design: Design, label: str) -> np.ndarray:
+    """Return the group of each row, (n_rows,) int from 0."""
+    values = design.variables[label]
+    if isinstance(values, Factor):
+        data = values.codes
+    elif isinstance(values, Numbers):
+        data = values.data
+    else:
+        raise UsageError(
+            f'{label} does not name groups', remedy='Give a column: (1 | participant_id).'
+        )
+    return np.unique(data, return_inverse=True)[1].ravel()
+
+
+def _tested(found: Estimates, name: str, names: Sequence[str]) -> np.ndarray:
+    return np.isfinite(found.estimates[names.index(name)])
+
+
+def _outside(columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return what is left of values (n, m) outside columns (n, p)."""
+    q = np.linalg.qr(columns)[0]
+    return values - q @ (q.T @ values)
