@@ -137,11 +137,11 @@ class Phenotypes:
         if len(repeated):
             raise UsageError(
                 f'{count(len(repeated), "participant")} {"has" if len(repeated) == 1 else "have"} '
-                f'several images ({some(sorted(repeated.index), most=3)}), and a linear model '
-                'takes them for independent ones',
+                f'several images ({some(sorted(repeated.index), most=3)}), and this model takes '
+                'them for independent ones',
                 self.path,
-                'Fit one session at a time, use a mixed model in R (lme4, by ModelArray.wrap), or '
-                'say that it is meant: --allow-repeated.',
+                f'Add a random intercept to the formula, (1 | {subject}), fit one session at a time, '
+                'or say that it is meant: --allow-repeated.',
             )
 
 

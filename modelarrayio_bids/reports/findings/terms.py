@@ -86,6 +86,13 @@ class Term:
             return None
         return rows[names[0]], rows[names[1]]
 
+    def df_row(self, rows: Mapping[str, int]) -> int | None:
+        """Return the row of the statistic's own degrees of freedom; None if it has none."""
+        names = (f'{self.name}.df.residual', f'{self.name}.df')
+        if self.name == MODEL:
+            return None
+        return next((rows[name] for name in names if name in rows), None)
+
     @property
     def noun(self) -> str:
         """What is shown, for a person."""
@@ -112,6 +119,8 @@ class TermValues:
         The least of them; NaN if there is none.
     is_told : bool, optional
         Whether p is everywhere that of a t or F statistic; None where that cannot be looked up.
+    least_df, most_df : float
+        Residual degrees of freedom, or those of the statistic: NaN where nothing tells.
     """
 
     term: Term
@@ -121,6 +130,8 @@ class TermValues:
     n_tested: int = 0
     smallest_p: float = np.nan
     is_told: bool | None = None
+    least_df: float = np.nan
+    most_df: float = np.nan
 
     @property
     def statistic(self) -> str:
@@ -142,6 +153,11 @@ class TermValues:
         self.kept[start:stop] = p < self.term.level
         self.n_tested += int(np.count_nonzero(np.isfinite(p)))
         self.smallest_p = float(np.fmin(self.smallest_p, np.fmin.reduce(p)))
+
+    def take_df(self, df: np.ndarray) -> None:
+        """Take in the degrees of freedom of some rows."""
+        self.least_df = float(np.fmin(self.least_df, np.fmin.reduce(df)))
+        self.most_df = float(np.fmax(self.most_df, np.fmax.reduce(df)))
 
     def look_up(
         self, statistic: np.ndarray, p: np.ndarray, df: np.ndarray, n_coefficients: int
@@ -167,25 +183,16 @@ class Observations:
         (n_rows,) float64: the element of each row, where the analysis says.
     least, most : float
         Number of images of a model: NaN where the analysis does not say.
-    least_df, most_df : float
-        Residual degrees of freedom of a model: NaN where nothing tells.
     """
 
     element_ids: np.ndarray | None
     least: float = np.nan
     most: float = np.nan
-    least_df: float = np.nan
-    most_df: float = np.nan
 
     def take(self, counts: np.ndarray) -> None:
         """Take in the numbers of images of some rows."""
         self.least = float(np.fmin(self.least, np.fmin.reduce(counts)))
         self.most = float(np.fmax(self.most, np.fmax.reduce(counts)))
-
-    def take_df(self, df: np.ndarray) -> None:
-        """Take in the residual degrees of freedom of some rows."""
-        self.least_df = float(np.fmin(self.least_df, np.fmin.reduce(df)))
-        self.most_df = float(np.fmax(self.most_df, np.fmax.reduce(df)))
 
 
 def terms_of(names: Sequence[str]) -> list[Term]:
@@ -248,14 +255,12 @@ def read_terms(
     n_rows = results.matrix.shape[1]
     terms = terms_of(results.names)
     facts = ModelFacts.of(results.described)
-    tested = {} if facts is None else facts.tested
-    told = {name: hypothesis.statistic for name, hypothesis in tested.items()}
     together = max(1, memory // (n_rows * _BYTES_PER_ROW))
     for start in range(0, len(terms), together):
         found = [
             TermValues(
                 *(term, np.empty(n_rows, np.float32), np.empty(n_rows, bool)),
-                told.get(term.name, ''),
+                _told(facts, term),
             )
             for term in terms[start : start + together]
         ]
@@ -274,6 +279,7 @@ def _read(
     counts = [row for name, row in rows.items() if ResultName.of(name).statistic == 'nobs']
     n_coefficients = _count_coefficients(results.names)
     proofs = {each.term: each.term.proof(rows) for each in found}
+    facts = ModelFacts.of(results.described)
     for start, values in results.blocks(threads):
         if ids is not None:
             ids[start : start + values.shape[1]] = values[rows[schema.ELEMENT_ID]]
@@ -283,11 +289,22 @@ def _read(
             p = values[rows[each.term.p]]
             each.take(start, values[rows[each.term.shown]] if each.term.shown else p, p)
         df = _degrees_of_freedom(values, rows, counts, n_coefficients, n_images)
-        observations.take_df(df)
+        if facts is not None and facts.df_residual is None and DF not in rows:
+            df = np.full(values.shape[1], np.nan)
         for each in found:
+            own = each.term.df_row(rows)
+            each.take_df(df if own is None else values[own])
             if (proof := proofs[each.term]) is not None:
                 each.look_up(values[proof[0]], values[proof[1]], df, n_coefficients)
     return observations
+
+
+def _told(facts: ModelFacts | None, term: Term) -> str:
+    """Return what the file says of a term's statistic, if that is shown; else blank."""
+    shows_statistic = bool(term.shown) and ResultName.of(term.shown).statistic == 'statistic'
+    if facts is None or term.name not in facts.tested or not shows_statistic:
+        return ''
+    return facts.tested[term.name].statistic
 
 
 def _count_coefficients(names: Sequence[str]) -> int:

@@ -66,7 +66,7 @@ RESULT_COLUMNS = {
     'smallest_p': 'The least p, corrected as said.',
     'formula': 'Of the model, where the file keeps it.',
     'statistic': 'What the result that is shown is, where the file or its p values tell: t or F.',
-    'df_min': 'Least number of residual degrees of freedom, where known.',
+    'df_min': 'Least number of degrees of freedom of the statistic, where known.',
     'df_max': 'Greatest number of them.',
     'clusters': 'Number of clusters of those that survived.',
 }
@@ -197,8 +197,9 @@ class _Found:
         told = np.isfinite(observations.least)
         ends = (observations.least, observations.most) if told else (n_images, n_images)
         least, most = (int(end) for end in ends)
-        df = observations.least_df, observations.most_df
-        knows_df = np.isfinite(df[0]) and (found.is_told or DF in results.names)
+        df = found.least_df, found.most_df
+        proved = found.told or found.is_told or DF in results.names
+        knows_df = np.isfinite(df[0]) and proved
         return cls(
             *(space, found.term, values, kept, found.n_tested, found.smallest_p, (least, most)),
             *(found.noun, found.statistic, df if knows_df else None),
