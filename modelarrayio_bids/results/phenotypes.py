@@ -140,8 +140,8 @@ class Phenotypes:
                 f'several images ({some(sorted(repeated.index), most=3)}), and this model takes '
                 'them for independent ones',
                 self.path,
-                f'Add a random intercept to the formula, (1 | {subject}), fit one session at a time, '
-                'or say that it is meant: --allow-repeated.',
+                f'Add a random intercept to the formula, (1 | {subject}), or fit one session at a '
+                'time, or say that it is meant: --allow-repeated.',
             )
 
 
