@@ -60,13 +60,16 @@ demo: $(VENV)/.installed  ## a small study, from derivatives to maps of an effec
 	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group model export --formula '~ age + sex'
 	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out model export --scalars cbf \
 	    --formula '~ s(age, k = 4, fx = TRUE) + sex'
+	$(BIN)/python tests/trees.py $(DEMO)/visits --subjects 24 --visits
+	$(BIN)/modelarrayio-bids $(DEMO)/visits $(DEMO)/visits_out group model export \
+	    --formula '~ age + sex + (1 | participant_id)'
 
 # Nothing is asked, and nothing else is installed.
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 \
-	    r-cran-broom r-cran-car r-cran-mgcv gcc libc6-dev > /dev/null
+	    r-cran-broom r-cran-car r-cran-lmertest r-cran-mgcv gcc libc6-dev > /dev/null
 	$(MAKE) browser
 
 # Ubuntu's package only points to a snap, which containers cannot install: there, Playwright's own.

@@ -12,7 +12,8 @@
 
 Every map is, inside the brain, its base value plus ``EFFECT`` per year of age above 40 in the left
 half (x < 0 in RAS+), plus noise of standard deviation ``NOISE``; zero outside. CIFTI files and
-fixels have the effect in the first half of their elements. Numbers are the same on every call.
+fixels have the effect in the first half of their elements. With ``--visits`` there are two sessions
+of each person, three years apart, and blood flow alone. Numbers are the same on every call.
 Needs numpy and nibabel.
 """
 
@@ -30,6 +31,7 @@ from nibabel.cifti2 import BrainModelAxis, ParcelsAxis, ScalarAxis
 
 EFFECT = 0.01
 NOISE = 0.05
+BETWEEN = 0.1
 SPACE = 'MNI152NLin2009cAsym'
 
 
@@ -162,6 +164,33 @@ def write_aslprep(root: Path, persons: list[Person]) -> Path:
             write_mask(perf / f'{sub}{space}_desc-brain_mask.nii.gz', person)
         anat = root / sub / 'anat' / f'{sub}_space-{SPACE}_label-GM_desc-preproc_probseg.nii.gz'
         write_map(anat, person)
+    return root
+
+
+def write_visits(root: Path, persons: list[Person], years: tuple[float, ...] = (0, 3)) -> Path:
+    """Write blood flow of several sessions, so many years after the first.
+
+    Ages are in the tables of sessions. A person's images share a deviation, of standard deviation
+    ``BETWEEN``.
+    """
+    describe(root)
+    write_participants(root, persons)
+    pipeline = describe(root / 'derivatives' / 'aslprep', 'ASLPrep')
+    for person in persons:
+        sub = f'sub-{person.label}'
+        own = BETWEEN * _rng(f'{sub} between').normal()
+        lines = ['session_id\tage']
+        for number, later in enumerate(years, start=1):
+            ses, age = f'ses-{number}', round(person.age + later, 1)
+            lines.append(f'{ses}\t{age}')
+            stem = pipeline / sub / ses / 'perf' / f'{sub}_{ses}_space-{SPACE}'
+            there = brain(person)
+            values = 0.5 + own + _rng(stem.name).normal(0, NOISE, TEMPLATE.shape)
+            values[: TEMPLATE.shape[0] // 2] += EFFECT * (age - 40)
+            save(np.where(there, values, 0).astype('f4'), Path(f'{stem}_cbf.nii.gz'))
+            save(there.astype(np.uint8), Path(f'{stem}_desc-brain_mask.nii.gz'))
+        (root / sub).mkdir(parents=True, exist_ok=True)
+        (root / sub / f'{sub}_sessions.tsv').write_text('\n'.join(lines) + '\n')
     return root
 
 
@@ -304,8 +333,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('output', type=Path)
     parser.add_argument('--subjects', type=int, default=24)
+    parser.add_argument('--visits', action='store_true', help='two sessions of each, ASLPrep alone')
     arguments = parser.parse_args()
-    write_demo(arguments.output, people(arguments.subjects))
+    write = write_visits if arguments.visits else write_demo
+    write(arguments.output, people(arguments.subjects))
 
 
 if __name__ == '__main__':

@@ -149,8 +149,16 @@ class ElementwiseModel(ABC):
         """
         raise NotImplementedError
 
+    @property
+    def summarised(self) -> tuple[str, ...]:
+        """Results that no test decides, whose distribution over elements tells of the model.
+
+        Reports show it, and a map of the first.
+        """
+        return ()
+
     def described(self) -> Iterator[str]:
-        """Describe what is particular to the model, a line each."""
+        """Describe what is particular to the model, a line each: ``Smooth s(age): …``."""
         return iter(())
 
     def curve(

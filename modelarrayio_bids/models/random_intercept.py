@@ -135,9 +135,15 @@ class RandomInterceptModel(ElementwiseModel):
     def described(self) -> Iterator[str]:
         """Describe the groups."""
         sizes = self._grouping.sizes
-        yield f'Random intercept of {self.group}: {count(len(sizes), "group")}, with images:'
-        for size, groups in zip(*np.unique(sizes, return_counts=True), strict=True):
-            yield f'  {size}  in {count(int(groups), "group")}'
+        each = zip(*np.unique(sizes, return_counts=True), strict=True)
+        images = ', '.join(f'{size} in {count(int(groups), "group")}' for size, groups in each)
+        yield f'Random intercept of {self.group}: {count(len(sizes), "group")}; images: {images}'
+
+    @property
+    def summarised(self) -> tuple[str, ...]:
+        """Variance components and their ratio."""
+        names = (f'{MODEL}.icc', f'{self.group}.sd__Intercept', 'Residual.sd__Observation')
+        return tuple(name for name in names if name in self.columns)
 
     def fit(
         self, responses: np.ndarray, scalars: Mapping[str, np.ndarray] | None = None

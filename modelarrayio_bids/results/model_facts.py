@@ -46,6 +46,10 @@ class ModelFacts:
         Combinations and joint tests of coefficients, by name.
     tested : dict of Hypothesis
         Hypotheses, by what names of results begin with.
+    particulars : tuple of str
+        What is particular to the model, a line each: what it is, a colon, and how it is.
+    summarised : tuple of str
+        Results that no test decides, whose distribution over elements tells of the model.
     kind : str
         Name of the kind of model, see :data:`.models.kinds.KINDS`.
     fewest : float
@@ -68,6 +72,8 @@ class ModelFacts:
     f_tests: Mapping[str, str] = field(default_factory=dict)
     tested: Mapping[str, Hypothesis] = field(default_factory=dict)
     kind: str = ''
+    particulars: tuple[str, ...] = ()
+    summarised: tuple[str, ...] = ()
     fewest: float = 0
     smallest_share: float = 0
 
@@ -98,6 +104,8 @@ class ModelFacts:
             f_tests=told.get('f_tests', {}),
             tested={name: Hypothesis(**each) for name, each in told.get('tested', {}).items()},
             kind=told.get('kind', ''),
+            particulars=tuple(told.get('particulars', ())),
+            summarised=tuple(told.get('summarised', ())),
             fewest=told.get('num_subj_lthr_abs', 0),
             smallest_share=told.get('num_subj_lthr_rel', 0),
         )

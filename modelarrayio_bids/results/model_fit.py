@@ -322,6 +322,8 @@ class ModelFit:
             'weights': self.weights,
             _COHORT: str(self.phenotypes.path.absolute()),
             'phenotypes': self._digest(),
+            'particulars': list(self.model.described()),
+            'summarised': self.model.summarised,
             'tested': {name: asdict(tested) for name, tested in self.model.tested.items()},
             **{name: value for name, value in asdict(options).items() if name not in untold},
         }

@@ -38,7 +38,7 @@ class RandomInterceptKind(ModelKind):
     default_model_statistics = ('icc',)
     own_statistics: ClassVar[Mapping[str, str]] = {
         'sd__Intercept': 'Standard deviation of the random intercepts',
-        'sd__Observation': 'Standard deviation within groups',
+        'sd__Observation': 'Standard deviation (within groups)',
         'icc': 'Intraclass correlation: share of the variance that is between groups',
         'REMLcrit': 'REML criterion',
         'ngrps': 'Number of groups',

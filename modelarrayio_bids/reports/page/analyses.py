@@ -14,6 +14,8 @@ from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.terms import model_terms
 from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.components import ENDING as COMPONENTS
+from modelarrayio_bids.reports.page.components import ComponentPart, component_part
 from modelarrayio_bids.reports.page.curves import ENDING as CURVES
 from modelarrayio_bids.reports.page.curves import picture_of_curves
 from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
@@ -39,7 +41,16 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 # Of the names of figures and tables of one analysis or term.
-_ENDINGS = ('', 'Results', 'Structures', 'Clusters', CURVES, *MODEL_ENDINGS)
+_ENDINGS = (
+    '',
+    'Results',
+    'Structures',
+    'Clusters',
+    COMPONENTS,
+    f'{COMPONENTS}Structures',
+    CURVES,
+    *MODEL_ENDINGS,
+)
 _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
 _HEADINGS = ('Cluster', 'Elements', 'mm³', 'Peak', 'Where')
 
@@ -64,6 +75,8 @@ class AnalysisPart:
         Distributions of p values that are not corrected.
     maps : list of tuple
         Names of the maps, and where they are.
+    components : ComponentPart, optional
+        What the model tells beside its tests.
     """
 
     anchor: str
@@ -74,6 +87,7 @@ class AnalysisPart:
     model: ModelPart | None = None
     p_values: PValuePart | None = None
     maps: list[tuple[str, str]] = field(default_factory=list)
+    components: ComponentPart | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +154,7 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
                 ],
                 [('Numbers (TSV)', _table(output, figures, album, what))],
                 *(model, p_value_part(output, results, album, what), maps),
+                component_part(output, results, album, what, space=space, around=around),
             )
 
 

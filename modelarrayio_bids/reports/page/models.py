@@ -181,6 +181,9 @@ def _facts(
         yield 'Residual degrees of freedom', told
     for factor, counts in levels.items():
         yield f'Images by {factor}', some([f'{level} {n}' for level, n in counts.items()], most=12)
+    for line in facts.particulars:
+        what, _, how = line.partition(': ')
+        yield what, how
     if facts.weights:
         yield 'Weights', f'{facts.weights} (correlations and VIF are without them)'
     for kind, named in (('Contrast', facts.contrasts), ('F test', facts.f_tests)):

@@ -1,0 +1,134 @@
+"""Part of a page about what a model tells beside its tests, such as variance components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
+from modelarrayio_bids.reports.figures.backgrounds import Surroundings
+from modelarrayio_bids.reports.figures.pictures import map_pictures
+from modelarrayio_bids.reports.figures.scales import Scale, number
+from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.reader import Analysis
+
+#: Ending of the names of the figures and the table.
+ENDING = 'Components'
+#: What the columns of the table are.
+COLUMNS = {
+    'result': 'Name of the result.',
+    'description': 'What it is.',
+    'elements': 'Elements that have it.',
+    'p5': '5th percentile over elements.',
+    'median': 'Median over elements.',
+    'p95': '95th percentile over elements.',
+}
+_HEADER = ('Result', 'Elements', '5%', 'Median', '95%')
+_PERCENTILES = {'p5': 5, 'median': 50, 'p95': 95}
+
+
+@dataclass(frozen=True)
+class ComponentPart:
+    """Distributions of some results over elements, on a page.
+
+    Parameters
+    ----------
+    header : tuple of str
+        Headings of the columns of ``rows``.
+    rows : list of tuple
+        The results.
+    pictures : list of Shown
+        A map of the first.
+    links : list of tuple
+        Names of files, and where they are.
+    """
+
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    pictures: list[Shown]
+    links: list[tuple[str, str]]
+
+
+def component_part(
+    output: Output,
+    results: Analysis,
+    album: Album,
+    what: str,
+    *,
+    space: ElementSpace,
+    around: Surroundings,
+) -> ComponentPart | None:
+    """Describe the results that a model wants summarised; None of one that has none.
+
+    Parameters
+    ----------
+    output : Output
+        The files they are of.
+    results : Analysis
+        The analysis.
+    album : Album
+        Where figures and tables go.
+    what : str
+        Label of the analysis in their names.
+    space : ElementSpace
+        The file's elements.
+    around : Surroundings
+        What maps are drawn on.
+    """
+    facts = ModelFacts.of(results.described)
+    summarised = facts.summarised if facts else ()
+    names = [name for name in summarised if name in results.names]
+    if not names:
+        return None
+    rows = list(_rows(results, names))
+    table = album.table(rows, figure_name(output, f'{what}{ENDING}', 'summary'), COLUMNS)
+    pictures = [
+        album.add(picture, figure_name(output, f'{what}{ENDING}' + 'Structures' * place, 'map'))
+        for place, picture in enumerate(_map(results, names[0], space, around, output))
+    ]
+    shown = [
+        (row['description'], f'{row["elements"]:,}', *(number(row[key]) for key in _PERCENTILES))
+        for row in rows
+    ]
+    return ComponentPart(_HEADER, shown, pictures, [('Numbers (TSV)', table)])
+
+
+def _rows(results: Analysis, names: list[str]) -> Iterator[dict[str, Any]]:
+    for name in names:
+        values = results.row(results.names.index(name))
+        finite = values[np.isfinite(values)]
+        found = np.percentile(finite, [*_PERCENTILES.values()]) if finite.size else [np.nan] * 3
+        yield {
+            'result': name,
+            'description': ResultName.of(name).described(),
+            'elements': finite.size,
+            **dict(zip(_PERCENTILES, map(float, found), strict=True)),
+        }
+
+
+def _map(
+    results: Analysis, name: str, space: ElementSpace, around: Surroundings, output: Output
+) -> list[Any]:
+    ids = None
+    if schema.ELEMENT_ID in results.names:
+        ids = results.row(results.names.index(schema.ELEMENT_ID))
+    positions = results.positions(ids, len(space))
+    values = np.full(len(space), np.nan, np.float32)
+    found = results.row(results.names.index(name))
+    values[slice(None) if positions is None else positions] = found
+    if not np.isfinite(values).any():
+        return []
+    words = ResultName.of(name).described()
+    return map_pictures(
+        *(space, values, Scale.of(values, words), f'{output.scalar}: {words}'),
+        surfaces=around.surfaces,
+        background=around.background,
+        alt=f'Map of {output.scalar}: {words}',
+    )
