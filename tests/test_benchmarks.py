@@ -82,6 +82,23 @@ def test_models_are_fitted_in_r_as_well(bench):
     assert all(row.peer_seconds > 0 for row in rows)
 
 
+def test_random_intercepts_are_fitted_in_r_as_well(bench):
+    require_r('HDF5Array', 'lmerTest')
+    case = FitInR(
+        'fit',
+        Goal(0.01),
+        people=20,
+        visits=2,
+        elements=300,
+        formula='x ~ age + (1 | participant_id)',
+        script='fit_elements_lmer.R',
+        elements_in_r=3,
+    )
+    (row,) = measured(bench, case)
+    assert (row.n, row.verdict) == (20, 'holds')
+    assert row.peer_seconds > 0
+
+
 def test_a_dataset_is_indexed(bench):
     rows, notes = command.measure([Index('index', files=100)], bench)
     assert ([row.n for row in rows], notes) == ([100], [])

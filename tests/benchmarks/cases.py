@@ -44,6 +44,16 @@ SMALL = (
     FitInR('fit-100-lm-in-R', Goal(1000)),
     Fit('fit-100-smooth', Goal(seconds=2), formula=SMOOTH),
     FitInR('fit-100-gam-in-R', Goal(1000), formula=SMOOTH, script='fit_smooths.R'),
+    FitInR(
+        'fit-80x3-lmer-in-R',
+        Goal(200),
+        people=80,
+        visits=3,
+        elements=20_000,
+        formula='x ~ age + sex + (1 | participant_id)',
+        script='fit_elements_lmer.R',
+        elements_in_r=40,
+    ),
     Help('help-modelarrayio', Goal(seconds=0.1)),
     Help('help-modelarrayio-bids', Goal(seconds=0.15), 'modelarrayio-bids'),
 )

@@ -269,41 +269,47 @@ def results(home: Path, elements: int, count: int) -> Path:
     return partial.replace(path)
 
 
-def scalar_file(home: Path, people: int, elements: int, missing: str = '') -> tuple[Path, Path]:
+def scalar_file(
+    home: Path, people: int, elements: int, missing: str = '', visits: int = 1
+) -> tuple[Path, Path]:
     """An HDF5 file with one scalar ``x`` as this package writes it, and its cohort.
 
     The values are noise. ``missing`` is ``masks`` where each image lacks elements at both ends, up
-    to 3% of them, as people's own masks do; and nothing where all images have all elements.
+    to 3% of them, as people's own masks do; and nothing where all images have all elements. Images
+    of one person share a deviation that is as large as the noise, if there are several ``visits``.
     """
-    stem = home / f'scalar-{people}x{elements}{missing and "-" + missing}'
+    several = f'x{visits}' * (visits > 1)
+    stem = home / f'scalar-{people}{several}x{elements}{missing and "-" + missing}'
     store, table = stem.with_suffix('.h5'), stem.with_suffix('.csv')
     if store.exists():
         return store, table
-    names = [f'/data/sub-{number:05d}_x.nii.gz' for number in range(people)]
+    images = people * visits
+    names = [f'/data/sub-{number:05d}_x.nii.gz' for number in range(images)]
     with open(table, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['scalar_name', 'source_file', 'participant_id', 'age', 'sex', 'motion'])
         rng = np.random.default_rng(0)
-        for number, name in enumerate(names):
-            row = [20 + number * 7 % 60, 'FM'[number % 2], round(rng.gamma(2), 3)]
+        for image, name in enumerate(names):
+            number, visit = divmod(image, visits)
+            row = [20 + number * 7 % 60 + 2 * visit, 'FM'[number % 2], round(rng.gamma(2), 3)]
             writer.writerow(['x', name, f'sub-{number:05d}', *row])
     partial = store.with_suffix('.partial')
     with h5py.File(partial, 'w') as file:
         dataset = file.create_dataset(
             'scalars/x/values',
-            (people, elements),
+            (images, elements),
             np.float32,
-            chunks=(people, min(elements, max(1, 2**16 // (4 * people)))),
+            chunks=(images, min(elements, max(1, 2**16 // (4 * images)))),
             compression=4,
             shuffle=True,
         )
         for start in range(0, elements, 100 * dataset.chunks[1]):
-            dataset[:, start : start + 100 * dataset.chunks[1]] = _noise(
-                people,
-                range(start, min(start + 100 * dataset.chunks[1], elements)),
-                elements,
-                missing,
-            )
+            part = range(start, min(start + 100 * dataset.chunks[1], elements))
+            values = _noise(images, part, elements, missing)
+            if visits > 1:
+                shared = np.random.default_rng(start + 1).normal(0, 0.1, (people, len(part)))
+                values += shared.repeat(visits, axis=0).astype(np.float32)
+            dataset[:, part.start : part.stop] = values
         file['scalars/x/column_names'] = np.array(names, h5py.string_dtype())
     partial.replace(store)
     return store, table

@@ -230,12 +230,18 @@ class Fit(Task):
     elements: int = 230_000
     missing: str = ''
     options: tuple[str, ...] = ()
+    visits: int = 1
 
     def rows(self, bench):
         yield self._row(bench.in_turn(self.command(bench)), n=self.people)
 
+    def files(self, bench: Bench) -> tuple[Path, Path]:
+        return data.scalar_file(
+            *(bench.data, self.people, self.elements, self.missing), visits=self.visits
+        )
+
     def command(self, bench: Bench) -> Command:
-        store, cohort = data.scalar_file(bench.data, self.people, self.elements, self.missing)
+        store, cohort = self.files(bench)
         output = bench.work(self.name) / 'fitted.h5'
         words = ('fit', output, '--formula', self.formula, '--cohort-file', cohort, *self.options)
         return Command(
@@ -251,6 +257,7 @@ class FitInR(Fit):
     """
 
     script: str = 'fit_elements.R'
+    elements_in_r: int = ELEMENTS_READ
     options: tuple[str, ...] = ('--nprocs', '1')
 
     def rows(self, bench):
@@ -258,8 +265,8 @@ class FitInR(Fit):
         if rscript is None:
             raise NotMeasuredError('Rscript is not installed')
         ours = bench.in_turn(self.command(bench))['ours']
-        store, cohort = data.scalar_file(bench.data, self.people, self.elements, self.missing)
-        words = [rscript, HERE / self.script, store, cohort, self.formula, str(ELEMENTS_READ)]
+        store, cohort = self.files(bench)
+        words = [rscript, HERE / self.script, store, cohort, self.formula, str(self.elements_in_r)]
         done = subprocess.run(words, check=False, capture_output=True, text=True)
         if done.returncode:
             raise NotMeasuredError(f'R says {done.stderr.strip().splitlines()[-1]}')
