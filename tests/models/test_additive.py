@@ -15,6 +15,7 @@ from modelarrayio_bids.models.additive import AdditiveModel
 from modelarrayio_bids.models.base import Outcome, fit_all, result_names
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.formula.smooth_bases import Curves
+from modelarrayio_bids.models.formula.values import ArgumentError
 from modelarrayio_bids.models.linear import LinearModel
 from modelarrayio_bids.models.options import ModelOptions
 
@@ -212,6 +213,16 @@ def test_curves_are_orthonormal_and_know_no_units(values, k, basis, scale, shift
     np.testing.assert_allclose(changed @ (changed.T @ curves), curves, atol=1e-6)
 
 
+def test_thin_plates_of_more_values_than_mgcv_takes_are_refused():
+    x = np.linspace(8, 80, 2001)
+    with pytest.raises(
+        ArgumentError, match='2,001 distinct values, more than 2,000: use bs = "cr"'
+    ):
+        Curves.of(x, 'tp', 4)
+    assert Curves.of(x, 'cr', 4).at(x).shape == (2001, 3)
+    assert Curves.of(np.tile(x[:500], 40), 'tp', 4).at(x).shape == (2001, 3)
+
+
 @pytest.mark.parametrize('function', ['s', 'te', 'ti'])
 def test_a_basis_at_the_rows_is_the_design(function):
     table = cohort()
@@ -258,7 +269,10 @@ def test_default_results_are_those_of_modelarray():
         ('s(age, k = 4)', 's(age, k = 4) is a penalised smooth, whose degrees of freedom are'),
         ('s(age, k = 4)', 'ModelArray.gam(y ~ s(age, k = 4), modelarray, phenotypes, "y")'),
         ('s(age, fx = FALSE)', 'with fx = TRUE'),
-        ('s(dose, k = 4, fx = TRUE)', 's(dose) has a k of 4 for 3 distinct values'),
+        (
+            's(dose, k = 4, fx = TRUE)',
+            's(dose) has a k of 4 for 3 distinct values: choose 3 or less',
+        ),
         ('s(age, k = 2, fx = TRUE)', 'has a k of 2, below 3. Choose k = 3 or more'),
         ('s(age, k = 4.5, fx = TRUE)', 'has a k that is not a whole number'),
         ('s(age, k = c(4, 5), fx = TRUE)', 'has a k that is not a whole number'),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelarrayio_bids.models.formula.bases import natural_splines
+from modelarrayio_bids.models.formula.smooths import LEAST_K
 from modelarrayio_bids.models.formula.values import ArgumentError
 
 #: Distinct values that thin plate splines are made of; of more mgcv draws some at random.
@@ -64,22 +65,28 @@ class Curves:
         ArgumentError
             If there are fewer distinct values than k, or too many for ``tp``.
         """
-        distinct = np.unique(x)
+        distinct, place = np.unique(x, return_inverse=True)
         if distinct.size < k:
-            raise ArgumentError(f'has a k of {k} for {distinct.size} distinct values')
+            fewer = (
+                f'choose {distinct.size} or less' if distinct.size >= LEAST_K else 'no curve fits'
+            )
+            raise ArgumentError(f'has a k of {k} for {distinct.size} distinct values: {fewer}')
         if basis == 'tp' and distinct.size > MOST_DISTINCT:
             raise ArgumentError(
                 f'has {distinct.size:,} distinct values, more than {MOST_DISTINCT:,}: '
                 'use bs = "cr", or round them'
             )
         functions = _FUNCTIONS[basis](distinct, k)
-        values = functions(x)
+        values = functions(distinct)[place]
         means = values.mean(axis=0)
         return cls(functions, means, np.linalg.qr(values - means)[1])
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the curves at some values, (n, k - 1)."""
-        return np.linalg.solve(self.triangle.T, (self.functions(x) - self.means).T).T
+        # Of thousands of people few ages differ, and functions are as many numbers for each.
+        distinct, place = np.unique(x, return_inverse=True)
+        values = self.functions(distinct) - self.means
+        return np.linalg.solve(self.triangle.T, values.T).T[place]
 
     def with_constant(self, x: np.ndarray) -> np.ndarray:
         """Return a constant and the curves, (n, k)."""
