@@ -26,6 +26,7 @@ from modelarrayio_bids.cli.files import main
 KINDS = ('voxels', 'fixels', 'greyordinates', 'parcels', 'edges')
 #: Address space that a command may take: what asks for more, asks for what the file declares.
 _MEMORY = 3 * 2**30
+#: Of the processor, that one may take.
 _SECONDS = 60
 
 
@@ -272,7 +273,9 @@ def ended(command, arguments):
             )
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            signal.alarm(_SECONDS)
+            resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+            # Who waits for something takes no time of the processor.
+            signal.alarm(10 * _SECONDS)
             try:
                 code = main(arguments)
             except SystemExit as error:

@@ -67,7 +67,7 @@ def study(tmp_path_factory):
 def built(study):
     """The outputs of the group level, to be copied."""
     output = study.parent / 'built'
-    scalars = ['--scalars', 'cbf', 'fd', '--nprocs', '2']
+    scalars = ['--scalars', 'cbf', 'fd', '--nprocs', '2', '--no-report']
     assert main([str(study), str(output), 'group', *scalars]) == 0
     return output
 
@@ -109,7 +109,7 @@ def test_it_fits_what_numpy_fits_and_export_makes_maps(rscript, study, output):
         names = [f'{term}.estimate' for term in ('Intercept', 'age', 'sexM')]
         np.testing.assert_allclose([found[name][element] for name in names], expected, rtol=1e-6)
         assert found['model.nobs'][element] == there.sum()
-    assert main([str(study), str(output), 'export']) == 0
+    assert main([str(study), str(output), 'export', '--no-report']) == 0
     folder = output / 'cbf' / f'{CBF}_node-lm'
     effect = nb.load(folder / f'{CBF}_node-lm_contrast-age_stat-effect_statmap.nii.gz').get_fdata()
     mask = nb.load(output / 'cbf' / f'{CBF}_desc-group_mask.nii.gz').get_fdata() > 0
@@ -130,12 +130,12 @@ def test_a_level_that_came_later_is_not_dropped(rscript, output):
 
 def test_the_commands_of_the_last_lines_are_those_to_run(rscript, study, built, output, capfd):
     # As printed, but for the folder: this test has a copy.
-    assert main([str(study), str(built), 'group', '--scalars', 'cbf', 'fd']) == 0
+    assert main([str(study), str(built), 'group', '--scalars', 'cbf', 'fd', '--no-report']) == 0
     printed = capfd.readouterr().out.replace(str(built), str(output))
     fit, export = (line.strip() for line in printed.splitlines()[-3::2])
     rscript('-e', 'quit(status = system(Sys.getenv("FIT")))', FIT=fit)
     assert export.split() == ['modelarrayio-bids', str(study), str(output), 'export']
-    assert main(export.split()[1:]) == 0
+    assert main([*export.split()[1:], '--no-report']) == 0
     for store in output.rglob('*.h5'):
         assert np.isfinite(results(store)['age.p.value.fdr']).any()
 
@@ -221,7 +221,8 @@ def visits(tmp_path_factory):
             trees.write_mask(perf / f'{name}_desc-brain_mask.nii.gz', person)
     trees.describe(root / 'derivatives' / 'aslprep', 'ASLPrep')
     trees.write_participants(root, people)
-    assert main([str(root), str(tmp_path / 'out'), 'group', '--session-label', '1', '2']) == 0
+    arguments = ['--session-label', '1', '2', '--no-report']
+    assert main([str(root), str(tmp_path / 'out'), 'group', *arguments]) == 0
     return root, tmp_path / 'out'
 
 
@@ -259,7 +260,7 @@ def test_a_mixed_model_is_there_for_them(rscript, visits, tmp_path):
         expected = np.linalg.lstsq(design[known], values[known, element], rcond=None)[0]
         names = ['Intercept.estimate', 'age.estimate']
         np.testing.assert_allclose([found[n][element] for n in names], expected, rtol=1e-4)
-    assert main([str(root), str(output), 'export', '--analysis-name', 'lmer']) == 0
+    assert main([str(root), str(output), 'export', '--analysis-name', 'lmer', '--no-report']) == 0
     assert list(output.rglob('*node-lmer*contrast-age_stat-p_statmap.nii.gz'))
 
 

@@ -11,9 +11,10 @@ from terminal import run_in_terminal, screen
 
 from modelarrayio_bids.cli.run import run
 
-#: A long piece of work that has something to say meanwhile.
+#: A long piece of work that has something to say meanwhile; a bar shows each step of it.
 WORK = """
-import logging, sys, time
+import logging, os, sys
+os.environ |= {'TQDM_MININTERVAL': '0', 'TQDM_MINITERS': '1'}
 from modelarrayio_bids.runtime import logs, progress
 progress.INTERVAL = 0
 logs.configure(sys.argv[1], form=sys.argv[2])
@@ -23,7 +24,6 @@ for item in progress.tracked(
     if item == 2:
         logging.getLogger('x').warning('item %d is odd', item)
         logging.getLogger('x').info('and so on')
-    time.sleep(0.15)
 logging.getLogger('x').error('the end')
 """
 WARNED = ['WARNING: item 2 is odd', 'INFO: and so on', 'ERROR: the end']

@@ -43,7 +43,13 @@ def without_rights():
 
 def slurm_answers():
     """Whether there is a Slurm, with a node."""
-    if shutil.which('sinfo') is None:
-        return False
-    asked = subprocess.run(['sinfo', '--noheader'], capture_output=True, check=False, timeout=600)
-    return asked.returncode == 0 and bool(asked.stdout.strip())
+    # Of one that is down, sinfo would wait for an answer.
+    return 'is UP' in _output('scontrol', 'ping') and bool(_output('sinfo', '--noheader').strip())
+
+
+def _output(program, *arguments):
+    """What a program prints; nothing if it fails, or is not there."""
+    if shutil.which(program) is None:
+        return ''
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    return '' if done.returncode else done.stdout

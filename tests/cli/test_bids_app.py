@@ -130,7 +130,7 @@ def test_coverage_counts_the_masks(outputs):
 
 def test_the_threshold_is_a_fraction_of_the_subjects(study, tmp_path):
     output = tmp_path / 'out'
-    arguments = ['--scalars', 'cbf', '--group-mask-threshold', '1']
+    arguments = ['--no-report', '--scalars', 'cbf', '--group-mask-threshold', '1']
     assert main([str(study), str(output), 'group', *arguments]) == 0
     coverage = nb.load(output / f'{CBF}_coverage.nii.gz').get_fdata()
     group = nb.load(output / f'{CBF}_desc-group_mask.nii.gz').get_fdata() > 0
@@ -181,7 +181,8 @@ def test_participants_sessions_and_filters_choose(study, tmp_path):
 
 
 def test_it_says_what_it_made_and_what_to_do_next(study, tmp_path, capsys):
-    assert main([str(study), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']) == 0
+    arguments = ['--no-report', '--scalars', 'cbf']
+    assert main([str(study), str(tmp_path / 'out'), 'group', *arguments]) == 0
     words = capsys.readouterr().out
     script = tmp_path / 'out' / 'code' / 'fit_cbf_space-MNI152NLin2009cAsym.R'
     export = f'modelarrayio-bids {study} {tmp_path / "out"} export'
@@ -203,8 +204,8 @@ def test_a_work_folder_of_ones_own_is_kept(study, tmp_path):
 
 
 def test_every_analysis_is_exported(study, tmp_path, capsys):
-    output = tmp_path / 'out'
-    assert main([str(study), str(output), 'group', '--scalars', 'cbf', 'gm_probseg']) == 0
+    output, chosen = tmp_path / 'out', ['--no-report', '--scalars', 'cbf']
+    assert main([str(study), str(output), 'group', *chosen, 'gm_probseg']) == 0
     stores = sorted(output.rglob('*.h5'))
     for store in stores:
         with h5py.File(store) as file:
@@ -212,7 +213,7 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
         for analysis in ('mylm', 'mygam'):
             names = ['element_id', 'age.p.value']
             write_results(store, analysis, names, np.stack([np.arange(n), np.full(n, 0.25)], 1))
-    assert main([str(study), str(output), 'export']) == 0
+    assert main([str(study), str(output), 'export', '--no-report']) == 0
     stems = {
         f'{stem}_node-{analysis}'
         for stem in (CBF, 'gm_probseg/space-MNI152NLin2009cAsym_res-2')
@@ -225,23 +226,23 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
     assert 'Exported 4 analyses' in capsys.readouterr().out
     # What R wrote is not lost to a second run of the group level, nor is what belongs to it.
     before = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
-    again = ['--scalars', 'cbf', '--participant-label', '01', '02']
+    again = [*chosen, '--participant-label', '01', '02']
     assert main([str(study), str(output), 'group', *again]) == 73
     assert 'holds results that would be lost: mygam, mylm' in said(capsys)
     after = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
     assert after == before
-    assert main([str(study), str(output), 'group', '--scalars', 'cbf', '--overwrite']) == 0
+    assert main([str(study), str(output), 'group', *chosen, '--overwrite']) == 0
 
 
 def test_only_the_named_analysis_is_exported(study, tmp_path, outputs, capsys):
     output = tmp_path / 'out'
-    assert main([str(study), str(output), 'group', '--scalars', 'cbf']) == 0
+    assert main([str(study), str(output), 'group', '--scalars', 'cbf', '--no-report']) == 0
     store = output / f'{CBF}_modelarray.h5'
     with h5py.File(store) as file:
         n = file['voxels'].shape[1]
     for analysis in ('one', 'two'):
         write_results(store, analysis, ['x'], np.zeros((n, 1)))
-    arguments = ['--analysis-name', 'one', '--no-compress']
+    arguments = ['--analysis-name', 'one', '--no-compress', '--no-report']
     assert main([str(study), str(output), 'export', *arguments]) == 0
     folder = output / f'{CBF}_node-one'
     assert [path.name for path in folder.glob('*.nii')] == [f'{folder.name}_stat-x_statmap.nii']

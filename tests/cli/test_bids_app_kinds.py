@@ -43,7 +43,7 @@ def study(tmp_path_factory):
 def outputs(study):
     """What one run over all kinds leaves, to be read only."""
     output = study.parent / 'out'
-    assert main([str(study), str(output), 'group', '--nprocs', '2']) == 0
+    assert main([str(study), str(output), 'group', '--nprocs', '2', '--no-report']) == 0
     return output
 
 
@@ -110,6 +110,7 @@ def test_the_list_shows_kinds_and_that_no_mask_is_needed(study, tmp_path, capsys
 def test_a_run_without_any_voxels_and_again_in_its_work_folder(study, tmp_path, dataset):
     output = tmp_path / 'out'
     arguments = ['-d', f'mine={study / "derivatives" / dataset}', '-w', str(tmp_path / 'work')]
+    arguments.append('--no-report')
     expected = {
         scalar for scalar in UNMASKED if (scalar in {'fd', 'log_fc'}) == (dataset == 'mrtrix')
     }

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 import h5py
 import pytest
 import trees
+from forks import run_forked
 from held import Held
+
+from modelarrayio_bids.cli.bids_app import main
 
 COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.entrypoint']
 
@@ -43,8 +46,8 @@ def whole(output):
 )
 def test_the_same_command_finishes_what_was_killed(tmp_path, sent, code):
     study, output = trees.write_study(tmp_path / 'study', trees.people(4)), tmp_path / 'out'
-    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf', 'dki_*']
-    with begun(command, output) as process:
+    arguments = [study, output, 'group', '--scalars', 'cbf', 'dki_*', '--no-report']
+    with begun([*COMMAND, *arguments], output) as process:
         process.send_signal(sent)
         process.let_go()
         _, said = process.communicate()
@@ -57,7 +60,8 @@ def test_the_same_command_finishes_what_was_killed(tmp_path, sent, code):
     else:
         assert left(output)
 
-    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    again = run_forked(main, arguments)
+    assert again.returncode == 0, again.stderr
     assert again.stderr.count('Kept, made of the same images') == len(finished)
     assert ('Removed what a killed run had left' in again.stderr) == (sent == signal.SIGKILL)
     assert not left(output)
@@ -87,16 +91,16 @@ def test_asked_to_end_while_it_removes_its_work_folder(tmp_path, times):
 
 def test_another_image_is_read_again(tmp_path):
     study, output = trees.write_study(tmp_path / 'study', trees.people(4)), tmp_path / 'out'
-    command = [*COMMAND, study, output, 'group', '--scalars', 'cbf', 'dki_fa', '--no-report']
-    subprocess.run(command, check=True, capture_output=True)
+    arguments = [study, output, 'group', '--scalars', 'cbf', 'dki_fa', '--no-report']
+    assert run_forked(main, arguments).returncode == 0
     first = whole(output)
     changed = next(study.rglob('sub-01*_space-MNI*cAsym_cbf.nii.gz'))
     changed.touch()
-    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    again = run_forked(main, arguments)
     assert again.stderr.count('Kept, made of the same images') == 1
     kept = [path for path, made in whole(output).items() if first[path] == made]
     assert [path.parent.name for path in kept] == ['dki_fa']
-    subprocess.run([*command, '--overwrite'], check=True, capture_output=True)
+    assert run_forked(main, [*arguments, '--overwrite']).returncode == 0
     assert not first.items() & whole(output).items()
 
 
@@ -104,8 +108,8 @@ def test_two_runs_leave_each_other_alone(tmp_path):
     study, output = trees.write_study(tmp_path / 'study', trees.people(4)), tmp_path / 'out'
     command = [*COMMAND, study, output, 'group', '--scalars', 'dki_fa', 'cbf', '--no-report']
     with begun(command, output) as process:
-        command = [*COMMAND, study, output, 'group', '--scalars', 'dki_fa', '--no-report']
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = run_forked(main, [study, output, 'group', '--scalars', 'dki_fa', '--no-report'])
+        assert done.returncode == 0, done.stderr
         assert 'Removed' not in done.stderr
         process.let_go()
         _, said = process.communicate()

@@ -413,12 +413,14 @@ def test_group_model_and_export_again_keep_what_is_made(study, output, model):
 
 @pytest.mark.parametrize('sent', [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_fit_leaves_the_old_analysis_and_the_same_command_finishes(study, output, sent):
-    command = [*COMMAND, study, output, 'model', '--no-report', '--formula']
-    subprocess.run([*command, '~ age'], check=True, capture_output=True)
+    arguments = [str(study), str(output), 'model', '--no-report', '--formula']
+    assert main([*arguments, '~ age']) == 0
     before = {path: (output / path).read_bytes() for path in (CBF, SCORE)}
     # The second file is whole, and about to take the place of the old one.
-    again = [*command, '~ age + sex', '--overwrite']
-    with Held(again, 'os.rename', r'\.h5 ', 2, stderr=subprocess.PIPE, text=True) as process:
+    again = [*arguments, '~ age + sex', '--overwrite']
+    with Held(
+        [*COMMAND, *again], 'os.rename', r'\.h5 ', 2, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stands()
         process.send_signal(sent)
         process.let_go()
@@ -426,7 +428,7 @@ def test_a_killed_fit_leaves_the_old_analysis_and_the_same_command_finishes(stud
     assert process.returncode == (143 if sent == signal.SIGTERM else -signal.SIGKILL)
     assert (output / SCORE).read_bytes() == before[SCORE]
     assert told(output / CBF, 'lm')['formula'] == 'cbf ~ age + sex'
-    subprocess.run(again, check=True, capture_output=True)
+    assert main(again) == 0
     assert told(output / SCORE, 'lm')['formula'] == 'cbf_score ~ age + sex'
     assert not list(output.rglob('.unfinished-*'))
 

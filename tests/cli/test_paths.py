@@ -7,7 +7,10 @@ import sys
 import h5py
 import pytest
 import trees
+from forks import drop_rights, run_forked
 from tools import without_rights
+
+from modelarrayio_bids.cli.bids_app import main
 
 PEOPLE = trees.people(3)
 
@@ -35,12 +38,18 @@ def locked():
         path.chmod(0o755)
 
 
-def run(root, *options, **environment):
-    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', str(root)]
-    command += [str(root.parent / 'out'), 'group', '--list-scalars', *map(str, options)]
-    environment = os.environ | {key: str(value) for key, value in environment.items()}
-    command = [*without_rights(), *command]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+def run(root, *options):
+    arguments = [root, root.parent / 'out', 'group', '--list-scalars', *options]
+    return run_forked(main, arguments, drop_rights)
+
+
+def run_at_home(home, root):
+    """Run in a process of its own: pybids looks into the home while it is loaded."""
+    command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', root, root.parent / 'out']
+    return subprocess.run(
+        [*without_rights(), *map(str, command), 'group', '--list-scalars'],
+        check=False, capture_output=True, text=True, env=os.environ | {'HOME': str(home)},
+    )  # fmt: skip
 
 
 def subjects(done, scalar='cbf'):
@@ -84,12 +93,12 @@ def test_a_description_that_may_not_be_read(study):
 @pytest.mark.parametrize('mode', [0o000, 0o444])
 def test_a_home_that_may_not_be_entered(study, locked, tmp_path, mode):
     locked(tmp_path / 'home', mode)
-    assert subjects(run(study, HOME=tmp_path / 'home')) == 3
+    assert subjects(run_at_home(tmp_path / 'home', study)) == 3
 
 
 def test_settings_of_pybids_are_none_of_ours(study, tmp_path):
     (tmp_path / 'pybids_config.json').write_text('{')
-    assert subjects(run(study, HOME=tmp_path)) == 3
+    assert subjects(run_at_home(tmp_path, study)) == 3
 
 
 @pytest.mark.parametrize('where', ['study', 'derivatives', 'phenotypes', 'mask', 'filters'])

@@ -55,7 +55,7 @@ def test_a_run_can_be_given_back(flow, tmp_path, monkeypatch):
     derivative = os.path.relpath(flow / 'derivatives' / 'aslprep')
     arguments = ['-d', f'asl={derivative}', '--participant-label', '@labels.txt', '--scalars']
     arguments += ['cbf', '--group-mask-threshold', '1', '--mem', '1G', '--nprocs', '1', '--outside']
-    arguments += ['nan', '--no-compress', '-v']
+    arguments += ['nan', '--no-compress', '--no-report', '-v']
     assert main([str(flow), 'out', 'group', *arguments]) == 0
     first = settings_of(tmp_path / 'out')
     lines = first.read_text('utf-8').splitlines()
@@ -115,14 +115,15 @@ def test_settings_read_again_are_those_written(tmp_path_factory, words):
 
 def test_the_settings_of_a_run_need_nothing_else(flow, tmp_path):
     output = tmp_path / 'out'
-    assert main([str(flow), str(output), 'group', '--scalars', 'cbf']) == 0
+    assert main([str(flow), str(output), 'group', '--scalars', 'cbf', '--no-report']) == 0
     kept = settings_of(output).rename(tmp_path / 'kept.toml')
     assert main(['--config-file', str(kept)]) == 0
     assert tomllib.loads(kept.read_text()) == tomllib.loads(settings_of(output).read_text())
 
 
 def test_every_option_is_in_the_settings(flow, tmp_path):
-    assert main([str(flow), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']) == 0
+    arguments = ['--scalars', 'cbf', '--no-report']
+    assert main([str(flow), str(tmp_path / 'out'), 'group', *arguments]) == 0
     path = settings_of(tmp_path / 'out')
     (unset,) = [line for line in path.read_text().splitlines() if line.startswith('# Not set: ')]
     known = {*tomllib.loads(path.read_text()), *unset.removeprefix('# Not set: ').split(', ')}

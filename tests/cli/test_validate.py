@@ -1,18 +1,16 @@
 """``modelarrayio validate`` at a shell: what it prints, and how it ends."""
 
 import json
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 import pytest
+from forks import run_forked
 from images import group_mask, write_cohort, write_csv
 
 from modelarrayio_bids.cli.entrypoint import main as image
 from modelarrayio_bids.cli.files import COMMANDS, get_parser, main
 
-COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files', 'validate']
 N = int(group_mask().sum())
 
 
@@ -27,7 +25,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def validate(*options):
-    return subprocess.run([*COMMAND, 'x.h5', *options], check=False, capture_output=True, text=True)
+    return run_forked(main, ['validate', 'x.h5', *options])
 
 
 def rewrite(**layout):

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from modelarrayio_bids.cli.bids_app import main
 
 BUDGET = settings(
-    max_examples=settings().max_examples // 10,
-    derandomize=settings().max_examples == 100,
+    max_examples=settings().max_examples // 5,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 #: Files of a study, and options that name one.

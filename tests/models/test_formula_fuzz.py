@@ -73,7 +73,7 @@ def check(formula):
     assert set(made.assign) <= set(range(len(made.terms) + 1))
 
 
-@settings(max_examples=500, deadline=5000)
+@settings(max_examples=500)
 @given(right=EXPRESSIONS)
 @example(right='I(MD^2):ns(age, 3)')
 @example(right='ns(age, 1, Boundary.knots = c(90, 99))')
@@ -81,14 +81,14 @@ def test_expressions_have_a_design_or_are_refused(right):
     check(f'FA ~ {right}')
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=300)
 @given(words=st.lists(WORDS, max_size=12), gap=st.sampled_from(['', ' ']))
 def test_so_it_is_with_words_in_any_order(words, gap):
     check(gap.join(words))
     check('~' + gap.join(words))
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=300)
 @given(text=st.text(max_size=60))
 def test_so_it_is_with_any_text(text):
     check(text)
@@ -96,7 +96,7 @@ def test_so_it_is_with_any_text(text):
     check(f'~ age + factor(site, "{text}")')
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=300)
 @given(expression=EXPRESSIONS)
 def test_what_is_written_is_read_again_as_it_was(expression):
     try:
@@ -109,7 +109,7 @@ def test_what_is_written_is_read_again_as_it_was(expression):
 @pytest.mark.parametrize(
     'formula', ['~ poly(age, 3) * site', '~ ns(iq, 4) + flag', '~ cut(age, 4) + ordered(num)']
 )
-@settings(max_examples=20, deadline=5000)
+@settings(max_examples=20)
 @given(order=st.permutations(range(len(CELLS))))
 def test_the_order_of_rows_does_not_matter(formula, order):
     made = design(formula, CELLS)

@@ -138,13 +138,12 @@ def test_options_that_cannot_be_followed(study, tmp_path, monkeypatch, capsys, a
 
 
 def test_blocks_on_one_machine_change_no_value(study, plain, tmp_path):
-    np.testing.assert_array_equal(built(study, tmp_path / 'out', '--blocks', '2'), plain)
+    arguments = ('--blocks', '2', '--no-report')
+    np.testing.assert_array_equal(built(study, tmp_path / 'out', *arguments), plain)
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
         'cbf',
         'code',
-        'figures',
         'logs',
-        'report.html',
         'dataset_description.json',
         '.bidsignore',
     }
@@ -191,7 +190,7 @@ def test_who_has_no_name_may_run_it(study, plain, tmp_path):
     nameless = {name: text for name, text in os.environ.items() if name not in {'LOGNAME', 'USER'}}
     command = [sys.executable, '-m', 'modelarrayio_bids.cli.bids_app', study, tmp_path / 'out']
     done = subprocess.run(
-        [*command, 'group', '--scalars', 'cbf'],
+        [*command, 'group', '--scalars', 'cbf', '--no-report'],
         env=nameless,
         capture_output=True,
         text=True,

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import trees
 from stores import read_results
-from tools import slurm_answers
 
 from modelarrayio_bids.cli.bids_app import main
 
@@ -20,9 +19,8 @@ STORE = 'cbf/space-MNI152NLin2009cAsym_modelarray.h5'
 OWNER = f'modelarrayio{os.getpid()}'
 
 
-# Whatever REQUIRE_TOOLS says: a cluster is no program that can be installed beside the others. On
-# one of several nodes, --basetemp has to be a folder that all of them see.
-pytestmark = pytest.mark.skipif(not slurm_answers(), reason='there is no Slurm that answers')
+# On one of several nodes, --basetemp has to be a folder that all of them see.
+pytestmark = pytest.mark.usefixtures('slurm')
 
 
 def start(study, output, work):
