@@ -44,6 +44,13 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(scope='session')
+def shared(tmp_path_factory):
+    """A folder of all processes of this run, for :func:`once.once`."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if 'PYTEST_XDIST_WORKER' in os.environ else folder
+
+
+@pytest.fixture(scope='session')
 def rscript(tmp_path_factory):
     """Run a script of tests/r, by the packages that ModelArray uses, and return what it prints."""
     scripts, out = Path(__file__).with_name('r'), tmp_path_factory.mktemp('r') / 'out.txt'

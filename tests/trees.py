@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,13 +113,37 @@ def map_values(person: Person, name: str, grid: Grid = TEMPLATE) -> np.ndarray:
 
 def write_map(path: Path, person: Person, grid: Grid = TEMPLATE, volumes: int = 1) -> Path:
     """A map, or a series of several volumes."""
-    values = map_values(person, path.name.partition('_')[2], grid)
-    return save(np.stack([values] * volumes, axis=-1) if volumes > 1 else values, path, grid)
+    name = path.name.partition('_')[2]
+
+    def make(path: Path) -> None:
+        values = map_values(person, name, grid)
+        save(np.stack([values] * volumes, axis=-1) if volumes > 1 else values, path, grid)
+
+    return _written(path, (name, person, grid, volumes), make)
 
 
 def write_mask(path: Path, person: Person, grid: Grid = TEMPLATE) -> Path:
     """The person's brain."""
-    return save(brain(person, grid).astype(np.uint8), path, grid)
+
+    def make(path: Path) -> None:
+        save(brain(person, grid).astype(np.uint8), path, grid)
+
+    return _written(path, ('', path.suffix, person.label, grid), make)
+
+
+#: Files that were written before, by what is in them: tests write the same ones again and again.
+_CONTENTS: dict[tuple[object, ...], bytes] = {}
+
+
+def _written(path: Path, content: tuple[object, ...], make: Callable[[Path], None]) -> Path:
+    """A file of this content, made only once."""
+    if content in _CONTENTS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_CONTENTS[content])
+    else:
+        make(path)
+        _CONTENTS[content] = path.read_bytes()
+    return path
 
 
 def save(values: np.ndarray, path: Path, grid: Grid = TEMPLATE) -> Path:

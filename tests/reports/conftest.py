@@ -6,6 +6,7 @@ import nibabel as nb
 import numpy as np
 import pytest
 import trees
+from once import once
 
 from modelarrayio_bids.cli.bids_app import main
 
@@ -33,9 +34,13 @@ def front_gone(values):
 
 
 @pytest.fixture(scope='session')
-def planted(tmp_path_factory):
+def planted(shared):
     """Blood flow of sixty people, four images of which are not what they should be."""
-    root = trees.describe(tmp_path_factory.mktemp('planted') / 'study')
+    return once(shared / 'planted' / 'study', plant)
+
+
+def plant(root):
+    trees.describe(root)
     people = trees.people(N_PEOPLE)
     trees.write_participants(root, people)
     derivative = trees.write_aslprep(root / 'derivatives' / 'aslprep', people)
@@ -43,38 +48,29 @@ def planted(tmp_path_factory):
     change(cbf_of(derivative, HALF), front_gone)
     shutil.copy(cbf_of(derivative, COPIED), cbf_of(derivative, COPY))
     shutil.rmtree(derivative / ABSENT)
-    return root
 
 
 @pytest.fixture(scope='session')
 def reported(planted):
     """What the group level leaves of two scalars, to be read only."""
-    output = planted.parent / 'out'
-    arguments = [str(planted), str(output), 'group', '--scalars', 'cbf', 'cbf_score']
-    assert main([*arguments, '--nprocs', '2']) == 0
-    return output
+
+    def fill(output):
+        arguments = [str(planted), str(output), 'group', '--scalars', 'cbf', 'cbf_score']
+        assert main([*arguments, '--nprocs', '2']) == 0
+
+    return once(planted.parent / 'out', fill)
 
 
 @pytest.fixture(scope='session')
 def modelled(planted):
     """What one command leaves of one scalar, a model of it and its maps, to be read only."""
-    output = planted.parent / 'modelled'
-    arguments = [str(planted), str(output), 'group', 'model', 'export', '--scalars', 'cbf']
-    assert (
-        main(
-            [
-                *arguments,
-                '--formula',
-                '~ age + sex + site',
-                '--num-subj-lthr-rel',
-                '0.6',
-                '--nprocs',
-                '2',
-            ]
-        )
-        == 0
-    )
-    return output
+    levels = ['group', 'model', 'export', '--scalars', 'cbf', '--nprocs', '2']
+    options = ['--formula', '~ age + sex + site', '--num-subj-lthr-rel', '0.6']
+
+    def fill(output):
+        assert main([str(planted), str(output), *levels, *options]) == 0
+
+    return once(planted.parent / 'modelled', fill)
 
 
 class Page(HTMLParser):
