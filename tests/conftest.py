@@ -14,6 +14,8 @@ from tools import missing, require_tool, slurm_answers
 # Before NumPy is imported, and for what tests start: as many processes as cores are at work.
 for library in ('OMP', 'OPENBLAS', 'MKL'):
     os.environ.setdefault(f'{library}_NUM_THREADS', '1')
+# Nipype asks its makers' server for its newest version.
+os.environ.setdefault('NIPYPE_NO_ET', '1')
 
 # What tests start, hundreds of times, is compiled once, and so are they.
 os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
