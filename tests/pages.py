@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import missing, require_tool
+from tools import require_r
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
@@ -44,15 +44,9 @@ def follow_all(page, folder):
     """Run every command of a page, in order; without R as far as it goes."""
     copy_downloads(page, folder)
     for step in steps(page):
-        if step.command.startswith('Rscript') and not has_rhdf5():
-            missing('the R package rhdf5 is not installed: the page was followed as far as R')
+        if step.command.startswith('Rscript'):
+            require_r('rhdf5')
         follow(step, folder)
-
-
-def has_rhdf5():
-    program = require_tool('Rscript')
-    code = 'quit(status = !requireNamespace("rhdf5", quietly = TRUE))'
-    return not subprocess.run([program, '-e', code], check=False, capture_output=True).returncode
 
 
 def follow(step, folder):

@@ -32,7 +32,14 @@ def library(tmp_path_factory):
     """A library of R packages with the stand-in."""
     require_r('rhdf5')
     folder = tmp_path_factory.mktemp('library')
-    install = [require_tool('R'), 'CMD', 'INSTALL', '--no-docs', f'--library={folder}']
+    install = [
+        require_tool('R'),
+        'CMD',
+        'INSTALL',
+        '--no-docs',
+        '--no-test-load',
+        f'--library={folder}',
+    ]
     subprocess.run([*install, R / 'ModelArray'], check=True, capture_output=True)
     return folder
 
