@@ -19,6 +19,9 @@ SIZES = [(1280, 900), (390, 844)]
 # Nothing but the page: Chromium itself asks the network for updates.
 OPTIONS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 
+# Milliseconds, on a machine that others use too.
+PATIENCE = 600_000
+
 
 @pytest.fixture(scope='module')
 def browser():
@@ -28,7 +31,7 @@ def browser():
     path = next(filter(None, map(which, BROWSERS)), None)
     with playwright.sync_playwright() as program:
         try:
-            running = program.chromium.launch(executable_path=path, args=OPTIONS)
+            running = program.chromium.launch(executable_path=path, args=OPTIONS, timeout=PATIENCE)
         except playwright.Error as error:
             missing(f'no Chromium is installed ({str(error).splitlines()[0]})')
         yield running
@@ -62,12 +65,14 @@ def opened(request, browser, address):
     page.on('request', lambda one: page.asked.append(one.url))
     page.on('console', lambda one: page.said.append(one.text))
     page.on('pageerror', lambda one: page.said.append(str(one)))
-    page.goto(address, wait_until='networkidle')
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
     yield page
     page.close()
 
 
 def test_it_loads_nothing_but_itself(opened, address):
+    opened.wait_for_load_state('networkidle')
     asked = [url for url in opened.asked if not url.startswith('data:')]
     assert asked == [address]
     assert Server.asked.count('/report.html') == len(Server.asked)
