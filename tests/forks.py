@@ -56,6 +56,8 @@ def run_forked(main, arguments, prepare=lambda: None):
 
 def drop_rights():
     """Let this process do no more than an owner may: root may do all, by its capabilities."""
+    if os.geteuid() != 0:
+        return
     # See capset(2); version 3 of the header, and none of three sets of two words each.
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     if ctypes.CDLL(None, use_errno=True).capset(header, (ctypes.c_uint32 * 6)()):
