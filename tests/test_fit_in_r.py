@@ -218,14 +218,15 @@ def test_few_people_are_fitted_all_the_same(rscript, tmp_path, n, formula):
 @pytest.fixture(scope='module')
 def visits(tmp_path_factory):
     """A study of 20 people with two sessions each, and what the group level made of it."""
-    tmp_path = tmp_path_factory.mktemp('visits')
+    # Of few voxels: lme4 takes its time for each.
+    tmp_path, grid = tmp_path_factory.mktemp('visits'), trees.Grid((7, 8, 7), 20.0)
     root, people = trees.describe(tmp_path / 'study'), trees.people(20)
     for person in people:
         for session in '12':
             perf = root / 'derivatives/aslprep' / f'sub-{person.label}' / f'ses-{session}' / 'perf'
             name = f'sub-{person.label}_ses-{session}_space-{trees.SPACE}'
-            trees.write_map(perf / f'{name}_cbf.nii.gz', person)
-            trees.write_mask(perf / f'{name}_desc-brain_mask.nii.gz', person)
+            trees.write_map(perf / f'{name}_cbf.nii.gz', person, grid)
+            trees.write_mask(perf / f'{name}_desc-brain_mask.nii.gz', person, grid)
     trees.describe(root / 'derivatives' / 'aslprep', 'ASLPrep')
     trees.write_participants(root, people)
     arguments = ['--session-label', '1', '2', '--no-report']
