@@ -30,6 +30,9 @@ class _MakeReportInputSpec(BaseInterfaceInputSpec):
     left_out = traits.Dict(
         traits.Str, traits.Int, desc='how many images are not used, by reason (default: as before)'
     )
+    show_intercept = traits.Bool(
+        default_value=False, usedefault=True, desc='draw intercepts too, of models with other terms'
+    )
     mem_mb = traits.Int(nohash=True, desc='memory the run may use')
 
 
@@ -47,7 +50,12 @@ class MakeReport(LibraryInterface):
         given = self.given('bids_dir', 'left_out')
         about = given.get('bids_dir'), given.get('left_out')
         try:
-            page = make_report(Path(self.inputs.output_dir), *about, self.resources())
+            page = make_report(
+                Path(self.inputs.output_dir),
+                *about,
+                self.resources(),
+                show_intercept=self.inputs.show_intercept,
+            )
         except (SourceNotFoundError, UsageError) as error:
             # What it is about is made: that is no reason for a run to fail.
             logger.warning('no report was made: %s', error)

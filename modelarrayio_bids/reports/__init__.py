@@ -25,6 +25,8 @@ def make_report(
     bids_dir: str | os.PathLike[str] | None = None,
     left_out: Mapping[str, int] | None = None,
     resources: Resources = Resources(),
+    *,
+    show_intercept: bool = False,
 ) -> Path:
     """Write the page: see :func:`modelarrayio_bids.reports.page.report.write_page`.
 
@@ -40,7 +42,7 @@ def make_report(
         # It loads matplotlib, which takes half a second.
         from modelarrayio_bids.reports.page.report import write_page  # noqa: PLC0415
 
-        return write_page(output_dir, bids_dir, left_out, resources)
+        return write_page(output_dir, bids_dir, left_out, resources, show_intercept=show_intercept)
 
 
 @contextmanager

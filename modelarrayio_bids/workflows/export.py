@@ -24,6 +24,7 @@ def init_export_wf(
     *,
     bids_root: str | PathLike[str] | None = None,
     report_of: str | PathLike[str] | None = None,
+    show_intercept: bool = False,
     compress: bool = True,
     log_p: bool = False,
     outside: str = 'zero',
@@ -50,6 +51,8 @@ def init_export_wf(
     report_of : path-like, optional
         The BIDS dataset of the study: ``report.html`` in ``bids_root`` is made again, with the
         results.
+    show_intercept : bool, optional
+        Draw intercepts in the report, too, of models with other terms.
     compress : bool, optional
         ``.nii.gz`` rather than ``.nii``.
     log_p : bool, optional
@@ -110,7 +113,8 @@ def init_export_wf(
     if 'output_dir' in iterated:
         workflow.connect(inputnode, 'output_dirs', export, 'output_dir')
     if report_of is not None and root is not None:
-        report = MakeReport(output_dir=root, bids_dir=report_of, **allowed.memory())
+        about = {'output_dir': root, 'bids_dir': report_of, 'show_intercept': show_intercept}
+        report = MakeReport(**about, **allowed.memory())
         node = Node(report, 'make_report', **allowed.working())
         node.overwrite = True
         workflow.connect(export, 'out_files', node, 'in_files')

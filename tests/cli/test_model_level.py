@@ -106,6 +106,21 @@ def test_from_images_to_maps_in_one_command_the_planted_effect_is_found(study, t
     assert np.mean(p[middle:][right] < 0.05) < 0.1
 
 
+def test_maps_of_the_intercept_for_those_who_ask(study, output):
+    words = [str(study), str(output), 'model', '--formula', '~ age', '--scalars', 'cbf']
+    assert main([*words, '--no-report']) == 0
+
+    def titles(*options):
+        assert main([str(study), str(output), *options]) == 0
+        page = (output / 'report.html').read_text('utf-8')
+        return [term for term in ('age', 'Intercept') if f'cbf ~ age: {term}' in page]
+
+    assert titles('export') == ['age']
+    assert titles('export', '--show-intercept') == ['age', 'Intercept']
+    assert titles('export', '--reports-only') == ['age']
+    assert titles('export', '--reports-only', '--show-intercept') == ['age', 'Intercept']
+
+
 def test_without_a_formula_the_model_is_that_of_the_script(output, model):
     assert model()[0] == 0
     for path in (CBF, SCORE):

@@ -45,6 +45,8 @@ def test_the_formulas_terms_come_first():
     names = [f'{term}.p.value' for term in ('Intercept', 'model', 'sex', 'age:sexM')]
     assert [term.name for term in terms_of(names)] == ['sex', 'age:sexM', 'model']
     assert [term.name for term in terms_of(names[:2])] == ['model', 'Intercept']
+    wanted = [term.name for term in terms_of(names, show_intercept=True)]
+    assert wanted == ['sex', 'age:sexM', 'model', 'Intercept']
 
 
 def test_the_rule_says_what_was_not_corrected():

@@ -151,6 +151,7 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
             maps,
             bids_root=folders.output,
             report_of=options.bids_dir if options.report else None,
+            show_intercept=options.show_intercept,
             compress=options.compress,
             log_p=options.log_p,
             outside='nan' if math.isnan(options.outside) else 'zero',

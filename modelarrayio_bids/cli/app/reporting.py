@@ -9,7 +9,8 @@ from modelarrayio_bids.cli.options import add
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of both levels."""
-    group = parser.add_argument_group('report').add_mutually_exclusive_group()
+    section = parser.add_argument_group('report')
+    group = section.add_mutually_exclusive_group()
     add(
         group,
         '--reports-only',
@@ -23,6 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action='store_false',
         help='make no report.html; --reports-only can make it later',
     )
+    add(
+        section,
+        '--show-intercept',
+        action='store_true',
+        help='draw maps of the intercept too, at the levels model and export and with '
+        '--reports-only; by default only of a model that has no other term',
+    )
 
 
 def only_report(options: argparse.Namespace) -> int:
@@ -31,6 +39,11 @@ def only_report(options: argparse.Namespace) -> int:
     from modelarrayio_bids.runtime.resources import MIB, Resources
 
     memory = options.mem_mb * MIB if options.mem_mb else None
-    folder, resources = options.output_dir.absolute(), Resources(memory=memory)
-    print(f'Report: {make_report(folder, options.bids_dir, resources=resources)}')
+    page = make_report(
+        options.output_dir.absolute(),
+        options.bids_dir,
+        resources=Resources(memory=memory),
+        show_intercept=options.show_intercept,
+    )
+    print(f'Report: {page}')
     return 0

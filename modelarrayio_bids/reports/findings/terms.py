@@ -195,11 +195,12 @@ class Observations:
         self.most = float(np.fmax(self.most, np.fmax.reduce(counts)))
 
 
-def terms_of(names: Sequence[str]) -> list[Term]:
+def terms_of(names: Sequence[str], *, show_intercept: bool = False) -> list[Term]:
     """Return the terms with a p value: those of the formula, then the whole model.
 
     That the intercept is not zero is asked only by a model that has nothing else: elsewhere it is
-    left out. Of several corrections the first counts that stands in the analysis.
+    left out, unless it is wanted. Of several corrections the first counts that stands in the
+    analysis.
     """
     parsed = {name: ResultName.of(name) for name in names}
     deciding: dict[str, str] = {}
@@ -213,7 +214,7 @@ def terms_of(names: Sequence[str]) -> list[Term]:
         for term, p in deciding.items()
     ]
     asked = [term for term in terms if term.name not in _INTERCEPT]
-    if all(term.name == MODEL for term in asked):
+    if show_intercept or all(term.name == MODEL for term in asked):
         asked = terms
     return sorted(asked, key=lambda term: (term.name in _INTERCEPT, term.name == MODEL))
 
@@ -230,7 +231,12 @@ def model_terms(names: Sequence[str]) -> list[str]:
 
 
 def read_terms(
-    results: Analysis, threads: int = 1, memory: int = IN_MEMORY, n_images: float = np.nan
+    results: Analysis,
+    threads: int = 1,
+    memory: int = IN_MEMORY,
+    n_images: float = np.nan,
+    *,
+    show_intercept: bool = False,
 ) -> Iterator[tuple[TermValues, Observations]]:
     """Yield the values of each term.
 
@@ -246,6 +252,8 @@ def read_terms(
         Bytes for what is kept of terms.
     n_images : int, optional
         Number of images of a model, where the analysis does not say.
+    show_intercept : bool, optional
+        The intercept too, of a model with other terms.
 
     Raises
     ------
@@ -253,7 +261,7 @@ def read_terms(
         If the file is damaged.
     """
     n_rows = results.matrix.shape[1]
-    terms = terms_of(results.names)
+    terms = terms_of(results.names, show_intercept=show_intercept)
     facts = ModelFacts.of(results.described)
     together = max(1, memory // (n_rows * _BYTES_PER_ROW))
     for start in range(0, len(terms), together):

@@ -112,7 +112,9 @@ class TermPart:
     rows: list[tuple[Any, ...]]
 
 
-def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
+def analysis_parts(
+    output: Output, album: Album, *, show_intercept: bool = False
+) -> Iterator[AnalysisPart]:
     """Draw every analysis in a file, and write its numbers.
 
     Raises
@@ -133,7 +135,9 @@ def analysis_parts(output: Output, album: Album) -> Iterator[AnalysisPart]:
             try:
                 formula = store.described(name).get(schema.FORMULA_ATTRIBUTE, '')
                 results = store.analysis(name)
-                figures = list(_figures(output, results, space, around, formula))
+                figures = list(
+                    _figures(output, results, space, around, formula, show_intercept=show_intercept)
+                )
             except SchemaError as error:
                 # Of a run that was killed: everything else is there to be seen.
                 yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
@@ -209,7 +213,13 @@ def _model(results: Analysis, formula: str) -> str:
 
 
 def _figures(
-    output: Output, results: Analysis, space: ElementSpace, around: Surroundings, formula: str
+    output: Output,
+    results: Analysis,
+    space: ElementSpace,
+    around: Surroundings,
+    formula: str,
+    *,
+    show_intercept: bool,
 ) -> Iterator[ResultFigure]:
     facts = ModelFacts.of(results.described)
     all_images = results.n_sources.get(output.scalar, len(output.names))
@@ -219,6 +229,7 @@ def _figures(
         formula=formula,
         surfaces=around.surfaces,
         background=around.background,
+        show_intercept=show_intercept,
     )
 
 

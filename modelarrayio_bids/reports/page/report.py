@@ -66,6 +66,8 @@ def write_page(
     bids_dir: str | PathLike[str] | None = None,
     left_out: Mapping[str, int] | None = None,
     resources: Resources = Resources(),
+    *,
+    show_intercept: bool = False,
 ) -> Path:
     """Write the page, its figures and its tables, over those of an earlier run.
 
@@ -79,6 +81,8 @@ def write_page(
         Why images were left out to how many; by default what an earlier report said.
     resources : Resources, optional
         Memory.
+    show_intercept : bool, optional
+        Draw intercepts too, of models with other terms.
 
     Returns
     -------
@@ -113,7 +117,11 @@ def write_page(
         'left_out': _left_out(left_out, album),
         'phenotypes': _phenotypes(phenotypes_of(outputs), album),
         'scalars': parts,
-        'results': [part for output in outputs for part in analysis_parts(output, album)],
+        'results': [
+            part
+            for output in outputs
+            for part in analysis_parts(output, album, show_intercept=show_intercept)
+        ],
         **_attention(outputs, parts),
         'notes': [*repeated_measures(outputs), *map(str, _remarks(outputs))],
         **_methods(output_dir, outputs, availability.counts),

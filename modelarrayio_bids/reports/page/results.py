@@ -114,6 +114,7 @@ def result_figures(
     surfaces: Mapping[str, Surface] | None = None,
     background: Background | None = None,
     threads: int = 1,
+    show_intercept: bool = False,
 ) -> Iterator[ResultFigure]:
     """Draw each term of an analysis that has a p value.
 
@@ -136,6 +137,8 @@ def result_figures(
         What lies below slices.
     threads : int, optional
         That inflate.
+    show_intercept : bool, optional
+        Draw the intercept too, of a model with other terms.
 
     Raises
     ------
@@ -147,7 +150,8 @@ def result_figures(
     results.require_elements(len(space))
     at_hand = surfaces or {}
     meshes = meshes_of(at_hand)
-    for values, observations in read_terms(results, threads, n_images=n_images):
+    terms = read_terms(results, threads, n_images=n_images, show_intercept=show_intercept)
+    for values, observations in terms:
         found = _Found.of(results, space, values, observations, n_images)
         clusters = find_clusters(space, found.values, found.kept, meshes, MOST_CLUSTERS)
         title, finding = found.title(formula or subject), found.sentences(clusters)
