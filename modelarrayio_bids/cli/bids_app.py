@@ -52,7 +52,7 @@ def get_parser() -> Parser:
         # folders too if it stood before them.
         usage=f'{PROGRAM} bids_dir output_dir {{group,model,export}} ... [options]',
         allow_abbrev=False,
-        description='BIDS derivatives to one HDF5 file per scalar and space (group), a linear '
+        description='BIDS derivatives to one HDF5 file per scalar and space (group), a '
         "model at every element, as R's ModelArray fits it (model), and results to images "
         '(export). Several levels may be named; they run in this order.',
     )
