@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from images import write_csv
 
-from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.cohort import Cohort, what_r_wants
 from modelarrayio_bids.errors import (
     CohortError,
     CohortProblemsError,
@@ -13,6 +13,7 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
     UsageError,
 )
+from modelarrayio_bids.formats.delimited_text import read_table
 
 LONG = ['scalar_name', 'source_file', 'source_mask_file', 'participant_id', 'age']
 
@@ -34,6 +35,43 @@ def test_written_and_read_again_is_the_same(tmp_path):
     cohort.to_csv(tmp_path / 'again.csv')
     again = Cohort.from_csv(tmp_path / 'again.csv')
     assert (again.columns, again.rows) == (cohort.columns, cohort.rows)
+
+
+def test_one_scalar_of_several(tmp_path):
+    rows = [['FA', 'a.nii', 'm.nii', 'sub-1', '9'], ['MD', 'b.nii', '', 'sub-1', '9']]
+    cohort = Cohort.from_csv(write_csv(tmp_path / 'c.csv', LONG, rows))
+    assert [source.name for source in cohort.sources('MD')] == ['b.nii']
+    assert [source.name for source in cohort.only('FA').sources()] == ['a.nii']
+    assert cohort.has_masks
+    assert not Cohort.from_rows([{'scalar_name': 'FA', 'source_file': 'a.nii'}]).has_masks
+
+
+def test_blanks_around_paths_and_names_go_and_those_of_phenotypes_stay():
+    row = {
+        'scalar_name': ' FA',
+        'source_file': 'a.nii ',
+        'source_mask_file': ' m.nii',
+        'note': ' x',
+    }
+    (found,) = Cohort.from_rows([row]).rows
+    assert list(found.values()) == ['FA', 'a.nii', 'm.nii', ' x']
+
+
+@pytest.mark.parametrize(
+    ('columns', 'remedy'),
+    [
+        (['a', 'b'], 'Add it, or name the columns of a wide table'),
+        (['scalar_name|source_file', 'b'], 'Its columns are not told apart'),
+    ],
+)
+def test_rows_without_the_columns_that_are_needed(columns, remedy):
+    with pytest.raises(CohortError, match=remedy):
+        Cohort.from_rows([dict.fromkeys(columns, 'x')])
+
+
+def test_a_table_of_one_column_is_read_alike_in_r(tmp_path):
+    (tmp_path / 'c.csv').write_text('source_file\na.nii\n')
+    assert what_r_wants(read_table(tmp_path / 'c.csv')) == ''
 
 
 @given(st.lists(st.text('abcäöß,"\' \t', min_size=1), min_size=1, max_size=5))
@@ -58,6 +96,9 @@ def test_wide_cohorts_are_read_in_the_predecessors_order(tmp_path):
         ('MD', 'md1.nii', 'm1.nii'),
         ('MD', 'md2.nii', 'm2.nii'),
     ]
+    assert cohort.columns == ('scalar_name', 'source_file', 'participant_id', 'source_mask_file')
+    with pytest.raises(CohortError, match='has no column RD.*It has: participant_id, FA'):
+        Cohort.from_csv(path, ['FA', 'RD'])
     assert cohort.scalars == ('FA', 'MD')
     assert len(cohort.only('MD').rows) == 2
 
@@ -148,6 +189,10 @@ def test_the_backslashes_of_windows_divide_folders(tmp_path):
     path = tmp_path / 'c.csv'
     path.write_text('scalar_name,source_file\nFA,sub-01\\FA.nii\n')
     (source,) = Cohort.from_csv(path).sources()
+    absolute = Cohort.from_rows(
+        [{'scalar_name': 'FA', 'source_file': f'{tmp_path}\\sub-01\\FA.nii'}]
+    )
+    assert absolute.sources()[0].path == source.path
     # ModelArray matches sources by what the table says.
     assert (source.name, source.path) == ('sub-01\\FA.nii', tmp_path / 'sub-01' / 'FA.nii')
 

@@ -109,6 +109,45 @@ def test_group_mask_and_coverage_are_images_nibabel_reads(five, tmp_path):
     np.testing.assert_array_equal(mask.affine, nb.load(five[0]).affine)
 
 
+def test_a_mask_that_is_given_is_the_groups(five, tmp_path):
+    given = save(tmp_path / 'given.nii', np.array([1, 0, 0, 0, 0, 1], np.uint8))
+    masks.group_mask(five, tmp_path / 'mask.nii.gz', given=given)
+    written = np.asanyarray(nb.load(tmp_path / 'mask.nii.gz').dataobj)
+    assert written.ravel().tolist() == [1, 0, 0, 0, 0, 1]
+    fine = save(tmp_path / 'fine.nii', np.ones(6, np.uint8), edge=1.0)
+    with pytest.raises(SpaceMismatchError, match='Give a group mask on the grid'):
+        masks.group_mask(five, tmp_path / 'other.nii.gz', given=fine)
+
+
+def test_the_same_mask_again_keeps_its_time(five, tmp_path):
+    output = tmp_path / 'mask.nii.gz'
+    masks.group_mask(five, output)
+    before = output.stat()
+    masks.group_mask(five, output)
+    assert (output.stat().st_ino, output.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_voxel_needs_one_mask_at_least():
+    # 3e-9 masks, rounded to a millionth, are none.
+    assert masks.masks_needed(1e-9, 3) == 1
+
+
+def test_problems_of_grids_are_found_in_headers(five, tmp_path):
+    fine = save(tmp_path / 'fine.nii', np.ones(6, np.uint8), edge=1.0)
+    gone = tmp_path / 'gone.nii'
+    assert masks.same_grid(five[0], five[1])
+    assert not masks.same_grid(five[0], fine)
+    assert masks.grid_problems(five) == []
+
+    def places(*asked):
+        return [problem.path for problem in masks.grid_problems(*asked)]
+
+    assert places([gone]) == [str(gone)]
+    assert places([*five, fine, gone]) == [str(gone), str(fine)]
+    assert places([*five, fine], fine) == [str(path) for path in five]
+    assert places([*five, fine], gone) == [str(gone)]
+
+
 def test_nothing_is_written_when_no_voxel_is_left(five, tmp_path):
     empty = save(tmp_path / 'empty.nii', np.zeros(6, np.uint8))
     with pytest.raises(SpaceError):
