@@ -16,9 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import P_VALUE
-from modelarrayio_bids.models.anova import JointTest, type_two
+from modelarrayio_bids.models.anova import JointTest
 from modelarrayio_bids.models.base import (
     MODEL,
     BlockFit,
@@ -31,7 +30,6 @@ from modelarrayio_bids.models.base import (
     tested_coefficients,
     tested_jointly,
 )
-from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.effects import cohens_f2, partial_r_squared, standard_deviations
 from modelarrayio_bids.models.hypotheses import PermutableModel
@@ -40,10 +38,10 @@ from modelarrayio_bids.models.kinds.lm import LinearKind
 from modelarrayio_bids.models.least_squares import Solution
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import PermutationTest
+from modelarrayio_bids.models.requested_tests import RequestedTests
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
 from modelarrayio_bids.models.system import Sample, System, fit_of
-from modelarrayio_bids.runtime.text_format import count, some
 
 
 class LinearModel(ElementwiseModel):
@@ -88,11 +86,10 @@ class LinearModel(ElementwiseModel):
         self.scalars = tuple(dict.fromkeys(name for names in design.scalars for name in names))
         self._sample = Sample.from_design(design, weights)
         self._estimated = self._sample.independent(range(len(design.names)))
-        self._check_size()
-        self.aliased = tuple(
-            name for column, name in enumerate(design.names) if column not in self._estimated
-        )
-        self._contrasts = [self._contrast(*item) for item in self.options.contrasts.items()]
+        self._requested = RequestedTests(design, self._sample, self.options)
+        self._requested.check_size()
+        self.aliased = self._requested.aliased
+        self._contrasts = self._requested.contrasts()
         self._tests = self._joint_tests()
         self._system = self._system_of(tuple(self._estimated))
         self._subsystems = {
@@ -287,36 +284,8 @@ class LinearModel(ElementwiseModel):
 
     # ------------------------------------------------------------------ what is asked
 
-    def _check_size(self) -> None:
-        n, p = len(self._sample.rows), len(self._estimated)
-        if not self.design.names:
-            raise UsageError('the model has no coefficients', remedy='Add a term to the formula.')
-        if n <= p:
-            asked = count(p or len(self.design.names), 'coefficient')
-            raise UsageError(
-                f'{asked} cannot be tested with {count(n, "image")}',
-                remedy='Use fewer terms, or more images.',
-            )
-
-    def _contrast(self, name: str, text: str) -> Contrast:
-        contrast = Contrast.parse(name, text, self.design.names)
-        if not self._sample.is_estimable(contrast.factors):
-            raise self._not_estimable(f'contrast {name}: {text!r}')
-        return contrast
-
     def _joint_tests(self) -> list[JointTest]:
-        tests = [self._f_test(*item) for item in self.options.f_tests.items()]
-        if self.options.anova:
-            tests += type_two(self.design, self._sample.independent)
-        return tests
-
-    def _f_test(self, name: str, text: str) -> JointTest:
-        asked = columns_to_test(name, text, self.design)
-        others = [column for column in range(len(self.design.names)) if column not in asked]
-        test = JointTest.after_others(name, others, asked, self._sample.independent)
-        if not test.tested:
-            raise self._not_estimable(f'F test {name}: {text!r}')
-        return test
+        return self._requested.joint_tests()
 
     def _tests_in(self, columns: tuple[int, ...]) -> list[JointTest]:
         return [test for test in self._tests if test.columns == columns and test.tested]
@@ -327,12 +296,6 @@ class LinearModel(ElementwiseModel):
         factors = [contrast.factors for contrast in self._contrasts] if whole else []
         joint = [test.tested for test in self._tests_in(columns)]
         return System(self._sample, columns, factors, joint)
-
-    def _not_estimable(self, what: str) -> UsageError:
-        return UsageError(
-            f'{what} is not estimable',
-            remedy=f'Other terms explain {some(self.aliased)} wholly: leave terms out.',
-        )
 
 
 def _effects_of(name: str) -> tuple[str, str]:

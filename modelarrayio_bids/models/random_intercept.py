@@ -18,7 +18,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.adjustment import P_VALUE
-from modelarrayio_bids.models.anova import JointTest, type_two
+from modelarrayio_bids.models.anova import JointTest
 from modelarrayio_bids.models.base import (
     MODEL,
     REASONS,
@@ -32,7 +32,6 @@ from modelarrayio_bids.models.base import (
     tested_coefficients,
     tested_jointly,
 )
-from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.coordinates import Coordinates, ElementCoordinates
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.formula.syntax import deparse
@@ -44,10 +43,11 @@ from modelarrayio_bids.models.least_squares import swept
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.rank import independent_columns, is_estimable, null_vectors
 from modelarrayio_bids.models.reml import MOST_RATIO, Products, best_ratio
+from modelarrayio_bids.models.requested_tests import RequestedTests
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.satterthwaite import Estimates
 from modelarrayio_bids.models.system import Sample
-from modelarrayio_bids.runtime.text_format import count, some
+from modelarrayio_bids.runtime.text_format import count
 
 #: Outcomes beside those of :class:`.base.Outcome`.
 NOTHING_REPEATED, ONE_GROUP, NO_VARIANCE_WITHIN, SINGULAR = 16, 17, 18, 19
@@ -100,20 +100,18 @@ class RandomInterceptModel(ElementwiseModel):
         self._sample = Sample.from_design(design, None)
         self._codes = _codes(design, self.group)
         self._grouping = Grouping(self._codes)
+        requested = RequestedTests(design, self._sample, self.options)
+        requested.check_size()
+        self.aliased = requested.aliased
         estimated = self._sample.independent(range(len(design.names)))
-        self.aliased = tuple(
-            name for column, name in enumerate(design.names) if column not in estimated
-        )
         # Columns that are the same at all elements come first.
         self._columns = sorted(estimated, key=lambda column: bool(design.scalars[column]))
         self._own = [column for column in self._columns if design.scalars[column]]
         shared = self._columns[: len(self._columns) - len(self._own)]
         self._coordinates = Coordinates(self._sample.matrix[:, shared])
         self._check_groups()
-        self._contrasts = [self._contrast(*item) for item in self.options.contrasts.items()]
-        self._tests = [self._f_test(*item) for item in self.options.f_tests.items()]
-        if self.options.anova:
-            self._tests += type_two(design, self._sample.independent)
+        self._contrasts = requested.contrasts()
+        self._tests = requested.joint_tests()
         self._factors, self._rows = self._hypotheses()
         self.columns = tuple(self._names())
         self.corrections = corrections_of(self.columns, self.options)
@@ -325,7 +323,7 @@ class RandomInterceptModel(ElementwiseModel):
     # ------------------------------------------------------------------ what is asked
 
     def _check_groups(self) -> None:
-        n, sizes = len(self._codes), self._grouping.sizes
+        sizes = self._grouping.sizes
         if len(sizes) == 1:
             raise CohortError(
                 f'all images of the model have the same {self.group}',
@@ -337,12 +335,6 @@ class RandomInterceptModel(ElementwiseModel):
                 'needs groups with several images',
                 remedy=f'Leave out (1 | {self.group}): the model is a linear one.',
             )
-        if n <= len(self._columns):
-            raise UsageError(
-                f'{count(len(self._columns), "coefficient")} cannot be tested with '
-                f'{count(n, "image")}',
-                remedy='Use fewer terms, or more images.',
-            )
         members = (self._codes[:, None] == np.arange(len(sizes))) * 1.0
         left = members - self._coordinates.expand(self._coordinates.project(members))
         if (np.linalg.norm(left, axis=0) <= _LEFT * np.sqrt(sizes)).all():
@@ -350,26 +342,6 @@ class RandomInterceptModel(ElementwiseModel):
                 f'the terms of the model tell each {self.group} apart already',
                 remedy=f'Leave out (1 | {self.group}), or the terms that do.',
             )
-
-    def _contrast(self, name: str, text: str) -> Contrast:
-        contrast = Contrast.parse(name, text, self.design.names)
-        if not self._sample.is_estimable(contrast.factors):
-            raise self._not_estimable(f'contrast {name}: {text!r}')
-        return contrast
-
-    def _f_test(self, name: str, text: str) -> JointTest:
-        asked = columns_to_test(name, text, self.design)
-        others = [column for column in range(len(self.design.names)) if column not in asked]
-        test = JointTest.after_others(name, others, asked, self._sample.independent)
-        if not test.tested:
-            raise self._not_estimable(f'F test {name}: {text!r}')
-        return test
-
-    def _not_estimable(self, what: str) -> UsageError:
-        return UsageError(
-            f'{what} is not estimable',
-            remedy=f'Other terms explain {some(self.aliased)} wholly: leave terms out.',
-        )
 
     def _hypotheses(self) -> tuple[np.ndarray, list[slice]]:
         """Return combinations of the columns, (r, p), and which of them each joint test is about.

@@ -343,6 +343,7 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(formula, said):
     ('options', 'said'),
     [
         ({'effect_sizes': True}, 'a random-intercept model has no effect sizes here'),
+        ({'permutations': 100}, 'Leave out the random intercept, and rearrange within and'),
         ({'var_model': ('r.squared',)}, 'Choose among icc, sigma'),
         ({'contrasts': {'c': 'sexF'}}, "'sexF' is not a coefficient"),
         ({'contrasts': {'age': 'sexM'}}, 'two results would be called age.'),

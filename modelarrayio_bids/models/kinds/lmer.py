@@ -44,6 +44,10 @@ class RandomInterceptKind(ModelKind):
         'ngrps': 'Number of groups',
     }
     takes = frozenset({'contrasts', 'f_tests', 'anova', 'offset', 'scalars'})
+    instead: ClassVar[Mapping[str, str]] = {
+        'permutations': 'Leave out the random intercept, and rearrange within and between its '
+        'groups: --exchangeability participant_id --shuffle both --allow-repeated.',
+    }
 
     def check(self, terms: Terms) -> None:
         """Refuse all but one random intercept.
