@@ -24,6 +24,8 @@ P_VALUE = 'p.value'
 METHODS = ('holm', 'hochberg', 'hommel', 'bonferroni', 'BH', 'BY', 'fdr', 'none')
 #: Ending of p values that permutations correct for all elements (family-wise error).
 FWE = 'fwe'
+#: Endings of all corrected p values.
+CORRECTIONS = (*METHODS, FWE)
 
 
 def corrected(name: str) -> tuple[str, str] | None:

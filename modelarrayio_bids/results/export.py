@@ -191,7 +191,7 @@ def _is_count(number: Any) -> bool:
     return number is not None and all(float(each).is_integer() for each in np.ravel(number))
 
 
-def describe_test(results: Analysis, result: str) -> dict[str, str]:
+def describe_test(results: Analysis, result: str) -> dict[str, Any]:
     """Return what a result tests, and by which statistic, where known."""
     facts = ModelFacts.of(results.described)
     return {} if facts is None else facts.sidecar_of(result)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from modelarrayio_bids.models.adjustment import FWE
 from modelarrayio_bids.models.base import MODEL, Hypothesis
 from modelarrayio_bids.store import schema
 
@@ -56,6 +57,9 @@ class ModelFacts:
         An element is fitted if more images than this have a value.
     smallest_share : float
         And more than this share of all images.
+    permutation : dict
+        How images were permuted, see :meth:`.PermutationTest.facts`, with the ``seed`` and the
+        column ``exchangeability``; empty without permutations.
     """
 
     formula: str
@@ -76,6 +80,7 @@ class ModelFacts:
     summarised: tuple[str, ...] = ()
     fewest: float = 0
     smallest_share: float = 0
+    permutation: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, described: Mapping[str, str]) -> Self | None:
@@ -108,6 +113,7 @@ class ModelFacts:
             summarised=tuple(told.get('summarised', ())),
             fewest=told.get('num_subj_lthr_abs', 0),
             smallest_share=told.get('num_subj_lthr_rel', 0),
+            permutation=_permutation(told),
         )
 
     @property
@@ -121,7 +127,28 @@ class ModelFacts:
         """By term, and by the name that R's ``glance`` would give them."""
         return {name: dict(tested.df) for name, tested in self.tested.items() if tested.df}
 
-    def sidecar_of(self, result: str) -> dict[str, str]:
+    @property
+    def permutation_method(self) -> str:
+        """How images were permuted, in a sentence; blank without permutations."""
+        made = self.permutation
+        if not made:
+            return ''
+        what = 'sign flips' if made['flips_signs'] else 'permutations'
+        number = f'{made["n_labellings"]:,}'
+        which = f'all {number} {what}' if made['is_exact'] else f'{number} random {what}'
+        blocks = {
+            'within': ' of images within {} blocks of {}',
+            'whole': ' of {} whole blocks of {}',
+            'both': ' of images within {} blocks of {}, and of the blocks',
+        }.get(made['shuffle'], '')
+        seed = '' if made['is_exact'] else f', seed {made["seed"]}'
+        return (
+            f'Freedman and Lane, {which}'
+            + blocks.format(made['n_blocks'], made['exchangeability'])
+            + f'{seed}; the greatest statistic over all elements corrects p.'
+        )
+
+    def sidecar_of(self, result: str) -> dict[str, Any]:
         """Return what a sidecar says of one result, nothing of one that no test is about.
 
         Parameters
@@ -133,7 +160,8 @@ class ModelFacts:
         -------
         dict of str
             ``Contrast``, in coefficients or terms (not of the whole model); of a statistic and of
-            its p values also ``StatisticType``, ``t`` or ``F``.
+            its p values also ``StatisticType``, ``t`` or ``F``; of a p value that permutations
+            correct also ``Permutations``.
         """
         term = max(
             (name for name in self.tested if result.startswith(f'{name}.')), key=len, default=''
@@ -145,7 +173,21 @@ class ModelFacts:
         return {
             **({'Contrast': tested.contrast} if tested.contrast else {}),
             **({'StatisticType': tested.statistic} if is_test and tested.statistic else {}),
+            **({'Permutations': self._permutations()} if result.endswith(f'.{FWE}') else {}),
         }
+
+    def _permutations(self) -> dict[str, Any]:
+        """Return what a sidecar says of permutations."""
+        made = self.permutation
+        told = {
+            'NumberOfLabellings': made.get('n_labellings'),
+            'IsExact': made.get('is_exact'),
+            'SignFlips': made.get('flips_signs'),
+            'Seed': made.get('seed'),
+            'ExchangeabilityBlocks': made.get('exchangeability'),
+            'Shuffle': made.get('shuffle'),
+        }
+        return {name: value for name, value in told.items() if value not in {None, ''}}
 
 
 def joined(slices: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -166,6 +208,13 @@ def joined(slices: Sequence[Mapping[str, str]]) -> dict[str, str]:
         **dict(zip(names, shared, strict=True)),
         schema.NOT_FITTED_ATTRIBUTE: json.dumps(counts),
     }
+
+
+def _permutation(told: Mapping[str, Any]) -> dict[str, Any]:
+    made = told.get('permutation')
+    if not isinstance(made, dict):
+        return {}
+    return {**made, **{name: told.get(name, '') for name in ('seed', 'exchangeability')}}
 
 
 def _object(text: str) -> dict[str, Any]:

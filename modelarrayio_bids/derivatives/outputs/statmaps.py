@@ -29,7 +29,7 @@ from modelarrayio_bids.derivatives.bids.description import software
 from modelarrayio_bids.derivatives.bids.json_files import read_json
 from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
-from modelarrayio_bids.models.adjustment import METHODS
+from modelarrayio_bids.models.adjustment import CORRECTIONS
 from modelarrayio_bids.models.kinds import own_statistics
 from modelarrayio_bids.results.export import (
     Image,
@@ -114,7 +114,7 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     """Return the form of results, whose statistics are among some names."""
     return re.compile(
         r'(?:(?P<term>.+?)\.)?(?:'
-        rf'(?P<p>(?:1m\.|mlog10\.)?p\.value)(?:\.(?P<correction>{"|".join(METHODS)}))?|'
+        rf'(?P<p>(?:1m\.|mlog10\.)?p\.value)(?:\.(?P<correction>{"|".join(CORRECTIONS)}))?|'
         rf'(?P<other>{"|".join(map(re.escape, names))}))'
     )
 
@@ -131,7 +131,7 @@ class ResultName:
         One of :data:`STATISTICS`; in another name, which a function of the user's own made, all
         of it.
     correction : str
-        R's method for many p values, or empty.
+        R's method for many p values, ``fwe`` for permutations, or empty.
     """
 
     term: str

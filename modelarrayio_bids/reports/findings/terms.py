@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName, statistics
+from modelarrayio_bids.models.adjustment import FWE
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
@@ -54,7 +55,7 @@ class Term:
     p : str
         The result that decides.
     correction : str
-        How it was corrected for many tests: R's method, or blank.
+        How it was corrected for many tests: R's method, ``fwe``, or blank.
     """
 
     name: str
@@ -199,15 +200,15 @@ def terms_of(names: Sequence[str], *, show_intercept: bool = False) -> list[Term
     """Return the terms with a p value: those of the formula, then the whole model.
 
     That the intercept is not zero is asked only by a model that has nothing else: elsewhere it is
-    left out, unless it is wanted. Of several corrections the first counts that stands in the
-    analysis.
+    left out, unless it is wanted. Of several corrections the one by permutations counts, or the
+    first that stands in the analysis.
     """
     parsed = {name: ResultName.of(name) for name in names}
     deciding: dict[str, str] = {}
     for name, result in parsed.items():
         if result.statistic == _P:
             other = parsed.get(deciding.get(result.term, ''))
-            if other is None or other.correction in _NO_CORRECTION:
+            if other is None or other.correction in _NO_CORRECTION or result.correction == FWE:
                 deciding[result.term] = name
     terms = [
         Term(term, _shown(term, parsed), p, parsed[p].correction.replace('none', ''))

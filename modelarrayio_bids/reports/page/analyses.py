@@ -27,6 +27,8 @@ from modelarrayio_bids.reports.page.models import (
     model_part,
     p_value_part,
 )
+from modelarrayio_bids.reports.page.permutations import ENDING as PERMUTATIONS_ENDING
+from modelarrayio_bids.reports.page.permutations import PermutationPart, permutation_part
 from modelarrayio_bids.reports.page.results import (
     CLUSTER_COLUMNS,
     RESULT_COLUMNS,
@@ -50,6 +52,7 @@ _ENDINGS = (
     f'{COMPONENTS}Structures',
     CURVES,
     *MODEL_ENDINGS,
+    PERMUTATIONS_ENDING,
 )
 _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
 _HEADINGS = ('Cluster', 'Elements', 'mm³', 'Peak', 'Where')
@@ -77,6 +80,8 @@ class AnalysisPart:
         Names of the maps, and where they are.
     components : ComponentPart, optional
         What the model tells beside its tests.
+    permutations : PermutationPart, optional
+        The permutation test, of an analysis that has one.
     """
 
     anchor: str
@@ -88,6 +93,7 @@ class AnalysisPart:
     p_values: PValuePart | None = None
     maps: list[tuple[str, str]] = field(default_factory=list)
     components: ComponentPart | None = None
+    permutations: PermutationPart | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,7 @@ def analysis_parts(
                 [('Numbers (TSV)', _table(output, figures, album, what))],
                 *(model, p_value_part(output, results, album, what), maps),
                 component_part(output, results, album, what, space=space, around=around),
+                permutations=permutation_part(output, store, name, album, what),
             )
 
 
