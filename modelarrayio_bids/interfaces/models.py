@@ -72,7 +72,7 @@ class ModelInputSpec(BaseInterfaceInputSpec):
     seed = traits.Int(0, usedefault=True, desc='of the permutations')
     exchangeability = traits.Str(desc='column of the blocks in which images are exchangeable')
     shuffle = traits.Enum(
-        '', *SHUFFLES, usedefault=True, desc='what changes places: images within blocks, blocks'
+        *SHUFFLES, desc='what changes places: images within blocks, whole blocks, or both'
     )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='fit in threads')
     mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
@@ -125,10 +125,9 @@ class ModelInterface(LibraryInterface):
         }
         return ModelOptions(
             **lists,
-            **self.given('method', 'exchangeability'),
+            **self.given('method', 'exchangeability', 'shuffle'),
             permutations=self.inputs.permutations,
             seed=self.inputs.seed,
-            shuffle=self.inputs.shuffle,
             full_outputs=self.inputs.full_outputs,
             contrasts=dict(self.inputs.contrasts),
             f_tests=dict(self.inputs.f_tests),

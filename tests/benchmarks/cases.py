@@ -68,6 +68,13 @@ LARGE = (
     Build('dscalar-91k-400', Goal(40, memory=160, size=SIZE), GREYORDINATES, 400),
     Export('export-1mm-6', Goal(7, memory=256), ONE_MM, 6),
     ReadElement('read-element-400', Goal(2.5), TWO_MM, 400),
+    Fit('fit-100-permutations', Goal(seconds=150), options=('--permutations', '5000')),
+    Fit(
+        'fit-100-masks-permutations',
+        Goal(seconds=300),
+        missing='masks',
+        options=('--permutations', '1000'),
+    ),
     Fit('fit-1000', Goal(seconds=4), people=1000, elements=50_000),
     Fit(
         'fit-memory',

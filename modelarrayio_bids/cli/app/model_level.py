@@ -126,5 +126,5 @@ def _workflow(
 def _traits(asked: dict[str, object]) -> Iterator[tuple[str, object]]:
     """Return options as Nipype's traits take them: lists, not tuples; none that is not set."""
     for name, value in asked.items():
-        if value is not None:
+        if value is not None and value != '':
             yield name, list(value) if isinstance(value, tuple) else value
