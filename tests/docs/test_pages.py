@@ -87,6 +87,7 @@ def test_linear_models(tmp_path):
     follow_all(DOCS / 'curves.md', tmp_path)
     trees.write_visits(tmp_path / 'demo' / 'visits', persons)
     follow_all(DOCS / 'random-intercept.md', tmp_path)
+    follow_all(DOCS / 'permutation.md', tmp_path)
 
 
 def build(folder, name, cohort='cohort.csv'):
