@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from modelarrayio_bids.models.curves import CONFIDENCE, FittedCurve
 from modelarrayio_bids.reports.figures import style
-from modelarrayio_bids.reports.figures.style import Picture
+from modelarrayio_bids.reports.figures.style import OUT, USUAL, Picture
 from modelarrayio_bids.reports.findings.participants import shortened
 
-# Read on white, and by who does not tell red from green.
-_IMAGES, _CURVE = '#1f4e79', '#b3261e'
-# Inches: of a panel, of the room between panels, and of the room for texts around them.
-_PANEL, _BETWEEN, _LEFT, _RIGHT, _BELOW, _ABOVE = 1.35, 0.55, 0.85, 0.1, 0.5, 0.3
+# Inches: of a panel, between panels, and for the texts above and below them.
+_PANEL, _BETWEEN, _ABOVE, _BELOW = 1.35, 0.55, 0.3, 0.5
 _COLUMNS = 2
 
 
@@ -36,8 +33,13 @@ def chart_of_curves(curves: Sequence[tuple[str, FittedCurve]], title: str, scala
     with style.drawing():
         height = _ABOVE + _PANEL * rows + _BETWEEN * (rows - 1) + _BELOW
         figure = style.titled(title, height)
-        axes = figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True).ravel()
-        _place(figure, height)
+        axes = style.axes_below(
+            *(figure, height, (rows, _COLUMNS)),
+            bottom=_BELOW,
+            top=_ABOVE,
+            apart=(_BETWEEN, 0.6),
+            sharex=True,
+        ).ravel()
         for axis, (name, curve) in zip(axes, curves, strict=False):
             _draw(axis, name, curve)
         for axis in axes[len(curves) :]:
@@ -49,26 +51,12 @@ def chart_of_curves(curves: Sequence[tuple[str, FittedCurve]], title: str, scala
         return style.svg(figure, f'{title}. {" ".join(_told(curves))}', _caption(smooth))
 
 
-def _place(figure: Figure, height: float) -> None:
-    """Give panels their room below the title."""
-    across, up = figure.get_size_inches()
-    figure.subplots_adjust(
-        left=_LEFT / across,
-        right=1 - _RIGHT / across,
-        bottom=_BELOW / up,
-        top=(height - _ABOVE) / up,
-        hspace=_BETWEEN / _PANEL,
-        wspace=0.3,
-    )
-
-
 def _draw(axis: Axes, name: str, curve: FittedCurve) -> None:
-    axis.plot(curve.x, curve.y, '.', color=_IMAGES, ms=4)
+    axis.plot(curve.x, curve.y, '.', color=USUAL, ms=4)
     low, high = curve.values - curve.margin, curve.values + curve.margin
-    axis.fill_between(curve.grid, low, high, color=_CURVE, alpha=0.2, lw=0)
-    axis.plot(curve.grid, curve.values, color=_CURVE, lw=1.6)
-    axis.set_title(shortened(name, 34), fontsize=style.SMALL, loc='left', parse_math=False)
-    axis.tick_params(labelsize=style.SMALL)
+    axis.fill_between(curve.grid, low, high, color=OUT, alpha=0.2, lw=0)
+    axis.plot(curve.grid, curve.values, color=OUT, lw=1.6)
+    axis.set_title(shortened(name, 34), size=style.SMALL, parse_math=False)
 
 
 def _height(curve: FittedCurve, scalar: str) -> str:
