@@ -51,6 +51,7 @@ from modelarrayio_bids.runtime.text_format import count
 
 #: Outcomes beside those of :class:`.base.Outcome`.
 NOTHING_REPEATED, ONE_GROUP, NO_VARIANCE_WITHIN, SINGULAR = 16, 17, 18, 19
+_WITH_RESULTS = (Outcome.FITTED, Outcome.NOT_ALL_ESTIMABLE, SINGULAR)
 # Elements that are solved at once: few enough for the processor's cache.
 _WIDTH = 512
 # Normal equations whose inverse has a greater trace are left to a factorisation.
@@ -170,8 +171,7 @@ class RandomInterceptModel(ElementwiseModel):
                 found, outcomes[elements] = self._solve(problem)
             for row, name in enumerate(self.columns):
                 values[row, elements] = found[name]
-        fitted = (outcomes == Outcome.FITTED) | (outcomes >= NO_VARIANCE_WITHIN)
-        values[:, ~(fitted | (outcomes == Outcome.NOT_ALL_ESTIMABLE))] = np.nan
+        values[:, ~np.isin(outcomes, _WITH_RESULTS)] = np.nan
         return BlockFit(values, outcomes)
 
     # ------------------------------------------------------------------ elements
