@@ -122,3 +122,10 @@ def test_blocks_give_the_numbers_of_one_run(study, output):
     parts = read_results(store, 'blocks')
     for name, row in parts.items():
         np.testing.assert_array_equal(row, whole[name])
+
+
+def test_a_dry_run_shows_the_groups(study, output, capsys):
+    options = ['--formula', FORMULA, '--analysis-name', 'other', '--dry-run']
+    assert main([str(study), str(output), 'model', *options]) == 0
+    said = capsys.readouterr().out
+    assert 'Random intercept of participant_id: 24 groups; images: 2 in 24 groups' in said

@@ -102,6 +102,7 @@ CASES = {
     ),
     'large groups': Case('y ~ age + (1 | site)', [1] * 60, absent=0.2, by='site'),
     'numbers': Case('y ~ age + I(age^2) - 1 + sex + (1 | number)', [2, 3] * 15, absent=0.1),
+    'offset': Case('y ~ sex + offset(motion) + (1 | participant_id)', [1, 4] * 12, absent=0.1),
     'element-wise': Case(
         'y ~ MD + age + (1 | participant_id)', [3] * 25, absent=0.1, with_scalar=True
     ),

@@ -59,7 +59,7 @@ def said_of_repeats(cohort: Cohort) -> str:
         f'{cohort.scalars[0]}: {count(len(cohort.rows), "image")} of '
         f'{count(n_people, "participant")}, and lm takes images of one participant for '
         'independent. Choose one of each (--session-label), or fit a model with an intercept for '
-        'each participant: the R script has one'
+        f'each participant: model --formula with (1 | {PARTICIPANT})'
     )
 
 
