@@ -294,6 +294,8 @@ def what_r_wants(table: TextTable) -> str:
     named = table.path.suffix.lower() == TSV
     if len(table.header) > 1 and not named and table.separator != ',':
         found.append(f'has {table.separator!r} between its columns')
+    if table.blanks:
+        found.append('has blanks after its separators')
     return ' and '.join(found)
 
 

@@ -160,7 +160,7 @@ def test_unusable_tables(tmp_path, text, error, says):
     [
         ('scalar_name;source_file\nFA;a.nii\n', "has ';' between its columns"),
         ('scalar_name,source_file\nFA,a.nii\n'.encode('utf-16'), 'is in UTF-16'),
-        ('scalar_name, source_file\nFA, "a.nii"\n', ''),
+        ('scalar_name, source_file\nFA, "a.nii"\n', 'has blanks after its separators'),
         ('scalar_name\tsource_file\nFA\ta.nii\n', "has '\\t' between its columns"),
     ],
 )

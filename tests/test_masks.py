@@ -148,6 +148,13 @@ def test_problems_of_grids_are_found_in_headers(five, tmp_path):
     assert places([*five, fine], gone) == [str(gone)]
 
 
+def test_voxels_of_a_coverage_map_by_the_number_of_masks(five, tmp_path):
+    masks.group_mask(five, tmp_path / 'mask.nii.gz', 0.5, tmp_path / 'coverage.nii.gz')
+    assert masks.coverage_counts(tmp_path / 'coverage.nii.gz', 5).tolist() == [1, 1, 1, 1, 1, 1]
+    # Of an earlier cohort of more people: those beyond are in all.
+    assert masks.coverage_counts(tmp_path / 'coverage.nii.gz', 3).tolist() == [1, 1, 1, 3]
+
+
 def test_nothing_is_written_when_no_voxel_is_left(five, tmp_path):
     empty = save(tmp_path / 'empty.nii', np.zeros(6, np.uint8))
     with pytest.raises(SpaceError):

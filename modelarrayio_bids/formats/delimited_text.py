@@ -54,6 +54,8 @@ class TextTable:
         The first line that is not blank; empty in an empty table.
     rows : list of list of str
         The others; their numbers of cells may differ.
+    blanks : bool, optional
+        Whether blanks after separators were dropped.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class TextTable:
     separator: str
     header: tuple[str, ...]
     rows: list[list[str]]
+    blanks: bool = False
 
 
 class _Record(NamedTuple):
@@ -96,7 +99,7 @@ def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
     records = list(_records(text, separator, path, n_skipped, skip_blanks=skip))
     _require_whole(records, separator, path, blanks=skip)
     rows = [one.cells for one in records]
-    return TextTable(path, encoding, separator, tuple(rows[0]) if rows else (), rows[1:])
+    return TextTable(path, encoding, separator, tuple(rows[0]) if rows else (), rows[1:], skip)
 
 
 def read_text(path: Path) -> tuple[str, str]:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from modelarrayio_bids.derivatives.bids.query import Image
-from modelarrayio_bids.derivatives.cohorts.mask_matching import RUNGS, MaskIndex, pair
+from modelarrayio_bids.derivatives.cohorts.mask_matching import RUNGS, MaskIndex, allowed, pair
+from modelarrayio_bids.errors import UsageError
 
 MNI = 'MNI152NLin6Asym'
 
@@ -145,6 +146,46 @@ def test_a_mask_of_another_run_is_relaxed(entity):
 def test_only_allowed_rungs_serve(rungs, expected):
     masks = [mask(acq='a', run='1', res='2'), mask(datatype='anat', res='2')]
     assert pair(MAP, MaskIndex.from_images(masks), rungs=rungs).rung == expected
+
+
+@pytest.mark.parametrize(
+    ('sources', 'expected'),
+    [
+        ([], set(RUNGS)),
+        (['relaxed'], {'relaxed'}),
+        (['relaxed', 'map-itself'], {'relaxed', 'map-itself'}),
+        (['no-map-itself'], set(RUNGS) - {'map-itself'}),
+        (['no-map-itself', 'relaxed'], {'relaxed'}),
+    ],
+)
+def test_sources_allow_rungs(sources, expected):
+    assert allowed(sources) == expected
+
+
+@pytest.mark.parametrize(
+    ('sources', 'says'),
+    [
+        (['relaxed', 'nearest'], "there is no mask source 'nearest'"),
+        (['map-itself', 'no-map-itself'], 'map-itself and no-map-itself contradict each other'),
+    ],
+)
+def test_sources_that_cannot_be(sources, says):
+    with pytest.raises(UsageError, match=says):
+        allowed(sources)
+
+
+@pytest.mark.parametrize('rung', ['same-dataset', 'relaxed'])
+def test_of_several_masks_those_with_most_unknown_entities_of_the_map_serve(rung):
+    # Entities that BIDS does not know, as C-PAC's reg-.
+    known = {'acq': 'a', 'run': '1', 'res': '2'} if rung == 'same-dataset' else {'res': '2'}
+    several = [
+        mask(**known, path='other', reg='aCompCor'),
+        mask(**known, path='none'),
+        mask(**known, path='same', reg='36Parameter'),
+    ]
+    asked = image(acq='a', run='1', desc='scrub', res='2', reg='36Parameter')
+    found = pair(asked, MaskIndex.from_images(several))
+    assert (found.mask, found.rung) == (Path('same'), rung)
 
 
 def test_of_two_masks_on_a_rung_none_is_taken_and_both_are_named():
