@@ -307,29 +307,12 @@ def export_results(
         if results.n_sources:
             then = ', '.join(f'{n} of {scalar}' for scalar, n in results.n_sources.items())
             logger.warning('%s was made when the file had fewer images: %s', analysis, then)
-        images = list(files.values())
         written = [output_dir / file for file in files]
         read = [Path(store), *reference_files(references), *named]
         refuse_inputs(written, chain(read, _images_of(reader)))
         _prepare(output_dir)
-        with (
-            _staged(output_dir) as folder,
-            _gathered(results, images, output_dir, space, options) as (values, element_ids),
-        ):
-            positions = results.positions(element_ids, len(space))
-            space.write_companions(output_dir)
-
-            def write(number_and_file: tuple[int, str]) -> None:
-                number, file = number_and_file
-                row = _placed(values.row(number), positions, len(space))
-                space.write(row, folder / file, options.fill, files[file].name)
-
-            saved = ordered_map(write, enumerate(files), options.threads)
-            for _ in tracked(saved, f'Writing {analysis}', len(files), 'images'):
-                pass
-            compared = [] if reader.template else references.named
-            for name, text in _describe(options.naming, results, files, values, compared).items():
-                (folder / name).write_text(text, encoding='utf-8')
+        compared = [] if reader.template else references.named
+        _write(results, files, output_dir, space, options=options, compared=compared)
     logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
     return written
 
@@ -340,6 +323,35 @@ def _images_of(reader: StoreReader) -> Iterator[Path]:
         # One that cannot be used is no matter of its results.
         with suppress(SchemaError):
             yield from map(Path, reader.scalar(name).facets.get('path', []))
+
+
+def _write(
+    results: Analysis,
+    files: Mapping[str, Image],
+    output_dir: Path,
+    space: ElementSpace,
+    *,
+    options: ExportOptions,
+    compared: list[Path],
+) -> None:
+    """Write images and sidecars, which come into their folder together."""
+    images = list(files.values())
+    with (
+        _staged(output_dir) as folder,
+        _gathered(results, images, output_dir, space, options) as (values, element_ids),
+    ):
+        positions = results.positions(element_ids, len(space))
+        space.write_companions(output_dir)
+
+        def write(number: int, file: str) -> None:
+            row = _placed(values.row(number), positions, len(space))
+            space.write(row, folder / file, options.fill, files[file].name)
+
+        saved = ordered_map(lambda item: write(*item), enumerate(files), options.threads)
+        for _ in tracked(saved, f'Writing {results.name}', len(files), 'images'):
+            pass
+        for name, text in _describe(options.naming, results, files, values, compared).items():
+            (folder / name).write_text(text, encoding='utf-8')
 
 
 def planned_files(

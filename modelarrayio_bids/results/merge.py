@@ -161,6 +161,18 @@ class Merger:
             for name in self.slices[0].results.levels
         }
 
+    def described(self) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """Return what the file is to say of the merged analysis: texts, and lists of texts."""
+        results = [one.results for one in self.slices]
+        facts = run_provenance() | joined([one.described for one in results])
+        if self.n_sources:
+            facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(self.n_sources)
+        lists = {
+            schema.MERGED_ANALYSES: [one.name for one in results],
+            schema.MERGED_FILES: [str(one.path.absolute()) for one in results],
+        }
+        return facts, lists
+
     def fill(self, scratch: Scratch, threads: int) -> None:
         """Put every row together, each slice read once, and adjust p values."""
         levels = self.levels()
@@ -276,29 +288,19 @@ def merge_results(
     schema.check_analysis_name(merged)
     paths = list(dict.fromkeys(map(Path, stores)))
     target = _target(paths, output)
-    refuse_links(target, paths)
-    refuse_to_replace(target, overwrite=True)
     with StoreReader(target) if target.exists() else nullcontext() as old:
-        if old is not None and not overwrite:
-            _require_new(old, merged)
+        if old is not None and merged in old.analyses and not overwrite:
+            raise WouldLoseResultsError(
+                f'holds an analysis {merged} that would be lost',
+                target,
+                'Give another --merged-name, or replace it with --overwrite.',
+            )
         space, n_elements = _elements([*paths, *([] if old is None else [target])])
-        slices = _slices(paths, _Wanted(tuple(analyses), merged), n_elements, resources.threads)
+        slices = _slices(paths, analyses, merged, n_elements, resources.threads)
         held = {} if old is None else old.sources
         raise_problems([*_differences(slices), *_cohort_problems(slices, held, target)])
         merger = _planned(slices, n_elements, held, allow_gaps=allow_gaps)
-        blocks = merger.blocks(resources)
-        matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
-        # Once on its way, and once in the file.
-        require_room(resolved(target).parent, 2 * matrix_bytes, target)
-        with _store(target, old) as store:
-            _write(store, merger, merged, blocks, resources.threads)
-            if old is None:
-                # A new file says which elements the results are about, for their export.
-                if space is not None:
-                    store.write_space(space.kind, space.tables(), space.template())
-                store.write_provenance(run_provenance(), {})
-            else:
-                old.require_unchanged()
+        _write(merger, merged, target, old, space=space, resources=resources)
     logger.info(
         'Wrote %s of %s: %s at %s, from %s',
         *(merged, target, count(len(merger.names), 'result')),
@@ -307,49 +309,17 @@ def merge_results(
     return target
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """Which analyses of a file are slices.
-
-    Parameters
-    ----------
-    patterns : tuple of str
-        Names, or patterns.
-    merged : str
-        What no pattern matches.
-    """
-
-    patterns: tuple[str, ...]
-    merged: str
-
-    def among(self, names: Sequence[str]) -> list[str]:
-        """Return those of some names that are wanted, in their order."""
-        return [name for name in names if any(self.takes(p, name) for p in self.patterns)]
-
-    def takes(self, pattern: str, name: str) -> bool:
-        """Return whether a name is meant by a pattern."""
-        return pattern == name or (name != self.merged and fnmatchcase(name, pattern))
-
-    def __str__(self) -> str:
-        return ' or '.join(map(repr, self.patterns))
-
-
 def _target(paths: Sequence[Path], output: str | os.PathLike[str] | None) -> Path:
+    """Return the file to write to, once it is clear that it may be written."""
     if output is None and len(paths) > 1:
         raise UsageError(
             f'the analyses are in {len(paths)} files, and none is said to take the merged one',
             remedy='Name it with --output-hdf5: the file with the data, say.',
         )
-    return paths[0] if output is None else Path(output)
-
-
-def _require_new(old: StoreReader, merged: str) -> None:
-    if merged in old.analyses:
-        raise WouldLoseResultsError(
-            f'holds an analysis {merged} that would be lost',
-            old.path,
-            'Give another --merged-name, or replace it with --overwrite.',
-        )
+    target = paths[0] if output is None else Path(output)
+    refuse_links(target, paths)
+    refuse_to_replace(target, overwrite=True)
+    return target
 
 
 def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
@@ -373,35 +343,42 @@ def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
 
 
 def _slices(
-    paths: Sequence[Path], wanted: _Wanted, n_elements: int | None, threads: int
+    paths: Sequence[Path],
+    patterns: Sequence[str],
+    merged: str,
+    n_elements: int | None,
+    threads: int,
 ) -> list[Slice]:
-    """Return the analyses that are wanted; all that is wrong with them is raised together."""
+    """Return the analyses that patterns mean; all that is wrong with them is raised together."""
     slices: list[Slice] = []
     problems: list[ModelArrayIOError] = []
     for path in paths:
         logger.info('Reading %s', path)
         with StoreReader(path) as reader:
-            names, sources = wanted.among(reader.analyses), reader.sources
-            if not names:
-                what = f'holds no analysis {wanted}'
-                held = f'Analyses it holds: {some(reader.analyses) or "none"}.'
+            names, sources = reader.analyses, reader.sources
+            wanted = [n for n in names if any(_means(pattern, n, merged) for pattern in patterns)]
+            if not wanted:
+                what = f'holds no analysis {" or ".join(map(repr, patterns))}'
+                held = f'Analyses it holds: {some(names) or "none"}.'
                 problems.append(AnalysisNotFoundError(what, path, held))
-            for name in names:
+            for name in wanted:
                 try:
                     results = reader.analysis(name)
                     slices.append(_read_slice(results, sources, n_elements, threads))
                 except ModelArrayIOError as error:
                     problems.append(error)
-    raise_problems([*problems, *_unmatched(wanted, slices)])
+    found = [one.results.name for one in slices]
+    for pattern in patterns if slices else ():
+        if not any(_means(pattern, name, merged) for name in found):
+            what = f'no file holds an analysis {pattern!r}'
+            problems.append(AnalysisNotFoundError(what, remedy='Check how it is spelled.'))
+    raise_problems(problems)
     return slices
 
 
-def _unmatched(wanted: _Wanted, slices: Sequence[Slice]) -> Iterator[AnalysisNotFoundError]:
-    for pattern in wanted.patterns:
-        if slices and not any(wanted.takes(pattern, one.results.name) for one in slices):
-            yield AnalysisNotFoundError(
-                f'no file holds an analysis {pattern!r}', remedy='Check how it is spelled.'
-            )
+def _means(pattern: str, name: str, merged: str) -> bool:
+    """Return whether a pattern means an analysis: none means the merged one, unless it is named."""
+    return pattern == name or (name != merged and fnmatchcase(name, pattern))
 
 
 def _read_slice(
@@ -620,27 +597,32 @@ def _ranges(elements: np.ndarray, most: int = 3) -> str:
     return ', '.join(shown) + more
 
 
-def _store(target: Path, old: StoreReader | None) -> StoreWriter:
-    """Begin the file: a copy of the one that is there, or a new one."""
-    if old is None:
-        return StoreWriter(target, _LAYOUT)
-    logger.info('Copying %s (%s), to add to the copy', target, amount(target.stat().st_size))
-    return StoreWriter(target, _LAYOUT, overwrite=True, copy_of=target)
-
-
-def _write(store: StoreWriter, merger: Merger, merged: str, blocks: Blocks, threads: int) -> None:
-    with Scratch(blocks, np.dtype(np.float64), store.path.resolve().parent) as scratch:
-        merger.fill(scratch, threads)
-        store.write_results(merged, merger.names, scratch, merger.levels(), threads)
-    results = [one.results for one in merger.slices]
-    facts = run_provenance() | joined([one.described for one in results])
-    if merger.n_sources:
-        facts[schema.N_SOURCES_ATTRIBUTE] = json.dumps(merger.n_sources)
-    store.describe_results(
-        merged,
-        facts,
-        {
-            schema.MERGED_ANALYSES: [one.name for one in results],
-            schema.MERGED_FILES: [str(one.path.absolute()) for one in results],
-        },
-    )
+def _write(
+    merger: Merger,
+    merged: str,
+    target: Path,
+    old: StoreReader | None,
+    *,
+    space: ElementSpace | None,
+    resources: Resources,
+) -> None:
+    """Write the merged analysis into a copy of the file that is there, or into a new one."""
+    blocks = merger.blocks(resources)
+    # Once on its way, and once in the file.
+    require_room(resolved(target).parent, 2 * 8 * blocks.n_rows * blocks.n_columns, target)
+    if old is not None:
+        logger.info('Copying %s (%s), to add to the copy', target, amount(target.stat().st_size))
+    copied = None if old is None else target
+    with StoreWriter(target, _LAYOUT, overwrite=old is not None, copy_of=copied) as store:
+        with Scratch(blocks, np.dtype(np.float64), target.resolve().parent) as scratch:
+            merger.fill(scratch, resources.threads)
+            levels = merger.levels()
+            store.write_results(merged, merger.names, scratch, levels, resources.threads)
+        store.describe_results(merged, *merger.described())
+        if old is not None:
+            old.require_unchanged()
+            return
+        # A new file says which elements the results are about, for their export.
+        if space is not None:
+            store.write_space(space.kind, space.tables(), space.template())
+        store.write_provenance(run_provenance(), {})

@@ -19,6 +19,7 @@ import numpy as np
 from modelarrayio_bids.formats.compression import inflate_exactly
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.store.chunk_layout import unshuffled
+from modelarrayio_bids.store.filters import filters_of
 
 # Columns of a dataset that is not compressed as R does it, read at a time: about this many bytes.
 _PART_BYTES = 4 * 2**20
@@ -26,8 +27,8 @@ _PART_BYTES = 4 * 2**20
 _COPIES = 3
 # More than this is not taken in several threads.
 _IN_THREADS = 64 * 2**20
-_DEFLATE = (h5py.h5z.FILTER_DEFLATE,)
-_SHUFFLE_DEFLATE = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)
+_DEFLATE = ('gzip',)
+_SHUFFLE_DEFLATE = ('shuffle', 'gzip')
 
 
 def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int, np.ndarray]]:
@@ -146,12 +147,7 @@ def _is_simple(dataset: h5py.Dataset) -> bool:
     """Return whether chunks span all rows and are deflated, shuffled or not, and nothing else."""
     if not dataset.chunks or dataset.chunks[0] < dataset.shape[0]:
         return False
-    return _filters(dataset) in {_DEFLATE, _SHUFFLE_DEFLATE}
-
-
-def _filters(dataset: h5py.Dataset) -> tuple[int, ...]:
-    settings = dataset.id.get_create_plist()
-    return tuple(settings.get_filter(number)[0] for number in range(settings.get_nfilters()))
+    return filters_of(dataset) in {_DEFLATE, _SHUFFLE_DEFLATE}
 
 
 def _runs(
@@ -168,7 +164,7 @@ def _runs(
 
 def _decoder(dataset: h5py.Dataset) -> Callable[[bytes | np.ndarray], np.ndarray]:
     """Return what turns a chunk of a dataset, as it is stored, into values."""
-    shuffled = _filters(dataset) == _SHUFFLE_DEFLATE
+    shuffled = filters_of(dataset) == _SHUFFLE_DEFLATE
     return partial(_decoded, dataset.chunks, dataset.dtype, shuffled=shuffled)
 
 
