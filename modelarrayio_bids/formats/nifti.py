@@ -53,15 +53,8 @@ class Volume:
     header: Nifti1Header
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str], *, single: bool = True) -> Volume:
-        """Read the header alone.
-
-        Parameters
-        ----------
-        path : path-like
-            ``.nii`` or ``.nii.gz``.
-        single : bool, optional
-            Whether several volumes are refused.
+    def from_file(cls, path: str | PathLike[str]) -> Volume:
+        """Read the header of a ``.nii`` or ``.nii.gz`` file alone.
 
         Raises
         ------
@@ -70,13 +63,16 @@ class Volume:
         FormatError
             If it is no NIfTI volume, holds several, or is shorter than its header says.
         """
-        volume = cls.from_bytes(compression.read_start(path, _LONGEST_HEADER), path, single=single)
+        volume = cls.from_bytes(compression.read_start(path, _LONGEST_HEADER), path)
         require_whole(path, volume.n_bytes)
         return volume
 
     @classmethod
     def from_bytes(cls, start: bytes, path: str | PathLike[str], *, single: bool = True) -> Volume:
-        """Understand the first bytes of a file; errors as :meth:`from_file`."""
+        """Understand the first bytes of a file; errors as :meth:`from_file`.
+
+        Several volumes are refused, unless ``single`` is false.
+        """
         volume = cls(Path(path), parse_header(start, path))
         if single:
             require_volume(volume)

@@ -129,7 +129,7 @@ class Resources:
             If the memory allowed is not enough: with the least that would do.
         """
         # The system refuses addresses beyond ulimit's, whatever was asked for.
-        memory = min(_limits() if self.memory is None else (self.memory, *_address_limits()))
+        memory = memory_limit() if self.memory is None else min([self.memory, *_address_limits()])
         give_back_memory()
         needed += resident_bytes() + _SLACK
         peak = peak_bytes()

@@ -377,37 +377,32 @@ class StoreReader:
             raise AnalysisNotFoundError(
                 f'holds no analysis {name!r}', self.path, f'Analyses it holds: {held}.'
             )
-        path = schema.result_path(name)
-        matrix = items.dataset_at(self._file, path)
+        matrix = items.dataset_at(self._file, schema.result_path(name))
         if matrix is None:
-            raise SchemaError(
-                f'analysis {name} has no results matrix: it was not finished',
-                self.path,
-                'Run it again in R.',
-            )
+            raise self._unusable(name, 'has no results matrix: it was not finished')
         dtype, shape = items.type_of(matrix), items.shape_of(matrix)
         if dtype.kind not in 'fiu' or len(shape) != 2 or not all(shape):
-            raise SchemaError(
-                f'analysis {name} is a matrix of {shape} {dtype}, expected numbers '
-                'of some results at some elements',
-                self.path,
-                'Run it again in R.',
+            what = (
+                f'is a matrix of {shape} {dtype}, expected numbers of some results at some elements'
             )
+            raise self._unusable(name, what)
         items.require_stored(matrix)
-        names = self._result_names(name, matrix)
-        levels, n_sources = self._levels(name, names), self._n_sources(name)
-        return Analysis(name, names, matrix, levels, self.path, n_sources, self.described(name))
+        names, described = self._result_names(name, matrix), self.described(name)
+        levels, n_sources = self._levels(name, names), self._n_sources(name, described)
+        return Analysis(name, names, matrix, levels, self.path, n_sources, described)
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
         """Return names from where ModelArray's versions put them, the newest place first."""
         found = names_of_results(self._file, analysis, matrix)
         if found is None:
-            what = 'results without names: it was not finished'
-        elif len(found.texts) != matrix.shape[0]:
-            what = f'{matrix.shape[0]} results and {len(found.texts)} names'
-        else:
-            return tuple(name or f'component{n:03d}' for n, name in enumerate(found.texts, start=1))
-        raise SchemaError(f'analysis {analysis} has {what}', self.path, 'Run it again in R.')
+            raise self._unusable(analysis, 'has results without names: it was not finished')
+        if len(found.texts) != matrix.shape[0]:
+            what = f'has {matrix.shape[0]} results and {len(found.texts)} names'
+            raise self._unusable(analysis, what)
+        return tuple(name or f'component{n:03d}' for n, name in enumerate(found.texts, start=1))
+
+    def _unusable(self, analysis: str, what: str) -> SchemaError:
+        return SchemaError(f'analysis {analysis} {what}', self.path, 'Run it again in R.')
 
     def _levels(self, analysis: str, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         places = {
@@ -417,10 +412,10 @@ class StoreReader:
         tables = {name: items.dataset_at(self._file, place) for name, place in places.items()}
         return {name: items.texts_of(table) for name, table in tables.items() if table is not None}
 
-    def _n_sources(self, analysis: str) -> dict[str, int]:
-        ours = items.group_at(self._file, schema.result_path(analysis, schema.PROVENANCE))
-        marked = '' if ours is None else items.text_attribute(ours, schema.N_SOURCES_ATTRIBUTE)
-        return read_counts(marked, self.path, ours.name) if ours is not None and marked else {}
+    def _n_sources(self, analysis: str, described: Mapping[str, str]) -> dict[str, int]:
+        said = described.get(schema.N_SOURCES_ATTRIBUTE)
+        where = f'/{schema.result_path(analysis, schema.PROVENANCE)}'
+        return read_counts(said, self.path, where) if said else {}
 
 
 def read_counts(said: str, path: Path, where: str) -> dict[str, int]:

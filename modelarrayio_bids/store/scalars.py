@@ -147,22 +147,15 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
     values = items.dataset_at(group, schema.VALUES)
     shape, dtype = ((), '') if values is None else (items.shape_of(values), items.type_of(values))
     if len(shape) != 2 or dtype not in {np.dtype('<f4'), np.dtype('<f8')}:
-        raise SchemaError(
-            f'values of {name} are {len(shape)}-dimensional {dtype}, expected a matrix of '
-            'float32 or float64',
-            path,
-            _REMEDY,
-        )
+        what = f'values of {name} are {len(shape)}-dimensional {dtype}'
+        raise SchemaError(f'{what}, expected a matrix of float32 or float64', path, _REMEDY)
     items.require_stored(values)
     # The predecessor once wrote an attribute and no dataset.
     names = names_of(group, values, schema.COLUMN_NAMES, [schema.COLUMN_NAMES])
     texts = () if names is None else names.texts
     if len(texts) != shape[0]:
-        raise SchemaError(
-            f'{name} has {shape[0]} rows of values and {len(texts)} names of sources',
-            path,
-            _REMEDY,
-        )
+        what = f'{name} has {shape[0]} rows of values and {len(texts)} names of sources'
+        raise SchemaError(what, path, _REMEDY)
     return Scalar(name, texts, values, _facets(file, name, len(texts)), path)
 
 
