@@ -51,6 +51,8 @@ from modelarrayio_bids.store.writer import StoreWriter, refuse_to_replace
 logger = logging.getLogger(__name__)
 
 _FACTS = ('software', 'version', 'command', 'created')
+# Facts about a source that nobody wrote down.
+_UNKNOWN = {'path': '', 'mask': '', schema.SOURCE_SIZES: -1, schema.SOURCE_TIMES: math.nan}
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Extension:
     def facets(self) -> dict[str, list]:
         """Return facts about each source; blank, −1 or NaN of those of another program's file."""
         return {
-            name: [*self.scalar.facets.get(name, [_unknown(new)] * len(self.held)), *new]
+            name: [*self.scalar.facets.get(name, [_UNKNOWN[name]] * len(self.held)), *new]
             for name, new in source_provenance(self.added).items()
         }
 
@@ -383,10 +385,3 @@ def _normal(path: str | Path) -> str:
 def _status(path: Path) -> tuple[int, float]:
     found = path.stat()
     return found.st_size, found.st_mtime
-
-
-def _unknown(known: list) -> str | float:
-    """Return what stands for a fact that is not known, of the type of those that are."""
-    if isinstance(known[0], str):
-        return ''
-    return -1 if isinstance(known[0], int) else math.nan

@@ -66,13 +66,9 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
 
 def _own_space(reader: StoreReader) -> ElementSpace | None:
     """Make the space of the file's template; None where it has none."""
-    template = reader.template
-    if template is None:
+    if (template := reader.template) is None:
         return None
-    try:
-        return cast('ElementSpace', made_again(*template, SPACES.values()))
-    except SchemaError as error:
-        raise SchemaError(error.what, reader.path, 'Build it again.') from error
+    return cast('ElementSpace', made_again(*template, SPACES.values(), reader.path))
 
 
 def _disagreements(reader: StoreReader, space: ElementSpace, whose: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from os import PathLike
 from typing import Any, ClassVar, Protocol
 
 import h5py
@@ -107,7 +108,10 @@ def n_elements(kind: type[ElementKind], tables: Mapping[str, h5py.Dataset]) -> i
 
 
 def made_again(
-    name: str, template: Mapping[str, np.ndarray], kinds: Iterable[type[ElementKind]]
+    name: str,
+    template: Mapping[str, np.ndarray],
+    kinds: Iterable[type[ElementKind]],
+    path: str | PathLike[str],
 ) -> Elements:
     """Make elements again, of the template in a file and the name of their kind.
 
@@ -118,12 +122,14 @@ def made_again(
     """
     kind = next((kind for kind in kinds if kind.kind == name), None)
     if kind is None:
-        raise SchemaError(f'has a template of elements of an unknown kind, {name!r}')
+        what = f'has a template of elements of an unknown kind, {name!r}'
+        raise SchemaError(what, path, 'Build it again.')
     try:
         return kind.from_template(template)
     except _BROKEN as error:
         said = error.what if isinstance(error, ModelArrayIOError) else repr(error)
-        raise SchemaError(f'has a template of its {name} that cannot be used ({said})') from error
+        what = f'has a template of its {name} that cannot be used ({said})'
+        raise SchemaError(what, path, 'Build it again.') from error
 
 
 def disagreements(

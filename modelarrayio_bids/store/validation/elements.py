@@ -66,7 +66,7 @@ def of_template(
     name, where = items.text_attribute(group, schema.KIND_ATTRIBUTE), f'/{schema.TEMPLATE}'
     try:
         arrays = {part: items.values_of(dataset) for part, dataset in items.datasets(group).items()}
-        space = made_again(name, arrays, kinds)
+        space = made_again(name, arrays, kinds, file.filename)
     except (FormatError, SchemaError) as error:
         yield Finding('elements-template', where, error.what)
         return
