@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -86,6 +87,20 @@ def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: i
         into[:, first - start : first - start + values.shape[1]] = values
 
 
+class StoredForm(NamedTuple):
+    """How chunks of a dataset are read: asked of HDF5 once, not for each of them."""
+
+    by_chunk: bool
+    decode: Callable[[bytes | np.ndarray], np.ndarray]
+
+    @classmethod
+    def of(cls, dataset: h5py.Dataset) -> StoredForm:
+        """Return the form of a dataset."""
+        shuffled = filters_of(dataset) == _SHUFFLE_DEFLATE
+        decode = partial(_decoded, dataset.chunks, dataset.dtype, shuffled=shuffled)
+        return cls(_is_simple(dataset), decode)
+
+
 @dataclass(frozen=True, eq=False)
 class StoredColumns:
     """Some columns of a dataset as they are stored, read but not inflated yet.
@@ -110,14 +125,14 @@ class StoredColumns:
     decode: Callable[[bytes | np.ndarray], np.ndarray]
 
     @classmethod
-    def read(cls, dataset: h5py.Dataset, start: int, stop: int) -> StoredColumns:
+    def read(cls, dataset: h5py.Dataset, start: int, stop: int, form: StoredForm) -> StoredColumns:
         """Read the columns from ``start`` to ``stop``, the latter not among them."""
-        if _is_simple(dataset):
+        if form.by_chunk:
             firsts = range(start - start % dataset.chunks[1], stop, dataset.chunks[1])
             chunks = tuple((first - start, _stored(dataset, first)) for first in firsts)
         else:
             chunks = ((0, dataset[:, start:stop]),)
-        return cls((dataset.shape[0], stop - start), dataset.dtype, chunks, _decoder(dataset))
+        return cls((dataset.shape[0], stop - start), dataset.dtype, chunks, form.decode)
 
     def values(self) -> np.ndarray:
         """Return the values, (n_rows, width)."""
@@ -158,14 +173,9 @@ def _runs(
     starts = [start, *range(start - start % width + width, stop, width)]
     # Reading a chunk as it is takes no lock in older h5py, which then fails, or ends the process,
     # where threads do it at once: it is left to the thread that takes the results.
-    stored = (StoredColumns.read(dataset, *span) for span in pairwise([*starts, stop]))
+    form = StoredForm.of(dataset)
+    stored = (StoredColumns.read(dataset, *span, form) for span in pairwise([*starts, stop]))
     yield from zip(starts, ordered_map(StoredColumns.values, stored, threads), strict=True)
-
-
-def _decoder(dataset: h5py.Dataset) -> Callable[[bytes | np.ndarray], np.ndarray]:
-    """Return what turns a chunk of a dataset, as it is stored, into values."""
-    shuffled = filters_of(dataset) == _SHUFFLE_DEFLATE
-    return partial(_decoded, dataset.chunks, dataset.dtype, shuffled=shuffled)
 
 
 def _stored(dataset: h5py.Dataset, start: int) -> bytes | np.ndarray:

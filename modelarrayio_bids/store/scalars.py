@@ -13,7 +13,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.store import items, schema
-from modelarrayio_bids.store.chunk_reader import StoredColumns, read_columns
+from modelarrayio_bids.store.chunk_reader import StoredColumns, StoredForm, read_columns
 from modelarrayio_bids.store.r_view import names_of
 
 _REMEDY = 'Check the file, or build it again.'
@@ -113,7 +113,7 @@ class Scalar:
             If the file is damaged.
         """
         with items.damage_told(self.path, f'scalars/{self.name}/values'):
-            return StoredColumns.read(self.values, start, stop)
+            return StoredColumns.read(self.values, start, stop, StoredForm.of(self.values))
 
     def inflate(self, stored: StoredColumns) -> np.ndarray:
         """Return the values of some elements, (n_sources, width).
