@@ -77,6 +77,12 @@ def test_columns_that_say_the_same_are_named_together():
     assert (remark.check, remark.columns) == ('equal', ('age', 'Age_years'))
 
 
+def test_a_decimal_comma_hides_no_missing_code():
+    found = look(age=['-999', '23,5', *AGES, '410'])
+    assert [remark.check for remark in found] == ['decimal comma', 'missing code', 'age']
+    assert [remark.rows for remark in found] == [('sub-2',), ('sub-1',), ('sub-23',)]
+
+
 def test_one_code_is_not_remarked_twice():
     assert [one.check for one in look(age=[*AGES, '-999', '400'])] == ['missing code', 'age']
 

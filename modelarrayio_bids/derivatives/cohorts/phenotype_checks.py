@@ -124,9 +124,12 @@ class _Column:
             return
         if len(self.numbers) < len(self.present):
             yield from self._spellings()
-            yield from self._odd_among_numbers()
-            return
-        yield from self._numbers_written_twice()
+            odd = list(self._odd_among_numbers())
+            yield from odd
+            if not odd or self.numbers.empty:
+                return
+        else:
+            yield from self._numbers_written_twice()
         codes = self._missing_codes()
         for code, rows in codes.groupby(codes):
             others = self.numbers.drop(codes.index)
