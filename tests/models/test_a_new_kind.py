@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import trees
+from models.contract import KindContract
 from scipy import stats
 from stores import read_results
 
@@ -90,6 +91,11 @@ def slope_of(x, y):
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     monkeypatch.setitem(KINDS, TheilSenKind.name, TheilSenKind())
+
+
+class TestTheilSen(KindContract):
+    name = 'theil-sen'
+    formula = 'y ~ age'
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,7 @@
 """Which kind of model a formula asks for."""
 
 import pytest
+from models.contract import KindContract
 
 from modelarrayio_bids.errors import FormulaError, UsageError
 from modelarrayio_bids.models.formula.terms import Terms
@@ -36,3 +37,18 @@ def test_what_no_kind_takes_is_refused(formula, method, said):
         kind_of(Terms.of(formula), method)
     assert said in str(caught.value)
     assert '\n' not in str(caught.value)
+
+
+class TestLinearModels(KindContract):
+    name = 'lm'
+    formula = 'y ~ age * sex'
+
+
+class TestAdditiveModels(KindContract):
+    name = 'gam'
+    formula = 'y ~ sex + s(age, k = 4, fx = TRUE)'
+
+
+class TestRandomIntercepts(KindContract):
+    name = 'lmer'
+    formula = 'y ~ age + sex + (1 | participant_id)'
