@@ -116,7 +116,7 @@ class Extension:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is added to which file, once everything about it was checked.
+    """The sources to add to a file, once everything about them was checked.
 
     Parameters
     ----------

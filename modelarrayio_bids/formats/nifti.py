@@ -39,7 +39,7 @@ _GEOMETRY = (
 
 @dataclass(frozen=True)
 class Volume:
-    """What the header of a three-dimensional image says.
+    """The header of a three-dimensional image.
 
     Parameters
     ----------

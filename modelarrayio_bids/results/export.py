@@ -82,7 +82,7 @@ class Image:
 
 
 class Naming(ABC):
-    """What images are called, and what is said of them in sidecars."""
+    """Names of images, and the content of their sidecars."""
 
     #: What to do about two results that would share a name.
     remedy: ClassVar[str]
@@ -223,7 +223,7 @@ def fewer_sources(results: Analysis) -> dict[str, dict[str, int]]:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How results are written.
+    """Options of writing results.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a run may use of the machine: threads, and memory as a promise.
+"""Limits of a run on a machine: threads, and memory as a promise.
 
 Memory is what the system counts as resident, Python and its libraries included. What a process
 holds is looked up rather than assumed; what reading needs follows from the headers; the rest goes
@@ -52,7 +52,7 @@ def peak_bytes() -> int:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a run may use.
+    """Threads, memory and disk that a run may use.
 
     Parameters
     ----------

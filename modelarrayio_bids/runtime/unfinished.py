@@ -1,4 +1,4 @@
-"""What is being made, and what a killed run left of it.
+"""Files and folders in the making, and those that a killed run left.
 
 A file or folder in the making has a name that tells its machine and its process, and the process
 holds a lock on it. The kernel releases the lock however the process ends, also one in a container,

@@ -1,4 +1,4 @@
-"""What every kind of element can be asked.
+"""The contract of a kind of elements.
 
 An element space knows which elements an analysis has, in which order, and how one image of a
 format becomes one value per element and back. Building and exporting are loops over this

@@ -1,4 +1,4 @@
-"""How a matrix is cut up, and stored: pure arithmetic.
+"""Blocks and chunks of a matrix, and the form of its storage: pure arithmetic.
 
 ModelArray reads one element at a time, so a chunk spans every source and few elements. Users wait
 for that read, and R inflates a whole chunk for it: with chunks of 2 MiB it took 14 ms, of 256 KiB
@@ -111,7 +111,7 @@ COMPRESSIONS = ('gzip', 'lzf', 'none')
 
 @dataclass(frozen=True)
 class Layout:
-    """How the values of a scalar are stored.
+    """Type, chunks and compression of values.
 
     Parameters
     ----------

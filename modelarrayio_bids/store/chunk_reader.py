@@ -88,7 +88,7 @@ def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: i
 
 
 class StoredForm(NamedTuple):
-    """How chunks of a dataset are read: asked of HDF5 once, not for each of them."""
+    """The form of a dataset's chunks: asked of HDF5 once, not for each of them."""
 
     by_chunk: bool
     decode: Callable[[bytes | np.ndarray], np.ndarray]

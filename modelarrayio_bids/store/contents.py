@@ -1,4 +1,4 @@
-"""What is in an HDF5 file, for a person: this program's or another's.
+"""Contents of an HDF5 file, for a person: this program's or another's.
 
 Headers, names and what tells where elements are is read, no values.
 """
@@ -26,7 +26,7 @@ _PATHS = 'path'
 
 @dataclass(frozen=True)
 class Origin:
-    """What made a file.
+    """The program and command that made a file.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Elements:
-    """What the elements are.
+    """Kind, number and places of the elements.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Elements:
 
 @dataclass(frozen=True)
 class Images:
-    """Whether the images a scalar was made from are still those.
+    """Images of a scalar, compared with those it was made from.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class AnalysisContents:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a file.
+    """Contents of a file.
 
     Parameters
     ----------

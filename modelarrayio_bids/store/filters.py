@@ -1,4 +1,4 @@
-"""What chunks went through before they were stored, and whether R can undo it.
+"""Filters that chunks went through before they were stored, and those that R can undo.
 
 Numbers are those of the HDF Group's registry. Which of them R undoes was tried with rhdf5 2.42 and
 rhdf5filters 1.10 on files that h5py and hdf5plugin wrote.

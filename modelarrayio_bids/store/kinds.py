@@ -51,7 +51,7 @@ class TableForm:
 
 
 class Elements(Protocol):
-    """What a file's readers ask of elements that a template tells."""
+    """Elements made again of a template, as readers of a file need them."""
 
     kind: ClassVar[str]
 
@@ -63,7 +63,7 @@ class Elements(Protocol):
 
 
 class ElementKind(Protocol):
-    """What a file's readers ask of a kind of elements."""
+    """A kind of elements, as readers of a file need it."""
 
     kind: ClassVar[str]
     table_forms: ClassVar[tuple[TableForm, ...]]

@@ -1,4 +1,4 @@
-"""What a file keeps of the values of a scalar, for people to judge them by.
+"""Summaries of the values of a scalar in a file, for people to judge them by.
 
 Of each source the shape of its distribution, and how it goes with the others; of each element its
 mean and spread over the cohort. R ignores them.
@@ -28,7 +28,7 @@ ROW = np.dtype([
 
 @dataclass(frozen=True)
 class Summary:
-    """What is known of the values of a scalar.
+    """Distribution of the values of a scalar, by source and by element.
 
     Parameters
     ----------

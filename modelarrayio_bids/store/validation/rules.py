@@ -10,7 +10,7 @@ from importlib.resources import files
 
 
 class Severity(StrEnum):
-    """How bad a breach is."""
+    """Severity of a breach."""
 
     #: R cannot open it, takes it for something else, or results lose their places.
     ERROR = 'error'

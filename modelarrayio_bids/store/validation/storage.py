@@ -1,4 +1,4 @@
-"""How a file and its datasets are stored: rules that do not ask what is in them."""
+"""Rules on the storage of a file and its datasets, whatever is in them."""
 
 from __future__ import annotations
 
