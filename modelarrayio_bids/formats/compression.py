@@ -27,8 +27,8 @@ from functools import partial
 from os import PathLike
 from typing import Any, BinaryIO
 
-from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
-from modelarrayio_bids.formats.pointers import absence_error, pointer_error
+from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.formats.pointers import opened
 from modelarrayio_bids.runtime.user_input import open_regular
 
 try:
@@ -280,21 +280,13 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 
 @contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
-    """Open a file for reading, and turn what goes wrong with it into an error that names it."""
-    try:
-        with open_regular(path) as file:
-            if error := pointer_error(file.peek(_PIECE)[:_PIECE], path):
-                raise error
+    """Open a file for reading, and turn what is wrong with its compression into an error."""
+    with opened(path) as file:
+        try:
             yield file
-    except ModelArrayIOError:
-        raise
-    except FileNotFoundError as error:
-        raise absence_error(path) from error
-    except EOFError as error:
-        what = 'is truncated: the compressed data end early'
-        raise FormatError(what, path, 'Copy or make the file again.') from error
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(f'is damaged: {error}', path, 'Copy or make the file again.') from error
-    except (OSError, ValueError) as error:
-        what = f'cannot be read ({getattr(error, "strerror", None) or error})'
-        raise SourceNotFoundError(what, path, 'Check that it is a file you may read.') from error
+        except EOFError as error:
+            what = 'is truncated: the compressed data end early'
+            raise FormatError(what, path, 'Copy or make the file again.') from error
+        except (zlib.error, gzip.BadGzipFile) as error:
+            what = f'is damaged: {error}'
+            raise FormatError(what, path, 'Copy or make the file again.') from error

@@ -11,7 +11,6 @@ import codecs
 import csv
 import io
 import re
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from modelarrayio_bids.errors import FormatError, ModelArrayIOError, SourceNotFoundError
-from modelarrayio_bids.formats.pointers import absence_error, pointer_error
+from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.formats.pointers import opened
 
 #: Texts that mean "no value" in every table: those of pandas.read_csv, hence of R and BIDS, but
 #: for ``None``, which is a level people use (no medication); and a spreadsheet's errors.
@@ -104,7 +103,8 @@ def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
 
 def read_text(path: Path) -> tuple[str, str]:
     """Read a text file and return its text and encoding; errors as :func:`read_table`."""
-    content = _content(path)
+    with opened(path, 'Check the path of the table.') as file:
+        content = file.read()
     encoding = 'utf-16' if content.startswith(_UTF16) else 'utf-8-sig'
     try:
         text = content.decode(encoding)
@@ -118,23 +118,6 @@ def read_text(path: Path) -> tuple[str, str]:
     if encoding == 'utf-8-sig' and not content.startswith(codecs.BOM_UTF8):
         encoding = 'utf-8'
     return text, encoding
-
-
-def _content(path: Path) -> bytes:
-    try:
-        # Not opened before it is known what it is: to open a pipe waits for its other end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise SourceNotFoundError('is not a file', path, 'Give the table as a file.')
-        content = path.read_bytes()
-    except ModelArrayIOError:
-        raise
-    except FileNotFoundError as error:
-        raise absence_error(path, remedy='Check the path of the table.') from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
-        raise SourceNotFoundError(f'cannot be read ({error})', path, 'Check the path.') from error
-    if pointer := pointer_error(content, path):
-        raise pointer
-    return content
 
 
 def _separator(text: str, path: Path) -> tuple[str, int, str]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from os import PathLike
 from pathlib import Path
 from shlex import quote
 
-from modelarrayio_bids.errors import NotFetchedError, SourceNotFoundError
+from modelarrayio_bids.errors import ModelArrayIOError, NotFetchedError, SourceNotFoundError
 from modelarrayio_bids.runtime.user_input import open_regular
 
 # git-annex takes no longer file for a pointer (its page "internals/pointer file").
@@ -56,6 +59,29 @@ def absence_error(
         what = f'is not here: {folder} is a subdataset that is not installed'
         return NotFetchedError(what, path, f'Install it: datalad get -n {quote(str(folder))}')
     return SourceNotFoundError(what, path, remedy)
+
+
+@contextmanager
+def opened(path: str | PathLike[str], remedy: str = 'Check the path.') -> Iterator[BufferedReader]:
+    """Open a file in binary whose content is here, and which ends: no device, and no pipe.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If it is not there, cannot be read, or its content was not fetched.
+    """
+    try:
+        with open_regular(path) as file:
+            if error := pointer_error(file.peek(_LONGEST)[:_LONGEST], path):
+                raise error
+            yield file
+    except ModelArrayIOError:
+        raise
+    except FileNotFoundError as error:
+        raise absence_error(path, remedy=remedy) from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
+        what = f'cannot be read ({getattr(error, "strerror", None) or error})'
+        raise SourceNotFoundError(what, path, 'Check that it is a file you may read.') from error
 
 
 def fetch_error(path: Path) -> SourceNotFoundError | None:

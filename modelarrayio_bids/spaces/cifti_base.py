@@ -1,4 +1,4 @@
-"""The common part of greyordinates, parcels and edges: elements along a dimension of a CIFTI matrix.
+"""The common part of greyordinates, parcels and edges: elements along a dimension of a matrix.
 
 Two dimensions are equal when their elements are the same in the same order, with everything a
 file says of them: structures, vertices and the number of vertices of their surface, voxels and
