@@ -16,7 +16,9 @@ from modelarrayio_bids.cli.commands.export_results import add_images
 from modelarrayio_bids.cli.options import (
     add,
     add_cluster,
+    add_flag,
     add_log_format,
+    add_path,
     add_resources,
     log_format,
     positive,
@@ -38,14 +40,14 @@ LEVELS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``modelarrayio-bids``; returns an exit code."""
+    """Run ``modelarrayio-bids`` and return an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     logs.configure('INFO', form=log_format(words))
     return run(PROGRAM, lambda: _run(parse(get_parser(), words)), LEAST_MB)
 
 
 def get_parser() -> Parser:
-    """The command line of ``modelarrayio-bids``."""
+    """Return the parser of ``modelarrayio-bids``."""
     parser = Parser(
         prog=PROGRAM,
         # With all options it would be twenty lines; and one of several values would take the
@@ -137,15 +139,14 @@ def _add_positional(parser: argparse.ArgumentParser) -> None:
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('running')
-    add(
+    add_path(
         group,
         '-w',
         '--work-dir',
-        type=Path,
         metavar='DIR',
         help='where intermediate files are kept (default: a folder in output_dir, removed after)',
     )
-    add(group, '--dry-run', action='store_true', help='check everything, write nothing')
+    add_flag(group, '--dry-run', help='check everything, write nothing')
     add(
         group,
         '--omp-nthreads',
@@ -154,9 +155,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help='threads that libraries of linear algebra start beside those of --nprocs',
     )
     add_config_file(group)
-    group.add_argument(
+    add_flag(
+        group,
         '--notrack',
-        action='store_true',
         help='as in other BIDS Apps; nothing is ever tracked, with or without it',
     )
 
@@ -178,10 +179,10 @@ def _add_messages(parser: argparse.ArgumentParser) -> None:
         default=0,
         help='the same as -vv',
     )
-    group.add_argument(
+    add_flag(
+        group,
         '-q',
         '--quiet',
-        action='store_true',
         help='only warnings and errors; the log in OUTPUT_DIR/logs has the rest',
     )
     add_log_format(group)
@@ -191,10 +192,9 @@ class _PrintDescriptor(argparse.Action):
     """Print the descriptor that the package ships and stop, whatever else is given."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from importlib.resources import files
+        from modelarrayio_bids.runtime.data_files import data_text
 
-        descriptor = files('modelarrayio_bids').joinpath('data', 'boutiques.json')
-        print(descriptor.read_text('utf-8'), end='')
+        print(data_text('boutiques.json'), end='')
         parser.exit()
 
 

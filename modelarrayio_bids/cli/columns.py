@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows of as many cells each, as lines: every column as wide as its widest cell.
+    """Yield rows as lines: every column as wide as its widest cell.
 
     >>> list(aligned([('SCALAR', 'IMAGES'), ('FA', '24')]))
     ['SCALAR  IMAGES', 'FA      24']

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``modelarrayio-bids``; returns an exit code."""
+    """Run ``modelarrayio-bids`` and return an exit code."""
     if arguments is None:
         return _alone('modelarrayio-bids')
     from modelarrayio_bids.cli import bids_app, files
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def modelarrayio() -> int:
-    """Entry point of ``modelarrayio``; returns an exit code."""
+    """Run ``modelarrayio`` and return an exit code."""
     return _alone('modelarrayio')
 
 

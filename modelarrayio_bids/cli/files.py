@@ -29,13 +29,12 @@ from modelarrayio_bids.runtime.encoding import require_utf8
 PROGRAM = 'modelarrayio'
 #: Addresses that Python, NumPy and HDF5 take with one thread: 180 MiB were enough.
 LEAST_MB = 192
-COMMANDS = (
-    'to-modelarray', 'append', 'fit', 'merge-results', 'export-results', 'info', 'validate',
-)  # fmt: skip
+_MODULES = (to_modelarray, append, fit, merge_results, export_results, info, validate)
+COMMANDS = tuple(each.__name__.rpartition('.')[2].replace('_', '-') for each in _MODULES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of ``modelarrayio``; returns an exit code."""
+    """Run ``modelarrayio`` and return an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     logs.configure('INFO', form=log_format(words))
     parser = get_parser()
@@ -53,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The command line of ``modelarrayio``."""
+    """Return the parser of ``modelarrayio``."""
     parser = Parser(
         prog=PROGRAM,
         allow_abbrev=False,
@@ -61,13 +60,8 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('-V', '--version', action='version', version=f'{PROGRAM} {__version__}')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND')
-    to_modelarray.add_command(commands)
-    append.add_command(commands)
-    fit.add_command(commands)
-    merge_results.add_command(commands)
-    export_results.add_command(commands)
-    info.add_command(commands)
-    validate.add_command(commands)
+    for command in _MODULES:
+        command.add_command(commands)
     return parser
 
 

@@ -23,7 +23,7 @@ MEGABYTE = 2**20
 
 
 def add(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
-    """An option in both spellings: ``--like-this`` and the predecessor's ``--like_this``."""
+    """Add an option in both spellings: ``--like-this`` and the predecessor's ``--like_this``."""
     spellings = [
         spelling
         for option in options
@@ -32,15 +32,30 @@ def add(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> N
     parser.add_argument(*dict.fromkeys(spellings), **keywords)
 
 
+def add_flag(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
+    """Add an option that is given or not."""
+    add(parser, *options, action='store_true', **keywords)
+
+
+def add_path(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
+    """Add an option that names a file or a folder."""
+    add(parser, *options, type=Path, **keywords)
+
+
+def add_list(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
+    """Add an option that takes several values, and may be repeated."""
+    add(parser, *options, nargs='+', action='extend', default=[], **keywords)
+
+
 def positive(text: str) -> int:
-    """A whole number from 1, for argparse."""
+    """Return a whole number from 1, for argparse."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1')
     return int(text)
 
 
 def memory(text: str) -> int:
-    """Megabytes (2**20 bytes), for argparse: a number of them, or with K, M, G or T.
+    """Return megabytes (2**20 bytes), for argparse: of a number, or one with K, M, G or T.
 
     >>> memory('4000'), memory('1.5G'), memory('2TB')
     (4000, 1536, 2097152)
@@ -55,17 +70,17 @@ def memory(text: str) -> int:
 
 
 def label(text: str) -> str:
-    """A label, or ``@FILE`` for those in a file."""
+    """Return a label, or ``@FILE`` for those in a file."""
     return text
 
 
 def dataset(text: str) -> str:
-    """``NAME=PATH``, or a path."""
+    """Return ``NAME=PATH``, or a path."""
     return text
 
 
 def named(text: str) -> str:
-    """``NAME=TEXT``, for argparse."""
+    """Return ``NAME=TEXT``, for argparse."""
     name, _, what = text.partition('=')
     if not name.strip() or not what.strip():
         raise argparse.ArgumentTypeError(f"{text!r} has no name: write NAME='…'")
@@ -73,7 +88,7 @@ def named(text: str) -> str:
 
 
 def add_nprocs(group: argparse._ActionsContainer) -> None:
-    """``--nprocs``, in the words of several BIDS Apps."""
+    """Add ``--nprocs``, in the words of several BIDS Apps."""
     add(
         group,
         '--nprocs',
@@ -88,14 +103,14 @@ def add_nprocs(group: argparse._ActionsContainer) -> None:
 
 
 def _processors() -> int:
-    """Those this process may run on: Slurm and containers give a job some of the machine's."""
+    """Return the processors of this process: Slurm and containers give some of the machine's."""
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:
-    """``--nprocs`` and ``--mem-mb``."""
+    """Add ``--nprocs`` and ``--mem-mb``."""
     group = parser.add_argument_group('resources')
     add_nprocs(group)
     add(
@@ -110,7 +125,7 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """``--nipype-plugin``, ``--nipype-plugin-file``, ``--blocks``, ``--stop-on-first-crash``."""
+    """Add the options about where nodes run, and in which blocks."""
     group = parser.add_argument_group('on a cluster')
     plugin = group.add_mutually_exclusive_group()
     add(
@@ -120,11 +135,10 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help='where steps run: Linear (here, the default), MultiProc, SLURM, PBS, SGE, LSF, OAR or '
         'Condor; --nprocs and --mem-mb are then those of each job',
     )
-    add(
+    add_path(
         plugin,
         '--nipype-plugin-file',
         '--use-plugin',
-        type=Path,
         metavar='YAML',
         help='the same with arguments: "plugin: SLURM" and "plugin_args: {...}"',
     )
@@ -136,17 +150,16 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help='read each cohort in N blocks, each a job of its own (default: on a cluster, one for '
         'every gigabyte of values; here, none)',
     )
-    add(
+    add_flag(
         group,
         '--stop-on-first-crash',
-        action='store_true',
         help='stop when a job fails (default: on a cluster the others go on, for a later run to '
         'use; here, stop)',
     )
 
 
 def plugin(options: argparse.Namespace) -> Plugin:
-    """Where the parsed options want steps to run.
+    """Return the Nipype plugin that the parsed options ask for.
 
     Raises
     ------
@@ -168,32 +181,27 @@ def plugin(options: argparse.Namespace) -> Plugin:
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:
-    """``--mask``, ``--index-file`` and ``--directions-file``."""
+    """Add ``--mask``, ``--index-file`` and ``--directions-file``."""
     group = parser.add_argument_group('which elements')
-    group.add_argument('--mask', type=Path, metavar='NIFTI', help='binary group mask, for voxels')
-    add(
+    add_path(group, '--mask', metavar='NIFTI', help='binary group mask, for voxels')
+    add_path(
         group,
         '--index-file',
-        type=Path,
         metavar='IMAGE',
         help='index image of the fixel directory, or the directory (default: that of the images)',
     )
-    add(
-        group,
-        '--directions-file',
-        type=Path,
-        metavar='IMAGE',
-        help='directions image of the fixel directory',
+    add_path(
+        group, '--directions-file', metavar='IMAGE', help='directions image of the fixel directory'
     )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """``--json``."""
-    parser.add_argument('--json', action='store_true', help='print one JSON object instead')
+    """Add ``--json``."""
+    add_flag(parser, '--json', help='print one JSON object instead')
 
 
 def add_scalar_columns(parser: argparse.ArgumentParser) -> None:
-    """``--scalar-columns``."""
+    """Add ``--scalar-columns``."""
     add(
         parser,
         '--scalar-columns',
@@ -205,14 +213,14 @@ def add_scalar_columns(parser: argparse.ArgumentParser) -> None:
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:
-    """``--map``."""
+    """Add ``--map``."""
     parser.add_argument(
         '--map', metavar='NAME', help='map to take, by name or number, of images with several'
     )
 
 
 def add_log_level(parser: argparse.ArgumentParser) -> None:
-    """``--log-level``, its short ways ``-v`` and ``-q``, and ``--log-format``."""
+    """Add ``--log-level``, its short ways ``-v`` and ``-q``, and ``--log-format``."""
     group = parser.add_argument_group('messages')
     level = group.add_mutually_exclusive_group()
     add(
@@ -231,7 +239,7 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
 
 
 def add_log_format(group: argparse._ActionsContainer) -> None:
-    """``--log-format``."""
+    """Add ``--log-format``."""
     add(
         group,
         '--log-format',
@@ -243,7 +251,7 @@ def add_log_format(group: argparse._ActionsContainer) -> None:
 
 
 def log_format(arguments: Sequence[str]) -> str:
-    """What ``--log-format`` says before the rest of a command line is looked at.
+    """Return ``--log-format`` before the rest of a command line is parsed.
 
     So the errors of a command line are in that format too.
 
@@ -261,7 +269,7 @@ def log_format(arguments: Sequence[str]) -> str:
 
 
 def resources(options: argparse.Namespace) -> Resources:
-    """What the parsed options allow a run to use."""
+    """Return the threads and the memory that the parsed options allow."""
     from modelarrayio_bids.runtime.resources import Resources
 
     memory = None if options.mem_mb is None else options.mem_mb * MEGABYTE
@@ -269,7 +277,7 @@ def resources(options: argparse.Namespace) -> Resources:
 
 
 def references(options: argparse.Namespace, **more: Any) -> References:
-    """The files the parsed options name, and whatever else is known."""
+    """Return the reference files that the parsed options name, and others that are known."""
     from modelarrayio_bids.spaces import References
 
     return References(options.mask, options.index_file, options.directions_file, **more)

@@ -1,4 +1,4 @@
-"""How a command ends: one line and an exit code for what a user can mend, a traceback otherwise."""
+"""The end of a command: one line and an exit code for what a user can mend, else a traceback."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ class Parser(argparse.ArgumentParser):
     # argparse tells nobody else what a parser holds.
 
     def actions(self) -> list[argparse.Action]:
-        """The arguments and options that have a value, in order."""
+        """Return the arguments and options that have a value, in order."""
         return [action for action in self._actions if action.default is not argparse.SUPPRESS]
 
     def distinct(self) -> list[argparse.Action]:
-        """The same, but of options that set one attribute the first alone."""
+        """Return the same, but of options that set one attribute the first alone."""
         once: dict[str, argparse.Action] = {}
         for action in self.actions():
             once.setdefault(action.dest, action)
         return list(once.values())
 
     def exclusive(self) -> list[list[argparse.Action]]:
-        """Options of which one alone may be given."""
+        """Return options of which one alone may be given."""
         return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
 
 
@@ -154,7 +154,7 @@ def _not_written(program: str, error: OSError) -> int:
 
 
 def _is_not_read() -> bool:
-    """Whether nobody reads standard output any more: ``head`` has its lines, say."""
+    """Return whether nobody reads standard output any more: ``head`` has its lines, say."""
     if sys.stdout is None:
         return False
     output = select.poll()
@@ -172,7 +172,7 @@ def _ended(program: str, message: str, code: int, facts: dict[str, Any] | None =
 
 
 def _facts(error: ModelArrayIOError) -> dict[str, Any]:
-    """What an error says, apart; of several together, of each."""
+    """Return the parts of an error; of several together, those of each."""
     facts: dict[str, Any] = {'what': error.what, 'file': error.path, 'remedy': error.remedy}
     if isinstance(error, CohortProblemsError):
         facts['problems'] = [

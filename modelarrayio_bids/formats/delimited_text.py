@@ -103,14 +103,15 @@ def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
 
 def read_text(path: Path) -> tuple[str, str]:
     """Read a text file and return its text and encoding; errors as :func:`read_table`."""
-    with opened(path, 'Check the path of the table.') as file:
+    with opened(path) as file:
         content = file.read()
     encoding = 'utf-16' if content.startswith(_UTF16) else 'utf-8-sig'
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        remedy = 'Save it as TSV, or as CSV UTF-8.'
-        raise FormatError(f'is not a table in UTF-8 ({error})', path, remedy) from error
+        raise FormatError(
+            f'is not text in UTF-8 ({error})', path, 'Save it as UTF-8 (of Excel: CSV UTF-8).'
+        ) from error
     if '\0' in text:
         line = text.count('\n', 0, text.index('\0')) + 1
         remedy = 'Save it as CSV UTF-8.'

@@ -29,22 +29,21 @@ AGAIN = (
 )
 
 
-class File(NipypeFile):
-    """A file; a relative path counts from the folder where it is set, not from the node's."""
+class _Absolute:
+    """A path; a relative one counts from the folder where it is set, not from the node's."""
 
     def validate(self, *arguments: Any, **keywords: Any) -> Any:
         """Check the path, and make it absolute without following links."""
-        value = super().validate(*arguments, **keywords)
+        value = super().validate(*arguments, **keywords)  # type: ignore[misc]
         return type(value)(Path(value).absolute())
 
 
-class Directory(NipypeDirectory):
-    """A folder; a relative path counts from the folder where it is set, not from the node's."""
+class File(_Absolute, NipypeFile):
+    """A file, made absolute where it is set."""
 
-    def validate(self, *arguments: Any, **keywords: Any) -> Any:
-        """Check the path, and make it absolute without following links."""
-        value = super().validate(*arguments, **keywords)
-        return type(value)(Path(value).absolute())
+
+class Directory(_Absolute, NipypeDirectory):
+    """A folder, made absolute where it is set."""
 
 
 class LibraryInterface(SimpleInterface, ABC):
@@ -52,7 +51,7 @@ class LibraryInterface(SimpleInterface, ABC):
 
     @property
     def what(self) -> str:
-        """What the interface works on, for a person: its name, unless it has more to say."""
+        """The interface in a message: its name, unless it has more to say."""
         return type(self).__name__
 
     @abstractmethod
@@ -101,7 +100,7 @@ class LibraryInterface(SimpleInterface, ABC):
 
 @contextmanager
 def _clean_when_terminated() -> Iterator[None]:
-    """In a worker or a job, let SIGTERM take away what is half-written before it ends the process.
+    """Have SIGTERM take away what is half-written before it ends a worker or a job.
 
     Nipype catches every exception of a node, so the process has to be ended here. A command of
     ours, or a program that embeds us, has its own way with signals.

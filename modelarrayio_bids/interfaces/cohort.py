@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from nipype.interfaces.base import (
 )
 
 from modelarrayio_bids.derivatives.bids.description import write_description
-from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
@@ -27,7 +27,6 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.cohorts.reuse import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
-from modelarrayio_bids.derivatives.recipes.path_images import PathImages
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
@@ -117,8 +116,6 @@ class CollectCohort(LibraryInterface):
                 threads=inputs.num_threads,
             ),
         )
-        if not inputs.overwrite:
-            collection.check_added(output_dir)
         scalars = [group.scalar for group in collection.groups]
         write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
         outputs = [group.outputs(output_dir) for group in collection.groups]
@@ -136,7 +133,7 @@ class CollectCohort(LibraryInterface):
             'coverage_files': [str(files.coverage) for files in outputs],
             'store_files': [str(files.store) for files in outputs],
             'script_files': [str(files.fit_script) for files in outputs],
-            'left_out': {reason: out.count for reason, out in collection.left_out.items()},
+            'left_out': {reason: len(paths) for reason, paths in collection.left_out.items()},
             'sidecars_file': str(folder / 'sidecars.json'),
         }
 
@@ -145,31 +142,9 @@ class CollectCohort(LibraryInterface):
         return paths
 
     def _request(self, output_dir: Path) -> Request:
-        given = self.given('datasets', 'bids_filters', 'images_space')
-        return Request(
-            Path(self.inputs.bids_dir),
-            output_dir,
-            datasets={name: Path(root) for name, root in given.get('datasets', {}).items()},
-            participants=self._several('participant_label'),
-            sessions=self._several('session_label'),
-            excluded=self._several('exclude_participant_label'),
-            scalars=self._several('scalars'),
-            spaces=self._several('space'),
-            bids_filters=BidsFilters.from_dict(given.get('bids_filters', {})),
-            mask=self.path('in_mask'),
-            mask_sources=self._several('mask_source'),
-            group_mask=self.path('group_mask_file'),
-            on_grid_mismatch=self.inputs.on_grid_mismatch,
-            phenotypes=tuple(map(Path, self._several('phenotypes'))),
-            required=self._several('required_columns'),
-            recipes=tuple(map(Path, self._several('recipes'))),
-            images=PathImages.requested(
-                self._several('images'), self._several('masks'), given.get('images_space', '')
-            ),
-        )
-
-    def _several(self, name: str) -> tuple[str, ...]:
-        return tuple(self.given(name).get(name, ()))
+        names = [each.name for each in fields(Request)]
+        given = self.given(*names, 'masks', 'images_space')
+        return Request.of(**given | {'output_dir': output_dir})
 
     def _write(
         self, group: ScalarGroup, collection: Collection, output_dir: Path, table: Path
@@ -212,7 +187,7 @@ class WriteSidecars(LibraryInterface):
         return {'out_files': list(contents)}
 
     def _building(self) -> dict[str, dict[str, Any]]:
-        """By sidecar: what it took to build the file it describes, now or when that was."""
+        """Return by sidecar the cost of building the file it describes, now or when that was."""
         measured = self.given('seconds', 'peak_mb')
         # They differ between two runs of the same, which that variable is to make alike.
         if len(measured) < 2 or 'SOURCE_DATE_EPOCH' in os.environ:

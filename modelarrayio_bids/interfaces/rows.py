@@ -102,7 +102,7 @@ class ReadRowBlock(LibraryInterface):
 
     @property
     def what(self) -> str:
-        """Which row block, for a person."""
+        """The row block in a message."""
         return f'row block {self.inputs.number + 1} of {self.inputs.cohort_file}'
 
     def _call(self, _folder: Path) -> dict[str, Any]:

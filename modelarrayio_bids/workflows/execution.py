@@ -105,7 +105,7 @@ def _execution(work_dir: Path, log_dir: Path, plugin: Plugin) -> dict[str, str]:
 
 
 def _reasons(error: Exception, folder: Path, plugin: Plugin) -> list[BaseException]:
-    """What nodes ended for, an interrupt before all else; nothing if it was a bug."""
+    """Return what nodes ended for, an interrupt before all else; nothing if it was a bug."""
     ends = errors_below(folder)
     if plugin.is_local:
         # A node of this machine that only began is one that still runs.
@@ -128,7 +128,7 @@ def _raise(reasons: Sequence[BaseException]) -> NoReturn:
 
 
 def _lost(error: BaseException | None, folder: Path) -> list[ModelArrayIOError]:
-    """The job that a scheduler ended before its node began.
+    """Return the error of a job that a scheduler ended before its node began.
 
     Nipype looks for its result, finds none, and fails over telling that.
     """
@@ -149,7 +149,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 @contextmanager
 def _workers_stopped() -> Iterator[None]:
-    """After an error or an interrupt, end the processes Nipype started and wait for them.
+    """End the processes that Nipype started after an error or an interrupt.
 
     Left alone they would finish their nodes, and write into folders that are being removed.
     """

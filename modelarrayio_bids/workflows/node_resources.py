@@ -14,7 +14,7 @@ _LIGHT_MB = 256
 
 @dataclass(frozen=True)
 class Allowance:
-    """What each node of a workflow may use.
+    """Processors and memory that each node of a workflow may use.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the nodes of a workflow run: Nipype's plugins, and what a scheduler is told of a node."""
+"""Nipype's plugins, which run the nodes of a workflow, and what a scheduler is told of a node."""
 
 from __future__ import annotations
 
@@ -18,56 +18,14 @@ from jsonschema.exceptions import best_match
 from nipype import Workflow
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.derivatives.bids.json_files import parse_file
+from modelarrayio_bids.errors import FormatError, UsageError
+from modelarrayio_bids.runtime.data_files import data_table
 
 #: In this process, one node after the other: each uses all threads by itself.
 LOCAL = 'Linear'
 #: Nipype's names of those that keep watch over their jobs, so that a run can say how it ended.
 PLUGINS = ('Linear', 'MultiProc', 'SLURM', 'PBS', 'SGE', 'LSF', 'OAR', 'Condor')
-
-# How each scheduler is asked for processors and memory (MiB), by the argument its plugin takes;
-# before each the words by which a person asks for the same. Of the others, parallel environments
-# and units differ from site to site: see --nipype-plugin-file.
-_NODE_ARGUMENTS: dict[str, tuple[str, list[tuple[tuple[str, ...], str]]]] = {
-    'SLURM': (
-        'sbatch_args',
-        [
-            (('--cpus-per-task', '-c'), '--cpus-per-task={cpus}'),
-            (('--mem', '--mem-per-cpu', '--mem-per-gpu'), '--mem={memory}M'),
-        ],
-    ),
-    # PBS refuses others beside select.
-    'PBS': (
-        'qsub_args',
-        [
-            (('ncpus', 'nodes', 'select'), '-l ncpus={cpus}'),
-            (('mem', 'select'), '-l mem={memory}mb'),
-        ],
-    ),
-    # It counts addresses, of which a process has more than memory: half as many again is ample.
-    'SGE': ('qsub_args', [(('h_vmem',), '-l h_vmem={addresses}M')]),
-    'LSF': ('bsub_args', [(('-n',), '-n {cpus}'), (('-M',), '-M {memory}MB')]),
-}
-
-_COUNT = {'type': 'integer', 'minimum': 1}
-_TEXT = {'type': 'string'}
-# What Nipype documents of its plugins' arguments, as a JSON schema: of other values they make a
-# traceback, or wait for ever, as with too little memory for any node.
-_ARGUMENTS = {
-    'properties': {
-        **dict.fromkeys(('n_procs', 'max_jobs', 'max_tries', 'max_jobname_len'), _COUNT),
-        **dict.fromkeys(('sbatch_args', 'qsub_args', 'bsub_args', 'oarsub_args'), _TEXT),
-        'template': _TEXT,
-        'dont_resubmit_completed_jobs': {'type': 'boolean'},
-        # A node of ours asks for all threads, and takes what there is.
-        'raise_insufficient': {'const': False},
-        'n_gpu_procs': {'type': 'integer', 'minimum': 0},
-        'memory_gb': {'type': 'number', 'minimum': 0.1},
-        'retry_timeout': {'type': 'number', 'minimum': 0},
-        'scheduler': {'enum': ['tsort', 'mem_thread']},
-        'mp_context': {'enum': ['fork', 'forkserver', 'spawn']},
-    }
-}
 
 
 class WorkerPool(ProcessPoolExecutor):
@@ -143,7 +101,11 @@ class Plugin:
                 f'there is no plugin {self.name!r} that can be waited for',
                 remedy=f'Choose among {", ".join(PLUGINS)}.',
             )
-        fault = best_match(Draft202012Validator(_ARGUMENTS).iter_errors(self.arguments))
+        fault = best_match(
+            Draft202012Validator(data_table('plugins.toml')['arguments']).iter_errors(
+                self.arguments
+            )
+        )
         if fault is not None:
             raise UsageError(
                 f'the argument {fault.json_path[2:]} of {self.name}: {fault.message}',
@@ -152,26 +114,14 @@ class Plugin:
 
     @classmethod
     def from_file(cls, path: Path) -> Plugin:
-        """From YAML or JSON: ``plugin``, a name, and ``plugin_args``, as other BIDS Apps take it.
+        """Read YAML or JSON: ``plugin``, a name, and ``plugin_args``, as other BIDS Apps take it.
 
         Raises
         ------
         SourceNotFoundError, FormatError, UsageError
             If it cannot be used.
         """
-        try:
-            content = yaml.safe_load(path.read_text('utf-8-sig'))
-        except FileNotFoundError as error:
-            raise SourceNotFoundError('no such file', path, 'Check the path.') from error
-        except OSError as error:
-            what = f'cannot be read ({error.strerror})'
-            raise SourceNotFoundError(
-                what, path, 'Check that it is a file you may read.'
-            ) from error
-        except (yaml.YAMLError, ValueError) as error:
-            # YAML has dates, and ValueError is what an impossible one makes.
-            first = str(error).partition('\n')[0]
-            raise FormatError(f'is no YAML ({first})', path, _EXAMPLE) from error
+        content = parse_file(path, _parse_yaml, 'YAML', _EXAMPLE)
         if not isinstance(content, dict) or not isinstance(content.get('plugin'), str):
             raise FormatError('names no plugin', path, _EXAMPLE)
         arguments = content.get('plugin_args') or {}
@@ -184,7 +134,7 @@ class Plugin:
 
     @property
     def is_local(self) -> bool:
-        """Whether all nodes run on this machine."""
+        """True if all nodes run on this machine."""
         return self.name in {LOCAL, 'MultiProc'}
 
     def runner(self) -> str | MultiProcPlugin:
@@ -202,9 +152,10 @@ class Plugin:
 
         What the plugin's own arguments ask for is left to them.
         """
-        if self.name not in _NODE_ARGUMENTS:
+        known = {each['name']: each for each in data_table('plugins.toml')['schedulers']}
+        if self.name not in known:
             return
-        argument, every = _NODE_ARGUMENTS[self.name]
+        argument, every = known[self.name]['argument'], known[self.name]['asks']
         given = set(re.split(r'[\s=:,]+', self.arguments.get(argument, '')))
         amounts = {'cpus': cpus, 'memory': mem_mb, 'addresses': (mem_mb or 0) * 3 // 2}
         asked = [
@@ -214,6 +165,13 @@ class Plugin:
         ]
         for name in workflow.list_node_names():
             workflow.get_node(name).plugin_args = {argument: f' {" ".join(asked)}'}
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error).partition('\n')[0]) from error
 
 
 _EXAMPLE = 'Write "plugin: SLURM" and, below it, "plugin_args: {sbatch_args: \'-p long\'}".'

@@ -205,9 +205,9 @@ def test_what_is_wrong_in_a_file_is_one_line(said, tmp_path, text, says):
 
 def test_a_file_that_is_no_toml_or_not_there(said, tmp_path, capfd):
     code, line = said('scalars = [cbf]')
-    assert (code, 'cannot be read as TOML' in line, 'line 1' in line) == (65, True, True)
+    assert (code, 'is not TOML' in line, 'line 1' in line) == (65, True, True)
     assert main(['--config-file', str(tmp_path / 'none.toml')]) == 66
-    assert f'{tmp_path}/none.toml: no such file. Check --config-file.' in capfd.readouterr().err
+    assert f'{tmp_path}/none.toml: no such file. Check the path.' in capfd.readouterr().err
 
 
 def test_what_neither_says_is_asked_for(tmp_path, capfd):

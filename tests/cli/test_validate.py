@@ -118,7 +118,7 @@ def test_the_same_for_a_program(folder):
         (['none.h5'], 'none.h5: no such file', 66),
         (['cohort.csv'], 'cohort.csv: cannot be opened as HDF5', 65),
         (['x.h5', '--cohort-file', 'none.csv'], 'none.csv: no such file', 66),
-        (['x.h5', '--cohort-file', 'x.h5'], 'x.h5: is not a table in UTF-8', 65),
+        (['x.h5', '--cohort-file', 'x.h5'], 'x.h5: is not text in UTF-8', 65),
     ],
 )
 def test_files_that_are_none(folder, capsys, options, says, code):

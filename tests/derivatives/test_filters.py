@@ -2,7 +2,12 @@ import pytest
 
 from modelarrayio_bids.derivatives.bids.entities import matches, parse_conditions
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.json_files import parse_json
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+
+
+def read(path):
+    return BidsFilters.from_dict(parse_json(path), path)
 
 
 @pytest.mark.parametrize(
@@ -63,13 +68,13 @@ def test_nothing_is_dropped_silently(tmp_path, text, says):
     path = tmp_path / 'filters.json'
     path.write_text(text)
     with pytest.raises(UsageError, match=says) as caught:
-        BidsFilters.from_file(path)
+        read(path)
     assert caught.value.path == str(path)
 
 
 def test_a_filter_file_that_is_not_json_or_not_there(tmp_path):
     (tmp_path / 'filters.json').write_text('scalar: x')
     with pytest.raises(FormatError, match='not JSON'):
-        BidsFilters.from_file(tmp_path / 'filters.json')
+        read(tmp_path / 'filters.json')
     with pytest.raises(SourceNotFoundError):
-        BidsFilters.from_file(tmp_path / 'none.json')
+        read(tmp_path / 'none.json')

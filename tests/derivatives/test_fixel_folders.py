@@ -5,9 +5,10 @@ import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelarrayio_bids.derivatives.bids.dataset import Dataset, find_datasets
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_files, parse_name
 from modelarrayio_bids.derivatives.bids.query import find_fixel_files, find_images
+from modelarrayio_bids.derivatives.bids.search import find_datasets
 from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 from modelarrayio_bids.errors import AmbiguousMatchError, InvalidDatasetError
 
@@ -141,4 +142,4 @@ def test_a_header_apart_from_its_data_is_named_as_left_out(template, tmp_path):
     (template / 'fd' / 'sub-09.mih').write_text('mrtrix image\n')
     found = collect(Request(template, tmp_path / 'out', {'mrtrix': template}))
     (reason,) = [reason for reason in found.left_out if 'a header apart from its data' in reason]
-    assert [path.name for path in found.left_out[reason].examples] == ['sub-09.mih']
+    assert [path.name for path in found.left_out[reason]] == ['sub-09.mih']

@@ -39,7 +39,7 @@ def summary(collection):
 
 
 def reasons(collection):
-    return {reason: out.count for reason, out in collection.left_out.items()}
+    return {reason: len(out) for reason, out in collection.left_out.items()}
 
 
 def test_xcp_d(tmp_path, persons, ask):
@@ -173,7 +173,7 @@ def test_morphometry_that_xcp_d_handed_on_is_taken_from_its_origin(ask, dataset,
 
 def test_a_mask_serves_volumes_alone(ask, dataset, tmp_path):
     mask = trees.write_mask(tmp_path / 'mask.nii.gz', trees.people(1)[0])
-    found = ask(dataset('xcp_d', [f'{FUNC}_stat-alff_boldmap.dscalar.nii']), mask=mask)
+    found = ask(dataset('xcp_d', [f'{FUNC}_stat-alff_boldmap.dscalar.nii']), in_mask=mask)
     assert found.groups[0].rungs == {'not-needed': 1}
 
 
@@ -233,10 +233,10 @@ def test_cohort_and_sidecars_of_images_without_masks(tmp_path, persons, ask):
 def test_participants_of_a_template_are_chosen_and_missing_ones_named(tmp_path, persons, ask):
     root = trees.write_fixels(tmp_path / 'template', persons, ('fd',))
     trees.save_mif(np.zeros((180, 1, 1), 'f4'), root / 'fd' / 'sub-010.mif')
-    (group,) = ask(root, participants=('sub-01', '03')).groups
+    (group,) = ask(root, participant_label=('sub-01', '03')).groups
     assert group.participants == ('01', '03')
     with pytest.raises(NoMatchError, match='participants 1. There are: 01, 010, 02'):
-        ask(root, participants=('1',))
+        ask(root, participant_label=('1',))
 
 
 def test_fixel_data_that_cannot_be_used_are_left_out(tmp_path, persons, ask):
@@ -244,7 +244,7 @@ def test_fixel_data_that_cannot_be_used_are_left_out(tmp_path, persons, ask):
     (root / 'fd' / 'tvalue.mif').touch()
     (root / 'fd' / 'sub-09.nii').touch()
     found = ask(root)
-    assert {reason: out.examples for reason, out in found.left_out.items()} == {
+    assert {reason: tuple(out) for reason, out in found.left_out.items()} == {
         'of no participant': (root / 'fd' / 'tvalue.mif',),
         'fixel data as NIfTI, which cannot be read yet': (root / 'fd' / 'sub-09.nii',),
     }

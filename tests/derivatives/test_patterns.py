@@ -141,10 +141,10 @@ def test_the_space_nobody_says_is_unknown(study):
 
 
 def test_participants_are_chosen(study):
-    (group,) = collect(request(study, participants=('sub-02', '03'))).groups
+    (group,) = collect(request(study, participant_label=('sub-02', '03'))).groups
     assert group.participants == ('02', '03')
     with pytest.raises(NoMatchError, match='no dataset has the participants 09'):
-        collect(request(study, participants=('09',)))
+        collect(request(study, participant_label=('09',)))
 
 
 def test_two_images_of_one_participant_are_shown(study):

@@ -254,9 +254,10 @@ def test_what_the_dictionary_did_not_lead_one_to_expect_is_said(table):
     path = table('participant_id\tage\tsex\tgroup\n01\t90+\tF\t1\n02\t8\tX\t2\n03\t\t\t\n')
     dictionary = {'age': {'Units': 'year'}, 'sex': {'Levels': {'F': 'female', 'M': 'male'}}}
     path.with_suffix('.json').write_text(json.dumps(dictionary))
-    assert list(read(path).oddities([Visit('01'), Visit('02'), Visit('03')])) == [
-        "age: '90+' of sub-01 is no number, though its units are year, 1 such",
-        "sex: 'X' of sub-02 is none of its levels (F, M), 1 such",
+    found = read(path).remarks([Visit('01'), Visit('02'), Visit('03')])
+    assert [(one.columns, one.what) for one in found] == [
+        (('age',), "'90+' of sub-01 is no number, so that R takes the column for text"),
+        (('sex',), "'X' of sub-02 is none of its levels"),
     ]
 
 
@@ -291,13 +292,13 @@ def test_a_longitudinal_table_keeps_one_row_per_visit(visits, tmp_path):
 
 def test_visits_without_a_required_phenotype_are_left_out(visits, tmp_path, caplog):
     root, path = visits
-    found = collect(Request(root, tmp_path / 'out', phenotypes=(path,), required=('age',)))
+    found = collect(Request(root, tmp_path / 'out', phenotypes=(path,), required_columns=('age',)))
     (group,) = found.groups
     assert len(group.rows) == 3
     assert [(str(one.visit), one.reason) for one in group.left_out] == [
         ('sub-02 ses-2', 'without age')
     ]
-    assert found.left_out['without age'].count == 1
+    assert len(found.left_out['without age']) == 1
     assert 'left out 1 images without age, of 1 participants or visits: sub-02 ses-2' in caplog.text
 
 

@@ -136,7 +136,7 @@ def test_pet_maps_with_a_recipe(found, tmp_path):
     )
     sessions = ('1', '2', 'open', 'closed')
     name = 'real_pet_energetic_costs_ds004513'
-    collection = found(name, recipes=(recipe,), sessions=sessions)
+    collection = found(name, recipes=(recipe,), session_label=sessions)
     # sub-01 has ses-open and ses-closed, sub-02 ses-1 and ses-2.
     assert table(collection) == {
         (scalar, f'{MNI6}:res-3mm'): (2, 4, {'map-itself': 4}) for scalar in ('cmrglc', 'signcosts')

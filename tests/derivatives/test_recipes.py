@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.derivatives.bids.entities import matches
 from modelarrayio_bids.derivatives.recipes.recipe import (
     Recipe,
     builtin_recipes,
@@ -11,7 +12,7 @@ from modelarrayio_bids.derivatives.recipes.recipe import (
     recipe_for,
     require_use,
 )
-from modelarrayio_bids.errors import RecipeError, SourceNotFoundError
+from modelarrayio_bids.errors import FormatError, RecipeError, SourceNotFoundError
 
 RECIPE = {
     'name': 'mine',
@@ -42,7 +43,7 @@ def test_a_recipe_names_describes_and_leaves_out(write):
     assert recipe.scalar_name({'suffix': 'statmap'}) is None
     assert recipe.why_left_out({'suffix': 'statmap', 'stat': 'p'}) == 'a p value'
     assert 'not among the scalars' in recipe.why_left_out({'suffix': 'bold'})
-    assert recipe.is_mask({'suffix': 'mask'})
+    assert matches({'suffix': 'mask'}, recipe.masks)
     assert recipe.wording('z_map').long_name == 'z value'
     assert recipe.wording('z_map').range == (-3, 3)
     assert recipe.wording('t_map').long_name == 't_map'
@@ -93,7 +94,6 @@ def test_a_recipe_that_cannot_be_used_says_where(write, change, says):
         ('- a', 'should be keys with values'),
         ('', 'line 1: should be keys with values, found None'),
         ('name: a\nname: b', 'line 2: has the key name twice'),
-        ('a: \x00', 'is not YAML: '),
     ],
 )
 def test_a_file_that_is_no_recipe(write, text, says):
@@ -107,15 +107,16 @@ def test_missing_keys_and_a_missing_file(write, tmp_path):
         Recipe.from_yaml(write({'name': 'mine'}))
     with pytest.raises(SourceNotFoundError):
         Recipe.from_yaml(tmp_path / 'none.yaml')
-    (tmp_path / 'bytes.yaml').write_bytes(b'\xff\xfe\xff')
-    with pytest.raises(RecipeError, match='cannot be read'):
-        Recipe.from_yaml(tmp_path / 'bytes.yaml')
+    for content in (b'\xff\xfe\xff', b'a: \0'):
+        (tmp_path / 'bytes.yaml').write_bytes(content)
+        with pytest.raises(FormatError, match='is not text'):
+            Recipe.from_yaml(tmp_path / 'bytes.yaml')
 
 
 def test_what_may_be_left_unsaid(write):
     recipe = Recipe.from_yaml(write({key: RECIPE[key] for key in ('name', 'datasets', 'scalars')}))
-    assert recipe.is_mask({'suffix': 'mask', 'desc': 'brain'})
-    assert not recipe.is_mask({'suffix': 'mask'})
+    assert matches({'suffix': 'mask', 'desc': 'brain'}, recipe.masks)
+    assert not matches({'suffix': 'mask'}, recipe.masks)
     assert recipe.why_left_out({'suffix': 'statmap', 'stat': 'p'}) is None
 
 

@@ -208,7 +208,7 @@ def test_separators_and_encodings_are_found(table, content):
 
 @pytest.mark.parametrize(
     ('content', 'says'),
-    [(b'a,b\n1,\0\n', 'line 2 holds a NUL'), ('José'.encode('latin-1'), 'not a table in UTF-8')],
+    [(b'a,b\n1,\0\n', 'line 2 holds a NUL'), ('José'.encode('latin-1'), 'not text in UTF-8')],
 )
 def test_what_is_no_text_says_so(table, content, says):
     with pytest.raises(FormatError, match=says):

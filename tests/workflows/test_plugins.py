@@ -64,9 +64,8 @@ def test_a_file_may_name_the_plugin(tmp_path, text, plugin):
 @pytest.mark.parametrize(
     ('content', 'says'),
     [
-        (b'plugin: [SLURM', 'is no YAML'),
-        (b'\xff\xfe\xfa', 'is no YAML'),
-        (b'plugin: 2026-13-45', 'is no YAML'),
+        (b'plugin: [SLURM', 'is not YAML'),
+        (b'plugin: 2026-13-45', 'is not YAML'),
         (b'', 'names no plugin'),
         (b'- SLURM\n', 'names no plugin'),
         (b'plugin: 3\n', 'names no plugin'),
@@ -107,6 +106,9 @@ def test_files_that_cannot_be_read(tmp_path):
         Plugin.from_file(tmp_path / 'none.yml')
     with pytest.raises(SourceNotFoundError, match='cannot be read'):
         Plugin.from_file(tmp_path)
+    (tmp_path / 'bytes.yml').write_bytes(b'\xff\xfe\xfa')
+    with pytest.raises(FormatError, match='is not text in UTF-8'):
+        Plugin.from_file(tmp_path / 'bytes.yml')
 
 
 def test_a_plugin_nipype_cannot_wait_for():

@@ -10,11 +10,10 @@ from pathlib import Path
 from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_export
 from modelarrayio_bids.cli.app.session import session
-from modelarrayio_bids.cli.options import add, plugin
+from modelarrayio_bids.cli.options import add_list, plugin
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
     ResultNameCollisionError,
-    SourceNotFoundError,
 )
 
 #: HDF5 file, analysis, and the folder for its maps.
@@ -24,15 +23,7 @@ Job = tuple[Path, str, Path]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this level."""
     group = parser.add_argument_group('export')
-    add(
-        group,
-        '--analysis-name',
-        nargs='+',
-        action='extend',
-        default=[],
-        metavar='NAME',
-        help='only these analyses (default: all)',
-    )
+    add_list(group, '--analysis-name', metavar='NAME', help='only these analyses (default: all)')
 
 
 def run_export(options: argparse.Namespace) -> int:
@@ -53,7 +44,7 @@ def run_export(options: argparse.Namespace) -> int:
 
 
 def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
-    """Every analysis in the HDF5 files below a folder, or those wanted.
+    """Return every analysis in the HDF5 files below a folder, or those wanted.
 
     Raises
     ------
@@ -64,18 +55,13 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     ResultNameCollisionError
         If two analyses would be written to one folder.
     """
-    from modelarrayio_bids.derivatives.bids.output_names import STORE_ENDING, stores_below
+    from modelarrayio_bids.derivatives.bids.output_names import require_stores
     from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 
     root = output_dir.absolute()
-    stores = stores_below(root)
-    if not stores:
-        raise SourceNotFoundError(
-            f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
-        )
     jobs = [
         (store, name, StatMapNaming.of(store, root).folder(name))
-        for store in stores
+        for store in require_stores(output_dir)
         for name in _analyses(store, wanted)
     ]
     held = sorted({name for _, name, _ in jobs})
@@ -97,7 +83,7 @@ def _fit_first(output_dir: Path) -> str:
 
 
 def _analyses(store: Path, wanted: Sequence[str]) -> list[str]:
-    """Those of a file; slices of a merged analysis only if they are wanted.
+    """Return the analyses of a file; slices of a merged one only if they are wanted.
 
     Their corrected p values are of too few tests.
     """
@@ -110,7 +96,7 @@ def _analyses(store: Path, wanted: Sequence[str]) -> list[str]:
 
 
 def _check_folders(chosen: Sequence[Job], jobs: Sequence[Job]) -> None:
-    """Also against those that are not chosen now: they may have been exported before."""
+    """Refuse equal folders, also of analyses that may have been exported before."""
     for store, analysis, folder in chosen:
         for other_store, other, other_folder in jobs:
             same = folder.parent == other_folder.parent and (
@@ -126,7 +112,7 @@ def _check_folders(chosen: Sequence[Job], jobs: Sequence[Job]) -> None:
 
 
 def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[str]]:
-    """The files of each job."""
+    """Yield the files of each job."""
     from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
     from modelarrayio_bids.results.export import ExportOptions, planned_files
 

@@ -6,16 +6,15 @@ import argparse
 import logging
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.app import masking, selection
 from modelarrayio_bids.cli.app.listing import show
 from modelarrayio_bids.cli.app.reporting import only_report
-from modelarrayio_bids.cli.app.run_summary import Made, close_group
+from modelarrayio_bids.cli.app.run_summary import GroupOutputs, close_group
 from modelarrayio_bids.cli.app.session import check_folders, session
-from modelarrayio_bids.cli.options import plugin
+from modelarrayio_bids.cli.options import add_flag, plugin
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.bids.dataset import Dataset
@@ -29,17 +28,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     selection.add_options(parser)
     masking.add_options(parser)
     group = parser.add_argument_group('group: outputs')
-    group.add_argument(
-        '--overwrite', action='store_true', help='replace HDF5 files that hold results'
-    )
+    add_flag(group, '--overwrite', help='replace HDF5 files that hold results')
 
 
 def run_group(options: argparse.Namespace) -> int:
     """Run the level, or only show what it would take."""
+    from modelarrayio_bids.derivatives.cohorts.request import Request
+
     if options.reports_only:
         return only_report(options)
-    threshold = masking.threshold(options)
-    request = replace(selection.request(options), **masking.settings(options))
+    inputs = selection.inputs(options)
+    threshold, request = masking.threshold(options), Request.of(**inputs)
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
     datasets = request.look_into()
     if not options.skip_bids_validation:
@@ -48,7 +47,7 @@ def run_group(options: argparse.Namespace) -> int:
         plugin(options)
     if options.list_scalars or options.dry_run:
         return show(request, check=options.dry_run, as_json=options.json)
-    close_group(_build(options, request, threshold), options)
+    close_group(_build(options, inputs, threshold), options)
     return 0
 
 
@@ -59,7 +58,7 @@ def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
         logger.warning(line)
 
 
-def _build(options: argparse.Namespace, request: Request, threshold: float) -> Made:
+def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float) -> GroupOutputs:
     """Run the workflow."""
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
@@ -71,25 +70,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
         in_blocks = options.blocks or not where.is_local
         blocks_dir = folders.work / 'row_blocks' if in_blocks else None
         workflow = init_modelarray_wf(
-            options.bids_dir,
-            folders.output,
-            datasets=request.datasets,
-            participant_label=request.participants,
-            session_label=request.sessions,
-            exclude_participant_label=request.excluded,
-            scalars=request.scalars,
-            space=request.spaces,
-            bids_filters=selection.raw_filters(options),
-            phenotypes=request.phenotypes,
-            required_columns=request.required,
-            in_mask=request.mask,
-            mask_source=request.mask_sources,
-            group_mask_file=request.group_mask,
-            on_grid_mismatch=request.on_grid_mismatch,
-            recipes=request.recipes,
-            images=options.images,
-            masks=options.masks,
-            images_space=options.images_space,
+            **inputs,
             threshold=threshold,
             overwrite=options.overwrite,
             nprocs=options.nprocs,
@@ -108,7 +89,7 @@ def _build(options: argparse.Namespace, request: Request, threshold: float) -> M
     page = outputs['make_report'].out_file if options.report else None
     if not options.report and (folders.output / 'report.html').exists():
         logger.warning('report.html is of an earlier run: --reports-only makes it anew')
-    return Made(
+    return GroupOutputs(
         tuple(collected.scalars),
         tuple(collected.store_files),
         tuple(written.out_files),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.columns import aligned
@@ -11,9 +12,10 @@ from modelarrayio_bids.errors import by_command, raise_problems
 from modelarrayio_bids.runtime.text_format import count
 
 if TYPE_CHECKING:
-    from modelarrayio_bids.derivatives.cohorts.classification import LeftOut
     from modelarrayio_bids.derivatives.cohorts.collect import Collection
     from modelarrayio_bids.derivatives.cohorts.request import Request
+
+_FEW = 3
 
 
 def show(request: Request, *, check: bool, as_json: bool) -> int:
@@ -44,7 +46,7 @@ def _print_json(collection: Collection) -> None:
 
 
 def _print_table(collection: Collection) -> None:
-    """The scalars found, as aligned columns, and what was left out and why."""
+    """Print the scalars found as aligned columns, and what was left out and why."""
     lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
     for row in collection.table().astype(object).to_dict('records'):
         texts = (str(row[name]) for name in ('scalar', 'kind', 'label', 'n_subjects', 'n_images'))
@@ -52,17 +54,17 @@ def _print_table(collection: Collection) -> None:
     print('\n'.join(aligned(lines)))
     if collection.left_out:
         print('\nLeft out:')
-    for reason, out in collection.left_out.items():
-        print(f'  {out.count} {reason}{_examples(out)}')
+    for reason, paths in collection.left_out.items():
+        print(f'  {len(paths)} {reason}{_examples(paths)}')
     for error in by_command(collection.not_fetched, most=0):
         print(f'\nNot fetched: {error}')
 
 
-def _examples(out: LeftOut) -> str:
-    """All of them if they are few, else one."""
-    if out.count > len(out.examples):
-        return f', such as {out.examples[0].name}'
-    return ': ' + ', '.join(path.name for path in out.examples)
+def _examples(paths: Sequence[Path]) -> str:
+    """Return the names of all if they are few, else of one."""
+    if len(paths) > _FEW:
+        return f', such as {paths[0].name}'
+    return ': ' + ', '.join(path.name for path in paths)
 
 
 def _masks(rungs: Mapping[str, int]) -> str:

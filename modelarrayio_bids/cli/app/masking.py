@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
 
-from modelarrayio_bids.cli.options import add
+from modelarrayio_bids.cli.options import add, add_list, add_path
 from modelarrayio_bids.errors import UsageError
 
-# As in derivatives.pairing, which --help must not load.
+# As in derivatives.cohorts.mask_matching, which --help must not load.
 MASK_SOURCES = (
     'same-dataset',
     'other-dataset',
@@ -23,18 +21,15 @@ MASK_SOURCES = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group('group: masks and grids')
-    group.add_argument(
+    add_path(
+        group,
         '--mask',
-        type=Path,
         metavar='NIFTI',
         help='mask that serves every volume, before any that is found',
     )
-    add(
+    add_list(
         group,
         '--mask-source',
-        nargs='+',
-        action='extend',
-        default=[],
         choices=MASK_SOURCES,
         metavar='SOURCE',
         help='allow only masks of these sources, of which the first that has exactly one serves '
@@ -43,10 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "anatomical (that of the anatomy, on the map's grid), map-itself (finite voxels other than "
         'zero), no-map-itself (any but that)',
     )
-    add(
+    add_path(
         group,
         '--group-mask-file',
-        type=Path,
         metavar='NIFTI',
         help="the voxels to analyse, such as a template's own mask, on the grid of the images; "
         "values outside a subject's own mask are missing all the same",
@@ -69,18 +63,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """What the parsed options add to a request."""
-    return {
-        'mask': _absolute(options.mask),
-        'mask_sources': tuple(options.mask_source),
-        'group_mask': _absolute(options.group_mask_file),
-        'on_grid_mismatch': options.on_grid_mismatch,
-    }
-
-
 def threshold(options: argparse.Namespace) -> float:
-    """The fraction of masks a voxel of the group mask is in.
+    """Return the fraction of masks a voxel of the group mask is in.
 
     Raises
     ------
@@ -99,7 +83,3 @@ def threshold(options: argparse.Namespace) -> float:
         )
     masks_needed(given, 1)
     return given
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.absolute()

@@ -15,7 +15,6 @@ from modelarrayio_bids.errors import (
     CohortProblemsError,
     ModelArrayIOError,
     NoMatchError,
-    SourceNotFoundError,
     UsageError,
     WouldLoseResultsError,
     raise_problems,
@@ -71,7 +70,7 @@ class ModelJob:
 
     @property
     def settings(self) -> tuple[str, ModelOptions, str | None, bool]:
-        """What jobs of one workflow have in common."""
+        """Settings that jobs of one workflow share."""
         return self.analysis, self.options, self.weights, self.allow_repeated
 
 
@@ -203,13 +202,9 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLi
 
 
 def _stores(options: argparse.Namespace) -> list[Path]:
-    from modelarrayio_bids.derivatives.bids.output_names import STORE_ENDING, stores_below
+    from modelarrayio_bids.derivatives.bids.output_names import require_stores
 
-    stores = stores_below(options.output_dir.absolute())
-    if not stores:
-        raise SourceNotFoundError(
-            f'holds no file named *{STORE_ENDING}', options.output_dir, 'Run the group level first.'
-        )
+    stores = require_stores(options.output_dir)
     wanted = [store for store in stores if _is_wanted(store.parent.name, options.scalars)]
     if not wanted:
         held = ', '.join(sorted({store.parent.name for store in stores}))

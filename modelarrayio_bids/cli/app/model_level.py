@@ -16,7 +16,7 @@ from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_model
 from modelarrayio_bids.cli.app.session import session
 from modelarrayio_bids.cli.model_options import add_model
-from modelarrayio_bids.cli.options import add, plugin
+from modelarrayio_bids.cli.options import add, add_flag, add_path, plugin
 
 if TYPE_CHECKING:
     from nipype import Workflow
@@ -36,18 +36,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="model in R's words, '~ age + sex', for every scalar (default: the model that "
         'the R script of each proposes)',
     )
-    add(
+    add_path(
         group,
         '--model',
-        type=Path,
         metavar='FILE',
         help='several models from a file: TOML with names and formulas (docs/models.md), or the '
         'dataset level of a BIDS Stats Model (JSON); --analysis-name chooses some of them',
     )
-    add(
+    add_flag(
         group,
         '--allow-repeated',
-        action='store_true',
         help='accept several images of one participant as if they were independent',
     )
     add_model(parser)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from modelarrayio_bids.cli.options import add
+from modelarrayio_bids.cli.options import add, add_flag
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of both levels."""
     section = parser.add_argument_group('report')
     group = section.add_mutually_exclusive_group()
-    add(
+    add_flag(
         group,
         '--reports-only',
-        action='store_true',
         help='make report.html again from what is in output_dir, and nothing else',
     )
     add(

@@ -24,8 +24,8 @@ _MOST_FILES = 20
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the group level made, in this run or an earlier one.
+class GroupOutputs:
+    """Outputs of the group level, of this run or an earlier one.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Made:
     repeats: tuple[str, ...] = ()
 
 
-def close_group(made: Made, options: argparse.Namespace) -> None:
+def close_group(made: GroupOutputs, options: argparse.Namespace) -> None:
     """Say what the group level made."""
     from modelarrayio_bids.derivatives.rscripts.next_steps import next_steps
 
@@ -118,7 +118,7 @@ def close_export(jobs: Sequence[tuple[Path, str, Path]], log: Path) -> None:
     logs.say_done('\n'.join([*lines, '', f'Log: {log}']), {'exported': facts, 'log': str(log)})
 
 
-def _of_files(made: Made, output: Path) -> str:
+def _of_files(made: GroupOutputs, output: Path) -> str:
     files = zip(made.scalars, made.stores, strict=True)
     lines = [f'  {scalar}  {store}' for scalar, store in files]
     if len(lines) > _MOST_FILES:
@@ -127,8 +127,8 @@ def _of_files(made: Made, output: Path) -> str:
     return '\n'.join([f'{count(len(made.stores), "HDF5 file")} in {output}:', *lines, beside])
 
 
-def _of_left_out(made: Made) -> str:
-    """The commonest reasons."""
+def _of_left_out(made: GroupOutputs) -> str:
+    """Return the commonest reasons."""
     if not made.left_out:
         return ''
     reasons = sorted(made.left_out.items(), key=lambda item: -item[1])
@@ -141,7 +141,7 @@ def _of_left_out(made: Made) -> str:
     return '\n'.join([f'Left out {count(total, "image")} (--list-scalars says more):', *lines])
 
 
-def _of_repeats(made: Made) -> str:
+def _of_repeats(made: GroupOutputs) -> str:
     shown = [f'  {said}.' for said in made.repeats[:_MOST_REASONS]]
     if others := len(made.repeats) - len(shown):
         shown.append(f'  And {count(others, "scalar")} more.')

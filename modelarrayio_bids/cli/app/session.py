@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """Where a run writes.
+    """Folders of a run.
 
     Parameters
     ----------

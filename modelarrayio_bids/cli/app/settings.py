@@ -27,7 +27,7 @@ from typing import Any
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.options import add, dataset, label, named
 from modelarrayio_bids.cli.run import Parser
-from modelarrayio_bids.errors import FormatError, SourceNotFoundError, UsageError
+from modelarrayio_bids.errors import UsageError
 
 #: Types of options whose values are text, which TOML tells from numbers.
 _TEXTS = (None, Path, label, dataset, named)
@@ -35,7 +35,7 @@ _TEXTS = (None, Path, label, dataset, named)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was told, in full.
+    """Settings of a run, in full.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Settings:
 
 
 def add_config_file(group: argparse._ActionsContainer) -> None:
-    """``--config-file``."""
+    """Add ``--config-file``."""
     add(
         group,
         '--config-file',
@@ -79,7 +79,7 @@ def add_config_file(group: argparse._ActionsContainer) -> None:
 
 
 def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of the command line, else of the settings file it names, else the defaults.
+    """Return options of the command line, else of its settings file, else the defaults.
 
     Returns
     -------
@@ -109,14 +109,14 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _config_file(program: str, arguments: Sequence[str]) -> Path | None:
-    """Asked for first: what is in it need not be on the command line."""
+    """Return the settings file: what is in it need not be on the command line."""
     parser = Parser(prog=program, add_help=False, allow_abbrev=False)
     add_config_file(parser)
     return parser.parse_known_args(arguments)[0].config_file
 
 
 def _merged(parser: Parser, arguments: Sequence[str], file: Path) -> argparse.Namespace:
-    """What argparse makes of the command line and, for what that leaves out, of a file's words."""
+    """Parse the command line and, for options that it leaves out, the words of a file."""
     replaced = _replaced(parser, arguments)
     words: list[str] = []
     for action, value in _from_file(parser, file).items():
@@ -137,7 +137,7 @@ def _merged(parser: Parser, arguments: Sequence[str], file: Path) -> argparse.Na
 
 
 def _replaced(parser: Parser, arguments: Sequence[str]) -> set[argparse.Action]:
-    """Options of which the command line says something, and those that they exclude."""
+    """Return options that the command line has, and those that they exclude."""
     flags = {flag for word in arguments for flag in (word.partition('=')[0], word[:2])}
     given = {action.dest for action in parser.actions() if flags & {*action.option_strings}}
     for actions in parser.exclusive():
@@ -147,7 +147,7 @@ def _replaced(parser: Parser, arguments: Sequence[str]) -> set[argparse.Action]:
 
 
 def _from_file(parser: Parser, file: Path) -> dict[argparse.Action, list[Any]]:
-    """For each key of a settings file its option, and the words of a command line that say it."""
+    """Return the option of each key of a settings file, and words of a command line for it."""
     actions = {
         name: action
         for action in parser.actions()
@@ -168,12 +168,9 @@ def _from_file(parser: Parser, file: Path) -> dict[argparse.Action, list[Any]]:
 def _read(file: Path) -> dict[str, Any]:
     import tomllib
 
-    try:
-        return tomllib.loads(file.read_text('utf-8-sig'))
-    except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', file, 'Check --config-file.') from error
-    except (OSError, ValueError) as error:
-        raise FormatError(f'cannot be read as TOML ({error})', file, 'Fix the file.') from error
+    from modelarrayio_bids.derivatives.bids.json_files import parse_file
+
+    return parse_file(file, tomllib.loads, 'TOML')
 
 
 def _known(key: str, names: Mapping[str, Any]) -> str:
@@ -184,7 +181,7 @@ def _known(key: str, names: Mapping[str, Any]) -> str:
 
 
 def _words(action: argparse.Action, key: str, value: Any, file: Path) -> list[Any]:
-    """An option and its values, as often as it is to be given; of a positional argument, text."""
+    """Return an option and its values, as often as it is given; of a positional, text."""
     flag = f'--{key.replace("_", "-")}'
     if action.nargs == 0 and isinstance(value, int):
         return [[flag]] * value
@@ -210,7 +207,7 @@ def _text(value: Any) -> str:
 
 
 def _rooted(action: argparse.Action, text: str, folder: Path) -> str:
-    """A value with the path in it, if there is one, taken from a folder."""
+    """Return a value with the path in it, if there is one, taken from a folder."""
     if action.type is Path:
         return str(folder / text)
     if action.type is label and text.startswith('@'):
@@ -223,7 +220,7 @@ def _rooted(action: argparse.Action, text: str, folder: Path) -> str:
 
 
 def _plain(action: argparse.Action, value: Any) -> Any:
-    """A parsed value as TOML has it."""
+    """Return a parsed value as TOML has it."""
     if isinstance(value, list | tuple):
         return [_plain(action, item) for item in value]
     if action.nargs == 0 and action.const is not None:
@@ -232,12 +229,12 @@ def _plain(action: argparse.Action, value: Any) -> Any:
 
 
 def is_list(action: argparse.Action) -> bool:
-    """Whether it may be given several times, or takes several values."""
+    """Return whether an option may be given several times, or takes several values."""
     return isinstance(action.default, list) or action.nargs in {'+', '*'}
 
 
 def _names(action: argparse.Action) -> list[str]:
-    """Its long spellings, all with hyphens."""
+    """Return the long spellings of an option, all with hyphens."""
     spellings = [word[2:] for word in action.option_strings if word.startswith('--')]
     return [word.replace('_', '-') for word in spellings or [action.dest]]
 

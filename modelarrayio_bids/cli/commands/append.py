@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
 
 from modelarrayio_bids.cli.options import (
-    add,
+    add_flag,
     add_log_level,
     add_map,
+    add_path,
     add_references,
     add_resources,
     add_scalar_columns,
@@ -33,10 +33,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=append)
     _add_cohort(parser)
     add_references(parser)
-    add(
+    add_path(
         parser,
         '--example-file',
-        type=Path,
         metavar='IMAGE',
         help='CIFTI image of the same elements, for a file that does not say which it holds',
     )
@@ -50,7 +49,7 @@ def append(options: argparse.Namespace) -> int:
     """Run the command."""
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.conversion.append import append_sources
-    from modelarrayio_bids.derivatives.outputs.append_outputs import Growth
+    from modelarrayio_bids.derivatives.outputs.append_outputs import AppendOutputs
     from modelarrayio_bids.runtime.inputs import refuse_inputs
     from modelarrayio_bids.spaces.inputs import files_read
     from modelarrayio_bids.store.readability import require_readable
@@ -63,16 +62,16 @@ def append(options: argparse.Namespace) -> int:
         require_readable(options.output)
     read = [options.cohort_file, options.input_hdf5, *files_read(cohort.sources(), named)]
     refuse_inputs([options.output], read)
-    growth = Growth.of(options.output, cohort, options.input_hdf5)
-    if growth is not None:
+    beside = AppendOutputs.of(options.output, cohort, options.input_hdf5)
+    if beside is not None:
         # Before the file is written: the two have to agree.
-        refuse_inputs(growth.files(), read)
-        growth.check()
-    if growth is not None and options.input_hdf5 is None and growth.is_half_done():
+        refuse_inputs(beside.files(), read)
+        beside.check()
+    if beside is not None and options.input_hdf5 is None and beside.is_half_done():
         logger.warning('%s has these images: only what is beside it follows', options.output)
     else:
         append_sources(
-            cohort if growth is None else growth.added,
+            cohort if beside is None else beside.added,
             options.output,
             options.input_hdf5,
             named,
@@ -80,16 +79,15 @@ def append(options: argparse.Namespace) -> int:
             keep_results=options.keep_results,
             overwrite=options.overwrite,
         )
-    if growth is not None:
-        growth.write(options.nprocs)
+    if beside is not None:
+        beside.write(options.nprocs)
     return 0
 
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:
-    add(
+    add_path(
         parser,
         '--cohort-file',
-        type=Path,
         required=True,
         metavar='CSV',
         help='one row per new image, and none for those the file holds; as for to-modelarray',
@@ -99,25 +97,15 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('output')
-    group.add_argument(
-        '--output', type=Path, required=True, metavar='H5', help='file to write, and to add to'
-    )
-    add(
+    add_path(group, '--output', required=True, metavar='H5', help='file to write, and to add to')
+    add_path(
         group,
         '--input-hdf5',
-        type=Path,
         metavar='H5',
         help='file to add to, if it is another, which stays as it is',
     )
     results = group.add_mutually_exclusive_group()
-    add(
-        results,
-        '--keep-results',
-        action='store_true',
-        help='take over the results, marked as those of fewer images',
+    add_flag(
+        results, '--keep-results', help='take over the results, marked as those of fewer images'
     )
-    results.add_argument(
-        '--overwrite',
-        action='store_true',
-        help='replace a file even if it holds results of ModelArray',
-    )
+    add_flag(results, '--overwrite', help='replace a file even if it holds results of ModelArray')

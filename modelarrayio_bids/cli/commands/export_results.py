@@ -9,7 +9,9 @@ from pathlib import Path
 
 from modelarrayio_bids.cli.options import (
     add,
+    add_flag,
     add_log_level,
+    add_path,
     add_references,
     add_resources,
     references,
@@ -61,7 +63,7 @@ def export_results(options: argparse.Namespace) -> int:
 
 
 def _example(options: argparse.Namespace) -> Path | None:
-    """The image that is the template, where one is needed: given, or the cohort's first."""
+    """Return the template image, where one is needed: given, or the cohort's first."""
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.store.reader import StoreReader
 
@@ -79,7 +81,7 @@ def _example(options: argparse.Namespace) -> Path | None:
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:
-    """Options of what images hold and how they are written."""
+    """Add options of what images hold and how they are written."""
     group = parser.add_argument_group('exported images')
     group.add_argument(
         '--no-compress',
@@ -87,7 +89,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         action='store_false',
         help='write .nii and .mif instead of .nii.gz and .mif.gz',
     )
-    group.add_argument('--log-p', action='store_true', help='write -log10 p beside each p-value')
+    add_flag(group, '--log-p', help='write -log10 p beside each p-value')
     group.add_argument(
         '--outside',
         type=_fill,
@@ -111,18 +113,16 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
         metavar='NAME',
         help='name the analysis was given in R',
     )
-    add(
+    add_path(
         parser,
         '--input-hdf5',
-        type=Path,
         required=True,
         metavar='H5',
         help='file that ModelArray wrote results into',
     )
-    add(
+    add_path(
         parser,
         '--output-dir',
-        type=Path,
         required=True,
         metavar='DIR',
         help='folder for the images, made if needed',
@@ -130,13 +130,7 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_template(parser: argparse.ArgumentParser) -> None:
-    """Needed by the predecessor for CIFTI; an HDF5 file of ours knows its elements."""
+    """Add options of the template; an HDF5 file of ours needs none."""
     group = parser.add_argument_group('template').add_mutually_exclusive_group()
-    add(
-        group,
-        '--cohort-file',
-        type=Path,
-        metavar='CSV',
-        help='cohort whose first image is the template',
-    )
-    add(group, '--example-file', type=Path, metavar='IMAGE', help='image that is the template')
+    add_path(group, '--cohort-file', metavar='CSV', help='cohort whose first image is the template')
+    add_path(group, '--example-file', metavar='IMAGE', help='image that is the template')

@@ -83,7 +83,7 @@ def _origin(contents: Contents) -> list[tuple[str, str]]:
 
 
 def _elements(elements: Elements) -> str:
-    """What they are, in one line."""
+    """Return elements in one line."""
     text = f'{elements.count:,} {elements.kind or "of a kind that the file does not tell"}'
     if elements.grid is not None:
         text += f' of {by(elements.grid)}'
@@ -98,7 +98,7 @@ def _elements(elements: Elements) -> str:
 
 
 def _plain(structure: str) -> str:
-    """A structure of CIFTI as it is called.
+    """Return the plain name of a structure of CIFTI.
 
     >>> _plain('CIFTI_STRUCTURE_CORTEX_LEFT')
     'cortex left'
@@ -139,7 +139,7 @@ def _sources(scalar: ScalarContents) -> Iterator[str]:
 
 
 def _state(images: Images) -> str:
-    """Which images are no longer what they were."""
+    """Return how many images have changed since."""
     parts = [f'unchanged since: {images.unchanged:,}']
     for what, paths in (('changed since', images.changed), ('not found', images.gone)):
         if paths:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modelarrayio_bids.cli.options import add, add_log_level, add_resources, resources
+from modelarrayio_bids.cli.options import (
+    add,
+    add_flag,
+    add_log_level,
+    add_path,
+    add_resources,
+    resources,
+)
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -60,10 +67,9 @@ def _add_slices(parser: argparse.ArgumentParser) -> None:
         metavar='H5',
         help='files that ModelArray wrote them into: one, or one for each job',
     )
-    add(
+    add_flag(
         parser,
         '--allow-gaps',
-        action='store_true',
         help='leave elements that are in no slice out of the merged analysis, too',
     )
 
@@ -77,14 +83,11 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar='NAME',
         help='name of the analysis to write',
     )
-    add(
+    add_path(
         group,
         '--output-hdf5',
-        type=Path,
         metavar='H5',
         help='file to write it into: it keeps what it holds, or is made (default: the one that is '
         'read)',
     )
-    group.add_argument(
-        '--overwrite', action='store_true', help='replace an analysis of the merged name'
-    )
+    add_flag(group, '--overwrite', help='replace an analysis of the merged name')

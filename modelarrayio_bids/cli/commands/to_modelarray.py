@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from modelarrayio_bids.cli.options import (
     MEGABYTE,
     add,
+    add_flag,
     add_log_level,
     add_map,
+    add_path,
     add_references,
     add_resources,
     add_scalar_columns,
@@ -68,7 +70,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
 
 
 def _outputs(options: argparse.Namespace, cohort: Cohort) -> dict[Path, Cohort]:
-    """One file for all scalars, or one for each, named ``<scalar>_<output>``."""
+    """Return one file for all scalars, or one for each, named ``<scalar>_<output>``."""
     split = bool(options.scalar_columns) if options.split is None else options.split
     if not split:
         return {options.output: cohort}
@@ -100,10 +102,9 @@ def _layout(options: argparse.Namespace) -> Layout:
 
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:
-    add(
+    add_path(
         parser,
         '--cohort-file',
-        type=Path,
         required=True,
         metavar='CSV',
         help='one row per image: scalar_name, source_file, source_mask_file and phenotypes; '
@@ -114,9 +115,9 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('output')
-    group.add_argument(
+    add_path(
+        group,
         '--output',
-        type=Path,
         default=Path('modelarray.h5'),
         metavar='H5',
         help='file to write (default: %(default)s)',
@@ -138,11 +139,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         default=None,
         help='all scalars in one file (default for long cohorts)',
     )
-    group.add_argument(
-        '--overwrite',
-        action='store_true',
-        help='replace a file even if it holds results of ModelArray',
-    )
+    add_flag(group, '--overwrite', help='replace a file even if it holds results of ModelArray')
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
@@ -198,7 +195,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_unused(parser: argparse.ArgumentParser) -> None:
-    """Accepted for scripts written for the predecessor."""
+    """Add options of the predecessor that have no effect here."""
     group = parser.add_argument_group('without effect on HDF5 and local files')
     group.add_argument('--workers', type=int, default=1, metavar='N', help='of TileDB')
     add(group, '--s3-workers', type=int, default=1, metavar='N', help='of remote sources')

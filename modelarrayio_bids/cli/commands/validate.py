@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.options import add, add_json, add_log_level
+from modelarrayio_bids.cli.options import add_json, add_log_level, add_path
 from modelarrayio_bids.errors import EXIT_DATA
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     parser.set_defaults(command=validate)
     parser.add_argument('file', type=Path, metavar='FILE', help='the HDF5 file')
-    add(
+    add_path(
         parser,
         '--cohort-file',
-        type=Path,
         metavar='CSV',
         help='the table that R gets beside it, to be compared too',
     )
@@ -60,7 +59,7 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def _document(file: Path, findings: Sequence[Finding], *, valid: bool) -> dict[str, Any]:
-    """What ``--json`` shows."""
+    """Return what ``--json`` shows."""
     listed = [
         {
             'rule': finding.rule.id,
@@ -87,7 +86,7 @@ def _lines(file: Path, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    """How many of each, and what that means."""
+    """Return the verdict and the number of findings by severity."""
     from modelarrayio_bids.store.validation import Severity, is_valid
 
     counts = Counter(finding.rule.severity for finding in findings)

@@ -1,4 +1,4 @@
-"""What makes our output folder a BIDS derivative: its description, and what validators skip.
+"""The description of our output folder as a BIDS derivative, and its ``.bidsignore``.
 
 The description is written anew by every run. Of an earlier one it keeps the ``DatasetLinks`` that
 sidecars in the folder still use in their BIDS URIs, so that these go on resolving.
@@ -10,17 +10,16 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
-from modelarrayio_bids.derivatives.bids.dataset import Dataset
-from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION
-from modelarrayio_bids.derivatives.bids.json_files import write_json
+from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
+from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.uris import path_of
-from modelarrayio_bids.errors import InvalidDatasetError, ModelArrayIOError, UsageError
+from modelarrayio_bids.errors import InvalidDatasetError, UsageError
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.data_files import data_table
 
 logger = logging.getLogger(__name__)
 
@@ -30,23 +29,6 @@ CONTAINER_TAG = 'MODELARRAYIO_CONTAINER_TAG'
 # Set inside a container by what runs it, as an image made for Docker does not tell.
 _RUN_BY = {'APPTAINER_CONTAINER': 'apptainer', 'SINGULARITY_CONTAINER': 'singularity'}
 _NAME_IN_URI = re.compile(r'"bids:([^:"]+):')
-
-#: Names BIDS has no rule for.
-_IGNORED = (
-    '*.h5',
-    '*_modelarray.json',
-    '*_cohort.csv',
-    '*_cohort.json',
-    '*_coverage.nii.gz',
-    '*_coverage.json',
-    '*_mask.nii.gz',
-    '*_mask.json',
-    '*_statmap.*',
-    '*.html',
-    '/figures',
-    'logs/',
-    'masks/',
-)
 
 
 def write_description(
@@ -93,7 +75,7 @@ def write_description(
 
 
 def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str]) -> None:
-    """After further outputs: what they need in ``.bidsignore``, and a description of this version.
+    """Update ``.bidsignore`` and the version in the description after further outputs.
 
     Sources and links of an earlier one are kept; that of another program is let be.
 
@@ -112,26 +94,27 @@ def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str
     if not (output_dir / DESCRIPTION).exists():
         write_description(output_dir, (), bids_dir, folders)
         return
-    earlier = Dataset.from_folder(output_dir)
-    if NAME in earlier.generators:
+    earlier = Dataset.at(output_dir)
+    if earlier.is_own_output:
         refreshed = {**earlier.description, 'GeneratedBy': [software()]}
         write_json(refreshed, output_dir / DESCRIPTION)
     _write_ignored(output_dir, folders)
 
 
 def _write_ignored(output_dir: Path, folders: Iterable[str]) -> None:
+    patterns = [*data_table('bids_names.toml')['ignored'], *_folders(output_dir, folders)]
     with replacing(output_dir / '.bidsignore') as partial:
-        partial.write_text('\n'.join((*_IGNORED, *_folders(output_dir, folders))) + '\n', 'utf-8')
+        partial.write_text('\n'.join(patterns) + '\n', 'utf-8')
 
 
 def _folders(output_dir: Path, scalars: Iterable[str]) -> list[str]:
-    """The scalars' folders, of this run and of earlier ones; the validator wants no slash after."""
+    """Return the folders of scalars of this and earlier runs; validators want no slash after."""
     earlier = (path.parent.name for path in output_dir.glob('*/*_modelarray.h5'))
     return [f'/{name}' for name in sorted({*scalars, *earlier})]
 
 
 def software() -> dict[str, Any]:
-    """An entry of BIDS' ``GeneratedBy``: we, and the container we run in, where there is one."""
+    """Return our entry of BIDS' ``GeneratedBy``, with the container we run in, if any."""
     entry: dict[str, Any] = {'Name': NAME, 'Version': __version__, 'CodeURL': URL}
     if we_run_in := container():
         entry['Container'] = we_run_in
@@ -139,7 +122,7 @@ def software() -> dict[str, Any]:
 
 
 def container() -> dict[str, str] | None:
-    """What BIDS wants to know of the container we run in: what runs it, and its image's tag."""
+    """Return type and tag of the container we run in, as BIDS wants them; None outside."""
     tag = os.environ.get(CONTAINER_TAG)
     if not tag:
         return None
@@ -162,21 +145,18 @@ def _sources(
 
 
 def linked(output_dir: Path) -> list[Dataset]:
-    """The datasets that BIDS URIs in an output of ours speak of."""
+    """Return the datasets that BIDS URIs in an output of ours name."""
     return [Dataset(name, path_of(url)) for name, url in _earlier_links(output_dir).items()]
 
 
 def study_of(output_dir: Path) -> Path | None:
-    """The study that an output of ours was made of, where its description says so."""
-    if not (output_dir / DESCRIPTION).exists():
-        return None
-    sources = Dataset.from_folder(output_dir).description.get('SourceDatasets') or ()
-    urls = [str(source.get('URL', '')) for source in sources if isinstance(source, dict)]
-    return next((path_of(url) for url in urls if url.startswith('file:')), None)
+    """Return the study that an output of ours was made of, where its description says so."""
+    ours = Dataset('', output_dir, read_json(output_dir / DESCRIPTION))
+    return next(ours.source_folders(), None)
 
 
 def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
-    """Of the links in a description of ours: those that sidecars need."""
+    """Return the links in our earlier description that sidecars need."""
     links = _earlier_links(output_dir)
     used = set(_names_in_uris(output_dir))
     if lost := sorted(used - links.keys() - new.keys()):
@@ -193,27 +173,25 @@ def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
 
 
 def _earlier_links(output_dir: Path) -> dict[str, Any]:
-    """In a description of ours, and in those of runs that had a folder of their own in here."""
+    """Return links in our description, and in those of runs with a folder of their own in here."""
     known: dict[str, Any] = {}
     for path in sorted(output_dir.glob(f'*/{DESCRIPTION}')):
-        # What is wrong with a neighbour's is not this run's business.
-        with suppress(ModelArrayIOError):
-            links = _links_of(path.parent)
-            for name in known.keys() & links.keys():
-                if known[name] != links[name]:
-                    logger.warning(
-                        'in the sidecars below %s, "bids:%s:" stands for both %s and %s',
-                        *(output_dir, name, known[name], links[name]),
-                    )
-            known |= links
-    return known | (_links_of(output_dir) if (output_dir / DESCRIPTION).exists() else {})
+        links = _links_of(path.parent)
+        for name in known.keys() & links.keys():
+            if known[name] != links[name]:
+                logger.warning(
+                    'in the sidecars below %s, "bids:%s:" stands for both %s and %s',
+                    *(output_dir, name, known[name], links[name]),
+                )
+        known |= links
+    return known | _links_of(output_dir)
 
 
 def _links_of(output_dir: Path) -> dict[str, Any]:
-    """In the description of an output of ours."""
-    dataset = Dataset.from_folder(output_dir)
-    links = dataset.description.get('DatasetLinks', {})
-    return links if NAME in dataset.generators and isinstance(links, dict) else {}
+    """Return the links in the description of an output of ours."""
+    dataset = Dataset.at(output_dir)
+    links = dataset.description.get('DatasetLinks')
+    return links if dataset.is_own_output and isinstance(links, dict) else {}
 
 
 def _names_in_uris(output_dir: Path) -> Iterator[str]:
@@ -225,7 +203,7 @@ def _names_in_uris(output_dir: Path) -> Iterator[str]:
 
 
 def refuse_others(output_dir: Path) -> None:
-    """Make sure that the output folder is no dataset of another program, or of raw data.
+    """Refuse an output folder that is a dataset of another program, or of raw data.
 
     Raises
     ------
@@ -236,14 +214,14 @@ def refuse_others(output_dir: Path) -> None:
     """
     if not (output_dir / DESCRIPTION).exists():
         return
-    dataset = Dataset.from_folder(output_dir)
+    dataset = Dataset.at(output_dir)
     if dataset.problem:
         raise InvalidDatasetError(
             f'has a {DESCRIPTION} that {dataset.problem} and would be replaced',
             output_dir,
             'Give a folder of its own for the outputs.',
         )
-    if NAME not in dataset.generators and (dataset.generators or dataset.subjects):
+    if not dataset.is_own_output and (dataset.generators or dataset.subjects):
         made_by = ', '.join(dataset.generators) or 'no program'
         raise UsageError(
             f'holds a dataset made by {made_by}, whose {DESCRIPTION} would be replaced',

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
 import re
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from typing import Any
+
+from modelarrayio_bids.runtime.data_files import data_table
 
 Entities = Mapping[str, str]
 #: By entity: the labels allowed. None among them allows its absence, ``'*'`` any label.
@@ -27,30 +27,9 @@ Conditions = Mapping[str, frozenset[str | None]]
 
 ANY = '*'
 
-#: Other names in use: BIDS' own keys where pybids has the long word, and pybids' long words where
-#: we keep the key that stands in the file name.
-ALIASES = {
-    'sub': 'subject',
-    'ses': 'session',
-    'acquisition': 'acq',
-    'ceagent': 'ce',
-    'density': 'den',
-    'description': 'desc',
-    'direction': 'dir',
-    'hemisphere': 'hemi',
-    'inversion': 'inv',
-    'modality': 'mod',
-    'mtransfer': 'mt',
-    'nucleus': 'nuc',
-    'processing': 'proc',
-    'reconstruction': 'rec',
-    'resolution': 'res',
-    'segmentation': 'seg',
-    'staining': 'stain',
-    'template': 'tpl',
-    'tracer': 'trc',
-    'volume': 'voi',
-}
+_NAMES = data_table('bids_names.toml')
+#: Other names in use of entities.
+ALIASES: Mapping[str, str] = _NAMES['aliases']
 
 # The pattern of each entity in data/entities.json.
 _PATTERN = r'[/\\_]{}-([a-zA-Z0-9+]+)(?=[^/\\]*$)'
@@ -58,18 +37,7 @@ _KEY = re.compile(r'[a-zA-Z0-9]+')
 # Keys that are as alike as this to a known one are taken for a slip of the pen.
 _SLIP = 0.88
 
-#: Entities whose labels BIDS calls an index: a number, however many zeros are before it.
-_INDICES = frozenset({'run', 'echo', 'flip', 'inv', 'split', 'chunk'})
-
-#: Spaces of one subject (BIDS 1.10, appendix "Coordinate systems", and the names that fMRIPrep,
-#: ASLPrep, QSIPrep, QSIRecon, PETPrep, micapipe and pyAFQ use): elements of two subjects do not
-#: correspond in them.
-NATIVE_SPACES = frozenset(
-    {'T1w', 'T2w', 'ACPC', 'anat', 'orig', 'individual', 'native', 'scanner', 'subject', 'fsnative'}
-    | {'boldref', 'aslref', 'dwiref', 'petref', 'bold', 'asl', 'dwi', 'func', 'pet', 'b0'}
-    | {'nativepro', 'RASMM', 'FLAIR', 'UNI', 'UNIT1', 'T1map'}
-)
-_NATIVE = frozenset(space.lower() for space in NATIVE_SPACES)
+_NATIVE = frozenset(space.lower() for space in _NAMES['native_spaces'])
 
 
 def configuration(further: Iterable[str] = ()) -> dict[str, Any]:
@@ -80,25 +48,19 @@ def configuration(further: Iterable[str] = ()) -> dict[str, Any]:
     further : iterable of str, optional
         Keys that BIDS does not know, which are entities as well.
     """
-    known = _configuration()
+    known = data_table('entities.json')
     own = [{'name': key, 'pattern': _PATTERN.format(re.escape(key))} for key in further]
     return {**known, 'entities': [*known['entities'], *own]}
 
 
 @functools.cache
-def _configuration() -> dict[str, Any]:
-    text = files('modelarrayio_bids').joinpath('data', 'entities.json').read_text('utf-8')
-    return json.loads(text)
-
-
-@functools.cache
 def names() -> tuple[str, ...]:
-    """The entities known, in the order in which BIDS writes them.
+    """Return the entities known, in the order in which BIDS writes them.
 
     >>> names()[:3]
     ('subject', 'session', 'sample')
     """
-    return tuple(entity['name'] for entity in _configuration()['entities'])
+    return tuple(entity['name'] for entity in data_table('entities.json')['entities'])
 
 
 @functools.cache
@@ -137,7 +99,7 @@ def hint(text: str, further: Iterable[str] = ()) -> str:
 
 
 def parse_conditions(raw: Any) -> Conditions:
-    """Conditions from what YAML or JSON gave.
+    """Return conditions from what YAML or JSON gave.
 
     Raises
     ------
@@ -150,7 +112,7 @@ def parse_conditions(raw: Any) -> Conditions:
 
 
 def matches(entities: Entities, conditions: Conditions) -> bool:
-    """Whether a file's entities fulfil every condition."""
+    """Return whether a file's entities fulfil every condition."""
     return all(
         entities.get(name) in allowed or (ANY in allowed and name in entities)
         for name, allowed in conditions.items()
@@ -158,7 +120,7 @@ def matches(entities: Entities, conditions: Conditions) -> bool:
 
 
 def is_native(space: str | None) -> bool:
-    """Whether a space is a subject's own. No space at all is.
+    """Return whether a space is a subject's own; no space at all is.
 
     >>> is_native(None), is_native('T1w'), is_native('MNI152NLin2009cAsym')
     (True, True, False)
@@ -177,7 +139,7 @@ def unknown_pairs(name: str) -> dict[str, str]:
 
 
 def bare_label(text: str) -> str:
-    """A label without the entity before it.
+    """Return a label without the entity before it.
 
     >>> bare_label('sub-01'), bare_label('ses-01'), bare_label('01')
     ('01', '01', '01')
@@ -196,7 +158,7 @@ def _labels(key: str, value: Any) -> Iterable[str | None]:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == '':
         raise ValueError(f'{key}: {value!r} is no label; give text, a list, null or "*"')
     name = entity_name(key)
-    if isinstance(value, int) or (name in _INDICES and value.isdecimal()):
+    if isinstance(value, int) or (name in _NAMES['indices'] and value.isdecimal()):
         # pybids takes run: 1 and run: "1" for run-01 and run-001, and filter files rely on it.
         return tuple(f'{int(value):0{width}d}' for width in (1, 2, 3))
     if name == 'extension':

@@ -22,7 +22,6 @@ from modelarrayio_bids.derivatives.bids.entities import (
     entity_name,
     parse_conditions,
 )
-from modelarrayio_bids.derivatives.bids.json_files import parse_json
 from modelarrayio_bids.errors import UsageError
 
 KINDS = ('scalar', 'mask')
@@ -40,23 +39,8 @@ class BidsFilters:
     mask: Conditions = field(default_factory=dict)
 
     @classmethod
-    def from_file(cls, path: Path) -> BidsFilters:
-        """Read a filter file.
-
-        Raises
-        ------
-        SourceNotFoundError
-            If there is no such file.
-        FormatError
-            If it is not JSON.
-        UsageError
-            As :meth:`from_dict`.
-        """
-        return cls.from_dict(parse_json(path), path)
-
-    @classmethod
     def from_dict(cls, raw: Any, origin: Path | None = None) -> BidsFilters:
-        """Filters from what JSON gave.
+        """Return filters from what JSON gave.
 
         Raises
         ------

@@ -35,7 +35,7 @@ _COMPANIONS = {f'{stem}{ending}' for stem in COMPANIONS for ending in DIRECTORY_
 
 
 def fixel_directories(root: Path) -> Iterator[Path]:
-    """The fixel directories of a dataset, sorted: its folder itself, or folders in it."""
+    """Yield the fixel directories of a dataset, sorted: its folder itself, or folders in it."""
     if is_fixel_directory(root):
         yield root
     else:
@@ -45,7 +45,7 @@ def fixel_directories(root: Path) -> Iterator[Path]:
 
 
 def fixel_files(folder: Path) -> Iterator[tuple[Path, bids_entities.Entities]]:
-    """The data files of a fixel directory, sorted, with their entities.
+    """Yield the data files of a fixel directory, sorted, with their entities.
 
     The name of the folder is the ``suffix``. A file whose name is not ``sub-<label>``, further
     entities and a measure has no ``subject``.
@@ -59,7 +59,7 @@ def fixel_files(folder: Path) -> Iterator[tuple[Path, bids_entities.Entities]]:
 
 
 def parse_name(stem: str) -> dict[str, str]:
-    """The entities in the name of a fixel file; none at all if it does not name a participant."""
+    """Return the entities in the name of a fixel file; none if it does not name a participant."""
     found = _NAME.fullmatch(stem)
     if found is None:
         return {}

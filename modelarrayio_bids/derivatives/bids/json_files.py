@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.errors import FormatError, ModelArrayIOError
-from modelarrayio_bids.formats.pointers import absence_error, pointer_error
+from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.formats.delimited_text import read_text
 from modelarrayio_bids.runtime.atomic import replacing
 
 
-def parse_json(path: Path) -> Any:
-    """Read a JSON file, whatever it holds.
+def parse_file(
+    path: Path, parse: Callable[[str], Any], form: str, remedy: str = 'Check the file.'
+) -> Any:
+    """Read a text file with a parser of a form such as TOML.
 
     Raises
     ------
     SourceNotFoundError
-        If there is no such file.
+        If there is no such file, or it cannot be read.
     FormatError
-        If it cannot be read, or is not JSON in UTF-8.
+        If it is not of that form.
     """
+    text, _ = read_text(path)
     try:
-        data = path.read_bytes()
-        if elsewhere := pointer_error(data, path):
-            raise elsewhere
-        return json.loads(data.decode('utf-8-sig'))
-    except ModelArrayIOError:
-        raise
-    except FileNotFoundError as error:
-        raise absence_error(path) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise FormatError(f'cannot be read ({reason})', path, 'Check its permissions.') from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f'is not UTF-8 ({error})', path, 'Save it as UTF-8.') from error
+        return parse(text)
     except RecursionError as error:
-        what = 'is not JSON that can be read (it is nested too deep)'
-        raise FormatError(what, path, 'Check the file.') from error
+        what = f'is not {form} that can be read (it is nested too deep)'
+        raise FormatError(what, path, remedy) from error
     except ValueError as error:
-        raise FormatError(f'is not JSON ({error})', path, 'Check the file.') from error
+        raise FormatError(f'is not {form} ({error})', path, remedy) from error
+
+
+def parse_json(path: Path) -> Any:
+    """Read a JSON file that holds anything; errors as :func:`parse_file`."""
+    return parse_file(path, json.loads, 'JSON')
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -58,7 +54,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     content = parse_json(path)
     if not isinstance(content, dict):
-        raise FormatError('should be a JSON object', path, 'Fix it, or remove it.')
+        raise FormatError('is not a JSON object', path, 'Fix it, or remove it.')
     return content
 
 

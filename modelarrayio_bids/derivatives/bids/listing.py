@@ -29,7 +29,7 @@ _PASSED_OVER = ('derivatives', 'sourcedata', 'code', 'logs', 'figures', 'models'
 def passed_over(
     participants: Collection[str], sessions: Collection[str], folders: Collection[str]
 ) -> re.Pattern[str]:
-    """A pattern on paths below the root, with a ``/`` before them, of what is not to be read.
+    """Return a pattern of what is not to be read: paths below the root, with a ``/`` before them.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def passed_over(
 
 
 def image_names(root: Path, ignored: re.Pattern[str] | None = None) -> list[str]:
-    """Every image below a folder, by its path from there with ``/`` between, sorted.
+    """Return every image below a folder, by its path from there with ``/`` between, sorted.
 
     Links are followed, but each folder is read once, whatever links to it. Hidden files and
     folders, and folders with a dot in their name, are passed over; a folder that cannot be read is

@@ -1,4 +1,4 @@
-"""What scalars and outputs are called.
+"""Names of scalars and outputs.
 
 >>> template = NameTemplate.from_text('{model}_{param}[_{desc}]')
 >>> template.fill({'model': 'noddi', 'param': 'icvf', 'desc': 'modulated'})
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
+from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.spaces import SPACES, VoxelSpace
 from modelarrayio_bids.store.schema import SCALARS, is_r_name
 
@@ -33,7 +34,7 @@ _PART = re.compile(r'\[(?P<before>\w*)\{(?P<option>\w+)\}(?P<after>\w*)\]|\{(?P<
 
 @dataclass(frozen=True)
 class NameTemplate:
-    """How a scalar's name is made of its file's entities.
+    """The template of a scalar's name, filled with the entities of its file.
 
     ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent. A
     mere word is a name as it stands.
@@ -68,7 +69,7 @@ class NameTemplate:
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """All entities it speaks of."""
+        """Entities that it names."""
         return tuple(found['entity'] or found['option'] for found in _PART.finditer(self.text))
 
     def fill(self, entities: Entities) -> str:
@@ -103,12 +104,12 @@ class Outputs:
     def of(
         cls, output_dir: Path, scalar: str, entities: Entities, kind: str = DEFAULT_KIND
     ) -> Outputs:
-        """The outputs of a scalar for the images that have these entities and kind of elements."""
+        """Return the outputs of a scalar for images of these entities and kind of elements."""
         return cls(output_dir / scalar, stem(entities, kind))
 
     @classmethod
     def beside(cls, store: Path) -> Outputs:
-        """The outputs that an HDF5 file is one of.
+        """Return the outputs that an HDF5 file is one of.
 
         >>> Outputs.beside(Path('out/cbf/space-X_modelarray.h5')).cohort.as_posix()
         'out/cbf/space-X_cohort.csv'
@@ -127,7 +128,7 @@ class Outputs:
 
     @property
     def coverage(self) -> Path:
-        """How many images have each voxel."""
+        """The map of how many images have each voxel."""
         return self._named('coverage.nii.gz')
 
     @property
@@ -151,7 +152,7 @@ class Outputs:
         return self.folder / 'masks'
 
     def own_mask(self, image: Path, desc: str) -> Path:
-        """The mask made for one image: ``desc`` says how.
+        """Return the mask made for one image: ``desc`` says how.
 
         >>> outputs = Outputs(Path('cbf_scrub'), 'space-X')
         >>> outputs.own_mask(Path('sub-01_space-X_desc-scrub_cbf.nii.gz'), 'present').name
@@ -161,7 +162,7 @@ class Outputs:
         return self.masks / f'{base}_desc-{desc}_mask.nii.gz'
 
     def own_map(self, image: Path) -> Path:
-        """A map on the group's grid, where the image has another.
+        """Return the map on the group's grid, where the image has another.
 
         >>> Outputs(Path('cbf_scrub'), '').own_map(Path('sub-01_space-X_desc-scrub_cbf.nii')).name
         'sub-01_space-X_desc-resampled_cbf.nii.gz'
@@ -182,8 +183,24 @@ def stores_below(folder: Path) -> list[Path]:
     )
 
 
+def require_stores(output_dir: Path) -> list[Path]:
+    """Return the HDF5 files of all scalars in an output folder, absolute.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is none.
+    """
+    stores = stores_below(output_dir.absolute())
+    if not stores:
+        raise SourceNotFoundError(
+            f'holds no file named *{STORE_ENDING}', output_dir, 'Run the group level first.'
+        )
+    return stores
+
+
 def sidecar(path: Path) -> Path:
-    """Where a file's JSON sidecar is.
+    """Return where a file's JSON sidecar is.
 
     >>> sidecar(Path('a/space-X_coverage.nii.gz')).as_posix()
     'a/space-X_coverage.json'
@@ -197,7 +214,7 @@ def sidecar(path: Path) -> Path:
 
 
 def stem(entities: Entities, kind: str = DEFAULT_KIND) -> str:
-    """Entities as BIDS writes them, those of a group only, and the kind where it is not voxels.
+    """Return the entities of a group as BIDS writes them, and the kind where it is not voxels.
 
     The kind keeps apart what the entities do not: parcels and edges of one atlas, say.
 
@@ -211,7 +228,7 @@ def stem(entities: Entities, kind: str = DEFAULT_KIND) -> str:
 
 
 def space_name(entities: Entities) -> str:
-    """The space of an image as fMRIPrep's ``--output-spaces`` writes it; blank without one.
+    """Return the space of an image as fMRIPrep's ``--output-spaces`` writes it; blank without one.
 
     >>> space_name({'space': 'MNI152NLin6Asym', 'res': '2', 'suffix': 'probseg'})
     'MNI152NLin6Asym:res-2'
@@ -221,7 +238,7 @@ def space_name(entities: Entities) -> str:
 
 
 def syntactic(name: str) -> str:
-    """The name, made one that R takes in a formula, as R's ``make.names`` would.
+    """Return a name that R takes in a formula, as R's ``make.names`` would.
 
     >>> syntactic('dki_fa'), syntactic('3dshore_rtop'), syntactic('a+b')
     ('dki_fa', 'X3dshore_rtop', 'a.b')

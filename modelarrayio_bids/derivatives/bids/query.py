@@ -1,4 +1,4 @@
-"""Which images a dataset holds.
+"""Images of a dataset, with their entities.
 
 pybids parses their names, see :mod:`~modelarrayio_bids.derivatives.bids.index`, but not those of
 fixel directories: see :mod:`~modelarrayio_bids.derivatives.bids.fixel_folders`.
@@ -65,7 +65,7 @@ class Image:
 def find_images(
     dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
 ) -> list[Image]:
-    """Every NIfTI and CIFTI image of a dataset, sorted by path.
+    """Return every NIfTI and CIFTI image of a dataset, sorted by path.
 
     Nested datasets are not entered.
 
@@ -78,8 +78,7 @@ def find_images(
         session is found with any, and so are the anatomical folders of other sessions, whose
         masks may be the only ones a participant has.
     """
-    participants = {bids_entities.bare_label(label) for label in participants}
-    sessions = {bids_entities.bare_label(label) for label in sessions}
+    participants, sessions = _bare(participants), _bare(sessions)
     fixels = [folder.name for folder in dataset.fixel_directories]
     ignored = passed_over(participants, sessions, fixels)
     names = image_names(dataset.root, ignored)
@@ -92,7 +91,7 @@ def find_images(
 def find_fixel_files(
     dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
 ) -> list[Image]:
-    """Every data file in the fixel directories of a dataset, sorted by path.
+    """Return every data file in the fixel directories of a dataset, sorted by path.
 
     Parameters
     ----------
@@ -115,11 +114,8 @@ def find_fixel_files(
     if unnamed := [image.path for image in images if 'subject' not in image.entities]:
         logger.warning(
             '%s: left out %d fixel files whose names do not begin with sub-<label>: %s',
-            *(
-                dataset.root,
-                len(unnamed),
-                some(_below(dataset.root, unnamed), most=10),
-            ),
+            *(dataset.root, len(unnamed)),
+            some((path.relative_to(dataset.root).as_posix() for path in unnamed), most=10),
         )
     return wanted(images, participants, sessions)
 
@@ -143,8 +139,7 @@ def wanted(
     images: Iterable[Image], participants: Collection[str], sessions: Collection[str]
 ) -> list[Image]:
     """Return the images of some participants and sessions, labels as for :func:`find_images`."""
-    participants = {bids_entities.bare_label(label) for label in participants}
-    sessions = {bids_entities.bare_label(label) for label in sessions}
+    participants, sessions = _bare(participants), _bare(sessions)
     return [
         image
         for image in images
@@ -153,8 +148,8 @@ def wanted(
     ]
 
 
-def _below(root: Path, paths: Iterable[Path]) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in paths]
+def _bare(labels: Collection[str]) -> set[str]:
+    return set(map(bids_entities.bare_label, labels))
 
 
 def _may_serve(found: Entities, sessions: Collection[str]) -> bool:

@@ -31,11 +31,11 @@ class Uris:
         self._roots = sorted(roots, key=lambda root: -len(root[1].parts))
 
     def of(self, paths: Iterable[Path]) -> list[str]:
-        """One for each path, repeated paths once; ``file:`` for what is in no dataset."""
+        """Return a URI for each path, repeated paths once; ``file:`` for what is in no dataset."""
         return [self.one(path) for path in dict.fromkeys(paths)]
 
     def one(self, path: Path) -> str:
-        """That of one path."""
+        """Return the URI of a path."""
         path = path.absolute()
         for name, root in self._roots:
             if path.is_relative_to(root):
@@ -44,7 +44,7 @@ class Uris:
 
 
 def path_of(url: str) -> Path:
-    """The path of a ``file:`` URL, as ``DatasetLinks`` have them.
+    """Return the path of a ``file:`` URL, as ``DatasetLinks`` have them.
 
     >>> path_of(Path('/a folder/x').as_uri()).as_posix()
     '/a folder/x'

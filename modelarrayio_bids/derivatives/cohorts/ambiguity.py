@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from modelarrayio_bids.derivatives.bids.query import Image
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.errors import AmbiguousMatchError
+from modelarrayio_bids.runtime.grouping import grouped
 
 #: What makes an image a row of its own in a cohort.
 ROW_ENTITIES = ('subject', 'session', 'run')
@@ -29,15 +29,19 @@ _CUT_SHORT = re.compile(r'(?:^|_)((?:sub|ses)-[a-zA-Z0-9+]+[^a-zA-Z0-9+_.][^_.]*
 _SESSION = ('subject', 'session')
 
 
+# Scalar and stem.
+Key = tuple[str, str]
+
+
 class Ambiguity(NamedTuple):
-    """What does not tell which images a model would get, and the scalars that it is about."""
+    """An error about images that a model could confuse, and the scalars that it concerns."""
 
     scalars: tuple[str, ...]
     error: AmbiguousMatchError
 
 
 def ambiguities(
-    scalars: Mapping[tuple[str, str], Sequence[Image]],
+    scalars: Mapping[Key, Sequence[Image]],
     phenotypes: Phenotypes,
     chosen: Collection[str] = (),
 ) -> Iterator[Ambiguity]:
@@ -54,29 +58,29 @@ def ambiguities(
     chosen : collection of str, optional
         Those of ``session`` and ``run`` that a person chose by name: each is to be a row.
     """
-    several_datasets: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
-    several_images: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    repeated: dict[str, list[tuple[str, Sequence[Image]]]] = defaultdict(list)
+    for (error_of, how), found in grouped(_odd(scalars, phenotypes, chosen)).items():
+        names = tuple(dict.fromkeys(scalar for (scalar, _), _ in found))
+        yield Ambiguity(names, error_of(how, found))
+
+
+def _odd(
+    scalars: Mapping[Key, Sequence[Image]], phenotypes: Phenotypes, chosen: Collection[str]
+) -> Iterator[tuple[tuple[Callable[..., AmbiguousMatchError], Any], tuple[Key, Any]]]:
+    """Yield the error of a scalar and in which way it is ambiguous; its key and its images."""
     for key, images in scalars.items():
-        if len(datasets := {image.dataset for image in images}) > 1:
-            several_datasets[tuple(sorted(datasets))].append(key)
+        datasets = {image.dataset for image in images}
+        if len(datasets) > 1:
+            yield (_of_datasets, frozenset(datasets)), (key, images)
         elif several := _several(images):
-            several_images[_labels_of(several[0])].append(key)
+            yield (_of_images, _labels_of(several[0])), (key, several)
         else:
             for entity, alike in _repeated(images, phenotypes):
                 if entity not in chosen:
-                    repeated[entity].append((key[0], alike))
-    for keys in several_datasets.values():
-        yield Ambiguity(_scalars(keys), _of_datasets(keys, scalars[keys[0]]))
-    for labels, keys in several_images.items():
-        found = [_several(scalars[key]) for key in keys]
-        yield Ambiguity(_scalars(keys), _of_images(keys, found, labels))
-    for entity, ones in repeated.items():
-        yield Ambiguity(_scalars(ones), _of_repeated(entity, ones))
+                    yield (_of_repeated, entity), (key, alike)
 
 
 def misplaced(
-    scalars: Mapping[tuple[str, str], Sequence[Image]], datasets: Iterable[Dataset]
+    scalars: Mapping[Key, Sequence[Image]], datasets: Iterable[Dataset]
 ) -> Iterator[Ambiguity]:
     """Yield images whose name says another participant or session than the folder they lie in.
 
@@ -117,10 +121,6 @@ def errors_of(found: Sequence[Ambiguity], scalars: Iterable[str]) -> Iterator[Am
             yield error
 
 
-def _scalars(keys: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(scalar for scalar, _ in keys))
-
-
 def _other_folder(image: Image, root: Path) -> tuple[str, str] | None:
     folders = _FOLDERS.match(str(image.path)[len(str(root)) :])
     for entity, label in folders.groupdict().items() if folders else ():
@@ -132,7 +132,7 @@ def _other_folder(image: Image, root: Path) -> tuple[str, str] | None:
 def _repeated(
     images: Sequence[Image], phenotypes: Phenotypes
 ) -> Iterator[tuple[str, Sequence[Image]]]:
-    """For each participant, or session of one, whose images no phenotypes tell apart: by what."""
+    """Yield images that no phenotypes tell apart, with the entity in which they differ."""
     for entity, alike in (('session', _by(images, 'subject')), ('run', _by(images, *_SESSION))):
         for several in alike:
             firsts = {image.entities.get(entity): image for image in reversed(several)}
@@ -142,49 +142,48 @@ def _repeated(
 
 
 def _by(images: Sequence[Image], *names: str) -> list[list[Image]]:
-    found: dict[tuple[str | None, ...], list[Image]] = defaultdict(list)
-    for image in images:
-        found[tuple(image.entities.get(name) for name in names)].append(image)
-    return list(found.values())
+    pairs = ((tuple(image.entities.get(name) for name in names), image) for image in images)
+    return list(grouped(pairs).values())
 
 
 def _several(images: Sequence[Image]) -> list[list[Image]]:
     return [row for row in _by(images, *ROW_ENTITIES) if len(row) > 1]
 
 
-def _of_datasets(keys: Sequence[tuple[str, str]], images: Sequence[Image]) -> AmbiguousMatchError:
-    examples = {image.dataset: image for image in reversed(images)}
-    found = '; '.join(f'{name}: {image.path}' for name, image in sorted(examples.items()))
-    comes = 'comes' if len(keys) == 1 else 'come'
+def _of_datasets(
+    datasets: Collection[str], found: Sequence[tuple[Key, Sequence[Image]]]
+) -> AmbiguousMatchError:
+    examples = {image.dataset: image.path for image in reversed(found[0][1])}
+    shown = '; '.join(f'{name}: {path}' for name, path in sorted(examples.items()))
+    comes = 'comes' if len(found) == 1 else 'come'
     return AmbiguousMatchError(
-        f'{_named(keys)} {comes} from {len(examples)} datasets ({found})',
+        f'{_named(found)} {comes} from {len(datasets)} datasets ({shown})',
         remedy='Name one of them alone with -d NAME=PATH, or give the scalars of one a name of '
         'their own with --recipe FILE.',
     )
 
 
 def _of_images(
-    keys: Sequence[tuple[str, str]], found: Sequence[Sequence[Sequence[Image]]], labels: str
+    labels: str, found: Sequence[tuple[Key, Sequence[Sequence[Image]]]]
 ) -> AmbiguousMatchError:
-    first = found[0][0]
-    rows = {_row(images[0]) for several in found for images in several}
-    have = 'has' if len(keys) == 1 else 'have'
+    first = found[0][1][0]
+    rows = {row_of(images[0]) for _, several in found for images in several}
+    have = 'has' if len(found) == 1 else 'have'
     return AmbiguousMatchError(
-        f'{_named(keys)} {have} several images for one row, for {len(rows)} participants, '
+        f'{_named(found)} {have} several images for one row, for {len(rows)} participants, '
         f'sessions or runs; first: {", ".join(str(image.path) for image in first)}'
         + (f' (they differ in {labels})' if labels else ''),
         remedy=_remedy(_differing(first), first[0]),
     )
 
 
-def _named(keys: Iterable[tuple[str, str]]) -> str:
-    by_stem: dict[str, list[str]] = defaultdict(list)
-    for scalar, stem in keys:
-        by_stem[stem].append(scalar)
+def _named(found: Iterable[tuple[Key, Any]]) -> str:
+    by_stem = grouped((stem, scalar) for (scalar, stem), _ in found)
     return ', '.join(f'{", ".join(scalars)} ({stem})' for stem, scalars in by_stem.items())
 
 
-def _row(image: Image) -> tuple[str | None, ...]:
+def row_of(image: Image) -> tuple[str | None, ...]:
+    """Return the labels that make an image a row of its own in a cohort."""
     return tuple(image.entities.get(name) for name in ROW_ENTITIES)
 
 
@@ -193,8 +192,8 @@ def _labels_of(images: Sequence[Image]) -> str:
     return '; '.join(f'{name}: {_labels(name, images)}' for name in _differing(images))
 
 
-def _of_repeated(entity: str, found: Sequence[tuple[str, Sequence[Image]]]) -> AmbiguousMatchError:
-    scalars = ', '.join(dict.fromkeys(scalar for scalar, _ in found))
+def _of_repeated(entity: str, found: Sequence[tuple[Key, Sequence[Image]]]) -> AmbiguousMatchError:
+    scalars = ', '.join(dict.fromkeys(scalar for (scalar, _), _ in found))
     participants = {image.entities['subject'] for _, images in found for image in images}
     first = found[0][1]
     labels = list({image.entities.get(entity): None for _, images in found for image in images})
@@ -207,7 +206,7 @@ def _of_repeated(entity: str, found: Sequence[tuple[str, Sequence[Image]]]) -> A
 
 
 def _choice(entity: str, labels: Sequence[str | None]) -> str:
-    """The option that takes one of them, and that which takes each as a row."""
+    """Return the options that take one of them, and each as a row."""
     one = next(filter(None, labels))
     if entity == 'session' and None not in labels:
         return (

@@ -1,4 +1,4 @@
-"""The door: from a request to the groups of images that can be analysed.
+"""Entry point: from a request to the groups of images that can be analysed.
 
 ::
 
@@ -17,22 +17,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
-from modelarrayio_bids.derivatives.bids.entities import bare_label
 from modelarrayio_bids.derivatives.bids.name_shapes import suggestion
 from modelarrayio_bids.derivatives.bids.output_names import GROUP_ENTITIES, sidecar
 from modelarrayio_bids.derivatives.bids.query import Image, find_fixel_files
 from modelarrayio_bids.derivatives.cohorts import log_messages
 from modelarrayio_bids.derivatives.cohorts.ambiguity import ambiguities, errors_of, misplaced
-from modelarrayio_bids.derivatives.cohorts.classification import LeftOut, Sorting
+from modelarrayio_bids.derivatives.cohorts.classification import ImageTriage
 from modelarrayio_bids.derivatives.cohorts.columns import MIXED, OWN_COLUMNS
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
-from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, ScalarGroup
+from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, Dropped, ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     NOT_NEEDED,
     UNSERVED,
@@ -41,11 +41,13 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
     allowed,
     pair,
 )
-from modelarrayio_bids.derivatives.cohorts.overview import as_object, listing
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
-from modelarrayio_bids.derivatives.recipes.recipe import fixel_recipe
+from modelarrayio_bids.derivatives.recipes.recipe import (
+    Recipe,
+    fixel_recipe,
+)
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     NoMatchError,
@@ -62,27 +64,30 @@ from modelarrayio_bids.store.writer import refuse_to_replace
 
 logger = logging.getLogger(__name__)
 
-#: So many labels are shown of those there are.
+_COLUMNS = (
+    *('scalar', 'kind', 'space', 'label', 'stem', 'dataset'),
+    *('n_subjects', 'n_images', 'rungs'),
+)
 _MOST_LABELS = 30
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What was found.
+    """Scalar groups, datasets and phenotypes found for a request.
 
     Parameters
     ----------
     request : Request
         What was asked for.
     datasets : tuple of Dataset
-        Those looked into.
+        The datasets that were searched.
     groups : tuple of ScalarGroup
         By scalar and space.
     left_out : dict
-        Reason to :class:`~modelarrayio_bids.derivatives.cohorts.classification.LeftOut`, the
-        commonest first.
+        Reason to paths of images, the commonest first.
     phenotypes : Phenotypes
-        What is known of the participants.
+        Phenotypes of the participants.
     problems : tuple of ModelArrayIOError, optional
         Why it can only be looked at.
     """
@@ -90,17 +95,32 @@ class Collection:
     request: Request
     datasets: tuple[Dataset, ...]
     groups: tuple[ScalarGroup, ...]
-    left_out: Mapping[str, LeftOut]
+    left_out: Mapping[str, Sequence[Path]]
     phenotypes: Phenotypes
     problems: tuple[ModelArrayIOError, ...] = ()
 
     def table(self) -> pd.DataFrame:
-        """Return what ``--list-scalars`` shows, see :func:`.overview.listing`."""
-        return listing(self.groups)
+        """Return the table that ``--list-scalars`` shows: a row per group.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``scalar``, ``kind``, ``space``, ``label`` (the space, and what else tells the group
+            apart), ``stem``, ``dataset``, ``n_subjects``, ``n_images`` and ``rungs`` (where masks
+            came from, to the number of images).
+        """
+        rows = [
+            (
+                *(group.scalar, group.kind, group.space, _label(group), group.stem, group.dataset),
+                *(len(group.participants), len(group.rows), group.rungs),
+            )
+            for group in self.groups
+        ]
+        return pd.DataFrame(rows, columns=[*_COLUMNS])
 
     @cached_property
     def not_fetched(self) -> list[SourceNotFoundError]:
-        """The errors that images and masks would end with, as their content is not here."""
+        """Errors of the images and masks whose content is not here."""
         files = {
             path for group in self.groups for row in group.rows for path in (row.image, row.mask)
         }
@@ -108,24 +128,24 @@ class Collection:
         return [error for error in errors if error is not None]
 
     def document(self) -> dict[str, Any]:
-        """What ``--list-scalars --json`` shows: nothing but JSON's own types."""
+        """Return what ``--list-scalars --json`` shows: nothing but JSON's own types."""
         left_out = [
-            {'reason': reason, 'count': out.count, 'examples': list(map(str, out.examples))}
-            for reason, out in self.left_out.items()
+            {'reason': reason, 'count': len(paths), 'examples': list(map(str, paths[:_EXAMPLES]))}
+            for reason, paths in self.left_out.items()
         ]
         return {
-            'scalars': [as_object(group) for group in self.groups],
+            'scalars': [_as_object(group) for group in self.groups],
             'left_out': left_out,
             'not_fetched': [error.path for error in self.not_fetched],
             'problems': list(map(str, self.problems)),
         }
 
     def unmatched(self, group: ScalarGroup) -> list[Unmatched]:
-        """Who of a group is in no table of phenotypes, and who of a table is not in the group."""
+        """Return participants of a group without phenotypes, and those without images."""
         return self.phenotypes.unmatched(group.visits, self.request.wants)
 
     def reconciled(self) -> Collection:
-        """Each group on one grid, as the request wants it: from headers alone.
+        """Return the collection with each group on one grid, judged by headers alone.
 
         Raises
         ------
@@ -133,19 +153,19 @@ class Collection:
             All problems of all groups together.
         """
         request = self.request
-        groups = reconciled(self.groups, request.on_grid_mismatch, request.group_mask)
+        groups = reconciled(self.groups, request.on_grid_mismatch, request.group_mask_file)
         dropped = [
             one.image
             for before, after in zip(self.groups, groups, strict=True)
             for one in after.left_out[len(before.left_out) :]
         ]
-        more = {'on another grid': LeftOut.of(dropped)} if dropped else {}
+        more = {'on another grid': dropped} if dropped else {}
         return replace(self, groups=groups, left_out={**self.left_out, **more})
 
     def files_read(self) -> Iterator[Path | None]:
         """Yield the images, the masks, and the files that were asked for by name."""
         request = self.request
-        yield from (request.mask, request.group_mask, *request.phenotypes, *request.recipes)
+        yield from (request.in_mask, request.group_mask_file, *request.phenotypes, *request.recipes)
         for group in self.groups:
             for row in group.rows:
                 yield from (row.image, row.mask)
@@ -169,7 +189,7 @@ class Collection:
         overwrite: bool = False,
         is_kept: Callable[[ScalarGroup], bool] = lambda _group: False,
     ) -> None:
-        """Refuse to make anything where an HDF5 file holds results: all that goes with it stays.
+        """Refuse to replace HDF5 files with results, or with images that only ``append`` added.
 
         Parameters
         ----------
@@ -195,17 +215,12 @@ class Collection:
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
-
-    def check_added(self, output_dir: Path) -> None:
-        """Refuse to make anything where an HDF5 file has images, by ``append``, that are not here.
-
-        Raises
-        ------
-        WouldLoseResultsError
-            All such files together.
-        """
-        stores = [(group, group.outputs(output_dir).store) for group in self.groups]
-        raise_problems([problem for pair in stores for problem in _dropped(*pair)])
+        if not overwrite:
+            raise_problems([
+                problem
+                for group in self.groups
+                for problem in _dropped(group, group.outputs(output_dir).store)
+            ])  # fmt: skip
 
 
 def _dropped(group: ScalarGroup, store: Path) -> Iterator[ModelArrayIOError]:
@@ -248,34 +263,31 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     log_messages.say_not_installed(dataset.root for dataset in datasets)
     _require_participants(request, datasets)
     _say_not_there(request, datasets)
-    found = _sorted(request, datasets)
+    found = _triage(request, datasets)
     _require_sessions(request, datasets, found)
     _require_scalars(found, request, datasets)
-    selection = request.selection()
-    found.only(request.scalars, selection and f' among the images{selection}')
+    found.keep_scalars()
     _require_scalars(found, request, datasets)
-    found.only_in(request.spaces)
+    found.keep_spaces()
     phenotypes = Phenotypes.find(request.table_folders(datasets), request.phenotypes)
     phenotypes.require_served(request.phenotypes, found.visits)
     _require_columns_once(found, phenotypes)
-    found.require(phenotypes, request.required)
+    dropped = found.require(phenotypes)
+    scalars = found.scalars
     # An image in the wrong folder makes ambiguities of its own, which go with it.
-    ambiguous = list(misplaced(found.scalars, datasets)) or list(
-        ambiguities(found.scalars, phenotypes, request.chosen_rows)
+    ambiguous = list(misplaced(scalars, datasets)) or list(
+        ambiguities(scalars, phenotypes, request.chosen_rows)
     )
-    problems = list(errors_of(ambiguous, (scalar for scalar, _ in found.scalars)))
+    problems = list(errors_of(ambiguous, (scalar for scalar, _ in scalars)))
     if not to_look_at:
         raise_problems(problems)
     found.drop_series()
     _require_scalars(found, request, datasets)
-    groups = tuple(_groups(found, request))
+    groups = tuple(_groups(found, dropped, request))
     _require_masks(groups, request)
+    log_messages.say_of_groups(groups)
+    log_messages.say_left_out([one for several in dropped.values() for one in several])
     everybody = {visit for group in groups for visit in group.visits}
-    log_messages.say_map_itself(groups)
-    log_messages.say_mixed(groups)
-    log_messages.say_unknown(groups)
-    log_messages.say_alike(groups)
-    log_messages.say_left_out([one for dropped in found.dropped.values() for one in dropped])
     log_messages.say_unmatched(phenotypes.unmatched(everybody, request.wants))
     visits = _visits(groups)
     log_messages.say_blanks(phenotypes, visits)
@@ -285,31 +297,36 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     )
 
 
-def _sorted(request: Request, datasets: Sequence[Dataset]) -> Sorting:
-    sessions = frozenset(bare_label(label) for label in request.sessions)
-    excluded = frozenset(bare_label(label) for label in request.excluded)
-    found = Sorting(request.bids_filters, sessions, excluded)
+def _triage(request: Request, datasets: Sequence[Dataset]) -> ImageTriage:
+    triage = ImageTriage.of(request, _find(request, datasets))
+    triage.require_entities()
+    triage.drop_copies()
+    return triage
+
+
+def _find(
+    request: Request, datasets: Sequence[Dataset]
+) -> Iterator[tuple[Recipe, Sequence[Image]]]:
+    """Yield the images of each dataset, with the recipe for them."""
+    labels = request.participant_label, request.session_label
     for dataset in datasets:
         if not dataset.is_fixel_template:
             recipe = request.recipe(dataset)
             logger.info('%s (%s): recipe %s', dataset.name, dataset.root, recipe.name)
-            images = recipe.find_images(dataset, request.participants, sessions)
-            found.add(images, recipe)
+            yield recipe, recipe.find_images(dataset, *labels)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
-        fixels = find_fixel_files(dataset, request.participants, sessions)
-        found.add(fixels, fixel_recipe())
-    found.require_entities()
-    found.drop_copies()
-    return found
+        yield (
+            fixel_recipe(),
+            find_fixel_files(dataset, request.participant_label, request.session_label),
+        )
 
 
 def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None:
-    if not request.participants:
+    if not request.participant_label:
         return
     there = _participants(request, datasets)
-    wanted = {bare_label(label) for label in request.participants}
-    if missing := sorted(wanted - there):
+    if missing := sorted(set(request.participant_label) - there):
         raise NoMatchError(
             f'no dataset has the participants {", ".join(missing)}',
             remedy=_there_are(missing, there),
@@ -328,18 +345,13 @@ def _participants(request: Request, datasets: Sequence[Dataset]) -> set[str]:
 
 def _visits(groups: Sequence[ScalarGroup]) -> list[Visit]:
     """Return everybody's visits, by what all groups tell: runs of one pipeline are no people."""
-    told = [
+    untold = [
         name
         for name in ('session', 'run')
-        if all(any(getattr(row, name) for row in group.rows) for group in groups)
+        if not all(any(getattr(row, name) for row in group.rows) for group in groups)
     ]
     rows = (row for group in groups for row in group.rows)
-    return sorted(
-        {
-            Visit(row.participant, **{name: getattr(row, name) or '' for name in told})
-            for row in rows
-        }
-    )
+    return sorted({row.visit._replace(**dict.fromkeys(untold, '')) for row in rows})
 
 
 def _there_are(missing: Iterable[str], there: Iterable[str]) -> str:
@@ -358,20 +370,15 @@ def _plain(label: str) -> str:
     return label.lstrip('0').casefold()
 
 
-def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sorting) -> None:
-    wanted = {bare_label(label) for label in request.sessions}
-    missing = sorted(wanted - found.sessions_met)
+def _require_sessions(request: Request, datasets: Sequence[Dataset], found: ImageTriage) -> None:
+    missing = (
+        sorted(set(request.session_label) - found.sessions_met) if request.session_label else []
+    )
     if not missing:
         return
-    images = (
-        image
-        for dataset in datasets
-        for find in (request.recipe(dataset).find_images, find_fixel_files)
-        for image in find(dataset, request.participants, ())
-    )
-    there = {image.entities['session'] for image in images if 'session' in image.entities}
+    there = _triage(replace(request, session_label=()), datasets).sessions_met
     raise NoMatchError(
-        f'there is no image{replace(request, sessions=()).selection()}'
+        f'there is no image{replace(request, session_label=()).selection()}'
         f' of the sessions {", ".join(missing)}',
         remedy=_there_are(missing, there)
         if there
@@ -380,16 +387,16 @@ def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Sort
 
 
 def _say_not_there(request: Request, datasets: Sequence[Dataset]) -> None:
-    """A list of people to exclude is often longer than the dataset: said, and no error."""
-    excluded = {bare_label(label) for label in request.excluded}
+    """Warn of participants to exclude who are not there: such a list often serves many datasets."""
+    excluded = set(request.exclude_participant_label)
     if excluded and (absent := sorted(excluded - _participants(request, datasets))):
         logger.warning('no dataset has these participants to exclude: %s', ', '.join(absent))
 
 
-def _require_scalars(found: Sorting, request: Request, datasets: Sequence[Dataset]) -> None:
-    if found.scalars:
+def _require_scalars(found: ImageTriage, request: Request, datasets: Sequence[Dataset]) -> None:
+    if len(found.used):
         return
-    if request.images and not found.n_images:
+    if request.images and not len(found.table):
         patterns = [pattern.text for one in request.images for pattern in one.patterns]
         raise NoMatchError(
             f'no file fits {some(patterns)} below {some([str(one.root) for one in datasets])}',
@@ -397,25 +404,28 @@ def _require_scalars(found: Sorting, request: Request, datasets: Sequence[Datase
         )
     places = ', '.join(f'{dataset.name} ({dataset.root})' for dataset in datasets)
     reasons = '; '.join(
-        f'{out.count} {reason}, such as {out.examples[0].name}'
-        for reason, out in found.left_out().items()
+        f'{len(paths)} {reason}, such as {paths[0].name}'
+        for reason, paths in found.left_out().items()
     )
     raise NoMatchError(
-        f'nothing to analyse among {found.n_images} images{request.selection()} of {places}'
+        f'nothing to analyse among {len(found.table)} images{request.selection()} of {places}'
         + (f'. Left out: {reasons}' if reasons else ''),
         remedy='Name other datasets with -d NAME=PATH, or ask for less with the filters.',
     )
 
 
-def _groups(found: Sorting, request: Request) -> Iterator[ScalarGroup]:
+def _groups(
+    found: ImageTriage, dropped: Mapping[Any, Sequence[Dropped]], request: Request
+) -> Iterator[ScalarGroup]:
     find_mask = partial(
         pair,
         masks=MaskIndex.from_images(found.masks),
-        given=request.mask,
-        rungs=allowed(request.mask_sources),
+        given=request.in_mask,
+        rungs=allowed(request.mask_source),
     )
     passed_over: dict[str, list[Pairing]] = defaultdict(list)
-    for (scalar, stem), images in sorted(found.scalars.items()):
+    for (scalar, stem), members in sorted(found.groups.items(), key=itemgetter(0)):
+        images = list(members.image)
         kind = images[0].kind
         masked = SPACES[kind].needs_masks
         pairings = [find_mask(image) if masked else Pairing(None, NOT_NEEDED) for image in images]
@@ -423,25 +433,24 @@ def _groups(found: Sorting, request: Request) -> Iterator[ScalarGroup]:
         mixed = _mixed(images)
         rows = (_row(*both, mixed) for both in zip(images, pairings, strict=True))
         entities = images[0].entities
-        wording = found.wordings[scalar]
+        wording = members.recipe.iloc[0].wording(scalar)
         yield ScalarGroup(
             scalar,
             {name: entities[name] for name in GROUP_ENTITIES if name in entities},
-            tuple(sorted(rows, key=_order)),
+            tuple(sorted(rows, key=attrgetter('visit'))),
             ', '.join(sorted({image.dataset for image in images})),
             wording.long_name,
             wording.units,
             kind,
             wording.range,
-            left_out=tuple(found.dropped[scalar, stem]),
+            left_out=tuple(dropped.get((scalar, stem), ())),
         )
     log_messages.say_passed_over(passed_over)
 
 
-def _require_columns_once(found: Sorting, phenotypes: Phenotypes) -> None:
+def _require_columns_once(found: ImageTriage, phenotypes: Phenotypes) -> None:
     """Refuse fields of patterns that are columns of the cohort already."""
-    images = (image for images in found.scalars.values() for image in images)
-    fields = {name for image in images for name, _ in image.columns}
+    fields = {name for image in found.used.image for name, _ in image.columns}
     if twice := sorted(fields.intersection([*phenotypes.columns, *OWN_COLUMNS])):
         raise UsageError(
             f'{{{twice[0]}}} of a pattern is a column of the cohort without it',
@@ -455,7 +464,7 @@ def _require_masks(groups: Sequence[ScalarGroup], request: Request) -> None:
         scalars = ', '.join(dict.fromkeys(scalar for scalar, _ in unserved))
         raise NoMatchError(
             f'{len(unserved)} of {sum(len(group.rows) for group in groups)} images have no mask '
-            f'that --mask-source {" ".join(request.mask_sources)} allows; first: '
+            f'that --mask-source {" ".join(request.mask_source)} allows; first: '
             f'{unserved[0][1].image}. Scalars: {scalars}',
             remedy='Allow further sources, choose masks with --bids-filter-file, or give one with '
             '--mask.',
@@ -463,7 +472,7 @@ def _require_masks(groups: Sequence[ScalarGroup], request: Request) -> None:
 
 
 def _mixed(images: Sequence[Image]) -> list[str]:
-    """The entities that neither divide groups nor make rows, where their labels differ."""
+    """Return the entities that neither divide groups nor make rows, where labels differ."""
     return [name for name in MIXED if len({image.entities.get(name) for image in images}) > 1]
 
 
@@ -482,5 +491,32 @@ def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> CohortRow:
     )
 
 
-def _order(row: CohortRow) -> tuple[str, str, str]:
-    return row.participant, row.session or '', row.run or ''
+def _label(group: ScalarGroup) -> str:
+    entities = group.stem.removesuffix(f'desc-{group.kind}').replace('space-', '', 1)
+    return entities.replace('_', ' ').strip() or 'n/a'
+
+
+def _as_object(group: ScalarGroup) -> dict[str, Any]:
+    """Return a group as ``--list-scalars --json`` shows it: its names, counts, and each image."""
+    return {
+        'scalar': group.scalar,
+        'long_name': group.long_name,
+        'units': group.units,
+        'kind': group.kind,
+        'space': group.space,
+        'entities': dict(group.entities),
+        'dataset': group.dataset,
+        'participants': list(group.participants),
+        'masks': group.rungs,
+        'images': [
+            {
+                'path': str(row.image),
+                'participant': row.participant,
+                'session': row.session,
+                'run': row.run,
+                'mask': None if row.mask is None else str(row.mask),
+                'mask_source': row.rung,
+            }
+            for row in group.rows
+        ],
+    }

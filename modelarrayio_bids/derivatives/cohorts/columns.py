@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
+from modelarrayio_bids.derivatives.bids.json_files import read_json
 from modelarrayio_bids.derivatives.bids.output_names import GROUP_ENTITIES
 from modelarrayio_bids.errors import ModelArrayIOError
-from modelarrayio_bids.formats.delimited_text import read_text
 from modelarrayio_bids.runtime.text_format import count
 
 logger = logging.getLogger(__name__)
@@ -64,22 +63,14 @@ def said_of_repeats(cohort: Cohort) -> str:
 
 
 def read_dictionary(path: Path) -> dict[str, dict[str, Any]]:
-    """Read what a JSON file says of the columns of the table it is called like.
+    """Read the JSON data dictionary of a table: column to its description.
 
-    Nothing without one, and nothing but a warning if it cannot be read: the table can do without.
+    Without the file, or with a warning if it cannot be read, there are no descriptions.
     """
-    if not os.path.lexists(path):
-        return {}
     try:
-        content = json.loads(read_text(path)[0])
+        content = read_json(path)
     except ModelArrayIOError as error:
         logger.warning('%s The columns are taken without their descriptions.', error)
-        return {}
-    except (ValueError, RecursionError) as error:
-        logger.warning('%s is not JSON (%s): the columns have no descriptions', path, error)
-        return {}
-    if not isinstance(content, dict):
-        logger.warning('%s is no object of JSON: the columns have no descriptions', path)
         return {}
     said = {column: what for column, what in content.items() if isinstance(what, dict)}
     # Halves of surrogate pairs, which JSON can write, are no text that can be written again.

@@ -1,4 +1,4 @@
-"""Why images are left out: by their names, and where names mislead, by their headers."""
+"""Reasons for leaving images out: by their names, and where names mislead, by their headers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.query import Image
 from modelarrayio_bids.errors import ModelArrayIOError, UnknownSpaceError
 from modelarrayio_bids.masks import same_grid
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.spaces import SPACES, VoxelSpace
 
 NO_SPACE = "in the participant's own space (no space)"
@@ -85,10 +86,7 @@ def corrected(
     """
     found: dict[str, list[Path]] = defaultdict(list)
     for reason, paths in reasons.items():
-        kinds: dict[str, list[Path]] = defaultdict(list)
-        for path in paths:
-            kinds[kind_of_name(path)].append(path)
-        for kind, alike in kinds.items():
+        for kind, alike in grouped((kind_of_name(path), path) for path in paths).items():
             is_native = reason == NO_SPACE and kind in named_with_space
             found[reason if is_native else _corrected(reason, alike)] += alike
     return found

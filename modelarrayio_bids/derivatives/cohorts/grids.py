@@ -15,7 +15,6 @@ from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, Dropped, Sca
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     SpaceMismatchError,
-    UsageError,
     raise_problems,
 )
 from modelarrayio_bids.resampling import require_overlap
@@ -34,7 +33,7 @@ Odd = Mapping[str, SpaceMismatchError]
 def reconciled(
     groups: Iterable[ScalarGroup], policy: str = ERROR, group_mask: Path | None = None
 ) -> tuple[ScalarGroup, ...]:
-    """The groups, each on one grid.
+    """Return the groups, each on one grid.
 
     Parameters
     ----------
@@ -50,10 +49,6 @@ def reconciled(
     ModelArrayIOError
         All that keeps the groups from being on one grid.
     """
-    if policy not in POLICIES:
-        raise UsageError(
-            f'there is no way {policy!r} with grids', remedy=f'There are: {", ".join(POLICIES)}.'
-        )
     found: list[ScalarGroup] = []
     problems: list[ModelArrayIOError] = []
     for group in groups:
@@ -135,7 +130,7 @@ def _require_overlaps(rows: Iterable[CohortRow], reference: Path) -> None:
 
 
 def _why(row: CohortRow, odd: Odd) -> SpaceMismatchError | None:
-    """What is odd about the image of a row or, if nothing, about its mask."""
+    """Return what is odd about the image of a row or, if nothing, about its mask."""
     return odd.get(str(row.image)) or odd.get(str(row.mask))
 
 

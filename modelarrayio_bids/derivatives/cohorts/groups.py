@@ -76,30 +76,25 @@ class CohortRow:
 
     @property
     def visit(self) -> Visit:
-        """Whom, and which visit of theirs, it is of."""
+        """Participant and visit of this image."""
         return Visit(self.participant, self.session or '', self.run or '')
 
-    def cells(self, scalar: str, image: Path, mask: Path | None) -> dict[str, str]:
-        """The row of a cohort, without phenotypes; mask, session and run where there are any."""
-        cells = {
+    def to_csv_row(self, scalar: str, image: Path, mask: Path | None) -> dict[str, str]:
+        """Return the row of a cohort without phenotypes; mask, session and run if there are any."""
+        row = {
             SCALAR: scalar,
             SOURCE: str(image),
             PARTICIPANT: f'sub-{self.participant}',
         }
         if mask is not None:
-            cells |= {MASK: str(mask), MASK_RUNG: self.rung}
+            row |= {MASK: str(mask), MASK_RUNG: self.rung}
         if self.session is not None:
-            cells[SESSION] = f'ses-{self.session}'
+            row[SESSION] = f'ses-{self.session}'
         if self.run is not None:
-            cells[RUN] = f'run-{self.run}'
-        return (
-            cells
-            | {
-                f'{name}_id': f'{name}-{label}' if label else ''
-                for name, label in self.labels.items()
-            }
-            | dict(self.columns)
-        )
+            row[RUN] = f'run-{self.run}'
+        for name, label in self.labels.items():
+            row[f'{name}_id'] = f'{name}-{label}' if label else ''
+        return row | dict(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +155,7 @@ class ScalarGroup:
 
     @property
     def needs_masks(self) -> bool:
-        """Whether the images need masks, and the group one of its own."""
+        """True if the images need masks, and the group one of its own."""
         return SPACES[self.kind].needs_masks
 
     @property
@@ -180,7 +175,7 @@ class ScalarGroup:
 
     @property
     def visits(self) -> tuple[Visit, ...]:
-        """Whom the images are of, those left out as well."""
+        """Visits of the images, those left out as well."""
         return (*(row.visit for row in self.rows), *(one.visit for one in self.left_out))
 
     @property
@@ -190,7 +185,7 @@ class ScalarGroup:
 
     @property
     def unknown(self) -> dict[str, tuple[str, ...]]:
-        """What looks like entities, is none known here, and differs between images."""
+        """Unknown key-value pairs of file names that differ between images."""
         found = [unknown_pairs(row.image.name) for row in self.rows if not row.by_path]
         labels = {
             key: tuple(dict.fromkeys(pairs.get(key, 'none') for pairs in found))
@@ -200,15 +195,15 @@ class ScalarGroup:
 
     @property
     def rungs(self) -> dict[str, int]:
-        """How many images each rung serves."""
+        """Number of images by mask source."""
         return dict(Counter(row.rung for row in self.rows))
 
     def outputs(self, output_dir: Path) -> Outputs:
-        """Where this group's files go."""
+        """Return the files of this group."""
         return Outputs.of(output_dir.absolute(), self.scalar, self.entities, self.kind)
 
     def problems(self, group_mask: Path | None = None) -> list[ModelArrayIOError]:
-        """What keeps the images and their masks from being one cohort, from headers alone.
+        """Return what keeps images and masks from being one cohort, from headers alone.
 
         Parameters
         ----------
@@ -257,7 +252,10 @@ class ScalarGroup:
         self._say_renamed(names)
         made = self._files(outputs, threads)
         own = pd.DataFrame(
-            [row.cells(self.scalar, *files) for row, files in zip(self.rows, made, strict=True)]
+            [
+                row.to_csv_row(self.scalar, *files)
+                for row, files in zip(self.rows, made, strict=True)
+            ]
         )
         if self.reference is not None:
             own[RESAMPLED] = ['yes' if row.resampled else 'no' for row in self.rows]
@@ -273,7 +271,7 @@ class ScalarGroup:
         return cohort
 
     def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:
-        """Image and mask of each row, made where they are still to be made."""
+        """Return image and mask of each row, made where they are still to be made."""
         if not self.needs_masks:
             return [(row.image, None) for row in self.rows]
         make = partial(_files_or_problem, outputs, self.reference)
@@ -293,7 +291,7 @@ class ScalarGroup:
 
 
 def _element_problems(sources: Sequence[Source]) -> list[ModelArrayIOError]:
-    """What keeps images without masks apart; the first whole one says what is expected."""
+    """Return problems of images without masks; the first whole one says what is expected."""
     problems: dict[str, ModelArrayIOError] = {}
     for number in range(len(sources)):
         try:
@@ -325,7 +323,7 @@ def _map_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
 
 
 def _mask_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
-    """The file that serves a row, made where there is none on the grid its map is on."""
+    """Return the mask that serves a row, made where there is none on the grid of its map."""
     if row.rung == MAP_ITSELF or row.mask is None:
         own = outputs.own_mask(row.image, 'present')
         masks.write_present(row.image, own, reference if row.resampled else None)

@@ -1,13 +1,11 @@
-"""What is well to know of the inputs and stops nobody: ``--skip-bids-validation`` leaves it out."""
+"""Warnings about inputs that stop no run; ``--skip-bids-validation`` leaves them out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from modelarrayio_bids.derivatives.bids.dataset import Dataset
-from modelarrayio_bids.derivatives.bids.identity import DESCRIPTION
-from modelarrayio_bids.derivatives.bids.suggestions import source_folders
+from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
 from modelarrayio_bids.derivatives.cohorts.phenotypes import FILE
 from modelarrayio_bids.derivatives.cohorts.request import Request
 
@@ -16,7 +14,7 @@ _LEVELS = 4
 
 
 def advice(request: Request, datasets: Iterable[Dataset]) -> list[str]:
-    """What to tell a person before a run, a line each.
+    """Return warnings to give before a run, a line each.
 
     Parameters
     ----------
@@ -47,7 +45,7 @@ def _of_description(dataset: Dataset) -> Iterator[str]:
 
 
 def _of_phenotypes(request: Request, datasets: Iterable[Dataset]) -> Iterator[str]:
-    """Where participants.tsv is, if not where it is looked for."""
+    """Yield where participants.tsv is, if not where it is looked for."""
     roots = request.table_folders(datasets)
     if request.phenotypes or any((root / FILE).is_file() for root in roots):
         return
@@ -60,7 +58,7 @@ def _of_phenotypes(request: Request, datasets: Iterable[Dataset]) -> Iterator[st
 
 
 def _around(roots: Iterable[Path]) -> Iterator[Path]:
-    """Folders that a dataset names as its sources, and those it lies in."""
+    """Yield folders that a dataset names as its sources, and those it lies in."""
     for root in roots:
-        yield from source_folders(root)
+        yield from Dataset.at(root).source_folders()
         yield from root.absolute().parents[:_LEVELS]

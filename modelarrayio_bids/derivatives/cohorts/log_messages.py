@@ -1,10 +1,10 @@
-"""What is said aloud of a whole collection: alike things once, with the scalars they are about."""
+"""Log messages about a whole collection: alike things once, with the scalars concerned."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.errors import shell_pattern
 from modelarrayio_bids.formats.pointers import not_installed
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import count, some
 
 logger = logging.getLogger(__name__)
@@ -35,17 +36,19 @@ def say_not_installed(roots: Iterable[Path]) -> None:
 
 
 def say_passed_over(pairings: Mapping[str, Iterable[Pairing]]) -> None:
-    """For each rung with several masks for one image: how many such images, and of which scalars.
+    """Warn of images with several masks from one source: how many, and of which scalars.
 
     Parameters
     ----------
     pairings : mapping
         Scalar to what was found for its images.
     """
-    found: dict[str, list[tuple[str, Sequence[Path]]]] = defaultdict(list)
-    for scalar, ones in pairings.items():
-        for rung, paths in (passed for one in ones for passed in one.passed_over):
-            found[rung].append((scalar, paths))
+    found = grouped(
+        (rung, (scalar, paths))
+        for scalar, ones in pairings.items()
+        for one in ones
+        for rung, paths in one.passed_over
+    )
     for rung, several in found.items():
         logger.warning(
             '%d images have several masks on the rung %r, and none was taken; first: %s. Scalars: '
@@ -55,8 +58,16 @@ def say_passed_over(pairings: Mapping[str, Iterable[Pairing]]) -> None:
         )
 
 
-def say_map_itself(groups: Iterable[ScalarGroup]) -> None:
-    """For how many images no mask was found, and of which scalars."""
+def say_of_groups(groups: Sequence[ScalarGroup]) -> None:
+    """Warn of what is odd about groups of images."""
+    _say_map_itself(groups)
+    _say_mixed(groups)
+    _say_unknown(groups)
+    _say_alike(groups)
+
+
+def _say_map_itself(groups: Iterable[ScalarGroup]) -> None:
+    """Warn of images without a mask: how many, and of which scalars."""
     unserved = [group for group in groups if group.rungs.get(MAP_ITSELF)]
     if unserved:
         logger.warning(
@@ -68,14 +79,13 @@ def say_map_itself(groups: Iterable[ScalarGroup]) -> None:
         )
 
 
-def say_mixed(groups: Iterable[ScalarGroup]) -> None:
-    """Which images were acquired in several ways, and the column that tells."""
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for group in groups:
-        for entity in group.mixed:
-            labels = Counter(row.labels[entity] or 'none' for row in group.rows)
-            counts = ', '.join(f'{label} ({count})' for label, count in labels.most_common())
-            found[entity, counts].append(group.scalar)
+def _say_mixed(groups: Iterable[ScalarGroup]) -> None:
+    """Warn of images acquired in several ways, and name the column that tells."""
+    found = grouped(
+        ((entity, _counts(row.labels[entity] or 'none' for row in group.rows)), group.scalar)
+        for group in groups
+        for entity in group.mixed
+    )
     for (entity, counts), scalars in found.items():
         logger.warning(
             'images of several %s labels are taken together, told apart in the column %s_id: %s; '
@@ -84,12 +94,9 @@ def say_mixed(groups: Iterable[ScalarGroup]) -> None:
         )
 
 
-def say_unknown(groups: Iterable[ScalarGroup]) -> None:
-    """What tells images of one scalar apart that nothing here knows."""
-    found: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for group in groups:
-        for key, labels in group.unknown.items():
-            found[key, labels].append(group.scalar)
+def _say_unknown(groups: Iterable[ScalarGroup]) -> None:
+    """Warn of images of one scalar that differ in unknown key-value pairs."""
+    found = grouped((item, group.scalar) for group in groups for item in group.unknown.items())
     for (key, labels), scalars in found.items():
         logger.warning(
             'images are taken together whose names differ in %s-, which is no entity of BIDS: %s; '
@@ -98,11 +105,11 @@ def say_unknown(groups: Iterable[ScalarGroup]) -> None:
         )
 
 
-def say_alike(groups: Iterable[ScalarGroup]) -> None:
+def _say_alike(groups: Iterable[ScalarGroup]) -> None:
     """Warn of groups of one scalar whose labels differ in capitals or leading zeros alone."""
-    found: dict[tuple[str, ...], list[ScalarGroup]] = defaultdict(list)
-    for group in groups:
-        found[group.scalar, group.kind, _without_zeros(group.stem.lower())].append(group)
+    found = grouped(
+        ((group.scalar, group.kind, _without_zeros(group.stem.lower())), group) for group in groups
+    )
     for (scalar, *_), alike in found.items():
         if len(alike) > 1:
             logger.warning(
@@ -114,17 +121,17 @@ def say_alike(groups: Iterable[ScalarGroup]) -> None:
 
 
 def say_left_out(dropped: Sequence[Dropped]) -> None:
-    """How many images a person's demands left out, and whose."""
-    for reason, number in Counter(one.reason for one in dropped).items():
-        visits = sorted({one.visit for one in dropped if one.reason == reason})
+    """Warn of images that the user's demands left out: how many, and whose."""
+    for reason, visits in grouped((one.reason, one.visit) for one in dropped).items():
+        whose = sorted(set(visits))
         logger.warning(
             'left out %d images %s, of %d participants or visits: %s',
-            *(number, reason, len(visits), some(map(str, visits))),
+            *(len(visits), reason, len(whose), some(whose)),
         )
 
 
 def say_unmatched(unmatched: Iterable[Unmatched]) -> None:
-    """Who is on one side of a join alone."""
+    """Report participants without phenotypes or without images."""
     for one in unmatched:
         if one.without_phenotypes:
             logger.warning(
@@ -144,20 +151,15 @@ def say_unmatched(unmatched: Iterable[Unmatched]) -> None:
 
 
 def say_blanks(phenotypes: Phenotypes, visits: Collection[Visit]) -> None:
-    """Which phenotypes are blank, or not as their data dictionary says."""
+    """Report phenotypes that are blank."""
     if blanks := phenotypes.blanks(visits):
         counts = (f'{column} ({count})' for column, count in blanks.items())
         logger.info('blank for some of %d: %s', len(visits), some(counts, most=20))
-    for oddity in phenotypes.oddities(visits):
-        logger.warning('%s', oddity)
 
 
 def say_remarks(found: Iterable[Remark]) -> None:
     """Warn of phenotypes that look like slips: some columns of each check, others by name."""
-    by_check: dict[str, list[Remark]] = defaultdict(list)
-    for remark in found:
-        by_check[remark.check].append(remark)
-    for check, several in by_check.items():
+    for check, several in grouped((remark.check, remark) for remark in found).items():
         for remark in several[:_MOST_REMARKS]:
             logger.warning('phenotype %s', remark)
         if others := several[_MOST_REMARKS:]:
@@ -166,13 +168,17 @@ def say_remarks(found: Iterable[Remark]) -> None:
 
 
 def _but_for_zeros(one: Unmatched) -> list[str]:
-    """Who has images, and would have a row if its label had its leading zeros."""
+    """Return participants who would have a row if its label had its leading zeros."""
     there = {_without_zeros(label) for label in one.without_images}
     return [label for label in one.without_phenotypes if _without_zeros(label) in there]
 
 
 def _without_zeros(label: str) -> str:
     return re.sub(r'-0+(?=\d)', '-', label)
+
+
+def _counts(labels: Iterable[str]) -> str:
+    return ', '.join(f'{label} ({n})' for label, n in Counter(labels).most_common())
 
 
 def _each(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which mask serves which image: a ladder, and the rung that served is always known.
+"""Masks for images: sources in a fixed search order, and the one that served is recorded.
 
 1. ``given``: the mask a user named, for every image.
 2. ``same-dataset``: the dataset has a mask of just these entities.
@@ -23,14 +23,14 @@ be named. A person may allow some of the rungs only (``--mask-source``).
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids.entities import Entities, names
 from modelarrayio_bids.derivatives.bids.query import Image
 from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.runtime.grouping import grouped
 
 GIVEN = 'given'
 SAME_DATASET = 'same-dataset'
@@ -79,28 +79,28 @@ class Pairing:
     passed_over: tuple[tuple[str, tuple[Path, ...]], ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class MaskIndex:
-    """All masks of all datasets, found by their entities in constant time."""
+    """An index of the masks of all datasets by their entities."""
 
-    exact: dict[Key, list[Image]] = field(default_factory=lambda: defaultdict(list))
-    relaxed: dict[Key, list[Image]] = field(default_factory=lambda: defaultdict(list))
-    anatomical: dict[Key, list[Image]] = field(default_factory=lambda: defaultdict(list))
+    exact: Mapping[Key, list[Image]]
+    relaxed: Mapping[Key, list[Image]]
+    anatomical: Mapping[Key, list[Image]]
 
     @classmethod
     def from_images(cls, masks: Iterable[Image]) -> MaskIndex:
-        """An index of these masks."""
-        index = cls()
-        for mask in masks:
-            index.exact[_exact(mask.entities)].append(mask)
-            index.relaxed[_relaxed(mask.entities)].append(mask)
-            if mask.entities.get('datatype') == 'anat':
-                index.anatomical[_anatomical(mask.entities)].append(mask)
-        return index
+        """Return an index of these masks."""
+        masks = list(masks)
+        of_anatomy = [mask for mask in masks if mask.entities.get('datatype') == 'anat']
+        return cls(
+            grouped((_exact(mask.entities), mask) for mask in masks),
+            grouped((_relaxed(mask.entities), mask) for mask in masks),
+            grouped((_anatomical(mask.entities), mask) for mask in of_anatomy),
+        )
 
 
 def allowed(sources: Collection[str]) -> frozenset[str]:
-    """The rungs that some of :data:`SOURCES` allow: all of them if there is none.
+    """Return the rungs that some of :data:`SOURCES` allow: all of them if there is none.
 
     >>> sorted(allowed(['relaxed', 'same-dataset']))
     ['relaxed', 'same-dataset']
@@ -110,12 +110,8 @@ def allowed(sources: Collection[str]) -> frozenset[str]:
     Raises
     ------
     UsageError
-        If one is unknown, or two contradict each other.
+        If two contradict each other.
     """
-    if unknown := [source for source in sources if source not in SOURCES]:
-        raise UsageError(
-            f'there is no mask source {unknown[0]!r}', remedy=f'There are: {", ".join(SOURCES)}.'
-        )
     if {MAP_ITSELF, NO_MAP_ITSELF} <= set(sources):
         raise UsageError(
             f'{MAP_ITSELF} and {NO_MAP_ITSELF} contradict each other', remedy='Give one of them.'
@@ -130,7 +126,7 @@ def pair(
     given: Path | None = None,
     rungs: Collection[str] = RUNGS,
 ) -> Pairing:
-    """Go down the ladder for one image, to the first rung allowed with exactly one mask."""
+    """Return the mask of an image: of the first source allowed that has exactly one."""
     if given is not None:
         return Pairing(given, GIVEN)
     passed_over: list[tuple[str, tuple[Path, ...]]] = []
@@ -171,7 +167,7 @@ def _own_first(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
 
 
 def _narrowed(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
-    """Those most like the image, where some are more like it than others."""
+    """Return the masks most like the image, where some are more like it than others."""
     for entity in _NARROWING:
         label = image.entities.get(entity)
         alike = [mask for mask in candidates if mask.entities.get(entity) == label]

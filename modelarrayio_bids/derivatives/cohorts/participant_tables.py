@@ -29,6 +29,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
 )
 from modelarrayio_bids.errors import FormatError, UsageError
 from modelarrayio_bids.formats.delimited_text import MISSING, TSV, read_table, read_text
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Visit(NamedTuple):
         return cls(entities['subject'], entities.get('session', ''), entities.get('run', ''))
 
     def __str__(self) -> str:
-        """As BIDS writes its entities."""
+        """Return it as BIDS writes its entities."""
         named = zip(('sub', 'ses', 'run'), self, strict=True)
         return ' '.join(f'{key}-{label}' for key, label in named if label)
 
@@ -179,10 +180,7 @@ class Table:
 
     @cached_property
     def _of_participants(self) -> dict[str, list[Visit]]:
-        visits: dict[str, list[Visit]] = {}
-        for visit in self.visits:
-            visits.setdefault(visit.participant, []).append(visit)
-        return visits
+        return grouped((visit.participant, visit) for visit in self.visits)
 
 
 def read_frame(path: Path) -> pd.DataFrame:

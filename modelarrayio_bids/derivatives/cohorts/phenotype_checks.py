@@ -11,7 +11,7 @@ age: -999 of sub-3 is far from the others (28 to 40). If it means "missing", wri
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from modelarrayio_bids.models.r_numbers import r_number
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import some
 
 #: Numbers that data banks and questionnaires write for "missing".
@@ -65,7 +66,7 @@ class Remark:
     remedy: str
 
     def __str__(self) -> str:
-        """As a line of the log."""
+        """Return a line of the log."""
         return f'{" and ".join(self.columns)}: {self.what}. {self.remedy}'
 
 
@@ -98,30 +99,38 @@ class _Column:
     said: Mapping[str, Any]
 
     @cached_property
+    def levels(self) -> list[str]:
+        """Levels by the dictionary."""
+        levels = self.said.get('Levels')
+        return list(map(str, levels)) if isinstance(levels, Mapping) else []
+
+    @cached_property
     def present(self) -> pd.Series:
         """The values that are there and that the dictionary does not list."""
         return self.texts[self._is_present]
 
     @cached_property
     def _is_present(self) -> pd.Series:
-        levels = self.said.get('Levels')
-        listed = list(map(str, levels)) if isinstance(levels, Mapping) else []
-        return ~self.texts.isin(['', *listed])
+        return ~self.texts.isin(['', *self.levels])
 
     @cached_property
-    def parsed(self) -> list[float | None]:
-        """The numbers that R makes of all cells."""
-        return [r_number(text) for text in self.texts]
+    def parsed(self) -> pd.Series:
+        """The numbers that R makes of all cells; None of others."""
+        return self.texts.map(r_number).astype(object)
 
     @cached_property
     def numbers(self) -> pd.Series:
-        """Those of the values that are finite numbers: float64."""
-        numbers = pd.Series(self.parsed, self.texts.index, 'float64')[self._is_present]
+        """Values that are finite numbers: float64."""
+        numbers = self.parsed.astype('float64')[self._is_present]
         return numbers[numbers.abs() < float('inf')]
 
     def remarks(self) -> Iterator[Remark]:
         if self.present.empty:
             return
+        if self.levels:
+            what = f'{_listed(self.present)} of {{}} is none of its levels'
+            remedy = f'They are: {some(self.levels)}. Correct it, or the data dictionary.'
+            yield self._remark('level', what, self.present.index, remedy)
         if len(self.numbers) < len(self.present):
             yield from self._spellings()
             odd = list(self._odd_among_numbers())
@@ -148,47 +157,40 @@ class _Column:
         return Remark(check, (self.name,), what.replace('{}', some(names)), names, remedy)
 
     def _spellings(self) -> Iterator[Remark]:
-        """Levels that differ in nothing but case or blanks."""
-        alike: dict[str, Counter[str]] = defaultdict(Counter)
-        for text in self.present:
-            alike[''.join(text.casefold().split())][text] += 1
-        for counts in alike.values():
-            if len(counts) > 1:
-                (_, _), *others = ordered = counts.most_common()
+        """Yield levels that differ in nothing but case or blanks."""
+        alike = grouped((''.join(text.casefold().split()), text) for text in self.present)
+        for texts in alike.values():
+            if len(set(texts)) > 1:
+                (_, _), *others = ordered = Counter(texts).most_common()
                 rare = self.present[self.present.isin([text for text, _ in others])]
                 shown = ' and '.join(f'{text!r} ({number})' for text, number in ordered)
                 what = f'{shown} are different levels to R; the rarer: {{}}'
                 yield self._remark('spelling', what, rare.index, 'Write one of them everywhere.')
 
     def _odd_among_numbers(self) -> Iterator[Remark]:
-        """Cells that make text of a column of numbers: decimal commas above all."""
+        """Yield cells that make text of a column of numbers: decimal commas above all."""
         odd = self.present.drop(self.numbers.index)
         commas = odd.str.fullmatch(r'[+-]?\d+,\d+')
         if commas.all():
             what = f'has decimal commas ({_listed(odd)} of {{}}), so that R takes it for text'
             yield self._remark('decimal comma', what, odd.index, 'Write points.')
-        elif len(self.numbers) >= _MOSTLY * len(self.present):
+        elif self.said.get('Units') or len(self.numbers) >= _MOSTLY * len(self.present):
             what = f'{_listed(odd)} of {{}} is no number, so that R takes the column for text'
             yield self._remark('no number', what, odd.index, 'Correct it, or write n/a.')
 
     def _numbers_written_twice(self) -> Iterator[Remark]:
-        once: dict[float, str] = {}
-        for number, text in zip(self.numbers, self.present, strict=True):
-            if once.setdefault(number, text) == text:
-                continue
-            texts = self.present[self.numbers == number]
-            shown = ' and '.join(map(repr, texts.unique()))
-            what = f'{shown} are one number, and two levels of a factor: {{}}'
-            yield self._remark('number', what, texts.index, 'Write numbers one way.')
-            return
+        for _, texts in self.present.groupby(self.numbers, sort=False):
+            if len(texts.unique()) > 1:
+                shown = ' and '.join(map(repr, texts.unique()))
+                what = f'{shown} are one number, and two levels of a factor: {{}}'
+                yield self._remark('number', what, texts.index, 'Write numbers one way.')
+                return
 
     def _missing_codes(self) -> pd.Series:
-        """Numbers that stand for "missing", as far as they are from all others."""
+        """Return numbers that stand for "missing", as far as they are from all others."""
         coded = self.numbers.isin(_CODES)
-        if not coded.any():
-            return self.numbers[:0]
         others = self.numbers[~coded]
-        if len(others) < 2:
+        if not coded.any() or len(others) < 2:
             return self.numbers[:0]
         low, high = others.min(), others.max()
         room = _FAR * (high - low)
@@ -216,7 +218,7 @@ class _Column:
 
 
 def _constant(columns: Sequence[_Column]) -> Iterator[Remark]:
-    """Columns with one value for everybody: no model can have them as terms."""
+    """Yield columns with one value for everybody: no model can have them as terms."""
     for column in columns:
         first, *others = set(column.texts)
         if first and not others and len(column.texts) >= _FEWEST_PEOPLE:
@@ -225,14 +227,12 @@ def _constant(columns: Sequence[_Column]) -> Iterator[Remark]:
 
 
 def _equal(columns: Sequence[_Column]) -> Iterator[Remark]:
-    """Columns that say the same: a model can have one of them as a term."""
-    alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for column in columns:
-        if len(column.texts) >= _FEWEST_PEOPLE and len(set(column.texts)) > 1:
-            pairs = zip(column.texts, column.parsed, strict=True)
-            alike[tuple(text if number is None else number for text, number in pairs)].append(
-                column.name
-            )
+    """Yield columns with equal values: a model can have one of them as a term."""
+    alike = grouped(
+        (tuple(column.parsed.where(column.parsed.notna(), column.texts)), column.name)
+        for column in columns
+        if len(column.texts) >= _FEWEST_PEOPLE and len(set(column.texts)) > 1
+    )
     for names in alike.values():
         if len(names) > 1:
             remedy = 'A model can have one of them as a term.'

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -32,7 +32,7 @@ FILE = 'participants.tsv'
 
 @dataclass(frozen=True)
 class Unmatched:
-    """Who is on one side of a join alone.
+    """Participants without images, or without phenotypes.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Phenotypes:
 
     @classmethod
     def find(cls, folders: Sequence[Path], given: Iterable[Path] = ()) -> Phenotypes:
-        """Those of the first of these folders that has any, and of the files given.
+        """Read the tables of the first of these folders that has any, and the files given.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class Phenotypes:
 
     @classmethod
     def of(cls, tables: Iterable[Table]) -> Phenotypes:
-        """These tables, joined.
+        """Join tables.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Phenotypes:
         return {}
 
     def tell_apart(self, visits: Sequence[Visit]) -> bool:
-        """Whether the tables have a row of its own for each of these visits."""
+        """Return whether the tables have a row of its own for each of these visits."""
         found = {tuple(table.find(visit) for table in self.tables) for visit in visits}
         return len(found) == len(set(visits))
 
@@ -184,7 +184,7 @@ class Phenotypes:
     def unmatched(
         self, visits: Iterable[Visit], wanted: Callable[[Visit], bool]
     ) -> list[Unmatched]:
-        """For each table with any: who has images and no row, or a row and no image.
+        """Return participants without images or phenotypes, for each table with any.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class Phenotypes:
         return {str(column): int(count) for column, count in counts[counts > 0].items()}
 
     def description(self, column: str) -> dict[str, Any]:
-        """What the data dictionaries say of a column, and where it is from."""
+        """Return the description of a column by the data dictionaries, and its table."""
         holders = [table for table in self.tables if column in table.columns]
         said: dict[str, Any] = {}
         for table in holders:
@@ -217,7 +217,7 @@ class Phenotypes:
         return remarks(self.values(visits), described)
 
     def renamed(self, scalar: str) -> dict[str, str]:
-        """Column to its name in the cohort of a scalar, where ``<column>_phenotype`` is needed.
+        """Return the name of each column in the cohort of a scalar: some need ``_phenotype``.
 
         ModelArray's formulas cannot tell a phenotype from a scalar of the same name.
         """
@@ -229,14 +229,6 @@ class Phenotypes:
                 name = f'{name}_phenotype'
             names[column] = name
         return names
-
-    def oddities(self, visits: Iterable[Visit]) -> Iterator[str]:
-        """What the data dictionaries did not let one expect of these visits."""
-        values = self.values(visits)
-        for column in self.columns:
-            there = values.loc[values[column] != '', column]
-            if reason := _odd(there, self.description(column)):
-                yield f'{column}: {reason}'
 
 
 def _unmatched(table: Table, visits: Iterable[Visit], wanted: Callable[[Visit], bool]) -> Unmatched:
@@ -283,22 +275,8 @@ def _differing(coarse: Table, fine: Table) -> dict[str, pd.DataFrame]:
 
 
 def _differ(one: str, other: str) -> bool:
-    """Whether two values say two things: 9 and 9.0 do not, nor does a blank."""
+    """Return whether two values contradict each other: 9 and 9.0 do not, nor does a blank."""
     if not one or not other or one == other:
         return False
     numbers = [r_number(text) for text in (one, other)]
     return None in numbers or numbers[0] != numbers[1]
-
-
-def _odd(values: pd.Series, said: Mapping[str, Any]) -> str | None:
-    """Return the first value that is no level, or no number where there are units; how many."""
-    levels = said.get('Levels')
-    if isinstance(levels, Mapping) and levels:
-        odd = values[~values.isin(list(levels))]
-        expected = f'none of its levels ({", ".join(map(str, levels))})'
-    elif said.get('Units'):
-        odd = values[values.map(r_number).isna()]
-        expected = f'no number, though its units are {said["Units"]}'
-    else:
-        return None
-    return f'{odd.iloc[0]!r} of {odd.index[0]} is {expected}, {len(odd)} such' if len(odd) else None

@@ -1,17 +1,17 @@
-"""What a person asks for."""
+"""Requests: which images, masks and phenotypes of which datasets are wanted."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from modelarrayio_bids.derivatives.bids.dataset import Dataset, find_datasets
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.description import refuse_others
 from modelarrayio_bids.derivatives.bids.entities import bare_label
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
+from modelarrayio_bids.derivatives.bids.search import find_datasets
 from modelarrayio_bids.derivatives.cohorts.grids import ERROR
 from modelarrayio_bids.derivatives.cohorts.mask_matching import allowed
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
@@ -26,11 +26,15 @@ from modelarrayio_bids.derivatives.recipes.recipe import (
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.formats.pointers import absence_error
 from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.runtime.user_input import open_regular
+
+_LABELS = ('participant_label', 'exclude_participant_label', 'session_label')
+_PATHS = {'bids_dir', 'output_dir', 'in_mask', 'group_mask_file', 'phenotypes', 'recipes'}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks for.
+    """Images, masks and phenotypes that a user asks for.
 
     Parameters
     ----------
@@ -38,27 +42,27 @@ class Request:
         The first two arguments of every BIDS App.
     datasets : dict, optional
         Name to folder, as given with ``-d``; without any, see
-        :func:`~modelarrayio_bids.derivatives.bids.dataset.find_datasets`.
-    participants, sessions : tuple of str, optional
+        :func:`~modelarrayio_bids.derivatives.bids.search.find_datasets`.
+    participant_label, session_label : tuple of str, optional
         The only ones wanted: labels with or without ``sub-`` and ``ses-``.
-    excluded : tuple of str, optional
+    exclude_participant_label : tuple of str, optional
         Participants not wanted, even among those above.
     scalars : tuple of str, optional
         The only ones wanted: names or shell patterns.
-    spaces : tuple of str, optional
+    space : tuple of str, optional
         The only ones wanted: ``MNI152NLin6Asym``, ``MNI152NLin6Asym:res-2``, or shell patterns.
     bids_filters : BidsFilters, optional
         Further conditions.
-    mask : pathlib.Path, optional
+    in_mask : pathlib.Path, optional
         A mask that serves every volume.
     phenotypes : tuple of pathlib.Path, optional
         Tables besides ``participants.tsv`` and ``sessions.tsv``.
-    required : tuple of str, optional
+    required_columns : tuple of str, optional
         Phenotypes without which an image is left out.
-    mask_sources : tuple of str, optional
+    mask_source : tuple of str, optional
         The only ones allowed: of
         :data:`~modelarrayio_bids.derivatives.cohorts.mask_matching.SOURCES`.
-    group_mask : pathlib.Path, optional
+    group_mask_file : pathlib.Path, optional
         The voxels to be analysed, on the grid of the images.
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
         What becomes of images on another grid than the others.
@@ -71,23 +75,48 @@ class Request:
     bids_dir: Path
     output_dir: Path
     datasets: Mapping[str, Path] = field(default_factory=dict)
-    participants: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
+    participant_label: tuple[str, ...] = ()
+    session_label: tuple[str, ...] = ()
+    exclude_participant_label: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
-    spaces: tuple[str, ...] = ()
+    space: tuple[str, ...] = ()
     bids_filters: BidsFilters = field(default_factory=BidsFilters)
-    mask: Path | None = None
+    in_mask: Path | None = None
     phenotypes: tuple[Path, ...] = ()
-    required: tuple[str, ...] = ()
-    mask_sources: tuple[str, ...] = ()
-    group_mask: Path | None = None
+    required_columns: tuple[str, ...] = ()
+    mask_source: tuple[str, ...] = ()
+    group_mask_file: Path | None = None
     on_grid_mismatch: str = ERROR
     recipes: tuple[Path, ...] = ()
     images: tuple[PathImages, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in _LABELS:
+            labels = (bare_label(label.strip()) for label in getattr(self, name))
+            object.__setattr__(self, name, tuple(labels))
+
+    @classmethod
+    def of(cls, **given: Any) -> Request:
+        """Return a request of plain values: paths as text, lists, filters as a dictionary.
+
+        Raises
+        ------
+        UsageError
+            If the filters or the patterns of paths cannot be used.
+        """
+        plain: dict[str, Any] = {}
+        for name, it in given.items():
+            plain[name] = tuple(it) if isinstance(it, list) else it
+        for name in _PATHS & plain.keys():
+            plain[name] = _absolute(plain[name])
+        plain['datasets'] = {name: _absolute(it) for name, it in plain.get('datasets', {}).items()}
+        plain['bids_filters'] = BidsFilters.from_dict(plain.get('bids_filters', {}))
+        by_path = plain.pop('masks', ()), plain.pop('images_space', '')
+        plain['images'] = PathImages.requested(plain.get('images', ()), *by_path)
+        return cls(**plain)
+
     def look_into(self) -> list[Dataset]:
-        """The datasets it is about.
+        """Return the datasets to be searched, after checking the request.
 
         Raises
         ------
@@ -99,14 +128,17 @@ class Request:
         RecipeError
             If one of the recipes cannot be used, or serves none of them.
         """
-        _require_labels('--participant-label', self.participants)
-        _require_labels('--exclude-participant-label', self.excluded)
-        _require_labels('--session-label', self.sessions)
+        for name in _LABELS:
+            if not all(getattr(self, name)):
+                raise UsageError(
+                    f'there is no label after --{name.replace("_", "-")}',
+                    remedy='Leave the option out, or check the variable its value came from.',
+                )
         self._check_files()
-        allowed(self.mask_sources)
-        if self.mask is not None and self.mask_sources:
+        allowed(self.mask_source)
+        if self.in_mask is not None and self.mask_source:
             raise UsageError(
-                f'{self.mask} serves every volume, and {", ".join(self.mask_sources)} none',
+                f'{self.in_mask} serves every volume, and {", ".join(self.mask_source)} none',
                 remedy='Leave out --mask or --mask-source.',
             )
         own = own_recipes(self.recipes)
@@ -139,15 +171,19 @@ class Request:
         return [*roots, *(root / 'sourcedata' / 'raw' for root in roots)]
 
     def selection(self) -> str:
-        """Which images are wanted, whatever their scalars, in words for an error.
+        """Return which images are wanted, whatever their scalars, in words for an error.
 
-        >>> request = Request(Path('study'), Path('out'), participants=('01',), sessions=('ses-2',))
+        >>> wanted = {'participant_label': ('01',), 'session_label': ('ses-2',)}
+        >>> request = Request(Path('study'), Path('out'), **wanted)
         >>> request.selection()
         ' of the participants 01 and of the sessions 2'
         """
         parts = [
-            f' of the {noun} {some(bare_label(label) for label in labels)}'
-            for noun, labels in (('participants', self.participants), ('sessions', self.sessions))
+            f' of the {noun} {some(labels)}'
+            for noun, labels in (
+                ('participants', self.participant_label),
+                ('sessions', self.session_label),
+            )
             if labels
         ]
         if self.bids_filters.scalar:
@@ -156,8 +192,8 @@ class Request:
 
     def _check_files(self) -> None:
         files = [
-            ('--mask', self.mask),
-            ('--group-mask-file', self.group_mask),
+            ('--mask', self.in_mask),
+            ('--group-mask-file', self.group_mask_file),
             *(('--phenotypes', path) for path in self.phenotypes),
         ]
         for option, path in files:
@@ -166,43 +202,32 @@ class Request:
 
     @property
     def chosen_rows(self) -> frozenset[str]:
-        """``session`` and ``run``, where a person chose them by name: each is to be a row."""
-        named = {'session'} if self.sessions else set()
+        """``session`` and ``run``, where they are chosen by name: each is to be a row."""
+        named = {'session'} if self.session_label else set()
         return frozenset(named | ({'session', 'run'} & set(self.bids_filters.scalar)))
 
     def wants(self, visit: Visit) -> bool:
-        """Whether a visit is among those asked for."""
-        participants, sessions = _bare(self.participants), _bare(self.sessions)
+        """Return whether a visit is among those asked for."""
         return (
-            visit.participant not in _bare(self.excluded)
-            and (not participants or visit.participant in participants)
-            and (not sessions or not visit.session or visit.session in sessions)
+            visit.participant not in self.exclude_participant_label
+            and (not self.participant_label or visit.participant in self.participant_label)
+            and (not self.session_label or not visit.session or visit.session in self.session_label)
         )
+
+
+def _absolute(given: Any) -> Any:
+    if isinstance(given, tuple):
+        return tuple(map(_absolute, given))
+    return None if given is None else Path(given).absolute()
 
 
 def _require_file(path: Path, option: str) -> None:
     try:
-        found = stat.S_ISREG(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        found = False
+        open_regular(path).close()
+    except SourceNotFoundError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise absence_error(path, remedy=f'Check {option}.') from error
     except OSError as error:
         what = f'cannot be read ({error.strerror})'
         raise SourceNotFoundError(what, path, f'Check {option}, and permissions.') from error
-    if not found:
-        raise absence_error(path, remedy=f'Check {option}.')
-    if not os.access(path, os.R_OK):
-        what = 'cannot be read (Permission denied)'
-        raise SourceNotFoundError(what, path, f'Check {option}, and permissions.')
-
-
-def _bare(labels: Iterable[str]) -> set[str]:
-    return {bare_label(label) for label in labels}
-
-
-def _require_labels(option: str, labels: Iterable[str]) -> None:
-    for label in labels:
-        if not bare_label(label.strip()):
-            raise UsageError(
-                f'{option} {label!r} is no label',
-                remedy='Leave the option out to take all, or check the variable it came from.',
-            )

@@ -21,29 +21,27 @@ A JSON file is a BIDS Stats Model: see :mod:`~.stats_models`.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modelarrayio_bids.derivatives.bids.json_files import parse_file, parse_json
 from modelarrayio_bids.derivatives.model_files.stats_models import ModelNode, nodes_of
 from modelarrayio_bids.derivatives.recipes.schema_faults import Fault, key_path, schema_faults
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     ModelFileError,
     SchemaError,
-    SourceNotFoundError,
     raise_problems,
 )
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import ModelKind, kind_of
 from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.runtime.data_files import data_table
 from modelarrayio_bids.store.schema import check_analysis_name
 
 if TYPE_CHECKING:
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
 
 _SHOW_FORM = 'docs/models.md shows the form.'
 _OPTIONS = frozenset(each.name for each in fields(ModelOptions))
-_LARGEST_FILE = 2**24
 
 
 class ModelRequest(Protocol):
@@ -119,19 +116,20 @@ def read_models(path: Path) -> list[FormulaModel | ModelNode]:
     ------
     SourceNotFoundError
         If there is no such file.
+    FormatError
+        If it is not TOML or JSON.
     ModelFileError
-        If it cannot be read, or says what is not understood: the key, what, and what is allowed.
+        If it says what is not understood: the key, what, and what is allowed.
     CohortProblemsError
         If several things are wrong with it.
     """
-    text = _read(path)
     models: Sequence[FormulaModel | ModelNode]
     if path.suffix.lower() == '.json':
-        content = _parsed(text, path, json.loads, 'JSON')
+        content = parse_json(path)
         _check(content, 'stats_model.schema.json', path)
         models, problems = nodes_of(content, path), []
     else:
-        content = _parsed(text, path, tomllib.loads, 'TOML')
+        content = parse_file(path, tomllib.loads, 'TOML')
         _check(content, 'models.schema.json', path)
         formulas = [*map(_of_table, content['model'])]
         models, problems = formulas, [*_problems(formulas, path)]
@@ -139,39 +137,11 @@ def read_models(path: Path) -> list[FormulaModel | ModelNode]:
     return list(models)
 
 
-def _read(path: Path) -> str:
-    try:
-        with path.open('rb') as file:
-            # Images have been given for tables.
-            text = file.read(_LARGEST_FILE + 1).decode('utf-8-sig')
-    except FileNotFoundError as error:
-        raise SourceNotFoundError('no such file', path, 'Check --model.') from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelFileError(f'cannot be read ({error})', path, 'Save it as UTF-8.') from error
-    if len(text) > _LARGEST_FILE:
-        raise ModelFileError('is too large for a file of models', path, _SHOW_FORM)
-    return text
-
-
-def _parsed(text: str, path: Path, parse: Any, form: str) -> Any:
-    try:
-        return parse(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f'is not {form} ({error})', path, 'Fix the file.') from error
-
-
 def _check(content: Any, schema: str, path: Path) -> None:
-    faults = [*schema_faults(content, _schema(schema))]
+    faults = [*schema_faults(content, data_table(schema))]
     # A key that is lacking is often one that was misspelt.
     faults.sort(key=lambda fault: fault.is_lacking)
     raise_problems([_error(fault, content, path) for fault in faults])
-
-
-@cache
-def _schema(name: str) -> Mapping[str, Any]:
-    text = files('modelarrayio_bids').joinpath('data', name).read_text('utf-8')
-    schema: Mapping[str, Any] = json.loads(text)
-    return schema
 
 
 def _error(fault: Fault, content: Any, path: Path) -> ModelFileError:

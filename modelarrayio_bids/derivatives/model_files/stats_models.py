@@ -24,7 +24,6 @@ from modelarrayio_bids.errors import ModelFileError, raise_problems
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.runtime.text_format import some
 
-_FITTED = 'Only nodes of the level Dataset are fitted here; leave out the others, and the edges.'
 _FACTORS = ('Factor', 'Dummy')
 #: Parameters of Factor as pybids reads them, in any case and with or without underscores.
 _PARAMETERS = ('name', 'input', 'constraint', 'reflevel', 'sep', 'description')
@@ -40,10 +39,14 @@ def nodes_of(content: Mapping[str, Any], path: Path) -> list[ModelNode]:
     Raises
     ------
     ModelFileError
-        If it asks for what a linear model of the dataset level does not do.
+        If it asks for transformations that are not known here.
     """
-    problems = [ModelFileError(what, path, remedy) for what, remedy in _beyond(content)]
-    raise_problems(problems)
+    raise_problems([
+        ModelFileError(f'node {node["Name"]}: {what}', path, remedy)
+        for node in content['Nodes']
+        for instruction in (node.get('Transformations') or {}).get('Instructions', ())
+        for what, remedy in _beyond_factor(instruction)
+    ])  # fmt: skip
     return [ModelNode(node['Name'], node, path) for node in content['Nodes']]
 
 
@@ -334,45 +337,8 @@ def _plain(key: str) -> str:
     return key.replace('_', '').lower()
 
 
-def _beyond(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what a model asks for that is not done here, and what to do."""
-    if content.get('Input'):
-        yield (
-            'Input: images are chosen by the group level',
-            'Leave it out; --scalars, --space and --bids-filter-file choose.',
-        )
-    for node in content['Nodes']:
-        for what, remedy in _beyond_node(node):
-            yield f'node {node["Name"]}: {what}', remedy
-    for edge in content.get('Edges') or ():
-        yield f'edge from {edge.get("Source")} to {edge.get("Destination")}', _FITTED
-
-
-def _beyond_node(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if node['Level'] != 'Dataset':
-        yield f'is of the level {node["Level"]}', _FITTED
-        return
-    model = node['Model']
-    if model['Type'] != 'glm':
-        yield f'Model: the type {model["Type"]} is not known here', 'Use "glm".'
-    for key in ('Formula', 'HRF', 'Options'):
-        if model.get(key):
-            yield f'Model: {key} is not known here', 'Leave it out.'
-    for group in node.get('GroupBy') or ():
-        if group != 'contrast':
-            yield (
-                f'GroupBy: a model for each {group} is not fitted here',
-                f'Leave it out, and put {group} into X.',
-            )
-    transformations = node.get('Transformations') or {}
-    for instruction in transformations.get('Instructions', ()):
-        yield from _beyond_factor(instruction)
-    for contrast in (*(node.get('Contrasts') or ()), node.get('DummyContrasts') or {'Test': 't'}):
-        if contrast['Test'] == 'pass':
-            yield f'contrast {contrast.get("Name", "(dummy)")}: Test pass', 'Use "t".'
-
-
 def _beyond_factor(instruction: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a transformation asks for that is not done here, and what to do."""
     name = instruction['Name']
     if name not in _FACTORS:
         yield (

@@ -1,4 +1,4 @@
-"""What goes with an HDF5 file of the group level when images are added to it.
+"""Files that go with an HDF5 file of the group level when images are added to it.
 
 R wants the cohort beside the file to list its images, no more and no less; what says of which
 images the file is, and the script that fits a model to them, follow.
@@ -7,14 +7,13 @@ images the file is, and the script that fits a model to them, follow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.cohort import MASK, SOURCE, Cohort
+from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.description import linked, software, study_of
 from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, Outputs, sidecar
@@ -26,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Growth:
+class AppendOutputs:
     """A cohort of the group level, and the images to come.
 
     Parameters
@@ -44,8 +43,8 @@ class Growth:
     added: Cohort
 
     @classmethod
-    def of(cls, store: Path, added: Cohort, origin: Path | None = None) -> Growth | None:
-        """That of an HDF5 file to be written; None for one that is not of the group level.
+    def of(cls, store: Path, added: Cohort, origin: Path | None = None) -> AppendOutputs | None:
+        """Return what goes with an HDF5 file; None if it is not of the group level.
 
         Parameters
         ----------
@@ -64,7 +63,7 @@ class Growth:
         outputs, before = Outputs.beside(store), Outputs.beside(origin or store)
         if not store.name.endswith(STORE_NAME) or not before.cohort.is_file():
             return None
-        if not _is_ours(read_json(sidecar(before.cohort))):
+        if not Dataset('', store.parent, read_json(sidecar(before.cohort))).is_own_output:
             what = '%s: nothing beside it says that the group level made it, and it stays as it is'
             logger.warning(what, before.cohort)
             return None
@@ -72,7 +71,7 @@ class Growth:
 
     @cached_property
     def cohort(self) -> Cohort:
-        """All of them; what either does not say of its images is blank.
+        """All images; blank where either cohort has no such column.
 
         Rows of images that are held already are left as they are: of a run that was interrupted.
 
@@ -107,7 +106,7 @@ class Growth:
         _ = self.cohort, self._sidecars, self._study
 
     def is_half_done(self) -> bool:
-        """Whether the file has all the images and the cohort does not: a run ended in between."""
+        """Return whether the file has all the images and the cohort does not yet."""
         names = {row[SOURCE] for row in self.added.rows}
         if not self.outputs.store.is_file() or names <= {row[SOURCE] for row in self.held.rows}:
             return False
@@ -152,7 +151,7 @@ class Growth:
 
     @cached_property
     def _sidecars(self) -> dict[Path, dict[str, Any]]:
-        """Those that are there, with the new sources."""
+        """Sidecars that are there, with the new sources."""
         uris = Uris(self._root, linked(self._root)).of(s.path for s in self.added.sources())
         paths = [sidecar(self.outputs.cohort), sidecar(self.outputs.store)]
         found = {path: said for path in paths if (said := read_json(path))}
@@ -166,13 +165,8 @@ class Growth:
         }
 
 
-def _is_ours(said: Mapping[str, Any]) -> bool:
-    made_by = said.get('GeneratedBy') or ()
-    return any(isinstance(one, dict) and one.get('Name') == NAME for one in made_by)
-
-
 def _in_full(cohort: Cohort) -> Cohort:
-    """A cohort whose paths are absolute, as the group level writes them."""
+    """Return a cohort whose paths are absolute, as the group level writes them."""
     rows = []
     for row, source in zip(cohort.rows, cohort.sources(), strict=True):
         paths = {SOURCE: _absolute(source.path)}
@@ -183,5 +177,5 @@ def _in_full(cohort: Cohort) -> Cohort:
 
 
 def _absolute(path: Path) -> str:
-    """In full, without ``..``; a file that is a link, as DataLad's are, keeps its name."""
+    """Return a path in full, without ``..``; a link, as DataLad's files are, keeps its name."""
     return str(path.parent.resolve() / path.name if '..' in path.parts else path.absolute())

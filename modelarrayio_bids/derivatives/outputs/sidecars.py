@@ -42,7 +42,7 @@ def sidecars(
     collection: Collection,
     threshold: float | None = None,
 ) -> dict[Path, dict[str, Any]]:
-    """What to say of the cohort, the HDF5 file and, where there are any, mask and coverage.
+    """Return sidecars of the cohort, the HDF5 file and, where there are any, mask and coverage.
 
     Parameters
     ----------
@@ -62,82 +62,58 @@ def sidecars(
     dict
         By the sidecar's own path: its content.
     """
-    contents: dict[Path, dict[str, Any]] = {
-        outputs.cohort: {
-            **_of_columns(group, cohort, collection.phenotypes),
-            **_of_people(group, collection),
-            **_of_grids(group, outputs, collection),
-        },
-        **_of_masks(group, outputs, threshold),
-        outputs.store: _of_store(group, threshold),
-    }
-    what = _texts(group, outputs)
-    sources = _sources(group, outputs, cohort, collection)
+    uris = Uris(outputs.folder.parent, collection.datasets)
+    sources, given = cohort.sources(), collection.request.group_mask_file
+    masks = uris.of(source.mask for source in sources if source.mask is not None)
+    masked = ', their masks' if group.needs_masks else ''
+    limit = {} if threshold is None else {'GroupMaskThreshold': threshold}
+    about: list[tuple[Path, str, list[str], dict[str, Any]]] = [
+        (
+            outputs.cohort,
+            f'The images of {group.long_name}{masked} and the phenotypes.',
+            uris.of(row.image for row in group.rows),
+            {
+                **_of_columns(group, cohort, collection.phenotypes),
+                **_of_people(group, collection),
+                **_of_grids(group, outputs, uris),
+            },
+        )
+    ]
+    if group.needs_masks:
+        mask_sources = masks if given is None else uris.of([given])
+        mask = outputs.group_mask, 'The voxels analysed.', mask_sources, {'Type': 'Brain', **limit}
+        about += [mask, (outputs.coverage, 'The number of masks each voxel is in.', masks, {})]
+    made_of = [path for path, *_ in about if path != outputs.coverage]
+    images = uris.of(source.path for source in sources)
+    facts = _of_store(group) | (limit if group.needs_masks else {})
+    about.append(
+        (outputs.store, f'{group.long_name}, for ModelArray.', [*uris.of(made_of), *images], facts)
+    )
     return {
         sidecar(path): {
-            'Description': what[path],
-            'Sources': sources[path],
+            'Description': what,
+            'Sources': made_from,
             **content,
             'GeneratedBy': [software()],
         }
-        for path, content in contents.items()
+        for path, what, made_from, content in about
     }
 
 
-def _of_masks(
-    group: ScalarGroup, outputs: Outputs, threshold: float | None
-) -> dict[Path, dict[str, Any]]:
-    if not group.needs_masks:
-        return {}
-    return {outputs.group_mask: {'Type': 'Brain', **_threshold(threshold)}, outputs.coverage: {}}
-
-
-def _of_store(group: ScalarGroup, threshold: float | None) -> dict[str, Any]:
+def _of_store(group: ScalarGroup) -> dict[str, Any]:
     return {
         'Scalar': group.scalar,
         'LongName': group.long_name,
         **({'Units': group.units} if group.units else {}),
         **({'DisplayRange': list(group.range)} if group.range else {}),
         'Elements': group.kind,
-        **(_threshold(threshold) if group.needs_masks else {}),
-    }
-
-
-def _threshold(threshold: float | None) -> dict[str, float]:
-    return {} if threshold is None else {'GroupMaskThreshold': threshold}
-
-
-def _texts(group: ScalarGroup, outputs: Outputs) -> dict[Path, str]:
-    masks = ', their masks' if group.needs_masks else ''
-    return {
-        outputs.cohort: f'The images of {group.long_name}{masks} and the phenotypes.',
-        outputs.group_mask: 'The voxels analysed.',
-        outputs.coverage: 'The number of masks each voxel is in.',
-        outputs.store: f'{group.long_name}, for ModelArray.',
-    }
-
-
-def _sources(
-    group: ScalarGroup, outputs: Outputs, cohort: Cohort, collection: Collection
-) -> dict[Path, list[str]]:
-    uris = Uris(outputs.folder.parent, collection.datasets)
-    given = collection.request.group_mask
-    sources = cohort.sources()
-    images = uris.of(source.path for source in sources)
-    masks = uris.of(source.mask for source in sources if source.mask is not None)
-    made = [outputs.cohort, outputs.group_mask] if group.needs_masks else [outputs.cohort]
-    return {
-        outputs.cohort: uris.of(row.image for row in group.rows),
-        outputs.group_mask: masks if given is None else uris.of([given]),
-        outputs.coverage: masks,
-        outputs.store: [*uris.of(made), *images],
     }
 
 
 def _of_columns(
     group: ScalarGroup, cohort: Cohort, phenotypes: Phenotypes
 ) -> dict[str, dict[str, Any]]:
-    """A data dictionary as BIDS has it, with the levels and units that the tables' own give."""
+    """Return a data dictionary as BIDS has it, with levels and units of those of the tables."""
     said = {
         name: phenotypes.description(column)
         for column, name in phenotypes.renamed(group.scalar).items()
@@ -151,7 +127,7 @@ def _of_columns(
 
 
 def _of_people(group: ScalarGroup, collection: Collection) -> dict[str, Any]:
-    """Who was left out, and who is in the tables or among the images alone."""
+    """Return images that were left out, and participants in tables or among images alone."""
     unmatched = {
         str(one.table): {
             'WithoutPhenotypes': list(one.without_phenotypes),
@@ -167,11 +143,10 @@ def _of_people(group: ScalarGroup, collection: Collection) -> dict[str, Any]:
     return {name: content for name, content in named.items() if content}
 
 
-def _of_grids(group: ScalarGroup, outputs: Outputs, collection: Collection) -> dict[str, Any]:
-    """How images came on the grid of the others, and where they were before."""
+def _of_grids(group: ScalarGroup, outputs: Outputs, uris: Uris) -> dict[str, Any]:
+    """Return how images were brought to the grid of the others, and where they were before."""
     if group.reference is None:
         return {}
-    uris = Uris(outputs.folder.parent, collection.datasets)
     originals = {
         uris.one(outputs.own_map(row.image)): uris.one(row.image)
         for row in group.rows

@@ -41,67 +41,19 @@ from modelarrayio_bids.results.export import (
     levels,
 )
 from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.runtime.data_files import data_table
 from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.reader import Analysis
 
-#: The statistics ModelArray writes (broom's ``tidy`` and ``glance``, mgcv's ``summary.gam``), those
-#: it computes itself, and what we derive from p values.
-STATISTICS = {
-    'std.estimate': 'Standardised estimate',
-    'estimate': 'Estimate',
-    'std.error': 'Standard error',
-    'statistic': 'Test statistic (t, z, F or chi-squared, as the model has it)',
-    'p.value': 'p value',
-    '1m.p.value': '1 - p',
-    'mlog10.p.value': '-log10 p',
-    'edf': 'Effective degrees of freedom',
-    'ref.df': 'Reference degrees of freedom',
-    'df': 'Degrees of freedom',
-    'df.residual': 'Residual degrees of freedom',
-    'r.squared': 'R squared',
-    'adj.r.squared': 'Adjusted R squared',
-    'delta.adj.rsq': 'Change of adjusted R squared',
-    'partial.rsq': 'Partial R squared',
-    'cohens.f2': "Cohen's f squared",
-    'dev.expl': 'Explained deviance',
-    'deviance': 'Deviance',
-    'sigma': 'Standard deviation of the residuals',
-    'scale': 'Estimated scale',
-    'sp.criterion': 'Criterion of smoothness',
-    'logLik': 'Log likelihood',
-    'AIC': "Akaike's information criterion",
-    'BIC': 'Bayesian information criterion',
-    'nobs': 'Number of observations',
-}
-#: Where FitLins, nilearn or NiMARE have a label for it, or users know it by another.
-_STAT_LABELS = {
-    'estimate': 'effect',
-    'p.value': 'p',
-    '1m.p.value': '1mp',
-    'mlog10.p.value': 'logp',
-    'r.squared': 'rsquared',
-}
+_TABLES = data_table('statistics.toml')
+#: Descriptions of the statistics of ModelArray, by name.
+STATISTICS: Mapping[str, str] = _TABLES['described']
 #: What a group's stem says of its kind, see ``naming.stem``.
 _KINDS = frozenset(f'desc-{kind}' for kind in SPACES)
 _DEGREES_OF_FREEDOM = ('df', 'df.residual', 'edf', 'ref.df')
 _DF = 'DegreesOfFreedom'
 #: The term of what is about the whole model.
 MODEL = 'model'
-
-# As nilearn spells them in contrasts, and R's operators in the same manner.
-_SIGNS = {
-    '-': 'Minus',
-    '+': 'Plus',
-    '<': 'Lt',
-    '>': 'Gt',
-    '=': 'Eq',
-    ':': 'X',
-    '*': 'X',
-    '^': 'Pow',
-    '/': 'Per',
-    '%': 'Pct',
-    '!': 'Not',
-}
 
 
 def statistics() -> dict[str, str]:
@@ -121,7 +73,7 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class ResultName:
-    """What the name of a result tells.
+    """Term, statistic and correction that the name of a result tells.
 
     Parameters
     ----------
@@ -154,20 +106,20 @@ class ResultName:
         return cls(found['term'] or '', statistic, found['correction'] or '')
 
     def entities(self) -> dict[str, str]:
-        """``contrast``, ``stat`` and ``desc``, those that there are.
+        """Return ``contrast``, ``stat`` and ``desc``, as far as it has them.
 
         What is about the whole model has no contrast, as in FitLins and nilearn.
         """
         entities = {}
         if self.term not in {'', MODEL}:
             entities['contrast'] = label(self.term)
-        entities['stat'] = _STAT_LABELS.get(self.statistic) or label(self.statistic)
+        entities['stat'] = _TABLES['labels'].get(self.statistic) or label(self.statistic)
         if self.correction:
             entities['desc'] = label(self.correction)
         return entities
 
     def described(self) -> str:
-        """It, in words.
+        """Return it in words.
 
         >>> ResultName.of('age.p.value.fdr').described()
         'p value of age, corrected (fdr)'
@@ -202,7 +154,7 @@ class StatMapNaming(Naming):
 
     @classmethod
     def of(cls, store: str | PathLike[str], root: str | PathLike[str]) -> StatMapNaming:
-        """The naming for a file, with what its sidecar says, if it has one.
+        """Return the naming for a file, with what its sidecar says, if it has one.
 
         Raises
         ------
@@ -213,14 +165,14 @@ class StatMapNaming(Naming):
         return cls(store, Path(root).absolute(), read_json(sidecar(store)))
 
     def folder(self, analysis: str) -> Path:
-        """Where the maps of an analysis go.
+        """Return the folder for the maps of an analysis.
 
         A folder each, for all kinds alike: fixels need one, with their index and directions.
         """
         return self.store.parent / '_'.join((*self._parts, f'node-{label(analysis)}'))
 
     def file_name(self, analysis: str, name: str, extension: str) -> str:
-        """The file's entities, then those of the result."""
+        """Return a name of the file's entities, then those of the result."""
         entities = {'node': label(analysis), **ResultName.of(name).entities()}
         # The extension tells the kind; ``desc`` is for how a p value was corrected.
         stem = (part for part in self._parts if part not in _KINDS)
@@ -233,7 +185,7 @@ class StatMapNaming(Naming):
         images: Mapping[str, Image],
         values: Callable[[str], np.ndarray],
     ) -> dict[str, dict[str, Any]]:
-        """One for each image."""
+        """Return a sidecar for each image."""
         degrees = _degrees_of_freedom(results, values)
         # Of degrees of freedom each image has its own.
         of_model = {
@@ -276,7 +228,7 @@ class StatMapNaming(Naming):
 
 
 def label(text: str) -> str:
-    """Any text as a label of BIDS: ASCII letters and digits.
+    """Return any text as a label of BIDS: ASCII letters and digits.
 
     Signs that make a difference are spelled out, accents fall, other letters become their number
     in Unicode. Two texts can still have one label; whoever writes files must look.
@@ -292,8 +244,8 @@ def label(text: str) -> str:
 
 
 def _spelled(sign: str) -> str:
-    if sign in _SIGNS:
-        return f' {_SIGNS[sign]} '
+    if sign in _TABLES['signs']:
+        return f' {_TABLES["signs"][sign]} '
     if unicodedata.combining(sign):
         return ''
     if sign.isalnum():
@@ -329,7 +281,7 @@ def _of_result(
 def _degrees_of_freedom(
     results: Analysis, values: Callable[[str], np.ndarray]
 ) -> dict[str, dict[str, Any]]:
-    """By term and by result: the one number, or the least and the most of the elements'."""
+    """Return by term and result: the one number, or the least and the most of the elements'."""
     facts = ModelFacts.of(results.described)
     degrees: dict[str, dict[str, Any]] = {} if facts is None else dict(facts.degrees_of_freedom)
     for name in results.names:

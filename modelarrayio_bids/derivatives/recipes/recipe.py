@@ -42,7 +42,6 @@ these images::
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -59,6 +58,7 @@ from modelarrayio_bids.derivatives.bids.query import Image, find_images, wanted
 from modelarrayio_bids.derivatives.recipes.path_images import MASK, UNKNOWN_SPACE, PathImages
 from modelarrayio_bids.derivatives.recipes.yaml_schema import Document
 from modelarrayio_bids.errors import RecipeError, UsageError
+from modelarrayio_bids.runtime.data_files import data_table
 
 GENERIC = 'generic'
 _MASKS = {'suffix': 'mask', 'desc': 'brain'}
@@ -79,7 +79,7 @@ class ScalarRule:
     space: str = ''
 
     def fits(self, entities: Entities) -> bool:
-        """Whether a file fulfils the conditions and can be named."""
+        """Return whether a file fulfils the conditions and can be named."""
         return bids_entities.matches(entities, self.where) and all(
             entity in entities for entity in self.name.required
         )
@@ -95,7 +95,7 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Wording:
-    """What a person calls the scalars whose name fits a shell pattern."""
+    """Long name, units and range of the scalars whose name fits a shell pattern."""
 
     names: str
     long_name: str
@@ -106,7 +106,7 @@ class Wording:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one pipeline writes; see the module's own text."""
+    """Files that one pipeline writes; see the module's own text."""
 
     name: str
     datasets: tuple[str, ...]
@@ -136,13 +136,11 @@ class Recipe:
             If it is no YAML, or a key is missing, unknown or of the wrong kind: which, the line,
             and what is allowed there.
         """
-        document = Document.read(path)
-        document.check(_schema())
         others = builtin_recipes() if others is None else others
-        return _Reader(document, functools.partial(_called, others)).recipe()
+        return _read(path, functools.partial(_called, others))
 
     def of(self, dataset: Dataset) -> Recipe:
-        """The recipe as one of its datasets has it: without the rules for others of them."""
+        """Return the recipe as one of its datasets has it: without the rules for others."""
         rules = (one for one in self.scalars if not one.datasets or _fits(one.datasets, dataset))
         return replace(self, scalars=tuple(rules))
 
@@ -173,12 +171,8 @@ class Recipe:
         found = [image for one in self.images for image in one.find(dataset)]
         return wanted(found, participants, sessions)
 
-    def is_mask(self, entities: Entities) -> bool:
-        """Whether a file is the mask of a brain."""
-        return bids_entities.matches(entities, self.masks)
-
     def why_left_out(self, entities: Entities) -> str | None:
-        """The reason why a file is not a scalar, if it is not."""
+        """Return the reason why a file is not a scalar, if it is not."""
         for exclusion in self.leave_out:
             if bids_entities.matches(entities, exclusion.where):
                 return exclusion.reason
@@ -187,29 +181,29 @@ class Recipe:
         return None
 
     def scalar_name(self, entities: Entities) -> str | None:
-        """What a file is called as a scalar, if it is one."""
+        """Return the name of a file as a scalar, if it is one."""
         rule = self.rule(entities)
         return None if rule is None else rule.name.fill(entities)
 
     def rule(self, entities: Entities) -> ScalarRule | None:
-        """The rule that makes a scalar of a file, if one does."""
+        """Return the rule that makes a scalar of a file, if one does."""
         return next((rule for rule in self.scalars if rule.fits(entities)), None)
 
     def wording(self, scalar: str) -> Wording:
-        """What a person calls a scalar: its own name where nothing better is known."""
+        """Return the wording of a scalar: its own name where nothing better is known."""
         found = next((w for w in self.known if fnmatchcase(scalar, w.names)), None)
         return replace(found, names=scalar) if found else Wording(scalar, scalar)
 
 
 def builtin_recipes() -> tuple[Recipe, ...]:
-    """The recipes that come along, the one for any dataset last."""
+    """Return the recipes that come along, the one for any dataset last."""
     folder = files('modelarrayio_bids').joinpath('data', 'recipes')
     names = sorted(path.name.removesuffix('.yaml') for path in folder.iterdir())
     return tuple(_builtin(name) for name in sorted(names, key=lambda name: name == GENERIC))
 
 
 def own_recipes(paths: Iterable[Path]) -> tuple[Recipe, ...]:
-    """A person's own recipes; each may borrow from those before it and from those that come along.
+    """Read a user's own recipes; each may borrow from those before it and from the built-in ones.
 
     Raises
     ------
@@ -223,9 +217,9 @@ def own_recipes(paths: Iterable[Path]) -> tuple[Recipe, ...]:
 
 
 def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
-    """Return the recipe for a dataset: by what it says made it, its name, its folder's name.
+    """Return the recipe for a dataset: by what says it made it, its name, its folder's name.
 
-    A person's own recipes come before those that come along, and what a folder holds comes last.
+    A user's own recipes come before those that come along, and what a folder holds comes last.
     """
     special = [recipe for recipe in builtin_recipes() if recipe.name != GENERIC]
     for recipes in (own, special):
@@ -242,7 +236,7 @@ def recognised(root: Path, own: Sequence[Recipe] = ()) -> Recipe | None:
 
 
 def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None:
-    """See that each of a person's own recipes serves a dataset.
+    """Require that each of a user's own recipes serves a dataset.
 
     Raises
     ------
@@ -262,7 +256,7 @@ def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None
 
 @functools.cache
 def fixel_recipe() -> Recipe:
-    """The recipe for fixel directories, in whichever dataset they are."""
+    """Return the recipe for fixel directories, in whichever dataset they are."""
     with as_file(files('modelarrayio_bids').joinpath('data', 'fixels.yaml')) as path:
         return Recipe.from_yaml(path, ())
 
@@ -270,15 +264,7 @@ def fixel_recipe() -> Recipe:
 @functools.cache
 def _builtin(name: str) -> Recipe:
     with as_file(files('modelarrayio_bids').joinpath('data', 'recipes', f'{name}.yaml')) as path:
-        document = Document.read(path)
-    document.check(_schema())
-    return _Reader(document, _builtin).recipe()
-
-
-@functools.cache
-def _schema() -> dict[str, Any]:
-    text = files('modelarrayio_bids').joinpath('data', 'recipe.schema.json').read_text('utf-8')
-    return json.loads(text)
+        return _read(path, _builtin)
 
 
 def _called(recipes: Sequence[Recipe], name: str) -> Recipe:
@@ -301,42 +287,36 @@ def _is_for(patterns: Sequence[str], name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """What a document of the right form means; the recipes that it borrows from, by name."""
+def _read(path: Path, other: Callable[[str], Recipe]) -> Recipe:
+    """Read a recipe, and by name those that it borrows from."""
+    document = Document.read(path)
+    document.check(data_table('recipe.schema.json'))
+    raw = document.content
 
-    document: Document
-    other: Callable[[str], Recipe]
-
-    def recipe(self) -> Recipe:
-        raw = self.document.content
-        return Recipe(
-            raw['name'].strip(),
-            tuple(raw['datasets']),
-            self._parsed(
-                ('masks',),
-                bids_entities.parse_conditions,
-                raw.get('masks', {'suffix': MASK} if 'images' in raw else _MASKS),
-            ),
-            (*self._each('scalars', _scalar_rule), *self._each('images', _path_rule_of)),
-            tuple(self._each('leave_out', _exclusion)),
-            (*self._each('known', _wording), *self._each('images', _path_wording)),
-            raw.get('documentation', '').strip(),
-            tuple(one for several in self._each('images', _path_images) for one in several),
-        )
-
-    def _each(self, key: str, parse: Callable[[Mapping[str, Any]], Item]) -> Iterator[Item]:
-        for number, entry in enumerate(self.document.content.get(key, ())):
-            if 'as_in' in entry:
-                yield from getattr(self._parsed((key, number), self.other, entry['as_in']), key)
-            else:
-                yield self._parsed((key, number), parse, entry)
-
-    def _parsed(self, keys: tuple[str | int, ...], parse: Callable[[Any], Item], raw: Any) -> Item:
+    def parsed(keys: tuple[str | int, ...], parse: Callable[[Any], Item], value: Any) -> Item:
         try:
-            return parse(raw)
+            return parse(value)
         except ValueError as error:
-            raise self.document.error(keys, str(error)) from error
+            raise document.error(keys, str(error)) from error
+
+    def each(key: str, parse: Callable[[Mapping[str, Any]], Item]) -> Iterator[Item]:
+        for number, entry in enumerate(raw.get(key, ())):
+            if 'as_in' in entry:
+                yield from getattr(parsed((key, number), other, entry['as_in']), key)
+            else:
+                yield parsed((key, number), parse, entry)
+
+    masks = {'suffix': MASK} if 'images' in raw else _MASKS
+    return Recipe(
+        raw['name'].strip(),
+        tuple(raw['datasets']),
+        parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', masks)),
+        (*each('scalars', _scalar_rule), *each('images', _path_rule_of)),
+        tuple(each('leave_out', _exclusion)),
+        (*each('known', _wording), *each('images', _path_wording)),
+        raw.get('documentation', '').strip(),
+        tuple(one for several in each('images', _path_images) for one in several),
+    )
 
 
 def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:

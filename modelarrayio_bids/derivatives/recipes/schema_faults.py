@@ -1,4 +1,4 @@
-"""What a JSON schema finds wrong with a file that people write, in this project's words.
+"""Faults that a JSON schema finds in a file that people write, in this project's words.
 
 >>> schema = {'type': 'object', 'properties': {'name': {'type': 'string'}}, 'required': ['name'],
 ...           'additionalProperties': False}
@@ -41,7 +41,7 @@ class Fault:
     what : str
         What is wrong there.
     allowed : str
-        What may be there, a sentence; empty where the schema does not say.
+        What may be there, a sentence: the schema's own ``remedy``; empty where it does not say.
     is_lacking : bool
         Whether keys are absent that have to be there.
     """
@@ -100,6 +100,8 @@ def _what(error: ValidationError) -> str:
         return f'should be {" or ".join(_WORDS[kind] for kind in kinds)}, found {found!r}'
     if error.validator in {'minItems', 'minProperties', 'minLength'} and not found:
         return 'should not be empty'
+    if error.validator in {'maxItems', 'maxProperties', 'maxLength'} and not wanted:
+        return f'should be empty, found {found!r}'
     if error.validator == 'enum':
         return f'should be {" or ".join(map(repr, wanted))}, found {found!r}'
     return ' '.join(error.message.split())
@@ -108,4 +110,5 @@ def _what(error: ValidationError) -> str:
 def _allowed(error: ValidationError) -> str:
     if error.validator in {'required', 'additionalProperties'}:
         return f'Allowed here: {", ".join(_properties(error))}.'
-    return ''
+    schema: Any = error.schema
+    return str(schema.get('remedy', ''))

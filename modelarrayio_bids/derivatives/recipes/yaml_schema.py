@@ -10,7 +10,7 @@ Allowed here: name.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,23 @@ from modelarrayio_bids.derivatives.recipes.schema_faults import (
     key_path,
     schema_faults,
 )
-from modelarrayio_bids.errors import RecipeError, SourceNotFoundError
+from modelarrayio_bids.errors import RecipeError
+from modelarrayio_bids.formats.delimited_text import read_text
 
 _SHOW_FORM = 'docs/recipes.md shows the form.'
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """PyYAML's loader, which would keep the last of equal keys, and here refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys: list[Any] = []
+        for name, _ in node.value:
+            if name.value in keys:
+                problem = f'has the key {name.value} twice'
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=name.start_mark)
+            keys.append(name.value)
+        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True)
@@ -57,28 +71,18 @@ class Document:
         RecipeError
             If it is not YAML, or has one key twice.
         """
-        try:
-            text = path.read_text('utf-8-sig')
-        except FileNotFoundError as error:
-            raise SourceNotFoundError('no such file', path, 'Check the recipe.') from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f'cannot be read ({error})', path, 'Save it as UTF-8.') from error
-        return cls.from_text(text, path)
+        return cls.from_text(read_text(path)[0], path)
 
     @classmethod
     def from_text(cls, text: str, path: Path) -> Document:
-        """As :meth:`read`, of text that was read already."""
+        """Parse text that was read already; errors as :meth:`read`."""
         try:
-            root = yaml.compose(text, yaml.SafeLoader)
-            document = cls(path, yaml.safe_load(text), root)
+            content = yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader
+            return cls(path, content, yaml.compose(text, yaml.SafeLoader))
         except yaml.YAMLError as error:
             raise RecipeError(f'is not YAML: {_of_yaml(error)}', path, 'Fix it.') from error
         except RecursionError as error:
             raise RecipeError('is nested too deep', path, 'Fix it.') from error
-        for node, key in _repeated(root):
-            line = node.start_mark.line + 1
-            raise RecipeError(f'line {line}: has the key {key} twice', path, 'Keep one of them.')
-        return document
 
     def check(self, schema: Mapping[str, Any]) -> None:
         """Compare it with a JSON schema.
@@ -94,7 +98,7 @@ class Document:
             raise self.error(first.keys, first.what, first.allowed or _SHOW_FORM)
 
     def error(self, keys: Keys, what: str, remedy: str = _SHOW_FORM) -> RecipeError:
-        """What is wrong at one place of the file, to be raised."""
+        """Return the error of one place of the file."""
         place = f' ({key_path(keys)})' if keys else ''
         return RecipeError(f'line {self._line(keys)}{place}: {what}', self.path, remedy)
 
@@ -103,20 +107,16 @@ class Document:
         return fault.is_lacking, self._line(fault.keys)
 
     def _line(self, keys: Keys) -> int:
-        """The line of what is nearest to these keys, the first one being 1."""
-        node, mark = self.root, None
+        """Return the line of what is nearest to these keys, the first one being 1."""
+        place = node = self.root
         for key in keys:
-            place, node = _step(node, key)
-            if place is None:
-                break
-            mark = place.start_mark
-        if mark is None:
-            mark = self.root.start_mark if self.root is not None else None
-        return 1 if mark is None else mark.line + 1
+            nearer, node = _step(node, key)
+            place = nearer or place
+        return 1 if place is None else place.start_mark.line + 1
 
 
 def _step(node: yaml.Node | None, key: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
-    """Where a key or an entry stands, and its value."""
+    """Return where a key or an entry stands, and its value."""
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             if name.value == str(key):
@@ -126,22 +126,8 @@ def _step(node: yaml.Node | None, key: str | int) -> tuple[yaml.Node | None, yam
     return None, None
 
 
-def _repeated(node: yaml.Node | None) -> Iterator[tuple[yaml.Node, str]]:
-    """Keys that stand twice in one mapping: YAML's reader would drop the first in silence."""
-    if isinstance(node, yaml.SequenceNode):
-        for entry in node.value:
-            yield from _repeated(entry)
-    elif isinstance(node, yaml.MappingNode):
-        seen: set[Hashable] = set()
-        for name, value in node.value:
-            if name.value in seen:
-                yield name, str(name.value)
-            seen.add(name.value if isinstance(name.value, str) else id(name))
-            yield from _repeated(value)
-
-
 def _of_yaml(error: yaml.YAMLError) -> str:
-    """PyYAML's own text, on one line."""
+    """Return PyYAML's own text on one line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f'line {error.problem_mark.line + 1}: {error.problem}'
     return ' '.join(str(error).split())

@@ -8,13 +8,13 @@ changed is told from one that is as it was written, and is never replaced.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fi
 from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.data_files import data_text
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.schema import in_formula
 
@@ -42,7 +43,7 @@ _LONGEST = 60
 
 @dataclass(frozen=True)
 class FitScript:
-    """What a script is made of.
+    """An R script that fits a first model, and the files it is made for.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class FitScript:
         return written
 
     def text(self, path: Path) -> str:
-        """The script, but for its first line.
+        """Return the script but for its first line.
 
         Raises
         ------
@@ -160,40 +161,33 @@ def columns_of(cohort: Cohort, dictionary: Mapping[str, Mapping[str, Any]]) -> l
 
 
 def _texts(cohort: Cohort, name: str) -> tuple[str, ...]:
-    """The cells of a column, blank where the template has R read them as missing."""
+    """Return the cells of a column, blank where the template has R read them as missing."""
     texts = tuple(map(itemgetter(name), cohort.rows))
     return tuple('' if text == 'NA' else text for text in texts) if 'NA' in texts else texts
 
 
 def r_text(text: str) -> str:
-    r"""A string of R in ASCII alone: in every locale it equals what R read as UTF-8.
+    r"""Return a string of R in ASCII alone: in every locale it equals what R read as UTF-8.
 
     >>> print(r_text('gr\u00fcn "a\\b"'))
     "gr\u00fcn \"a\\b\""
     """
-    return '"' + ''.join(map(_escaped, text)) + '"'
+    return re.sub(r'[^ -~]', _code_point, r_path(text))
 
 
 def r_path(text: str) -> str:
-    r"""A string of R that names a file: its bytes as they are, whatever the locale.
+    r"""Return a string of R that names a file: its bytes as they are, whatever the locale.
 
     >>> print(r_path('/a "b"/c\n'))
     "/a \"b\"/c\n"
     """
-    return (
-        '"'
-        + ''.join(_escaped(sign) if sign < ' ' or sign in '"\\' else sign for sign in text)
-        + '"'
-    )
+    # R has JSON's escapes, but for signs beyond 16 bits in halves.
+    return json.dumps(text, ensure_ascii=False)
 
 
-_NAMED = {'"': r'\"', '\\': r'\\', '\n': r'\n', '\t': r'\t', '\r': r'\r'}
-
-
-def _escaped(sign: str) -> str:
-    if ' ' <= sign <= '~' or sign in _NAMED:
-        return _NAMED.get(sign, sign)
-    return f'\\u{ord(sign):04x}' if ord(sign) < 0x10000 else f'\\U{ord(sign):08x}'
+def _code_point(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f'\\u{number:04x}' if number < 2**16 else f'\\U{number:08x}'
 
 
 @cache
@@ -205,9 +199,7 @@ def _template() -> Any:
         keep_trailing_newline=True,
     )
     environment.filters |= {'r_text': r_text, 'r_path': r_path, 'one_line': _on_one_line}
-    return environment.from_string(
-        files('modelarrayio_bids').joinpath('data', 'fit.R.j2').read_text('utf-8')
-    )
+    return environment.from_string(data_text('fit.R.j2'))
 
 
 def _counts(model: Model) -> str:
@@ -217,7 +209,7 @@ def _counts(model: Model) -> str:
 
 
 def _line(column: Column, model: Model) -> str:
-    """What there is to know of a phenotype."""
+    """Return a summary of a phenotype."""
     parts = [_values(column)]
     if column.n_blank:
         parts.append(f'blank for {column.n_blank}')
@@ -238,7 +230,7 @@ def _values(column: Column) -> str:
 
 
 def _level(text: str) -> str:
-    r"""A level for a comment: as R writes it, where it has blanks that would not show.
+    r"""Return a level for a comment: as R writes it, where it has blanks that would not show.
 
     >>> print(_level('a b'), _level(' a'), _level('a\n'))
     a b " a" "a\n"
@@ -248,7 +240,7 @@ def _level(text: str) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    """A comment must not end before its end."""
+    """Return text on one line: a comment must not end before its end."""
     return ' '.join(''.join(sign if sign.isprintable() else ' ' for sign in text).split())
 
 
@@ -269,7 +261,7 @@ def _write_unless_changed(path: Path, text: str) -> Path:
 
 
 def _names(path: Path) -> Iterator[Path]:
-    """No glob that finds the first finds the others: two scripts would write the same results."""
+    """Yield names, so that no glob for the first finds others with the same results."""
     yield path
     yield path.with_name(f'new_{path.name}')
     number = 2
@@ -288,7 +280,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _mark(there: bytes) -> str:
-    """The digest that a script was written with; blank if somebody took the line away."""
+    """Return the digest that a script was written with; blank if the line was removed."""
     first, _, _ = there.partition(b'\n')
     found = re.fullmatch(rf'{_MARK}([0-9a-f]{{64}})', first.decode(errors='replace').strip())
     return found[1] if found else ''

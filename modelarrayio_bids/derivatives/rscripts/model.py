@@ -65,17 +65,17 @@ class Column:
 
     @cached_property
     def present(self) -> np.ndarray:
-        """Which images have a value, (n_images,) bool."""
+        """True for images with a value, (n_images,) bool."""
         return np.array([text != '' for text in self.texts])
 
     @property
     def n_blank(self) -> int:
-        """How many have none."""
+        """Number of images without a value."""
         return len(self.texts) - int(self.present.sum())
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """How often each value stands."""
+        """Number of images by value."""
         return Counter(filter(None, self.texts))
 
     @property
@@ -95,7 +95,7 @@ class Column:
 
     @property
     def is_factor(self) -> bool:
-        """Whether its values are names of levels."""
+        """True if its values are names of levels."""
         return self.numbers is None
 
     def n_coefficients(self, rows: np.ndarray) -> int:
@@ -141,17 +141,17 @@ class Model:
 
     @property
     def n_images(self) -> int:
-        """All images."""
+        """Number of images."""
         return len(self.participants)
 
     @property
     def is_repeated(self) -> bool:
-        """Whether some participants have several images."""
+        """True if some participants have several images."""
         return len(set(self.participants)) < self.n_images
 
     @cached_property
     def complete(self) -> np.ndarray:
-        """Which images have a value of every term, (n_images,) bool."""
+        """True for images with a value of every term, (n_images,) bool."""
         return np.logical_and.reduce(
             [np.ones(self.n_images, bool), *(t.present for t in self.terms)]
         )
@@ -174,7 +174,7 @@ class Model:
 
     @property
     def fewest_of_a_level(self) -> int:
-        """How many complete images the rarest level of all factors has; all, without factors."""
+        """Number of complete images of the rarest level of all factors; all, without factors."""
         counts = [self.n_images]
         for term in self.terms:
             if term.is_factor:

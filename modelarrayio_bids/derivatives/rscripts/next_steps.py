@@ -1,4 +1,4 @@
-"""What to do with the outputs of the group level: commands, as they are typed.
+"""Commands for the outputs of the group level, as they are typed.
 
 >>> for step in next_steps('study', 'my results', ['my results/code/fit_cbf_space-X.R']):
 ...     print(step.command)
@@ -44,7 +44,7 @@ def next_steps(
     output_dir: str | PathLike[str],
     scripts: Sequence[str | PathLike[str]],
 ) -> list[Step]:
-    """From HDF5 files to maps of results.
+    """Return the steps from HDF5 files to maps of results.
 
     Parameters
     ----------
