@@ -60,6 +60,8 @@ demo: $(VENV)/.installed  ## a small study, from derivatives to maps of an effec
 	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group model export --formula '~ age + sex'
 	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out model export --scalars cbf \
 	    --formula '~ s(age, k = 4, fx = TRUE) + sex'
+	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out model export --scalars cbf \
+	    --formula '~ age + sex' --analysis-name permuted --permutations 1000
 	$(BIN)/python tests/trees.py $(DEMO)/visits --subjects 24 --visits
 	$(BIN)/modelarrayio-bids $(DEMO)/visits $(DEMO)/visits_out group model export \
 	    --formula '~ age + sex + (1 | participant_id)'

@@ -17,10 +17,12 @@ from modelarrayio_bids.models.exchangeability import Shuffling, labellings, sign
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import LinearHypothesis, PermutationTest
 from modelarrayio_bids.models.system import Sample
-from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.runtime.text_format import count, some
 
 # Of a constant, at most this share is outside a reduced model that holds it.
 _OUTSIDE = 1e-8
+# Places of all images in all labellings, 4 bytes each.
+_MOST = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +86,14 @@ class PermutableModel:
                 f'permutations cannot test {some(left_out)}: {next(iter(left_out.values()))}',
                 remedy='Test something else, or leave --permutations out.',
             )
-        made = sign_flips if self.is_one_sample else labellings
         rows = coordinates.matrix
+        if options.permutations * len(rows) > _MOST:
+            raise UsageError(
+                f'{count(options.permutations, "permutation")} of {count(len(rows), "image")} '
+                'are too many',
+                remedy=f'At most {_MOST // len(rows):,} can be held; 5000 to 10000 are usual.',
+            )
+        made = sign_flips if self.is_one_sample else labellings
         found = made(rows, shuffling, number=options.permutations, seed=options.seed)
         return PermutationTest(
             sample, coordinates, tested, found, options=options, left_out=left_out

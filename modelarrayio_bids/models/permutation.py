@@ -28,6 +28,7 @@ from scipy import special
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import FWE, P_VALUE
 from modelarrayio_bids.models.base import Outcome
+from modelarrayio_bids.models.cholesky import Cholesky, packed, rotation
 from modelarrayio_bids.models.coordinates import Coordinates
 from modelarrayio_bids.models.exchangeability import Labellings
 from modelarrayio_bids.models.options import ModelOptions
@@ -39,8 +40,6 @@ BATCH = 16
 # Elements at a time: with a batch, about what the processor's cache holds. Those with missing
 # images need a matrix each.
 _TILE, _INCOMPLETE_TILE = 1024, 256
-# A column with less than this share of its squares outside those before it is dependent.
-_DEPENDENT = 1e-10
 # Statistics that differ by less than this are equal: labellings that tie differ by rounding.
 _TIE = 1e-9
 
@@ -88,6 +87,11 @@ class LinearHypothesis:
         """Test that a combination of the coordinates, (p,), is zero."""
         basis = np.linalg.qr(combination[:, None], mode='complete')[0]
         return cls(name, np.roll(basis, -1, axis=1), len(combination) - 1, 1, is_t=True)
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether it is tested after all other columns of the model."""
+        return self.n_reduced + self.n_tested == len(self.basis)
 
     @property
     def tested(self) -> np.ndarray:
@@ -388,7 +392,7 @@ class _IncompleteTile(_Tile):
         block: Responses,
     ) -> None:
         self._hypotheses, self._q = hypotheses, q
-        self._pairs = _packed(q.shape[1])
+        self._pairs = packed(q.shape[1])
         self._present = np.asarray(block.present, np.float64)
         self._residuals = [
             block.values if system is None else system.solve(block).residuals for system in reduced
@@ -396,8 +400,8 @@ class _IncompleteTile(_Tile):
         self._total = [np.einsum('nk,nk->k', own, own) for own in self._residuals]
         self._n = block.n
         products = q[:, self._pairs[0]] * q[:, self._pairs[1]]
-        kept = _factored(products.T @ self._present, np.zeros((q.shape[1], len(self._n))))
-        self.df = self._n - np.count_nonzero(kept, axis=0)
+        with np.errstate(all='ignore'):
+            self.df = self._n - Cholesky(products.T @ self._present).rank
 
     def statistics(self, labellings: Labellings, part: slice) -> np.ndarray:
         """Return F of each test, (n_tests, m, k)."""
@@ -407,73 +411,55 @@ class _IncompleteTile(_Tile):
         gram = (products.reshape(-1, n) @ self._present).reshape(len(products), -1)
         values = np.empty((len(self._hypotheses), m, len(self._n)))
         with np.errstate(all='ignore'):
+            factors = Cholesky(gram.copy())
+            df = np.tile(self._n, m) - factors.rank
             for number, hypothesis in enumerate(self._hypotheses):
                 found = (moved.reshape(-1, n) @ self._residuals[number]).reshape(p, -1)
-                values[number] = self._test(number, hypothesis, gram, found).reshape(m, -1)
+                effect = self._effect(hypothesis, gram, factors, found)
+                rest = np.tile(self._total[number], m) - np.einsum('pk,pk->k', found, found)
+                f = np.where(df > 0, effect / (rest / df), np.nan)
+                values[number] = f.reshape(m, -1)
         return values
 
-    def _test(
-        self, number: int, hypothesis: LinearHypothesis, gram: np.ndarray, found: np.ndarray
+    @staticmethod
+    def _effect(
+        hypothesis: LinearHypothesis, gram: np.ndarray, factors: Cholesky, found: np.ndarray
     ) -> np.ndarray:
-        """Return F of a test, (m k,); NaN where the rows that are there do not tell."""
-        own = hypothesis.basis.T @ found
-        kept = _factored(_rotation(hypothesis.basis, self._pairs) @ gram, own)
-        own *= own
-        tested = slice(hypothesis.n_reduced, hypothesis.n_reduced + hypothesis.n_tested)
-        effect = own[tested].sum(axis=0) / hypothesis.n_tested
-        effect[~kept[tested].all(axis=0)] = np.nan
-        times = len(effect) // len(self._n)
-        df = np.tile(self._n, times) - np.count_nonzero(kept, axis=0)
-        rest = (np.tile(self._total[number], times) - own.sum(axis=0)) / df
-        return np.where(df > 0, effect / rest, np.nan)
+        """Return the mean square of a test, (m k,); NaN where the rows that are there do not tell.
+
+        ``found``, Q*'e, turns into the coordinates of the whole model's fitted values.
+        """
+        if hypothesis.is_of_all:
+            factors.solve(found)
+            return _mean_square(factors, hypothesis.tested, found)
+        # In the model without what the test leaves out of account, where it comes last.
+        there = hypothesis.basis[:, : hypothesis.n_reduced + hypothesis.n_tested]
+        own = there.T @ found
+        smaller = Cholesky(rotation(there) @ gram)
+        smaller.solve(own)
+        factors.solve(found)
+        tested = slice(hypothesis.n_reduced, None)
+        effect = np.einsum('sk,sk->k', own[tested], own[tested]) / hypothesis.n_tested
+        return np.where(smaller.kept[tested].all(axis=0), effect, np.nan)
 
 
-def _packed(p: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns of a lower triangle, column after column."""
-    columns, rows = np.triu_indices(p)
-    return rows, columns
+def _mean_square(factors: Cholesky, tested: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return the mean square of combinations of coefficients, (k,); NaN if not estimable.
 
-
-def _rotation(basis: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Return the matrix that makes packed O'GO of packed G."""
-    rows, columns = pairs
-    halves = np.where(rows == columns, 0.5, 1.0)
-    left, right = basis[:, rows], basis[:, columns]
-    return halves * (left[rows] * right[columns] + left[columns] * right[rows]).T
-
-
-def _factored(gram: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Turn Q'e into coordinates after those before, by Cholesky's factors of Q'Q, in place.
-
-    Parameters
-    ----------
-    gram : numpy.ndarray
-        (p (p + 1) / 2, k) packed matrices, overwritten.
-    found : numpy.ndarray
-        (p, k), overwritten; 0 where a column depends on those before it.
-
-    Returns
-    -------
-    numpy.ndarray
-        (p, k) bool: columns that do not.
+    With G = L L' a combination c'G⁻Q'e is that of L⁻¹c and of L⁻¹Q'e; several are made orthogonal.
     """
-    p = len(found)
-    starts = np.cumsum([0, *range(p, 0, -1)])
-    columns = [gram[starts[a] : starts[a + 1]] for a in range(p)]
-    least = _DEPENDENT * gram[starts[:-1]]
-    kept = np.empty(found.shape, bool)
-    for a in range(p):
-        column = columns[a]
-        np.greater(column[0], least[a], out=kept[a])
-        scale = np.divide(kept[a], np.sqrt(column[0]))
-        if not kept[a].all():
-            scale[~kept[a]] = 0
-        column *= scale
-        found[a] *= scale
-        found[a + 1 :] -= column[1:] * found[a]
-        for b in range(a + 1, p):
-            columns[b] -= column[b - a :] * column[b - a]
-    return kept
+    total, axes = np.zeros(found.shape[1]), list[np.ndarray]()
+    for combination in tested.T:
+        axis = np.repeat(combination[:, None], found.shape[1], axis=1)
+        is_estimable = factors.solve(axis)
+        for other in axes:
+            axis -= other * np.einsum('pk,pk->k', other, axis)
+        squares = np.einsum('pk,pk->k', axis, axis)
+        effect = np.einsum('pk,pk->k', axis, found) ** 2 / squares
+        total += np.where(is_estimable, effect, np.nan)
+        if tested.shape[1] > 1:
+            axes.append(axis / np.sqrt(squares))
+    return total / tested.shape[1]
 
 
 def equivalent(f: np.ndarray, n_tested: int, df: np.ndarray | int, reference: int) -> np.ndarray:

@@ -72,7 +72,7 @@ def as_with_all(f, s, values, matrix):
     return f if df == full else stats.f.isf(stats.f.sf(f, s, df), s, full)
 
 
-@pytest.mark.parametrize('share', [0, 0.2])
+@pytest.mark.parametrize('share', [0, 0.2, 0.4])
 def test_statistics_are_those_of_brute_force(share):
     cohort = table(16)
     test, x = permuted(
@@ -290,14 +290,20 @@ def test_blocks_decide_what_is_shuffled():
         ('FA ~ age', [0] * 12, {'shuffle': 'whole'}, 'there is one block'),
         ('FA ~ age', range(12), {'shuffle': 'within'}, 'each block is one image'),
         ('FA ~ age', [0] * 5 + [1] * 7, {'shuffle': 'both'}, 'blocks of 5 to 7 images'),
+        (
+            'FA ~ age',
+            None,
+            {'permutations': 10**8},
+            '100,000,000 permutations of 12 images are too',
+        ),
         ('FA ~ sex + 0', None, {}, 'permutations cannot test sexF, sexM: it is about the mean'),
     ],
 )
 def test_what_cannot_be_permuted(formula, blocks, options, message):
-    asked = {'exchangeability': 'b' if blocks is not None else '', **options}
+    asked = {'permutations': 10, 'exchangeability': 'b' if blocks is not None else '', **options}
     blocks = None if blocks is None else np.array(blocks)
     with pytest.raises(UsageError) as caught:
-        permuted(formula, table(12), blocks, permutations=10, **asked)
+        permuted(formula, table(12), blocks, **asked)
     assert message in str(caught.value)
 
 
