@@ -2,7 +2,9 @@
 
 A cohort is a CSV (or TSV) of one row per image. ``scalar_name`` and ``source_file`` are needed,
 ``source_mask_file`` where the images are volumes; every other column is a phenotype, kept as it
-was written. In a *wide* cohort each scalar has a column of paths of its own.
+was written. In a *wide* cohort each scalar has a column of paths of its own. Where a column
+``source_volume`` says which volume of a 4-D file an image is, counted from 0 as FSL does, its name
+is the file's with that number: ``all_FA.nii.gz,12``.
 
 >>> from modelarrayio_bids.cohort import Cohort
 >>> cohort = Cohort.from_rows(
@@ -48,7 +50,8 @@ SCALAR = 'scalar_name'
 SOURCE = 'source_file'
 MASK = 'source_mask_file'
 MASK_RUNG = 'source_mask_rung'
-PATH_COLUMNS = (SOURCE, MASK, MASK_RUNG)
+VOLUME = 'source_volume'
+PATH_COLUMNS = (SOURCE, VOLUME, MASK, MASK_RUNG)
 #: Columns that say who a row is about, in the words of BIDS and of ModelArray's own examples.
 SUBJECT_COLUMNS = ('participant_id', 'subject_id')
 
@@ -72,12 +75,15 @@ class Source:
         Where the image is.
     mask : pathlib.Path, optional
         The subject's own mask, where it has one.
+    volume : int, optional
+        Which volume of a 4-D file it is, counted from 0; without one the file is the image.
     """
 
     scalar: str
     name: str
     path: Path
     mask: Path | None = None
+    volume: int | None = None
 
 
 @dataclass(frozen=True)
@@ -203,12 +209,13 @@ class Cohort:
         return Cohort(self.columns, rows, self.folder)
 
     def _source(self, row: Mapping[str, str]) -> Source:
-        mask = row.get(MASK, '')
+        mask, volume = row.get(MASK, ''), row.get(VOLUME, '')
         return Source(
             row[SCALAR],
             row[SOURCE],
-            self._resolved(row[SOURCE]),
+            self._resolved(row[SOURCE].removesuffix(f',{volume}')),
             None if mask in _NO_PATH else self._resolved(mask),
+            int(volume) if volume else None,
         )
 
     def _resolved(self, text: str) -> Path:
@@ -257,7 +264,22 @@ def read_rows(
                 'Put values that hold the separator in quotes.',
             )
     rows = [dict(zip_longest(columns, line, fillvalue='')) for line in table.rows]
+    if VOLUME in columns and SOURCE in columns:
+        rows = [_with_volume(row, number, path) for number, row in enumerate(rows, start=1)]
     return table, columns, rows
+
+
+def _with_volume(row: Mapping[str, str], number: int, path: Path) -> dict[str, str]:
+    """Return a row whose source is named with its volume; as it is without one."""
+    volume, source = row[VOLUME].strip(), row[SOURCE].strip()
+    if volume in MISSING:
+        return {**row, VOLUME: ''}
+    if not re.fullmatch('[0-9]{1,9}', volume):
+        raise CohortError(
+            f'row {number} has the {VOLUME} {volume!r}, which is no volume', path, 'Count from 0.'
+        )
+    volume = str(int(volume))
+    return {**row, VOLUME: volume, SOURCE: f'{source.removesuffix(f",{volume}")},{volume}'}
 
 
 def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
@@ -345,10 +367,10 @@ def _duplicates(cohort: Cohort, origin: str | None) -> Iterator[CohortError]:
         for column in cohort.columns
         if column not in PATH_COLUMNS and not column.startswith(_UNNAMED)
     ]
-    files: set[tuple[str, str]] = set()
+    files: set[tuple[str, str, int | None]] = set()
     people: dict[tuple[str, ...], str] = {}
     for row, source in zip(cohort.rows, cohort.sources(), strict=True):
-        file = (source.scalar, os.path.normpath(source.path.absolute()))
+        file = (source.scalar, os.path.normpath(source.path.absolute()), source.volume)
         if file in files:
             yield DuplicateSourceError(
                 f'{source.name} stands twice for {source.scalar}', origin, 'Remove one row.'

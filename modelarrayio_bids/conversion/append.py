@@ -95,7 +95,11 @@ class Extension:
         """Return the names of new sources that the file holds, by their name or by their path."""
         names = set(self.scalar.names)
         paths = {_normal(path) for path in self.scalar.facets.get('path', ()) if path}
-        return [s.name for s in self.added if s.name in names or _normal(s.path) in paths]
+        return [
+            source.name
+            for source in self.added
+            if source.name in names or (source.volume is None and _normal(source.path) in paths)
+        ]
 
     def facets(self) -> dict[str, list]:
         """Return facts about each source; blank, −1 or NaN of those of another program's file."""
@@ -304,7 +308,7 @@ def _doubles(extensions: Iterable[Extension]) -> Iterator[DuplicateSourceError]:
 
 def _of_other_kinds(cohort: Cohort, space: ElementSpace, path: Path) -> Iterator[ModelArrayIOError]:
     """Yield what needs no header to be seen: images of another kind, and masks that no row has."""
-    kinds = {space_class(source.name).kind: source.name for source in cohort.sources()}
+    kinds = {space_class(source.path.name).kind: source.name for source in cohort.sources()}
     for kind, name in kinds.items():
         if kind != space.kind:
             yield MixedSpacesError(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from modelarrayio_bids.cohort import Source
-from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
+from modelarrayio_bids.cohort import VOLUME, Source
+from modelarrayio_bids.errors import CohortError, ModelArrayIOError, raise_problems
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.spaces import ElementSpace
@@ -71,8 +74,10 @@ def read_rows(
         That values will be kept in: a warning names images whose values it cannot hold.
     """
 
-    def read(row: int) -> None:
-        values = space.read(sources[row])
+    def read(part: tuple[int, Any]) -> None:
+        row, stacked = part
+        source = sources[row]
+        values = space.read(source) if stacked is None else space.read_stacked(source, stacked)
         stored = as_stored(values, dtype)
         n_finite = np.count_nonzero(np.isfinite(values))
         if not n_finite:
@@ -82,13 +87,31 @@ def read_rows(
             logger.warning(what, sources[row].path, dtype.name)
         put(row, stored)
 
-    done = ordered_map(read, range(len(sources)), threads)
+    done = ordered_map(read, _parts(sources, space), threads)
     for _ in tracked(done, f'Reading {sources[0].scalar}', len(sources), 'images'):
         pass
 
 
+def _parts(sources: Sequence[Source], space: ElementSpace) -> Iterator[tuple[int, Any]]:
+    """Yield each row, with what was read of it already: volumes of one file, inflated once."""
+    stacks: dict[Path, dict[int, int]] = defaultdict(dict)
+    for row, source in enumerate(sources):
+        if source.volume is None:
+            yield row, None
+        else:
+            stacks[source.path][source.volume] = row
+    for path, rows in stacks.items():
+        for number, volume in zip(sorted(rows), space.stacked(path, list(rows)), strict=True):
+            yield rows[number], volume
+
+
 def _check(space: ElementSpace, source: Source) -> int | ModelArrayIOError:
     try:
+        if source.volume is not None and not space.stacks:
+            raise CohortError(
+                f'{source.name} has a {VOLUME}, and only NIfTI files of voxels hold several images',
+                remedy='Leave that cell blank.',
+            )
         return space.check(source)
     except ModelArrayIOError as error:
         return error

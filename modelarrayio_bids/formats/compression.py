@@ -21,7 +21,7 @@ import io
 import os
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
@@ -145,6 +145,35 @@ def has_size(path: str | PathLike[str], n_bytes: int) -> bool:
         if _is_gzip(file):
             return _last_size(file) == n_bytes % 2**32
         return os.fstat(file.fileno()).st_size == n_bytes
+
+
+@contextmanager
+def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytes]]:
+    """Hand over a function that returns the next bytes of a file, inflated where they are gzip.
+
+    It serves what is too large to be in memory at once, from its start to its end.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no such file, or it cannot be read.
+    FormatError
+        If the compressed data are damaged, or the file ends before so many bytes.
+    """
+    with _opened(path) as file:
+        source = _inflating(file) if _is_gzip(file) else file
+
+        def take(size: int) -> bytes:
+            found = bytearray(size)
+            taken = 0
+            while taken < size:
+                more = source.readinto(memoryview(found)[taken : taken + _INFLATED_PIECE])
+                if not more:
+                    raise FormatError('is truncated', path, 'Copy or make the file again.')
+                taken += more
+            return bytes(found)
+
+        yield take
 
 
 def gzip_compress(data: bytes | memoryview, level: int = _ISAL_LEVEL) -> bytes:

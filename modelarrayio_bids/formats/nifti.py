@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -110,6 +110,90 @@ class Volume:
         """Least size of the inflated file."""
         itemsize = self.header.get_data_dtype().itemsize
         return self.header.get_data_offset() + math.prod(self.shape) * itemsize
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the header of a 4-D file says, whose volumes are images of their own.
+
+    Parameters
+    ----------
+    volume : Volume
+        Any of its volumes.
+    n_volumes : int
+        How many there are.
+    """
+
+    volume: Volume
+    n_volumes: int
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Stack:
+        """Read the header alone.
+
+        Raises
+        ------
+        SourceNotFoundError
+            If there is no such file.
+        FormatError
+            If it is no NIfTI image of three or four dimensions.
+        """
+        return cls._of(compression.read_start(path, _LONGEST_HEADER), path)
+
+    @classmethod
+    def _of(cls, start: bytes, path: str | PathLike[str]) -> Stack:
+        header = parse_header(start, path).copy()
+        shape = header.get_data_shape()
+        header.set_data_shape(shape[:3])
+        volume = Volume(Path(path), header)
+        require_volume(volume if len(shape) == 4 else Volume(Path(path), parse_header(start, path)))
+        require_real_numbers(header, path)
+        return cls(volume, shape[3] if len(shape) == 4 else 1)
+
+    @property
+    def size(self) -> int:
+        """Bytes of a volume."""
+        return math.prod(self.volume.shape) * self.volume.header.get_data_dtype().itemsize
+
+    def require(self, number: int) -> None:
+        """Refuse a volume that is not there.
+
+        Raises
+        ------
+        FormatError
+            With how many there are.
+        """
+        if number >= self.n_volumes:
+            raise FormatError(
+                f'has {self.n_volumes} volumes, and no volume {number}',
+                self.volume.path,
+                'Count volumes from 0, as FSL does.',
+            )
+
+
+def volumes(path: str | PathLike[str], numbers: Sequence[int]) -> Iterator[Voxels]:
+    """Yield some volumes of a 4-D file, inflating it once.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    numbers : sequence of int
+        Which, counted from 0; they come in rising order.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        As :meth:`Stack.from_file`, or if the file is damaged or ends before its data do.
+    """
+    stack = Stack.from_file(path)
+    header, wanted = stack.volume.header, set(numbers)
+    with compression.in_pieces(path) as take:
+        take(header.get_data_offset())
+        for number in range(max(wanted, default=-1) + 1):
+            data = take(stack.size)
+            if number in wanted:
+                yield Voxels(stack.volume, np.frombuffer(data, header.get_data_dtype()))
 
 
 @dataclass(frozen=True)

@@ -67,13 +67,13 @@ def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
     UsageError
         If a map is chosen where images have none.
     """
-    kinds = {space_class(source.name).kind: source.name for source in sources}
+    kinds = {space_class(source.path.name).kind: source.name for source in sources}
     if len(kinds) > 1:
         examples = ', '.join(f'{kind} ({name})' for kind, name in kinds.items())
         raise MixedSpacesError(
             f'the cohort mixes {examples}', remedy='Make one cohort for each kind.'
         )
-    space = space_class(sources[0].name)
+    space = space_class(sources[0].path.name)
     if references.map is not None and not space.has_maps:
         raise UsageError(f'{space.kind} have no maps to choose from', remedy='Leave out --map.')
     return space.from_references(references, sources)

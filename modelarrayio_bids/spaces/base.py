@@ -70,6 +70,8 @@ class ElementSpace(ABC):
     table_forms: ClassVar[tuple[TableForm, ...]]
     #: Whether images hold more places than elements, so that masks must tell which ones count.
     needs_masks: ClassVar[bool] = False
+    #: Whether one file may hold several images, see :meth:`stacked`.
+    stacks: ClassVar[bool] = False
     #: Whether an image may hold several maps, one of which is chosen by ``References.map``.
     has_maps: ClassVar[bool] = False
     #: Whether elements next to each other make clusters; regions and connections stand alone.
@@ -194,6 +196,17 @@ class ElementSpace(ABC):
         SourceNotFoundError, FormatError, SpaceMismatchError
             As :meth:`check`, and if the data cannot be read.
         """
+
+    def stacked(self, path: Path, numbers: Sequence[int]) -> Iterator[Any]:
+        """Yield some of the images that one file holds, read but not looked at, in rising order.
+
+        Only of kinds that have ``stacks``.
+        """
+        raise NotImplementedError
+
+    def read_stacked(self, source: Source, stored: Any) -> np.ndarray:
+        """Read one value per element from what :meth:`stacked` yielded, as :meth:`read`."""
+        raise NotImplementedError
 
     @abstractmethod
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:

@@ -45,6 +45,7 @@ _EXCHANGED = {
     )
     for code in codes
 }
+_RESAMPLE = 'Resample it to the grid of the group mask, or leave it out.'
 # A value taken from the buffer, as float64, and whether it is inside.
 _VALUE_BYTES = 20
 
@@ -69,6 +70,7 @@ class VoxelSpace(ElementSpace):
     table_forms = (VOXEL_TABLE,)
     extensions = nifti.EXTENSIONS
     needs_masks = True
+    stacks = True
     has_neighbours = True
 
     def __init__(self, mask: np.ndarray, header: Nifti1Header) -> None:
@@ -79,6 +81,7 @@ class VoxelSpace(ElementSpace):
             raise SpaceError('the group mask is empty', remedy='Give a mask with voxels above 0.')
         self._positions = _disk_positions(self.mask)
         self._masks = _MaskCache()
+        self._stacks: dict[Path, nifti.Stack] = {}
         # Headers compared before: equal ones are one object.
         self._on_grid: list[Nifti1Header] = []
 
@@ -193,10 +196,24 @@ class VoxelSpace(ElementSpace):
 
     def check(self, source: Source) -> int:
         """Compare the grids of the map, and of its mask, with the group mask's."""
+        if source.volume is not None:
+            return self._check_stacked(source, source.volume)
         volumes = [nifti.Volume.from_file(path) for path in (source.path, self._own_mask(source))]
         for volume in volumes:
             self._require_grid(volume)
         return max(volume.n_bytes for volume in volumes) + len(self) * _VALUE_BYTES
+
+    def _check_stacked(self, source: Source, number: int) -> int:
+        if source.path not in self._stacks:
+            stack = nifti.Stack.from_file(source.path)
+            self.grid.require(Grid.of(stack.volume), source.path, _RESAMPLE)
+            self._stacks[source.path] = stack
+        stack = self._stacks[source.path]
+        stack.require(number)
+        mask = nifti.Volume.from_file(self._own_mask(source))
+        self._require_grid(mask)
+        # Of the volume that is read, and of the one that waits.
+        return max(2 * stack.size, mask.n_bytes) + len(self) * _VALUE_BYTES
 
     def read(self, source: Source) -> np.ndarray:
         """Read values at the group mask's voxels: float32 if so on disk, float64 otherwise."""
@@ -205,6 +222,17 @@ class VoxelSpace(ElementSpace):
         with nifti.opened(source.path) as voxels:
             self._require_grid(voxels.volume)
             values = voxels.take(self._positions)
+        values[~inside] = np.nan
+        return values
+
+    def stacked(self, path: Path, numbers: Sequence[int]) -> Iterator[nifti.Voxels]:
+        """Yield some volumes of a 4-D file, in rising order."""
+        return nifti.volumes(path, numbers)
+
+    def read_stacked(self, source: Source, voxels: nifti.Voxels) -> np.ndarray:
+        """Read values at the group mask's voxels from a volume of a 4-D file, as :meth:`read`."""
+        inside = self._masks.get(self._own_mask(source), self._inside)
+        values = voxels.take(self._positions)
         values[~inside] = np.nan
         return values
 
@@ -265,8 +293,7 @@ class VoxelSpace(ElementSpace):
     def _require_grid(self, volume: nifti.Volume) -> None:
         if any(volume.header is header for header in self._on_grid):
             return
-        remedy = 'Resample it to the grid of the group mask, or leave it out.'
-        self.grid.require(Grid.of(volume), volume.path, remedy)
+        self.grid.require(Grid.of(volume), volume.path, _RESAMPLE)
         self._on_grid = [volume.header, *self._on_grid[: _MOST_REMEMBERED - 1]]
 
     @staticmethod
