@@ -421,8 +421,9 @@ class _Fields:
         return text
 
     def _floats(self, key: str, text: str | None = None) -> list[float]:
+        text = text or self._text(key)
         try:
-            return [float(number) for number in (text or self._text(key)).split(',')]
+            return [float(number) for number in text.split(',')]
         except ValueError as error:
             raise self._unusable(key, 'numbers') from error
 
