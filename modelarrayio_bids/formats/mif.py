@@ -359,7 +359,15 @@ def write(header: MifHeader, values: np.ndarray, path: str | PathLike[str]) -> N
         Numbers, in the shape of the header.
     path : path-like
         ``.mif`` or ``.mif.gz``; replaced if it exists.
+
+    Raises
+    ------
+    FormatError
+        If the name is another.
     """
+    if not str(path).endswith(EXTENSIONS):
+        what = 'is no name for an MRtrix image that is written'
+        raise FormatError(what, path, 'Use .mif or .mif.gz.')
     compression.write_file(header.to_bytes() + header.encode(values), path)
 
 

@@ -299,6 +299,11 @@ def test_types_mrtrix_lacks_are_refused():
         header_of('<U1')
 
 
+def test_only_single_files_are_written(tmp_path):
+    with pytest.raises(FormatError, match=r'image.mih: is no name .* Use .mif or .mif.gz'):
+        save(tmp_path / 'image.mih', sample('<f4'))
+
+
 @pytest.mark.parametrize(
     ('old', 'new', 'message'),
     [
