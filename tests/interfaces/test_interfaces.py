@@ -52,6 +52,7 @@ SPECIFICATIONS = {
         'bids_dir': 'Directory',
         'in_files': 'List',
         'left_out': 'Dict',
+        'show_intercept': 'Bool',
         'mem_mb': 'Int',
     },
     'WriteFitScripts': {
