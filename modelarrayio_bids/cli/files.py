@@ -16,6 +16,7 @@ from modelarrayio_bids.cli.commands import (
     export_results,
     fit,
     info,
+    make_cohort,
     merge_results,
     to_modelarray,
     validate,
@@ -29,7 +30,9 @@ from modelarrayio_bids.runtime.encoding import require_utf8
 PROGRAM = 'modelarrayio'
 #: Addresses that Python, NumPy and HDF5 take with one thread: 180 MiB were enough.
 LEAST_MB = 192
-_MODULES = (to_modelarray, append, fit, merge_results, export_results, info, validate)
+_MODULES = (
+    make_cohort, to_modelarray, append, fit, merge_results, export_results, info, validate,
+)  # fmt: skip
 COMMANDS = tuple(each.__name__.rpartition('.')[2].replace('_', '-') for each in _MODULES)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -248,14 +248,28 @@ class ScalarGroup:
         ModelArrayIOError
             If one cannot be made (all such together), or nothing can be written.
         """
+        cohort = Cohort.from_rows(self.table(phenotypes, self._files(outputs, threads)))
+        cohort.to_csv(table or outputs.cohort)
+        if said := said_of_repeats(cohort):
+            logger.warning('%s', said)
+        return cohort
+
+    def table(
+        self, phenotypes: Phenotypes, files: Iterable[tuple[Path, Path | None]]
+    ) -> list[dict[str, str]]:
+        """Return the rows of a cohort, phenotypes joined.
+
+        Parameters
+        ----------
+        phenotypes : Phenotypes
+            What is known of the participants.
+        files : iterable of tuple
+            Image and mask of each row.
+        """
         names = phenotypes.renamed(self.scalar)
         self._say_renamed(names)
-        made = self._files(outputs, threads)
         own = pd.DataFrame(
-            [
-                row.to_csv_row(self.scalar, *files)
-                for row, files in zip(self.rows, made, strict=True)
-            ]
+            [row.to_csv_row(self.scalar, *both) for row, both in zip(self.rows, files, strict=True)]
         )
         if self.reference is not None:
             own[RESAMPLED] = ['yes' if row.resampled else 'no' for row in self.rows]
@@ -264,11 +278,7 @@ class ScalarGroup:
         ordered = own[[column for column in order if column in own]].fillna('')
         joined = pd.concat([ordered, known.reset_index(drop=True)], axis='columns')
         rows: list[Any] = joined.to_dict('records')
-        cohort = Cohort.from_rows(rows)
-        cohort.to_csv(table or outputs.cohort)
-        if said := said_of_repeats(cohort):
-            logger.warning('%s', said)
-        return cohort
+        return rows
 
     def _files(self, outputs: Outputs, threads: int) -> Sequence[tuple[Path, Path | None]]:
         """Return image and mask of each row, made where they are still to be made."""

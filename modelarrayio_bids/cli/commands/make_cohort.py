@@ -1,0 +1,107 @@
+"""``modelarrayio make-cohort``: a cohort CSV from derivatives, patterns of paths or a stack."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelarrayio_bids.cli.app import masking, selection
+from modelarrayio_bids.cli.options import add, add_flag, add_log_level, add_path, named
+from modelarrayio_bids.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.cohort import Cohort
+
+_EXAMPLES = """examples:
+  modelarrayio make-cohort derivatives/qsirecon --scalars dki_fa --output cohort_FA.csv
+  modelarrayio make-cohort vbm --images 'gmv=mri/mwp1{participant}_T1w.nii' \\
+      --phenotypes people.csv --mask brain.nii.gz --output cohort_gmv.csv
+  modelarrayio make-cohort tbss --stack FA=tbss/stats/all_FA_skeletonised.nii.gz \\
+      --participants order.txt --mask tbss/stats/mean_FA_skeleton_mask.nii.gz \\
+      --phenotypes people.csv --output cohort_FA.csv
+"""
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        'make-cohort',
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help='a cohort CSV from BIDS derivatives, from patterns of paths or from a 4-D stack',
+        description='Find images, their masks and phenotypes, and write the cohort CSV that\n'
+        'to-modelarray, append and fit read. Nothing else is made.',
+        epilog=_EXAMPLES,
+    )
+    parser.set_defaults(command=make_cohort, list_scalars=False, dry_run=False, json=False)
+    parser.add_argument(
+        'bids_dir', type=Path, metavar='FOLDER', help='BIDS dataset or derivatives, or any folder'
+    )
+    add(parser, '--output', type=Path, required=True, metavar='CSV', help='the cohort to write')
+    add_flag(parser, '--overwrite', help='replace that file')
+    stack = parser.add_argument_group('a 4-D stack')
+    add(
+        stack,
+        '--stack',
+        type=named,
+        metavar='NAME=FILE',
+        help='a file whose volumes are the images, in place of a search',
+    )
+    add_path(
+        stack,
+        '--participants',
+        metavar='LIST',
+        help='whose volumes these are, in their order: a label a line',
+    )
+    selection.add_options(parser)
+    masking.add_options(parser)
+    add_log_level(parser)
+
+
+def make_cohort(options: argparse.Namespace) -> int:
+    """Run the command."""
+    if options.output.exists() and not options.overwrite:
+        raise OutputError('is there already', options.output, 'Replace it with --overwrite.')
+    cohort = _of_images(options) if options.stack is None else _of_stack(options)
+    cohort.to_csv(options.output)
+    print(f'{options.output}: {len(cohort.rows)} images of {", ".join(cohort.scalars)}')
+    print(f'Next: modelarrayio to-modelarray --cohort-file {options.output} --output FILE.h5')
+    return 0
+
+
+def _of_images(options: argparse.Namespace) -> Cohort:
+    from modelarrayio_bids.derivatives.cohorts.collect import collect
+    from modelarrayio_bids.derivatives.cohorts.request import Request
+    from modelarrayio_bids.derivatives.cohorts.single_table import cohort_of_images
+
+    # The one output; its folder may hold what it will.
+    options.output_dir = options.output
+    collection = collect(Request.of(**selection.inputs(options)))
+    _refuse_inputs(options, collection.files_read())
+    return cohort_of_images(collection)
+
+
+def _of_stack(options: argparse.Namespace) -> Cohort:
+    from modelarrayio_bids.derivatives.bids.entities import bare_label
+    from modelarrayio_bids.derivatives.cohorts.participant_tables import read_labels
+    from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
+    from modelarrayio_bids.derivatives.cohorts.single_table import cohort_of_stack
+
+    if options.participants is None:
+        raise UsageError(
+            'a stack does not say whose its volumes are', remedy='List them: --participants.'
+        )
+    name, _, file = options.stack.partition('=')
+    stack, mask = Path(file.strip()).absolute(), options.mask and options.mask.absolute()
+    labels = [bare_label(text) for text in read_labels(options.participants, 'participant_id')]
+    phenotypes = Phenotypes.find([options.bids_dir], options.phenotypes)
+    _refuse_inputs(options, [stack, mask, options.participants, *options.phenotypes])
+    return cohort_of_stack(stack, name.strip(), labels, mask, phenotypes)
+
+
+def _refuse_inputs(options: argparse.Namespace, read: Iterable[Path | None]) -> None:
+    from modelarrayio_bids.runtime.inputs import refuse_inputs
+
+    refuse_inputs([options.output], read)

@@ -1,0 +1,93 @@
+"""One cohort CSV, for those who go on with commands on files: no mask and no map is made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.cohort import MASK, SCALAR, SOURCE, VOLUME, Cohort
+from modelarrayio_bids.derivatives.cohorts.collect import Collection
+from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT
+from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
+from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
+from modelarrayio_bids.errors import CohortError, UsageError
+from modelarrayio_bids.formats.nifti import Stack
+from modelarrayio_bids.runtime.text_format import some
+
+logger = logging.getLogger(__name__)
+
+
+def cohort_of_images(collection: Collection) -> Cohort:
+    """Return the images of a collection as one cohort.
+
+    Raises
+    ------
+    UsageError
+        If a scalar is there in several spaces: a file holds one.
+    """
+    spaces: dict[str, list[str]] = {}
+    for group in collection.groups:
+        spaces.setdefault(group.scalar, []).append(group.space or group.stem)
+    several = {scalar: found for scalar, found in spaces.items() if len(found) > 1}
+    for scalar, found in several.items():
+        raise UsageError(
+            f'{scalar} is there in several spaces: {some(found)}', remedy='Choose one with --space.'
+        )
+    rows: list[dict[str, str]] = []
+    for group in collection.groups:
+        rows += group.table(collection.phenotypes, [(row.image, row.mask) for row in group.rows])
+        without = sum(row.mask is None for row in group.rows) if group.needs_masks else 0
+        if without:
+            logger.warning(
+                '%d images of %s have no mask, which to-modelarray asks for: give --mask, such as '
+                'the group mask',
+                *(without, group.scalar),
+            )
+    return Cohort.from_rows(rows)
+
+
+def cohort_of_stack(
+    stack: Path, scalar: str, labels: Sequence[str], mask: Path | None, phenotypes: Phenotypes
+) -> Cohort:
+    """Return the volumes of a 4-D file as a cohort.
+
+    Parameters
+    ----------
+    stack : pathlib.Path
+        The file.
+    scalar : str
+        What its values are called.
+    labels : sequence of str
+        Whose volumes these are, in their order: bare labels.
+    mask : pathlib.Path or None
+        The mask of all of them.
+    phenotypes : Phenotypes
+        What is known of the participants.
+
+    Raises
+    ------
+    CohortError
+        If the participants are not as many as the volumes.
+    """
+    n_volumes = Stack.from_file(stack).n_volumes
+    if n_volumes != len(labels):
+        raise CohortError(
+            f'has {n_volumes} volumes for {len(labels)} participants',
+            stack,
+            'List each participant once, in the order in which the images were merged.',
+        )
+    known = phenotypes.values(Visit(label) for label in labels).to_dict('records')
+    rows: list[dict[str, Any]] = [
+        {
+            SCALAR: scalar,
+            SOURCE: f'{stack},{number}',
+            VOLUME: str(number),
+            MASK: '' if mask is None else str(mask),
+            PARTICIPANT: f'sub-{label}',
+            **{str(column): text for column, text in of_person.items()},
+        }
+        for number, (label, of_person) in enumerate(zip(labels, known, strict=True))
+    ]
+    return Cohort.from_rows(rows)

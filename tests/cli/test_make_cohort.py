@@ -1,0 +1,87 @@
+"""``modelarrayio make-cohort``: what it writes is what the other commands read."""
+
+import csv
+
+import nibabel as nb
+import numpy as np
+import pytest
+import trees
+
+from modelarrayio_bids.cli.files import main
+
+
+def rows(path):
+    with open(path, newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return trees.write_study(tmp_path / 'study', trees.people(4))
+
+
+def test_from_bids_to_a_file(study, capsys):
+    assert main(['make-cohort', str(study), '--scalars', 'cbf', '--output', 'cohort.csv']) == 0
+    assert 'Next: modelarrayio to-modelarray --cohort-file cohort.csv' in capsys.readouterr().out
+    found = rows('cohort.csv')
+    assert [row['participant_id'] for row in found] == ['sub-01', 'sub-02', 'sub-03', 'sub-04']
+    assert {row['scalar_name'] for row in found} == {'cbf'}
+    assert found[0]['sex'] == 'M'
+    mask = found[0]['source_mask_file']
+    words = ['--cohort-file', 'cohort.csv', '--mask', mask, '--output', 'cbf.h5']
+    assert main(['to-modelarray', *words]) == 0
+
+
+def test_a_file_that_is_there_stays(study, capsys):
+    (study.parent / 'cohort.csv').write_text('mine')
+    words = ['make-cohort', str(study), '--scalars', 'cbf', '--output', 'cohort.csv']
+    assert main(words) == 73
+    assert (study.parent / 'cohort.csv').read_text() == 'mine'
+    assert main([*words, '--overwrite']) == 0
+
+
+def test_images_without_masks_are_told(study, capsys):
+    output = study.parent / 'vbm'
+    for person in trees.people(3):
+        trees.write_map(output / f'gm_{person.label}.nii.gz', person)
+    words = ['make-cohort', 'vbm', '--images', 'gmv=gm_{participant}.nii.gz', '--output', 'a.csv']
+    assert main([*words, '--phenotypes', str(study / 'participants.tsv')]) == 0
+    assert '3 images of gmv have no mask' in capsys.readouterr().err
+    assert [row['sex'] for row in rows('a.csv')] == ['M', 'F', 'M']
+
+
+@pytest.fixture
+def stack(study):
+    values = np.random.default_rng(0).random((4, 5, 6, 4), np.float32)
+    nb.save(nb.Nifti1Image(values, np.eye(4)), 'all_FA.nii.gz')
+    nb.save(nb.Nifti1Image(np.ones(values.shape[:3], np.uint8), np.eye(4)), 'mask.nii.gz')
+    (study.parent / 'order.txt').write_text('03\nsub-01\n04\n02\n')
+    return ['make-cohort', str(study), '--stack', 'FA=all_FA.nii.gz', '--mask', 'mask.nii.gz']
+
+
+def test_a_stack_with_the_order_of_its_participants(stack, study):
+    assert main([*stack, '--participants', 'order.txt', '--output', 'cohort.csv']) == 0
+    found = rows('cohort.csv')
+    assert [row['participant_id'] for row in found] == ['sub-03', 'sub-01', 'sub-04', 'sub-02']
+    assert [row['source_volume'] for row in found] == ['0', '1', '2', '3']
+    assert [row['sex'] for row in found] == ['M', 'M', 'F', 'F']
+    words = ['--cohort-file', 'cohort.csv', '--mask', 'mask.nii.gz', '--output', 'FA.h5']
+    assert main(['to-modelarray', *words]) == 0
+
+
+@pytest.mark.parametrize(
+    ('listed', 'says'),
+    [
+        ('01\n02\n', 'has 4 volumes for 2 participants'),
+        (None, 'does not say whose its volumes are'),
+    ],
+)
+def test_stacks_of_other_people(stack, study, listed, says, capsys):
+    options = []
+    if listed is not None:
+        (study.parent / 'order.txt').write_text(listed)
+        options = ['--participants', 'order.txt']
+    assert main([*stack, *options, '--output', 'cohort.csv']) in {64, 65}
+    assert says in capsys.readouterr().err
+    assert not (study.parent / 'cohort.csv').exists()
