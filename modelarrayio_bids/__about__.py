@@ -1,4 +1,4 @@
-"""What this distribution is called, its version and where it lives."""
+"""Name, version and address of this distribution."""
 
 __version__ = '0.1.0'
 

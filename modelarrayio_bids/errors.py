@@ -1,4 +1,4 @@
-"""Every error a user can cause or meet, in one tree.
+"""The tree of errors that a user can cause or meet.
 
 ::
 
@@ -131,7 +131,7 @@ class MixedSpacesError(CohortError):
 
 
 class CohortProblemsError(CohortError):
-    """All problems found in a cohort before any data was read.
+    """Several problems of a cohort, found before any data was read.
 
     Parameters
     ----------

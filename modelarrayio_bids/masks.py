@@ -49,7 +49,7 @@ _PART = 2**20
 
 @dataclass(frozen=True)
 class Coverage:
-    """In how many masks each voxel is.
+    """Number of masks that each voxel is in.
 
     Parameters
     ----------

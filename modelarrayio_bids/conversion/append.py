@@ -83,7 +83,7 @@ class Extension:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """All rows of the scalar to be."""
+        """Rows of the scalar to be, old and new."""
         return (*self.held, *self.added)
 
     @property
@@ -141,7 +141,7 @@ class _Plan:
 
     @property
     def scalars(self) -> dict[str, Extension]:
-        """All scalars of the file, those too that get nothing."""
+        """Scalars of the file, those too that get nothing."""
         return {
             name: self.extensions.get(name, Extension(self.old.scalar(name), ()))
             for name in self.old.scalars

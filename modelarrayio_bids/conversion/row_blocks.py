@@ -65,7 +65,7 @@ class RowBlock:
 
     @property
     def rows(self) -> str:
-        """Which rows these are, for a person."""
+        """Return the range of rows in words."""
         first, last = self.sources[0].name, self.sources[-1].name
         return f'{len(self.sources)} images of {self.sources[0].scalar}, {first} to {last}'
 

@@ -114,7 +114,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Stack:
-    """What the header of a 4-D file says, whose volumes are images of their own.
+    """Header of a 4-D file whose volumes are images of their own.
 
     Parameters
     ----------

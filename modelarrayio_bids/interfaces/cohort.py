@@ -1,4 +1,4 @@
-"""From BIDS datasets to cohorts."""
+"""Interfaces that collect cohorts and write their sidecars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From HDF5 files to scripts for R."""
+"""The interface that writes scripts for R."""
 
 from __future__ import annotations
 

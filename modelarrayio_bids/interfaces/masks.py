@@ -1,4 +1,4 @@
-"""From masks to the group's mask."""
+"""The interface that makes the group mask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From all outputs to a page for people."""
+"""The interface that makes the report."""
 
 from __future__ import annotations
 

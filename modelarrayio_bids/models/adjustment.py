@@ -29,7 +29,7 @@ CORRECTIONS = (*METHODS, FWE)
 
 
 def corrected(name: str) -> tuple[str, str] | None:
-    """Of a result that is an adjusted p value: the name of the raw one, and the method.
+    """Return the name of the raw p value, and the method, of an adjusted one.
 
     >>> corrected('age.p.value') is None
     True

@@ -36,7 +36,7 @@ MODEL = 'model'
 
 
 class Outcome(enum.IntEnum):
-    """How the fit at an element ended."""
+    """Outcome of the fit at an element."""
 
     FITTED = 0
     TOO_FEW_IMAGES = 1

@@ -33,7 +33,7 @@ _DRAWN = 256
 
 @dataclass(frozen=True, eq=False)
 class Shuffling:
-    """How images may be rearranged.
+    """Rearrangement of images: within blocks, of blocks as wholes, or both.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ class _Classes:
 
     @property
     def _alike(self) -> list[tuple[int, ...]]:
-        """What tells blocks apart."""
+        """Return what tells blocks apart."""
         if self.shuffling.within:
             return [tuple(sorted(content)) for content in self.contents]
         return self.contents

@@ -1,4 +1,4 @@
-"""What permutations can test in a linear model, and how its images may be rearranged for that."""
+"""Hypotheses that permutations test in a linear model, and the rearrangements for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST = 2**28
 
 @dataclass(frozen=True, eq=False)
 class PermutableModel:
-    """What of a linear model a permutation test is about.
+    """Hypotheses of a linear model, and the rearrangements that test them.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class PermutableModel:
 
     @property
     def is_one_sample(self) -> bool:
-        """Whether the mean is all there is to test: signs are flipped, nothing changes places."""
+        """Return whether the mean alone is tested: signs are flipped, nothing changes places."""
         return self.design.names == (INTERCEPT,)
 
     def _check_columns(self) -> None:

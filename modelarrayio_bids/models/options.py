@@ -1,4 +1,4 @@
-"""Which statistics of a model are wanted, and at which elements."""
+"""Options of a model: statistics wanted, and elements fitted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHUFFLES = ('within', 'whole', 'both')
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which statistics are wanted, and at which elements.
+    """Statistics wanted, and elements fitted.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ class LinearHypothesis:
 
     @property
     def is_of_all(self) -> bool:
-        """Whether it is tested after all other columns of the model."""
+        """Return whether it is tested after all other columns of the model."""
         return self.n_reduced + self.n_tested == len(self.basis)
 
     @property

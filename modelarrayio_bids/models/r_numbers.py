@@ -1,4 +1,4 @@
-"""What R reads as a number in a table."""
+"""Numbers as R reads them in a table."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _AS_GOOD = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    """What the criterion is made of.
+    """Parts of the criterion.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from modelarrayio_bids.runtime.text_format import count, some
 
 @dataclass(frozen=True, eq=False)
 class RequestedTests:
-    """What is tested of a model.
+    """Tests of a model that were asked for.
 
     Parameters
     ----------

@@ -129,7 +129,7 @@ class ModelFacts:
 
     @property
     def permutation_method(self) -> str:
-        """How images were permuted, in a sentence; blank without permutations."""
+        """Tell how images were permuted, in a sentence; blank without permutations."""
         made = self.permutation
         if not made:
             return ''

@@ -62,7 +62,7 @@ _VALUE_BYTES = 16
 
 @dataclass(frozen=True)
 class FixelIndex:
-    """Which fixels each voxel has: the checked content of an index image.
+    """Fixels of each voxel: the checked content of an index image.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class FixelIndex:
 
     @property
     def grid(self) -> Grid:
-        """Where the voxels are."""
+        """Return the grid of the voxels."""
         return Grid(self.shape, self.header.affine)
 
     @property

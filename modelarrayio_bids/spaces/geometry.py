@@ -1,4 +1,4 @@
-"""Where elements are: on a grid of voxels, on surfaces; and when two grids are one.
+"""Places of elements, on a grid of voxels or on surfaces; and when two grids are one.
 
 Pictures and clusters are made of these, whatever the kind of the elements.
 """
@@ -28,7 +28,7 @@ VOXEL_TABLE = TableForm('voxels', ('voxel_id', 'i', 'j', 'k'))
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels of an image are.
+    """Grid of the voxels of an image.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether HDF5's library comes to an end on a file, asked in a process of its own.
+"""A question to HDF5's library in a process of its own: does it come to an end on a file.
 
 It goes round in circles on some damaged files, and crashes on others. Commands that read a file in
 their own process ask first; what else is wrong with it, they find out themselves.

@@ -1,4 +1,4 @@
-"""Every path, attribute and rule of ModelArray's HDF5 format.
+"""Paths, attributes and rules of ModelArray's HDF5 format.
 
 The rules were tried against the R package ModelArray (commit 556abf1) with rhdf5 2.42 and
 HDF5Array 1.26; ``docs/file-format.md`` gives the reason for each. Shapes are as h5py sees them: R

@@ -71,7 +71,7 @@ class AppendOutputs:
 
     @cached_property
     def cohort(self) -> Cohort:
-        """All images; blank where either cohort has no such column.
+        """Return all images; blank where either cohort has no such column.
 
         Rows of images that are held already are left as they are: of a run that was interrupted.
 

@@ -1,4 +1,4 @@
-"""How factors become columns: contrasts, and which terms need them.
+"""Columns of factors: contrasts, and which terms need them.
 
 A factor of k levels has k - 1 columns (its contrasts) where the terms before it span the k-th, and
 k columns otherwise (Chambers and Hastie, "Statistical Models in S", 1992, section 2.4).

@@ -1,4 +1,4 @@
-"""All functions that a formula may call.
+"""The functions that a formula may call.
 
 Each is a function of Python whose parameters are called as R's are, with ``_`` for ``.``
 (``include_lowest`` for ``include.lowest``); a call of any other is refused by name.
