@@ -397,3 +397,40 @@ def test_permutations_that_cannot_be_made(folder, capsys, more, message):
     assert code
     assert message in told.splitlines()[-1]
     assert bytes_of(folder) == before
+
+
+def test_visits_change_places_within_people(folder, capsys):
+    """15 people with two visits: what differs by visit is tested, what differs by person not."""
+    table = people()
+    table['participant_id'] = [f'sub-{n // 2:02d}' for n in range(N)]
+    table['visit'] = [str(n % 2) for n in range(N)]
+    table['age'] = np.repeat(table.age[::2].to_numpy(), 2)
+    table.to_csv('cohort.csv', index=False)
+    planted = values(table)
+    planted[1::2, 5] += 5
+    (folder / 'FA.h5').unlink()
+    write_scalar('FA.h5', 'FA', planted, NAMES)
+    asked = ['--permutations', 200, '--exchangeability', 'participant_id']
+    assert fit('FA ~ visit + age', *asked) == 64
+    assert 'several images' in capsys.readouterr().err
+    assert fit('FA ~ visit + age', *asked, '--allow-repeated', '--dry-run') == 0
+    told = capsys.readouterr().out
+    assert 'Permutation test: 200 random permutations within 15 blocks' in told
+    assert 'age is not tested: it is the same in all places' in told
+    assert fit('FA ~ visit + age', *asked, '--allow-repeated') == 0
+    found = read_results('FA.h5', 'lm')
+    p = found['visit.p.value.fwe']
+    assert np.flatnonzero(p < 0.05).tolist() == [5]
+    assert p[5] == 1 / 200
+    assert 'age.p.value.fwe' not in found
+
+
+def test_signs_are_flipped_where_a_mean_is_all_there_is(folder):
+    table = people()
+    planted = values(table.assign(age=0.0))
+    planted[:, 5] += 3
+    (folder / 'FA.h5').unlink()
+    write_scalar('FA.h5', 'FA', planted, NAMES)
+    assert fit('FA ~ 1', '--permutations', 200) == 0
+    p = read_results('FA.h5', 'lm')['Intercept.p.value.fwe']
+    assert np.flatnonzero(p < 0.05).tolist() == [5]
