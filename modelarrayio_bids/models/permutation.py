@@ -42,6 +42,8 @@ BATCH = 16
 _TILE, _INCOMPLETE_TILE = 1024, 256
 # Statistics that differ by less than this are equal: labellings that tie differ by rounding.
 _TIE = 1e-9
+# Of a perfect fit, the share of the sum of squares that is left is rounding noise of either sign.
+_NOISE = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -376,6 +378,7 @@ class _CompleteTile(_Tile):
         effect += (tested @ shift) @ own
         rest = self._total[number] - squares
         rest -= cross[:, 0] if len(own) == 1 else cross.sum(axis=1)
+        np.maximum(rest, _NOISE * self._total[number], out=rest)
         effect *= effect
         rest *= len(tested) / self.df[0]
         return np.divide(effect[:, 0] if len(tested) == 1 else effect.sum(axis=1), rest, out=rest)
@@ -416,7 +419,8 @@ class _IncompleteTile(_Tile):
             for number, hypothesis in enumerate(self._hypotheses):
                 found = (moved.reshape(-1, n) @ self._residuals[number]).reshape(p, -1)
                 effect = self._effect(hypothesis, gram, factors, found)
-                rest = np.tile(self._total[number], m) - np.einsum('pk,pk->k', found, found)
+                total = np.tile(self._total[number], m)
+                rest = np.maximum(total - np.einsum('pk,pk->k', found, found), _NOISE * total)
                 f = np.where(df > 0, effect / (rest / df), np.nan)
                 values[number] = f.reshape(m, -1)
         return values

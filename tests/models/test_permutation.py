@@ -164,6 +164,19 @@ def test_one_sample_flips_signs_in_all_ways():
     np.testing.assert_allclose(family_wise_p(test.observed(values)[0], null), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize('n_missing', [0, 2])
+def test_a_perfect_fit_is_the_greatest(n_missing):
+    test, x = permuted('FA ~ age', table(12), permutations=50)
+    values = np.random.default_rng(0).normal(size=(12, 4))
+    values[:, 2] = 3 + x[:, 1]
+    values[:n_missing] = np.nan
+    null = test.null_distribution(test.maxima(values, slice(0, 50)))[0]
+    p = family_wise_p(test.observed(values)[0], null)
+    assert null[0] > 1e5
+    assert p[2] == 1 / 50
+    assert (p[[0, 1, 3]] > 1 / 50).all()
+
+
 def nilearn_orders(number, n, seed):
     """The permutations that nilearn's ``permuted_ols`` makes in one job, the identity first."""
     from sklearn.utils import check_random_state
