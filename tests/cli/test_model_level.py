@@ -479,7 +479,7 @@ def test_several_images_of_a_participant_are_told_with_the_ways_out(tmp_path, ca
     assert main([*arguments, '--formula', '~ age']) == 64
     (line,) = [line for line in capfd.readouterr().err.splitlines() if ': error: ' in line]
     assert '12 participants have several images (sub-01, sub-02, sub-03' in line
-    assert 'Fit one session at a time' in line
+    assert 'or fit one session at a time' in line
     assert '--allow-repeated' in line
     assert analyses(tmp_path / 'out') == {'cbf': []}
     assert main([*arguments, '--formula', '~ age', '--allow-repeated']) == 0
