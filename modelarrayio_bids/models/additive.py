@@ -72,6 +72,8 @@ class AdditiveModel(LinearModel):
     ) -> None:
         whole, self.smooths = with_smooths(design)
         super().__init__(whole, options, weights)
+        # ModelArray.gam refits the model when all else is written.
+        self.last_columns = tuple(self._effect_names()) if self.options.effect_sizes else ()
 
     @property
     def tested(self) -> Mapping[str, Hypothesis]:

@@ -3,7 +3,7 @@
 A model takes blocks of elements and returns a column of results for each name in ``columns``.
 Blocks are independent: results do not depend on how elements are divided, so threads and machines
 can share them. What needs all elements, the adjustment of p values, is done once at the end
-(:func:`adjusted`).
+(:func:`fit_all`).
 
 A new kind of model is a class with these attributes, and a description of it for people
 (:mod:`.kinds`), in a file of its own.
@@ -102,6 +102,9 @@ class ElementwiseModel(ABC):
     columns: tuple[str, ...]
     #: Which columns are adjusted for the number of elements, and by which method.
     corrections: tuple[tuple[str, str], ...]
+    #: Columns that stand behind the adjusted p values in the file, because R's function adds them
+    #: when all others are there.
+    last_columns: tuple[str, ...] = ()
     #: Scalars of the file that stand on the right-hand side.
     scalars: tuple[str, ...] = ()
     #: Coefficients that have no results, because the other columns determine them.
@@ -188,25 +191,19 @@ class ElementwiseModel(ABC):
 
 
 def result_names(model: ElementwiseModel) -> tuple[str, ...]:
-    """Return the names of all results in the order of the file: element, raw, then corrected."""
-    return (ELEMENT_ID, *model.columns, *(f'{raw}.{how}' for raw, how in model.corrections))
+    """Return the names of all results in the order of the file.
 
-
-def adjusted(model: ElementwiseModel, values: np.ndarray) -> np.ndarray:
-    """Adjust p values over all elements.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        (n_columns, n_elements), as :meth:`ElementwiseModel.fit` returns them.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n_corrections, n_elements) float64.
+    Element, columns, adjusted p values, and the model's ``last_columns``.
     """
-    rows = [p_adjust(values[model.columns.index(raw)], how) for raw, how in model.corrections]
-    return np.array(rows).reshape(len(rows), values.shape[1])
+    columns = [name for name in model.columns if name not in model.last_columns]
+    adjusted_p = [f'{raw}.{how}' for raw, how in model.corrections]
+    return (ELEMENT_ID, *columns, *adjusted_p, *model.last_columns)
+
+
+def column_places(model: ElementwiseModel) -> list[int]:
+    """Return where the model's columns stand among :func:`result_names`."""
+    places = {name: place for place, name in enumerate(result_names(model))}
+    return [places[name] for name in model.columns]
 
 
 def fit_all(
@@ -238,21 +235,22 @@ def fit_all(
         (n_elements,) uint8: an :class:`Outcome` each.
     """
     n_elements = responses.shape[1]
-    n_raw = len(model.columns)
-    values = np.empty((1 + n_raw + len(model.corrections), n_elements))
+    names, places = result_names(model), column_places(model)
+    values = np.empty((len(names), n_elements))
     outcomes = np.empty(n_elements, np.uint8)
     values[0] = np.arange(n_elements)
 
     def fit(part: slice) -> None:
         mine = {name: array[:, part] for name, array in (scalars or {}).items()}
         found = model.fit(responses[:, part], mine)
-        values[1 : 1 + n_raw, part] = found.values
+        values[places, part] = found.values
         outcomes[part] = found.outcomes
 
     with one_blas_thread():
         for _ in ordered_map(fit, _parts(n_elements, block), threads):
             pass
-    values[1 + n_raw :] = adjusted(model, values[1 : 1 + n_raw])
+    for raw, how in model.corrections:
+        values[names.index(f'{raw}.{how}')] = p_adjust(values[names.index(raw)], how)
     return values, outcomes
 
 

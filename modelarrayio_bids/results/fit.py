@@ -22,7 +22,12 @@ import numpy as np
 
 from modelarrayio_bids.errors import UsageError, WouldLoseResultsError
 from modelarrayio_bids.models.adjustment import p_adjust
-from modelarrayio_bids.models.base import ElementwiseModel, counted, result_names
+from modelarrayio_bids.models.base import (
+    ElementwiseModel,
+    column_places,
+    counted,
+    result_names,
+)
 from modelarrayio_bids.models.permutation import PermutationTest, family_wise_p
 from modelarrayio_bids.results.permutations import null_distribution, working_bytes
 from modelarrayio_bids.results.values import Values, block_width, chunk_width
@@ -234,7 +239,7 @@ def _fit_block(
     wanted = slice(part.start - block.start, part.stop - block.start)
     kept = np.full((results.blocks.n_rows, len(part)), np.nan)
     kept[0] = part
-    kept[1 : 1 + len(fitted.values)] = fitted.values[:, wanted]
+    kept[column_places(asked.model)] = fitted.values[:, wanted]
     if (permutation := asked.permutation) is not None:
         # Statistics, until the null distribution makes p values of them.
         kept[-len(permutation.columns) :] = permutation.observed(responses)[:, wanted]

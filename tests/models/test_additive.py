@@ -12,6 +12,7 @@ from scipy import special
 
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.additive import AdditiveModel
+from modelarrayio_bids.models.adjustment import p_adjust
 from modelarrayio_bids.models.base import Outcome, fit_all, result_names
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.formula.smooth_bases import Curves
@@ -261,6 +262,23 @@ def test_default_results_are_those_of_modelarray():
         *('sexM.estimate', 'sexM.statistic', 'sexM.p.value', 'model.dev.expl'),
         *('s_age.p.value.fdr', 'Intercept.p.value.fdr', 'sexM.p.value.fdr'),
     )
+
+
+def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
+    """ModelArray.gam 0.1.5 binds them to its table last, with changed.rsq.term.index."""
+    options = ModelOptions(effect_sizes=True)
+    fit = model('y ~ sex + s(age, k = 4, fx = TRUE)', cohort(), options)
+    names = result_names(fit)
+    assert names[-7:] == (
+        *('s_age.p.value.fdr', 'Intercept.p.value.fdr', 'sexM.p.value.fdr'),
+        *('sex.delta.adj.rsq', 'sex.partial.rsq', 's_age.delta.adj.rsq', 's_age.partial.rsq'),
+    )
+    values, _ = fit_all(fit, responses(cohort()), block=3)
+    found = dict(zip(names, values, strict=True))
+    np.testing.assert_array_equal(
+        found['s_age.p.value.fdr'], p_adjust(found['s_age.p.value'], 'fdr')
+    )
+    assert (found['s_age.partial.rsq'] > found['s_age.delta.adj.rsq'])[:3].all()
 
 
 @pytest.mark.parametrize(
