@@ -20,6 +20,9 @@ import numpy as np
 from modelarrayio_bids.models.reml import Likelihood, Products
 from modelarrayio_bids.models.statistics import two_sided_p, upper_p
 
+# Degrees of freedom that differ by less are equal, as in lmerTest.
+_EQUAL_DF = 1e-8
+
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
@@ -133,12 +136,12 @@ def _inverse_hessian(
 
 
 def _joint_df(df: np.ndarray) -> np.ndarray:
-    """Combine the degrees of freedom of independent t tests: (n, k) to (k,)."""
-    if len(df) == 1:
-        return df[0]
-    expected = np.where(df > 2, df / (df - 2), 0.0).sum(axis=0)
-    beyond = expected - len(df)
-    return np.where(beyond > 0, 2 * expected / beyond, np.nan)
+    """Combine the degrees of freedom of independent t tests: (n, k) to (k,); see ``?contest``."""
+    # F has an expectation, which the combination is about, beyond 2 degrees of freedom only.
+    mean, least = df.mean(axis=0), df.min(axis=0)
+    few = np.where(np.ptp(df, axis=0) < _EQUAL_DF, mean, np.where(np.isnan(mean), np.nan, 2.0))
+    expected = (df / (df - 2)).sum(axis=0)
+    return np.where(least > 2, 2 * expected / (expected - len(df)), few)
 
 
 def _diagonal(half: np.ndarray, combinations: np.ndarray) -> np.ndarray:

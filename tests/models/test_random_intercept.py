@@ -101,6 +101,12 @@ CASES = {
         'y ~ motion + sex * site + (1 | participant_id)', [2, 3] * 20, options={'anova': True}
     ),
     'large groups': Case('y ~ age + (1 | site)', [1] * 60, absent=0.2, by='site'),
+    'few people': Case(
+        'y ~ sex + number + (1 | participant_id)',
+        [5, 6, 4, 5],
+        options={'f_tests': {'f': 'sexM + number'}},
+        joint=[[0, 1, 0], [0, 0, 1]],
+    ),
     'numbers': Case('y ~ age + I(age^2) - 1 + sex + (1 | number)', [2, 3] * 15, absent=0.1),
     'offset': Case('y ~ sex + offset(motion) + (1 | participant_id)', [1, 4] * 12, absent=0.1),
     'element-wise': Case(
