@@ -32,6 +32,7 @@ from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.smooth_terms import SmoothTerm, with_smooths
 from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
 from modelarrayio_bids.models.system import System, fit_of
+from modelarrayio_bids.runtime.text_format import count
 
 # Values of the covariate at which a curve is drawn.
 _GRID = 101
@@ -193,6 +194,7 @@ class AdditiveModel(LinearModel):
         estimated = tuple(self._estimated)
         for smooth in self.smooths:
             if not set(smooth.columns) <= set(estimated):
+                self._require_distinct(smooth)
                 raise FormulaError(
                     f'other terms of the formula hold some of the curves of {smooth.label}',
                     remedy='Leave one of them out; beside s() of each covariate write ti(), not '
@@ -200,6 +202,23 @@ class AdditiveModel(LinearModel):
                 )
         own = [JointTest(smooth.name, estimated, smooth.columns) for smooth in self.smooths]
         return [*own, *super()._joint_tests()]
+
+    def _require_distinct(self, smooth: SmoothTerm) -> None:
+        """Refuse a smooth at a level where people have too few values of the covariates.
+
+        Raises
+        ------
+        FormulaError
+            With the ways out.
+        """
+        own = self._sample.matrix[:, smooth.columns]
+        n_distinct = len(np.unique(own[own.any(axis=1)], axis=0))
+        if smooth.level and n_distinct <= len(smooth.columns):
+            raise FormulaError(
+                f'{smooth.label} has {count(n_distinct, "distinct value")} to fit '
+                f'{len(smooth.columns)} curves and a mean to',
+                remedy='Choose a smaller k, or leave out the images of that level.',
+            )
 
     @cached_property
     def _reduced(self) -> dict[str, System]:

@@ -35,7 +35,7 @@ from modelarrayio_bids.errors import FormulaError
 from modelarrayio_bids.models.formula.coding import coded, uses_contrasts
 from modelarrayio_bids.models.formula.frame import ElementWise, Frame, Variable
 from modelarrayio_bids.models.formula.syntax import Call
-from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.formula.terms import Terms, written
 from modelarrayio_bids.models.formula.values import Basis, Factor, Numbers
 
 if TYPE_CHECKING:
@@ -273,7 +273,10 @@ def _check_size(terms: Terms, frame: Frame) -> None:
             width *= _width(frame, label, by_contrasts=_by_contrasts(label, number, terms, frame))
         n_columns += width
     if n_columns == 0:
-        raise FormulaError('the formula has neither terms nor an intercept')
+        beside = f' beside {written(terms.special[0])}' if terms.special else ''
+        raise FormulaError(
+            f'the formula has neither terms nor an intercept{beside}', remedy='Keep the intercept.'
+        )
     if n_columns > frame.rows.size:
         raise FormulaError(
             f'the formula makes {n_columns:,} coefficients, and {frame.rows.size} rows have all '

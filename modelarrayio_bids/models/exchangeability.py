@@ -73,6 +73,20 @@ class Shuffling:
                 remedy='Leave the blocks out, or name another column.',
             )
 
+    def require_flips(self) -> None:
+        """Refuse a block of all images whose signs flip together, which changes no statistic.
+
+        Raises
+        ------
+        UsageError
+            With the ways out.
+        """
+        if not self.within and self.n_blocks == 1:
+            raise UsageError(
+                'there is one block, whose signs flip together, and that changes no |t|',
+                remedy='Leave the blocks out, or name another column.',
+            )
+
     @property
     def n_blocks(self) -> int:
         """Number of blocks: 1 if all images are exchangeable."""

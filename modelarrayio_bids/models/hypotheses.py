@@ -73,7 +73,9 @@ class PermutableModel:
         options, sample = self.options, self.sample
         coordinates = Coordinates(sample.weighted(sample.matrix[:, self.estimated]))
         shuffling = self._shuffling(blocks)
-        if not self.is_one_sample:
+        if self.is_one_sample:
+            shuffling.require_flips()
+        else:
             shuffling.require_places()
         reasons = {
             hypothesis: self._why_not(hypothesis, columns, coordinates, shuffling)

@@ -98,7 +98,8 @@ def _parts(smooth: Smooth, design: Design) -> Iterator[tuple[SmoothBasis, str, n
         smooth.function,
         smooth.bases,
         smooth.dimensions,
-        is_centred=not isinstance(by, Numbers),
+        # A number that is the same everywhere leaves the constant of the curves to the intercept.
+        is_centred=not isinstance(by, Numbers) or np.ptp(by.data) == 0,
     )
     columns = basis.at(covariates)
     if by is None:

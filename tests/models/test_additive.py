@@ -40,6 +40,7 @@ FORMULAS = [
     'y ~ 0 + site + s(age, k = 4, fx = TRUE)',
     'y ~ 0 + motion + s(age, k = 4, fx = TRUE)',
     'y ~ offset(shift) + s(age, k = 4, fx = TRUE)',
+    'y ~ s(age, k = 4, fx = TRUE, by = two)',
 ]
 
 
@@ -60,6 +61,7 @@ def cohort(n=90, seed=0):
             'motion': rng.gamma(2, 0.1, n),
             'year': rng.integers(2005, 2021, n),
             'shift': rng.normal(0, 0.1, n),
+            'two': 2.0,
         }
     )
 
@@ -308,6 +310,13 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
         ('ti(age, age, fx = TRUE)', 'has a covariate twice'),
         ('s(fx = TRUE)', 'is not a smooth of columns'),
         ('s(4, fx = TRUE)', '4 is not a column'),
+        ('s(age, k = 4, k = 5, fx = TRUE)', 'has k twice'),
+        ('s(age + motion, fx = TRUE)', 'is of an expression, of which mgcv takes a part alone'),
+        ('s(age, k = 4, fx = TRUE) - 1', 'nor an intercept beside s(age, k = 4, fx = TRUE)'),
+        (
+            'few + s(age, k = 4, fx = TRUE, by = few)',
+            's(age):fewfew has 2 distinct values to fit 3 curves and a mean to',
+        ),
         ('sex:s(age, fx = TRUE)', 'stands in a product'),
         ('age + s(age, k = 4, fx = TRUE)', 'hold some of the curves of s(age)'),
         ('s(age, fx = TRUE) + s(age, fx = TRUE, by = sex)', 'of s(age):sexM'),
@@ -317,7 +326,8 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
     ],
 )
 def test_what_cannot_be_fitted_is_said_in_a_line(formula, said):
-    table = cohort().assign(dose=lambda cells: cells.index % 3)
+    table = cohort().assign(dose=lambda cells: cells.index % 3, few='many')
+    table.loc[:1, 'few'] = 'few'
     cells = table.astype(object).map(str)
     with pytest.raises(ModelArrayIOError) as caught:
         AdditiveModel(design(f'y ~ {formula}', cells, ['y', 'MD'], path='cohort.csv'))

@@ -301,6 +301,7 @@ def test_blocks_decide_what_is_shuffled():
     ('formula', 'blocks', 'options', 'message'),
     [
         ('FA ~ age', [0] * 12, {'shuffle': 'whole'}, 'there is one block'),
+        ('FA ~ 1', [0] * 12, {}, 'there is one block, whose signs flip together'),
         ('FA ~ age', range(12), {'shuffle': 'within'}, 'each block is one image'),
         ('FA ~ age', [0] * 5 + [1] * 7, {'shuffle': 'both'}, 'blocks of 5 to 7 images'),
         (

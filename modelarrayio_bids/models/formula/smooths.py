@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelarrayio_bids.errors import FormulaError
+from modelarrayio_bids.models.formula.operators import OPERATORS
 from modelarrayio_bids.models.formula.syntax import (
     Call,
     Expression,
@@ -147,6 +148,10 @@ def _arguments(call: Call) -> tuple[list[Expression], dict[str, Expression]]:
     covariates = [a for name, a in zip(call.names, call.arguments, strict=True) if not name]
     named = {name: a for name, a in zip(call.names, call.arguments, strict=True) if name}
     for name in named:
+        if call.names.count(name) > 1:
+            raise FormulaError(
+                f'{_label(call)} has {shortened(name)} twice', remedy='Give it once.'
+            )
         if name not in _ARGUMENTS:
             raise FormulaError(
                 f'{_label(call)} has an argument {shortened(name)} that is not known here',
@@ -157,6 +162,12 @@ def _arguments(call: Call) -> tuple[list[Expression], dict[str, Expression]]:
             f'{_label(call)} is not a smooth of columns',
             remedy='Name the column first, and other arguments: s(age, k = 4, fx = TRUE).',
         )
+    for each in covariates:
+        if isinstance(each, Call) and each.function in OPERATORS:
+            raise FormulaError(
+                f'{_label(call)} is of an expression, of which mgcv takes a part alone',
+                remedy=f'Write I({shortened(deparse(each))}), or make a column of it.',
+            )
     return covariates, named
 
 
