@@ -35,7 +35,7 @@ _MOST_NAMES = 6
 # Letters of a name, and inches that a letter and a line of names take.
 _NAME, _LETTER, _NAME_LINE = 24, 0.09, 0.17
 # Inches.
-_PANEL, _SMALL_PANEL, _MATRIX_ROW, _THRESHOLD = 1.5, 1.35, 0.3, 2.3
+_PANEL, _SMALL_PANEL, _MATRIX_ROW, _THRESHOLD = 1.4, 1.35, 0.3, 2.3
 _LABEL_LINE, _LABELS = 0.16, 2.1
 # Letters in a line of a label.
 _LABEL = 26
@@ -70,7 +70,7 @@ def chart_of_sources(
         height = _PANEL * len(panels) + 0.4 + room
         figure = style.titled(f'Each image of {what}', height)
         axes = style.axes_below(
-            figure, height, (len(panels), 1), bottom=0.5 + room, sharex=True
+            figure, height, (len(panels), 1), bottom=0.5 + room, apart=(0.35, 0), sharex=True
         ).ravel()
         for axis, panel in zip(axes, panels, strict=True):
             panel.draw(axis)

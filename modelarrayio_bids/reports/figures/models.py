@@ -19,7 +19,7 @@ from modelarrayio_bids.reports.findings.participants import shortened
 # Standard deviations that the colours span.
 _SPAN = 2.5
 # Inches.
-_ROW, _LEAST, _MOST, _SQUARE, _PANEL = 0.11, 1.8, 4.2, 3.6, 1.75
+_ROW, _LEAST, _MOST, _SQUARE, _PANEL = 0.11, 1.8, 4.2, 3.6, 1.6
 # Inches that a letter of a name takes below a column.
 _LETTER = 0.075
 # Columns that have room for their names, and for numbers in their squares.
@@ -154,7 +154,7 @@ def chart_of_p_values(found: Sequence[PValues], title: str) -> Picture:
     with style.drawing():
         height = _PANEL * len(found) + 0.3
         figure = style.titled(title, height)
-        axes = style.axes_below(figure, height, (len(found), 2), apart=(0.55, 0.75))
+        axes = style.axes_below(figure, height, (len(found), 2), apart=(0.35, 0.75), sharex='col')
         for (left, right), one in zip(axes, found, strict=True):
             left.set_title(shortened(_name(one), 30), parse_math=False)
             _draw_histogram(left, one)

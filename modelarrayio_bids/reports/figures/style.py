@@ -144,7 +144,10 @@ def axes_below(
     apart: tuple[float, float] = (0.45, 0.8),
     **options: Any,
 ) -> np.ndarray:
-    """Return axes in the inches below a title, at fixed places: to fit them takes half the time.
+    """Return axes in the inches below a title, at fixed places and with few ticks.
+
+    To fit them takes half the time of a chart, and each tick a millisecond: axes that share theirs
+    have one at the bottom.
 
     Parameters
     ----------
@@ -181,6 +184,11 @@ def axes_below(
         'wspace': apart[1] / of_each[1],
     }
     axes: np.ndarray = figure.subplots(*shape, squeeze=False, gridspec_kw=places, **options)
+    for axis in axes.flat:
+        axis.locator_params(nbins=4)
+    if options.get('sharex'):
+        for axis in axes[:-1].flat:
+            axis.xaxis.set_visible(False)
     return axes
 
 
