@@ -15,6 +15,7 @@ import functools
 import io
 import textwrap
 import warnings
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ class Picture:
         What it shows, in sentences, for who cannot see it.
     caption : str
         How to read it: colours and their limits, what lies below.
+    href : str, optional
+        Its file, from the page it is on.
     """
 
     data: bytes
@@ -110,11 +113,17 @@ class Picture:
     size: tuple[int, int]
     alt: str
     caption: str
+    href: str = ''
 
     @property
     def extension(self) -> str:
         """``.png`` or ``.svg``."""
         return {'image/png': '.png', 'image/svg+xml': '.svg'}[self.media_type]
+
+    @property
+    def data_uri(self) -> str:
+        """The picture itself, as a page holds it."""
+        return f'data:{self.media_type};base64,{b64encode(self.data).decode("ascii")}'
 
 
 def titled(title: str, height: float) -> Figure:

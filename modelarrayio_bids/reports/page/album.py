@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -13,39 +12,11 @@ from typing import Any
 from modelarrayio_bids.derivatives.bids.json_files import write_json
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.outputs.statmaps import label
-from modelarrayio_bids.errors import OutputError
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.runtime.atomic import replacing
 
 FOLDER = 'figures'
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture as a page shows it.
-
-    Parameters
-    ----------
-    data_uri : str
-        The picture itself.
-    href : str
-        Its file, from the page.
-    kind : str
-        ``SVG`` or ``PNG``.
-    width, height : int
-        In pixels of a page.
-    alt, caption : str
-        As of the :class:`Picture`.
-    """
-
-    data_uri: str
-    href: str
-    kind: str
-    width: int
-    height: int
-    alt: str
-    caption: str
 
 
 class Album:
@@ -61,8 +32,8 @@ class Album:
         self.folder = output_dir / FOLDER
         self._taken: set[str] = set()
 
-    def add(self, picture: Picture, name: str) -> Shown:
-        """Write a picture, and have it as a page shows it.
+    def add(self, picture: Picture, name: str) -> Picture:
+        """Write a picture, and return it with the place of its file.
 
         Raises
         ------
@@ -70,14 +41,9 @@ class Album:
             If it cannot be written.
         """
         path = self._path(name, picture.extension)
-        self._write(path, picture.data)
-        encoded = base64.b64encode(picture.data).decode('ascii')
-        return Shown(
-            f'data:{picture.media_type};base64,{encoded}',
-            f'{FOLDER}/{path.name}',
-            picture.extension[1:].upper(),
-            *(*picture.size, picture.alt, picture.caption),
-        )
+        with replacing(path) as partial:
+            partial.write_bytes(picture.data)
+        return replace(picture, href=f'{FOLDER}/{path.name}')
 
     def table(
         self, rows: Iterable[Mapping[str, Any]], name: str, said: Mapping[str, str] | None = None
@@ -116,13 +82,6 @@ class Album:
         path = self.folder / next(one for one in names if one.casefold() not in self._taken)
         self._taken.add(path.name.casefold())
         return path
-
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            with replacing(path) as partial:
-                partial.write_bytes(data)
-        except OSError as error:
-            raise OutputError.from_os_error(error, path) from error
 
 
 def figure_name(output: Output, what: str, suffix: str = 'plot') -> str:

@@ -11,9 +11,10 @@ from modelarrayio_bids.derivatives.outputs.statmaps import label
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.scales import number
+from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.terms import model_terms
-from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.album import Album, figure_name
 from modelarrayio_bids.reports.page.components import ENDING as COMPONENTS
 from modelarrayio_bids.reports.page.components import ComponentPart, component_part
 from modelarrayio_bids.reports.page.curves import ENDING as CURVES
@@ -104,7 +105,7 @@ class TermPart:
     ----------
     title, finding, rule : str
         What was asked, what came out, and what a cluster is.
-    pictures : list of Shown
+    pictures : list of Picture
         The map.
     header, rows : list
         The largest clusters.
@@ -113,7 +114,7 @@ class TermPart:
     title: str
     finding: str
     rule: str
-    pictures: list[Shown]
+    pictures: list[Picture]
     header: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 

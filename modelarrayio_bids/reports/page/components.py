@@ -12,8 +12,9 @@ from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.pictures import map_pictures
 from modelarrayio_bids.reports.figures.scales import Scale, number
+from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.album import Album, figure_name
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
@@ -44,7 +45,7 @@ class ComponentPart:
         Headings of the columns of ``rows``.
     rows : list of tuple
         The results.
-    pictures : list of Shown
+    pictures : list of Picture
         A map of the first.
     links : list of tuple
         Names of files, and where they are.
@@ -52,7 +53,7 @@ class ComponentPart:
 
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
-    pictures: list[Shown]
+    pictures: list[Picture]
     links: list[tuple[str, str]]
 
 

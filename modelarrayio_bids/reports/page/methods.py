@@ -1,18 +1,37 @@
-"""What was done, as a methods section would say it: text to start from."""
+"""Facts for the text of a methods section, and the publications it cites.
+
+>>> list(works(['ASLPrep', 'mine']))[-1]
+'aslprep'
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from string import Template
+from typing import Any
+
+import yaml
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.citations import works
 
 
-def methods(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) -> list[str]:
-    """The paragraphs, citations in brackets.
+def works(pipelines: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return what is to be cited where these programs made the images: by key."""
+    known = yaml.safe_load(
+        files('modelarrayio_bids').joinpath('data', 'citations.yaml').read_text('utf-8')
+    )
+    names = [name.casefold() for name in pipelines]
+    return {
+        work['key']: work
+        for work in known
+        if 'pipelines' not in work
+        or any(name.startswith(tuple(work['pipelines'])) for name in names)
+    }
+
+
+def done(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) -> dict[str, Any]:
+    """Return what the text says, by the parameters of its template.
 
     Parameters
     ----------
@@ -23,38 +42,31 @@ def methods(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) ->
     pipelines : sequence of str
         Programs that made the images.
     """
-    said = {
-        'scalars': listed(list(dict.fromkeys(output.title for output in outputs))),
-        'people': people,
-        'pipelines': listed(pipelines) or 'other programs',
-        'program': f'{NAME} {__version__} ({URL})',
-        'thresholds': ' or '.join(_thresholds(outputs)),
-        **{work.key: f'({work.short})' for work in works(pipelines)},
+    asked = {
+        one.known['GroupMaskThreshold'] for one in outputs if 'GroupMaskThreshold' in one.known
     }
-    text = files('modelarrayio_bids').joinpath('data', 'report', 'methods.txt').read_text('utf-8')
-    of_topic = dict(zip(('all', 'masks', 'grids'), text.strip().split('\n\n'), strict=True))
-    return [
-        ' '.join(Template(of_topic[topic]).substitute(said).split()) for topic in _topics(outputs)
-    ]
+    return {
+        'works': works(pipelines),
+        'scalars': list(dict.fromkeys(output.title for output in outputs)),
+        'people': people,
+        'pipelines': pipelines,
+        'program': f'{NAME} {__version__} ({URL})',
+        'thresholds': [f'{100 * threshold:g}%' for threshold in sorted(asked)],
+        'resampled': any('Resampling' in output.said for output in outputs),
+    }
 
 
-def _topics(outputs: Sequence[Output]) -> Iterator[str]:
-    yield 'all'
-    if _thresholds(outputs):
-        yield 'masks'
-    if any('Resampling' in output.said for output in outputs):
-        yield 'grids'
+def family_first(author: str) -> str:
+    """Return an author as BibTeX has it, for whom ``others`` is a word of its own.
 
-
-def _thresholds(outputs: Sequence[Output]) -> list[str]:
-    """Of the group masks, in percent, each once."""
-    found = {output.known['GroupMaskThreshold'] for output in outputs
-             if 'GroupMaskThreshold' in output.known}  # fmt: skip
-    return [f'{100 * threshold:g}%' for threshold in sorted(found)]
+    >>> family_first('de la Vega A'), family_first('others')
+    ('de la Vega, A', 'others')
+    """
+    return ', '.join(author.rpartition(' ')[::2]) if ' ' in author else author
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words as in a sentence.
+    """Return words as in a sentence.
 
     >>> listed(['a']), listed(['a', 'b', 'c'])
     ('a', 'a, b and c')

@@ -21,7 +21,7 @@ from modelarrayio_bids.reports.figures.scales import cell, number
 from modelarrayio_bids.reports.findings.designs import DesignFindings, find_fit
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.p_values import BINS, PValues, find_p_values
-from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.album import Album, figure_name
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.runtime.text_format import some
@@ -67,7 +67,7 @@ class ModelPart:
         Names and values.
     note : str
         Why its design is not shown; blank where it is.
-    pictures : list of Shown
+    pictures : list of Picture
         The design, and the correlations of its columns.
     header : tuple of str
         Headings of the columns of ``rows``.
@@ -84,7 +84,7 @@ class ModelPart:
     of: str
     facts: list[tuple[str, str]]
     note: str = ''
-    pictures: list[Shown] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
     header: tuple[str, ...] = _HEADINGS
     rows: list[tuple[str, ...]] = field(default_factory=list)
     left_out: list[tuple[str, str, str]] = field(default_factory=list)
@@ -244,13 +244,13 @@ class PValuePart:
 
     Parameters
     ----------
-    pictures : list of Shown
+    pictures : list of Picture
         Histograms and quantiles.
     links : list of tuple
         Names of files, and where they are.
     """
 
-    pictures: list[Shown]
+    pictures: list[Picture]
     links: list[tuple[str, str]]
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
@@ -23,13 +21,7 @@ from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.derivatives.rscripts.next_steps import Step, next_steps
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.reports.figures.charts import chart_of_availability, chart_of_phenotypes
-from modelarrayio_bids.reports.findings.outliers import (
-    FEWEST_SOURCES,
-    LEAST_CORRELATION,
-    LEAST_DISTANCE,
-    LEAST_FRACTION,
-    MOST_DEVIATIONS,
-)
+from modelarrayio_bids.reports.findings import outliers
 from modelarrayio_bids.reports.findings.output_folder import Output, outputs_in
 from modelarrayio_bids.reports.findings.participants import (
     Availability,
@@ -38,10 +30,9 @@ from modelarrayio_bids.reports.findings.participants import (
     phenotypes_of,
     repeated_measures,
 )
-from modelarrayio_bids.reports.page.album import Album, Shown
+from modelarrayio_bids.reports.page.album import Album
 from modelarrayio_bids.reports.page.analyses import analysis_parts
-from modelarrayio_bids.reports.page.citations import bibliography, markdown, works
-from modelarrayio_bids.reports.page.methods import methods
+from modelarrayio_bids.reports.page.methods import done, family_first, listed
 from modelarrayio_bids.reports.page.scalars import ScalarPart, scalar_part, shared_files
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.progress import tracked
@@ -54,11 +45,8 @@ logger = logging.getLogger(__name__)
 #: Of the page, in the output folder.
 NAME_OF_PAGE = 'report.html'
 _LEFT_OUT = 'desc-leftOut_summary'
-_TITLE = 'Group files for ModelArray'
 #: Of a column with more values, nothing can be drawn.
 _MOST_CATEGORIES = 30
-# Names in a list of who is not in a file.
-_MOST_NAMES = 200
 
 
 def write_page(
@@ -106,12 +94,14 @@ def write_page(
     )
     parts = list(shown)
     availability = Availability.of(outputs)
+    pipelines = pipelines_of(output_dir)
+    attention = _attention(outputs, parts)
     context = {
-        'title': _TITLE,
         'program': f'{NAME} {__version__}',
         'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
         'output_dir': output_dir,
-        'lead': _lead(outputs, availability),
+        'outputs': outputs,
+        'availability': availability,
         'steps': _steps(bids_dir, output_dir, outputs),
         'people': _people(availability, album),
         'left_out': _left_out(left_out, album),
@@ -122,14 +112,23 @@ def write_page(
             for output in outputs
             for part in analysis_parts(output, album, show_intercept=show_intercept)
         ],
-        **_attention(outputs, parts),
+        'attention': attention,
+        'verdict': _verdict(outputs, attention),
+        'limits': outliers,
         'notes': [*repeated_measures(outputs), *map(str, _remarks(outputs))],
-        **_methods(output_dir, outputs, availability.counts),
+        'done': done(outputs, availability.counts, pipelines),
     }
     page = output_dir / NAME_OF_PAGE
-    _write(page, _rendered(context))
+    environment = _environment()
+    for name, path in (
+        ('CITATION.md', output_dir / 'logs' / 'CITATION.md'),
+        ('CITATION.bib', output_dir / 'logs' / 'CITATION.bib'),
+        (NAME_OF_PAGE, page),
+    ):
+        with replacing(path) as partial:
+            environment.get_template(name).stream(context).dump(str(partial), 'utf-8')
     # Said to people who want warnings alone, too: nobody else looks at the images.
-    level = logging.WARNING if context['attention'] else logging.INFO
+    level = logging.WARNING if attention else logging.INFO
     logger.log(level, 'Wrote %s: %s', page, context['verdict'])
     return page
 
@@ -165,91 +164,53 @@ def _maps(output: Output, analysis: str) -> Path:
     return StatMapNaming.of(output.files.store, output.root).folder(analysis)
 
 
-def _rendered(context: dict[str, Any]) -> str:
-    folder = files('modelarrayio_bids').joinpath('data', 'report')
+def _environment() -> Environment:
+    """Return the templates of the page and of what is cited."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader('modelarrayio_bids', 'data/report'),
+        autoescape=select_autoescape(['html']),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    template = environment.from_string(folder.joinpath('report.html').read_text('utf-8'))
-    css = Markup(folder.joinpath('style.css').read_text('utf-8'))  # noqa: S704 - our own
-    return template.render(context, css=css, sections=list(_sections(context)))
+    environment.filters |= {
+        'listed': listed,
+        'family_first': family_first,
+        'count': count,
+        'thousands': '{:,}'.format,
+    }
+    return environment
 
 
-def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Anchors and names of the parts that there are."""
-    for anchor, name, there in (
-        ('look', 'To look at', True),
-        ('next', 'What to do next', context['steps']),
-        ('people', 'Who is in', True),
-        ('phenotypes', 'Phenotypes', context['phenotypes']['rows']),
-        ('scalars', 'Scalars', True),
-        ('results', 'Results', context['results']),
-        ('methods', 'Methods', True),
-    ):
-        if there:
-            yield anchor, name
-
-
-def _lead(outputs: Sequence[Output], availability: Availability) -> str:
-    images = sum(len(output.names) for output in outputs)
-    are = 'is' if availability.complete == 1 else 'are'
-    in_all = f' {count(availability.complete, "participant")} {are} in all of them.'
-    return (
-        f'{count(images, "image")} of {availability.counts}, in '
-        f'{count(len(outputs), "HDF5 file")}.{in_all * (len(outputs) > 1)}'
-    )
-
-
-def _attention(outputs: Sequence[Output], parts: Sequence[ScalarPart]) -> dict[str, Any]:
-    """Whom to look at: who, the scalar, its place in the page, and what; and the rules for it."""
-    titles = _titles(outputs)
+def _attention(
+    outputs: Sequence[Output], parts: Sequence[ScalarPart]
+) -> list[tuple[str, str, str, str]]:
+    """Return whom to look at: who, the scalar, its place in the page, and what."""
+    times = Counter(output.scalar for output in outputs)
+    titles = {
+        output.key: output.scalar + f', {output.place}' * (times[output.scalar] > 1)
+        for output in outputs
+    }
     found = [
         (who, titles[part.anchor], part.anchor, what)
         for part in parts
         for who, what in part.findings
     ]
-    found += [
+    return found + [
         (output.names[row], titles[output.key], output.key, f'is the same file as {others}')
         for output, row, others in shared_files(outputs, parts)
     ]
-    few = [output.scalar for output in outputs if len(output.names) < FEWEST_SOURCES]
-    unjudged = f'Too few images to compare: {some(few)}.' if few else ''
-    return {
-        'attention': found,
-        'verdict': ' '.join(filter(None, [_verdict(found), unjudged])),
-        'rules': _rules(),
-    }
 
 
-def _titles(outputs: Sequence[Output]) -> dict[str, str]:
-    """By output's key: its scalar, with its space where another output has the same scalar."""
-    times = Counter(output.scalar for output in outputs)
-    return {
-        output.key: f'{output.scalar}, {output.place}'
-        if times[output.scalar] > 1
-        else output.scalar
-        for output in outputs
-    }
-
-
-def _verdict(found: Sequence[tuple[str, str, str, str]]) -> str:
-    """How many images, and of whom."""
+def _verdict(outputs: Sequence[Output], found: Sequence[tuple[str, str, str, str]]) -> str:
+    """Return how many images stand out, and of whom."""
     images = list(dict.fromkeys(f'{who} ({scalar})' for who, scalar, _, _ in found))
-    if not images:
-        return 'No image stands out.'
     stand = 'stands' if len(images) == 1 else 'stand'
-    return f'{count(len(images), "image")} {stand} out: {some(images)}.'
-
-
-def _rules() -> str:
-    return (
-        f'Named is what is more than {MOST_DEVIATIONS:g} robust standard deviations (of the median '
-        'absolute deviation) away from the median of all, and more than '
-        f'{100 * LEAST_FRACTION:g}% of the elements, {LEAST_CORRELATION:g} of a correlation, or '
-        f'{LEAST_DISTANCE:g} times the usual distance, or half a standard deviation of the level; '
-        'files with the same content, constant or infinite values; and maps that are like the '
-        'others once they are flipped.'
-    )
+    told = f'{count(len(images), "image")} {stand} out: {some(images)}.'
+    few = [output.scalar for output in outputs if len(output.names) < outliers.FEWEST_SOURCES]
+    unjudged = f' Too few images to compare: {some(few)}.' if few else ''
+    return (told if images else 'No image stands out.') + unjudged
 
 
 def _remarks(outputs: Sequence[Output]) -> list[Remark]:
@@ -259,36 +220,18 @@ def _remarks(outputs: Sequence[Output]) -> list[Remark]:
     return remarks(phenotype_frame(outputs), described)
 
 
-def _methods(output_dir: Path, outputs: Sequence[Output], people: str) -> dict[str, Any]:
-    """What was done and what it cites, also as files."""
-    pipelines = pipelines_of(output_dir)
-    paragraphs, cited = methods(outputs, people, pipelines), works(pipelines)
-    _write(output_dir / 'logs' / 'CITATION.md', markdown(paragraphs, cited))
-    _write(output_dir / 'logs' / 'CITATION.bib', bibliography(cited))
-    return {'methods': paragraphs, 'references': cited}
-
-
 def _people(availability: Availability, album: Album) -> dict[str, Any]:
-    absent = [
-        (label, [(reason, _some(names)) for reason, names in reasons.items()])
-        for output, label in zip(availability.outputs, availability.labels, strict=True)
-        if (reasons := availability.absent(output))
-    ]
     n_people = len(availability.participants)
     return {
-        'lead': f'{availability.complete:,} of {count(n_people, "participant")} are in every file.',
         'pictures': [album.add(chart_of_availability(availability), 'desc-availability_plot')],
         'rows': [
             (
-                output.scalar,
-                output.files.stem.replace('_', ' '),
-                output.known.get('Elements', ''),
+                *(output.scalar, output.place, output.known.get('Elements', '')),
                 f'{len(output.names):,}',
                 f'{n_people - len(availability.participants_in(output)):,}',
             )
             for output in availability.outputs
         ],
-        'absent': absent,
         'href': album.table(availability.rows(), 'desc-availability_summary'),
     }
 
@@ -301,18 +244,12 @@ def _left_out(counts: Mapping[str, int] | None, album: Album) -> list[tuple[str,
     return [(row['reason'], row['images']) for row in album.read(_LEFT_OUT) if row['images'] != '0']
 
 
-def _some(names: Sequence[str]) -> list[str]:
-    shown = list(names[:_MOST_NAMES])
-    return shown + ([f'and {len(names) - len(shown):,} more'] if len(names) > len(shown) else [])
-
-
 def _phenotypes(phenotypes: Sequence[Phenotype], album: Album) -> dict[str, Any]:
     drawn = [one for one in phenotypes if one.is_numeric or 0 < len(one.counts) <= _MOST_CATEGORIES]
-    pictures: list[Shown] = []
-    if drawn:
-        pictures.append(album.add(chart_of_phenotypes(drawn), 'desc-phenotypes_plot'))
-    rows = [(one.name, f'{one.n_missing:,}', one.described()) for one in phenotypes]
-    return {'rows': rows, 'pictures': pictures}
+    return {
+        'rows': [(one.name, f'{one.n_missing:,}', one.described()) for one in phenotypes],
+        'pictures': [album.add(chart_of_phenotypes(drawn), 'desc-phenotypes_plot')] * bool(drawn),
+    }
 
 
 def pipelines_of(output_dir: Path) -> list[str]:
@@ -331,8 +268,3 @@ def _generators(name: str, url: str) -> Sequence[str]:
         return Dataset.from_folder(path_of(url)).generators or (name,)
     except (ModelArrayIOError, OSError):
         return (name,)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        partial.write_text(text, 'utf-8')

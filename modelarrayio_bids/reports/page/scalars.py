@@ -19,7 +19,7 @@ from modelarrayio_bids.reports.figures.scales import Scale, cell
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.outliers import Finding, findings, groups_of, mirrored
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.album import Album, figure_name
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import amount, some
 from modelarrayio_bids.spaces import ElementSpace, References
@@ -65,7 +65,7 @@ class ScalarPart:
         Why there is nothing more to see; blank where there is.
     findings : list of tuple
         Who, and what.
-    pictures : list of Shown
+    pictures : list of Picture
         Maps and charts.
     links : list of tuple
         Names of files, and where they are.
@@ -79,7 +79,7 @@ class ScalarPart:
     facts: list[tuple[str, str]]
     note: str
     findings: list[tuple[str, str]]
-    pictures: list[Shown]
+    pictures: list[Picture]
     links: list[tuple[str, str]]
     checksums: tuple[bytes, ...] = ()
 
