@@ -63,21 +63,19 @@ def test_values_are_those_of_the_file(tmp_path, memory):
     matrix[7, 1:] = np.nan
     with analysis(tmp_path / 'x.h5', NAMES, matrix) as results:
         found = list(read_terms(results, threads=2, memory=memory))
-    for (values, observations), shown, p, level in zip(
-        found, (1, 3), (2, 4), (0.001, 0.05), strict=True
-    ):
+    for values, shown, p, level in zip(found, (1, 3), (2, 4), (0.001, 0.05), strict=True):
         np.testing.assert_array_equal(values.shown, matrix[:, shown].astype(np.float32))
         np.testing.assert_array_equal(values.kept, matrix[:, p] < level)
         assert values.n_tested == 4999
         assert values.smallest_p == np.nanmin(matrix[:, p])
-        np.testing.assert_array_equal(observations.element_ids, matrix[:, 0])
-        assert np.isnan(observations.least)
+        np.testing.assert_array_equal(values.element_ids, matrix[:, 0])
+        assert np.isnan(values.n_images[0])
 
 
 def test_p_that_is_too_small_for_float32_is_compared_as_it_is(tmp_path):
     matrix = np.array([[1e-60], [0.0], [np.nextafter(0.001, 0)], [0.001]])
     with analysis(tmp_path / 'x.h5', ['age.p.value'], matrix) as results:
-        ((values, _),) = read_terms(results)
+        (values,) = read_terms(results)
     assert values.kept.tolist() == [True, True, True, False]
     assert values.shown.tolist() == [60, np.inf, 3, 3]
     assert values.smallest_p == 0
@@ -86,5 +84,5 @@ def test_p_that_is_too_small_for_float32_is_compared_as_it_is(tmp_path):
 def test_the_number_of_images_may_differ(tmp_path):
     matrix = np.array([[0.5, 20], [0.5, np.nan], [0.5, 24]])
     with analysis(tmp_path / 'x.h5', ['age.p.value', 'model.nobs'], matrix) as results:
-        ((_, observations),) = read_terms(results)
-    assert (observations.least, observations.most) == (20, 24)
+        (values,) = read_terms(results)
+    assert values.n_images == (20, 24)

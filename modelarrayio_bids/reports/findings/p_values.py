@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
-from modelarrayio_bids.reports.findings.terms import IN_MEMORY
+from modelarrayio_bids.reports.findings.terms import IN_MEMORY, read_rows
 from modelarrayio_bids.store.reader import Analysis
 
 #: Bins of equal width from 0 to 1.
@@ -102,15 +102,13 @@ def find_p_values(
     FormatError
         If the file is damaged.
     """
-    n_rows, terms = results.matrix.shape[1], raw_p_values(results.names)
-    together = max(1, memory // (n_rows * _BYTES_PER_ROW))
+    terms = list(raw_p_values(results.names).items())
+    together = max(1, memory // (results.matrix.shape[1] * _BYTES_PER_ROW))
     for start in range(0, len(terms), together):
-        some = list(terms.items())[start : start + together]
-        values = np.empty((len(some), n_rows))
-        rows = [results.names.index(name) for _, name in some]
-        for first, block in results.blocks(threads):
-            values[:, first : first + block.shape[1]] = block[rows]
-        for (term, _), p in zip(some, values, strict=True):
+        some = dict(terms[start : start + together])
+        for term, p in zip(
+            some, read_rows(results, list(some.values()), threads).values(), strict=True
+        ):
             yield PValues.of(term, p)
 
 

@@ -1,4 +1,4 @@
-"""What an analysis tested: which of its results decide, and their values.
+"""Terms that an analysis tested: which of its results decide, and their values.
 
 >>> names = ('element_id', 'Intercept.p.value', 'age.statistic', 'age.p.value', 'age.p.value.fdr')
 >>> for term in terms_of(names):
@@ -9,7 +9,7 @@ Term(name='age', shown='age.statistic', p='age.p.value.fdr', correction='fdr')
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -38,8 +38,8 @@ _NO_CORRECTION = ('', 'none')
 _INTERCEPT = ('Intercept', '(Intercept)')
 #: Bytes of what is kept of terms that are read together.
 IN_MEMORY = 64 * MIB
-# A float32 and a boolean.
-_BYTES_PER_ROW = 5
+# Three results, and what is made of them.
+_BYTES_PER_ROW = 29
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,15 @@ class Term:
             return f'corrected ({self.correction})'
         return 'not corrected for the number of tests'
 
-    def proof(self, rows: Mapping[str, int]) -> tuple[int, int] | None:
-        """Rows of the statistic and of its p value, not corrected, where both are there."""
-        names = f'{self.name}.statistic', f'{self.name}.{_P}'
-        if self.shown != names[0] or names[1] not in rows:
-            return None
-        return rows[names[0]], rows[names[1]]
+    @property
+    def proof(self) -> str:
+        """The p value, not corrected, that proves the statistic shown; blank without one."""
+        return f'{self.name}.{_P}' if self.shown == f'{self.name}.statistic' else ''
 
-    def df_row(self, rows: Mapping[str, int]) -> int | None:
-        """Return the row of the statistic's own degrees of freedom; None if it has none."""
-        names = (f'{self.name}.df.residual', f'{self.name}.df')
-        if self.name == MODEL:
-            return None
-        return next((rows[name] for name in names if name in rows), None)
+    @property
+    def own_df(self) -> tuple[str, ...]:
+        """What may tell the statistic's own degrees of freedom."""
+        return () if self.name == MODEL else (f'{self.name}.df.residual', f'{self.name}.df')
 
     @property
     def noun(self) -> str:
@@ -100,7 +96,7 @@ class Term:
         return SHOWN[ResultName.of(self.shown).statistic] if self.shown else LOG_P
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class TermValues:
     """What was found of a term, by row of the analysis.
 
@@ -112,88 +108,54 @@ class TermValues:
         (n_rows,) float32: the result that is shown.
     kept : numpy.ndarray
         (n_rows,) boolean: where p counts.
-    told : str, optional
-        Its statistic, where the file says: ``t``, ``F``.
     n_tested : int
         How many rows have a p value.
     smallest_p : float
         The least of them; NaN if there is none.
-    is_told : bool, optional
-        Whether p is everywhere that of a t or F statistic; None where that cannot be looked up.
-    least_df, most_df : float
-        Residual degrees of freedom, or those of the statistic: NaN where nothing tells.
+    statistic : str
+        ``t`` or ``F``, where the file says so or the numbers prove it, else blank.
+    n_images : tuple of float
+        Least and greatest number of images of a model: NaN where the analysis does not say.
+    df : tuple of float, optional
+        Least and greatest degrees of freedom of the statistic, where something tells.
+    element_ids : numpy.ndarray, optional
+        (n_rows,) float64: the element of each row, where the analysis says.
     """
 
     term: Term
     shown: np.ndarray
     kept: np.ndarray
-    told: str = ''
-    n_tested: int = 0
-    smallest_p: float = np.nan
-    is_told: bool | None = None
-    least_df: float = np.nan
-    most_df: float = np.nan
-
-    @property
-    def statistic(self) -> str:
-        """``t`` or ``F``, where the file says so or the numbers prove it, else blank."""
-        if self.told or not self.is_told:
-            return self.told
-        return 'F' if self.term.name == MODEL else 't'
+    n_tested: int
+    smallest_p: float
+    statistic: str
+    n_images: tuple[float, float]
+    df: tuple[float, float] | None
+    element_ids: np.ndarray | None
 
     @property
     def noun(self) -> str:
         """What is shown, for a person."""
         return self.statistic or self.term.noun
 
-    def take(self, start: int, values: np.ndarray, p: np.ndarray) -> None:
-        """Take in some rows, from a first one: float64 values of both results."""
-        stop = start + p.size
-        with np.errstate(over='ignore', divide='ignore', invalid='ignore'):
-            self.shown[start:stop] = values if self.term.shown else -np.log10(p)
-        self.kept[start:stop] = p < self.term.level
-        self.n_tested += int(np.count_nonzero(np.isfinite(p)))
-        self.smallest_p = float(np.fmin(self.smallest_p, np.fmin.reduce(p)))
+    @property
+    def survived(self) -> int:
+        """How many rows have a p that counts."""
+        return int(np.count_nonzero(self.kept))
 
-    def take_df(self, df: np.ndarray) -> None:
-        """Take in the degrees of freedom of some rows."""
-        self.least_df = float(np.fmin(self.least_df, np.fmin.reduce(df)))
-        self.most_df = float(np.fmax(self.most_df, np.fmax.reduce(df)))
+    def by_element(self, results: Analysis, n_elements: int) -> TermValues:
+        """Return it by element: NaN, and not kept, where nothing was analysed.
 
-    def look_up(
-        self, statistic: np.ndarray, p: np.ndarray, df: np.ndarray, n_coefficients: int
-    ) -> None:
-        """Compare p values of some rows, not corrected, with those of the statistic."""
-        known = np.isfinite(statistic) & np.isfinite(p) & (df > 0)
-        if self.is_told is False or not known.any():
-            return
-        if self.term.name == MODEL:
-            expected = special.fdtrc(n_coefficients - 1, df[known], statistic[known])
-        else:
-            expected = 2 * special.stdtr(df[known], -abs(statistic[known]))
-        self.is_told = bool(np.allclose(expected, p[known], rtol=1e-3, atol=1e-12))
-
-
-@dataclass
-class Observations:
-    """What the rows of an analysis are about.
-
-    Parameters
-    ----------
-    element_ids : numpy.ndarray, optional
-        (n_rows,) float64: the element of each row, where the analysis says.
-    least, most : float
-        Number of images of a model: NaN where the analysis does not say.
-    """
-
-    element_ids: np.ndarray | None
-    least: float = np.nan
-    most: float = np.nan
-
-    def take(self, counts: np.ndarray) -> None:
-        """Take in the numbers of images of some rows."""
-        self.least = float(np.fmin(self.least, np.fmin.reduce(counts)))
-        self.most = float(np.fmax(self.most, np.fmax.reduce(counts)))
+        Raises
+        ------
+        SchemaError
+            If the rows are about no elements.
+        """
+        positions = results.positions(self.element_ids, n_elements)
+        if positions is None:
+            return self
+        values, kept = np.full(n_elements, np.nan, np.float32), np.zeros(n_elements, bool)
+        values[positions], kept[positions] = self.shown, self.kept
+        return replace(self, shown=values, kept=kept)
 
 
 def terms_of(names: Sequence[str], *, show_intercept: bool = False) -> list[Term]:
@@ -231,6 +193,21 @@ def model_terms(names: Sequence[str]) -> list[str]:
     return [term for term in dict.fromkeys(found) if term not in {'', MODEL, *_INTERCEPT}]
 
 
+def read_rows(results: Analysis, names: Sequence[str], threads: int = 1) -> dict[str, np.ndarray]:
+    """Read some results in one pass: (n_rows,) float64 each, by name.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged.
+    """
+    values = np.empty((len(names), results.matrix.shape[1]))
+    rows = [results.names.index(name) for name in names]
+    for start, block in results.blocks(threads):
+        values[:, start : start + block.shape[1]] = block[rows]
+    return dict(zip(names, values, strict=True))
+
+
 def read_terms(
     results: Analysis,
     threads: int = 1,
@@ -238,7 +215,7 @@ def read_terms(
     n_images: float = np.nan,
     *,
     show_intercept: bool = False,
-) -> Iterator[tuple[TermValues, Observations]]:
+) -> Iterator[TermValues]:
     """Yield the values of each term.
 
     The matrix is read once for as many terms as fit the memory: of most analyses for all.
@@ -248,7 +225,7 @@ def read_terms(
     results : Analysis
         The analysis.
     threads : int, optional
-        That inflate.
+        Threads that inflate.
     memory : int, optional
         Bytes for what is kept of terms.
     n_images : int, optional
@@ -261,51 +238,63 @@ def read_terms(
     FormatError
         If the file is damaged.
     """
-    n_rows = results.matrix.shape[1]
     terms = terms_of(results.names, show_intercept=show_intercept)
-    facts = ModelFacts.of(results.described)
-    together = max(1, memory // (n_rows * _BYTES_PER_ROW))
+    shared = [schema.ELEMENT_ID, DF, *_counts_of_images(results.names)]
+    together = max(1, memory // (results.matrix.shape[1] * _BYTES_PER_ROW))
     for start in range(0, len(terms), together):
-        found = [
-            TermValues(
-                *(term, np.empty(n_rows, np.float32), np.empty(n_rows, bool)),
-                _told(facts, term),
-            )
-            for term in terms[start : start + together]
-        ]
-        observations = _read(results, found, threads, n_images)
-        while found:
-            # Nobody else holds it: it goes when the next is asked for.
-            yield found.pop(0), observations
+        some = terms[start : start + together]
+        of_terms = (
+            name for term in some for name in (term.shown, term.p, term.proof, *term.own_df)
+        )
+        asked = dict.fromkeys(name for name in (*shared, *of_terms) if name in results.names)
+        rows = read_rows(results, list(asked), threads)
+        for term in some:
+            yield _values(results, term, rows, n_images)
 
 
-def _read(
-    results: Analysis, found: Sequence[TermValues], threads: int, n_images: float
-) -> Observations:
-    rows = {name: row for row, name in enumerate(results.names)}
-    ids = np.empty(results.matrix.shape[1]) if schema.ELEMENT_ID in rows else None
-    observations = Observations(ids)
-    counts = [row for name, row in rows.items() if ResultName.of(name).statistic == 'nobs']
-    n_coefficients = _count_coefficients(results.names)
-    proofs = {each.term: each.term.proof(rows) for each in found}
-    facts = ModelFacts.of(results.described)
-    for start, values in results.blocks(threads):
-        if ids is not None:
-            ids[start : start + values.shape[1]] = values[rows[schema.ELEMENT_ID]]
-        for row in counts:
-            observations.take(values[row])
-        for each in found:
-            p = values[rows[each.term.p]]
-            each.take(start, values[rows[each.term.shown]] if each.term.shown else p, p)
-        df = _degrees_of_freedom(values, rows, counts, n_coefficients, n_images)
-        if facts is not None and facts.df_residual is None and DF not in rows:
-            df = np.full(values.shape[1], np.nan)
-        for each in found:
-            own = each.term.df_row(rows)
-            each.take_df(df if own is None else values[own])
-            if (proof := proofs[each.term]) is not None:
-                each.look_up(values[proof[0]], values[proof[1]], df, n_coefficients)
-    return observations
+def _values(
+    results: Analysis, term: Term, rows: Mapping[str, np.ndarray], n_images: float
+) -> TermValues:
+    p, facts = rows[term.p], ModelFacts.of(results.described)
+    with np.errstate(over='ignore', divide='ignore', invalid='ignore'):
+        shown = (rows[term.shown] if term.shown else -np.log10(p)).astype(np.float32)
+    df = _degrees_of_freedom(results.names, rows, n_images)
+    if facts is not None and facts.df_residual is None and DF not in rows:
+        df = np.full(p.size, np.nan)
+    said = _told(facts, term)
+    proved = term.proof in rows and _proves(results.names, term, rows, df)
+    own = next((rows[name] for name in term.own_df if name in rows), df)
+    knows_df = np.isfinite(own).any() and (said or proved or DF in rows)
+    counts = [rows[name] for name in _counts_of_images(results.names)]
+    return TermValues(
+        *(term, shown, p < term.level, int(np.isfinite(p).sum()), float(np.fmin.reduce(p))),
+        statistic=said or ('F' if term.name == MODEL else 't') * proved,
+        n_images=_ends(np.concatenate(counts)) if counts else (np.nan, np.nan),
+        df=_ends(own) if knows_df else None,
+        element_ids=rows.get(schema.ELEMENT_ID),
+    )
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """Return the least and the greatest of some values; NaN if there is none."""
+    return float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
+
+
+def _proves(
+    names: Sequence[str], term: Term, rows: Mapping[str, np.ndarray], df: np.ndarray
+) -> bool:
+    """Return whether p, not corrected, is everywhere that of a t statistic, or of the model's F."""
+    statistic, p = rows[term.shown], rows[term.proof]
+    known = np.isfinite(statistic) & np.isfinite(p) & (df > 0)
+    if term.name == MODEL:
+        expected = special.fdtrc(_count_coefficients(names) - 1, df[known], statistic[known])
+    else:
+        expected = 2 * special.stdtr(df[known], -abs(statistic[known]))
+    return bool(known.any() and np.allclose(expected, p[known], rtol=1e-3, atol=1e-12))
+
+
+def _counts_of_images(names: Sequence[str]) -> list[str]:
+    return [name for name in names if ResultName.of(name).statistic == 'nobs']
 
 
 def _told(facts: ModelFacts | None, term: Term) -> str:
@@ -317,26 +306,23 @@ def _told(facts: ModelFacts | None, term: Term) -> str:
 
 
 def _count_coefficients(names: Sequence[str]) -> int:
-    """Number of terms that each are one coefficient of the model."""
+    """Return the number of terms that each are one coefficient of the model."""
     results = [ResultName.of(name) for name in names]
     return sum(one.statistic == 'estimate' and one.term != MODEL for one in results)
 
 
 def _degrees_of_freedom(
-    values: np.ndarray,
-    rows: Mapping[str, int],
-    counts: Sequence[int],
-    n_coefficients: int,
-    n_images: float,
+    names: Sequence[str], rows: Mapping[str, np.ndarray], n_images: float
 ) -> np.ndarray:
-    """By row: as the analysis says, else what the coefficients leave of the images."""
+    """Return them by row: as the analysis says, else what the coefficients leave of the images."""
     if DF in rows:
-        return values[rows[DF]]
-    images = values[counts[0]] if counts else np.full(values.shape[1], float(n_images))
-    return images - n_coefficients if n_coefficients else np.full(values.shape[1], np.nan)
+        return rows[DF]
+    counts, n_coefficients = _counts_of_images(names), _count_coefficients(names)
+    images = rows[counts[0]] if counts else np.full(next(iter(rows.values())).size, n_images)
+    return images - (n_coefficients or np.nan)
 
 
 def _shown(term: str, parsed: Mapping[str, ResultName]) -> str:
-    """The result that is shown of a term; blank if there is none."""
+    """Return the result that is shown of a term; blank if there is none."""
     of_term = {result.statistic: name for name, result in parsed.items() if result.term == term}
     return next((of_term[statistic] for statistic in SHOWN if statistic in of_term), '')

@@ -1,4 +1,4 @@
-"""What an analysis found: for each term a map of what survives, and where it is.
+"""Findings of an analysis: for each term a map of what survives, and where it is.
 
 What counts is a p value below 0.05 that was corrected for the number of tests, as ModelArray's
 ``.fdr``; where there is none, one below 0.001 that was not, and that is said. Clusters describe
@@ -25,9 +25,7 @@ from modelarrayio_bids.reports.findings.clusters import (
     find_clusters,
 )
 from modelarrayio_bids.reports.findings.terms import (
-    DF,
     LOG_P,
-    Observations,
     Term,
     TermValues,
     read_terms,
@@ -74,7 +72,7 @@ RESULT_COLUMNS = {
 
 @dataclass(frozen=True)
 class ResultFigure:
-    """What was found of one term.
+    """A term with its map and clusters.
 
     Parameters
     ----------
@@ -100,7 +98,7 @@ class ResultFigure:
     numbers: Mapping[str, Any]
 
     def rows(self) -> list[dict[str, Any]]:
-        """The largest clusters, as :data:`CLUSTER_COLUMNS` says."""
+        """Return the largest clusters, as :data:`CLUSTER_COLUMNS` says."""
         return [_row(rank, each) for rank, each in enumerate(self.clusters.largest, start=1)]
 
 
@@ -151,16 +149,21 @@ def result_figures(
     at_hand = surfaces or {}
     meshes = meshes_of(at_hand)
     terms = read_terms(results, threads, n_images=n_images, show_intercept=show_intercept)
-    for values, observations in terms:
-        found = _Found.of(results, space, values, observations, n_images)
-        clusters = find_clusters(space, found.values, found.kept, meshes, MOST_CLUSTERS)
-        title, finding = found.title(formula or subject), found.sentences(clusters)
-        pictures = _pictures(found, title, f'{title}: {finding}', at_hand, background)
+    for by_row in terms:
+        found = by_row.by_element(results, len(space))
+        images = found.n_images if np.isfinite(found.n_images[0]) else (n_images, n_images)
+        clusters = find_clusters(space, found.shown, found.kept, meshes, MOST_CLUSTERS)
+        title = _title(found.term, formula or subject)
+        said = [*_survival(found, space, clusters), *_circumstances(found, images)]
+        finding = ' '.join(said)
+        alt = f'{title}: {finding}'
+        pictures = _pictures(found, space, title, alt, surfaces=at_hand, background=background)
         numbers = {
             'analysis': results.name,
-            **found.numbers(),
+            **_numbers(found, images),
             'formula': formula or 'n/a',
-            **found.tested(),
+            'statistic': found.statistic or 'n/a',
+            **dict(zip(('df_min', 'df_max'), map(cell, found.df or (np.nan, np.nan)), strict=True)),
             'clusters': clusters.count,
         }
         yield ResultFigure(
@@ -168,134 +171,84 @@ def result_figures(
         )
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What was found of a term, by element: NaN, and nothing kept, where it was not analysed."""
+def _title(term: Term, subject: str) -> str:
+    named = {MODEL: f'{subject}: the whole model', '': subject}
+    return named.get(term.name, f'{subject}: {term.name}')
 
-    space: ElementSpace
-    term: Term
-    values: np.ndarray
-    kept: np.ndarray
-    n_tested: int
-    smallest_p: float
-    n_images: tuple[int, int]
-    noun: str
-    statistic: str
-    df: tuple[float, float] | None
 
-    @classmethod
-    def of(
-        cls,
-        results: Analysis,
-        space: ElementSpace,
-        found: TermValues,
-        observations: Observations,
-        n_images: int,
-    ) -> _Found:
-        rows: np.ndarray | slice = slice(None)
-        positions = results.positions(observations.element_ids, len(space))
-        values, kept = np.full(len(space), np.nan, np.float32), np.zeros(len(space), bool)
-        if positions is not None:
-            rows = positions
-        values[rows], kept[rows] = found.shown, found.kept
-        told = np.isfinite(observations.least)
-        ends = (observations.least, observations.most) if told else (n_images, n_images)
-        least, most = (int(end) for end in ends)
-        df = found.least_df, found.most_df
-        proved = found.told or found.is_told or DF in results.names
-        knows_df = np.isfinite(df[0]) and proved
-        return cls(
-            *(space, found.term, values, kept, found.n_tested, found.smallest_p, (least, most)),
-            *(found.noun, found.statistic, df if knows_df else None),
-        )
+def _numbers(found: TermValues, images: tuple[float, float]) -> dict[str, Any]:
+    """Return the columns of :data:`RESULT_COLUMNS` about a term and its p values."""
+    term = found.term
+    return {
+        'term': term.name or 'n/a',
+        'shown': term.shown or LOG_P,
+        'p': term.p,
+        'correction': term.correction or 'n/a',
+        'level': term.level,
+        'n_min': int(images[0]),
+        'n_max': int(images[1]),
+        'elements': found.n_tested,
+        'survived': found.survived,
+        'smallest_p': cell(found.smallest_p),
+    }
 
-    @property
-    def survived(self) -> int:
-        return int(np.count_nonzero(self.kept))
 
-    def title(self, subject: str) -> str:
-        if self.term.name == MODEL:
-            return f'{subject}: the whole model'
-        return f'{subject}: {self.term.name}' if self.term.name else subject
+def _survival(found: TermValues, space: ElementSpace, clusters: Clusters) -> Iterator[str]:
+    """Yield sentences: how many elements survive, and the strongest."""
+    kind, rule = space.kind, found.term.rule
+    if not found.n_tested:
+        yield f'No p value for any of {len(space):,} {kind}.'
+        return
+    if not found.survived:
+        yield f'None of {found.n_tested:,} {kind} has {rule}; all values are shown.'
+    else:
+        # Of parcels and edges each is a cluster: to say so would tell nothing.
+        several = clusters.count not in {0, found.survived}
+        pieces = f' They make {count(clusters.count, "cluster")}.' if several else ''
+        yield f'{found.survived:,} of {found.n_tested:,} {kind}: {rule}.{pieces}'
+    shown = found.kept if found.survived else np.isfinite(found.shown)
+    strength = np.where(shown, abs(found.shown), np.nan)
+    if not np.isnan(strength).all():
+        strongest = np.array([np.nanargmax(strength)])
+        value = number(float(found.shown[strongest[0]]))
+        what = 'Strongest' if found.survived else 'Highest peak, below the threshold'
+        yield f'{what}: {space.labels(strongest)[0]}, {found.noun} = {value}.'
 
-    def sentences(self, clusters: Clusters) -> str:
-        """What came out."""
-        return ' '.join([*self._survival(clusters), *self._circumstances()])
 
-    def numbers(self) -> dict[str, Any]:
-        """All of :data:`RESULT_COLUMNS` but the first and the last."""
-        return {
-            'term': self.term.name or 'n/a',
-            'shown': self.term.shown or LOG_P,
-            'p': self.term.p,
-            'correction': self.term.correction or 'n/a',
-            'level': self.term.level,
-            'n_min': self.n_images[0],
-            'n_max': self.n_images[1],
-            'elements': self.n_tested,
-            'survived': self.survived,
-            'smallest_p': cell(self.smallest_p),
-        }
-
-    def tested(self) -> dict[str, Any]:
-        """Columns of :data:`RESULT_COLUMNS` about the statistic."""
-        least, most = self.df or (np.nan, np.nan)
-        return {
-            'statistic': self.statistic or 'n/a',
-            'df_min': cell(float(least)),
-            'df_max': cell(float(most)),
-        }
-
-    def _survival(self, clusters: Clusters) -> Iterator[str]:
-        kind, rule = self.space.kind, self.term.rule
-        if not self.n_tested:
-            yield f'No p value for any of {len(self.space):,} {kind}.'
-        elif not self.survived:
-            yield f'None of {self.n_tested:,} {kind} has {rule}; all values are shown.'
-        else:
-            # Of parcels and edges each is a cluster: to say so would tell nothing.
-            several = clusters.count not in {0, self.survived}
-            pieces = f' They make {count(clusters.count, "cluster")}.' if several else ''
-            yield f'{self.survived:,} of {self.n_tested:,} {kind}: {rule}.{pieces}'
-        shown = self.kept if self.survived else np.isfinite(self.values)
-        strength = np.where(shown, abs(self.values), np.nan)
-        if self.n_tested and not np.isnan(strength).all():
-            strongest = np.array([np.nanargmax(strength)])
-            value = number(float(self.values[strongest[0]]))
-            what = 'Strongest' if self.survived else 'Highest peak, below the threshold'
-            yield f'{what}: {self.space.labels(strongest)[0]}, {self.noun} = {value}.'
-
-    def _circumstances(self) -> Iterator[str]:
-        if np.isfinite(self.smallest_p):
-            yield f'Smallest p: {number(self.smallest_p)}, {self.term.corrected}.'
-        several = len({*self.n_images}) > 1 or len({*(self.df or ())}) > 1
-        told = [f'N = {_range(self.n_images)}', *([f'df = {_range(self.df)}'] if self.df else [])]
-        yield ', '.join([*told, *(['by element'] if several else [])]) + '.'
+def _circumstances(found: TermValues, images: tuple[float, float]) -> Iterator[str]:
+    """Yield sentences: the smallest p, N and df."""
+    if np.isfinite(found.smallest_p):
+        yield f'Smallest p: {number(found.smallest_p)}, {found.term.corrected}.'
+    several = len({*images}) > 1 or len({*(found.df or ())}) > 1
+    told = [f'N = {_range(images)}', *([f'df = {_range(found.df)}'] if found.df else [])]
+    yield ', '.join([*told, *(['by element'] if several else [])]) + '.'
 
 
 def _pictures(
-    found: _Found,
+    found: TermValues,
+    space: ElementSpace,
     title: str,
     alt: str,
+    *,
     surfaces: Mapping[str, Surface],
     background: Background | None,
 ) -> list[Picture]:
-    """What survives, or all of it."""
+    """Draw what survives, or all of it."""
     term, noun = found.term, found.noun
     label = f'{noun} of {term.name}' if term.name else noun
-    if not np.isfinite(found.values).any():
+    if not np.isfinite(found.shown).any():
         return []
     if not found.survived:
         return map_pictures(
-            *(found.space, found.values, Scale.of(found.values, label), f'{title}: {noun}'),
+            *(space, found.shown, Scale.of(found.shown, label), f'{title}: {noun}'),
             surfaces=surfaces,
             background=background,
             alt=alt,
         )
-    shown = np.where(found.kept, found.values, np.nan)
+    shown = np.where(found.kept, found.shown, np.nan)
     rule = term.rule.replace(' < ', '\xa0<\xa0')  # no line ends within
     return map_pictures(
-        *(found.space, shown, _scale(found, label), f'{title}: {noun} where {rule}'),
+        *(space, shown, _scale(found, label), f'{title}: {noun} where {rule}'),
         surfaces=surfaces,
         background=background,
         weights=np.nan_to_num(abs(shown), posinf=_HEAVIEST),
@@ -304,7 +257,7 @@ def _pictures(
 
 
 def _range(ends: tuple[float, float]) -> str:
-    """One number, or from the least to the greatest.
+    """Return one number, or from the least to the greatest.
 
     >>> _range((24, 24)), _range((1020, 1024))
     ('24', '1,020 to 1,024')
@@ -313,10 +266,10 @@ def _range(ends: tuple[float, float]) -> str:
     return least if least == most else f'{least} to {most}'
 
 
-def _scale(found: _Found, label: str) -> Scale:
-    """About 0, if values of both signs could have survived."""
-    kept = found.values[found.kept]
-    if not (found.values < 0).any():
+def _scale(found: TermValues, label: str) -> Scale:
+    """Return a scale about 0, if values of both signs could have survived."""
+    kept = found.shown[found.kept]
+    if not (found.shown < 0).any():
         return Scale.of(kept, label)
     strength = abs(kept[np.isfinite(kept)])
     return Scale.symmetric(float(np.percentile(strength, 98)) if strength.size else 1.0, label)
