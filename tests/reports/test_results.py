@@ -17,7 +17,8 @@ from modelarrayio_bids.reports.figures.panels import map_panels
 from modelarrayio_bids.reports.figures.pictures import MapBackground
 from modelarrayio_bids.reports.figures.surfaces import Surface
 from modelarrayio_bids.reports.findings.meshes import Mesh
-from modelarrayio_bids.reports.page.results import CLUSTER_COLUMNS, RESULT_COLUMNS, result_figures
+from modelarrayio_bids.reports.page.album import column_texts
+from modelarrayio_bids.reports.page.results import result_figures
 from modelarrayio_bids.spaces import (
     EdgeSpace,
     FixelSpace,
@@ -110,8 +111,8 @@ def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
         'df_max': 'n/a',
         'clusters': 2,
     }
-    assert list(figure.numbers) == list(RESULT_COLUMNS)
-    assert list(figure.rows()[0]) == list(CLUSTER_COLUMNS)
+    assert list(figure.numbers) == list(column_texts()['results'])
+    assert list(figure.rows()[0]) == list(column_texts()['clusters'])
 
 
 def test_slices_go_through_the_strongest(tmp_path, space, planted):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from modelarrayio_bids.derivatives.bids.json_files import write_json
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
@@ -45,10 +49,17 @@ class Album:
             partial.write_bytes(picture.data)
         return replace(picture, href=f'{FOLDER}/{path.name}')
 
-    def table(
-        self, rows: Iterable[Mapping[str, Any]], name: str, said: Mapping[str, str] | None = None
-    ) -> str:
+    def table(self, rows: Iterable[Mapping[str, Any]], name: str, kind: str = '') -> str:
         """Write rows of one form as TSV, what its columns are in a JSON file beside it.
+
+        Parameters
+        ----------
+        rows : iterable of dict
+            By column.
+        name : str
+            Its name, without an extension.
+        kind : str, optional
+            One of the tables that ``columns.yaml`` describes.
 
         Returns
         -------
@@ -61,9 +72,9 @@ class Album:
             writer = csv.DictWriter(file, columns, delimiter='\t', lineterminator='\n')
             writer.writeheader()
             writer.writerows(rows)
-        if said:
-            described = {column: {'Description': text} for column, text in said.items()}
-            write_json(described, sidecar(path))
+        if kind:
+            described = column_texts()[kind].items()
+            write_json({name: {'Description': text} for name, text in described}, sidecar(path))
         return f'{FOLDER}/{path.name}'
 
     def read(self, name: str) -> list[dict[str, str]]:
@@ -82,6 +93,14 @@ class Album:
         path = self.folder / next(one for one in names if one.casefold() not in self._taken)
         self._taken.add(path.name.casefold())
         return path
+
+
+@cache
+def column_texts() -> dict[str, dict[str, str]]:
+    """Return what the columns of tables are, by the table's kind."""
+    text = files('modelarrayio_bids').joinpath('data', 'report', 'columns.yaml').read_text('utf-8')
+    known: dict[str, dict[str, str]] = yaml.safe_load(text)
+    return known
 
 
 def figure_name(output: Output, what: str, suffix: str = 'plot') -> str:

@@ -31,8 +31,6 @@ from modelarrayio_bids.reports.page.models import (
 from modelarrayio_bids.reports.page.permutations import ENDING as PERMUTATIONS_ENDING
 from modelarrayio_bids.reports.page.permutations import PermutationPart, permutation_part
 from modelarrayio_bids.reports.page.results import (
-    CLUSTER_COLUMNS,
-    RESULT_COLUMNS,
     ResultFigure,
     result_figures,
 )
@@ -174,7 +172,7 @@ def _table(output: Output, figures: Sequence[ResultFigure], album: Album, what: 
     return album.table(
         (figure.numbers for figure in figures),
         figure_name(output, f'{what}Results', 'summary'),
-        RESULT_COLUMNS,
+        'results',
     )
 
 
@@ -252,7 +250,7 @@ def _term(
         pictures.append(album.add(curves, figure_name(output, what + CURVES)))
     rows = figure.rows()
     if rows:
-        album.table(rows, figure_name(output, f'{what}Clusters', 'summary'), CLUSTER_COLUMNS)
+        album.table(rows, figure_name(output, f'{what}Clusters', 'summary'), 'clusters')
     # A page has no room for all digits of the table.
     short = [row | {'peak': number(float(row['peak']))} for row in rows]
     shown = [tuple(row[name] for name in _SHOWN) for row in short]

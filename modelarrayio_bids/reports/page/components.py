@@ -22,15 +22,6 @@ from modelarrayio_bids.store.reader import Analysis
 
 #: Ending of the names of the figures and the table.
 ENDING = 'Components'
-#: What the columns of the table are.
-COLUMNS = {
-    'result': 'Name of the result.',
-    'description': 'What it is.',
-    'elements': 'Elements that have it.',
-    'p5': '5th percentile over elements.',
-    'median': 'Median over elements.',
-    'p95': '95th percentile over elements.',
-}
 _HEADER = ('Result', 'Elements', '5%', 'Median', '95%')
 _PERCENTILES = {'p5': 5, 'median': 50, 'p95': 95}
 
@@ -89,7 +80,7 @@ def component_part(
     if not names:
         return None
     rows = list(_rows(results, names))
-    table = album.table(rows, figure_name(output, f'{what}{ENDING}', 'summary'), COLUMNS)
+    table = album.table(rows, figure_name(output, f'{what}{ENDING}', 'summary'), 'components')
     pictures = [
         album.add(picture, figure_name(output, f'{what}{ENDING}' + 'Structures' * place, 'map'))
         for place, picture in enumerate(_map(results, names[0], space, around, output))

@@ -29,22 +29,6 @@ from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 #: Endings of the names of figures and tables about a model.
 ENDINGS = ('Design', 'Correlations', 'Columns', 'PValues')
-#: What the columns of a table of a design's columns are.
-DESIGN_COLUMNS = {
-    'column': 'Column of the design, as R names it.',
-    'mean': 'Mean over the images of the model.',
-    'sd': 'Standard deviation over them.',
-    'vif': 'Variance inflation factor: 1 / (1 - R²), R² of its regression on all other columns.',
-    'aliased': 'Whether the other columns determine it, so that it has no results.',
-    'scalars': 'Scalars that it is multiplied by at each element.',
-}
-#: What the columns of a table of p values are.
-P_VALUE_COLUMNS = {
-    'term': "Term of the model's formula; model: all of it.",
-    'from': 'Least p of the bin.',
-    'to': 'Greatest p of the bin; it is in the next bin, 1 in the last.',
-    'elements': 'Elements whose p, not corrected, is in the bin.',
-}
 _P, _NUMBERS = 'PValues', ('mean', 'sd', 'vif')
 _HEADINGS = ('Column', 'Mean', 'SD', 'VIF', 'Note')
 # Names in a list of who is left out.
@@ -143,7 +127,7 @@ def model_part(
         told = list(_facts(facts, len(names), {}))
         return ModelPart(of, told, _CHANGED, left_out=_counts(facts), not_fitted=not_fitted)
     rows = list(_rows(design))
-    table = album.table(rows, figure_name(output, f'{what}Columns', 'summary'), DESIGN_COLUMNS)
+    table = album.table(rows, figure_name(output, f'{what}Columns', 'summary'), 'design')
     return ModelPart(
         of,
         list(_facts(facts, len(names), design.levels)),
@@ -209,7 +193,7 @@ def _pictures(design: DesignFindings, of: str) -> Iterator[tuple[str, Any]]:
 
 
 def _rows(design: DesignFindings) -> Iterator[dict[str, str]]:
-    """Yield the columns of a design, as :data:`DESIGN_COLUMNS` says."""
+    """Yield the columns of a design, as ``columns.yaml`` says."""
     for name, mean, spread in zip(
         design.names, design.means.tolist(), design.deviations.tolist(), strict=True
     ):
@@ -265,9 +249,7 @@ def p_value_part(output: Output, results: Analysis, album: Album, what: str) -> 
         album.add(chart_of_p_values(found[start : start + MOST_TERMS], f'p values of {of}'), name)
         for start in range(0, len(found), MOST_TERMS)
     ]
-    table = album.table(
-        _bins(found), figure_name(output, f'{what}{_P}', 'summary'), P_VALUE_COLUMNS
-    )
+    table = album.table(_bins(found), figure_name(output, f'{what}{_P}', 'summary'), 'p_values')
     return PValuePart(pictures, [('Histograms of p (TSV)', table)])
 
 

@@ -248,7 +248,9 @@ def _phenotypes(phenotypes: Sequence[Phenotype], album: Album) -> dict[str, Any]
     drawn = [one for one in phenotypes if one.is_numeric or 0 < len(one.counts) <= _MOST_CATEGORIES]
     return {
         'rows': [(one.name, f'{one.n_missing:,}', one.described()) for one in phenotypes],
-        'pictures': [album.add(chart_of_phenotypes(drawn), 'desc-phenotypes_plot')] * bool(drawn),
+        'pictures': [album.add(chart_of_phenotypes(drawn), 'desc-phenotypes_plot')]
+        if drawn
+        else [],
     }
 
 

@@ -38,36 +38,6 @@ from modelarrayio_bids.store.reader import Analysis
 MOST_CLUSTERS = 10
 # What an infinite value weighs: it can be added.
 _HEAVIEST = 1e30
-#: What the columns of a table of clusters are.
-CLUSTER_COLUMNS = {
-    'cluster': 'By size, from 1.',
-    'size': 'Number of elements.',
-    'volume_mm3': 'Volume of the elements, where they have one.',
-    'peak': 'Value that is furthest from zero.',
-    'x': 'Of the peak, in mm to the right (RAS+), where it is one place.',
-    'y': 'Of the peak, in mm to the front.',
-    'z': 'Of the peak, in mm upwards.',
-    'where': 'What the peak is called.',
-}
-#: What the columns of a table of results are.
-RESULT_COLUMNS = {
-    'analysis': 'Name in the HDF5 file.',
-    'term': "Term of the model's formula; model: all of it.",
-    'shown': 'Result that is shown.',
-    'p': 'Result that decides.',
-    'correction': "How p was corrected for the number of tests: a method of R's p.adjust.",
-    'level': 'What p must be below.',
-    'n_min': 'Least number of images in the model of an element.',
-    'n_max': 'Greatest number of images in the model of an element.',
-    'elements': 'Elements that have a p value.',
-    'survived': 'Elements whose p is below the level.',
-    'smallest_p': 'The least p, corrected as said.',
-    'formula': 'Of the model, where the file keeps it.',
-    'statistic': 'What the result that is shown is, where the file or its p values tell: t or F.',
-    'df_min': 'Least number of degrees of freedom of the statistic, where known.',
-    'df_max': 'Greatest number of them.',
-    'clusters': 'Number of clusters of those that survived.',
-}
 
 
 @dataclass(frozen=True)
@@ -87,7 +57,7 @@ class ResultFigure:
     clusters : Clusters
         Of what survives.
     numbers : dict
-        As :data:`RESULT_COLUMNS` says: a row of a table of results.
+        As ``columns.yaml`` says: a row of a table of results.
     """
 
     title: str
@@ -98,7 +68,7 @@ class ResultFigure:
     numbers: Mapping[str, Any]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the largest clusters, as :data:`CLUSTER_COLUMNS` says."""
+        """Return the largest clusters, as ``columns.yaml`` says."""
         return [_row(rank, each) for rank, each in enumerate(self.clusters.largest, start=1)]
 
 
@@ -177,7 +147,7 @@ def _title(term: Term, subject: str) -> str:
 
 
 def _numbers(found: TermValues, images: tuple[float, float]) -> dict[str, Any]:
-    """Return the columns of :data:`RESULT_COLUMNS` about a term and its p values."""
+    """Return the columns of ``columns.yaml`` about a term and its p values."""
     term = found.term
     return {
         'term': term.name or 'n/a',

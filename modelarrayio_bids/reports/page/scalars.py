@@ -19,36 +19,13 @@ from modelarrayio_bids.reports.figures.scales import Scale, cell
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.outliers import Finding, findings, groups_of, mirrored
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.album import Album, figure_name
+from modelarrayio_bids.reports.page.album import Album, column_texts, figure_name
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import amount, some
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
-
-#: What the columns of a table of sources are.
-COLUMNS = {
-    'participant': 'Whom the image is of.',
-    'source_file': 'The image.',
-    'source_mask_rung': 'Where its mask came from.',
-    'n_missing': 'Elements outside its own mask, or NaN.',
-    'n_infinite': 'Elements that are infinite: R takes them for missing.',
-    'n_zero': 'Elements that are zero.',
-    'minimum': 'Least finite value.',
-    'maximum': 'Greatest finite value.',
-    'mean': 'Mean of the finite values.',
-    'sd': 'Standard deviation of the finite values.',
-    **{
-        f'q{100 * fraction:02.0f}': f'Quantile {fraction:g} of the finite values: of those of '
-        'up to 16,384 evenly spaced elements.'
-        for fraction in QUANTILES
-    },
-    'sha256': 'SHA-256 of the file.',
-    'correlation': 'Correlation (Pearson) with the mean of the other images.',
-    'distance': 'Root mean square, over elements, of standard deviations from the mean of all.',
-    'findings': 'What a person should look at.',
-}
+from modelarrayio_bids.store.summary import ROW, Summary
 
 
 @dataclass(frozen=True)
@@ -132,7 +109,7 @@ def scalar_part(output: Output, album: Album, resources: Resources = Resources()
         return ScalarPart(output.scalar, output.key, _title(output), facts, note, [], [], links)
     found = findings(summary, output.names, flipped)
     table = album.table(
-        _rows(output, summary, found), figure_name(output, 'sources', 'summary'), COLUMNS
+        _rows(output, summary, found), figure_name(output, 'sources', 'summary'), 'sources'
     )
     pictures = [
         album.add(picture, figure_name(output, what, suffix))
@@ -209,13 +186,13 @@ def _pictures(
 
 
 def _rows(output: Output, summary: Summary, found: Sequence[Finding]) -> Iterator[dict[str, Any]]:
-    """The numbers of each source, as :data:`COLUMNS` says."""
+    """The numbers of each source, as ``columns.yaml`` says."""
     said: dict[int, list[str]] = {}
     for finding in found:
         said.setdefault(finding.source, []).append(finding.text)
     sources = output.cohort.sources()
     plain = [name for name in ROW.names or () if name not in {'quantiles', 'sha256'}]
-    quantiles = [name for name in COLUMNS if name.startswith('q')]
+    quantiles = [name for name in column_texts()['sources'] if name.startswith('q')]
     for number, row in enumerate(summary.rows):
         yield {
             'participant': output.names[number],
