@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from itertools import chain, count
@@ -21,6 +21,28 @@ from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.runtime.atomic import replacing
 
 FOLDER = 'figures'
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a page.
+
+    Parameters
+    ----------
+    pictures : list of Picture
+        Figures.
+    links : list of tuple
+        Names of files, and where they are.
+    rows : list of tuple
+        A table's.
+    note : str
+        A sentence above.
+    """
+
+    pictures: list[Picture] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    note: str = ''
 
 
 class Album:

@@ -5,31 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 
 from modelarrayio_bids.derivatives.outputs.statmaps import label
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.scales import number
-from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.terms import model_terms
-from modelarrayio_bids.reports.page.album import Album, figure_name
+from modelarrayio_bids.reports.page.album import Album, Part, figure_name
 from modelarrayio_bids.reports.page.components import ENDING as COMPONENTS
-from modelarrayio_bids.reports.page.components import ComponentPart, component_part
+from modelarrayio_bids.reports.page.components import component_part
 from modelarrayio_bids.reports.page.curves import ENDING as CURVES
 from modelarrayio_bids.reports.page.curves import picture_of_curves
 from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
 from modelarrayio_bids.reports.page.models import (
     ModelPart,
-    PValuePart,
     fit_of,
     links_to_maps,
     model_part,
     p_value_part,
 )
 from modelarrayio_bids.reports.page.permutations import ENDING as PERMUTATIONS_ENDING
-from modelarrayio_bids.reports.page.permutations import PermutationPart, permutation_part
+from modelarrayio_bids.reports.page.permutations import permutation_part
 from modelarrayio_bids.reports.page.results import (
     ResultFigure,
     result_figures,
@@ -54,67 +51,48 @@ _ENDINGS = (
     PERMUTATIONS_ENDING,
 )
 _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
-_HEADINGS = ('Cluster', 'Elements', 'mm³', 'Peak', 'Where')
 
 
 @dataclass(frozen=True)
-class AnalysisPart:
-    """What a page says of one analysis of one scalar.
+class AnalysisPart(Part):
+    """One analysis of one scalar on a page: its note tells the model, or why nothing is to be seen.
 
     Parameters
     ----------
     anchor, title : str
-        Of its place in the page; for people.
-    note : str
-        The model; or why there is nothing to see.
+        Name of its place in the page; for people.
     terms : list of TermPart
         By term of the model.
-    links : list of tuple
-        Names of files, and where they are.
-    model : ModelPart, optional
-        The model, of an analysis made by ``fit``.
-    p_values : PValuePart, optional
-        Distributions of p values that are not corrected.
+    model, p_values, components, permutations : Part, optional
+        The model, of an analysis made by ``fit``; distributions of p values that are not corrected;
+        what the model tells beside its tests; its permutation test.
     maps : list of tuple
         Names of the maps, and where they are.
-    components : ComponentPart, optional
-        What the model tells beside its tests.
-    permutations : PermutationPart, optional
-        The permutation test, of an analysis that has one.
     """
 
-    anchor: str
-    title: str
-    note: str
-    terms: list[TermPart]
-    links: list[tuple[str, str]]
+    anchor: str = ''
+    title: str = ''
+    terms: list[TermPart] = field(default_factory=list)
     model: ModelPart | None = None
-    p_values: PValuePart | None = None
+    p_values: Part | None = None
+    components: Part | None = None
+    permutations: Part | None = None
     maps: list[tuple[str, str]] = field(default_factory=list)
-    components: ComponentPart | None = None
-    permutations: PermutationPart | None = None
 
 
 @dataclass(frozen=True)
-class TermPart:
-    """What was found of one term.
+class TermPart(Part):
+    """A term on a page: its map, and rows of the largest clusters.
 
     Parameters
     ----------
     title, finding, rule : str
         What was asked, what came out, and what a cluster is.
-    pictures : list of Picture
-        The map.
-    header, rows : list
-        The largest clusters.
     """
 
-    title: str
-    finding: str
-    rule: str
-    pictures: list[Picture]
-    header: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    title: str = ''
+    finding: str = ''
+    rule: str = ''
 
 
 def analysis_parts(
@@ -136,7 +114,7 @@ def analysis_parts(
         space = space_of_store(store, References())
         around = Surroundings.of(output, space, store.summary(output.scalar))
         for name, what in names.of(analyses):
-            anchor, title = f'{output.key}-{what}', f'{output.scalar}: {name}'
+            place = {'anchor': f'{output.key}-{what}', 'title': f'{output.scalar}: {name}'}
             try:
                 formula = store.described(name).get(schema.FORMULA_ATTRIBUTE, '')
                 results = store.analysis(name)
@@ -145,35 +123,34 @@ def analysis_parts(
                 )
             except SchemaError as error:
                 # Of a run that was killed: everything else is there to be seen.
-                yield AnalysisPart(anchor, title, f'Not shown: {error.what}.', [], [])
+                yield AnalysisPart(note=f'Not shown: {error.what}.', **place)
                 continue
             fit = fit_of(output, store, name)
             model = model_part(output, store, name, album, what, fit=fit)
             maps = links_to_maps(output, name)
             if not figures:
-                note = 'No result has a p value.'
-                yield AnalysisPart(anchor, title, note, [], [], model, maps=maps)
+                yield AnalysisPart(note='No result has a p value.', model=model, maps=maps, **place)
                 continue
             terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
+            table = album.table(
+                (figure.numbers for figure in figures),
+                figure_name(output, f'{what}Results', 'summary'),
+                'results',
+            )
             yield AnalysisPart(
-                *(anchor, title, _model(results, formula)),
-                [
+                links=[('Numbers (TSV)', table)],
+                note=_model(results, formula),
+                terms=[
                     _term(output, figure, fit, album, term)
                     for figure, (_, term) in zip(figures, terms, strict=True)
                 ],
-                [('Numbers (TSV)', _table(output, figures, album, what))],
-                *(model, p_value_part(output, results, album, what), maps),
-                component_part(output, results, album, what, space=space, around=around),
+                model=model,
+                p_values=p_value_part(output, results, album, what),
+                components=component_part(output, results, album, what, space=space, around=around),
                 permutations=permutation_part(output, store, name, album, what),
+                maps=maps,
+                **place,
             )
-
-
-def _table(output: Output, figures: Sequence[ResultFigure], album: Album, what: str) -> str:
-    return album.table(
-        (figure.numbers for figure in figures),
-        figure_name(output, f'{what}Results', 'summary'),
-        'results',
-    )
 
 
 class _Names:
@@ -254,4 +231,5 @@ def _term(
     # A page has no room for all digits of the table.
     short = [row | {'peak': number(float(row['peak']))} for row in rows]
     shown = [tuple(row[name] for name in _SHOWN) for row in short]
-    return TermPart(figure.title, figure.finding, figure.rule, pictures, _HEADINGS, shown)
+    of = {'title': figure.title, 'finding': figure.finding, 'rule': figure.rule}
+    return TermPart(pictures, rows=shown, **of)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.pictures import map_pictures
 from modelarrayio_bids.reports.figures.scales import Scale, number
-from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.album import Album, figure_name
+from modelarrayio_bids.reports.page.album import Album, Part, figure_name
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
@@ -22,30 +20,7 @@ from modelarrayio_bids.store.reader import Analysis
 
 #: Ending of the names of the figures and the table.
 ENDING = 'Components'
-_HEADER = ('Result', 'Elements', '5%', 'Median', '95%')
 _PERCENTILES = {'p5': 5, 'median': 50, 'p95': 95}
-
-
-@dataclass(frozen=True)
-class ComponentPart:
-    """Distributions of some results over elements, on a page.
-
-    Parameters
-    ----------
-    header : tuple of str
-        Headings of the columns of ``rows``.
-    rows : list of tuple
-        The results.
-    pictures : list of Picture
-        A map of the first.
-    links : list of tuple
-        Names of files, and where they are.
-    """
-
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    pictures: list[Picture]
-    links: list[tuple[str, str]]
 
 
 def component_part(
@@ -56,7 +31,7 @@ def component_part(
     *,
     space: ElementSpace,
     around: Surroundings,
-) -> ComponentPart | None:
+) -> Part | None:
     """Describe the results that a model wants summarised; None of one that has none.
 
     Parameters
@@ -89,7 +64,7 @@ def component_part(
         (row['description'], f'{row["elements"]:,}', *(number(row[key]) for key in _PERCENTILES))
         for row in rows
     ]
-    return ComponentPart(_HEADER, shown, pictures, [('Numbers (TSV)', table)])
+    return Part(pictures, [('Numbers (TSV)', table)], shown)
 
 
 def _rows(results: Analysis, names: list[str]) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ from modelarrayio_bids.reports.figures.scales import cell, number
 from modelarrayio_bids.reports.findings.designs import DesignFindings, find_fit
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.p_values import BINS, PValues, find_p_values
-from modelarrayio_bids.reports.page.album import Album, figure_name
+from modelarrayio_bids.reports.page.album import Album, Part, figure_name
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.runtime.text_format import some
@@ -30,7 +30,6 @@ from modelarrayio_bids.store.reader import Analysis, StoreReader
 #: Endings of the names of figures and tables about a model.
 ENDINGS = ('Design', 'Correlations', 'Columns', 'PValues')
 _P, _NUMBERS = 'PValues', ('mean', 'sd', 'vif')
-_HEADINGS = ('Column', 'Mean', 'SD', 'VIF', 'Note')
 # Names in a list of who is left out.
 _MOST_NAMES = 200
 _CHANGED = (
@@ -40,40 +39,22 @@ _CHANGED = (
 
 
 @dataclass(frozen=True)
-class ModelPart:
-    """A fitted model on a page.
+class ModelPart(Part):
+    """A fitted model on a page: a note says why its design is not shown.
 
     Parameters
     ----------
-    of : str
-        What was fitted: captions tell it.
     facts : list of tuple
         Names and values.
-    note : str
-        Why its design is not shown; blank where it is.
-    pictures : list of Picture
-        The design, and the correlations of its columns.
-    header : tuple of str
-        Headings of the columns of ``rows``.
-    rows : list of tuple
-        The columns of the design.
     left_out : list of tuple
         Covariate, how many images lack it, and who.
     not_fitted : list of tuple
         Why elements have not all results, and how many.
-    links : list of tuple
-        Names of files, and where they are.
     """
 
-    of: str
-    facts: list[tuple[str, str]]
-    note: str = ''
-    pictures: list[Picture] = field(default_factory=list)
-    header: tuple[str, ...] = _HEADINGS
-    rows: list[tuple[str, ...]] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[tuple[str, str, str]] = field(default_factory=list)
     not_fitted: list[tuple[str, str]] = field(default_factory=list)
-    links: list[tuple[str, str]] = field(default_factory=list)
 
 
 def fit_of(output: Output, store: StoreReader, analysis: str) -> ModelFit | None:
@@ -122,26 +103,26 @@ def model_part(
     names = _names(output, store, facts)
     design = None if fit is None else DesignFindings.of(fit, names)
     of = f'{output.scalar}: {analysis}'
+    facts_told = list(_facts(facts, len(names), {} if design is None else design.levels))
     not_fitted = [(reason, f'{number:,}') for reason, number in facts.not_fitted.items()]
     if design is None:
-        told = list(_facts(facts, len(names), {}))
-        return ModelPart(of, told, _CHANGED, left_out=_counts(facts), not_fitted=not_fitted)
+        left_out = [(name, f'{number:,}', 'n/a') for name, number in facts.left_out.items()]
+        return ModelPart(note=_CHANGED, facts=facts_told, left_out=left_out, not_fitted=not_fitted)
     rows = list(_rows(design))
     table = album.table(rows, figure_name(output, f'{what}Columns', 'summary'), 'design')
     return ModelPart(
-        of,
-        list(_facts(facts, len(names), design.levels)),
-        pictures=[
+        [
             album.add(picture, figure_name(output, what + name))
             for name, picture in _pictures(design, of)
         ],
-        rows=[_shown(row) for row in rows],
+        [('Columns of the design (TSV)', table)],
+        [_shown(row) for row in rows],
+        facts=facts_told,
         left_out=[
             (column, f'{len(who):,}', some(who, most=_MOST_NAMES))
             for column, who in design.left_out.items()
         ],
         not_fitted=not_fitted,
-        links=[('Columns of the design (TSV)', table)],
     )
 
 
@@ -176,10 +157,6 @@ def _facts(
         'Fitted are elements with',
         f'more than {facts.fewest:g} images, and more than {100 * facts.smallest_share:g}% of all',
     )
-
-
-def _counts(facts: ModelFacts) -> list[tuple[str, str, str]]:
-    return [(column, f'{number:,}', 'n/a') for column, number in facts.left_out.items()]
 
 
 def _pictures(design: DesignFindings, of: str) -> Iterator[tuple[str, Any]]:
@@ -222,23 +199,7 @@ def _shown(row: Mapping[str, str]) -> tuple[str, ...]:
     return (row['column'], *numbers, aliased or scalars)
 
 
-@dataclass(frozen=True)
-class PValuePart:
-    """Distributions of p values on a page.
-
-    Parameters
-    ----------
-    pictures : list of Picture
-        Histograms and quantiles.
-    links : list of tuple
-        Names of files, and where they are.
-    """
-
-    pictures: list[Picture]
-    links: list[tuple[str, str]]
-
-
-def p_value_part(output: Output, results: Analysis, album: Album, what: str) -> PValuePart | None:
+def p_value_part(output: Output, results: Analysis, album: Album, what: str) -> Part | None:
     """Draw the p values of an analysis, and write their counts; None where it has none."""
     found = [one for one in find_p_values(results) if one.n]
     if not found:
@@ -250,7 +211,7 @@ def p_value_part(output: Output, results: Analysis, album: Album, what: str) -> 
         for start in range(0, len(found), MOST_TERMS)
     ]
     table = album.table(_bins(found), figure_name(output, f'{what}{_P}', 'summary'), 'p_values')
-    return PValuePart(pictures, [('Histograms of p (TSV)', table)])
+    return Part(pictures, [('Histograms of p (TSV)', table)])
 
 
 def _bins(found: list[PValues]) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from modelarrayio_bids.reports.figures.permutations import (
@@ -13,53 +12,20 @@ from modelarrayio_bids.reports.figures.permutations import (
 from modelarrayio_bids.reports.figures.scales import cell, number
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.permutations import (
-    LEVEL,
     NullDistribution,
     find_null_distributions,
 )
-from modelarrayio_bids.reports.page.album import Album, Shown, figure_name
+from modelarrayio_bids.reports.page.album import Album, Part, figure_name
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.store.reader import StoreReader
 
 #: Ending of the names of figures and tables about permutations.
 ENDING = 'Permutations'
-#: What the columns of a table of permutation tests are.
-PERMUTATION_COLUMNS = {
-    'test': 'Coefficient, contrast or F test.',
-    'statistic': 'Which statistic: |t| or F.',
-    'threshold': f'Above it p, corrected for all elements, is less than {LEVEL:g}.',
-    'observed': 'The greatest that was observed.',
-    'smallest_p': 'Its p value, corrected for all elements.',
-    'labellings': 'Number of labellings, the unpermuted one among them.',
-}
-
-
-@dataclass(frozen=True)
-class PermutationPart:
-    """The permutation test of an analysis on a page.
-
-    Parameters
-    ----------
-    how : str
-        How many labellings of which kind.
-    pictures : list of Shown
-        Null distributions.
-    header, rows : list of tuple
-        The tests.
-    links : list of tuple
-        Names of files, and where they are.
-    """
-
-    how: str
-    pictures: list[Shown]
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    links: list[tuple[str, str]]
 
 
 def permutation_part(
     output: Output, store: StoreReader, analysis: str, album: Album, what: str
-) -> PermutationPart | None:
+) -> Part | None:
     """Draw the null distributions of an analysis, and write its thresholds; None without any.
 
     Parameters
@@ -87,19 +53,12 @@ def permutation_part(
         )
         for start in range(0, len(found), MOST_TESTS)
     ]
-    table = album.table(
-        _rows(found), figure_name(output, what + ENDING, 'summary'), PERMUTATION_COLUMNS
-    )
-    return PermutationPart(
-        facts.permutation_method,
-        pictures,
-        ('Test', 'Statistic', 'Threshold', 'Observed', 'Smallest p'),
-        [
-            (one.term, one.statistic, *map(number, (one.threshold, one.observed, one.p)))
-            for one in found
-        ],
-        [('Thresholds (TSV)', table)],
-    )
+    table = album.table(_rows(found), figure_name(output, what + ENDING, 'summary'), 'permutations')
+    rows = [
+        (one.term, one.statistic, *map(number, (one.threshold, one.observed, one.p)))
+        for one in found
+    ]
+    return Part(pictures, [('Thresholds (TSV)', table)], rows, facts.permutation_method)
 
 
 def _rows(found: list[NullDistribution]) -> Iterator[dict[str, Any]]:
