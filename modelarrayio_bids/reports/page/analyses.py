@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from modelarrayio_bids.derivatives.outputs.statmaps import label
@@ -114,7 +114,7 @@ def analysis_parts(
         space = space_of_store(store, References())
         around = Surroundings.of(output, space, store.summary(output.scalar))
         for name, what in names.of(analyses):
-            place = {'anchor': f'{output.key}-{what}', 'title': f'{output.scalar}: {name}'}
+            part = AnalysisPart(anchor=f'{output.key}-{what}', title=f'{output.scalar}: {name}')
             try:
                 formula = store.described(name).get(schema.FORMULA_ATTRIBUTE, '')
                 results = store.analysis(name)
@@ -123,13 +123,13 @@ def analysis_parts(
                 )
             except SchemaError as error:
                 # Of a run that was killed: everything else is there to be seen.
-                yield AnalysisPart(note=f'Not shown: {error.what}.', **place)
+                yield replace(part, note=f'Not shown: {error.what}.')
                 continue
             fit = fit_of(output, store, name)
             model = model_part(output, store, name, album, what, fit=fit)
             maps = links_to_maps(output, name)
             if not figures:
-                yield AnalysisPart(note='No result has a p value.', model=model, maps=maps, **place)
+                yield replace(part, note='No result has a p value.', model=model, maps=maps)
                 continue
             terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
             table = album.table(
@@ -137,7 +137,8 @@ def analysis_parts(
                 figure_name(output, f'{what}Results', 'summary'),
                 'results',
             )
-            yield AnalysisPart(
+            yield replace(
+                part,
                 links=[('Numbers (TSV)', table)],
                 note=_model(results, formula),
                 terms=[
@@ -149,7 +150,6 @@ def analysis_parts(
                 components=component_part(output, results, album, what, space=space, around=around),
                 permutations=permutation_part(output, store, name, album, what),
                 maps=maps,
-                **place,
             )
 
 
@@ -231,5 +231,9 @@ def _term(
     # A page has no room for all digits of the table.
     short = [row | {'peak': number(float(row['peak']))} for row in rows]
     shown = [tuple(row[name] for name in _SHOWN) for row in short]
-    of = {'title': figure.title, 'finding': figure.finding, 'rule': figure.rule}
-    return TermPart(pictures, rows=shown, **of)
+    return TermPart(
+        *(pictures, [], shown),
+        title=figure.title,
+        finding=figure.finding,
+        rule=figure.rule,
+    )
