@@ -45,6 +45,7 @@ def chart_of_curves(curves: Sequence[tuple[str, FittedCurve]], title: str, scala
         for axis in axes[len(curves) :]:
             axis.set_visible(False)
         for axis in axes[max(0, len(curves) - _COLUMNS) : len(curves)]:
+            axis.xaxis.set_visible(True)
             axis.set_xlabel(shortened(smooth.covariate, 30), parse_math=False)
             axis.tick_params(labelbottom=True)
         axes[0].set_ylabel(shortened(_height(smooth, scalar), 24), parse_math=False)
