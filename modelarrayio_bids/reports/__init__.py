@@ -61,7 +61,7 @@ def _cache_beside(output_dir: Path) -> Iterator[None]:
 
 
 def _has_cache() -> bool:
-    """Whether matplotlib's own folders can be written to (its ``get_cachedir``, on Linux)."""
+    """Return whether matplotlib can write to its own folders (``get_cachedir``, on Linux)."""
     places = (('XDG_CACHE_HOME', '.cache'), ('XDG_CONFIG_HOME', '.config'))
     return all(
         _can_write(Path(os.environ.get(variable) or Path('~', usual)).expanduser() / 'matplotlib')

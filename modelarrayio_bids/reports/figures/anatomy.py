@@ -57,7 +57,7 @@ class Anatomy:
         return self.path.name
 
     def under(self, panels: Sequence[Panel], weights: np.ndarray | None) -> list[np.ndarray]:
-        """What lies below each panel, by linear interpolation: NaN outside of the image."""
+        """Sample the image below each panel, by linear interpolation: NaN outside of it."""
         return [self._sampled(panel) for panel in panels]
 
     def _sampled(self, panel: Panel) -> np.ndarray:
@@ -66,7 +66,7 @@ class Anatomy:
 
 
 def find_anatomy(sources: Sequence[Path]) -> Anatomy | None:
-    """The first image that can be read; None where there is none, or each source has its own space.
+    """Return the first image that can be read; None without one, or without a shared space.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def find_anatomy(sources: Sequence[Path]) -> Anatomy | None:
 
 
 def _candidates(space: str, sources: Sequence[Path]) -> Iterator[Path]:
-    """The template first, its whole heads before its brains, then the subjects'."""
+    """Yield the template first, its whole heads before its brains, then the subjects'."""
     templates = template_files([space], f'tpl-{space}*_T1w.nii.gz')
     yield from sorted(templates, key=lambda path: ('_desc-' in path.name, path.name))
     yield from anatomical_files(sources, f'*_space-{space}_*desc-preproc_T1w.nii.gz')

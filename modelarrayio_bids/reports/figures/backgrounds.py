@@ -1,4 +1,4 @@
-"""What lies around the elements of a file: surfaces they are on, anatomy below them."""
+"""Surroundings of the elements of a file: surfaces they are on, anatomy below them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelarrayio_bids.store.summary import Summary
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What maps of a file are shown on.
+    """Surfaces and anatomy that maps of a file are shown on.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, output: Output, space: ElementSpace, summary: Summary | None) -> Surroundings:
-        """Those of a file: looked for near its sources, and among the templates at hand."""
+        """Look for those of a file near its sources, and among the templates at hand."""
         sources = [source.path for source in output.cohort.sources()]
         sizes = {name: each.n_vertices for name, each in space.surface_elements().items()}
         background: Background | None = find_anatomy(sources)

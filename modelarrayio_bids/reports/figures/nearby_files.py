@@ -19,7 +19,7 @@ _MOST_DATASETS = 100
 
 
 def anatomical_files(sources: Iterable[Path], pattern: str) -> Iterator[Path]:
-    """Files of the first subjects, in their own dataset and those beside it.
+    """Yield files of the first subjects, in their own dataset and those beside it.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def anatomical_files(sources: Iterable[Path], pattern: str) -> Iterator[Path]:
 
 
 def template_files(names: Sequence[str], pattern: str) -> Iterator[Path]:
-    """Files of templates that TemplateFlow has fetched to this machine; nothing is fetched.
+    """Yield files of templates that TemplateFlow has fetched to this machine; nothing is fetched.
 
     Parameters
     ----------
@@ -58,13 +58,13 @@ def template_files(names: Sequence[str], pattern: str) -> Iterator[Path]:
 
 
 def space_label(sources: Sequence[Path]) -> str | None:
-    """The space that the first source's name tells."""
+    """Return the space that the first source's name tells."""
     found = re.search(r'_space-([A-Za-z0-9+]+)_', sources[0].name) if sources else None
     return found[1] if found else None
 
 
 def study_folders(dataset: Path) -> list[Path]:
-    """A dataset, its neighbours in a folder ``derivatives``, and what they are derivatives of.
+    """Return a dataset, its neighbours in a folder ``derivatives``, and what they derive from.
 
     What lies beside it elsewhere may be another study, with another ``sub-01``.
     """

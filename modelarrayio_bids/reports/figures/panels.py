@@ -141,7 +141,7 @@ def painted_surfaces(space: ElementSpace, values: np.ndarray) -> dict[str, np.nd
 
 
 def _means(there: GridElements, values: np.ndarray) -> np.ndarray:
-    """By voxel, (n_voxels,): NaN where no element has a value."""
+    """Return means by voxel, (n_voxels,): NaN where no element has a value."""
     values = values[there.elements]
     if there.voxels.size == there.indices.shape[1]:
         return values
@@ -155,7 +155,7 @@ def _means(there: GridElements, values: np.ndarray) -> np.ndarray:
 
 
 def _heaviest(there: GridElements, weights: np.ndarray) -> np.ndarray:
-    """By voxel, (n_voxels,): the greatest weight of its elements."""
+    """Return the greatest weight of the elements of each voxel, (n_voxels,)."""
     heaviest = np.zeros(there.indices.shape[1])
     np.maximum.at(heaviest, there.voxels, weights[there.elements])
     return heaviest
@@ -228,7 +228,7 @@ class _Slices:
 
 
 def _orientation(affine: np.ndarray) -> np.ndarray:
-    """nibabel's, (3, 2) integers; as it is on disk where an affine has no inverse."""
+    """Return nibabel's orientation, (3, 2) integers; as on disk where an affine has no inverse."""
     orientation = io_orientation(affine)
     if np.isnan(orientation).any():
         return np.array([[0, 1], [1, 1], [2, 1]])
@@ -236,7 +236,7 @@ def _orientation(affine: np.ndarray) -> np.ndarray:
 
 
 def _distinct(wanted: list[int], free: set[int]) -> list[int]:
-    """For each the nearest number that is still free, in order; fewer where none is left."""
+    """Return for each the nearest number still free, in order; fewer where none is left."""
     chosen = []
     for number in wanted[: len(free)]:
         nearest = min(free, key=lambda one: (abs(one - number), one))
@@ -246,7 +246,7 @@ def _distinct(wanted: list[int], free: set[int]) -> list[int]:
 
 
 def _title(plane: np.ndarray, shape: tuple[int, ...], across: int, step: np.ndarray) -> str:
-    """Where a slice is: in its middle, if an oblique one is at several places."""
+    """Return where a slice is: in its middle, if an oblique one is at several places."""
     rows, columns = shape
     place = float(plane[across] @ [(rows - 1) / 2, (columns - 1) / 2, 1])
     varies = float(abs(plane[across, :2]) @ [rows - 1, columns - 1])

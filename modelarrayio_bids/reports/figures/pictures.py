@@ -41,14 +41,14 @@ _PALE, _DARKEST = 0.87, 0.35
 
 
 class Background(Protocol):
-    """What lies below a map, in grey."""
+    """A layer below a map, in grey."""
 
     @property
     def description(self) -> str:
-        """What it is, for a caption: part of a sentence."""
+        """Its name in a caption: part of a sentence."""
 
     def under(self, panels: Sequence[Panel], weights: np.ndarray | None) -> list[np.ndarray]:
-        """For each panel of a space, made with these weights, any values; NaN for white."""
+        """Return values for each panel of a space, made with these weights; NaN for white."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class MapBackground:
     description: str
 
     def under(self, panels: Sequence[Panel], weights: np.ndarray | None) -> list[np.ndarray]:
-        """The map at the same places."""
+        """Return the map at the same places."""
         return [panel.image for panel in map_panels(self.space, self.values, weights)]
 
 
@@ -85,7 +85,7 @@ def map_pictures(
     weights: np.ndarray | None = None,
     alt: str = '',
 ) -> list[Picture]:
-    """A map: where it can be shown as one picture, and by structure what that leaves out.
+    """Draw a map: where it can be shown as one picture, and by structure what that leaves out.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def mask_picture(
     title: str,
     background: Background | None = None,
 ) -> Picture | None:
-    """The outline of the elements, and in colour where not everybody has a value.
+    """Draw the outline of the elements, and in colour where not everybody has a value.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def mask_picture(
 
 
 def density_picture(space: ElementSpace, title: str) -> Picture | None:
-    """How many elements each voxel has, for those of which a voxel can have several."""
+    """Draw how many elements each voxel has, for those of which a voxel can have several."""
     panels = density_panels(space)
     if not panels:
         return None
@@ -181,7 +181,7 @@ def density_picture(space: ElementSpace, title: str) -> Picture | None:
 
 
 def described(space: ElementSpace, values: np.ndarray, title: str) -> str:
-    """Range and median of a map, in a sentence after its title."""
+    """Describe range and median of a map, in a sentence after its title."""
     finite = _finite(values).astype(np.float64)
     if not finite.size:
         return f'{title}. None of {len(space):,} {space.kind} has a value.'
@@ -203,7 +203,7 @@ def _caption(
     shown: Iterable[str] = (),
     surfaces: Mapping[str, Surface] | None = None,
 ) -> str:
-    """Colours, and what they lie on."""
+    """Describe colours, and what they lie on."""
     sentences = [scale.described()]
     if background is not None:
         sentences.append(f'Grey: {background.description}.')
@@ -215,7 +215,7 @@ def _caption(
 def _cortex_rows(
     cortex: Mapping[str, np.ndarray], surfaces: Mapping[str, Surface]
 ) -> list[list[Tile]]:
-    """Two rows: hemispheres from outside, and from the middle."""
+    """Return two rows: hemispheres from outside, and from the middle."""
     if not cortex:
         return []
     ordered = sorted(cortex, key=lambda name: surfaces[name].hemisphere)
@@ -237,7 +237,7 @@ def panel_rows(
     weights: np.ndarray | None,
     areas: Sequence[np.ndarray] | None = None,
 ) -> list[list[Tile]]:
-    """Panels with what lies below them, and areas to outline: axial slices first, then the others.
+    """Put panels on what lies below them, with areas to outline: axial slices first.
 
     Parameters
     ----------
@@ -261,13 +261,13 @@ def panel_rows(
 
 
 def _upwards(tile: Tile) -> int:
-    """The axis that runs upwards: axial slices are in one row, coronal and sagittal in another."""
+    """Return the axis that runs upwards: axial slices are in one row, others in another."""
     plane = tile.panel.plane
     return -1 if plane is None else int(np.argmax(abs(plane[:, 0])))
 
 
 def _grey_levels(images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """From 0, black, to 1, white, the same for all: light enough for dark colours to stand out."""
+    """Return levels from 0, black, to 1, white, light enough for dark colours to stand out."""
     images = [image.astype(np.float64) for image in images]
     everything = np.concatenate([image[np.isfinite(image)] for image in images])
     low, high = np.percentile(everything, (2, 98)) if everything.size else (0, 0)

@@ -1,4 +1,4 @@
-"""Which colour stands for which value.
+"""Scales: colours that stand for values.
 
 >>> Scale.of(np.array([1.0, 2, 3]), 'thickness (mm)').described()
 'Colours: viridis, from 1.04 to 2.96.'
@@ -22,7 +22,7 @@ _MOST_DIGITS = 300
 
 @dataclass(frozen=True)
 class Scale:
-    """Which colour stands for which value.
+    """Colours that stand for values.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Scale:
 
     @classmethod
     def of(cls, values: np.ndarray, label: str) -> Scale:
-        """The scale of some values: symmetric about 0 where they are of both signs."""
+        """Return the scale of some values: symmetric about 0 where they are of both signs."""
         # The span of float32's largest values is more than it can hold.
         finite = values[np.isfinite(values)].astype(np.float64)
         if not finite.size:
@@ -57,7 +57,7 @@ class Scale:
 
     @classmethod
     def symmetric(cls, end: float, label: str) -> Scale:
-        """From minus to plus a number, with white for 0."""
+        """Return one from minus to plus a number, with white for 0."""
         end = _rounded(end, math.ceil) or 1.0
         return cls(-end, end, label, DIVERGING)
 
@@ -68,7 +68,7 @@ class Scale:
         return ((values / 2 - self.low / 2) / span).clip(0, 1)
 
     def extend(self, values: np.ndarray) -> str:
-        """Matplotlib's word for the ends beyond which some values lie.
+        """Return matplotlib's word for the ends beyond which some values lie.
 
         >>> Scale(0, 1, 'FA').extend(np.array([0.5, 1.5]))
         'max'
@@ -78,12 +78,12 @@ class Scale:
         return {(0, 0): 'neither', (1, 0): 'min', (0, 1): 'max'}.get((below, above), 'both')
 
     def described(self) -> str:
-        """Map and limits, in words."""
+        """Describe map and limits."""
         return f'Colours: {self.colours}, from {number(self.low)} to {number(self.high)}.'
 
 
 def number(value: float) -> str:
-    """A number with three digits, for a person.
+    """Return a number with three digits, for people.
 
     >>> number(12345.6), number(0.012345), number(-7.104), number(2e-9), number(float('nan'))
     ('12,346', '0.0123', '-7.1', '2e-09', 'nan')
@@ -94,7 +94,7 @@ def number(value: float) -> str:
 
 
 def cell(value: float) -> str:
-    """A number in a TSV of BIDS: ``n/a`` where there is none; an infinite one is a number.
+    """Return a number in a TSV of BIDS: ``n/a`` where there is none; an infinite one is a number.
 
     >>> cell(0.1 + 0.2), cell(float('nan')), cell(float('-inf'))
     ('0.3', 'n/a', '-inf')
@@ -103,7 +103,7 @@ def cell(value: float) -> str:
 
 
 def _rounded(value: float, towards: Callable[[float], int]) -> float:
-    """To three digits, those that are printed."""
+    """Round to three digits, those that are printed."""
     if not value:
         return 0.0
     digits = min(2 - math.floor(math.log10(abs(value))), _MOST_DIGITS)

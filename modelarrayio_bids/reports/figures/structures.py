@@ -23,7 +23,7 @@ _INK = '#1f3b5c'
 def structure_chart(
     space: ElementSpace, values: np.ndarray, label: str, title: str
 ) -> style.Picture:
-    """The distributions, as SVG.
+    """Draw the distributions, as SVG.
 
     Parameters
     ----------

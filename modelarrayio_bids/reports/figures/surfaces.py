@@ -70,14 +70,14 @@ class Surface:
 
     @functools.cached_property
     def views(self) -> tuple[View, View]:
-        """From outside, and from the other hemisphere."""
+        """Views from outside, and from the other hemisphere."""
         outwards = -1 if self.hemisphere == 'L' else 1
         return View.of(self.mesh, outwards), View.of(self.mesh, -outwards)
 
 
 @dataclass(frozen=True)
 class View:
-    """What is seen of a mesh along the axis from left to right.
+    """View of a mesh along the axis from left to right.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class View:
 
     @classmethod
     def of(cls, mesh: Mesh, direction: int) -> View:
-        """From the right (1: what is anterior is on the right) or from the left (-1)."""
+        """Look from the right (1: what is anterior is on the right) or from the left (-1)."""
         x, y, z = mesh.points.T.astype(np.float64)
         pixel = max(float(np.ptp(y)), float(np.ptp(z))) / _LONGEST or 1.0
         across = y * direction
@@ -107,13 +107,13 @@ class View:
         return cls(seen, plane, ('P', 'A') if direction > 0 else ('A', 'P'))
 
     def panel(self, values: np.ndarray, title: str) -> Panel:
-        """Values of the vertices, (n_vertices,), as they are seen."""
+        """Return values of the vertices, (n_vertices,), as they are seen."""
         image = np.append(values, np.nan).astype(np.float32)[self.vertices]
         return Panel(title, image, self.plane, self.sides)
 
 
 def find_surfaces(sizes: Mapping[str, int], sources: Sequence[Path]) -> dict[str, Surface]:
-    """A surface for every cortex, of one place and shape; none if one of them has none.
+    """Return a surface for every cortex, of one place and shape; none if one of them has none.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def meshes_of(surfaces: Mapping[str, Surface]) -> dict[str, Mesh]:
 
 
 def shade(mesh: Mesh) -> np.ndarray:
-    """Grey levels of a folded mesh, (n_vertices,) float32: sulci are darker than gyri.
+    """Return grey levels of a folded mesh, (n_vertices,) float32: sulci are darker than gyri.
 
     A vertex lies in a sulcus if its neighbours lie further outwards, along its normal, than itself.
     """
@@ -164,7 +164,7 @@ def shade(mesh: Mesh) -> np.ndarray:
 
 
 def _around(mesh: Mesh) -> sparse.csr_array:
-    """Which triangles meet in each vertex: (n_vertices, n_triangles), ones."""
+    """Return which triangles meet in each vertex: (n_vertices, n_triangles), ones."""
     faces = np.repeat(np.arange(len(mesh.triangles)), 3)
     ones = np.ones(faces.size)
     shape = (len(mesh.points), len(mesh.triangles))
@@ -172,7 +172,7 @@ def _around(mesh: Mesh) -> sparse.csr_array:
 
 
 def _nearest(pixels: np.ndarray, depth: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """For each pixel the vertex nearest to it, of the triangle nearest to the viewer.
+    """Return for each pixel the vertex nearest to it, of the triangle nearest to the viewer.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def _nearest(pixels: np.ndarray, depth: np.ndarray, triangles: np.ndarray) -> np
 def _shares(
     corners: np.ndarray, number: np.ndarray, column: np.ndarray, row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much of a place is the second and the third corner's of its triangle, from 0 to 1."""
+    """Return how much of a place is the second and the third corner's of its triangle, 0 to 1."""
     a, b, c = np.moveaxis(corners, 1, 0)
     across, down = column - a[number, 0], row - a[number, 1]
     # Both are linear: their slopes along the columns and along the rows, by triangle.
@@ -214,7 +214,7 @@ def _shares(
 
 
 def _pairs(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every triangle, (n, 3, 2), with every pixel of its bounding box: number, column and row."""
+    """Pair triangles, (n, 3, 2), with each pixel of their bounding box: number, column, row."""
     first = np.ceil(corners.min(axis=1)).astype(int)
     width, height = np.maximum(np.floor(corners.max(axis=1)).astype(int) - first + 1, 0).T
     sizes = width * height
@@ -229,12 +229,12 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _hemisphere_of(structure: str) -> str:
-    """``L`` or ``R`` of a cortex, else empty."""
+    """Return ``L`` or ``R`` of a cortex, else empty."""
     return _CORTICES.get(structure.removeprefix('CIFTI_STRUCTURE_'), '')
 
 
 def _places(sources: Sequence[Path]) -> Iterator[list[Path]]:
-    """Folders with meshes, as lists of their files: templates, then what is near the sources."""
+    """Yield folders with meshes, as lists of files: templates, then those near the sources."""
     templates = dict.fromkeys(filter(None, [space_label(sources), *_SHARED]))
     files = chain(
         template_files([*templates], f'*{EXTENSION}'), anatomical_files(sources, f'*{EXTENSION}')
@@ -247,7 +247,7 @@ def _places(sources: Sequence[Path]) -> Iterator[list[Path]]:
 def _of_shape(
     place: Sequence[Path], shape: str, wanted: Mapping[str, int]
 ) -> dict[str, tuple[Path, Mesh]]:
-    """For every structure a file and its mesh; nothing if one is missing."""
+    """Return for every structure a file and its mesh; nothing if one is missing."""
     found = {}
     for structure, size in wanted.items():
         hemisphere = _hemisphere_of(structure)
@@ -261,14 +261,14 @@ def _of_shape(
 
 
 def _is_named(path: Path, shape: str, hemisphere: str) -> bool:
-    """Whether a name tells this shape, and this hemisphere or none."""
+    """Return whether a name tells this shape, and this hemisphere or none."""
     if not re.search(rf'(?<![A-Za-z]){shape}(?![A-Za-z])', path.name.replace('very_', 'very')):
         return False
     return _named_hemisphere(path) in {hemisphere, ''}
 
 
 def _named_hemisphere(path: Path) -> str:
-    """Of names as in BIDS (``hemi-L``) and in HCP (``100307.L.midthickness…``)."""
+    """Return it from names as in BIDS (``hemi-L``) and in HCP (``100307.L.midthickness…``)."""
     found = re.search(r'(?:hemi-|[._])([LR])(?=[._])', path.name)
     return found[1] if found else ''
 

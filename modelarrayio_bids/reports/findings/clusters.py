@@ -75,7 +75,7 @@ def find_clusters(
     meshes: Mapping[str, Mesh],
     most: int = 10,
 ) -> Clusters:
-    """The clusters of some elements.
+    """Find the clusters of some elements.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _connected_components(
 def _by_neighbourhood(
     space: ElementSpace, alive: np.ndarray, meshes: Mapping[str, Mesh]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Elements that could touch each other, and the numbers of their clusters, from 0."""
+    """Yield elements that could touch each other, and the numbers of their clusters, from 0."""
     for structure, surface in space.surface_elements().items():
         here = alive[surface.elements]
         vertices = surface.vertices[here]
@@ -179,7 +179,7 @@ def _joined(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
 
 
 def _cluster(space: ElementSpace, values: np.ndarray, members: np.ndarray) -> Cluster:
-    """The cluster of some elements, the peak first."""
+    """Describe the cluster of some elements, the peak first."""
     peak = members[:1]
     place = space.coordinates(peak)[0]
     volume = space.volumes(members).sum()

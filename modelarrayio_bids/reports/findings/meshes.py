@@ -73,7 +73,7 @@ def _parsed(path: str | PathLike[str]) -> GiftiImage:
 
 
 def _is_table(data: object, kinds: str) -> bool:
-    """Whether it is one array of triples; several come as a tuple, none as an empty one."""
+    """Return whether it is one array of triples; several come as a tuple, none as an empty one."""
     return (
         isinstance(data, np.ndarray)
         and data.dtype.kind in kinds

@@ -1,4 +1,4 @@
-"""What a person should look at: sources that are not like the others, and by what.
+"""Outliers: sources that are not like the others, and by what.
 
 Of each source a few numbers are compared with everybody's. How far one is out is told in robust
 standard deviations, the distance from the median in units of 1.4826 times the median absolute
@@ -72,7 +72,7 @@ class Finding:
 def findings(
     summary: Summary, names: Sequence[str], others: Sequence[Finding] = ()
 ) -> list[Finding]:
-    """All there is to say of the sources, those of one source together, in their order.
+    """Return all there is to say of the sources, those of one source together, in their order.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def findings(
 
 
 def deviations(values: np.ndarray) -> np.ndarray:
-    """How far each is from the median, in robust standard deviations: (n,), NaN for NaN.
+    """Return how far each is from the median, in robust standard deviations: (n,), NaN for NaN.
 
     Where more than half are alike, whatever differs is infinitely far.
     """
@@ -110,13 +110,13 @@ def deviations(values: np.ndarray) -> np.ndarray:
 
 
 def usual(values: np.ndarray) -> float:
-    """The median of those that are finite; NaN where none is."""
+    """Return the median of those that are finite; NaN where none is."""
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else np.nan
 
 
 def fractions(counts: np.ndarray, summary: Summary) -> np.ndarray:
-    """Counts of elements as fractions of all: (n_sources,)."""
+    """Return counts of elements as fractions of all: (n_sources,)."""
     return counts / max(1, summary.count.size)
 
 
@@ -136,7 +136,7 @@ def _infinite(summary: Summary) -> Iterator[Finding]:
 
 
 def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
-    """One image under two names: the same file, or the same values in another file."""
+    """Yield images under two names: the same file, or the same values in another file."""
     fields = [name for name in ROW.names or () if name != 'sha256']
     values = repack_fields(summary.rows[fields])
     # Maps of so many ones and zeros have all else alike.
@@ -168,7 +168,7 @@ def groups_of(keys: Sequence[bytes]) -> list[list[int]]:
 
 
 def _unusual(summary: Summary) -> Iterator[Finding]:
-    """Numbers far from everybody's."""
+    """Yield numbers far from everybody's."""
     rows = summary.rows
     missing, zeros = (fractions(rows[name], summary) for name in ('n_missing', 'n_zero'))
     medians = rows['quantiles'][:, rows['quantiles'].shape[1] // 2]
@@ -198,7 +198,7 @@ def _far(
     sign: int,
     say: Callable[[float, float], str],
 ) -> Iterator[Finding]:
-    """Who is far above the median (``sign`` 1), below it (-1), or either (0)."""
+    """Yield who is far above the median (``sign`` 1), below it (-1), or either (0)."""
     middle, far = usual(values), deviations(values)
     out = (np.abs(far) > MOST_DEVIATIONS) & (np.abs(values - middle) > least) & (far * sign >= 0)
     for source in np.flatnonzero(out):
@@ -206,7 +206,7 @@ def _far(
 
 
 def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Finding]:
-    """Which sources are nearer to the others when they are flipped.
+    """Find sources that are nearer to the others when they are flipped.
 
     Some runs of elements and their mirror images are read: chunks span all sources, so that these
     are few reads. What is usual at an element is the median of all, and a square of z counts up to
@@ -230,7 +230,7 @@ def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Find
 
 
 def _chosen(summary: Summary, chunk: int) -> np.ndarray:
-    """Elements, whole chunks of them, evenly spaced; without spread they tell nothing."""
+    """Choose elements, whole chunks of them, evenly spaced; without spread they tell nothing."""
     n_chunks = -(-summary.count.size // chunk)
     wanted = min(n_chunks, max(_RUNS, -(-_ELEMENTS // chunk)))
     starts = np.unique(np.linspace(0, n_chunks - 1, wanted).astype(np.int64)) * chunk
@@ -244,7 +244,7 @@ def _chosen(summary: Summary, chunk: int) -> np.ndarray:
 def _distances(
     scalar: Scalar, elements: np.ndarray, partners: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How far each source is from the others, as it is and flipped: (n_sources,) squares of z."""
+    """Return how far each source is from the others, as it is and flipped: squares of z."""
     values, exchanged = (
         np.where(np.isfinite(read), read, np.nan)
         for read in (scalar.columns(at).astype(np.float64) for at in (elements, partners))

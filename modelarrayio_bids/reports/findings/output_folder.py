@@ -1,4 +1,4 @@
-"""What is in an output folder: each HDF5 file, and the cohort, sidecars and maps beside it."""
+"""Contents of an output folder: each HDF5 file, and the cohort, sidecars and maps beside it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Output:
 
     @classmethod
     def of(cls, store: Path, root: Path) -> Output:
-        """That of an HDF5 file.
+        """Return that of an HDF5 file.
 
         Raises
         ------
@@ -82,13 +82,13 @@ class Output:
 
     @property
     def units(self) -> str:
-        """Of its values; blank where they have none (BIDS writes ``1``), or nobody says."""
+        """Units of its values; blank where they have none (BIDS writes ``1``), or nobody says."""
         units = str(self.known.get('Units', ''))
         return '' if units == '1' else units
 
     @property
     def measure(self) -> str:
-        """What its values are: ``cbf (mL/100 g/min)``."""
+        """Name and units of its values: ``cbf (mL/100 g/min)``."""
         return f'{self.scalar} ({self.units})' if self.units else self.scalar
 
     @property
@@ -108,12 +108,12 @@ class Output:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Whom each source is of: ``sub-01 ses-2``, or the file where the cohort does not say."""
+        """Participant and visit of each source: ``sub-01 ses-2``; else the file."""
         return tuple(visit_name(row) for row in self.cohort.rows)
 
     @property
     def rungs(self) -> tuple[str, ...]:
-        """Where the mask of each source came from; blank where none was needed."""
+        """Rung that the mask of each source came from; blank where none was needed."""
         return tuple(row.get(MASK_RUNG, '') for row in self.cohort.rows)
 
     @property
@@ -123,12 +123,12 @@ class Output:
 
     @property
     def unmatched(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """By table: ``WithoutPhenotypes`` and ``WithoutImages``."""
+        """People by table: ``WithoutPhenotypes`` and ``WithoutImages``."""
         return self.said.get('Unmatched', {})
 
 
 def outputs_in(output_dir: Path) -> list[Output]:
-    """Those of a folder, by scalar and space.
+    """Return those of a folder, by scalar and space.
 
     Files without a cohort beside them are left out with a warning.
 
@@ -160,7 +160,7 @@ def outputs_in(output_dir: Path) -> list[Output]:
 
 
 def _in_order(cohort: Cohort, files: Outputs) -> Cohort:
-    """A row for each of the file's sources, in its order: tables get sorted, and files grow.
+    """Return a row for each of the file's sources, in its order: tables get sorted, and files grow.
 
     As ModelArray does, they are matched by what ``source_file`` says.
     """
@@ -183,7 +183,7 @@ def _in_order(cohort: Cohort, files: Outputs) -> Cohort:
 
 
 def visit_name(row: Mapping[str, str]) -> str:
-    """Whom a row of a cohort is of.
+    """Return whom a row of a cohort is of.
 
     >>> visit_name({'participant_id': 'sub-01', 'session_id': 'ses-2', 'source_file': 'x.nii'})
     'sub-01 ses-2'

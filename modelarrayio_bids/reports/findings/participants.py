@@ -1,4 +1,4 @@
-"""Who is in the files and who is not, and why; and what is known of them."""
+"""Participants: who is in the files and who is not, and why; and what is known of them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Availability:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the files: their scalars, with what tells them apart where one has several files."""
+        """Names of the files: their scalars, with what tells several of one apart."""
         often = Counter(output.scalar for output in self.outputs)
         return tuple(
             output.scalar if often[output.scalar] == 1 else _told_apart(output)
@@ -82,18 +82,18 @@ class Availability:
 
     @cached_property
     def participants(self) -> tuple[str, ...]:
-        """Everybody, each once."""
+        """People, each once."""
         return tuple(dict.fromkeys(map(participant, self.visits)))
 
     @property
     def complete(self) -> int:
-        """How many participants are in every file."""
+        """Number of participants who are in every file."""
         inside = [self.participants_in(output) for output in self.outputs]
         return sum(all(who in people for people in inside) for who in self.participants)
 
     @property
     def counts(self) -> str:
-        """How many participants there are, and visits if those are more.
+        """Numbers of participants, and of visits if those are more.
 
         Of files with images of several sessions: ``24 participants (48 visits)``.
         """
@@ -106,12 +106,12 @@ class Availability:
         return set(map(participant, self.names[output.key]))
 
     def why_not(self, output: Output, visit: str) -> str:
-        """Why somebody is not in a file."""
+        """Return why somebody is not in a file."""
         reasons = self.reasons[output.key]
         return reasons.get(visit, reasons.get(participant(visit), NO_IMAGE))
 
     def absent(self, output: Output) -> dict[str, list[str]]:
-        """Those who are not in a file, by the reason, the commonest first."""
+        """Return those who are not in a file, by the reason, the commonest first."""
         inside = frozenset(self.names[output.key])
         found: dict[str, list[str]] = {}
         for visit in self.visits:
@@ -120,7 +120,7 @@ class Availability:
         return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """A table of people: a column per file, ``yes`` or why not."""
+        """Yield a table of people: a column per file, ``yes`` or why not."""
         for column, visit in enumerate(self.visits):
             present = self.matrix[:, column]
             yield {'participant': visit} | {
@@ -169,7 +169,7 @@ def _told_apart(output: Output) -> str:
 
 
 def _reasons(output: Output, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Who is known to be not in a file, and why."""
+    """Yield who is known to be not in a file, and why."""
     inside = frozenset({*output.names, *names})
     for table in output.unmatched.values():
         for person in table.get('WithoutImages', ()):
@@ -206,21 +206,21 @@ class Phenotype:
 
     @property
     def n_missing(self) -> int:
-        """How many have none."""
+        """Number of those who have none."""
         return len(self.texts) - len(self._present)
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How often each value stands, the commonest first."""
+        """Number of times each value stands, the commonest first."""
         return dict(Counter(self._present).most_common())
 
     @property
     def is_numeric(self) -> bool:
-        """Whether it is an amount rather than a category."""
+        """True of an amount rather than a category."""
         return self.numbers is not None and len(self.counts) > _FEW
 
     def described(self) -> str:
-        """In a few words.
+        """Describe it in a few words.
 
         >>> Phenotype('age', ('20', '31.5', '', '44')).described()
         '20 to 44, mean 31.8, SD 12'
@@ -244,7 +244,7 @@ class Phenotype:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of so many letters at most.
+    """Cut a text to so many letters.
 
     >>> shortened('kindergarten', 8)
     'kinderg…'
@@ -272,7 +272,7 @@ def phenotype_frame(outputs: Sequence[Output]) -> pd.DataFrame:
 
 
 def phenotypes_of(outputs: Sequence[Output]) -> list[Phenotype]:
-    """Those of everybody in some files, each person or visit once."""
+    """Return those of everybody in some files, each person or visit once."""
     frame = phenotype_frame(outputs)
     return [Phenotype(str(column), tuple(frame[column])) for column in frame]
 

@@ -65,17 +65,17 @@ class Term:
 
     @property
     def level(self) -> float:
-        """Below which p counts."""
+        """Level that p must be below."""
         return CORRECTED if self.correction else UNCORRECTED
 
     @property
     def rule(self) -> str:
-        """Level and correction, for a person."""
+        """Level and correction, in words."""
         return f'p < {self.level:g}, {self.corrected}'
 
     @property
     def corrected(self) -> str:
-        """Whether and how p is corrected, for a person."""
+        """Correction of p, or that there is none, in words."""
         if self.correction:
             return f'corrected ({self.correction})'
         return 'not corrected for the number of tests'
@@ -87,18 +87,18 @@ class Term:
 
     @property
     def own_df(self) -> tuple[str, ...]:
-        """What may tell the statistic's own degrees of freedom."""
+        """Results that may tell the statistic's own degrees of freedom."""
         return () if self.name == MODEL else (f'{self.name}.df.residual', f'{self.name}.df')
 
     @property
     def noun(self) -> str:
-        """What is shown, for a person."""
+        """Name of what is shown."""
         return SHOWN[ResultName.of(self.shown).statistic] if self.shown else LOG_P
 
 
 @dataclass(frozen=True, eq=False)
 class TermValues:
-    """What was found of a term, by row of the analysis.
+    """Values of a term, by row of the analysis.
 
     Parameters
     ----------
@@ -134,12 +134,12 @@ class TermValues:
 
     @property
     def noun(self) -> str:
-        """What is shown, for a person."""
+        """Name of what is shown."""
         return self.statistic or self.term.noun
 
     @property
     def survived(self) -> int:
-        """How many rows have a p that counts."""
+        """Number of rows whose p counts."""
         return int(np.count_nonzero(self.kept))
 
     def by_element(self, results: Analysis, n_elements: int) -> TermValues:

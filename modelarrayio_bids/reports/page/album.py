@@ -100,7 +100,7 @@ class Album:
         return f'{FOLDER}/{path.name}'
 
     def read(self, name: str) -> list[dict[str, str]]:
-        """The rows of a table; none where there is no such file."""
+        """Return the rows of a table; none where there is no such file."""
         path = self.folder / f'{name}.tsv'
         if not path.exists():
             return []
@@ -108,7 +108,7 @@ class Album:
             return list(csv.DictReader(file, delimiter='\t'))
 
     def _path(self, name: str, extension: str) -> Path:
-        """A file that nothing else on the page has: ``dki_fa`` and ``dkiFa`` have one label."""
+        """Return a file that nothing else has: ``dki_fa`` and ``dkiFa`` have one label."""
         what, suffix = name.rsplit('_', 1)
         names = (f'{what}{number}_{suffix}{extension}' for number in chain([''], count(2)))
         # Not every file system tells letters by their case.
@@ -126,7 +126,7 @@ def column_texts() -> dict[str, dict[str, str]]:
 
 
 def figure_name(output: Output, what: str, suffix: str = 'plot') -> str:
-    """Name of a figure by BIDS: the entities of the file it is about, the scalar, what it shows.
+    """Return the name of a figure by BIDS: entities of its file, the scalar, what it shows.
 
     >>> from modelarrayio_bids.derivatives.bids.output_names import Outputs
     >>> from modelarrayio_bids.cohort import Cohort

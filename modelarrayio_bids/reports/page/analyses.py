@@ -1,4 +1,4 @@
-"""What a page says of the analyses that ModelArray wrote into a file."""
+"""Analyses on a page: those that ModelArray wrote into a file."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class _Names:
         self._taken: set[str] = set()
 
     def of(self, texts: Sequence[str]) -> list[tuple[str, str]]:
-        """Each text with its label; of those that would have the same, later ones get a number.
+        """Return each text with its label; later ones of the same label get a number.
 
         Later is by the texts themselves: their order in a file changes nothing.
         """
@@ -186,7 +186,7 @@ class _Names:
 
 
 def _model(results: Analysis, formula: str) -> str:
-    """The formula, or what the names of results tell of it."""
+    """Return the formula, or what the names of results tell of it."""
     if formula:
         return f'Model: {formula}.'
     terms = model_terms(results.names)

@@ -136,7 +136,7 @@ def write_page(
 def _steps(
     bids_dir: str | PathLike[str] | None, output_dir: Path, outputs: Sequence[Output]
 ) -> list[Step]:
-    """What is left to do: models that have no results yet, results that have no maps yet."""
+    """Return what is left to do: models that have no results yet, results that have no maps yet."""
     scripts = [one.files.fit_script for one in outputs if one.files.fit_script.exists()]
     if not (bids_dir and scripts):
         return []
@@ -154,13 +154,13 @@ def _steps(
 
 
 def _analyses(output: Output) -> frozenset[str]:
-    """Those of a file, without slices that were merged."""
+    """Return the analyses of a file, without slices that were merged."""
     with StoreReader(output.files.store) as store:
         return frozenset(store.analyses) - store.slices
 
 
 def _maps(output: Output, analysis: str) -> Path:
-    """The folder of the maps of an analysis."""
+    """Return the folder of the maps of an analysis."""
     return StatMapNaming.of(output.files.store, output.root).folder(analysis)
 
 
@@ -214,7 +214,7 @@ def _verdict(outputs: Sequence[Output], found: Sequence[tuple[str, str, str, str
 
 
 def _remarks(outputs: Sequence[Output]) -> list[Remark]:
-    """What looks like a slip in the phenotypes."""
+    """Return what looks like a slip in the phenotypes."""
     said = {name: what for output in outputs for name, what in output.said.items()}
     described = {name: what for name, what in said.items() if isinstance(what, dict)}
     return remarks(phenotype_frame(outputs), described)
@@ -237,7 +237,7 @@ def _people(availability: Availability, album: Album) -> dict[str, Any]:
 
 
 def _left_out(counts: Mapping[str, int] | None, album: Album) -> list[tuple[str, str]]:
-    """Why images were left out, and how many; kept as a table for reports to come."""
+    """Return why images were left out, and how many; kept as a table for reports to come."""
     if counts is not None:
         rows = [{'reason': reason, 'images': number} for reason, number in counts.items()]
         album.table(rows or [{'reason': 'n/a', 'images': 0}], _LEFT_OUT)
@@ -255,7 +255,7 @@ def _phenotypes(phenotypes: Sequence[Phenotype], album: Album) -> dict[str, Any]
 
 
 def pipelines_of(output_dir: Path) -> list[str]:
-    """Programs that made the images: those of the datasets an output folder is linked to."""
+    """Return programs that made the images: those of the datasets an output folder is linked to."""
     try:
         description = json.loads((output_dir / DESCRIPTION).read_text('utf-8'))
     except (OSError, ValueError):
@@ -265,7 +265,7 @@ def pipelines_of(output_dir: Path) -> list[str]:
 
 
 def _generators(name: str, url: str) -> Sequence[str]:
-    """Who made a dataset, as it says itself; else its name."""
+    """Return who made a dataset, as it says itself; else its name."""
     try:
         return Dataset.from_folder(path_of(url)).generators or (name,)
     except (ModelArrayIOError, OSError):

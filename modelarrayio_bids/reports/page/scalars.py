@@ -1,4 +1,4 @@
-"""What a page says of one scalar: the file, the maps of its elements, and its people."""
+"""Scalars on a page: the file, the maps of its elements, and its people."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from modelarrayio_bids.store.summary import ROW, Summary
 
 @dataclass(frozen=True)
 class ScalarPart:
-    """What a page says of one scalar in one space.
+    """One scalar in one space on a page.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class ScalarPart:
 def shared_files(
     outputs: Sequence[Output], parts: Sequence[ScalarPart]
 ) -> Iterator[tuple[Output, int, str]]:
-    """Images of one scalar whose file is that of another scalar, too: which row, and of what.
+    """Yield images of one scalar whose file is that of another scalar, too: which row, and of what.
 
     The same image may serve one scalar in several outputs, of several sessions, say.
     """
@@ -158,7 +158,7 @@ def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[
 def _pictures(
     output: Output, space: ElementSpace, summary: Summary, found: Sequence[Finding]
 ) -> Iterator[tuple[str, str, Picture]]:
-    """What each shows, the suffix of its name, and the picture."""
+    """Yield what each shows, the suffix of its name, and the picture."""
     what = output.measure
     around = Surroundings.of(output, space, summary)
     for shown, values in (('mean', summary.mean), ('sd', summary.sd)):
@@ -186,7 +186,7 @@ def _pictures(
 
 
 def _rows(output: Output, summary: Summary, found: Sequence[Finding]) -> Iterator[dict[str, Any]]:
-    """The numbers of each source, as ``columns.yaml`` says."""
+    """Yield the numbers of each source, as ``columns.yaml`` says."""
     said: dict[int, list[str]] = {}
     for finding in found:
         said.setdefault(finding.source, []).append(finding.text)
