@@ -111,7 +111,7 @@ def test_by_keyboard(opened):
 
 
 def test_nothing_is_folded_away_on_paper(opened):
-    names = opened.locator('details:not([open]) li')
+    names = opened.locator('#people details:not([open]) li')
     assert ABSENT in names.first.text_content()
     seen = 'names => names.map(one => one.checkVisibility())'
     assert not any(names.evaluate_all(seen))
