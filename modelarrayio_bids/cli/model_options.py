@@ -168,14 +168,15 @@ def _add_permutations(group: argparse._ArgumentGroup) -> None:
         '--exchangeability',
         metavar='COLUMN',
         help='images are exchangeable in blocks: those with one value in this column, such as '
-        'participant_id',
+        'participant_id (default: the groups of a random intercept, if the formula has one)',
     )
     add(
         group,
         '--shuffle',
         choices=('within', 'whole', 'both'),
         help='what changes places: images within their block, whole blocks, or both (default: '
-        'whole where no covariate varies within blocks, otherwise within)',
+        'whole where no covariate varies within blocks, otherwise within; both for a random '
+        'intercept)',
     )
 
 

@@ -2,8 +2,8 @@
 
 Without blocks, errors of all images are exchangeable. Blocks of exchangeability say less (Winkler
 et al., "Permutation inference for the general linear model", 2014, and "Multi-level block
-permutation", 2015): images change places within their block, blocks change places as wholes, or
-both. Sign flips ask for errors that are symmetric about zero instead.
+permutation", 2015): images change places within their block, blocks change places as wholes with
+others of their size, or both. Sign flips ask for errors that are symmetric about zero instead.
 
 >>> blocks = np.array([0, 0, 1, 1])
 >>> shuffling = Shuffling(blocks, within=False, whole=True)
@@ -18,7 +18,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import TypeVar
 
 import numpy as np
@@ -40,8 +40,9 @@ class Shuffling:
     blocks : numpy.ndarray
         (n,) int: the block of each image, counted from 0.
     within, whole : bool
-        Whether images change places within their blocks, and blocks as wholes. The first image of
-        a block takes the place of the first of another one, and so on.
+        Whether images change places within their blocks, and blocks as wholes with others that
+        have as many images. The first image of a block takes the place of the first of another
+        one, and so on.
     """
 
     blocks: np.ndarray
@@ -57,21 +58,38 @@ class Shuffling:
             With the ways out.
         """
         sizes = np.bincount(self.blocks)
-        if self.whole and len(sizes) == 1:
-            raise UsageError(
-                'there is one block, and no other to change places with',
-                remedy='Shuffle within it, or name another column.',
-            )
-        if self.whole and len(set(sizes)) > 1:
-            raise UsageError(
-                f'blocks of {sizes.min()} to {sizes.max()} images cannot change places',
-                remedy='Shuffle within blocks, or leave out participants without all visits.',
-            )
-        if not self.whole and sizes.max() == 1:
+        if self.n_fixed < len(self.blocks):
+            return
+        if not self.whole:
             raise UsageError(
                 'each block is one image, and nothing changes places within it',
                 remedy='Leave the blocks out, or name another column.',
             )
+        if len(sizes) == 1:
+            raise UsageError(
+                'there is one block, and no other to change places with',
+                remedy='Shuffle within it, or name another column.',
+            )
+        raise UsageError(
+            f'no two blocks have as many images, {sizes.min()} to {sizes.max()}, and only such '
+            'blocks change places',
+            remedy='Shuffle within blocks, or name another column.',
+        )
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of images that stay in their places whatever the permutation."""
+        sizes = np.bincount(self.blocks)
+        alone = [members[0] for members in self.peers if len(members) == 1]
+        return sum(int(sizes[block]) for block in alone if sizes[block] == 1 or not self.within)
+
+    @property
+    def peers(self) -> list[np.ndarray]:
+        """Numbers of blocks that may change places with each other: those of one size."""
+        sizes = np.bincount(self.blocks)
+        if not self.whole:
+            return list(np.arange(len(sizes))[:, None])
+        return [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
 
     def require_flips(self) -> None:
         """Refuse a block of all images whose signs flip together, which changes no statistic.
@@ -115,7 +133,7 @@ class Shuffling:
         rows = [columns[place] for place in self.places]
         if self.within and any((part != part[0]).any() for part in rows):
             return True
-        return self.whole and any((part != rows[0]).any() for part in rows)
+        return any((rows[block] != rows[peers[0]]).any() for peers in self.peers for block in peers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +159,11 @@ class Labellings:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of images that no labelling changes."""
+        return self.shuffling.n_fixed if self.signs is None else 0
 
     @property
     def nbytes(self) -> int:
@@ -211,17 +234,14 @@ def _shuffled(shuffling: Shuffling, keys: np.ndarray, block_keys: np.ndarray) ->
     """Return the order that random keys make, (m, n): of rows in blocks, and of the blocks."""
     places = shuffling.places
     order = np.empty(keys.shape, np.int32)
-    if not shuffling.whole:
-        for rows in places:
-            order[:, rows] = rows[np.argsort(keys[:, rows], axis=1)]
-        return order
-    table = np.stack(places)
-    to = np.argsort(block_keys[:, : len(table)], axis=1)
-    for number, rows in enumerate(table):
-        taken = table[to[:, number]]
-        if shuffling.within:
-            taken = np.take_along_axis(taken, np.argsort(keys[:, rows], axis=1), axis=1)
-        order[:, rows] = taken
+    for peers in shuffling.peers:
+        table = np.stack([places[block] for block in peers])
+        to = np.argsort(block_keys[:, peers], axis=1)
+        for number, rows in enumerate(table):
+            taken = table[to[:, number]]
+            if shuffling.within:
+                taken = np.take_along_axis(taken, np.argsort(keys[:, rows], axis=1), axis=1)
+            order[:, rows] = taken
     return order
 
 
@@ -253,13 +273,13 @@ class _Classes:
     @property
     def _alike(self) -> list[tuple[int, ...]]:
         """Return what tells blocks apart."""
-        if self.shuffling.within:
+        if self.shuffling.within and self.shuffling.whole:
             return [tuple(sorted(content)) for content in self.contents]
         return self.contents
 
     @property
     def n_arrangements(self) -> int:
-        number = _n_arrangements(self._alike) if self.shuffling.whole else 1
+        number = math.prod(map(_n_arrangements, self._among_peers()))
         if self.shuffling.within:
             number *= math.prod(map(_n_arrangements, self.contents))
         return number
@@ -278,14 +298,18 @@ class _Classes:
         return order
 
     def _all(self) -> Iterator[tuple[int, ...]]:
-        whole = self.shuffling.whole
-        for contents in _arrangements(self._alike) if whole else [tuple(self.contents)]:
-            ways = [
-                list(_arrangements(content)) if self.shuffling.within else [content]
-                for content in contents
-            ]
-            for chosen in product(*ways):
-                yield tuple(item for content in chosen for item in content)
+        back = np.argsort(np.concatenate(self.shuffling.peers))
+        for contents in product(*map(_arrangements, self._among_peers())):
+            of_blocks = list(chain.from_iterable(contents))
+            placed = [of_blocks[place] for place in back]
+            ways = product(*map(_arrangements, placed)) if self.shuffling.within else [placed]
+            for chosen in ways:
+                yield tuple(chain.from_iterable(chosen))
+
+    def _among_peers(self) -> list[list[tuple[int, ...]]]:
+        """Return the contents of blocks that may change places with each other."""
+        alike = self._alike
+        return [[alike[block] for block in peers] for peers in self.shuffling.peers]
 
 
 def _n_arrangements(items: Sequence[Hashable]) -> int:

@@ -45,6 +45,8 @@ class PermutableModel:
         Combinations of coefficients.
     tests : sequence of JointTest
         F tests.
+    model : str, optional
+        What is fitted, if that is not the model that was asked for.
     """
 
     design: Design
@@ -54,6 +56,7 @@ class PermutableModel:
     coefficients: Sequence[int]
     contrasts: Sequence[Contrast]
     tests: Sequence[JointTest]
+    model: str = ''
 
     def test(self, blocks: np.ndarray | None) -> PermutationTest:
         """Return the permutation test of all coefficients, contrasts and F tests that have one.
@@ -98,7 +101,10 @@ class PermutableModel:
         made = sign_flips if self.is_one_sample else labellings
         found = made(rows, shuffling, number=options.permutations, seed=options.seed)
         return PermutationTest(
-            sample, coordinates, tested, found, options=options, left_out=left_out
+            *(sample, coordinates, tested, found),
+            options=options,
+            left_out=left_out,
+            model=self.model,
         )
 
     @property
@@ -119,6 +125,11 @@ class PermutableModel:
         """Return how images may change places; whole blocks where no column varies in them."""
         rows, how = self.sample.rows, self.options.shuffle
         if blocks is None:
+            if how:
+                raise UsageError(
+                    '--shuffle says how images of blocks change places, and there are no blocks',
+                    remedy='Name their column: --exchangeability participant_id.',
+                )
             return Shuffling(np.zeros(len(rows), int))
         codes = np.unique(blocks[rows], return_inverse=True)[1]
         sizes = np.bincount(codes)

@@ -44,10 +44,12 @@ class ModelOptions:
     seed : int
         Of the permutations.
     exchangeability : str
-        Column of the blocks of exchangeability; blank if all images are exchangeable.
+        Column of the blocks of exchangeability; blank if all images are exchangeable, or for the
+        groups of a random intercept.
     shuffle : str
         How images of blocks change places: one of :data:`SHUFFLES`, or blank for whole blocks if
-        the design is the same within each, and else within blocks.
+        the design is the same within each, and else within blocks; for groups of a random
+        intercept blank is both.
     """
 
     method: str = ''
@@ -82,16 +84,12 @@ class ModelOptions:
             raise UsageError(f'--seed: {self.seed} is negative', remedy='Give 0 or more.')
         if self.shuffle:
             checked_choice([self.shuffle], SHUFFLES, 'shuffle')
-        if self.exchangeability and not self.permutations:
-            raise UsageError(
-                '--exchangeability says how images are permuted, and they are not',
-                remedy='Give --permutations 5000, say.',
-            )
-        if self.shuffle and not self.exchangeability:
-            raise UsageError(
-                '--shuffle says how images of blocks change places, and there are no blocks',
-                remedy='Name their column: --exchangeability participant_id.',
-            )
+        for name in ('exchangeability', 'shuffle'):
+            if getattr(self, name) and not self.permutations:
+                raise UsageError(
+                    f'--{name} says how images are permuted, and they are not',
+                    remedy='Give --permutations 5000, say.',
+                )
 
     def fewest(self, n_images: int) -> float:
         """Return the number of images that an element needs more of."""

@@ -34,6 +34,7 @@ from modelarrayio_bids.models.exchangeability import Labellings
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.system import Sample, System
+from modelarrayio_bids.runtime.text_format import count
 
 #: Labellings at a time: parts of a run begin at its multiples, so that they are computed alike.
 BATCH = 16
@@ -123,6 +124,8 @@ class PermutationTest:
         Which elements have images enough.
     left_out : dict of str, optional
         Tests that permutations cannot make, and why.
+    model : str, optional
+        What is fitted, if that is not the model whose results stand beside.
     """
 
     def __init__(
@@ -134,10 +137,12 @@ class PermutationTest:
         *,
         options: ModelOptions,
         left_out: Mapping[str, str] = MappingProxyType({}),
+        model: str = '',
     ) -> None:
         self.hypotheses = tuple(hypotheses)
         self.labellings = labellings
         self.left_out = left_out
+        self.model = model
         self._sample = sample
         self._options = options
         self._q = coordinates.q
@@ -163,11 +168,13 @@ class PermutationTest:
         """Return what is to be known of the labellings: for files, sidecars and reports."""
         made = self.labellings
         return {
+            'model': self.model,
             'n_labellings': len(made),
             'is_exact': made.is_exact,
             'flips_signs': made.signs is not None,
             'shuffle': made.shuffling.name,
             'n_blocks': made.shuffling.n_blocks,
+            'n_fixed': made.n_fixed,
             'df': self.df,
             'left_out': dict(self.left_out),
         }
@@ -177,7 +184,9 @@ class PermutationTest:
         made = self.labellings
         what = 'sign flips' if made.signs is not None else 'permutations'
         number = f'all {len(made):,}' if made.is_exact else f'{len(made):,} random'
-        return f'Permutation test: {number} {what}{made.shuffling.described()}'
+        of_model = f' of {self.model}' if self.model else ''
+        fixed = f'; {count(made.n_fixed, "image")} never moved' if made.n_fixed else ''
+        return f'Permutation test{of_model}: {number} {what}{made.shuffling.described()}{fixed}'
 
     def working_bytes(self, n_labellings: int) -> int:
         """Return about the most bytes that the greatest statistics of a block take.

@@ -11,7 +11,7 @@ has, and are NaN elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -33,14 +33,16 @@ from modelarrayio_bids.models.base import (
     tested_jointly,
 )
 from modelarrayio_bids.models.coordinates import Coordinates, ElementCoordinates
-from modelarrayio_bids.models.design import Design
+from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.formula.syntax import deparse
 from modelarrayio_bids.models.formula.terms import data_of
 from modelarrayio_bids.models.formula.values import Factor, Numbers
 from modelarrayio_bids.models.grouping import Grouping
+from modelarrayio_bids.models.hypotheses import PermutableModel
 from modelarrayio_bids.models.kinds.lmer import RandomInterceptKind
 from modelarrayio_bids.models.least_squares import swept
 from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.models.permutation import PermutationTest
 from modelarrayio_bids.models.rank import independent_columns, is_estimable, null_vectors
 from modelarrayio_bids.models.reml import MOST_RATIO, Products, best_ratio
 from modelarrayio_bids.models.requested_tests import RequestedTests
@@ -58,6 +60,7 @@ _WIDTH = 512
 _GREATEST_TRACE = 1e5
 # What is left of a group's column outside all others, relative to its length, if anything is.
 _LEFT = 1e-7
+_LEAST_SQUARES = 'the fixed effects by least squares'
 
 
 class RandomInterceptModel(ElementwiseModel):
@@ -95,9 +98,9 @@ class RandomInterceptModel(ElementwiseModel):
 
     def __init__(self, design: Design, options: ModelOptions | None = None) -> None:
         self.design = design
-        self.options = RandomInterceptKind().settled(options or ModelOptions())
         self.scalars = tuple(dict.fromkeys(name for names in design.scalars for name in names))
         self.group = deparse(data_of(design.special[0])[0])
+        self.options = self._permuting(RandomInterceptKind().settled(options or ModelOptions()))
         self._sample = Sample.from_design(design, None)
         self._codes = _codes(design, self.group)
         self._grouping = Grouping(self._codes)
@@ -130,6 +133,24 @@ class RandomInterceptModel(ElementwiseModel):
             **tested_coefficients(self.design, self.options),
             **tested_jointly(self._tests, self.options),
         }
+
+    def permutation_test(self, blocks: np.ndarray | None = None) -> PermutationTest:
+        """Return the permutation test of the fixed effects, fitted by least squares.
+
+        Images are exchangeable within groups, and groups as wholes, whatever the variances of the
+        model (Winkler et al., "Multi-level block permutation", 2015). See :mod:`.hypotheses`.
+
+        Parameters
+        ----------
+        blocks : numpy.ndarray, optional
+            (n_table_rows,) int: other blocks of exchangeability than the groups.
+        """
+        if blocks is None:
+            blocks = np.zeros(self._sample.rows.max() + 1, int)
+            blocks[self._sample.rows] = self._codes
+        shared = self.design, self.options, self._sample, self._columns
+        asked = self._columns, self._contrasts, self._tests
+        return PermutableModel(*shared, *asked, model=_LEAST_SQUARES).test(blocks)
 
     def described(self) -> Iterator[str]:
         """Describe the groups."""
@@ -321,6 +342,14 @@ class RandomInterceptModel(ElementwiseModel):
             yield f'{MODEL}.{statistic}', model.get(statistic)
 
     # ------------------------------------------------------------------ what is asked
+
+    def _permuting(self, options: ModelOptions) -> ModelOptions:
+        """Return options with the groups as blocks of exchangeability, if there are no others."""
+        if not options.permutations or options.exchangeability:
+            return options
+        # Signs of one group flip together: errors of its images are alike.
+        how = 'whole' if self.design.names == (INTERCEPT,) else 'both'
+        return replace(options, exchangeability=self.group, shuffle=options.shuffle or how)
 
     def _check_groups(self) -> None:
         sizes = self._grouping.sizes

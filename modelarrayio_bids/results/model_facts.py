@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from modelarrayio_bids.models.adjustment import FWE
 from modelarrayio_bids.models.base import MODEL, Hypothesis
+from modelarrayio_bids.runtime.text_format import count
 from modelarrayio_bids.store import schema
 
 
@@ -141,11 +142,13 @@ class ModelFacts:
             'whole': ' of {} whole blocks of {}',
             'both': ' of images within {} blocks of {}, and of the blocks',
         }.get(made['shuffle'], '')
+        of_model = f' of {made["model"]}' if made.get('model') else ''
+        fixed = f', {count(made["n_fixed"], "image")} never moved' if made.get('n_fixed') else ''
         seed = '' if made['is_exact'] else f', seed {made["seed"]}'
         return (
-            f'Freedman and Lane, {which}'
+            f'Freedman and Lane{of_model}, {which}'
             + blocks.format(made['n_blocks'], made['exchangeability'])
-            + f'{seed}; the greatest statistic over all elements corrects p.'
+            + f'{seed}{fixed}; the greatest statistic over all elements corrects p.'
         )
 
     def sidecar_of(self, result: str) -> dict[str, Any]:
@@ -180,12 +183,14 @@ class ModelFacts:
         """Return what a sidecar says of permutations."""
         made = self.permutation
         told = {
+            'FittedModel': made.get('model'),
             'NumberOfLabellings': made.get('n_labellings'),
             'IsExact': made.get('is_exact'),
             'SignFlips': made.get('flips_signs'),
             'Seed': made.get('seed'),
             'ExchangeabilityBlocks': made.get('exchangeability'),
             'Shuffle': made.get('shuffle'),
+            'FixedImages': made.get('n_fixed') or None,
         }
         return {name: value for name, value in told.items() if value not in {None, ''}}
 

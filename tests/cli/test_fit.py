@@ -383,7 +383,7 @@ def test_another_seed_or_number_is_another_analysis(folder, capsys):
         (['--permutations', 9, '--exchangeability', 'one', '--shuffle', 'whole'], 'is one block'),
         (['--exchangeability', 'sex'], '--exchangeability says how images are permuted'),
         (['--permutations', 9, '--elements', '0:10'], 'permutations need all elements'),
-        (['--permutations', 9, '--formula', 'FA ~ age + (1 | sex)'], 'has no permutations'),
+        (['--permutations', 9, '--shuffle', 'both'], 'and there are no blocks'),
     ],
 )
 def test_permutations_that_cannot_be_made(folder, capsys, more, message):

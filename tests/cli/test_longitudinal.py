@@ -126,6 +126,47 @@ def test_blocks_give_the_numbers_of_one_run(study, output):
 
 def test_a_dry_run_shows_the_groups(study, output, capsys):
     options = ['--formula', FORMULA, '--analysis-name', 'other', '--dry-run']
-    assert main([str(study), str(output), 'model', *options]) == 0
+    assert main([str(study), str(output), 'model', *options, '--permutations', '50']) == 0
     said = capsys.readouterr().out
     assert 'Random intercept of participant_id: 24 groups; images: 2 in 24 groups' in said
+    assert 'by least squares: 50 random permutations within and of 24 blocks' in said
+
+
+def test_permutations_of_the_same_command(study, output, capsys):
+    options = ['--formula', FORMULA, '--permutations', '200', '--seed', '1']
+    permuted = study.parent / 'permuted'
+    command = [str(study), str(permuted), 'group', 'model', 'export', *options]
+    assert main([*command, '--outside', 'nan']) == 0
+    assert (
+        'Permutation test of the fixed effects by least squares: 200 random permutations within '
+        'and of 24 blocks'
+    ) in capsys.readouterr().err
+    # The estimates are those of the command without permutations.
+    for name in ('contrast-age_stat-effect', 'contrast-age_stat-p_desc-fdr'):
+        np.testing.assert_array_equal(image(permuted, name), image(output, name))
+    left, right = halves(image(permuted, 'contrast-age_stat-p_desc-fwe'))
+    assert np.mean(left < 0.05) > 0.95
+    assert np.mean(right < 0.05) < 0.05
+    (path,) = permuted.glob('cbf/*_node-lmer/*contrast-age_stat-p_desc-fwe_statmap.json')
+    assert json.loads(path.read_text())['Permutations'] == {
+        'FittedModel': 'the fixed effects by least squares',
+        'NumberOfLabellings': 200,
+        'IsExact': False,
+        'SignFlips': False,
+        'Seed': 1,
+        'ExchangeabilityBlocks': 'participant_id',
+        'Shuffle': 'both',
+    }
+    page = (permuted / 'report.html').read_text('utf-8')
+    assert (
+        'Freedman and Lane of the fixed effects by least squares, 200 random permutations of '
+        'images within 24 blocks of participant_id, and of the blocks, seed 1;'
+    ) in page
+    (store,) = permuted.glob('cbf/*.h5')
+    whole = read_results(store, 'lmer')
+    more = [*options, '--blocks', '3', '--analysis-name', 'blocks', '--no-report']
+    assert main([str(study), str(permuted), 'model', *more]) == 0
+    parts = read_results(store, 'blocks')
+    assert list(parts) == list(whole)
+    for name, row in parts.items():
+        np.testing.assert_array_equal(row, whole[name])

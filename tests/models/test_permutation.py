@@ -243,13 +243,25 @@ def test_blocks_change_places_as_wholes():
         assert (pairs[:, 1] == pairs[:, 0] + 1).all()
 
 
+BLOCKS = st.sampled_from(
+    [
+        [0, 0, 0, 0, 0, 0],
+        [0, 1, 2, 0, 1, 2],
+        [0, 1, 1, 2, 3, 3],
+        [0, 1, 1, 0, 1, 2],
+        [2, 1, 0, 2, 0, 3],
+    ]
+)
+
+
 @given(
     st.lists(st.integers(0, 2), min_size=6, max_size=6),
-    st.sampled_from(['free', 'within', 'whole', 'both']),
+    BLOCKS,
+    st.sampled_from(['within', 'whole', 'both']),
 )
-def test_all_labellings_are_all_that_differ(values, how):
-    """Against every permutation of six rows in three blocks of two, those that differ kept."""
-    blocks = np.array([0, 1, 2, 0, 1, 2]) if how != 'free' else np.zeros(6, int)
+def test_all_labellings_are_all_that_differ(values, blocks, how):
+    """Against every permutation of six rows in blocks, those that are allowed and differ kept."""
+    blocks = np.array(blocks)
     rows = np.array(values, float)[:, None]
     places = [np.flatnonzero(blocks == block) for block in range(blocks.max() + 1)]
     allowed = set()
@@ -258,7 +270,7 @@ def test_all_labellings_are_all_that_differ(values, how):
         same = all(sorted(one) == list(place) for one, place in zip(to, places, strict=True))
         keeps_order = all(list(one) == sorted(one) for one in to)
         is_block = all(sorted(one) in [list(place) for place in places] for one in to)
-        if {'free': True, 'within': same, 'whole': is_block and keeps_order, 'both': is_block}[how]:
+        if {'within': same, 'whole': is_block and keeps_order, 'both': is_block}[how]:
             allowed.add(tuple(rows[list(order), 0]))
     shuffling = Shuffling(blocks, within=how != 'whole', whole=how in {'whole', 'both'})
     made = labellings(rows, shuffling, number=720, seed=0)
@@ -266,6 +278,26 @@ def test_all_labellings_are_all_that_differ(values, how):
     assert len(made) == len(allowed)
     assert {tuple(rows[order, 0]) for order in made.order} == allowed
     assert made.order[0].tolist() == list(range(6))
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=12, max_size=12),
+    st.sampled_from(['whole', 'both']),
+    st.integers(0, 1000),
+)
+def test_only_blocks_of_one_size_change_places(codes, how, seed):
+    blocks = np.unique(codes, return_inverse=True)[1]
+    shuffling = Shuffling(blocks, within=how == 'both', whole=True)
+    made = labellings(np.arange(12.0)[:, None], shuffling, number=100, seed=seed)
+    for order in made.order:
+        assert sorted(order) == list(range(12))
+        for place in shuffling.places:
+            came = order[place]
+            assert (blocks == blocks[came[0]]).sum() == len(place)
+            assert len(set(blocks[came])) == 1
+            assert how == 'both' or sorted(came) == came.tolist()
+    # An image that can move stays in its place in half of the labellings at most.
+    assert shuffling.n_fixed == (made.order == np.arange(12)).all(axis=0).sum()
 
 
 @given(st.integers(2, 40), st.integers(0, 1000))
@@ -297,13 +329,31 @@ def test_blocks_decide_what_is_shuffled():
     assert both.columns == ('age.p.value.fwe', 'visit.p.value.fwe')
 
 
+def test_what_stays_in_place_is_told():
+    """Ten people with two visits, one with three and one with one."""
+    cohort = table(24).assign(visit=['0', '1'] * 10 + ['0', '1', '2', '0'])
+    people = np.array([*np.repeat(np.arange(10), 2), 10, 10, 10, 11])
+    for how, said in {
+        'whole': ' of 12 blocks; 4 images never moved',
+        'both': ' within and of 12 blocks; 1 image never moved',
+        'within': ' within 12 blocks; 1 image never moved',
+    }.items():
+        asked = {'permutations': 50, 'exchangeability': 'p', 'shuffle': how}
+        test, _ = permuted('FA ~ age + visit', cohort, people, **asked)
+        assert test.described() == f'Permutation test: 50 random permutations{said}'
+        assert test.columns[0] == 'age.p.value.fwe'
+    signs, _ = permuted('FA ~ 1', cohort, people, **{**asked, 'shuffle': 'whole'})
+    assert signs.described() == 'Permutation test: 50 random sign flips of 12 blocks'
+
+
 @pytest.mark.parametrize(
     ('formula', 'blocks', 'options', 'message'),
     [
         ('FA ~ age', [0] * 12, {'shuffle': 'whole'}, 'there is one block'),
         ('FA ~ 1', [0] * 12, {}, 'there is one block, whose signs flip together'),
         ('FA ~ age', range(12), {'shuffle': 'within'}, 'each block is one image'),
-        ('FA ~ age', [0] * 5 + [1] * 7, {'shuffle': 'both'}, 'blocks of 5 to 7 images'),
+        ('FA ~ age', [0] * 5 + [1] * 7, {'shuffle': 'whole'}, 'as many images, 5 to 7, and only'),
+        ('FA ~ age', None, {'shuffle': 'both'}, '--shuffle says how images of blocks'),
         (
             'FA ~ age',
             None,
@@ -334,7 +384,7 @@ def test_covariates_that_differ_by_element_are_not_permuted():
         ({'permutations': -5}, '--permutations: -5 cannot tell a p value'),
         ({'permutations': 9, 'seed': -1}, '--seed: -1 is negative'),
         ({'permutations': 9, 'exchangeability': 'b', 'shuffle': 'all'}, "--shuffle: 'all' is not"),
-        ({'permutations': 9, 'shuffle': 'both'}, '--shuffle says how images of blocks'),
+        ({'shuffle': 'both'}, '--shuffle says how images are permuted'),
         ({'exchangeability': 'b'}, '--exchangeability says how images are permuted'),
     ],
 )

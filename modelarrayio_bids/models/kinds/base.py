@@ -50,8 +50,6 @@ class ModelKind(ABC):
     #: ``weights``, ``offset`` and ``scalars`` (other scalars on the right-hand side) it takes; the
     #: rest is refused. Models of a kind that takes permutations have a ``permutation_test``.
     takes: ClassVar[frozenset[str]] = frozenset()
-    #: What to do instead of asking for one of these.
-    instead: ClassVar[Mapping[str, str]] = {}
 
     def check(self, terms: Terms) -> None:  # noqa: B027 - most kinds have nothing to check
         """Check that a formula is one of this kind.
@@ -129,7 +127,7 @@ class ModelKind(ABC):
                 article = 'an' if self.noun[0] in 'aeiou' else 'a'
                 raise UsageError(
                     f'{article} {self.noun} has no {_WORDS[name]} here',
-                    remedy=self.instead.get(name, 'Leave that out.'),
+                    remedy='Leave that out.',
                 )
 
 

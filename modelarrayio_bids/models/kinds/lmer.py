@@ -43,11 +43,7 @@ class RandomInterceptKind(ModelKind):
         'REMLcrit': 'REML criterion',
         'ngrps': 'Number of groups',
     }
-    takes = frozenset({'contrasts', 'f_tests', 'anova', 'offset', 'scalars'})
-    instead: ClassVar[Mapping[str, str]] = {
-        'permutations': 'Leave out the random intercept, and rearrange within and between its '
-        'groups: --exchangeability participant_id --shuffle both --allow-repeated.',
-    }
+    takes = frozenset({'contrasts', 'f_tests', 'anova', 'permutations', 'offset', 'scalars'})
 
     def check(self, terms: Terms) -> None:
         """Refuse all but one random intercept.
