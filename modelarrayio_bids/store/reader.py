@@ -395,7 +395,8 @@ class StoreReader:
         """Return names from where ModelArray's versions put them, the newest place first."""
         found = names_of_results(self._file, analysis, matrix)
         if found is None:
-            raise self._unusable(analysis, 'has results without names: it was not finished')
+            what = f'analysis {analysis} has results without names: it was not finished'
+            raise SchemaError(what, self.path, 'Run it again in R.')
         if len(found.texts) != matrix.shape[0]:
             what = f'has {matrix.shape[0]} results and {len(found.texts)} names'
             raise self._unusable(analysis, what)
