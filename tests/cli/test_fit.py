@@ -15,6 +15,8 @@ from stores import read_results, write_scalar
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.models.adjustment import p_adjust
+from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.store.reader import StoreReader
 
 COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files']
 N, ELEMENTS = 30, 60
@@ -423,6 +425,21 @@ def test_visits_change_places_within_people(folder, capsys):
     assert np.flatnonzero(p < 0.05).tolist() == [5]
     assert p[5] == 1 / 200
     assert 'age.p.value.fwe' not in found
+
+
+def test_people_with_other_visits_than_everybody_stay_in_place(folder, capsys):
+    """13 people with two visits, one with three and one with one: four images never move."""
+    table = people()
+    who = [*np.repeat(np.arange(13), 2), 13, 13, 13, 14]
+    table.assign(home=[f'h{n:02d}' for n in who]).to_csv('cohort.csv', index=False)
+    asked = ['--permutations', 20, '--exchangeability', 'home', '--shuffle', 'whole']
+    assert fit('FA ~ age', *asked) == 0
+    told = capsys.readouterr().err
+    assert 'random permutations of 15 blocks; 4 images never moved' in told
+    with StoreReader('FA.h5') as store:
+        facts = ModelFacts.of(store.described('lm'))
+    assert facts.sidecar_of('age.p.value.fwe')['Permutations']['FixedImages'] == 4
+    assert 'of 15 whole blocks of home, seed 0, 4 images never moved;' in facts.permutation_method
 
 
 def test_signs_are_flipped_where_a_mean_is_all_there_is(folder):
