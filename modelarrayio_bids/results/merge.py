@@ -34,7 +34,7 @@ from modelarrayio_bids.errors import (
     WouldLoseResultsError,
     raise_problems,
 )
-from modelarrayio_bids.models.adjustment import corrected, p_adjust
+from modelarrayio_bids.models.adjustment import FWE, P_VALUE, corrected, p_adjust
 from modelarrayio_bids.results.model_facts import joined
 from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.inputs import refuse_links
@@ -418,6 +418,7 @@ def _planned(
             remedy='Name the file with the data as --output-hdf5, or give --allow-gaps.',
         )
     adjusted = _adjusted(slices[0].results)
+    _refuse_family_wise(slices)
     present = _present(slices, n_elements or 1 + max(one.elements.max() for one in slices))
     if not present.all():
         _judge_gaps(np.flatnonzero(~present), len(slices), allow_gaps=allow_gaps)
@@ -535,6 +536,18 @@ def _adjusted(results: Analysis) -> dict[int, tuple[int, str]]:
             )
         adjusted[number] = results.names.index(raw), method
     return adjusted
+
+
+def _refuse_family_wise(slices: Sequence[Slice]) -> None:
+    """Refuse p values that permutations corrected for the elements of each slice alone."""
+    for name in slices[0].results.names if len(slices) > 1 else ():
+        if name.endswith(f'.{P_VALUE}.{FWE}'):
+            raise SchemaError(
+                f'analysis {slices[0].results.name} has {name}, which permutations corrected for '
+                'its own elements, and which cannot be computed again from slices',
+                slices[0].results.path,
+                'Fit all elements at once with --permutations, or merge analyses without them.',
+            )
 
 
 def _present(slices: Sequence[Slice], n_elements: int) -> np.ndarray:

@@ -323,6 +323,19 @@ def test_other_results_are_named(sliced, values, names, says):
     )
 
 
+def test_p_values_that_permutations_corrected_within_slices_are_not_joined(store, values):
+    """A family-wise p value is about the greatest statistic of all elements."""
+    names = ['element_id', 'age.p.value', 'age.p.value.fwe']
+    cells = np.array(values)[:, [0, 2, 3]]
+    slices = [
+        write_results(store.with_name(f'{number}.h5'), 'lm', names, part)
+        for number, part in enumerate(np.split(cells, [N // 2]))
+    ]
+    with pytest.raises(SchemaError, match=r'has age\.p\.value\.fwe, which permutations corrected'):
+        merge_results(slices, ['lm'], 'all', store, overwrite=True)
+    assert merge_results(slices[:1], ['lm'], 'part', store, allow_gaps=True) == store
+
+
 def test_adjusted_p_values_need_raw_ones(store, values):
     names = ['element_id', 'age.estimate', 'age.p.value.fdr']
     write_results(store, 'all', names, values[:, :3])
