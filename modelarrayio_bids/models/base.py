@@ -317,7 +317,8 @@ def check_unique(names: Sequence[str]) -> None:
     if twice:
         raise UsageError(
             f'two results would be called {twice[0]}',
-            remedy='Give contrasts and F tests names that no term has.',
+            remedy='Give contrasts and F tests names that no term has, and no column the name '
+            f'{MODEL}, which is that of the whole model.',
         )
 
 

@@ -107,6 +107,7 @@ class Estimates:
         values = np.einsum('ktm,tk->mk', directions, self.estimates[rows])
         f = (values**2 / (lengths.T * self.there.variance)).mean(axis=0)
         df = _joint_df(self._df(lengths.T, self._change(rotated)))
+        df = np.where(estimable, df, np.nan)
         return {'statistic': f, 'df.residual': df, 'p.value': upper_p(f, len(half), df)}
 
     def _change(self, half: np.ndarray) -> np.ndarray:

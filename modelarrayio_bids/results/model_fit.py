@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelarrayio_bids.cohort import SUBJECT_COLUMNS
+from modelarrayio_bids.cohort import SOURCE, SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.base import ElementwiseModel
 from modelarrayio_bids.models.curves import FittedCurve
@@ -277,8 +277,10 @@ class ModelFit:
 
     def _who(self, row: int) -> str:
         table = self.phenotypes.table
-        column = next((name for name in SUBJECT_COLUMNS if name in table), None)
-        return str(table.iloc[row][column or table.columns[0]])
+        cells = table.iloc[row].dropna()
+        # The image tells who it is where the participant is what is blank.
+        columns = (*SUBJECT_COLUMNS, SOURCE, self.response, *cells.index)
+        return str(cells[next(column for column in columns if column in cells)])
 
     def _concerns(self) -> Iterator[str]:
         if self.model.aliased:

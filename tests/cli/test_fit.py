@@ -451,3 +451,13 @@ def test_signs_are_flipped_where_a_mean_is_all_there_is(folder):
     assert fit('FA ~ 1', '--permutations', 200) == 0
     p = read_results('FA.h5', 'lm')['Intercept.p.value.fwe']
     assert np.flatnonzero(p < 0.05).tolist() == [5]
+
+
+def test_images_without_a_participant_are_told_by_their_names(folder, capsys):
+    table = people()
+    table['participant_id'] = [f'sub-{n // 2:02d}' for n in range(N)]
+    table.loc[[3, 4], 'participant_id'] = np.nan
+    table.to_csv('cohort.csv', index=False)
+    assert fit('FA ~ age + (1 | participant_id)', '--dry-run') == 0
+    told = 'participant_id is missing for 2 images (sub-03_FA.nii.gz, sub-04_FA.nii.gz)'
+    assert told in capsys.readouterr().out
