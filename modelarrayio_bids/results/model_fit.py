@@ -289,6 +289,7 @@ class ModelFit:
                 f'{"it" if len(self.model.aliased) == 1 else "them"}, so no results'
             )
         yield from self.model.concerns()
+        yield from self._exchanged()
         for column, rows in self.model.design.lost.items():
             who = some([self._who(row) for row in rows], most=5)
             yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
@@ -296,6 +297,17 @@ class ModelFit:
             yield (
                 f'the columns of the design nearly determine each other (condition {number:.2g}): '
                 'standard errors will be large'
+            )
+
+    def _exchanged(self) -> Iterator[str]:
+        """Return a warning if images of one participant change places with those of others."""
+        options, rows = self.model.options, self.model.design.rows
+        subject, images = self.phenotypes.images_of_participants(rows)
+        repeated = sum(number > 1 for number in images.values())
+        if options.permutations and not options.exchangeability and repeated:
+            yield (
+                f'images of {count(repeated, "participant")} with several are rearranged as if '
+                f'they were of different people: name their blocks, --exchangeability {subject}'
             )
 
     def _digest(self) -> str:

@@ -6,7 +6,8 @@ ModelArray's contract is the same: the order of a cohort does not matter, the na
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,22 +128,32 @@ class Phenotypes:
         UsageError
             With the ways out.
         """
-        subject = next((column for column in SUBJECT_COLUMNS if column in self.table), None)
-        if subject is None:
+        subject, images = self.images_of_participants(rows)
+        if not subject:
             return
         if groups is not None and _are_one_to_one(self.table[subject].iloc[rows], groups):
             return
-        images = self.table[subject].value_counts()
-        repeated = images[images > 1]
-        if len(repeated):
+        repeated = sorted(name for name, number in images.items() if number > 1)
+        if repeated:
             raise UsageError(
                 f'{count(len(repeated), "participant")} {"has" if len(repeated) == 1 else "have"} '
-                f'several images ({some(sorted(repeated.index), most=3)}), and this model takes '
-                'them for independent ones',
+                f'several images ({some(repeated, most=3)}), and this model takes them for '
+                'independent ones',
                 self.path,
                 f'Add a random intercept to the formula, (1 | {subject}), or fit one session at a '
                 'time, or say that it is meant: --allow-repeated.',
             )
+
+    def images_of_participants(self, rows: np.ndarray) -> tuple[str, Mapping[str, int]]:
+        """Return the column of participants, blank without one, and the images of each.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray
+            (n_rows,) int: the rows of the table that are in the model.
+        """
+        subject = next((column for column in SUBJECT_COLUMNS if column in self.table), '')
+        return subject, Counter(self.table[subject].iloc[rows].dropna() if subject else ())
 
 
 def _are_one_to_one(names: pd.Series, groups: np.ndarray) -> bool:

@@ -461,3 +461,21 @@ def test_images_without_a_participant_are_told_by_their_names(folder, capsys):
     assert fit('FA ~ age + (1 | participant_id)', '--dry-run') == 0
     told = 'participant_id is missing for 2 images (sub-03_FA.nii.gz, sub-04_FA.nii.gz)'
     assert told in capsys.readouterr().out
+
+
+def test_repeated_images_are_those_that_the_model_has(folder, capsys):
+    """A covariate of the first visit alone leaves an image each; none is repeated there."""
+    table = people()
+    table['participant_id'] = [f'sub-{n // 2:02d}' for n in range(N)]
+    table['iq'] = table.age.where(table.index % 2 == 0)
+    table.to_csv('cohort.csv', index=False)
+    assert fit('FA ~ age') == 64
+    assert fit('FA ~ iq', '--num-subj-lthr-abs', 5) == 0
+    capsys.readouterr()
+    asked = ['--permutations', 20, '--analysis-name', 'p']
+    assert fit('FA ~ age', *asked, '--allow-repeated') == 0
+    told = 'images of 15 participants with several are rearranged as if they were of different'
+    assert told in capsys.readouterr().err
+    blocks = ['--exchangeability', 'participant_id', '--overwrite']
+    assert fit('FA ~ age', *asked, '--allow-repeated', *blocks) == 0
+    assert 'as if' not in capsys.readouterr().err
