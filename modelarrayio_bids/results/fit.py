@@ -120,7 +120,8 @@ def write_analysis(
     WouldLoseResultsError
         If the file holds an analysis of that name and ``overwrite`` is false.
     UsageError
-        If the elements are not in the file, or the memory allowed is not enough.
+        If the elements are not in the file, the null distributions are of another test, or the
+        memory allowed is not enough.
     OutputError
         If the file cannot be written, or the disk has no room for it.
     """
@@ -144,6 +145,8 @@ def write_analysis(
                 path,
                 'Leave --elements out; a cluster divides the permutations instead (--blocks).',
             )
+        if permutation is not None and null is not None:
+            _require_whole(null, permutation)
         asked = _Asked(model, permutation, values, chosen)
         blocks = _blocks(asked, len(names), resources)
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
@@ -180,6 +183,16 @@ def _chosen(elements: range | None, n_elements: int, path: Path) -> range:
             'Give --elements FIRST:END, counted from 0, the last one not among them.',
         )
     return elements
+
+
+def _require_whole(null: np.ndarray, permutation: PermutationTest) -> None:
+    wanted = len(permutation.columns), len(permutation.labellings)
+    if null.shape != wanted:
+        raise UsageError(
+            f'the null distributions are of {null.shape[0]} tests and {null.shape[1]} labellings'
+            f', and the model has {wanted[0]} and {wanted[1]}',
+            remedy='Permute this model, in all of its blocks, once more.',
+        )
 
 
 @dataclass(frozen=True, eq=False)

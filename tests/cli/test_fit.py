@@ -14,8 +14,11 @@ from folders import bytes_of
 from stores import read_results, write_scalar
 
 from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import p_adjust
+from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.store.reader import StoreReader
 
 COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files']
@@ -479,3 +482,13 @@ def test_repeated_images_are_those_that_the_model_has(folder, capsys):
     blocks = ['--exchangeability', 'participant_id', '--overwrite']
     assert fit('FA ~ age', *asked, '--allow-repeated', *blocks) == 0
     assert 'as if' not in capsys.readouterr().err
+
+
+def test_null_distributions_of_another_test_are_refused(folder):
+    before = bytes_of(folder)
+    fitted = ModelFit.of('FA.h5', 'FA ~ age', 'cohort.csv', ModelOptions(permutations=20))
+    with pytest.raises(
+        UsageError, match='of 1 tests and 10 labellings, and the model has 1 and 20'
+    ):
+        fitted.run(null=np.ones((1, 10)))
+    assert bytes_of(folder) == before
