@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -236,7 +236,7 @@ class ModelFit:
             yield f'  {name}{times}  {mean:.6g}{aliased}'
         yield from self.model.described()
         yield from self._labellings()
-        yield f'Condition number, columns of length 1: {condition(plan):.3g}'
+        yield f'Condition number, columns of length 1: {condition(plan, self.model.aliased):.3g}'
         yield from self._levels()
 
     def _labellings(self) -> Iterator[str]:
@@ -293,7 +293,7 @@ class ModelFit:
         for column, rows in self.model.design.lost.items():
             who = some([self._who(row) for row in rows], most=5)
             yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
-        if (number := condition(self.model.design)) > _ILL_CONDITIONED:
+        if (number := condition(self.model.design, self.model.aliased)) > _ILL_CONDITIONED:
             yield (
                 f'the columns of the design nearly determine each other (condition {number:.2g}): '
                 'standard errors will be large'
@@ -304,7 +304,8 @@ class ModelFit:
         options, rows = self.model.options, self.model.design.rows
         subject, images = self.phenotypes.images_of_participants(rows)
         repeated = sum(number > 1 for number in images.values())
-        if options.permutations and not options.exchangeability and repeated:
+        has_blocks = options.exchangeability or self.model.groups is not None
+        if options.permutations and repeated and not has_blocks:
             yield (
                 f'images of {count(repeated, "participant")} with several are rearranged as if '
                 f'they were of different people: name their blocks, --exchangeability {subject}'
@@ -360,13 +361,17 @@ def _comparable(facts: Mapping[str, str]) -> tuple[str | None, Any]:
     return facts.get(schema.FORMULA_ATTRIBUTE), told
 
 
-def condition(plan: Design) -> float:
+def condition(plan: Design, aliased: Collection[str] = ()) -> float:
     """Return the condition number of a design whose columns have length 1.
 
-    Columns that a scalar multiplies at each element are left out.
+    Columns that a scalar multiplies at each element are left out, and those that others determine.
     Scaling makes it independent of units (Belsley, Kuh and Welsch, "Regression Diagnostics", 3.2).
     """
-    shared = [column for column, scalars in enumerate(plan.scalars) if not scalars]
+    shared = [
+        column
+        for column, scalars in enumerate(plan.scalars)
+        if not scalars and plan.names[column] not in aliased
+    ]
     matrix = plan.matrix[:, shared]
     lengths = np.linalg.norm(matrix, axis=0)
     return float(np.linalg.cond(matrix / np.where(lengths > 0, lengths, 1)))

@@ -479,9 +479,17 @@ def test_repeated_images_are_those_that_the_model_has(folder, capsys):
     assert fit('FA ~ age', *asked, '--allow-repeated') == 0
     told = 'images of 15 participants with several are rearranged as if they were of different'
     assert told in capsys.readouterr().err
-    blocks = ['--exchangeability', 'participant_id', '--overwrite']
-    assert fit('FA ~ age', *asked, '--allow-repeated', *blocks) == 0
+    blocks = ['--exchangeability', 'participant_id', '--allow-repeated']
+    assert fit('FA ~ age', *asked, *blocks, '--overwrite') == 0
+    assert fit('FA ~ age + (1 | participant_id)', *asked, '--overwrite') == 0
     assert 'as if' not in capsys.readouterr().err
+
+
+def test_a_column_without_results_makes_no_standard_error_large(folder, capsys):
+    assert fit('FA ~ age + I(2 * age)') == 0
+    told = capsys.readouterr().err
+    assert 'I(2 * age): the other columns of the design determine it, so no results' in told
+    assert 'condition' not in told
 
 
 def test_null_distributions_of_another_test_are_refused(folder):
