@@ -28,6 +28,7 @@ from modelarrayio_bids.models.kinds.gam import AdditiveKind
 from modelarrayio_bids.models.least_squares import Solution, sum_of_squares
 from modelarrayio_bids.models.linear import LinearModel
 from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.models.rank import independent_columns
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.smooth_terms import SmoothTerm, with_smooths
 from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
@@ -204,7 +205,7 @@ class AdditiveModel(LinearModel):
         return [*own, *super()._joint_tests()]
 
     def _require_distinct(self, smooth: SmoothTerm) -> None:
-        """Refuse a smooth at a level where people have too few values of the covariates.
+        """Refuse a smooth of covariates, at a level, that have too few values for its curves.
 
         Raises
         ------
@@ -212,12 +213,16 @@ class AdditiveModel(LinearModel):
             With the ways out.
         """
         own = self._sample.matrix[:, smooth.columns]
-        n_distinct = len(np.unique(own[own.any(axis=1)], axis=0))
-        if smooth.level and n_distinct <= len(smooth.columns):
+        distinct = np.unique(own[own.any(axis=1)], axis=0)
+        curves = distinct
+        if smooth.basis.is_centred:
+            curves = np.column_stack([np.ones(len(distinct)), distinct])
+        if len(independent_columns(curves)) < curves.shape[1]:
             raise FormulaError(
-                f'{smooth.label} has {count(n_distinct, "distinct value")} to fit '
-                f'{len(smooth.columns)} curves and a mean to',
-                remedy='Choose a smaller k, or leave out the images of that level.',
+                f'{smooth.label} has {count(len(distinct), "distinct value")}, which do not tell '
+                f'{len(smooth.columns)} curves apart',
+                remedy='Choose a smaller k'
+                + (', or leave out the images of that level.' if smooth.level else '.'),
             )
 
     @cached_property

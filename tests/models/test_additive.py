@@ -315,7 +315,11 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
         ('s(age, k = 4, fx = TRUE) - 1', 'nor an intercept beside s(age, k = 4, fx = TRUE)'),
         (
             'few + s(age, k = 4, fx = TRUE, by = few)',
-            's(age):fewfew has 2 distinct values to fit 3 curves and a mean to',
+            's(age):fewfew has 2 distinct values, which do not tell 3 curves apart',
+        ),
+        (
+            'te(dose, other, k = 3, fx = TRUE)',
+            'te(dose,other) has 3 distinct values, which do not tell 8 curves apart',
         ),
         ('sex:s(age, fx = TRUE)', 'stands in a product'),
         ('age + s(age, k = 4, fx = TRUE)', 'hold some of the curves of s(age)'),
@@ -327,6 +331,7 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
 )
 def test_what_cannot_be_fitted_is_said_in_a_line(formula, said):
     table = cohort().assign(dose=lambda cells: cells.index % 3, few='many')
+    table['other'] = table['dose'] ** 2
     table.loc[:1, 'few'] = 'few'
     cells = table.astype(object).map(str)
     with pytest.raises(ModelArrayIOError) as caught:
