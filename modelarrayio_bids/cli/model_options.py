@@ -129,7 +129,8 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
         action='append',
         default=[],
         metavar='NAME=TERMS',
-        help="terms or coefficients tested together, NAME='age + age:sexM'; may be repeated",
+        help="terms, coefficients or contrasts tested together, NAME='age + age:sexM'; may be "
+        'repeated',
     )
     add(group, '--anova', action='store_true', help='also the type II F test of each term')
 

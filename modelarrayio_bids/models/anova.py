@@ -30,7 +30,8 @@ class JointTest:
     columns : tuple of int
         Independent columns of the design, ascending: the model that it is made in.
     tested : tuple of int
-        Those of them whose coefficients are tested; none if others tell the same already.
+        Those of them whose coefficients are tested; none if others tell the same already. Contrasts
+        are counted on from all columns of the design: see :func:`.contrasts.factors_of`.
     """
 
     name: str

@@ -65,37 +65,59 @@ class Contrast:
         return cls(name, tuple(factors.tolist()))
 
 
-def columns_to_test(name: str, text: str, design: Design) -> list[int]:
-    """Read which coefficients are tested together, such as ``age + age:sexM`` or ``site``.
+def columns_to_test(
+    name: str, text: str, design: Design, contrasts: Sequence[str] = ()
+) -> list[int]:
+    """Read what is tested together, such as ``age + age:sexM`` or ``site``.
 
     Parameters
     ----------
     name : str
         The test's name.
     text : str
-        Terms (all their coefficients) and coefficients, separated by ``+`` or commas.
+        Terms (all their coefficients), coefficients and contrasts, separated by ``+`` or commas.
     design : Design
         The model.
+    contrasts : sequence of str, optional
+        Names of contrasts.
 
     Returns
     -------
     list of int
-        Columns of the design, ascending.
+        Columns of the design, ascending; contrasts are counted on from these: see
+        :func:`factors_of`.
 
     Raises
     ------
     UsageError
-        If a name is neither.
+        If a name is none of these.
     """
-    known = tuple(dict.fromkeys((*design.names, *design.terms)))
+    known = tuple(dict.fromkeys((*design.names, *design.terms, *contrasts)))
     found = _Reader(f'F test {name}', text, known).read_list()
-    return sorted({column for item in found for column in _columns(item, design)})
+    return sorted({column for item in found for column in _columns(item, design, contrasts)})
 
 
-def _columns(name: str, design: Design) -> list[int]:
+def factors_of(tested: Sequence[int], contrasts: Sequence[Contrast], n_columns: int) -> np.ndarray:
+    """Return the combinations of coefficients that :func:`columns_to_test` counts.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_tested, n_columns) float64.
+
+    Examples
+    --------
+    >>> factors_of([0, 2], [Contrast('difference', (1.0, -1.0))], 2).tolist()
+    [[1.0, 0.0], [1.0, -1.0]]
+    """
+    rows = np.vstack([np.eye(n_columns), *(contrast.factors for contrast in contrasts)])
+    return rows[list(tested)]
+
+
+def _columns(name: str, design: Design, contrasts: Sequence[str]) -> list[int]:
     if name in design.terms:
         return design.columns(name)
-    return [design.names.index(name)]
+    return [(*design.names, *contrasts).index(name)]
 
 
 class _Reader:

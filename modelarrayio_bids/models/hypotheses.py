@@ -10,9 +10,9 @@ import numpy as np
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.anova import JointTest
 from modelarrayio_bids.models.base import labels_of
-from modelarrayio_bids.models.contrasts import Contrast
+from modelarrayio_bids.models.contrasts import Contrast, factors_of
 from modelarrayio_bids.models.coordinates import Coordinates
-from modelarrayio_bids.models.design import INTERCEPT, Design
+from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.exchangeability import Shuffling, labellings, sign_flips
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import LinearHypothesis, PermutationTest
@@ -110,7 +110,8 @@ class PermutableModel:
     @property
     def is_one_sample(self) -> bool:
         """Return whether the mean alone is tested: signs are flipped, nothing changes places."""
-        return self.design.names == (INTERCEPT,)
+        matrix, scalars = self.design.matrix, self.design.scalars
+        return scalars == ((),) and bool((matrix == matrix[0]).all() and matrix[0].all())
 
     def _check_columns(self) -> None:
         scalars = sorted({name for names in self.sample.scalars for name in names})
@@ -153,7 +154,12 @@ class PermutableModel:
             yield LinearHypothesis.of_combination(contrast.name, combination), columns
         place = {column: number for number, column in enumerate(self.estimated)}
         for test in self.tests:
-            if test.tested:
+            if test.tested and test.tested[-1] >= len(self.design.names):
+                factors = factors_of(test.tested, self.contrasts, len(self.design.names))
+                combinations = factors[:, self.estimated] @ coordinates.inverse
+                columns = np.flatnonzero(factors.any(axis=0)).tolist()
+                yield LinearHypothesis.of_combinations(test.name, combinations), columns
+            elif test.tested:
                 others = [place[column] for column in test.columns if column not in test.tested]
                 tested = [place[column] for column in test.tested]
                 r = coordinates.r

@@ -38,7 +38,7 @@ class Hypotheses:
     combinations : numpy.ndarray
         (r, p) float64: the factor of each coefficient. The first p are the coefficients themselves.
     joint : sequence of list of int
-        For each test the columns whose coefficients are tested together.
+        For each test the combinations that are tested together.
     """
 
     combinations: np.ndarray

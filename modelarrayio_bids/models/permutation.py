@@ -91,6 +91,13 @@ class LinearHypothesis:
         basis = np.linalg.qr(combination[:, None], mode='complete')[0]
         return cls(name, np.roll(basis, -1, axis=1), len(combination) - 1, 1, is_t=True)
 
+    @classmethod
+    def of_combinations(cls, name: str, combinations: np.ndarray) -> LinearHypothesis:
+        """Test that independent combinations of the coordinates, (s, p), are all zero."""
+        s, p = combinations.shape
+        basis = np.linalg.qr(combinations.T, mode='complete')[0]
+        return cls(name, np.roll(basis, -s, axis=1), p - s, s, is_t=False)
+
     @property
     def is_of_all(self) -> bool:
         """Return whether it is tested after all other columns of the model."""

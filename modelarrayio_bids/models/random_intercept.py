@@ -32,6 +32,7 @@ from modelarrayio_bids.models.base import (
     tested_coefficients,
     tested_jointly,
 )
+from modelarrayio_bids.models.contrasts import factors_of
 from modelarrayio_bids.models.coordinates import Coordinates, ElementCoordinates
 from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.formula.syntax import deparse
@@ -396,6 +397,9 @@ class RandomInterceptModel(ElementwiseModel):
         coefficient estimates this combination of the whole model's, over all images (Searle,
         "Linear Models", section 3.5): its own, and what the terms left out add to it.
         """
+        if test.tested and test.tested[-1] >= len(self.design.names):
+            factors = factors_of(test.tested, self._contrasts, len(self.design.names))
+            return factors[:, self._columns]
         others = [column for column in test.columns if column not in test.tested]
         left_out = [column for column in self._columns if column not in test.columns]
         if any(self.design.scalars[column] for column in left_out):

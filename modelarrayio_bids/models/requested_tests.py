@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.anova import JointTest, type_two
-from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
+from modelarrayio_bids.models.contrasts import Contrast, columns_to_test, factors_of
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.models.rank import independent_columns
 from modelarrayio_bids.models.system import Sample
 from modelarrayio_bids.runtime.text_format import count, some
 
@@ -87,12 +89,23 @@ class RequestedTests:
         return contrast
 
     def _f_test(self, name: str, text: str) -> JointTest:
-        asked = columns_to_test(name, text, self.design)
+        asked = columns_to_test(name, text, self.design, [*self.options.contrasts])
+        if asked[-1] >= len(self.design.names):
+            return self._test_of_contrasts(name, text, asked)
         others = [column for column in range(len(self.design.names)) if column not in asked]
         test = JointTest.after_others(name, others, asked, self.sample.independent)
         if not test.tested:
             raise self._not_estimable(f'F test {name}: {text!r}')
         return test
+
+    def _test_of_contrasts(self, name: str, text: str, asked: Sequence[int]) -> JointTest:
+        """Return the test of contrasts, those that follow from others left out."""
+        factors = factors_of(asked, self.contrasts(), len(self.design.names))
+        if not all(map(self.sample.is_estimable, factors)):
+            raise self._not_estimable(f'F test {name}: {text!r}')
+        estimated = self.sample.independent(range(len(self.design.names)))
+        tested = (asked[place] for place in independent_columns(factors.T))
+        return JointTest(name, tuple(estimated), tuple(tested))
 
     def _not_estimable(self, what: str) -> UsageError:
         return UsageError(

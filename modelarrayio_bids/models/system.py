@@ -119,7 +119,7 @@ class System:
     contrasts : sequence of sequence of float
         Combinations, each with a factor for every column of the design.
     joint : sequence of sequence of int
-        Columns of the design that are tested together.
+        Columns of the design that are tested together; contrasts are counted on from these.
 
     Attributes
     ----------
@@ -141,9 +141,10 @@ class System:
         shared = self.columns[: len(self.columns) - len(self._own)]
         self._coordinates = Coordinates(sample.weighted(sample.matrix[:, shared]))
         factors = np.reshape(contrasts, (-1, len(sample.scalars)))[:, self.columns]
+        asked = [*self.columns, *range(len(sample.scalars), len(sample.scalars) + len(factors))]
         self._hypotheses = Hypotheses(
             np.vstack([np.eye(len(self.columns)), factors]),
-            [[self.columns.index(column) for column in test] for test in joint],
+            [[asked.index(column) for column in test] for test in joint],
         )
 
     def solve(self, block: Responses) -> Solution:

@@ -44,6 +44,8 @@ class ModelFacts:
         Column of the weights; blank without.
     cohort : str
         The table with the covariates.
+    design_files : dict of str
+        Paths of FSL's design files by ending; empty of a model that a formula asked for.
     contrasts, f_tests : dict of str
         Combinations and joint tests of coefficients, by name.
     tested : dict of Hypothesis
@@ -73,6 +75,7 @@ class ModelFacts:
     not_fitted: Mapping[str, int] = field(default_factory=dict)
     weights: str = ''
     cohort: str = ''
+    design_files: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
     f_tests: Mapping[str, str] = field(default_factory=dict)
     tested: Mapping[str, Hypothesis] = field(default_factory=dict)
@@ -106,6 +109,7 @@ class ModelFacts:
             not_fitted=_object(described.get(schema.NOT_FITTED_ATTRIBUTE, '')),
             weights=told.get('weights') or '',
             cohort=told.get('cohort', ''),
+            design_files=told.get('design_files', {}),
             contrasts=told.get('contrasts', {}),
             f_tests=told.get('f_tests', {}),
             tested={name: Hypothesis(**each) for name, each in told.get('tested', {}).items()},

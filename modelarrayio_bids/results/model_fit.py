@@ -24,6 +24,7 @@ from modelarrayio_bids.models.kinds import ModelKind, kind_of
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import PermutationTest
 from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
+from modelarrayio_bids.results.fsl_design import FSLDesign
 from modelarrayio_bids.results.permutations import null_distribution, working_bytes
 from modelarrayio_bids.results.phenotypes import Phenotypes
 from modelarrayio_bids.results.values import Values
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 _ILL_CONDITIONED = 1e5
 # Elements whose images are counted at a time.
 _COUNTED = 8192
-_COHORT = 'cohort'
+_COHORT, _FILES = 'cohort', 'design_files'
 # Options that others tell: the kind, and the statistics by name.
 _UNTOLD = frozenset({'method', 'full_outputs'})
 _OF_PERMUTATIONS = frozenset({'permutations', 'seed', 'exchangeability', 'shuffle'})
@@ -64,6 +65,8 @@ class ModelFit:
         Column of the weights.
     permutation : PermutationTest, optional
         The permutation test that the options ask for.
+    files : FSLDesign, optional
+        The files that the columns come from.
     """
 
     store: Path
@@ -73,6 +76,7 @@ class ModelFit:
     rows: Mapping[str, np.ndarray]
     weights: str | None = None
     permutation: PermutationTest | None = None
+    files: FSLDesign | None = None
 
     @classmethod
     def of(
@@ -119,17 +123,100 @@ class ModelFit:
         kind = kind_of(Terms.of(formula), options.method)
         phenotypes = Phenotypes.of(cohort_file, response, sources[response])
         columns = design(formula, phenotypes.covariates(sources), sources, path=cohort_file)
+        return cls._of_columns(
+            *(store, kind, phenotypes, columns),
+            options=options,
+            sources=sources,
+            weights=weights,
+            allow_repeated=allow_repeated,
+        )
+
+    @classmethod
+    def of_files(
+        cls,
+        store: str | os.PathLike[str],
+        files: FSLDesign,
+        cohort_file: str | os.PathLike[str] | None = None,
+        options: ModelOptions = ModelOptions(),
+        *,
+        scalar: str = '',
+        weights: str | None = None,
+        allow_repeated: bool = False,
+    ) -> ModelFit:
+        """Take the columns of FSL's files for a model.
+
+        Parameters
+        ----------
+        store : path-like
+            The HDF5 file.
+        files : FSLDesign
+            The design; a row for each image of the scalar.
+        cohort_file : path-like, optional
+            A table whose order the rows are in, matched by ``source_file``; without one it is the
+            order of the HDF5 file.
+        options : ModelOptions, optional
+            What is estimated beside the contrasts and tests of the files, and where.
+        scalar : str, optional
+            What is modelled, where the file has several scalars.
+        weights, allow_repeated
+            See :meth:`of`.
+
+        Raises
+        ------
+        FormatError
+            If the design has not as many rows as there are images.
+        CohortError
+            If the cohort lacks an image.
+        UsageError
+            As of :meth:`of`, and if options and files do not go together.
+        """
+        store, path = Path(store), files.matrix.path
+        options = files.options(options)
+        with StoreReader(store) as reader:
+            sources = reader.sources
+            response = _scalar(scalar, sources, store)
+        formula = files.formula(response)
+        kind = kind_of(Terms.of(formula), options.method)
+        if cohort_file is None:
+            phenotypes = Phenotypes.of_names(path, response, sources[response])
+        else:
+            phenotypes = Phenotypes.of(Path(cohort_file), response, sources[response])
+        phenotypes = files.beside(phenotypes)
+        columns = design(formula, phenotypes.table, [response], path=path)
+        return cls._of_columns(
+            *(store, kind, phenotypes, columns),
+            options=options,
+            sources=sources,
+            weights=weights,
+            allow_repeated=allow_repeated,
+            files=files,
+        )
+
+    @classmethod
+    def _of_columns(
+        cls,
+        store: Path,
+        kind: ModelKind,
+        phenotypes: Phenotypes,
+        columns: Design,
+        *,
+        options: ModelOptions,
+        sources: Mapping[str, tuple[str, ...]],
+        weights: str | None,
+        allow_repeated: bool,
+        files: FSLDesign | None = None,
+    ) -> ModelFit:
         model = kind.build(columns, options, _weights(phenotypes, weights))
         if not allow_repeated:
             phenotypes.require_one_row_each(columns.rows, model.groups)
-        rows = {response: np.arange(len(phenotypes.table))}
+        rows = {phenotypes.response: np.arange(len(phenotypes.table))}
         for scalar in model.scalars:
             rows[scalar] = phenotypes.rows_of(scalar, sources[scalar])
         permutation = None
         if options.permutations:
             blocks = _blocks(phenotypes, options.exchangeability, columns.rows)
             permutation = model.permutation_test(blocks)
-        return cls(store, kind, phenotypes, model, rows, weights, permutation)
+        return cls(store, kind, phenotypes, model, rows, weights, permutation, files)
 
     @property
     def response(self) -> str:
@@ -234,10 +321,15 @@ class ModelFit:
             times = f' × {" × ".join(scalars)}' if scalars else ''
             aliased = '  aliased: the other columns determine it' * (name in self.model.aliased)
             yield f'  {name}{times}  {mean:.6g}{aliased}'
-        yield from self.model.described()
+        yield from self._particulars()
         yield from self._labellings()
         yield f'Condition number, columns of length 1: {condition(plan, self.model.aliased):.3g}'
         yield from self._levels()
+
+    def _particulars(self) -> Iterator[str]:
+        if self.files is not None:
+            yield self.files.described()
+        yield from self.model.described()
 
     def _labellings(self) -> Iterator[str]:
         if self.permutation is not None:
@@ -337,11 +429,13 @@ class ModelFit:
             'weights': self.weights,
             _COHORT: str(self.phenotypes.path.absolute()),
             'phenotypes': self._digest(),
-            'particulars': list(self.model.described()),
+            'particulars': list(self._particulars()),
             'summarised': self.model.summarised,
             'tested': {name: asdict(tested) for name, tested in self.model.tested.items()},
             **{name: value for name, value in asdict(options).items() if name not in untold},
         }
+        if self.files is not None:
+            told[_FILES] = dict(self.files.files)
         if self.permutation is not None:
             told['permutation'] = self.permutation.facts()
         return {
@@ -351,13 +445,14 @@ class ModelFit:
 
 
 def _comparable(facts: Mapping[str, str]) -> tuple[str | None, Any]:
-    """Return the formula and the model that facts tell of, but for the path of the cohort."""
+    """Return the formula and the model that facts tell of, but for paths of tables."""
     try:
         told = json.loads(facts.get(schema.MODEL_ATTRIBUTE, ''))
     except ValueError:
         told = None
     if isinstance(told, dict):
-        told.pop(_COHORT, None)
+        for where in (_COHORT, _FILES):
+            told.pop(where, None)
     return facts.get(schema.FORMULA_ATTRIBUTE), told
 
 
@@ -394,6 +489,18 @@ def _response(formula: str, sources: Mapping[str, tuple[str, ...]], store: Path)
             f'The file holds: {held}.',
         )
     return next(iter(sources))
+
+
+def _scalar(name: str, sources: Mapping[str, tuple[str, ...]], store: Path) -> str:
+    """Return the scalar that is modelled: the one that is named, or the only one."""
+    held = some(sorted(sources), most=8) or 'none'
+    if name and name not in sources:
+        raise UsageError(f'holds no scalar {name}', store, f'It holds: {held}.')
+    if not name and len(sources) != 1:
+        raise UsageError(
+            'holds several scalars', store, f'Say which is modelled: --scalar. It holds: {held}.'
+        )
+    return name or next(iter(sources))
 
 
 def _weights(phenotypes: Phenotypes, column: str | None) -> np.ndarray | None:

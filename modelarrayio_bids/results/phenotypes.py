@@ -73,6 +73,33 @@ class Phenotypes:
         missing = found.apply(lambda column: column.str.strip().isin(MISSING))
         return cls(found.mask(missing), cohort, response, path)
 
+    @classmethod
+    def of_names(cls, path: Path, response: str, names: Sequence[str]) -> Phenotypes:
+        """Return rows that hold nothing but the names of the sources of a scalar.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file that covariates come from, for messages.
+        response, names
+            See :meth:`of`.
+        """
+        import pandas as pd  # noqa: PLC0415 - costs more than reading a small file
+
+        table = pd.DataFrame({SOURCE: list(names)}, dtype='object')
+        return cls(table, table, response, path)
+
+    @property
+    def listed(self) -> list[str]:
+        """Names of the scalar's sources in the order of the cohort."""
+        return _sources(self.cohort, self.response, self.path).tolist()
+
+    @property
+    def places(self) -> np.ndarray:
+        """Place of each image among :attr:`listed`: (n_images,) int."""
+        places = {name: place for place, name in enumerate(self.listed)}
+        return np.array([places[name] for name in _sources(self.table, self.response, self.path)])
+
     def covariates(self, scalars: Iterable[str]) -> pd.DataFrame:
         """Return the table without the columns of paths that a wide cohort has for scalars."""
         if SOURCE in self.table:
@@ -163,6 +190,19 @@ def _are_one_to_one(names: pd.Series, groups: np.ndarray) -> bool:
 
 def _rows_of(cohort: pd.DataFrame, scalar: str, names: Sequence[str], path: Path) -> pd.DataFrame:
     """Return the rows of a scalar's images, in the order of ``names``."""
+    sources = _sources(cohort, scalar, path)
+    known = cohort.loc[sources.index].set_axis(sources, axis='index')
+    lacking = [name for name in names if name not in known.index]
+    twice = sorted(set(sources[sources.duplicated()]) & set(names))
+    raise_problems([
+        *([_lacks(lacking, scalar, path)] if lacking else ()),
+        *(CohortError(f'has several rows for {name}', path, 'Leave one.') for name in twice),
+    ])  # fmt: skip
+    return known.loc[list(names)].reset_index(drop=True)
+
+
+def _sources(cohort: pd.DataFrame, scalar: str, path: Path) -> pd.Series:
+    """Return the names of a scalar's sources, by row of the cohort."""
     mine = cohort
     if SCALAR in mine and SOURCE in mine:
         mine = mine[mine[SCALAR].str.strip() == scalar]
@@ -173,15 +213,7 @@ def _rows_of(cohort: pd.DataFrame, scalar: str, names: Sequence[str], path: Path
             path,
             'Give the cohort that the HDF5 file was made of.',
         )
-    sources = mine[column].str.strip()
-    known = mine.set_axis(sources, axis='index')
-    lacking = [name for name in names if name not in known.index]
-    twice = sorted(set(sources[sources.duplicated()]) & set(names))
-    raise_problems([
-        *([_lacks(lacking, scalar, path)] if lacking else ()),
-        *(CohortError(f'has several rows for {name}', path, 'Leave one.') for name in twice),
-    ])  # fmt: skip
-    return known.loc[list(names)].reset_index(drop=True)
+    return mine[column].str.strip()
 
 
 def _lacks(names: Sequence[str], scalar: str, path: Path) -> CohortError:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.model_options import add_model, model_options
-from modelarrayio_bids.cli.options import add, add_log_level, add_resources, resources
+from modelarrayio_bids.cli.options import add, add_log_level, add_path, add_resources, resources
+from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.kinds import KINDS
+
+if TYPE_CHECKING:
+    from modelarrayio_bids.results.model_fit import ModelFit
 
 _EXAMPLES = """examples:
   modelarrayio fit FA.h5 --formula 'FA ~ age + sex' --cohort-file cohort_FA.csv
   modelarrayio fit FA.h5 --formula 'FA ~ age * sex' --cohort-file cohort_FA.csv \\
       --analysis-name interaction --contrast age_in_M='age + age:sexM' --export maps
+  modelarrayio fit FA.h5 --design-mat design.mat --design-con design.con
 """
 
 
@@ -32,6 +38,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=fit)
     parser.add_argument('file', type=Path, metavar='FILE', help='HDF5 file with the scalar')
     _add_what(parser)
+    _add_design(parser)
     add_model(parser)
     _add_output(parser)
     add_resources(parser)
@@ -40,18 +47,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def fit(options: argparse.Namespace) -> int:
     """Run the command."""
-    from modelarrayio_bids.results.model_fit import ModelFit
     from modelarrayio_bids.store.readability import require_readable
 
     require_readable(options.file)
-    model = ModelFit.of(
-        options.file,
-        options.formula,
-        options.cohort_file,
-        model_options(options),
-        weights=options.weights,
-        allow_repeated=options.allow_repeated,
-    )
+    model = _model(options)
     if options.dry_run:
         print('\n'.join(model.described()))
         return 0
@@ -66,6 +65,33 @@ def fit(options: argparse.Namespace) -> int:
     return 0
 
 
+def _model(options: argparse.Namespace) -> ModelFit:
+    from modelarrayio_bids.results.fsl_design import FSLDesign
+    from modelarrayio_bids.results.model_fit import ModelFit
+
+    how = {'weights': options.weights, 'allow_repeated': options.allow_repeated}
+    if options.design_mat is None:
+        _check_formula(options)
+        what = options.file, options.formula, options.cohort_file, model_options(options)
+        return ModelFit.of(*what, **how)
+    files = FSLDesign.of(
+        options.design_mat, options.design_con, options.design_fts, options.design_grp
+    )
+    asked = options.file, files, options.cohort_file, model_options(options)
+    return ModelFit.of_files(*asked, scalar=options.scalar or '', **how)
+
+
+def _check_formula(options: argparse.Namespace) -> None:
+    for name in ('design_con', 'design_fts', 'design_grp', 'scalar'):
+        if getattr(options, name) is not None:
+            option = f'--{name.replace("_", "-")}'
+            raise UsageError(f'{option} goes with --design-mat', remedy=f'Leave out {option}.')
+    if options.cohort_file is None:
+        raise UsageError(
+            '--formula needs the table of its covariates', remedy='Give --cohort-file cohort.csv.'
+        )
+
+
 def _export(options: argparse.Namespace, analysis: str) -> None:
     from modelarrayio_bids.results.export import ExportOptions, export_results
 
@@ -74,12 +100,19 @@ def _export(options: argparse.Namespace, analysis: str) -> None:
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
     add(
-        parser,
+        what,
         '--formula',
-        required=True,
         help="the model in R's words: 'FA ~ age + sex'; other scalars of the file may stand on the "
         'right',
+    )
+    add_path(
+        what,
+        '--design-mat',
+        metavar='MAT',
+        help="the columns of the model, a file of FSL's Glm: a row for each image in the order of "
+        'the cohort, or without one of the file',
     )
     add(
         parser,
@@ -87,9 +120,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         '--phenotypes',
         dest='cohort_file',
         type=Path,
-        required=True,
         metavar='CSV',
-        help='cohort with the covariates; its rows are matched by source_file',
+        help='cohort with the covariates of the formula, or in the order of --design-mat; its rows '
+        'are matched by source_file',
     )
     add(
         parser,
@@ -103,6 +136,19 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='accept several images of one participant as if they were independent',
     )
+
+
+def _add_design(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("FSL's design files, beside --design-mat")
+    add_path(group, '--design-con', metavar='CON', help='contrasts')
+    add_path(group, '--design-fts', metavar='FTS', help='F tests of the contrasts')
+    add_path(
+        group,
+        '--design-grp',
+        metavar='GRP',
+        help='blocks of exchangeability, within which --permutations permutes',
+    )
+    add(group, '--scalar', metavar='NAME', help='what is modelled, of several in the file')
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.design import INTERCEPT
 from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.results.fsl_design import FSLDesign
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.results.model_fit import ModelFit
 
@@ -171,16 +172,28 @@ def find_fit(
     """
     for cohort in dict.fromkeys(cohorts):
         try:
-            fit = ModelFit.of(
-                *(store, facts.formula, cohort, ModelOptions(method=facts.kind)),
-                weights=facts.weights or None,
-                allow_repeated=True,
-            )
+            fit = _fit(store, facts, cohort)
         except (ModelArrayIOError, OSError):
             continue
         if _is_same(fit, facts, n_images):
             return fit
     return None
+
+
+def _fit(store: Path, facts: ModelFacts, cohort: Path) -> ModelFit:
+    options, weights = ModelOptions(method=facts.kind), facts.weights or None
+    if not facts.design_files:
+        return ModelFit.of(
+            *(store, facts.formula, cohort, options), weights=weights, allow_repeated=True
+        )
+    # Rows are in the order of the table that was given, whatever other there is.
+    table = None if facts.cohort == facts.design_files['mat'] else facts.cohort
+    return ModelFit.of_files(
+        *(store, FSLDesign.of(facts.design_files['mat']), table, options),
+        scalar=facts.response,
+        weights=weights,
+        allow_repeated=True,
+    )
 
 
 def _is_same(fit: ModelFit, facts: ModelFacts, n_images: int) -> bool:
