@@ -59,7 +59,7 @@ class ModelInputSpec(BaseInterfaceInputSpec):
         traits.Str,
         {},
         usedefault=True,
-        desc='terms or coefficients tested together, by name',
+        desc='terms, coefficients or contrasts tested together, by name',
     )
     anova = traits.Bool(False, usedefault=True, desc='also the type II F test of each term')
     effect_sizes = traits.Bool(False, usedefault=True, desc='also effect sizes')

@@ -34,7 +34,7 @@ class ModelOptions:
         An element is fitted if more images than this, and more than this share of all images,
         are finite there.
     contrasts, f_tests : mapping
-        Combinations of coefficients, and terms or coefficients tested together, by name.
+        Combinations of coefficients, and terms, coefficients or contrasts tested together, by name.
     anova : bool
         Whether to test each term (type II).
     effect_sizes : bool

@@ -13,6 +13,7 @@ from stores import read_results, write_scalar
 from tools import require_tool
 
 from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.reports.findings.designs import find_fit
 from modelarrayio_bids.results.model_facts import ModelFacts
 
 N, ELEMENTS = 18, 7
@@ -123,6 +124,18 @@ def test_the_file_says_where_the_design_is(folder, capsys):
     assert facts.f_tests['F1'] == '`A > B` + `C2`'
     assert facts.sidecar_of('F1.p.value') == {'Contrast': '`A > B` + `C2`', 'StatisticType': 'F'}
     assert main(['validate', 'FA.h5']) == 0
+
+
+@pytest.mark.parametrize('with_cohort', [False, True])
+def test_a_report_makes_the_model_again(folder, with_cohort):
+    table = pd.DataFrame({'source_file': NAMES[::-1]})
+    table.to_csv('cohort.csv', index=False)
+    assert fit(*(['--cohort-file', 'cohort.csv'] if with_cohort else [])) == 0
+    with h5py.File('FA.h5') as file:
+        facts = ModelFacts.of(dict(file['results/lm/modelarrayio'].attrs))
+    found = find_fit(folder / 'FA.h5', facts, [Path(facts.cohort), Path('cohort.csv')], N)
+    expected = DESIGN[::-1] if with_cohort else DESIGN
+    assert np.array_equal(found.model.design.matrix, expected)
 
 
 def test_rows_are_in_the_order_of_the_cohort(folder):

@@ -1,13 +1,18 @@
 """Contrasts and tests read from text."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelarrayio_bids.errors import ModelArrayIOError, UsageError
+from modelarrayio_bids.models.base import fit_all, result_names
 from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import Design
+from modelarrayio_bids.models.design import design as design_of
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.kinds import kind_of
 from modelarrayio_bids.models.linear import LinearModel
 from modelarrayio_bids.models.options import ModelOptions
 
@@ -130,3 +135,40 @@ def test_combinations_of_aliased_coefficients_may_be_estimable():
     """age + 2 twice is what the data tell, however the two share it."""
     model = LinearModel(design(), ModelOptions(contrasts={'c': 'age + 2*twice'}))
     assert model.aliased == ('twice',)
+
+
+PEOPLE = pd.DataFrame({
+    'who': [f's{n // 2}' for n in range(40)],
+    'site': [('a', 'b', 'c')[n // 2 % 3] for n in range(40)],
+    'age': np.random.default_rng(4).normal(size=40).round(2).astype(str),
+})  # fmt: skip
+
+
+@pytest.mark.parametrize('missing', [0, 0.1])
+@pytest.mark.parametrize('formula', ['y ~ site + age', 'y ~ site + age + (1 | who)'])
+def test_contrasts_that_span_a_term_test_what_it_does(formula, missing):
+    rng = np.random.default_rng(6)
+    y = rng.normal(size=(40, 12)) + np.repeat(rng.normal(size=(20, 12)), 2, axis=0)
+    y[rng.random(y.shape) < missing] = np.nan
+    asked = ModelOptions(
+        contrasts={'b_c': 'siteb - sitec', 'b': '2*siteb', 'c': 'sitec'},
+        f_tests={
+            'term': 'site',
+            'two': 'b_c + b',
+            'three': 'b_c + b + c',
+            'mixed': 'siteb, b_c',
+            'all': 'b + c + age',
+        },
+    )
+    plan = design_of(formula, PEOPLE, ['y'])
+    model = kind_of(Terms.of(formula)).build(plan, asked)
+    found = dict(zip(result_names(model), fit_all(model, y)[0], strict=True))
+    # lmerTest's denominators depend a little on which contrasts span a hypothesis.
+    close = 1e-2 if 'who' in formula else 1e-6
+    for name in ('two', 'three', 'mixed'):
+        for end, rel in {'statistic': 1e-6, 'p.value': close}.items():
+            expected = found[f'term.{end}']
+            assert found[f'{name}.{end}'] == pytest.approx(expected, rel=rel, nan_ok=True)
+    again = kind_of(Terms.of(formula)).build(plan, ModelOptions(f_tests={'all': 'site + age'}))
+    expected = dict(zip(result_names(again), fit_all(again, y)[0], strict=True))['all.statistic']
+    assert found['all.statistic'] == pytest.approx(expected, rel=1e-6, nan_ok=True)
