@@ -2,6 +2,7 @@
 
 import functools
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,17 @@ def without_rights():
     if os.geteuid() != 0:
         return []
     return [require_tool('setpriv'), '--inh-caps=-all', '--bounding-set=-all']
+
+
+def files_of_at_most(size):
+    """Return arguments of ``subprocess.run`` for a program whose files may have so many bytes.
+
+    Python would leave its compiled modules cut short, too, which nothing could load after that.
+    """
+    return {
+        'preexec_fn': lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+        'env': {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'},
+    }
 
 
 def slurm_answers():

@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from folders import bytes_of
 from held import X_BEGUN, X_WHOLE, Held
 from images import expected_rows, save, write_cohort, write_csv
 from stores import write_results
+from tools import files_of_at_most
 
 from modelarrayio_bids.cli.files import main
 
@@ -199,7 +199,7 @@ def test_a_disk_that_fills(tmp_path, limit):
         capture_output=True,
         text=True,
         # A limit on file size fails a write as a full disk does.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        **files_of_at_most(limit),
     )
     assert done.returncode == 74, done.stderr
     assert f'modelarrayio: error: {tmp_path}/x.h5: could not be written' in done.stderr

@@ -1,7 +1,6 @@
 """``modelarrayio`` as its user meets it: options, messages, exit codes, what is left on disk."""
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from images import (
     write_csv,
 )
 from stores import write_results
+from tools import files_of_at_most
 
 from modelarrayio_bids.cli.files import main
 
@@ -322,7 +322,7 @@ def test_a_disk_that_fills(folder, limit):
         capture_output=True,
         text=True,
         # A limit on file size fails a write as a full disk does.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        **files_of_at_most(limit),
     )
     assert done.returncode == 74
     assert 'modelarrayio: error: modelarray.h5: could not be written' in done.stderr
@@ -337,7 +337,7 @@ def test_a_disk_that_fills_with_results(store, folder):
         check=False,
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400)),
+        **files_of_at_most(400),
     )
     assert done.returncode == 74
     assert 'modelarrayio: error: results: could not be written (File too large)' in done.stderr

@@ -1,8 +1,6 @@
 """``modelarrayio fit`` as its user meets it."""
 
 import json
-import os
-import resource
 import subprocess
 import sys
 
@@ -12,6 +10,7 @@ import pandas as pd
 import pytest
 from folders import bytes_of
 from stores import read_results, write_scalar
+from tools import files_of_at_most
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.errors import UsageError
@@ -320,9 +319,8 @@ def test_a_disk_that_fills(folder, limit):
         check=False,
         capture_output=True,
         text=True,
-        env=os.environ,
         # A limit on file size fails a write as a full disk does.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        **files_of_at_most(limit),
     )
     assert done.returncode == 74, done.stderr
     assert bytes_of(folder) == before

@@ -1,6 +1,5 @@
 """A disk that fills, wherever HDF5 is by then: 74, and nothing is left."""
 
-import resource
 import subprocess
 import sys
 
@@ -41,7 +40,7 @@ def test_to_modelarray(data, tmp_path, compression, limit):
         capture_output=True,
         text=True,
         # A limit on file size fails a write as a full disk does.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        **files_of_at_most(limit),
     )
     assert done.returncode == 74, done.stderr
     (line,) = done.stderr.splitlines()

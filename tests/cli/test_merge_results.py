@@ -1,6 +1,5 @@
 """``modelarrayio merge-results`` as its user meets it."""
 
-import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from folders import bytes_of
 from held import X_BEGUN, X_WHOLE, Held
 from images import group_mask, write_cohort
 from stores import write_results
+from tools import files_of_at_most
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.models.adjustment import p_adjust
@@ -154,7 +154,7 @@ def test_a_disk_that_fills(tmp_path, limit):
         capture_output=True,
         text=True,
         # A limit on file size fails a write as a full disk does.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        **files_of_at_most(limit),
     )
     assert done.returncode == 74, done.stderr
     assert f'modelarrayio: error: {tmp_path}/x.h5: could not be written' in done.stderr
