@@ -7,6 +7,7 @@ import nibabel as nb
 import numpy as np
 import pytest
 from images import AFFINE
+from tools import files_of_at_most
 
 SHAPE = (20, 24, 20)
 
