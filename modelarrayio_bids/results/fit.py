@@ -32,7 +32,7 @@ from modelarrayio_bids.models.permutation import PermutationTest, family_wise_p
 from modelarrayio_bids.results.permutations import null_distribution, working_bytes
 from modelarrayio_bids.results.values import Values, block_width, chunk_width
 from modelarrayio_bids.runtime.disk import require_room
-from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
+from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map, short_turns
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.store import schema
@@ -234,7 +234,7 @@ def _fill(results: Scratch, asked: _Asked, threads: int) -> dict[str, int]:
     stored = values.stored_blocks(chosen)
     width = block_width(values.response)
     n_blocks = -(-chosen.stop // width) - chosen.start // width
-    with one_blas_thread():
+    with one_blas_thread(), short_turns():
         fitted = ordered_map(fit, stored, threads)
         outcomes = [*tracked(fitted, f'Fitting {values.response.name}', n_blocks, 'blocks')]
     return counted(np.concatenate(outcomes), asked.model.reasons)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from modelarrayio_bids.errors import UsageError
@@ -43,6 +44,21 @@ def ordered_map(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def short_turns() -> Iterator[None]:
+    """Let threads hand Python's lock on sooner in a ``with`` block.
+
+    A thread that has inflated or multiplied waits up to an interval for one that is running Python.
+    By default that is 5 ms, as long as a block of elements takes: a tenth of the time of ``fit``.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
