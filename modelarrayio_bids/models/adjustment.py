@@ -75,7 +75,7 @@ def _holm(p: np.ndarray) -> np.ndarray:
 
 
 def _step_up(p: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """The least of all greater p values times their factors, these from the greatest p on."""
+    """Return the least of all greater p values times their factors, from the greatest p on."""
     order = np.argsort(p)[::-1]
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1, np.minimum.accumulate(factors * p[order]))

@@ -14,7 +14,7 @@ _BLANKS = ' \t\n\v\f\r'
 
 
 def r_number(text: str) -> float | None:
-    """The number that ``read.csv`` makes of a cell; None if it makes none.
+    """Return the number that ``read.csv`` makes of a cell; None if it makes none.
 
     As ``type.convert`` of R 4.2 does: unlike ``float``, without underscores and without the digits
     of other scripts.

@@ -127,7 +127,7 @@ def connectivity_rule(space: ElementSpace, meshes: Mapping[str, Mesh]) -> str:
 def _connected_components(
     space: ElementSpace, elements: np.ndarray, meshes: Mapping[str, Mesh]
 ) -> np.ndarray:
-    """Number the cluster of each of some elements, from 0 without gaps: (n,) int64."""
+    """Return the cluster of each of some elements, from 0 without gaps: (n,) int64."""
     if not space.has_neighbours:
         return np.arange(elements.size)
     components = np.full(len(space), -1)
@@ -159,7 +159,7 @@ def _by_neighbourhood(
 
 
 def _touching(indices: np.ndarray) -> np.ndarray:
-    """Number the clusters of voxels: (3, n) indices to (n,) integers."""
+    """Return the clusters of voxels: (3, n) indices to (n,) integers."""
     if not indices.size:
         return np.empty(0, int)
     inside = tuple(indices - indices.min(axis=1, keepdims=True))
@@ -170,7 +170,7 @@ def _touching(indices: np.ndarray) -> np.ndarray:
 
 
 def _joined(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
-    """Number the clusters of vertices, (n,) positions in the mesh's points, each once."""
+    """Return the clusters of vertices, (n,) positions in the mesh's points, each once."""
     starts = mesh.triangles.ravel()
     ends = np.roll(mesh.triangles, -1, axis=1).ravel()
     n_points = len(mesh.points)

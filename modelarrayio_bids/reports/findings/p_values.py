@@ -75,7 +75,7 @@ class PValues:
 
 
 def _ranks(n: int) -> np.ndarray:
-    """Some of 1 to ``n``, all of the first ones."""
+    """Return some of 1 to ``n``, all of the first ones."""
     if not n:
         return np.empty(0, int)
     return np.unique(np.geomspace(1, n, _MOST_POINTS).round().astype(int))
