@@ -52,9 +52,11 @@ def copy(original: Path, target: Path) -> None:
         If it cannot be read or written.
     """
     with open(original, 'rb') as source, open(target, 'wb') as file:
-        if not _cloned(source, file):
-            require_room(target.parent, original.stat().st_size, original)
-            shutil.copyfileobj(source, file, 2**22)
+        if _cloned(source, file):
+            return
+    require_room(target.parent, original.stat().st_size, original)
+    # Linux copies by itself there, without buffers of ours.
+    shutil.copyfile(original, target)
 
 
 def _cloned(source: BinaryIO, target: BinaryIO) -> bool:
