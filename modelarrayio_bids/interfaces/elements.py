@@ -16,12 +16,17 @@ from modelarrayio_bids.results.values import block_width
 from modelarrayio_bids.store.reader import StoreReader
 
 
-class _PlanElementBlocksInputSpec(BaseInterfaceInputSpec):
+class ModelsInputSpec(BaseInterfaceInputSpec):
+    """The models of several files: see :func:`models_of`."""
+
     in_files = InputMultiObject(
         File(exists=True), hash_files=False, mandatory=True, desc='HDF5 files with scalars'
     )
     cohort_files = InputMultiObject(File(exists=True), mandatory=True, desc='cohort of each')
     formula = InputMultiObject(traits.Str, mandatory=True, desc='the model, or one for each')
+
+
+class _PlanElementBlocksInputSpec(ModelsInputSpec):
     n_blocks = traits.Range(low=1, mandatory=True, desc='blocks of elements of each file')
 
 

@@ -9,16 +9,11 @@ import numpy as np
 from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, TraitedSpec, traits
 
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
-from modelarrayio_bids.interfaces.elements import models_of
+from modelarrayio_bids.interfaces.elements import ModelsInputSpec, models_of
 from modelarrayio_bids.interfaces.models import ModelInputSpec, ModelInterface
 
 
-class _PlanPermutationBlocksInputSpec(BaseInterfaceInputSpec):
-    in_files = InputMultiObject(
-        File(exists=True), hash_files=False, mandatory=True, desc='HDF5 files with scalars'
-    )
-    cohort_files = InputMultiObject(File(exists=True), mandatory=True, desc='cohort of each')
-    formula = InputMultiObject(traits.Str, mandatory=True, desc='the model, or one for each')
+class _PlanPermutationBlocksInputSpec(ModelsInputSpec):
     n_blocks = traits.Range(low=1, mandatory=True, desc='blocks of permutations of each file')
 
 

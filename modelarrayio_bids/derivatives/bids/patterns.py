@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +26,7 @@ from modelarrayio_bids.errors import AmbiguousMatchError, UsageError
 
 #: The field that every pattern of images has to have.
 PARTICIPANT = 'participant'
+NamesIn = Callable[[Path], Sequence[str]]
 _FIELD = re.compile(r'\{([^{}]*)\}')
 _SPECIAL = re.compile(r'\{[^{}]*\}|\*')
 _REMEDY = "Write it as NAME=PATTERN, such as 'gmv=mri/mwp1{participant}_T1w.nii'."
@@ -90,42 +91,50 @@ class PathPattern:
             found |= more
         return found
 
-    def find(self, root: Path, most: int | None = None) -> Iterator[tuple[Path, dict[str, str]]]:
+    def find(
+        self, root: Path, listing: NamesIn | None = None
+    ) -> Iterator[tuple[Path, dict[str, str]]]:
         """Yield the files below a folder that fit, with their fields, sorted by path.
 
         Parameters
         ----------
         root : pathlib.Path
             The folder.
-        most : int, optional
-            Look at so many entries of each folder alone.
+        listing : callable, optional
+            Gives the names to look at in a folder; by default all of :func:`names_in`.
 
         Raises
         ------
         AmbiguousMatchError
             If a path fits in several ways.
         """
-        yield from _found(root, self._parts, {}, most)
+        yield from _found(root, self._parts, {}, listing or names_in)
 
     @functools.cached_property
     def _parts(self) -> tuple[str, ...]:
         return PurePosixPath(self.text).parts
 
 
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted, without hidden ones; none of what is no folder."""
+    held = entries(folder) if is_folder(folder) else []
+    return [entry.name for entry in held if not entry.name.startswith('.')]
+
+
 def _found(
-    folder: Path, parts: tuple[str, ...], known: Mapping[str, str], most: int | None
+    folder: Path, parts: tuple[str, ...], known: Mapping[str, str], names_in: NamesIn
 ) -> Iterator[tuple[Path, dict[str, str]]]:
     part, *below = parts
-    for name, fields in _matching(folder, part, known, most):
+    for name, fields in _matching(folder, part, known, names_in):
         path = folder / name
         if below:
-            yield from _found(path, tuple(below), {**known, **fields}, most)
+            yield from _found(path, tuple(below), {**known, **fields}, names_in)
         elif os.path.lexists(path) and not is_folder(path):
             yield path, {**known, **fields}
 
 
 def _matching(
-    folder: Path, part: str, known: Mapping[str, str], most: int | None
+    folder: Path, part: str, known: Mapping[str, str], names_in: NamesIn
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the names in a folder that fit one part of a pattern."""
     filled = _FIELD.sub(lambda field: known.get(field[1], field[0]), part)
@@ -133,8 +142,7 @@ def _matching(
         # Asked for by its name: the folder of a participant is not read for each of its files.
         yield filled, {}
         return
-    held = entries(folder) if is_folder(folder) else []
-    for name in [entry.name for entry in held if not entry.name.startswith('.')][:most]:
+    for name in names_in(folder):
         fields = _fields(part, name, known)
         if fields is not None:
             yield name, fields

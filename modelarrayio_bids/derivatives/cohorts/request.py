@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ class Request:
                 f'{self.in_mask} serves every volume, and {", ".join(self.mask_source)} none',
                 remedy='Leave out --mask or --mask-source.',
             )
-        own = own_recipes(self.recipes)
+        own = self._own_recipes
         datasets = find_datasets(
             self.bids_dir, self.datasets, lambda root: bool(self.images or recognised(root, own))
         )
@@ -160,7 +161,11 @@ class Request:
         """Return what says which images of a dataset are scalars, and which masks."""
         if self.images:
             return Recipe.of_paths('images', self.images)
-        return recipe_for(dataset, own_recipes(self.recipes))
+        return recipe_for(dataset, self._own_recipes)
+
+    @cached_property
+    def _own_recipes(self) -> tuple[Recipe, ...]:
+        return own_recipes(self.recipes)
 
     def table_folders(self, datasets: Iterable[Dataset]) -> list[Path]:
         """Return the folders in which tables of participants may be, the likeliest first.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import Entities, bare_label
-from modelarrayio_bids.derivatives.bids.patterns import PARTICIPANT, PathPattern
+from modelarrayio_bids.derivatives.bids.patterns import PARTICIPANT, NamesIn, PathPattern
 from modelarrayio_bids.derivatives.bids.query import Image
 from modelarrayio_bids.errors import UsageError
 
@@ -16,8 +16,6 @@ from modelarrayio_bids.errors import UsageError
 UNKNOWN_SPACE = 'unknown'
 MASK = 'mask'
 _ENTITIES = {PARTICIPANT: 'subject', 'session': 'session', 'run': 'run'}
-#: Entries of each folder that are looked at to recognise a layout.
-_RECOGNISED_BY = 25
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,9 @@ class PathImages:
                     found.add(path)
                     yield self._image(dataset, path, fields)
 
-    def is_in(self, root: Path) -> bool:
-        """Return whether a folder has such images, looking at the first entries of each alone."""
-        return any(
-            next(pattern.find(root, _RECOGNISED_BY), None) is not None for pattern in self.patterns
-        )
+    def is_in(self, root: Path, listing: NamesIn) -> bool:
+        """Return whether a folder has such images among the names that a listing gives."""
+        return any(next(pattern.find(root, listing), None) is not None for pattern in self.patterns)
 
     def _image(self, dataset: Dataset, path: Path, fields: dict[str, str]) -> Image:
         labels = {_ENTITIES[field]: text for field, text in fields.items() if field in _ENTITIES}

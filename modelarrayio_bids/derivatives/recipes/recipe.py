@@ -53,7 +53,7 @@ from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import Conditions, Entities
 from modelarrayio_bids.derivatives.bids.output_names import NameTemplate
-from modelarrayio_bids.derivatives.bids.patterns import PathPattern
+from modelarrayio_bids.derivatives.bids.patterns import NamesIn, PathPattern, names_in
 from modelarrayio_bids.derivatives.bids.query import Image, find_images, wanted
 from modelarrayio_bids.derivatives.recipes.path_images import MASK, UNKNOWN_SPACE, PathImages
 from modelarrayio_bids.derivatives.recipes.yaml_schema import Document
@@ -62,6 +62,8 @@ from modelarrayio_bids.runtime.data_files import data_table
 
 GENERIC = 'generic'
 _MASKS = {'suffix': 'mask', 'desc': 'brain'}
+# Names of each folder that are looked at to recognise a layout.
+_RECOGNISED_BY = 25
 _MASK_OF_PATHS = bids_entities.parse_conditions({'suffix': MASK})
 
 Item = TypeVar('Item')
@@ -150,9 +152,9 @@ class Recipe:
         rules = tuple(_path_rule(one.name) for one in images if one.name != MASK)
         return cls(name, ('*',), _MASK_OF_PATHS, rules, images=tuple(images))
 
-    def finds_in(self, root: Path) -> bool:
+    def finds_in(self, root: Path, listing: NamesIn) -> bool:
         """Return whether a folder has one of the images that are found by their paths."""
-        return any(one.is_in(root) for one in self.images)
+        return any(one.is_in(root, listing) for one in self.images)
 
     def find_images(
         self, dataset: Dataset, participants: Collection[str], sessions: Collection[str]
@@ -232,7 +234,9 @@ def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
 
 def recognised(root: Path, own: Sequence[Recipe] = ()) -> Recipe | None:
     """Return the first recipe of whose images, found by their paths, a folder has one."""
-    return next((one for one in (*own, *builtin_recipes()) if one.finds_in(root)), None)
+    # Dozens of patterns begin in one folder, which may hold everybody's: it is read once for all.
+    listing = functools.cache(lambda folder: names_in(folder)[:_RECOGNISED_BY])
+    return next((one for one in (*own, *builtin_recipes()) if one.finds_in(root, listing)), None)
 
 
 def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None:
