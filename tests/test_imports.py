@@ -23,8 +23,8 @@ ALLOWED = {
     'workflows/plugins.py': {
         *('super()._async_callback', 'super()._get_result', 'self._task_obj'),
     },
-    'cli/run.py': {
-        *('self._actions', 'self._action_groups', 'self._mutually_exclusive_groups'),
+    'cli/parser.py': {
+        *('self._actions', 'self._mutually_exclusive_groups'),
         'group._group_actions',
     },
 }

@@ -17,7 +17,8 @@ from modelarrayio_bids.__about__ import URL, __version__
 from modelarrayio_bids.cli.app.settings import is_list
 from modelarrayio_bids.cli.bids_app import get_parser
 from modelarrayio_bids.cli.options import positive
-from modelarrayio_bids.cli.run import EXIT_INTERRUPTED, Parser
+from modelarrayio_bids.cli.parser import Parser
+from modelarrayio_bids.cli.run import EXIT_INTERRUPTED
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
 
 #: Where the package has it.

@@ -23,12 +23,17 @@ from modelarrayio_bids.cli.options import (
     log_format,
     positive,
 )
-from modelarrayio_bids.cli.run import Parser, run
+from modelarrayio_bids.cli.parser import Parser
+from modelarrayio_bids.cli.run import run
 from modelarrayio_bids.errors import UnknownLevelError, UsageError
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.encoding import require_utf8
 
 PROGRAM = 'modelarrayio-bids'
+_EXAMPLES = """examples:
+  modelarrayio-bids study results group --list-scalars
+  modelarrayio-bids study results group model export --scalars cbf --formula '~ age + sex'
+"""
 #: Addresses that Nipype, pandas and SciPy take besides, without a report: 350 MiB were enough.
 LEAST_MB = 350
 #: In the order they run in.
@@ -50,13 +55,12 @@ def get_parser() -> Parser:
     """Return the parser of ``modelarrayio-bids``."""
     parser = Parser(
         prog=PROGRAM,
-        # With all options it would be twenty lines; and one of several values would take the
-        # folders too if it stood before them.
+        # An option of several values in front of the folders would take them too.
         usage=f'{PROGRAM} bids_dir output_dir {{group,model,export}} ... [options]',
-        allow_abbrev=False,
-        description='BIDS derivatives to one HDF5 file per scalar and space (group), a '
-        "model at every element, as R's ModelArray fits it (model), and results to images "
-        '(export). Several levels may be named; they run in this order.',
+        description='Collect scalar maps from BIDS derivatives in one HDF5 file per scalar and '
+        "space (group), fit a model at every element as R's ModelArray does (model), and write the "
+        'results as images (export).',
+        epilog=_EXAMPLES,
     )
     _add_positional(parser)
     group_level.add_options(parser)
@@ -124,16 +128,23 @@ def _add_positional(parser: argparse.ArgumentParser) -> None:
         'analysis_level',
         nargs='+',
         metavar='{group,model,export}',
-        help='what to do, one level or several; there is no participant level',
+        help='one or more levels, which run in this order; there is no participant level',
     )
-    parser.add_argument('--version', action='version', version=f'{PROGRAM} {__version__}')
+    add(
+        parser,
+        '--version',
+        action='version',
+        version=f'{PROGRAM} {__version__}',
+        common=True,
+        help='show the version',
+    )
     add(
         parser,
         '--bids-exec-spec',
         action=_PrintDescriptor,
         nargs=0,
         default=argparse.SUPPRESS,
-        help='print what this command line takes as a Boutiques descriptor (JSON)',
+        help='print the Boutiques descriptor of this command line (JSON)',
     )
 
 
@@ -144,21 +155,23 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         '-w',
         '--work-dir',
         metavar='DIR',
-        help='where intermediate files are kept (default: a folder in output_dir, removed after)',
+        common=True,
+        help='folder for intermediate files. The default is a folder in output_dir, removed at the '
+        'end',
     )
-    add_flag(group, '--dry-run', help='check everything, write nothing')
+    add_flag(group, '--dry-run', common=True, help='check everything, write nothing')
     add(
         group,
         '--omp-nthreads',
         type=positive,
         metavar='N',
-        help='threads that libraries of linear algebra start beside those of --nprocs',
+        help='BLAS threads; rarely matters',
     )
     add_config_file(group)
     add_flag(
         group,
         '--notrack',
-        help='as in other BIDS Apps; nothing is ever tracked, with or without it',
+        help='accepted for compatibility with other BIDS Apps; nothing is ever tracked',
     )
 
 
@@ -169,7 +182,7 @@ def _add_messages(parser: argparse.ArgumentParser) -> None:
         '--verbose',
         action='count',
         default=0,
-        help='say more, and where errors were raised; -vv: what Nipype says too',
+        help='print more messages, and tracebacks of errors; -vv also prints messages of Nipype',
     )
     group.add_argument(
         '--debug',
@@ -177,13 +190,13 @@ def _add_messages(parser: argparse.ArgumentParser) -> None:
         dest='verbose',
         const=2,
         default=0,
-        help='the same as -vv',
+        help='same as -vv',
     )
     add_flag(
         group,
         '-q',
         '--quiet',
-        help='only warnings and errors; the log in OUTPUT_DIR/logs has the rest',
+        help='print only warnings and errors; the log in OUTPUT_DIR/logs has all messages',
     )
     add_log_format(group)
 

@@ -21,13 +21,18 @@ from modelarrayio_bids.cli.commands import (
     to_modelarray,
     validate,
 )
-from modelarrayio_bids.cli.options import log_format
-from modelarrayio_bids.cli.run import Parser, run
+from modelarrayio_bids.cli.options import add, log_format
+from modelarrayio_bids.cli.parser import Parser
+from modelarrayio_bids.cli.run import run
 from modelarrayio_bids.errors import EXIT_USAGE
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.encoding import require_utf8
 
 PROGRAM = 'modelarrayio'
+_EXAMPLES = """examples:
+  modelarrayio to-modelarray --cohort-file cohort_FA.csv --mask group_mask.nii.gz --output FA.h5
+  modelarrayio fit FA.h5 --formula 'FA ~ age + sex' --cohort-file cohort_FA.csv --export maps
+"""
 #: Addresses that Python, NumPy and HDF5 take with one thread: 180 MiB were enough.
 LEAST_MB = 192
 _MODULES = (
@@ -58,11 +63,20 @@ def get_parser() -> argparse.ArgumentParser:
     """Return the parser of ``modelarrayio``."""
     parser = Parser(
         prog=PROGRAM,
-        allow_abbrev=False,
-        description='Images of a cohort to one HDF5 file for ModelArray, and its results back.',
+        description='Write the images of a cohort to one HDF5 file for ModelArray, fit models, and '
+        'write the results as images. COMMAND --help shows the options of a command.',
+        epilog=_EXAMPLES,
     )
-    parser.add_argument('-V', '--version', action='version', version=f'{PROGRAM} {__version__}')
-    commands = parser.add_subparsers(title='commands', metavar='COMMAND')
+    add(
+        parser,
+        '-V',
+        '--version',
+        action='version',
+        version=f'{PROGRAM} {__version__}',
+        common=True,
+        help='show the version',
+    )
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND', prog=PROGRAM)
     for command in _MODULES:
         command.add_command(commands)
     return parser

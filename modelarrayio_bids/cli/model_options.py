@@ -43,12 +43,13 @@ def add_model(parser: argparse._ActionsContainer) -> None:
         parser,
         '--method',
         metavar='NAME',
-        help='how it is fitted, where the formula does not say: '
+        help='kind of model, if the formula does not determine it: '
         + '; '.join(f'{kind.name} ({kind.help})' for kind in KINDS.values()),
     )
     _add_statistics(parser.add_argument_group('statistics'))
-    _add_hypotheses(parser.add_argument_group('hypotheses'))
-    _add_permutations(parser.add_argument_group('permutations'))
+    tests = parser.add_argument_group('tests')
+    _add_hypotheses(tests)
+    _add_permutations(tests)
     group = parser.add_argument_group('images')
     add(
         group,
@@ -56,17 +57,23 @@ def add_model(parser: argparse._ActionsContainer) -> None:
         type=_threshold,
         default=10.0,
         metavar='N',
-        help='fit elements at which more than N images have a value (default: 10)',
+        help='fit only elements where more than N images have a value (default: 10)',
     )
     add(
         group,
         '--num-subj-lthr-rel',
         type=_threshold,
         default=0.2,
-        metavar='SHARE',
-        help='and more than this share of all images (default: %(default)s)',
+        metavar='FRACTION',
+        help='fit only elements where more than this fraction of all images has a value (default: '
+        '%(default)s)',
     )
-    add(group, '--weights', metavar='COLUMN', help='column of weights, as of lm in R')
+    add(
+        group,
+        '--weights',
+        metavar='COLUMN',
+        help='column with the weights of images, as weights of lm in R',
+    )
 
 
 def _add_statistics(group: argparse._ArgumentGroup) -> None:
@@ -75,7 +82,7 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
         '--var-terms',
         nargs='+',
         metavar='STATISTIC',
-        help='of each coefficient: '
+        help='statistics of each coefficient to write: '
         + _listed('term_statistics')
         + ' (default: '
         + _listed('default_term_statistics')
@@ -86,13 +93,18 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
         '--var-model',
         nargs='+',
         metavar='STATISTIC',
-        help='of the model: '
+        help='statistics of the whole model to write: '
         + _listed('model_statistics')
         + ' (default: '
         + _listed('default_model_statistics')
         + ')',
     )
-    add(group, '--full-outputs', action='store_true', help='all of both')
+    add(
+        group,
+        '--full-outputs',
+        action='store_true',
+        help='write all statistics of --var-terms and --var-model',
+    )
     for option, what in (('terms', 'each coefficient'), ('model', 'the model')):
         add(
             group,
@@ -100,8 +112,8 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
             nargs='+',
             default=('fdr',),
             metavar='METHOD',
-            help=f'adjust p values of {what} over all elements: fdr, holm, hochberg, hommel, '
-            'bonferroni, BH, BY or none, one or several (default: fdr)',
+            help=f'adjust p values of {what} over all elements by these methods: fdr, holm, '
+            'hochberg, hommel, bonferroni, BH, BY or none (default: fdr)',
         )
     add(
         group,
@@ -120,7 +132,8 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
         action='append',
         default=[],
         metavar='NAME=CONTRAST',
-        help="a combination of coefficients, NAME='sexM - age:sexM'; may be repeated",
+        common=True,
+        help="contrast of coefficients, NAME='sexM - age'; may be repeated",
     )
     add(
         group,
@@ -129,10 +142,10 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
         action='append',
         default=[],
         metavar='NAME=TERMS',
-        help="terms, coefficients or contrasts tested together, NAME='age + age:sexM'; may be "
+        help="F test of terms, coefficients or contrasts together, NAME='age + age:sexM'; may be "
         'repeated',
     )
-    add(group, '--anova', action='store_true', help='also the type II F test of each term')
+    add(group, '--anova', action='store_true', help='also write the type II F test of each term')
 
 
 def _listed(attribute: str) -> str:
@@ -153,31 +166,33 @@ def _add_permutations(group: argparse._ArgumentGroup) -> None:
         '--permutations',
         type=_number_from(2),
         metavar='N',
-        help='also p values corrected for all elements (family-wise error), from N permutations, '
-        'the unpermuted one included: 5000, say; signs are flipped where the formula is ~ 1',
+        common=True,
+        help='FWE-corrected p values from N permutations. 5000 is usual; the unpermuted data count '
+        'as one of them, and for the formula ~ 1, signs are flipped instead',
     )
     add(
         group,
         '--seed',
+        '--random-seed',
         type=_number_from(0),
         default=0,
         metavar='N',
-        help='of the permutations: the same seed gives the same results (default: %(default)s)',
+        help='seed of the permutations; the same seed gives the same results (default: '
+        '%(default)s)',
     )
     add(
         group,
         '--exchangeability',
         metavar='COLUMN',
-        help='images are exchangeable in blocks: those with one value in this column, such as '
-        'participant_id (default: the groups of a random intercept, if the formula has one)',
+        help='column with the exchangeability block of each image, such as participant_id '
+        '(default: the groups of the random intercept, if the formula has one)',
     )
     add(
         group,
         '--shuffle',
         choices=('within', 'whole', 'both'),
-        help='what changes places: images within their block, whole blocks, or both (default: '
-        'whole where no covariate varies within blocks, otherwise within; both for a random '
-        'intercept)',
+        help='permute images within their block, whole blocks, or both (default: whole if no '
+        'covariate varies within blocks, otherwise within; both for a random intercept)',
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelarrayio_bids.cli.parser import mark_common
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime.logs import FORMATS as LOG_FORMATS
 
@@ -22,14 +23,30 @@ LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 MEGABYTE = 2**20
 
 
-def add(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
-    """Add an option in both spellings: ``--like-this`` and the predecessor's ``--like_this``."""
+def add(
+    parser: argparse._ActionsContainer, *options: str, common: bool = False, **keywords: Any
+) -> None:
+    """Add an option in both spellings: ``--like-this`` and the predecessor's ``--like_this``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or group of one
+        Gets the option.
+    *options : str
+        Spellings, with hyphens.
+    common : bool, optional
+        Show it with ``--help``; otherwise only ``--help-all`` does.
+    **keywords
+        As for :meth:`argparse.ArgumentParser.add_argument`.
+    """
     spellings = [
         spelling
         for option in options
         for spelling in (option, option[:2] + option[2:].replace('-', '_'))
     ]
-    parser.add_argument(*dict.fromkeys(spellings), **keywords)
+    action = parser.add_argument(*dict.fromkeys(spellings), **keywords)
+    if common:
+        mark_common(action)
 
 
 def add_flag(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
@@ -65,8 +82,19 @@ def memory(text: str) -> int:
     if found is not None:
         megabytes = int(float(found[1]) * 1024 ** ('KMGT'.index((found[2] or 'M').upper()) - 1))
     if not megabytes:
-        raise argparse.ArgumentTypeError(f'{text!r} is no memory: give megabytes, or 8G')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a memory size: give megabytes, or such as 8G'
+        )
     return megabytes
+
+
+def gigabytes(text: str) -> int:
+    """Return megabytes, for argparse: of a number of gigabytes, or one with a letter.
+
+    >>> gigabytes('1.5'), gigabytes('512M')
+    (1536, 512)
+    """
+    return memory(f'{text}G' if text[-1:].isdecimal() else text)
 
 
 def label(text: str) -> str:
@@ -98,7 +126,8 @@ def add_nprocs(group: argparse._ActionsContainer) -> None:
         type=positive,
         default=_processors(),
         metavar='N',
-        help='read and compress in N threads (default: one per processor)',
+        common=True,
+        help='threads (default: one per processor)',
     )
 
 
@@ -119,8 +148,17 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
         '--mem',
         type=memory,
         metavar='MB',
-        help='memory the whole run may use, Python included: megabytes, or with a letter, 8G '
-        '(default: what the machine, its container or Slurm allows, whichever is least)',
+        common=True,
+        help='memory limit in MB, or such as 8G. It covers the whole run, Python included '
+        '(default: the least of what the machine, its container and Slurm allow)',
+    )
+    add(
+        group,
+        '--mem-gb',
+        dest='mem_mb',
+        type=gigabytes,
+        metavar='GB',
+        help='the same in GB, as in FitLins and XCP-D',
     )
 
 
@@ -133,28 +171,29 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         '--nipype-plugin',
         metavar='NAME',
         help='where steps run: Linear (here, the default), MultiProc, SLURM, PBS, SGE, LSF, OAR or '
-        'Condor; --nprocs and --mem-mb are then those of each job',
+        'Condor. --nprocs and --mem-mb then apply to each job',
     )
     add_path(
         plugin,
         '--nipype-plugin-file',
         '--use-plugin',
         metavar='YAML',
-        help='the same with arguments: "plugin: SLURM" and "plugin_args: {...}"',
+        help='YAML file with the Nipype plugin and its arguments: "plugin: SLURM" and '
+        '"plugin_args: {...}"',
     )
     add(
         group,
         '--blocks',
         type=positive,
         metavar='N',
-        help='read each cohort in N blocks, each a job of its own (default: on a cluster, one for '
-        'every gigabyte of values; here, none)',
+        help='read each cohort in N blocks, each in its own job (default: on a cluster, one block '
+        'per gigabyte of values; on this machine, no blocks)',
     )
     add_flag(
         group,
         '--stop-on-first-crash',
-        help='stop when a job fails (default: on a cluster the others go on, for a later run to '
-        'use; here, stop)',
+        help='stop when a job fails (default: on a cluster, other jobs finish and a later run uses '
+        'their results; on this machine, stop)',
     )
 
 
@@ -183,21 +222,26 @@ def plugin(options: argparse.Namespace) -> Plugin:
 def add_references(parser: argparse.ArgumentParser) -> None:
     """Add ``--mask``, ``--index-file`` and ``--directions-file``."""
     group = parser.add_argument_group('which elements')
-    add_path(group, '--mask', metavar='NIFTI', help='binary group mask, for voxels')
+    add_path(group, '--mask', metavar='NIFTI', common=True, help='binary group mask (voxels)')
     add_path(
         group,
         '--index-file',
         metavar='IMAGE',
-        help='index image of the fixel directory, or the directory (default: that of the images)',
+        common=True,
+        help='fixel directory, or its index image. (default: the directory of the images)',
     )
     add_path(
-        group, '--directions-file', metavar='IMAGE', help='directions image of the fixel directory'
+        group,
+        '--directions-file',
+        metavar='IMAGE',
+        common=True,
+        help='directions image of the fixel directory',
     )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
-    add_flag(parser, '--json', help='print one JSON object instead')
+    add_flag(parser, '--json', common=True, help='print one JSON object instead')
 
 
 def add_scalar_columns(parser: argparse.ArgumentParser) -> None:
@@ -208,14 +252,17 @@ def add_scalar_columns(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='COLUMN',
-        help='columns of paths, each named like its scalar, when the cohort is wide',
+        common=True,
+        help='columns of paths in a wide cohort. Each is named after its scalar',
     )
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:
     """Add ``--map``."""
     parser.add_argument(
-        '--map', metavar='NAME', help='map to take, by name or number, of images with several'
+        '--map',
+        metavar='NAME',
+        help='name or number of the map to use, for images with several maps',
     )
 
 
@@ -228,12 +275,12 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
         '--log-level',
         choices=LOG_LEVELS,
         default='INFO',
-        help='least level shown (default: %(default)s)',
+        help='show messages from this level on (default: %(default)s)',
     )
     short: dict[str, Any] = {'dest': 'log_level', 'action': 'store_const', 'default': 'INFO'}
-    level.add_argument('-v', '--verbose', const='DEBUG', help='the level DEBUG', **short)
+    level.add_argument('-v', '--verbose', const='DEBUG', help='same as --log-level DEBUG', **short)
     level.add_argument(
-        *('-q', '--quiet'), const='WARNING', help='only warnings and errors: WARNING', **short
+        *('-q', '--quiet'), const='WARNING', help='same as --log-level WARNING', **short
     )  # fmt: skip
     add_log_format(group)
 
@@ -245,8 +292,8 @@ def add_log_format(group: argparse._ActionsContainer) -> None:
         '--log-format',
         choices=LOG_FORMATS,
         default=LOG_FORMATS[0],
-        help='messages for people, or for programs: one JSON object a line, on standard error and '
-        'in the log of a run of the BIDS App (default: %(default)s)',
+        help='format of messages on standard error and in the log file: text, or one JSON object '
+        'per line (default: %(default)s)',
     )
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import logging
 import os
-import re
 import resource
 import select
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from modelarrayio_bids.errors import (
     EXIT_INTERNAL,
-    EXIT_USAGE,
     CohortProblemsError,
     ModelArrayIOError,
     UnfinishedOutputError,
@@ -43,38 +39,6 @@ EXIT_NOT_READ = 128 + signal.SIGPIPE
 _AGAIN = (
     'nothing half-written was left, and what is whole stays. Run the same command again to finish'
 )
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that ends with the exit code of a usage error (64)."""
-
-    #: The file that words come from which are no command line's.
-    file: Path | None = None
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line, and stop."""
-        if self.file is not None:
-            raise UsageError(re.sub(r'argument -*([\w-]+)[^:]*', r'\1', message), self.file)
-        if not logs.is_json():
-            self.print_usage(sys.stderr)
-        self.exit(_ended(self.prog, message, EXIT_USAGE))
-
-    # argparse tells nobody else what a parser holds.
-
-    def actions(self) -> list[argparse.Action]:
-        """Return the arguments and options that have a value, in order."""
-        return [action for action in self._actions if action.default is not argparse.SUPPRESS]
-
-    def distinct(self) -> list[argparse.Action]:
-        """Return the same, but of options that set one attribute the first alone."""
-        once: dict[str, argparse.Action] = {}
-        for action in self.actions():
-            once.setdefault(action.dest, action)
-        return list(once.values())
-
-    def exclusive(self) -> list[list[argparse.Action]]:
-        """Return options of which one alone may be given."""
-        return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
 
 
 def run(program: str, command: Callable[[], int], least_mb: int = 0) -> int:

@@ -22,12 +22,18 @@ def test_memory_may_have_a_suffix(option, text, megabytes):
     assert get_parser().parse_args([*PLACE, option, text]).mem_mb == megabytes
 
 
+def test_memory_in_gigabytes():
+    # FitLins' word, and XCP-D's before 0.10.
+    assert get_parser().parse_args([*PLACE, '--mem-gb', '1.5']).mem_mb == 1536
+
+
 @pytest.mark.parametrize('text', ['0', 'G', '8X', '-1', '100K', '1e3', '8 Gigabytes'])
 def test_what_is_no_memory_is_refused(text, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*PLACE, f'--mem={text}'])
     assert ended.value.code == 64  # sysexits.h: EX_USAGE
-    assert f'{text!r} is no memory: give megabytes, or 8G' in capsys.readouterr().err
+    said = f'{text!r} is not a memory size: give megabytes, or such as 8G'
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, 'sched_setaffinity'), reason='no processors to choose here')

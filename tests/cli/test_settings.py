@@ -177,7 +177,7 @@ def test_the_command_line_wins(said):
         ('[group]\nscalars = "cbf"', "has an unknown key 'group'"),
         ('nprocs = "many"', "nprocs: 'many' is not a number from 1."),
         ('nprocs = 0', "nprocs: '0' is not a number from 1."),
-        ('mem = "x"', "mem-mb: 'x' is no memory: give megabytes, or 8G."),
+        ('mem = "x"', "mem-mb: 'x' is not a memory size: give megabytes, or such as 8G."),
         ('overwrite = "yes"', "overwrite: ignored explicit argument 'yes'."),
         ('participant_label = [1]', 'participant_label cannot be [1]. Put it in quotes.'),
         ('mask = 3', 'mask cannot be 3. Put it in quotes.'),

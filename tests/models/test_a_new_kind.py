@@ -120,7 +120,9 @@ def output(built, tmp_path):
     return shutil.copytree(built, tmp_path / 'out')
 
 
-@pytest.mark.parametrize('run', [lambda: files(['fit', '--help']), lambda: main(['--help'])])
+@pytest.mark.parametrize(
+    'run', [lambda: files(['fit', '--help-all']), lambda: main(['--help-all'])]
+)
 def test_help_tells_of_it(run, capsys):
     with pytest.raises(SystemExit):
         run()

@@ -23,7 +23,9 @@ Job = tuple[Path, str, Path]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this level."""
     group = parser.add_argument_group('export')
-    add_list(group, '--analysis-name', metavar='NAME', help='only these analyses (default: all)')
+    add_list(
+        group, '--analysis-name', metavar='NAME', help='use only these analyses (default: all)'
+    )
 
 
 def run_export(options: argparse.Namespace) -> int:

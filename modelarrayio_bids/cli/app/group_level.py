@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     selection.add_options(parser)
     masking.add_options(parser)
     group = parser.add_argument_group('group: outputs')
-    add_flag(group, '--overwrite', help='replace HDF5 files that hold results')
+    add_flag(group, '--overwrite', help='replace HDF5 files even if they hold results')
 
 
 def run_group(options: argparse.Namespace) -> int:

@@ -25,41 +25,40 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         group,
         '--mask',
         metavar='NIFTI',
-        help='mask that serves every volume, before any that is found',
+        help='use this mask for every volume image, in place of the masks found',
     )
     add_list(
         group,
         '--mask-source',
         choices=MASK_SOURCES,
         metavar='SOURCE',
-        help='allow only masks of these sources, of which the first that has exactly one serves '
-        '(default: all but no-map-itself): same-dataset, other-dataset, relaxed (of another run, '
-        'acquisition or task), '
-        "anatomical (that of the anatomy, on the map's grid), map-itself (finite voxels other than "
-        'zero), no-map-itself (any but that)',
+        help='allow only masks from these sources. For each image, the first source with exactly '
+        'one mask is used: same-dataset, other-dataset, relaxed (of another run, acquisition or '
+        "task), anatomical (the mask of the anatomy, on the map's grid), map-itself (finite, "
+        'non-zero voxels of the map), or no-map-itself (all but map-itself) (default: all)',
     )
     add_path(
         group,
         '--group-mask-file',
         metavar='NIFTI',
-        help="the voxels to analyse, such as a template's own mask, on the grid of the images; "
-        "values outside a subject's own mask are missing all the same",
+        help="mask of the voxels to analyse, such as the template's, on the grid of the images. "
+        "Values outside a subject's own mask are still missing",
     )
     add(
         group,
         '--group-mask-threshold',
         type=float,
         metavar='FRACTION',
-        help='fraction of subjects a voxel needs (default: 0.2, as num.subj.lthr.rel in '
-        'ModelArray, so that the file holds what it would analyse)',
+        help='analyse voxels present in at least this fraction of subject masks (default: 0.2, the '
+        'same as num.subj.lthr.rel in ModelArray)',
     )
     add(
         group,
         '--on-grid-mismatch',
         choices=('error', 'drop', 'resample'),
         default='error',
-        help='images on another grid than most, or than --group-mask-file: stop and name them, '
-        'leave them out, or resample them linearly (default: %(default)s)',
+        help='what to do with images on another grid than most, or than --group-mask-file: stop '
+        'with an error, drop them, or resample them linearly (default: %(default)s)',
     )
 
 

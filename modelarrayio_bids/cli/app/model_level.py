@@ -33,20 +33,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         group,
         '--formula',
         metavar='FORMULA',
-        help="model in R's words, '~ age + sex', for every scalar (default: the model that "
-        'the R script of each proposes)',
+        common=True,
+        help="model in R's notation, '~ age + sex'. It is fitted to every scalar (default: the "
+        'model proposed in the R script of each scalar)',
     )
     add_path(
         group,
+        '-m',
         '--model',
         metavar='FILE',
-        help='several models from a file: TOML with names and formulas (docs/models.md), or the '
-        'dataset level of a BIDS Stats Model (JSON); --analysis-name chooses some of them',
+        common=True,
+        help='file with several models. TOML with names and formulas (docs/models.md), or a BIDS '
+        'Stats Model (JSON), of which the dataset level is fitted; --analysis-name selects some',
     )
     add_flag(
         group,
         '--allow-repeated',
-        help='accept several images of one participant as if they were independent',
+        help='treat several images of one participant as independent',
     )
     add_model(parser)
 

@@ -14,21 +14,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_flag(
         group,
         '--reports-only',
-        help='make report.html again from what is in output_dir, and nothing else',
+        help='only make report.html again from what is in output_dir',
     )
     add(
         group,
         '--no-report',
         dest='report',
         action='store_false',
-        help='make no report.html; --reports-only can make it later',
+        help='do not make report.html (--reports-only can make it later)',
     )
     add(
         section,
         '--show-intercept',
         action='store_true',
-        help='draw maps of the intercept too, at the levels model and export and with '
-        '--reports-only; by default only of a model that has no other term',
+        help='also draw maps of the intercept in the report (by default only of models without '
+        'other terms)',
     )
 
 

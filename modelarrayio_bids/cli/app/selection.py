@@ -13,7 +13,7 @@ from modelarrayio_bids.errors import UsageError
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    group = parser.add_argument_group('group: what to take')
+    group = parser.add_argument_group('group: which images')
     _add_people(group)
     _add_images(group)
     _add_views(group)
@@ -94,23 +94,25 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
         '--derivatives',
         type=dataset,
         metavar='NAME=PATH',
-        help='derivatives, or folders of fixel directories, to look into; repeatable (default: '
-        'bids_dir if it is a derivative, or else its derivatives/*)',
+        common=True,
+        help='derivatives to search for images. Folders of fixel directories are searched too. '
+        'May be repeated (default: bids_dir if it is a derivative, otherwise its derivatives/*)',
     )
     add_list(
         group,
         '--participant-label',
         type=label,
         metavar='LABEL',
-        help='only these, with or without sub-; @FILE stands for the labels in a file, one a line, '
-        'or for the column participant_id of a table',
+        common=True,
+        help='use only these participants. Labels may have the prefix sub- or not; @FILE reads '
+        'them from a file with one label per line, or from the column participant_id of a table',
     )
     add_list(
         group,
         '--exclude-participant-label',
         type=label,
         metavar='LABEL',
-        help='not these; @FILE as above',
+        help='leave these participants out; @FILE as for --participant-label',
     )
     add_list(
         group,
@@ -118,38 +120,48 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
         '--session-id',
         type=label,
         metavar='LABEL',
-        help='only these, with or without ses-; @FILE',
+        common=True,
+        help='use only these sessions. Labels may have the prefix ses- or not; @FILE reads them '
+        'from a file',
     )
 
 
 def _add_images(group: argparse._ArgumentGroup) -> None:
-    add_list(group, '--scalars', metavar='NAME', help='only these: names or shell patterns')
+    add_list(
+        group,
+        '--scalars',
+        metavar='NAME',
+        common=True,
+        help='use only these scalars (names or patterns)',
+    )
     add_list(
         group,
         '--space',
         metavar='NAME',
-        help='only images in these: names such as MNI152NLin6Asym or MNI152NLin6Asym:res-2, or '
-        'shell patterns',
+        common=True,
+        help='use only images in these spaces. Names such as MNI152NLin6Asym or '
+        'MNI152NLin6Asym:res-2, or shell patterns',
     )
     add_path(
         group,
         '--bids-filter-file',
         metavar='JSON',
-        help='conditions on images by entity: {"scalar": {"acq": "x"}, "mask": {...}}; null for '
-        '"must be absent", "*" for "must be there"',
+        help='select images and masks by entities: {"scalar": {"acq": "x"}, "mask": {...}}. null '
+        'means that the entity must be absent, "*" that it must be present',
     )
     add_list(
         group,
         *('-t', '--task-id', '--task-label'),
         metavar='TASK',
-        help='only images of these tasks',
+        help='use only images of these tasks',
     )
     add_list(
         group,
         '--select',
         metavar='KEY=LABEL',
-        help='only images with these labels, of any entity: atlas=4S456Parcels desc=smooth; '
-        'KEY=A,B for either, KEY= for "must be absent", KEY=* for "must be there"',
+        help='use only images with these values of any entity: atlas=4S456Parcels desc=smooth. '
+        'KEY=A,B accepts either value, KEY= requires that the entity is absent, KEY=* that it is '
+        'present',
     )
     group.add_argument(
         '--recipe',
@@ -157,29 +169,29 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
         action='append',
         default=[],
         metavar='YAML',
-        help='what a pipeline of your own writes (docs/recipes.md); repeatable, and first to be '
-        'asked',
+        help='description of what your own pipeline writes (docs/recipes.md). May be repeated; '
+        'goes before the recipes of the package',
     )
     add_list(
         group,
         '--images',
         metavar='NAME=PATTERN',
-        help='images that are not named as BIDS does, by their paths below the folder: '
-        "'gmv=mri/mwp1{participant}_T1w.nii'; {session}, {run} and any {column} of the cohort, and "
-        '* for any part of a name (docs/patterns.md)',
+        help='images without BIDS names, by a pattern of their paths below the folder: '
+        "'gmv=mri/mwp1{participant}_T1w.nii'. {session}, {run} and other names become columns of "
+        'the cohort; * matches any part of a name (docs/patterns.md)',
     )
     add_list(
         group,
         '--masks',
         metavar='PATTERN',
-        help='masks of these images: {participant}/brain_mask.nii.gz',
+        help='masks of the images of --images, by a pattern: {participant}/brain_mask.nii.gz',
     )
     add(
         group,
         '--images-space',
         default='',
         metavar='SPACE',
-        help='the space of these images, such as MNI152NLin6Asym:res-2 (default: unknown)',
+        help='space of the images of --images, such as MNI152NLin6Asym:res-2 (default: unknown)',
     )
 
 
@@ -187,23 +199,26 @@ def _add_views(group: argparse._ArgumentGroup) -> None:
     add_flag(
         group,
         '--skip-bids-validation',
-        help='do not say what the datasets lack but can be done without',
+        help='do not warn about what BIDS requires of the datasets but this program does not need',
     )
     add_path(
         group,
         '--bids-database-dir',
+        '--database-path',
         metavar='DIR',
-        help='as in other BIDS Apps; nothing is kept there: reading names is faster',
+        help='accepted for compatibility with other BIDS Apps; has no effect, as file names are '
+        'read faster than a database',
     )
     add_flag(
         group,
         '--list-scalars',
-        help='show the scalars found, their spaces, subjects and masks, and build nothing',
+        common=True,
+        help='list the scalars found and stop. Shows their spaces, subjects and masks',
     )
     add_flag(
         group,
         '--json',
-        help='with --list-scalars: one JSON document, with every image, on standard output',
+        help='with --list-scalars: print one JSON document that lists every image',
     )
 
 
@@ -213,13 +228,14 @@ def _add_phenotypes(group: argparse._ArgumentGroup) -> None:
         '--phenotypes',
         type=Path,
         metavar='FILE',
-        help='TSV or CSV tables joined to participants.tsv and sub-*/sub-*_sessions.tsv by '
-        'participant_id and, where they have it, session_id (and run_id): one row per participant '
-        'or per visit; a JSON data dictionary of the same name is read with each',
+        common=True,
+        help='tables of phenotypes to join (TSV or CSV). They are joined to participants.tsv and '
+        'sub-*/sub-*_sessions.tsv by participant_id and, if present, session_id and run_id: one '
+        'row per participant or per visit. A JSON data dictionary of the same name is read too',
     )
     add_list(
         group,
         '--require',
         metavar='COLUMN',
-        help='leave out images of participants, or visits, without a value of this phenotype',
+        help='leave out participants, or visits, without a value of these phenotypes',
     )

@@ -26,7 +26,7 @@ from typing import Any
 
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.options import add, dataset, label, named
-from modelarrayio_bids.cli.run import Parser
+from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.errors import UsageError
 
 #: Types of options whose values are text, which TOML tells from numbers.
@@ -73,8 +73,8 @@ def add_config_file(group: argparse._ActionsContainer) -> None:
         '--config-file',
         type=Path,
         metavar='TOML',
-        help='options by their long names, paths relative to the file; those of the command line '
-        'win. A run writes its own to OUTPUT_DIR/logs',
+        help='TOML file with options by their long names and paths relative to the file. Options '
+        'of the command line take precedence. Each run writes its own to OUTPUT_DIR/logs',
     )
 
 
@@ -110,7 +110,7 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
 
 def _config_file(program: str, arguments: Sequence[str]) -> Path | None:
     """Return the settings file: what is in it need not be on the command line."""
-    parser = Parser(prog=program, add_help=False, allow_abbrev=False)
+    parser = Parser(prog=program, add_help=False)
     add_config_file(parser)
     return parser.parse_known_args(arguments)[0].config_file
 

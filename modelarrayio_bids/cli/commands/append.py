@@ -19,16 +19,21 @@ from modelarrayio_bids.cli.options import (
 
 logger = logging.getLogger(__name__)
 
+_EXAMPLES = """examples:
+  modelarrayio append --cohort-file new_people.csv --output FA.h5
+  modelarrayio append --cohort-file new_people.csv --input-hdf5 FA.h5 --output FA_larger.h5
+"""
+
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'append',
-        allow_abbrev=False,
-        help='more images into an HDF5 file',
-        description='Add the images a cohort CSV lists to an HDF5 file. The outcome is the file '
-        'that both cohorts would have made at once; the images of the old rows are not read, and '
-        'may be gone.',
+        help='add images to an HDF5 file',
+        description='Add the images of a cohort CSV to an HDF5 file. The result is the same as if '
+        'all images had been converted together; the old images are not read and need not exist '
+        'any more.',
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(command=append)
     _add_cohort(parser)
@@ -37,7 +42,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         parser,
         '--example-file',
         metavar='IMAGE',
-        help='CIFTI image of the same elements, for a file that does not say which it holds',
+        help='CIFTI image with the same elements; needed if another program made the file',
     )
     add_map(parser)
     _add_output(parser)
@@ -90,22 +95,37 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         '--cohort-file',
         required=True,
         metavar='CSV',
-        help='one row per new image, and none for those the file holds; as for to-modelarray',
+        help='cohort of the new images only. The columns are those of to-modelarray',
     )
     add_scalar_columns(parser)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('output')
-    add_path(group, '--output', required=True, metavar='H5', help='file to write, and to add to')
+    add_path(
+        group,
+        '--output',
+        required=True,
+        metavar='H5',
+        help='file to add to, or to write with --input-hdf5',
+    )
     add_path(
         group,
         '--input-hdf5',
         metavar='H5',
-        help='file to add to, if it is another, which stays as it is',
+        common=True,
+        help='file to add to, which stays unchanged',
     )
     results = group.add_mutually_exclusive_group()
     add_flag(
-        results, '--keep-results', help='take over the results, marked as those of fewer images'
+        results,
+        '--keep-results',
+        common=True,
+        help='keep results, marked as results of fewer images',
     )
-    add_flag(results, '--overwrite', help='replace a file even if it holds results of ModelArray')
+    add_flag(
+        results,
+        '--overwrite',
+        common=True,
+        help='replace the file even if it holds results',
+    )

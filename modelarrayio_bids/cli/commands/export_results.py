@@ -20,14 +20,21 @@ from modelarrayio_bids.cli.options import (
 
 logger = logging.getLogger(__name__)
 
+_EXAMPLES = """examples:
+  modelarrayio export-results --input-hdf5 FA.h5 --analysis-name lm --output-dir maps
+  modelarrayio export-results --input-hdf5 FA.h5 --analysis-name lm --output-dir maps_nan \\
+      --outside nan --log-p
+"""
+
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'export-results',
-        allow_abbrev=False,
-        help='results in an HDF5 file to images',
-        description='Write every result of an analysis in an HDF5 file as a float32 image.',
+        help='write the results in an HDF5 file as images',
+        description='Write every result of an analysis in an HDF5 file as a float32 image. Files '
+        'made by another program need --mask, --index-file or --example-file.',
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(command=export_results)
     _add_analysis(parser)
@@ -87,15 +94,15 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         '--no-compress',
         dest='compress',
         action='store_false',
-        help='write .nii and .mif instead of .nii.gz and .mif.gz',
+        help='write .nii and .mif files instead of .nii.gz and .mif.gz',
     )
-    add_flag(group, '--log-p', help='write -log10 p beside each p-value')
+    add_flag(group, '--log-p', help='also write -log10 p of each p value')
     group.add_argument(
         '--outside',
         type=_fill,
         default=0.0,
         metavar='{0,nan}',
-        help='value outside the group mask (default: 0)',
+        help='value of voxels outside the group mask (default: 0)',
     )
 
 
@@ -111,26 +118,28 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
         '--analysis-name',
         required=True,
         metavar='NAME',
-        help='name the analysis was given in R',
+        help='name of the analysis',
     )
     add_path(
         parser,
         '--input-hdf5',
         required=True,
         metavar='H5',
-        help='file that ModelArray wrote results into',
+        help='file with the results',
     )
     add_path(
         parser,
         '--output-dir',
         required=True,
         metavar='DIR',
-        help='folder for the images, made if needed',
+        help='folder for the images, created if needed',
     )
 
 
 def _add_template(parser: argparse.ArgumentParser) -> None:
     """Add options of the template; an HDF5 file of ours needs none."""
     group = parser.add_argument_group('template').add_mutually_exclusive_group()
-    add_path(group, '--cohort-file', metavar='CSV', help='cohort whose first image is the template')
-    add_path(group, '--example-file', metavar='IMAGE', help='image that is the template')
+    add_path(group, '--cohort-file', metavar='CSV', help='use the first image of this cohort')
+    add_path(
+        group, '--example-file', metavar='IMAGE', common=True, help='use this image as template'
+    )

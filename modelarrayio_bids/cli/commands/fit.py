@@ -18,7 +18,6 @@ _EXAMPLES = """examples:
   modelarrayio fit FA.h5 --formula 'FA ~ age + sex' --cohort-file cohort_FA.csv
   modelarrayio fit FA.h5 --formula 'FA ~ age * sex' --cohort-file cohort_FA.csv \\
       --analysis-name interaction --contrast age_in_M='age + age:sexM' --export maps
-  modelarrayio fit FA.h5 --design-mat design.mat --design-con design.con
 """
 
 
@@ -26,13 +25,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'fit',
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        help='a model at every element: ' + ', '.join(kind.noun for kind in KINDS.values()),
-        description='Fit a model at every element of a scalar, with the images that have a value '
-        'there:\n'
+        help='fit a model at every element',
+        description='Fit a model at every element of a scalar, to the images with a value there:\n'
         + ''.join(f'  {kind.name}: {kind.help}\n' for kind in KINDS.values())
-        + 'Names, defaults and results are those of R.',
+        + 'Options have the names and defaults of the arguments in R.',
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=fit)
@@ -104,15 +100,17 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     add(
         what,
         '--formula',
-        help="the model in R's words: 'FA ~ age + sex'; other scalars of the file may stand on the "
-        'right',
+        common=True,
+        help="model in R's notation: 'FA ~ age + sex'. Other scalars of the file may stand on the "
+        'right side',
     )
     add_path(
         what,
         '--design-mat',
         metavar='MAT',
-        help="the columns of the model, a file of FSL's Glm: a row for each image in the order of "
-        'the cohort, or without one of the file',
+        common=True,
+        help="design matrix of FSL's Glm. Has a row for each image, in the order of the cohort or, "
+        'without a cohort, of the HDF5 file',
     )
     add(
         parser,
@@ -121,34 +119,36 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         dest='cohort_file',
         type=Path,
         metavar='CSV',
-        help='cohort with the covariates of the formula, or in the order of --design-mat; its rows '
-        'are matched by source_file',
+        common=True,
+        help='cohort with the covariates. Its rows are matched to the images by source_file; with '
+        '--design-mat, it gives the order of the rows',
     )
     add(
         parser,
         '--analysis-name',
         metavar='NAME',
-        help="name of the results in the file (default: the method's)",
+        common=True,
+        help='name of the results in the file (default: the name of the method, such as lm)',
     )
     add(
         parser,
         '--allow-repeated',
         action='store_true',
-        help='accept several images of one participant as if they were independent',
+        help='treat several images of one participant as independent',
     )
 
 
 def _add_design(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("FSL's design files, beside --design-mat")
-    add_path(group, '--design-con', metavar='CON', help='contrasts')
-    add_path(group, '--design-fts', metavar='FTS', help='F tests of the contrasts')
+    group = parser.add_argument_group("FSL's design files, with --design-mat")
+    add_path(group, '--design-con', metavar='CON', common=True, help='contrasts')
+    add_path(group, '--design-fts', metavar='FTS', help='F tests of contrasts')
     add_path(
         group,
         '--design-grp',
         metavar='GRP',
-        help='blocks of exchangeability, within which --permutations permutes',
+        help='exchangeability blocks for --permutations',
     )
-    add(group, '--scalar', metavar='NAME', help='what is modelled, of several in the file')
+    add(group, '--scalar', metavar='NAME', help='scalar to model, if the file has several')
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -158,21 +158,30 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         '--elements',
         type=_span,
         metavar='FIRST:END',
-        help='fit these alone, counted from 0, END not among them; merge-results joins slices',
+        help='fit only elements FIRST to END - 1, counted from 0; merge-results joins such parts',
     )
-    add(group, '--overwrite', action='store_true', help='replace an analysis of that name')
+    add(
+        group,
+        '--overwrite',
+        action='store_true',
+        common=True,
+        help='replace an analysis of the same name',
+    )
     add(
         group,
         '--export',
         type=Path,
         metavar='DIR',
-        help='also write each result as an image into this folder',
+        common=True,
+        help='also write the results as images into this folder',
     )
     add(
         group,
         '--dry-run',
         action='store_true',
-        help='show the design: its columns, who is left out and why; fit nothing',
+        common=True,
+        help='show the design and fit nothing. Shows its columns and which images are left out, '
+        'and why',
     )
 
 

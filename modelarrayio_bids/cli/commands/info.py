@@ -22,6 +22,10 @@ if TYPE_CHECKING:
         ScalarContents,
     )
 
+_EXAMPLES = """examples:
+  modelarrayio info FA.h5
+  modelarrayio info FA.h5 --json
+"""
 _SOURCES_SHOWN = 3
 _RESULTS_SHOWN = 6
 
@@ -30,10 +34,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'info',
-        allow_abbrev=False,
-        help='what is in an HDF5 file',
-        description='Tell what is in an HDF5 file for ModelArray, whichever program made it: '
-        'elements, scalars and their sources, analyses. No values are read.',
+        help='show what is in an HDF5 file',
+        description='Show the elements, the scalars with their source images, and the analyses of '
+        'an HDF5 file for ModelArray, whichever program made it. Values are not read.',
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(command=info)
     parser.add_argument('file', type=Path, metavar='FILE', help='the HDF5 file')

@@ -18,9 +18,6 @@ _EXAMPLES = """examples:
   modelarrayio make-cohort derivatives/qsirecon --scalars dki_fa --output cohort_FA.csv
   modelarrayio make-cohort vbm --images 'gmv=mri/mwp1{participant}_T1w.nii' \\
       --phenotypes people.csv --mask brain.nii.gz --output cohort_gmv.csv
-  modelarrayio make-cohort tbss --stack FA=tbss/stats/all_FA_skeletonised.nii.gz \\
-      --participants order.txt --mask tbss/stats/mean_FA_skeleton_mask.nii.gz \\
-      --phenotypes people.csv --output cohort_FA.csv
 """
 
 
@@ -28,32 +25,35 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'make-cohort',
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        help='a cohort CSV from BIDS derivatives, from patterns of paths or from a 4-D stack',
-        description='Find images, their masks and phenotypes, and write the cohort CSV that\n'
-        'to-modelarray, append and fit read. Nothing else is made.',
+        help='write a cohort CSV from BIDS derivatives, path patterns or a 4-D stack',
+        description='Find images, their masks and phenotypes, and write the cohort CSV that '
+        'to-modelarray, append and fit read.',
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=make_cohort, list_scalars=False, dry_run=False, json=False)
     parser.add_argument(
-        'bids_dir', type=Path, metavar='FOLDER', help='BIDS dataset or derivatives, or any folder'
+        'bids_dir',
+        type=Path,
+        metavar='FOLDER',
+        help='BIDS dataset, derivatives, or any other folder',
     )
-    add(parser, '--output', type=Path, required=True, metavar='CSV', help='the cohort to write')
-    add_flag(parser, '--overwrite', help='replace that file')
+    add(parser, '--output', type=Path, required=True, metavar='CSV', help='cohort to write')
+    add_flag(parser, '--overwrite', common=True, help='replace the cohort if it exists')
     stack = parser.add_argument_group('a 4-D stack')
     add(
         stack,
         '--stack',
         type=named,
         metavar='NAME=FILE',
-        help='a file whose volumes are the images, in place of a search',
+        common=True,
+        help='file whose volumes are the images; nothing is searched',
     )
     add_path(
         stack,
         '--participants',
         metavar='LIST',
-        help='whose volumes these are, in their order: a label a line',
+        common=True,
+        help='participant of each volume: one label per line, in the order of the volumes',
     )
     selection.add_options(parser)
     masking.add_options(parser)

@@ -14,15 +14,21 @@ from modelarrayio_bids.cli.options import (
     resources,
 )
 
+_EXAMPLES = """examples:
+  modelarrayio merge-results --input-hdf5 FA.h5 --analysis-name 'part*' --merged-name lm
+  modelarrayio merge-results --input-hdf5 job1.h5 job2.h5 --analysis-name part1 part2 \\
+      --merged-name lm --output-hdf5 FA.h5
+"""
+
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'merge-results',
-        allow_abbrev=False,
-        help='analyses of slices of the elements to one',
-        description='Join analyses that were each run on some of the elements into one. Adjusted '
-        'p values, such as .fdr, are computed again over all elements, as p.adjust in R does it.',
+        help='join analyses that cover parts of the elements',
+        description='Join analyses that were each run on some of the elements. Adjusted p values, '
+        'such as .fdr, are computed again over all elements, as p.adjust in R does.',
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(command=merge_results)
     _add_slices(parser)
@@ -56,7 +62,7 @@ def _add_slices(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         required=True,
         metavar='NAME',
-        help='names of the analyses of slices, or patterns for them in quotes: "mylm_part*"',
+        help='names of the analyses to join. Or patterns in quotes: "mylm_part*"',
     )
     add(
         parser,
@@ -65,12 +71,12 @@ def _add_slices(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar='H5',
-        help='files that ModelArray wrote them into: one, or one for each job',
+        help='files with these analyses. One file, or one for each job',
     )
     add_flag(
         parser,
         '--allow-gaps',
-        help='leave elements that are in no slice out of the merged analysis, too',
+        help='accept that some elements are in none of the analyses',
     )
 
 
@@ -81,13 +87,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         '--merged-name',
         required=True,
         metavar='NAME',
-        help='name of the analysis to write',
+        help='name of the joined analysis',
     )
     add_path(
         group,
         '--output-hdf5',
         metavar='H5',
-        help='file to write it into: it keeps what it holds, or is made (default: the one that is '
-        'read)',
+        common=True,
+        help='file to write it into. Its content is kept; it is created if it does not exist '
+        '(default: the input file)',
     )
-    add_flag(group, '--overwrite', help='replace an analysis of the merged name')
+    add_flag(group, '--overwrite', common=True, help='replace an analysis of the same name')

@@ -26,14 +26,22 @@ if TYPE_CHECKING:
     from modelarrayio_bids.store.chunk_layout import Layout
 
 
+_EXAMPLES = """examples:
+  modelarrayio to-modelarray --cohort-file cohort_FA.csv --mask group_mask.nii.gz --output FA.h5
+  modelarrayio to-modelarray --cohort-file wide.csv --scalar-columns FA MD \\
+      --mask group_mask.nii.gz --output dti.h5
+"""
+
+
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'to-modelarray',
-        allow_abbrev=False,
-        help='images of a cohort to one HDF5 file',
-        description='Write the images a cohort CSV lists to one HDF5 file that ModelArray opens. '
-        'What kind of images they are is told by their file names.',
+        help='write the images of a cohort to one HDF5 file',
+        description='Write the images of a cohort CSV to one HDF5 file for ModelArray. The image '
+        'type (voxels, fixels, greyordinates, parcels or edges) is inferred from the file '
+        'extension.',
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(command=to_modelarray)
     _add_cohort(parser)
@@ -107,8 +115,9 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         '--cohort-file',
         required=True,
         metavar='CSV',
-        help='one row per image: scalar_name, source_file, source_mask_file and phenotypes; '
-        "relative paths start from the working folder, or else from the CSV's own",
+        help='table with one row per image. Columns are scalar_name, source_file, source_mask_file '
+        'and phenotypes; relative paths start from the working folder, otherwise from the folder '
+        'of the CSV',
     )
     add_scalar_columns(parser)
 
@@ -120,6 +129,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         '--output',
         default=Path('modelarray.h5'),
         metavar='H5',
+        common=True,
         help='file to write (default: %(default)s)',
     )
     split = group.add_mutually_exclusive_group()
@@ -129,7 +139,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         dest='split',
         action='store_true',
         default=None,
-        help='one file per scalar, SCALAR_ before its name (default for wide cohorts)',
+        common=True,
+        help='one file per scalar. Names start with SCALAR_ (default for wide cohorts)',
     )
     add(
         split,
@@ -137,9 +148,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         dest='split',
         action='store_false',
         default=None,
-        help='all scalars in one file (default for long cohorts)',
+        help='write all scalars to one file (default for long cohorts)',
     )
-    add_flag(group, '--overwrite', help='replace a file even if it holds results of ModelArray')
+    add_flag(group, '--overwrite', common=True, help='replace the file even if it holds results')
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
@@ -148,33 +159,33 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         '--backend',
         choices=('hdf5', 'tiledb'),
         default='hdf5',
-        help='only hdf5 can be written yet (default: %(default)s)',
+        help='format of the file; so far only hdf5 can be written (default: %(default)s)',
     )
     group.add_argument(
         '--dtype',
         choices=('float32', 'float64'),
         default='float32',
-        help='type of the values (default: %(default)s)',
+        help='data type of the values (default: %(default)s)',
     )
     group.add_argument(
         '--compression',
         choices=('gzip', 'zstd', 'lzf', 'none'),
         default='gzip',
-        help='R reads all but zstd (default: %(default)s)',
+        help='compression of the values; R cannot read zstd (default: %(default)s)',
     )
     add(
         group,
         '--compression-level',
         type=int,
         metavar='0-9',
-        help="zlib's level (default: a faster compressor than zlib, files about 1%% larger)",
+        help='level of zlib (default: a compressor faster than zlib, with files about 1%% larger)',
     )
     add(
         group,
         '--no-shuffle',
         dest='shuffle',
         action='store_false',
-        help='compress the bytes of values in their order',
+        help='do not reorder the bytes of values before compression',
     )
     chunk = group.add_mutually_exclusive_group()
     add(
@@ -183,19 +194,28 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar='N',
-        help='elements of a chunk, which spans all sources (default: by size)',
+        help='elements in each chunk, which spans all images (default: by --target-chunk-mb)',
     )
     add(
         chunk,
         '--target-chunk-mb',
         type=float,
         metavar='MIB',
-        help='size of a chunk in MiB (default: 0.0625, which R reads fastest)',
+        help='size of each chunk in MiB (default: 0.0625, which R reads fastest)',
     )
 
 
 def _add_unused(parser: argparse.ArgumentParser) -> None:
     """Add options of the predecessor that have no effect here."""
-    group = parser.add_argument_group('without effect on HDF5 and local files')
-    group.add_argument('--workers', type=int, default=1, metavar='N', help='of TileDB')
-    add(group, '--s3-workers', type=int, default=1, metavar='N', help='of remote sources')
+    group = parser.add_argument_group('accepted for compatibility, without effect')
+    group.add_argument(
+        '--workers', type=int, default=1, metavar='N', help='workers that write TileDB'
+    )
+    add(
+        group,
+        '--s3-workers',
+        type=int,
+        default=1,
+        metavar='N',
+        help='workers that read remote images',
+    )

@@ -16,6 +16,10 @@ from modelarrayio_bids.errors import EXIT_DATA
 if TYPE_CHECKING:
     from modelarrayio_bids.store.validation import Finding
 
+_EXAMPLES = """examples:
+  modelarrayio validate FA.h5
+  modelarrayio validate FA.h5 --cohort-file cohort_FA.csv
+"""
 _WIDTH = 100
 
 
@@ -23,11 +27,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'validate',
-        allow_abbrev=False,
-        help='whether R can use an HDF5 file',
-        description="Judge an HDF5 file, whichever program made it, by every rule of ModelArray's "
-        'format, and tell what each breach does in R. No values are read. The exit code is 65 if '
-        'there are errors, and 0 if there are none.',
+        help='check whether R can use an HDF5 file',
+        description='Check an HDF5 file, whichever program made it, against every rule of '
+        "ModelArray's format, and explain the effect of each violation in R. Values are not read. "
+        'The exit code is 65 if there are errors, otherwise 0.',
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(command=validate)
     parser.add_argument('file', type=Path, metavar='FILE', help='the HDF5 file')
@@ -35,7 +39,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         parser,
         '--cohort-file',
         metavar='CSV',
-        help='the table that R gets beside it, to be compared too',
+        common=True,
+        help='also compare the file with this cohort',
     )
     add_json(parser)
     add_log_level(parser)
