@@ -49,9 +49,9 @@ logger = logging.getLogger(__name__)
 SCALAR = 'scalar_name'
 SOURCE = 'source_file'
 MASK = 'source_mask_file'
-MASK_RUNG = 'source_mask_rung'
+MASK_SOURCE = 'mask_source'
 VOLUME = 'source_volume'
-PATH_COLUMNS = (SOURCE, VOLUME, MASK, MASK_RUNG)
+PATH_COLUMNS = (SOURCE, VOLUME, MASK, MASK_SOURCE)
 #: Columns that say who a row is about, in the words of BIDS and of ModelArray's own examples.
 SUBJECT_COLUMNS = ('participant_id', 'subject_id')
 

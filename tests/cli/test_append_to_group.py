@@ -117,7 +117,7 @@ def test_a_script_that_was_changed_is_kept(study, output, tmp_path, capsys):
 def test_a_row_that_nothing_tells_from_another_changes_nothing(study, output, tmp_path, capsys):
     (first, *_) = table(output)
     header = [name for name in first if name not in {
-        'scalar_name', 'source_file', 'source_mask_file', 'source_mask_rung'}]  # fmt: skip
+        'scalar_name', 'source_file', 'source_mask_file', 'mask_source'}]  # fmt: skip
     cells = [first[name] for name in header]
     before = bytes_of(output)
     cohort = new(study, tmp_path / 'new.csv', header, ['05', *cells])

@@ -96,13 +96,13 @@ def test_cohorts_serve_r_and_the_file_command(outputs, tmp_path):
         'scalar_name',
         'source_file',
         'source_mask_file',
-        'source_mask_rung',
+        'mask_source',
         'participant_id',
         'age',
         'sex',
         'site',
     ]
-    assert {row['source_mask_rung'] for row in table} == {'same-dataset'}
+    assert {row['mask_source'] for row in table} == {'same-dataset'}
     assert [row['age'] == '' for row in table].count(True) == 1  # the n/a of participants.tsv
     from modelarrayio_bids.cli.files import main as files
 
@@ -144,7 +144,7 @@ def test_a_given_mask_is_the_group_mask(study, tmp_path, outputs):
     output = tmp_path / 'out'
     arguments = ['--no-report', '--scalars', 'cbf', '--mask', given]
     assert main([str(study), str(output), 'group', *arguments]) == 0
-    assert {row['source_mask_rung'] for row in rows(output / f'{CBF}_cohort.csv')} == {'given'}
+    assert {row['mask_source'] for row in rows(output / f'{CBF}_cohort.csv')} == {'given'}
     np.testing.assert_array_equal(
         nb.load(output / f'{CBF}_desc-group_mask.nii.gz').get_fdata(), nb.load(given).get_fdata()
     )

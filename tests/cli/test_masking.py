@@ -34,7 +34,7 @@ def test_the_help_knows_every_source():
 
 
 @pytest.mark.parametrize(
-    ('sources', 'rungs'),
+    ('sources', 'mask_sources'),
     [
         ([], {'anatomical': 1, 'map-itself': 1}),
         (['map-itself'], {'map-itself': 2}),
@@ -42,13 +42,13 @@ def test_the_help_knows_every_source():
         (['same-dataset', 'map-itself'], {'map-itself': 2}),
     ],
 )
-def test_sources_of_masks_are_allowed(group, cohort, unmasked, sources, rungs):
+def test_sources_of_masks_are_allowed(group, cohort, unmasked, sources, mask_sources):
     options = ['--mask-source', *sources] if sources else []
     code, _, _ = group(*options, root=unmasked, scalars=())
     assert code == 0
     rows, _ = cohort()
-    found = [row['source_mask_rung'] for row in rows]
-    assert {rung: found.count(rung) for rung in found} == rungs
+    found = [row['mask_source'] for row in rows]
+    assert {mask_source: found.count(mask_source) for mask_source in found} == mask_sources
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_group_mask_says_which_voxels_and_own_masks_which_values(group, cohort
     code, _, _ = group('--group-mask-file', tmp_path / 'slice.nii.gz')
     assert code == 0
     rows, _ = cohort()
-    assert {row['source_mask_rung'] for row in rows} == {'same-dataset'}
+    assert {row['mask_source'] for row in rows} == {'same-dataset'}
     out = tmp_path / 'out'
     np.testing.assert_array_equal(data(out / f'{CBF}_desc-group_mask.nii.gz'), given)
     counts = np.sum([data(row['source_mask_file']) for row in rows], axis=0)

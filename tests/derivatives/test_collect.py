@@ -34,7 +34,8 @@ def ask(tmp_path):
 
 def summary(collection):
     return {
-        (row.scalar, row.stem): (row.n_images, row.rungs) for row in collection.table().itertuples()
+        (row.scalar, row.stem): (row.n_images, row.mask_sources)
+        for row in collection.table().itertuples()
     }
 
 
@@ -83,12 +84,12 @@ def test_a_study_of_probabilities_alone_says_how_to_get_them(dataset, ask, optio
 
 def test_qsirecon_alone_is_served_by_its_maps_themselves_and_says_so_once(study, ask, caplog):
     found = ask(study / 'derivatives' / 'qsirecon')
-    assert [row.rungs for row in found.table().itertuples()] == [{'map-itself': 4}] * 3
+    assert [row.mask_sources for row in found.table().itertuples()] == [{'map-itself': 4}] * 3
     said = [record.message for record in caplog.records if 'no mask found' in record.message]
     (text,) = said
     assert text == (
-        'no mask found for 12 of 12 images; their own finite voxels other than zero will serve. '
-        'Scalars: dki_fa, dki_mk, tensor_fa. For one mask of all, give --mask'
+        'no mask found for 12 of 12 images; their finite, non-zero voxels are used as masks. '
+        'Scalars: dki_fa, dki_mk, tensor_fa. Give one mask for all images with --mask'
     )
 
 
@@ -148,7 +149,9 @@ def test_filters_on_scalars_and_masks(study, ask):
     assert [row.scalar for row in ask(study, bids_filters=no_desc).table().itertuples()] == ['cbf']
     other = BidsFilters.from_dict({'mask': {'desc': 'lesion'}})
     assert {
-        rung for row in ask(study, bids_filters=other).table().itertuples() for rung in row.rungs
+        mask_source
+        for row in ask(study, bids_filters=other).table().itertuples()
+        for mask_source in row.mask_sources
     } == {'map-itself'}
 
 
@@ -331,7 +334,7 @@ def test_one_scalar_of_two_datasets_is_ambiguous_even_for_different_people(datas
         ask(tmp_path)
 
 
-def test_two_masks_on_a_rung_are_named_and_not_used(dataset, ask, caplog):
+def test_two_masks_from_one_source_are_named_and_not_used(dataset, ask, caplog):
     root = dataset(
         'aslprep',
         [
@@ -340,7 +343,7 @@ def test_two_masks_on_a_rung_are_named_and_not_used(dataset, ask, caplog):
             f'sub-01/perf/sub-01_run-3_space-{MNI}_desc-brain_mask.nii.gz',
         ],
     )
-    assert ask(root).table().iloc[0].rungs == {'map-itself': 1}
+    assert ask(root).table().iloc[0].mask_sources == {'map-itself': 1}
     assert 'run-2' in caplog.text
     assert 'run-3' in caplog.text
 
@@ -486,9 +489,9 @@ def test_masks_of_bundles_regions_and_halves_are_not_the_brains(dataset, ask):
               for kind in ('dwi', 'anat') for one in others),
         ],
     )  # fmt: skip
-    assert ask(root).table().iloc[0].rungs == {'map-itself': 1}
+    assert ask(root).table().iloc[0].mask_sources == {'map-itself': 1}
     trees.write_mask(root / f'sub-01/anat/sub-01_space-{MNI}_mask.nii.gz', trees.people(9)[0])
-    assert ask(root).table().iloc[0].rungs == {'anatomical': 1}
+    assert ask(root).table().iloc[0].mask_sources == {'anatomical': 1}
 
 
 def test_entities_of_pet_and_halfpipe_tell_scalars_apart(dataset, ask):
@@ -505,7 +508,7 @@ def test_entities_of_pet_and_halfpipe_tell_scalars_apart(dataset, ask):
             f'sub-01/pet/sub-01_space-{MNI}_desc-brain_mask.nii.gz',
         ],
     )
-    assert [(row.scalar, row.rungs) for row in ask(root).table().itertuples()] == [
+    assert [(row.scalar, row.mask_sources) for row in ask(root).table().itertuples()] == [
         ('corr_amyg_effect_statmap', {'same-dataset': 1}),
         ('corr_hipp_effect_statmap', {'same-dataset': 1}),
         ('mrtm2_bpnd_mimap', {'same-dataset': 1}),

@@ -33,7 +33,7 @@ def test_the_cohort_is_what_to_modelarray_and_r_read(write, study):
     _, _, outputs, cohort = write(study, 'gm_probseg')
     read = Cohort.from_csv(outputs.cohort)
     assert read.columns == (
-        'scalar_name', 'source_file', 'source_mask_file', 'source_mask_rung', 'participant_id',
+        'scalar_name', 'source_file', 'source_mask_file', 'mask_source', 'participant_id',
         'age', 'sex', 'site',
     )  # fmt: skip
     assert read.rows == cohort.rows
@@ -71,7 +71,7 @@ def test_an_anatomical_mask_on_the_same_grid_is_used_as_it_is(write, dataset):
         ],
     )
     _, group, outputs, cohort = write(root, 'cbf')
-    assert group.rungs == {'anatomical': 1}
+    assert group.mask_sources == {'anatomical': 1}
     assert cohort.sources()[0].mask.parent == root / 'sub-01' / 'anat'
     assert not outputs.masks.exists()
 

@@ -52,7 +52,9 @@ def test_xcp_d(tmp_path, persons, ask):
         ('pearsoncorrelation', 'edges', f'{ATLAS}_desc-edges'): 4,
         ('thickness', 'greyordinates', 'space-fsLR_den-91k_desc-greyordinates'): 4,
     }
-    assert {rung for row in found.table().itertuples() for rung in row.rungs} == {'not-needed'}
+    assert {
+        mask_source for row in found.table().itertuples() for mask_source in row.mask_sources
+    } == {'not-needed'}
     assert [row.label for row in found.table().itertuples()][-2:] == [
         'task-rest fsLR atlas-Tian den-91k',
         'fsLR den-91k',
@@ -93,7 +95,7 @@ def test_volumes_of_xcp_d_are_served_by_the_masks_of_fmriprep(ask, dataset):
     xcp_d = dataset('xcp_d', [f'{stem}_stat-alff_boldmap.nii.gz'])
     fmriprep = dataset('fmriprep', [f'{stem}_desc-brain_mask.nii.gz'])
     found = ask(xcp_d, datasets={'xcp_d': xcp_d, 'fmriprep': fmriprep})
-    assert [(row.scalar, row.rungs) for row in found.table().itertuples()] == [
+    assert [(row.scalar, row.mask_sources) for row in found.table().itertuples()] == [
         ('alff', {'other-dataset': 1})
     ]
 
@@ -174,7 +176,7 @@ def test_morphometry_that_xcp_d_handed_on_is_taken_from_its_origin(ask, dataset,
 def test_a_mask_serves_volumes_alone(ask, dataset, tmp_path):
     mask = trees.write_mask(tmp_path / 'mask.nii.gz', trees.people(1)[0])
     found = ask(dataset('xcp_d', [f'{FUNC}_stat-alff_boldmap.dscalar.nii']), in_mask=mask)
-    assert found.groups[0].rungs == {'not-needed': 1}
+    assert found.groups[0].mask_sources == {'not-needed': 1}
 
 
 def test_all_problems_of_all_groups_are_told_at_once(tmp_path, persons, ask):

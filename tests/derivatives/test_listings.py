@@ -40,8 +40,8 @@ DWI = {
 QSIRECON = [f'{model}_{param}' for model, params in DWI.items() for param in params.split()]
 
 
-def everyone(rung, images=N):
-    return N, images, {rung: images}
+def everyone(mask_source, images=N):
+    return N, images, {mask_source: images}
 
 
 EXPECTED = {
@@ -143,7 +143,7 @@ def ask(tmp_path):
 
 def table(collection):
     return {
-        (row.scalar, row.stem): (row.n_subjects, row.n_images, dict(row.rungs))
+        (row.scalar, row.stem): (row.n_subjects, row.n_images, dict(row.mask_sources))
         for row in collection.table().itertuples()
     }
 
@@ -223,5 +223,5 @@ def test_a_lost_description_changes_nothing_in_a_real_run(ask, tmp_path, name):
     for description in root.rglob('dataset_description.json'):
         description.unlink()
     rows = ask(root, **OPTIONS.get(name, {})).table().itertuples()
-    found = {(row.scalar, row.stem): set(row.rungs) for row in rows}
-    assert found == {key: set(rungs) for key, (_, _, rungs) in EXPECTED[name].items()}
+    found = {(row.scalar, row.stem): set(row.mask_sources) for row in rows}
+    assert found == {key: set(mask_sources) for key, (_, _, mask_sources) in EXPECTED[name].items()}

@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 
 from modelarrayio_bids.derivatives.bids.query import Image
-from modelarrayio_bids.derivatives.cohorts.mask_matching import RUNGS, MaskIndex, allowed, pair
+from modelarrayio_bids.derivatives.cohorts.mask_matching import (
+    SEARCH_ORDER,
+    MaskIndex,
+    allowed,
+    pair,
+)
 from modelarrayio_bids.errors import UsageError
 
 MNI = 'MNI152NLin6Asym'
@@ -23,7 +28,7 @@ MAP = image(acq='a', run='1', desc='scrub', res='2')
 
 
 @pytest.mark.parametrize(
-    ('masks', 'rung'),
+    ('masks', 'mask_source'),
     [
         ([mask(acq='a', run='1', res='2')], 'same-dataset'),
         ([mask('other', acq='a', run='1', res='2')], 'other-dataset'),
@@ -39,27 +44,27 @@ MAP = image(acq='a', run='1', desc='scrub', res='2')
         ([], 'map-itself'),
     ],
 )
-def test_each_rung_serves_what_the_ones_above_do_not(masks, rung):
+def test_each_source_is_used_where_those_before_it_have_none(masks, mask_source):
     found = pair(MAP, MaskIndex.from_images(masks))
-    assert found.rung == rung
-    assert found.mask == (None if rung == 'map-itself' else masks[0].path)
+    assert found.mask_source == mask_source
+    assert found.mask == (None if mask_source == 'map-itself' else masks[0].path)
     assert found.passed_over == ()
 
 
-def test_the_ladder_is_climbed_from_the_top():
-    ladder = [
+def test_sources_are_searched_in_their_order():
+    candidates = [
         mask(path='same', acq='a', run='1', res='2'),
         mask('other', path='other', acq='a', run='1', res='2'),
         mask(path='relaxed', res='2', run='2'),
         mask(path='anat', datatype='anat'),
     ]
-    index = MaskIndex.from_images(ladder)
+    index = MaskIndex.from_images(candidates)
     assert pair(MAP, index, given=Path('mine')).mask == Path('mine')
-    rungs = []
-    while ladder:
-        rungs.append(pair(MAP, MaskIndex.from_images(ladder)).rung)
-        ladder.pop(0)
-    assert ('given', *rungs, 'map-itself') == RUNGS
+    mask_sources = []
+    while candidates:
+        mask_sources.append(pair(MAP, MaskIndex.from_images(candidates)).mask_source)
+        candidates.pop(0)
+    assert ('given', *mask_sources, 'map-itself') == SEARCH_ORDER
 
 
 OF_VISIT = image(acq='a', run='1', desc='scrub', res='2', den='41k', session='3')
@@ -67,7 +72,7 @@ OF_VISIT = image(acq='a', run='1', desc='scrub', res='2', den='41k', session='3'
 
 @pytest.mark.parametrize('order', [1, -1], ids=['better first', 'better last'])
 @pytest.mark.parametrize(
-    ('rung', 'better', 'worse'),
+    ('mask_source', 'better', 'worse'),
     [
         ('same-dataset', mask(acq='a', run='1'), mask('other', acq='a', run='1')),
         ('other-dataset', mask('other', acq='a', run='1'), mask(run='2')),
@@ -83,14 +88,14 @@ OF_VISIT = image(acq='a', run='1', desc='scrub', res='2', den='41k', session='3'
         ('anatomical', mask(datatype='anat', den='1k'), mask(datatype='anat', res='1')),
     ],
 )
-def test_of_two_masks_the_one_nearer_to_the_image_serves(rung, better, worse, order):
+def test_of_two_masks_the_one_nearer_to_the_image_serves(mask_source, better, worse, order):
     visit = {'session': '3', 'res': '2', 'den': '41k'}
     masks = [
         Image(Path(path), found.dataset, visit | found.entities)
         for path, found in (('better', better), ('worse', worse))
     ]
     found = pair(OF_VISIT, MaskIndex.from_images(masks[::order]))
-    assert (found.mask, found.rung, found.passed_over) == (Path('better'), rung, ())
+    assert (found.mask, found.mask_source, found.passed_over) == (Path('better'), mask_source, ())
 
 
 # What tells maps of one brain from each other, by BIDS' own entities and those of its drafts.
@@ -124,42 +129,42 @@ _OF_THE_MAP = (
 def test_a_mask_is_that_of_the_image_whatever_the_map_is_of(entity):
     of_map = image(**{'acq': 'a', 'run': '1', entity: 'some'})
     index = MaskIndex.from_images([mask(acq='a', run='1')])
-    assert pair(of_map, index).rung == 'same-dataset'
+    assert pair(of_map, index).mask_source == 'same-dataset'
 
 
 @pytest.mark.parametrize('entity', ['run', 'acq', 'task', 'feature', 'setting'])
 def test_a_mask_of_another_run_is_relaxed(entity):
     index = MaskIndex.from_images([mask(**{entity: 'other'})])
-    assert pair(image(**{entity: 'some'}), index).rung == 'relaxed'
+    assert pair(image(**{entity: 'some'}), index).mask_source == 'relaxed'
 
 
 @pytest.mark.parametrize(
-    ('rungs', 'expected'),
+    ('allowed_sources', 'expected'),
     [
-        (RUNGS, 'same-dataset'),
+        (SEARCH_ORDER, 'same-dataset'),
         (('relaxed', 'anatomical'), 'relaxed'),
         (('anatomical', 'map-itself'), 'anatomical'),
         (('map-itself',), 'map-itself'),
         (('other-dataset',), 'none'),
     ],
 )
-def test_only_allowed_rungs_serve(rungs, expected):
+def test_only_allowed_sources_are_used(allowed_sources, expected):
     masks = [mask(acq='a', run='1', res='2'), mask(datatype='anat', res='2')]
-    assert pair(MAP, MaskIndex.from_images(masks), rungs=rungs).rung == expected
+    assert pair(MAP, MaskIndex.from_images(masks), sources=allowed_sources).mask_source == expected
 
 
 @pytest.mark.parametrize(
     ('sources', 'expected'),
     [
-        ([], set(RUNGS)),
+        ([], set(SEARCH_ORDER)),
         (['same-dataset'], {'same-dataset'}),
         (['relaxed'], {'relaxed'}),
         (['relaxed', 'map-itself'], {'relaxed', 'map-itself'}),
-        (['no-map-itself'], set(RUNGS) - {'map-itself'}),
+        (['no-map-itself'], set(SEARCH_ORDER) - {'map-itself'}),
         (['no-map-itself', 'relaxed'], {'relaxed'}),
     ],
 )
-def test_sources_allow_rungs(sources, expected):
+def test_values_of_the_option_allow_sources(sources, expected):
     assert allowed(sources) == expected
 
 
@@ -168,10 +173,10 @@ def test_sources_that_contradict_each_other():
         allowed(['map-itself', 'no-map-itself'])
 
 
-@pytest.mark.parametrize('rung', ['same-dataset', 'relaxed'])
-def test_of_several_masks_those_with_most_unknown_entities_of_the_map_serve(rung):
+@pytest.mark.parametrize('mask_source', ['same-dataset', 'relaxed'])
+def test_of_several_masks_those_with_most_unknown_entities_of_the_map_serve(mask_source):
     # Entities that BIDS does not know, as C-PAC's reg-.
-    known = {'acq': 'a', 'run': '1', 'res': '2'} if rung == 'same-dataset' else {'res': '2'}
+    known = {'acq': 'a', 'run': '1', 'res': '2'} if mask_source == 'same-dataset' else {'res': '2'}
     several = [
         mask(**known, path='other', reg='aCompCor'),
         mask(**known, path='none'),
@@ -180,16 +185,16 @@ def test_of_several_masks_those_with_most_unknown_entities_of_the_map_serve(rung
     asked = image(acq='a', run='1', desc='scrub', res='2', reg='36Parameter')
     for masks in (several, several[1:]):
         found = pair(asked, MaskIndex.from_images(masks))
-        assert (found.mask, found.rung) == (Path('same'), rung)
+        assert (found.mask, found.mask_source) == (Path('same'), mask_source)
 
 
-def test_of_two_masks_on_a_rung_none_is_taken_and_both_are_named():
+def test_of_two_masks_from_one_source_none_is_used_and_both_are_named():
     two = [
         mask('b', acq='a', run='1', res='2', path='b'),
         mask('c', acq='a', run='1', res='2', path='c'),
     ]
     found = pair(MAP, MaskIndex.from_images(two))
-    assert found.rung == 'map-itself'
+    assert found.mask_source == 'map-itself'
     assert found.passed_over == (
         ('other-dataset', (Path('b'), Path('c'))),
         ('relaxed', (Path('b'), Path('c'))),
@@ -210,4 +215,4 @@ def test_an_anatomical_mask_more_like_the_map_is_preferred():
 def test_a_native_map_of_qsirecon_is_served_by_the_parent_dataset():
     native = image('qsirecon-DKI', 'dwi', space='T1w', model='dki', param='fa', suffix='dwimap')
     parent = mask('qsirecon', datatype='dwi', space='T1w')
-    assert pair(native, MaskIndex.from_images([parent])).rung == 'other-dataset'
+    assert pair(native, MaskIndex.from_images([parent])).mask_source == 'other-dataset'

@@ -130,7 +130,7 @@ def test_a_column_of_a_table_is_no_field(study):
 def test_masks_by_patterns(study):
     collection = collect(request(study, masks=('masks/{participant}_mask.nii',)))
     (group,) = collection.groups
-    assert group.rungs == {'same-dataset': 4}
+    assert group.mask_sources == {'same-dataset': 4}
     assert [row.mask.name for row in group.rows] == [
         f'{row.participant}_mask.nii' for row in group.rows
     ]

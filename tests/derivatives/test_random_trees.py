@@ -106,15 +106,15 @@ def test_what_is_found_is_what_was_made(tmp_path_factory, made):
                 touch(root, row, measure.datatype, mask)
             native = name(row, entities | {'space': 'T1w'}, measure.suffix)
             touch(root, row, measure.datatype, f'{native}.nii.gz')
-        rungs = Counter(
+        mask_sources = Counter(
             ('same-dataset' if row[0] in masked else 'map-itself') if needs else 'not-needed'
             for row in rows
         )
-        expected[by_group(measure)] = (rows, dict(rungs))
+        expected[by_group(measure)] = (rows, dict(mask_sources))
     found = {
         (group.scalar, group.stem): (
             {(row.participant, row.session, row.run) for row in group.rows},
-            group.rungs,
+            group.mask_sources,
         )
         for group in collect(Request(root, root.parent / 'out', bids_filters=EACH)).groups
     }

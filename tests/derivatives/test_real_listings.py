@@ -34,7 +34,9 @@ def found(tmp_path):
 
 def table(collection):
     rows = collection.table().itertuples()
-    return {(row.scalar, row.space): (row.n_subjects, row.n_images, row.rungs) for row in rows}
+    return {
+        (row.scalar, row.space): (row.n_subjects, row.n_images, row.mask_sources) for row in rows
+    }
 
 
 def left_out(error):

@@ -231,7 +231,7 @@ def test_every_error_is_on_the_page_with_its_messages():
 
 def test_messages_that_are_explained_are_raised():
     texts = [message.what for of_one in raised.messages().values() for message in of_one]
-    explained = TROUBLE.partition('## What is asked most')[2].partition('\n## ')[0]
+    explained = TROUBLE.partition('## Common errors')[2].partition('\n## ')[0]
     for line in explained.splitlines():
         if line.startswith('### '):
             told = line.removeprefix('### ')

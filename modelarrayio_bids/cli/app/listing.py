@@ -50,7 +50,7 @@ def _print_table(collection: Collection) -> None:
     lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
     for row in collection.table().astype(object).to_dict('records'):
         texts = (str(row[name]) for name in ('scalar', 'kind', 'label', 'n_subjects', 'n_images'))
-        lines.append((*texts, _masks(row['rungs']), row['dataset']))
+        lines.append((*texts, _masks(row['mask_sources']), row['dataset']))
     print('\n'.join(aligned(lines)))
     if collection.left_out:
         print('\nLeft out:')
@@ -67,9 +67,9 @@ def _examples(paths: Sequence[Path]) -> str:
     return ': ' + ', '.join(path.name for path in paths)
 
 
-def _masks(rungs: Mapping[str, int]) -> str:
+def _masks(mask_sources: Mapping[str, int]) -> str:
     from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED
 
-    if set(rungs) == {NOT_NEEDED}:
+    if set(mask_sources) == {NOT_NEEDED}:
         return 'not needed'
-    return ', '.join(f'{rung} ({count})' for rung, count in rungs.items())
+    return ', '.join(f'{source} ({count})' for source, count in mask_sources.items())

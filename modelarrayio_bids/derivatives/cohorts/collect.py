@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 
 _COLUMNS = (
     *('scalar', 'kind', 'space', 'label', 'stem', 'dataset'),
-    *('n_subjects', 'n_images', 'rungs'),
+    *('n_subjects', 'n_images', 'mask_sources'),
 )
 _MOST_LABELS = 30
 _EXAMPLES = 3
@@ -106,13 +106,13 @@ class Collection:
         -------
         pandas.DataFrame
             ``scalar``, ``kind``, ``space``, ``label`` (the space, and what else tells the group
-            apart), ``stem``, ``dataset``, ``n_subjects``, ``n_images`` and ``rungs`` (where masks
-            came from, to the number of images).
+            apart), ``stem``, ``dataset``, ``n_subjects``, ``n_images`` and ``mask_sources`` (number
+            of images by the source of their masks).
         """
         rows = [
             (
                 *(group.scalar, group.kind, group.space, _label(group), group.stem, group.dataset),
-                *(len(group.participants), len(group.rows), group.rungs),
+                *(len(group.participants), len(group.rows), group.mask_sources),
             )
             for group in self.groups
         ]
@@ -421,7 +421,7 @@ def _groups(
         pair,
         masks=MaskIndex.from_images(found.masks),
         given=request.in_mask,
-        rungs=allowed(request.mask_source),
+        sources=allowed(request.mask_source),
     )
     passed_over: dict[str, list[Pairing]] = defaultdict(list)
     for (scalar, stem), members in sorted(found.groups.items(), key=itemgetter(0)):
@@ -459,7 +459,7 @@ def _require_columns_once(found: ImageTriage, phenotypes: Phenotypes) -> None:
 
 
 def _require_masks(groups: Sequence[ScalarGroup], request: Request) -> None:
-    unserved = [(g.scalar, row) for g in groups for row in g.rows if row.rung == UNSERVED]
+    unserved = [(g.scalar, row) for g in groups for row in g.rows if row.mask_source == UNSERVED]
     if unserved:
         scalars = ', '.join(dict.fromkeys(scalar for scalar, _ in unserved))
         raise NoMatchError(
@@ -484,7 +484,7 @@ def _row(image: Image, pairing: Pairing, mixed: Sequence[str]) -> CohortRow:
         entities.get('session'),
         entities.get('run'),
         pairing.mask,
-        pairing.rung,
+        pairing.mask_source,
         {name: entities.get(name, '') for name in mixed},
         columns=dict(image.columns),
         by_path=image.by_path,
@@ -507,7 +507,7 @@ def _as_object(group: ScalarGroup) -> dict[str, Any]:
         'entities': dict(group.entities),
         'dataset': group.dataset,
         'participants': list(group.participants),
-        'masks': group.rungs,
+        'masks': group.mask_sources,
         'images': [
             {
                 'path': str(row.image),
@@ -515,7 +515,7 @@ def _as_object(group: ScalarGroup) -> dict[str, Any]:
                 'session': row.session,
                 'run': row.run,
                 'mask': None if row.mask is None else str(row.mask),
-                'mask_source': row.rung,
+                'mask_source': row.mask_source,
             }
             for row in group.rows
         ],

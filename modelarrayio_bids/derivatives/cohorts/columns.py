@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.cohort import MASK, MASK_SOURCE, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.json_files import read_json
 from modelarrayio_bids.derivatives.bids.output_names import GROUP_ENTITIES
@@ -36,7 +36,7 @@ MIXED = tuple(
 )
 #: The columns of our own in a cohort, in their order.
 OWN_COLUMNS = (
-    *(SCALAR, SOURCE, MASK, MASK_RUNG, RESAMPLED, *KEYS),
+    *(SCALAR, SOURCE, MASK, MASK_SOURCE, RESAMPLED, *KEYS),
     *(f'{name}_id' for name in MIXED),
 )
 

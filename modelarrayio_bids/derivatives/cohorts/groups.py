@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from modelarrayio_bids import masks, resampling
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort, Source
+from modelarrayio_bids.cohort import MASK, MASK_SOURCE, SCALAR, SOURCE, Cohort, Source
 from modelarrayio_bids.conversion.row_reader import checked_sources
 from modelarrayio_bids.derivatives.bids.entities import unknown_pairs
 from modelarrayio_bids.derivatives.bids.output_names import DEFAULT_KIND, Outputs, space_name, stem
@@ -50,8 +50,8 @@ class CohortRow:
         Labels, where the image has them.
     mask : pathlib.Path or None
         The mask found; None where it is to be made from the map itself, or none is needed.
-    rung : str
-        Where on the ladder of :mod:`modelarrayio_bids.derivatives.cohorts.mask_matching`.
+    mask_source : str
+        Source of the mask: see :mod:`modelarrayio_bids.derivatives.cohorts.mask_matching`.
     labels : dict, optional
         Entities that neither divide groups nor make rows, where they differ in the group: this
         image's labels, or blanks.
@@ -68,7 +68,7 @@ class CohortRow:
     session: str | None
     run: str | None
     mask: Path | None
-    rung: str
+    mask_source: str
     labels: Mapping[str, str] = field(default_factory=dict)
     resampled: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class CohortRow:
             PARTICIPANT: f'sub-{self.participant}',
         }
         if mask is not None:
-            row |= {MASK: str(mask), MASK_RUNG: self.rung}
+            row |= {MASK: str(mask), MASK_SOURCE: self.mask_source}
         if self.session is not None:
             row[SESSION] = f'ses-{self.session}'
         if self.run is not None:
@@ -194,9 +194,9 @@ class ScalarGroup:
         return {key: several for key, several in labels.items() if len(several) > 1}
 
     @property
-    def rungs(self) -> dict[str, int]:
+    def mask_sources(self) -> dict[str, int]:
         """Number of images by mask source."""
-        return dict(Counter(row.rung for row in self.rows))
+        return dict(Counter(row.mask_source for row in self.rows))
 
     def outputs(self, output_dir: Path) -> Outputs:
         """Return the files of this group."""
@@ -215,7 +215,9 @@ class ScalarGroup:
                 [Source(self.scalar, str(row.image), row.image) for row in self.rows]
             )
         # An anatomical mask may lie on a grid of its own: it is resampled.
-        own = [row.mask for row in self.rows if row.mask is not None and row.rung != ANATOMICAL]
+        own = [
+            row.mask for row in self.rows if row.mask is not None and row.mask_source != ANATOMICAL
+        ]
         return masks.grid_problems([*(row.image for row in self.rows), *own], group_mask)
 
     def write_cohort(
@@ -334,12 +336,12 @@ def _map_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
 
 def _mask_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
     """Return the mask that serves a row, made where there is none on the grid of its map."""
-    if row.rung == MAP_ITSELF or row.mask is None:
+    if row.mask_source == MAP_ITSELF or row.mask is None:
         own = outputs.own_mask(row.image, 'present')
         masks.write_present(row.image, own, reference if row.resampled else None)
         return own
     like = reference or row.image
-    if (reference or row.rung == ANATOMICAL) and not masks.same_grid(row.mask, like):
+    if (reference or row.mask_source == ANATOMICAL) and not masks.same_grid(row.mask, like):
         own = outputs.own_mask(row.image, 'resampled')
         masks.write_resampled(row.mask, like, own)
         return own

@@ -44,16 +44,16 @@ def say_passed_over(pairings: Mapping[str, Iterable[Pairing]]) -> None:
         Scalar to what was found for its images.
     """
     found = grouped(
-        (rung, (scalar, paths))
+        (mask_source, (scalar, paths))
         for scalar, ones in pairings.items()
         for one in ones
-        for rung, paths in one.passed_over
+        for mask_source, paths in one.passed_over
     )
-    for rung, several in found.items():
+    for mask_source, several in found.items():
         logger.warning(
-            '%d images have several masks on the rung %r, and none was taken; first: %s. Scalars: '
-            '%s',
-            *(len(several), rung, ', '.join(map(str, several[0][1]))),
+            '%d images have several masks from the source %r, and none was used; first: %s. '
+            'Scalars: %s',
+            *(len(several), mask_source, ', '.join(map(str, several[0][1]))),
             _each(scalar for scalar, _ in several),
         )
 
@@ -68,12 +68,12 @@ def say_of_groups(groups: Sequence[ScalarGroup]) -> None:
 
 def _say_map_itself(groups: Iterable[ScalarGroup]) -> None:
     """Warn of images without a mask: how many, and of which scalars."""
-    unserved = [group for group in groups if group.rungs.get(MAP_ITSELF)]
+    unserved = [group for group in groups if group.mask_sources.get(MAP_ITSELF)]
     if unserved:
         logger.warning(
-            'no mask found for %d of %d images; their own finite voxels other than zero will '
-            'serve. Scalars: %s. For one mask of all, give --mask',
-            sum(group.rungs[MAP_ITSELF] for group in unserved),
+            'no mask found for %d of %d images; their finite, non-zero voxels are used as masks. '
+            'Scalars: %s. Give one mask for all images with --mask',
+            sum(group.mask_sources[MAP_ITSELF] for group in unserved),
             sum(len(group.rows) for group in unserved),
             _each(group.scalar for group in unserved),
         )

@@ -1,22 +1,22 @@
-"""Masks for images: sources in a fixed search order, and the one that served is recorded.
+"""Masks for images: sources in a fixed search order, and the one that was used.
 
-1. ``given``: the mask a user named, for every image.
-2. ``same-dataset``: the dataset has a mask of just these entities.
-3. ``other-dataset``: another dataset has.
-4. ``relaxed``: a mask that differs in run, acquisition or task alone.
-5. ``anatomical``: the brain mask of that participant's anatomy in that space, whatever its grid.
-6. ``map-itself``: the image's own finite voxels other than zero.
+1. ``given``: the mask that a user named for all images.
+2. ``same-dataset``: a mask with the same entities in the same dataset.
+3. ``other-dataset``: a mask with the same entities in another dataset.
+4. ``relaxed``: a mask that differs only in run, acquisition or task.
+5. ``anatomical``: the brain mask of that participant's anatomy in that space, on any grid.
+6. ``map-itself``: the finite, non-zero voxels of the image.
 
-Images of fixels, greyordinates, parcels and edges need none and do not go down the ladder.
+Images of fixels, greyordinates, parcels and edges need no mask.
 
-Of several masks on one rung none is taken: the next rung is tried, and the candidates are kept to
-be named. A person may allow some of the rungs only (``--mask-source``).
+If a source has several masks, none of them is used: the next source is tried, and the candidates
+are kept for a warning. ``--mask-source`` allows some of the sources only.
 
 >>> from modelarrayio_bids.derivatives.bids.query import Image
 >>> one = {'subject': '01', 'space': 'MNI152NLin6Asym', 'datatype': 'perf'}
 >>> image = Image(Path('cbf.nii.gz'), 'aslprep', {**one, 'suffix': 'cbf', 'desc': 'scrub'})
 >>> mask = Image(Path('mask.nii.gz'), 'aslprep', {**one, 'suffix': 'mask', 'desc': 'brain'})
->>> pair(image, MaskIndex.from_images([mask])).rung
+>>> pair(image, MaskIndex.from_images([mask])).mask_source
 'same-dataset'
 """
 
@@ -38,23 +38,24 @@ OTHER_DATASET = 'other-dataset'
 RELAXED = 'relaxed'
 ANATOMICAL = 'anatomical'
 MAP_ITSELF = 'map-itself'
-#: Not a rung: what is said of images that are complete without a mask.
+#: In place of a source, for images that need no mask.
 NOT_NEEDED = 'not-needed'
-#: Not a rung either: what is said of images that no rung allowed serves.
+#: In place of a source, for images without an allowed mask.
 UNSERVED = 'none'
-RUNGS = (GIVEN, SAME_DATASET, OTHER_DATASET, RELAXED, ANATOMICAL, MAP_ITSELF)
-#: What ``--mask-source`` takes: rungs, or all but the last.
+SEARCH_ORDER = (GIVEN, SAME_DATASET, OTHER_DATASET, RELAXED, ANATOMICAL, MAP_ITSELF)
+#: All sources but the last.
 NO_MAP_ITSELF = 'no-map-itself'
-SOURCES = (*RUNGS[1:], NO_MAP_ITSELF)
+#: Values of ``--mask-source``.
+SOURCES = (*SEARCH_ORDER[1:], NO_MAP_ITSELF)
 
-#: What tells a map from the mask of the same brain, and one map of it from another.
+#: Entities in which a map may differ from its mask.
 _OF_THE_MAP = frozenset(
     {'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg'}
     | {'meas', 'pvc', 'ref', 'taskcontrast', 'seed'}
     | {'suffix', 'extension'}
 )
 _OF_THE_RUN = frozenset({'run', 'acq', 'task', 'feature', 'setting'})
-#: In this order the anatomical masks of a participant and space are narrowed down.
+#: Entities by which several anatomical masks are narrowed down, in this order.
 _NARROWING = ('session', 'res', 'den')
 
 Key = frozenset[tuple[str, str]]
@@ -67,15 +68,15 @@ class Pairing:
     Parameters
     ----------
     mask : pathlib.Path or None
-        None on the last rung.
-    rung : str
-        One of :data:`RUNGS`, or :data:`UNSERVED`.
+        None if the image is its own mask, or if there is none.
+    mask_source : str
+        One of :data:`SEARCH_ORDER`, or :data:`UNSERVED`.
     passed_over : tuple
-        For each rung that had several candidates: its name and their paths.
+        For each source that had several candidates: its name and their paths.
     """
 
     mask: Path | None
-    rung: str
+    mask_source: str
     passed_over: tuple[tuple[str, tuple[Path, ...]], ...] = ()
 
 
@@ -100,7 +101,7 @@ class MaskIndex:
 
 
 def allowed(sources: Collection[str]) -> frozenset[str]:
-    """Return the rungs that some of :data:`SOURCES` allow: all of them if there is none.
+    """Return the sources that the values of ``--mask-source`` allow: all if there are none.
 
     >>> sorted(allowed(['relaxed', 'same-dataset']))
     ['relaxed', 'same-dataset']
@@ -110,37 +111,37 @@ def allowed(sources: Collection[str]) -> frozenset[str]:
     Raises
     ------
     UsageError
-        If two contradict each other.
+        If two values contradict each other.
     """
     if {MAP_ITSELF, NO_MAP_ITSELF} <= set(sources):
         raise UsageError(
             f'{MAP_ITSELF} and {NO_MAP_ITSELF} contradict each other', remedy='Give one of them.'
         )
-    rungs = set(sources) - {NO_MAP_ITSELF} or set(RUNGS)
-    return frozenset(rungs - {MAP_ITSELF} if NO_MAP_ITSELF in sources else rungs)
+    named = set(sources) - {NO_MAP_ITSELF} or set(SEARCH_ORDER)
+    return frozenset(named - {MAP_ITSELF} if NO_MAP_ITSELF in sources else named)
 
 
 def pair(
     image: Image,
     masks: MaskIndex,
     given: Path | None = None,
-    rungs: Collection[str] = RUNGS,
+    sources: Collection[str] = SEARCH_ORDER,
 ) -> Pairing:
-    """Return the mask of an image: of the first source allowed that has exactly one."""
+    """Return the mask of an image, from the first allowed source that has exactly one."""
     if given is not None:
         return Pairing(given, GIVEN)
     passed_over: list[tuple[str, tuple[Path, ...]]] = []
-    for rung, candidates in _ladder(image, masks):
-        if rung not in rungs:
+    for source, candidates in _candidates(image, masks):
+        if source not in sources:
             continue
         if len(candidates) == 1:
-            return Pairing(candidates[0].path, rung, tuple(passed_over))
+            return Pairing(candidates[0].path, source, tuple(passed_over))
         if candidates:
-            passed_over.append((rung, tuple(mask.path for mask in candidates)))
-    return Pairing(None, MAP_ITSELF if MAP_ITSELF in rungs else UNSERVED, tuple(passed_over))
+            passed_over.append((source, tuple(mask.path for mask in candidates)))
+    return Pairing(None, MAP_ITSELF if MAP_ITSELF in sources else UNSERVED, tuple(passed_over))
 
 
-def _ladder(image: Image, masks: MaskIndex) -> tuple[tuple[str, Sequence[Image]], ...]:
+def _candidates(image: Image, masks: MaskIndex) -> tuple[tuple[str, Sequence[Image]], ...]:
     exact = masks.exact.get(_exact(image.entities), [])
     relaxed = masks.relaxed.get(_relaxed(image.entities), [])
     anatomical = masks.anatomical.get(_anatomical(image.entities), [])
@@ -153,7 +154,7 @@ def _ladder(image: Image, masks: MaskIndex) -> tuple[tuple[str, Sequence[Image]]
 
 
 def _alike(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
-    """Return the masks that have most of the image's labels of entities that BIDS does not know."""
+    """Return the masks that share most labels of entities unknown to BIDS with the image."""
     if len(candidates) < 2:
         return candidates
     ours = image.entities.items() - _without(image.entities, frozenset())
@@ -167,7 +168,7 @@ def _own_first(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
 
 
 def _narrowed(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
-    """Return the masks most like the image, where some are more like it than others."""
+    """Return the masks that are most similar to the image."""
     for entity in _NARROWING:
         label = image.entities.get(entity)
         alike = [mask for mask in candidates if mask.entities.get(entity) == label]
@@ -184,7 +185,7 @@ def _relaxed(entities: Entities) -> Key:
 
 
 def _without(entities: Entities, left: frozenset[str]) -> Key:
-    # What BIDS does not know is of the map: C-PAC's reg-36Parameter, say, has no mask of its own.
+    # Entities unknown to BIDS belong to the map: C-PAC's reg-36Parameter has no mask of its own.
     known = _known_but(left)
     return frozenset(item for item in entities.items() if item[0] in known)
 

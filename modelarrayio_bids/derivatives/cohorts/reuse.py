@@ -66,7 +66,7 @@ def _is_same(group: ScalarGroup, number: int, source: Source, outputs: Outputs) 
         return False
     if source.mask is None:
         return not group.needs_masks
-    if row.mask is None or row.rung == MAP_ITSELF:
+    if row.mask is None or row.mask_source == MAP_ITSELF:
         own, origin = outputs.own_mask(row.image, 'present'), row.image
     else:
         own, origin = outputs.own_mask(row.image, 'resampled'), row.mask

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids import resampling
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.cohort import MASK, MASK_SOURCE, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.description import software
 from modelarrayio_bids.derivatives.bids.output_names import Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
@@ -19,7 +19,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
     SESSION,
 )
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
-from modelarrayio_bids.derivatives.cohorts.mask_matching import RUNGS
+from modelarrayio_bids.derivatives.cohorts.mask_matching import SEARCH_ORDER
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 
 _COLUMNS = {
@@ -27,7 +27,7 @@ _COLUMNS = {
     SOURCE: 'The image.',
     MASK: "The image's own mask: outside of it values are missing.",
     RESAMPLED: 'Whether the image was on another grid than the group: see Resampling.',
-    MASK_RUNG: f'Where that mask came from, one of: {", ".join(RUNGS)}.',
+    MASK_SOURCE: f'Where that mask came from, one of: {", ".join(SEARCH_ORDER)}.',
     PARTICIPANT: 'The participant.',
     SESSION: 'The session.',
     RUN: 'The run.',

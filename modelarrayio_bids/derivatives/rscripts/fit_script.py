@@ -21,7 +21,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from modelarrayio_bids.cohort import MASK, MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.cohort import MASK, MASK_SOURCE, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, read_dictionary
 from modelarrayio_bids.derivatives.rscripts.model import Column, Model
@@ -36,7 +36,7 @@ from modelarrayio_bids.store.schema import in_formula
 logger = logging.getLogger(__name__)
 
 # What is no phenotype, and whom a row is of.
-_NOT_LISTED = frozenset({SCALAR, SOURCE, MASK, MASK_RUNG, PARTICIPANT})
+_NOT_LISTED = frozenset({SCALAR, SOURCE, MASK, MASK_SOURCE, PARTICIPANT})
 _MARK = '# modelarrayio-bids sha256 '
 _LONGEST = 60
 

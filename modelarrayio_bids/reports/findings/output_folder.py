@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cohort import MASK_RUNG, SCALAR, SOURCE, Cohort
+from modelarrayio_bids.cohort import MASK_SOURCE, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.json_files import read_json
 from modelarrayio_bids.derivatives.bids.output_names import (
     STORE_ENDING,
@@ -112,9 +112,9 @@ class Output:
         return tuple(visit_name(row) for row in self.cohort.rows)
 
     @property
-    def rungs(self) -> tuple[str, ...]:
+    def mask_sources(self) -> tuple[str, ...]:
         """Rung that the mask of each source came from; blank where none was needed."""
-        return tuple(row.get(MASK_RUNG, '') for row in self.cohort.rows)
+        return tuple(row.get(MASK_SOURCE, '') for row in self.cohort.rows)
 
     @property
     def left_out(self) -> Sequence[Mapping[str, str]]:

@@ -142,9 +142,12 @@ def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[
     yield 'Images', f'{n_rows:,}'
     yield 'Elements', f'{n_columns:,} {space.kind}'
     yield 'File', f'{amount(output.files.store.stat().st_size)}, {scalar.stored_as}'
-    rungs = Counter(rung for rung in output.rungs if rung)
-    if rungs:
-        yield 'Masks', ', '.join(f'{rung} {count}' for rung, count in rungs.most_common())
+    mask_sources = Counter(source for source in output.mask_sources if source)
+    if mask_sources:
+        yield (
+            'Masks',
+            ', '.join(f'{source} {count}' for source, count in mask_sources.most_common()),
+        )
     threshold = output.known.get('GroupMaskThreshold')
     if threshold is not None:
         yield 'Group mask', f'voxels in at least {100 * threshold:g}% of the masks'
@@ -197,7 +200,7 @@ def _rows(output: Output, summary: Summary, found: Sequence[Finding]) -> Iterato
         yield {
             'participant': output.names[number],
             'source_file': sources[number].name,
-            'source_mask_rung': output.rungs[number] or 'n/a',
+            'mask_source': output.mask_sources[number] or 'n/a',
             **{name: cell(row[name].item()) for name in plain},
             **{name: cell(float(q)) for name, q in zip(quantiles, row['quantiles'], strict=True)},
             'sha256': row['sha256'].decode(),
