@@ -1,4 +1,4 @@
-"""The sources of a file: which image, of which scalar, with which mask.
+"""The sources of an HDF5 file: images with their scalars and masks.
 
 A cohort is a CSV (or TSV) of one row per image. ``scalar_name`` and ``source_file`` are needed,
 ``source_mask_file`` where the images are volumes; every other column is a phenotype, kept as it
@@ -72,11 +72,11 @@ class Source:
     name : str
         The path as the cohort wrote it: ModelArray matches sources by this text.
     path : pathlib.Path
-        Where the image is.
+        Path of the image.
     mask : pathlib.Path, optional
         The subject's own mask, where it has one.
     volume : int, optional
-        Which volume of a 4-D file it is, counted from 0; without one the file is the image.
+        Number of the volume in a 4-D file, from 0; by default the file is one image.
     """
 
     scalar: str
@@ -97,7 +97,7 @@ class Cohort:
     rows : tuple of dict
         One per source: column to text, as written.
     folder : pathlib.Path, optional
-        Where relative paths are looked for after the working folder.
+        Folder where relative paths are looked for, after the working folder.
     """
 
     columns: tuple[str, ...]

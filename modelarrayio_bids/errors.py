@@ -66,16 +66,16 @@ EXIT_NOTHING_SELECTED = 18
 
 
 class ModelArrayIOError(Exception):
-    """Anything this package refuses, with its reason.
+    """Base class of all errors that this package raises on purpose.
 
     Parameters
     ----------
     what : str
-        What is wrong, without a full stop.
+        Description of the problem, without a full stop.
     path : str or os.PathLike, optional
         The file it is about.
     remedy : str, optional
-        What to do about it: a sentence.
+        Suggested action: a sentence.
     """
 
     exit_code = EXIT_DATA
@@ -99,7 +99,7 @@ class ModelArrayIOError(Exception):
 
 
 class UsageError(ModelArrayIOError, ValueError):
-    """Options that contradict each other, or ask for what is not offered."""
+    """Options that contradict each other, or are not supported."""
 
     exit_code = EXIT_USAGE
 
@@ -111,7 +111,7 @@ class UnknownLevelError(UsageError):
 
 
 class FormulaError(UsageError):
-    """A formula of a model that cannot be read, or names what is not known here."""
+    """A formula that cannot be parsed, or that has an unknown name."""
 
 
 class CohortError(ModelArrayIOError, ValueError):
@@ -123,7 +123,7 @@ class EmptyCohortError(CohortError):
 
 
 class DuplicateSourceError(CohortError):
-    """One source, or one subject, entered twice for the same scalar."""
+    """A source, or a subject, that is listed twice for the same scalar."""
 
 
 class MixedSpacesError(CohortError):
@@ -160,7 +160,7 @@ class SourceNotFoundError(ModelArrayIOError, FileNotFoundError):
 
 
 class NotFetchedError(SourceNotFoundError):
-    """A file that is named here, and whose content is still elsewhere: in git-annex, say."""
+    """A file whose content has not been fetched, for example from git-annex."""
 
     @classmethod
     def together(cls, problems: Sequence[NotFetchedError]) -> NotFetchedError:
@@ -175,7 +175,7 @@ class NotFetchedError(SourceNotFoundError):
 
 
 class SpaceError(ModelArrayIOError, ValueError):
-    """Something wrong with the geometry of an image."""
+    """A problem with the geometry of an image."""
 
 
 class UnknownSpaceError(SpaceError):
@@ -191,7 +191,7 @@ class FormatError(ModelArrayIOError, ValueError):
 
 
 class StoreError(ModelArrayIOError):
-    """Something wrong with an HDF5 file."""
+    """A problem with an HDF5 file."""
 
 
 class SchemaError(StoreError):
@@ -209,7 +209,7 @@ class ResultNameCollisionError(StoreError):
 
 
 class WouldLoseResultsError(StoreError):
-    """An existing file that holds what would be lost: results, or images added from elsewhere."""
+    """An existing file with results, or with added images, that would be lost."""
 
     exit_code = EXIT_CANNOT_CREATE
 
@@ -228,7 +228,7 @@ class OutputError(ModelArrayIOError, OSError):
 
 
 class UnfinishedOutputError(OutputError):
-    """An output that was begun and could not be finished; nothing of it stays."""
+    """An output that could not be completed; nothing of it remains."""
 
     exit_code = EXIT_IO
 
@@ -241,13 +241,13 @@ class UnfinishedOutputError(OutputError):
 
 
 class JobError(ModelArrayIOError):
-    """A step of a workflow that was begun, or sent to a scheduler, and did not end."""
+    """A step of a workflow that was started, or submitted, and did not finish."""
 
     exit_code = EXIT_TRY_AGAIN
 
 
 class DerivativesError(ModelArrayIOError):
-    """Something wrong with, or missing from, the BIDS datasets."""
+    """A problem with the BIDS datasets, or something missing from them."""
 
 
 class InvalidDatasetError(DerivativesError):

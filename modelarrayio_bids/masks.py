@@ -56,7 +56,7 @@ class Coverage:
     counts : numpy.ndarray
         (i, j, k) int32.
     n_masks : int
-        How many masks were counted.
+        Number of masks that were counted.
     header : nibabel.nifti1.Nifti1Header
         Geometry of the masks.
     """
@@ -165,7 +165,7 @@ def group_mask(
     coverage_output : path-like, optional
         The number of masks each voxel is in, int32.
     threads : int, optional
-        That read.
+        Threads that read.
     given : pathlib.Path, optional
         The group mask itself: the threshold is of no matter then.
 

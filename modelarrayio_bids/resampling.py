@@ -61,9 +61,9 @@ def resampled(
     values : numpy.ndarray
         (i, j, k), of the source.
     source, target : modelarrayio_bids.formats.nifti.Volume
-        Where the voxels are, and are to be.
+        Grids of the voxels before and after resampling.
     order : int
-        Of the spline: 0 for the nearest neighbour, 1 for linear interpolation.
+        Order of the spline: 0 for nearest neighbour, 1 for linear interpolation.
     outside : float, optional
         Value where the source has none.
     """

@@ -1,4 +1,4 @@
-"""The end of a command: one line and an exit code for what a user can mend, else a traceback."""
+"""The end of a command: one line and an exit code for errors a user can fix, else a traceback."""
 
 from __future__ import annotations
 

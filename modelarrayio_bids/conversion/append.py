@@ -1,4 +1,4 @@
-"""More sources for an HDF5 file: a new file of the old rows and the new ones.
+"""Appending sources to an HDF5 file: a new file of the old rows and the new ones.
 
 Chunks span all sources, so none of the old ones can stay: the file is written anew, the old rows
 from its own values and the new ones from their images, and takes the old one's place when it is
@@ -88,7 +88,7 @@ class Extension:
 
     @property
     def growth(self) -> int:
-        """Bytes by which the values in the file will grow, if the new ones compress as well."""
+        """Expected growth of the values in the file in bytes, if the new ones compress as well."""
         return math.ceil(self.scalar.stored_bytes * len(self.added) / len(self.held))
 
     def doubles(self) -> list[str]:

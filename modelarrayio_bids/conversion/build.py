@@ -264,7 +264,7 @@ def read_matrix(
     summaries : bool
         Record the rows that are read.
     above : Scalar, optional
-        Of another file: its rows stand above, and are read when they are asked for.
+        Scalar of another file, whose rows come first and are read when needed.
     """
     n_above, n_new, n_elements = len(above.names) if above else 0, len(sources), len(space)
     dtype = np.dtype(store.layout.dtype)

@@ -53,9 +53,9 @@ class RowBlock:
     sources : tuple of Source
         One per row.
     blocks : Blocks
-        How these rows are cut.
+        Division of these rows into column blocks.
     dtype : str
-        Of the values.
+        Data type of the values.
     """
 
     path: Path
@@ -132,11 +132,11 @@ def plan_row_blocks(
     space : ElementSpace
         All columns.
     layout : Layout
-        Of the store to be made.
+        Layout of the HDF5 file to be made.
     folder : pathlib.Path
         For the files, seen by every machine.
     n_blocks : int, optional
-        How many to make, or 0: as many as hold a gigabyte of values each.
+        Number of blocks; 0 for blocks of at most a gigabyte of values each.
     memory : int, optional
         Bytes the machine that assembles may use.
     """

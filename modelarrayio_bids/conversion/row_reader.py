@@ -63,15 +63,15 @@ def read_rows(
     Parameters
     ----------
     sources : sequence of Source
-        Of one scalar.
+        Sources of one scalar.
     space : ElementSpace
         The elements.
     put : callable
         Takes the number of a row and its values, (n_elements,).
     threads : int
-        That read.
+        Threads that read.
     dtype : numpy.dtype
-        That values will be kept in: a warning names images whose values it cannot hold.
+        Type in which values will be kept: images with larger values cause a warning.
     """
 
     def read(part: tuple[int, Any]) -> None:

@@ -51,11 +51,11 @@ class RowRecorder:
     Parameters
     ----------
     sources : sequence of Source
-        Of the rows.
+        Sources of the rows.
     put : callable
         Takes the number of a row and its values next.
     dtype : numpy.dtype
-        Of the values that are kept: of those it is.
+        Data type in which values are kept and summarised.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SummarisedBlocks:
     rows : numpy.ndarray
         (n_rows,) of type :data:`ROW`: what was recorded of the rows when they were read.
     threads : int
-        That work on a block.
+        Threads that work on a block.
     """
 
     def __init__(self, matrix: ColumnBlocks, rows: np.ndarray, threads: int) -> None:

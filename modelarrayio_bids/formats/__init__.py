@@ -1,1 +1,1 @@
-"""Bytes on disk ↔ arrays. Nothing here knows of cohorts, spaces or HDF5."""
+"""File formats: bytes on disk ↔ arrays. Nothing here knows cohorts, spaces or HDF5."""

@@ -77,7 +77,7 @@ class Kind:
     intent_name : str, optional
         The name that goes with it.
     remedy : str, optional
-        What to do with a kind that has no one value per element. Empty for those that are read.
+        Advice for kinds without one value per element; empty for kinds that can be read.
     """
 
     name: str
@@ -218,7 +218,7 @@ class Matrix:
         path : path-like
             The file.
         kind : Kind
-            What it must be. Dimensions may be in another order.
+            Required kind. Dimensions may be in another order.
 
         Raises
         ------
@@ -247,7 +247,7 @@ class Matrix:
 
     @property
     def reading_bytes(self) -> int:
-        """Most bytes of memory that reading one map takes, the XML twice among them."""
+        """Maximal memory in bytes for reading one map, which includes the XML twice."""
         xml = 2 * max(self.header.get_data_offset(), _USUAL_START)
         n_values = math.prod(self.shape)
         return _n_bytes(self.header) + xml + n_values * _VALUE_BYTES
@@ -305,7 +305,7 @@ class Matrix:
         Parameters
         ----------
         part : index expression, optional
-            What to take of the matrix before any other type is made of it.
+            Part of the matrix to read, before its type is converted.
 
         Returns
         -------
@@ -359,7 +359,7 @@ def write_matrix(
     kind : Kind
         Chooses the intent code.
     index_maps : sequence of IndexMap
-        What each dimension is made of.
+        Content of each dimension.
     data : numpy.ndarray
         As long in each dimension as they say; what is too large becomes infinite.
     path : path-like

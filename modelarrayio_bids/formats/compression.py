@@ -1,4 +1,4 @@
-"""Files inflated into memory that is used again, and buffers deflated.
+"""Decompression of files into reusable buffers, and compression of buffers.
 
 Neuroimaging files are gzip members of a known size: each is inflated at once into a buffer that
 its thread keeps for the next one, since pages the system has to clear first cost as much as

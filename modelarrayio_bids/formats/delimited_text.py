@@ -48,13 +48,13 @@ class TextTable:
     encoding : str
         ``utf-8``, ``utf-8-sig`` (with a byte order mark) or ``utf-16``.
     separator : str
-        What divides cells: one character.
+        Character between cells.
     header : tuple of str
         The first line that is not blank; empty in an empty table.
     rows : list of list of str
         The others; their numbers of cells may differ.
     blanks : bool, optional
-        Whether blanks after separators were dropped.
+        True if blanks after separators were dropped.
     """
 
     path: Path
@@ -81,7 +81,7 @@ def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
     path : path-like
         The file; ``.tsv`` stands for tabs.
     tidy : bool, optional
-        Whether blanks after separators are dropped where the header has them.
+        Drop blanks after separators if the header has them.
 
     Raises
     ------

@@ -91,7 +91,7 @@ class MifHeader:
     data_file : pathlib.Path, optional
         The file of the data, where it is not that of the header.
     data_offset : int, optional
-        Where the data begin in it, in bytes.
+        Offset of the data in the file, in bytes.
     """
 
     dtype: np.dtype
@@ -199,7 +199,7 @@ class MifHeader:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the file that holds the data, up to their end."""
+        """Minimal size in bytes of the file with the data."""
         bits = 1 if self.dtype.kind == 'b' else 8 * self.dtype.itemsize
         return self.data_offset + (math.prod(self.shape) * bits + 7) // 8
 

@@ -107,7 +107,7 @@ class Volume:
 
     @property
     def n_bytes(self) -> int:
-        """Least size of the inflated file."""
+        """Minimal size of the decompressed file, in bytes."""
         itemsize = self.header.get_data_dtype().itemsize
         return self.header.get_data_offset() + math.prod(self.shape) * itemsize
 
@@ -121,7 +121,7 @@ class Stack:
     volume : Volume
         Any of its volumes.
     n_volumes : int
-        How many there are.
+        Number of volumes.
     """
 
     volume: Volume
@@ -152,7 +152,7 @@ class Stack:
 
     @property
     def size(self) -> int:
-        """Bytes of a volume."""
+        """Size of a volume in bytes."""
         return math.prod(self.volume.shape) * self.volume.header.get_data_dtype().itemsize
 
     def require(self, number: int) -> None:
@@ -179,7 +179,7 @@ def volumes(path: str | PathLike[str], numbers: Sequence[int]) -> Iterator[Voxel
     path : path-like
         The file.
     numbers : sequence of int
-        Which, counted from 0; they come in rising order.
+        Numbers of the volumes, from 0; they are yielded in rising order.
 
     Raises
     ------
@@ -198,12 +198,12 @@ def volumes(path: str | PathLike[str], numbers: Sequence[int]) -> Iterator[Voxel
 
 @dataclass(frozen=True)
 class Voxels:
-    """The data of a volume, as they lie on disk.
+    """The data of a volume, as stored on disk.
 
     Parameters
     ----------
     volume : Volume
-        What the header says of them.
+        Content of the header.
     flat : numpy.ndarray
         (n_voxels,), in the type on disk, the first axis running fastest.
     """

@@ -1,4 +1,4 @@
-"""Files whose content is elsewhere: git-annex, Git LFS, and subdatasets that are not installed.
+"""Files without content: pointers of git-annex and Git LFS, and subdatasets not installed.
 
 A clone of a DataLad dataset has every name and no content until ``datalad get``: links into
 ``.git/annex/objects`` that lead nowhere, small files that name the content (annexed and unlocked,

@@ -49,9 +49,9 @@ class VestMatrix:
         key : str
             ``ContrastName``, say.
         otherwise : str
-            What one without a name is called, before its number.
+            Prefix of the name for items without one, followed by the number.
         number : int
-            How many there are.
+            Number of items.
 
         Raises
         ------

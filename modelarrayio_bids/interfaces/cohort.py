@@ -78,7 +78,7 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
 
 
 class CollectCohortOutputSpec(TraitedSpec):
-    """The cohorts that were found, and where what is made of them goes."""
+    """The cohorts that were found, and the paths of their outputs."""
 
     bids_dir = Directory(exists=True, desc='as given, absolute')
     output_dir = Directory(exists=True, desc='folder for the outputs, absolute')
@@ -174,7 +174,7 @@ class _WriteSidecarsOutputSpec(TraitedSpec):
 
 
 class WriteSidecars(LibraryInterface):
-    """Write the sidecars of files that are there by now."""
+    """Write the sidecars of finished files."""
 
     input_spec = _WriteSidecarsInputSpec
     output_spec = _WriteSidecarsOutputSpec

@@ -1,4 +1,4 @@
-"""The public interfaces as the group level wires them: a new table is there with its HDF5 file.
+"""The public interfaces as the group level uses them: table and HDF5 file appear together.
 
 Of a run that fails, the HDF5 file of an earlier run and its cohort CSV go on together. So cohorts
 are collected into the node's folder, and copied beside each HDF5 file as soon as that is whole.

@@ -23,7 +23,7 @@ _TEXTS = (traits.Str, traits.Str)
 
 
 class ModelInputSpec(BaseInterfaceInputSpec):
-    """Inputs that say what a model is, and what is estimated."""
+    """Inputs that define a model and its statistics."""
 
     # The results go into it: what it holds must not change the node's hash.
     in_file = File(exists=True, hash_files=False, mandatory=True, desc='HDF5 file with the scalar')

@@ -14,7 +14,7 @@ from typing import Any
 from modelarrayio_bids.errors import CohortProblemsError, ModelArrayIOError
 from modelarrayio_bids.runtime.termination import Terminated
 
-#: Name of the file in the folder of a node that failed for a reason a user can mend.
+#: Name of the file in the folder of a node that failed with an error that a user can fix.
 ERROR_FILE = 'modelarrayio_error.json'
 
 

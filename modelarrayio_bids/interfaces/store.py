@@ -1,4 +1,4 @@
-"""Into the HDF5 file, and out of it."""
+"""Interfaces that write the HDF5 file and export its results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class ReferencesInputSpec(BaseInterfaceInputSpec):
-    """The inputs that say which elements there are."""
+    """The inputs that define the elements."""
 
     in_mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
     index_file = File(exists=True, desc='index image of a fixel directory')
@@ -48,7 +48,7 @@ def references(interface: LibraryInterface, chosen: str | None = None) -> Refere
 
 
 class ToModelArrayInputSpec(ReferencesInputSpec):
-    """The inputs that make an HDF5 file."""
+    """The inputs of an HDF5 file."""
 
     cohort_file = File(exists=True, mandatory=True, desc='one row per image')
     scalar_columns = InputMultiObject(traits.Str, desc='columns of paths of a wide cohort')

@@ -1,4 +1,4 @@
-"""Additive models with smooths of fixed degrees of freedom: what R's ``gam`` makes of them.
+"""Additive models with smooths of fixed degrees of freedom, as in mgcv's ``gam``.
 
 Such a smooth adds columns to a linear model (:mod:`.smooth_terms`), and is tested by the F test of
 these. Statistics are those of mgcv's ``summary.gam`` and broom's ``glance``, by ModelArray's names.
@@ -79,7 +79,7 @@ class AdditiveModel(LinearModel):
 
     @property
     def tested(self) -> Mapping[str, Hypothesis]:
-        """Hypotheses, by what names of results begin with."""
+        """Hypotheses by the prefix of their results."""
         own = {f'{smooth.label}.' for smooth in self.smooths}
         tested = {
             name: each
@@ -227,7 +227,7 @@ class AdditiveModel(LinearModel):
 
     @cached_property
     def _reduced(self) -> dict[str, System]:
-        """Models without each term that no other term holds, by what the term is called."""
+        """Models without one term each, by its name; terms contained in others are kept."""
         return {
             name: System(self._sample, [c for c in self._estimated if c not in columns])
             for name, columns in self._terms()

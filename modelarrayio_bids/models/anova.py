@@ -26,12 +26,12 @@ class JointTest:
     Parameters
     ----------
     name : str
-        What results are called by.
+        Name of the results.
     columns : tuple of int
         Independent columns of the design, ascending: the model that it is made in.
     tested : tuple of int
-        Those of them whose coefficients are tested; none if others tell the same already. Contrasts
-        are counted on from all columns of the design: see :func:`.contrasts.factors_of`.
+        Columns whose coefficients are tested; none if the term is collinear with other terms.
+        Contrasts are numbered after all columns of the design: see :func:`.contrasts.factors_of`.
     """
 
     name: str

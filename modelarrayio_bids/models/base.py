@@ -73,7 +73,7 @@ class BlockFit:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A hypothesis that results are about.
+    """A tested hypothesis.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class ElementwiseModel(ABC):
 
     @property
     def summarised(self) -> tuple[str, ...]:
-        """Results that no test decides, whose distribution over elements tells of the model.
+        """Results without a test, whose distribution over elements describes the model.
 
         Reports show it, and a map of the first.
         """
@@ -172,7 +172,7 @@ class ElementwiseModel(ABC):
         Parameters
         ----------
         term : str
-            What names of its results begin with.
+            Prefix of the names of its results.
         response : numpy.ndarray
             (n_table_rows,) values of the element; what is not finite is missing.
         scalars : mapping

@@ -32,7 +32,7 @@ class Contrast:
     Parameters
     ----------
     name : str
-        What results are called by.
+        Name of the results.
     factors : tuple of float
         The factor of each coefficient, in the order of the design's columns.
     """

@@ -125,7 +125,7 @@ class ElementCoordinates:
     Parameters
     ----------
     shared : Coordinates
-        Those of the q columns.
+        Coordinates of the q columns.
     own : numpy.ndarray
         (p - q, n, k) float64: the others, finite everywhere.
     """

@@ -1,4 +1,4 @@
-"""Rearrangements of images that change nothing about their errors: permutations and sign flips.
+"""Permutations and sign flips of images with exchangeable errors.
 
 Without blocks, errors of all images are exchangeable. Blocks of exchangeability say less (Winkler
 et al., "Permutation inference for the general linear model", 2014, and "Multi-level block
@@ -40,8 +40,8 @@ class Shuffling:
     blocks : numpy.ndarray
         (n,) int: the block of each image, counted from 0.
     within, whole : bool
-        Whether images change places within their blocks, and blocks as wholes with others that
-        have as many images. The first image of a block takes the place of the first of another
+        Permute images within their blocks, and whole blocks with other blocks that have the same
+        number of images. The first image of a block takes the place of the first of another
         one, and so on.
     """
 
@@ -78,14 +78,14 @@ class Shuffling:
 
     @property
     def n_fixed(self) -> int:
-        """Number of images that stay in their places whatever the permutation."""
+        """Number of images that no permutation moves."""
         sizes = np.bincount(self.blocks)
         alone = [members[0] for members in self.peers if len(members) == 1]
         return sum(int(sizes[block]) for block in alone if sizes[block] == 1 or not self.within)
 
     @property
     def peers(self) -> list[np.ndarray]:
-        """Numbers of blocks that may change places with each other: those of one size."""
+        """Blocks of equal size, which may be exchanged with each other."""
         sizes = np.bincount(self.blocks)
         if not self.whole:
             return list(np.arange(len(sizes))[:, None])
@@ -138,18 +138,18 @@ class Shuffling:
 
 @dataclass(frozen=True, eq=False)
 class Labellings:
-    """Labellings of a sample; the first one leaves all as it is.
+    """Labellings of a sample; the first one is the original.
 
     Parameters
     ----------
     shuffling : Shuffling
-        Which rearrangements are allowed.
+        Permutations that are allowed.
     order : numpy.ndarray
         (n_labellings, n) int32: which row of the design each image is set against.
     signs : numpy.ndarray or None
         (n_labellings, n) int8: 1 or -1 for each image; None without flips.
     is_exact : bool
-        Whether these are all that there are.
+        True if these are all permutations.
     """
 
     shuffling: Shuffling
@@ -167,7 +167,7 @@ class Labellings:
 
     @property
     def nbytes(self) -> int:
-        """Bytes they take."""
+        """Memory of the permutations in bytes."""
         return self.order.nbytes + (0 if self.signs is None else self.signs.nbytes)
 
     def moved(self, matrix: np.ndarray, part: slice) -> np.ndarray:
@@ -184,11 +184,11 @@ def labellings(matrix: np.ndarray, shuffling: Shuffling, *, number: int, seed: i
     matrix : numpy.ndarray
         (n, p) the design. Images with equal rows need not change places with each other.
     shuffling : Shuffling
-        Which permutations are allowed.
+        Permutations that are allowed.
     number : int
         Labellings, the unpermuted one included.
     seed : int
-        Of the random numbers.
+        Seed of the random numbers.
 
     Returns
     -------
@@ -256,7 +256,7 @@ class _Classes:
     contents : list of tuple
         For each block the classes of its rows.
     shuffling : Shuffling
-        Which permutations are allowed.
+        Permutations that are allowed.
     """
 
     rows: np.ndarray
@@ -272,7 +272,7 @@ class _Classes:
 
     @property
     def _alike(self) -> list[tuple[int, ...]]:
-        """Return what tells blocks apart."""
+        """Return a label that differs between distinguishable blocks."""
         if self.shuffling.within and self.shuffling.whole:
             return [tuple(sorted(content)) for content in self.contents]
         return self.contents

@@ -65,7 +65,7 @@ class Grouping:
         Parameters
         ----------
         columns : sequence of numpy.ndarray
-            Of each coordinate its column, (n, k), or (n, 1) where all elements share it; 0 where a
+            Column of each coordinate, (n, k), or (n, 1) if all elements share it; 0 where a
             row is missing.
         gram : numpy.ndarray
             (p, p, k) or (p, p, 1): products of the columns.

@@ -1,4 +1,4 @@
-"""Hypotheses that permutations test in a linear model, and the rearrangements for them."""
+"""Hypotheses of a linear model that permutations test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST = 2**28
 
 @dataclass(frozen=True, eq=False)
 class PermutableModel:
-    """Hypotheses of a linear model, and the rearrangements that test them.
+    """Hypotheses of a linear model, and the permutations that test them.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ class PermutableModel:
     estimated : sequence of int
         Columns that are not aliased.
     coefficients : sequence of int
-        Those of them that are tested by themselves.
+        Coefficients that are tested one by one.
     contrasts : sequence of Contrast
         Combinations of coefficients.
     tests : sequence of JointTest
         F tests.
     model : str, optional
-        What is fitted, if that is not the model that was asked for.
+        Model that is fitted, if it is not the one asked for.
     """
 
     design: Design
@@ -109,7 +109,7 @@ class PermutableModel:
 
     @property
     def is_one_sample(self) -> bool:
-        """Return whether the mean alone is tested: signs are flipped, nothing changes places."""
+        """Return whether only the mean is tested, by flipping signs."""
         matrix, scalars = self.design.matrix, self.design.scalars
         return scalars == ((),) and bool((matrix == matrix[0]).all() and matrix[0].all())
 

@@ -1,4 +1,4 @@
-"""Least squares at every element, each with the rows it has.
+"""Least squares at every element, using the rows with a value there.
 
 At elements that have all rows, coordinates are Q'y. The others are solved together by normal
 equations in the coordinates of :mod:`.coordinates`, where these are well conditioned, and a step
@@ -144,7 +144,7 @@ def solve_incomplete(
 
 
 class _NormalEquations:
-    """Inverses of Q'Q at k elements, and what is estimable there.
+    """Inverses of Q'Q at k elements, and the estimable coefficients.
 
     Attributes
     ----------

@@ -52,7 +52,7 @@ class LinearModel(ElementwiseModel):
     design : Design
         The columns of the model.
     options : ModelOptions
-        Which statistics are wanted.
+        Options with the statistics to write.
     weights : numpy.ndarray, optional
         (n_table_rows,) weights as for ``lm``. Rows without one, or with 0, are left out.
 
@@ -155,7 +155,7 @@ class LinearModel(ElementwiseModel):
 
     @property
     def tested(self) -> Mapping[str, Hypothesis]:
-        """Hypotheses, by what names of results begin with."""
+        """Hypotheses by the prefix of their results."""
         n_estimated = len(self._estimated)
         of_model = {
             f'{MODEL}.df': n_estimated - self._sample.intercept,

@@ -26,7 +26,7 @@ class ModelOptions:
         Statistics of each coefficient and of the model, in the order of the results; by default
         those that the kind of model proposes.
     full_outputs : bool
-        Whether all of both are wanted.
+        Write all statistics of both.
     correct_p_value_terms, correct_p_value_model : tuple of str
         Methods of R's ``p.adjust``; ``none`` does nothing. Contrasts and F tests are adjusted as
         terms are.
@@ -36,18 +36,18 @@ class ModelOptions:
     contrasts, f_tests : mapping
         Combinations of coefficients, and terms, coefficients or contrasts tested together, by name.
     anova : bool
-        Whether to test each term (type II).
+        Test each term (type II).
     effect_sizes : bool
-        Whether to add effect sizes; which is up to the kind of model.
+        Add effect sizes, which depend on the kind of model.
     permutations : int
         Labellings of a permutation test, the unpermuted one included; 0 for no test.
     seed : int
-        Of the permutations.
+        Seed of the permutations.
     exchangeability : str
         Column of the blocks of exchangeability; blank if all images are exchangeable, or for the
         groups of a random intercept.
     shuffle : str
-        How images of blocks change places: one of :data:`SHUFFLES`, or blank for whole blocks if
+        Permutation of images in blocks: one of :data:`SHUFFLES`, or blank for whole blocks if
         the design is the same within each, and else within blocks; for groups of a random
         intercept blank is both.
     """

@@ -1,4 +1,4 @@
-"""Permutation tests over all elements together: Freedman and Lane, by the greatest statistic.
+"""Permutation tests with the maximum statistic over all elements (Freedman and Lane).
 
 Residuals of the model without the tested coefficients are rearranged and fitted by the whole model
 (Freedman and Lane, 1983; Winkler et al., "Permutation inference for the general linear model",
@@ -54,14 +54,14 @@ class LinearHypothesis:
     Parameters
     ----------
     name : str
-        What results are called by.
+        Name of the results.
     basis : numpy.ndarray
         (p, p) orthogonal: coordinates of the reduced model, then of what is tested, then of what
         the test leaves out of account.
     n_reduced, n_tested : int
         Columns of the first two.
     is_t : bool
-        Whether the statistic is |t| rather than F.
+        True if the statistic is |t|, False if it is F.
     """
 
     name: str
@@ -100,12 +100,12 @@ class LinearHypothesis:
 
     @property
     def is_of_all(self) -> bool:
-        """Return whether it is tested after all other columns of the model."""
+        """Return whether it is adjusted for all other columns of the model."""
         return self.n_reduced + self.n_tested == len(self.basis)
 
     @property
     def tested(self) -> np.ndarray:
-        """(p, s) coordinates of what is tested."""
+        """(p, s) coordinates of the tested columns."""
         return self.basis[:, self.n_reduced : self.n_reduced + self.n_tested]
 
     @property
@@ -115,24 +115,24 @@ class LinearHypothesis:
 
 
 class PermutationTest:
-    """Tests of a linear model by rearranging its sample.
+    """Permutation tests of a linear model.
 
     Parameters
     ----------
     sample : Sample
         The rows, none of whose columns holds a scalar.
     coordinates : Coordinates
-        Those of the model's columns.
+        Coordinates of the columns of the model.
     hypotheses : sequence of LinearHypothesis
-        What is tested.
+        Hypotheses to test.
     labellings : Labellings
         The rearrangements.
     options : ModelOptions
-        Which elements have images enough.
+        Options with the thresholds for the number of images.
     left_out : dict of str, optional
         Tests that permutations cannot make, and why.
     model : str, optional
-        What is fitted, if that is not the model whose results stand beside.
+        Formula that is fitted, if it is not the model of the other results.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class PermutationTest:
         responses : numpy.ndarray
             See :meth:`observed`.
         part : slice
-            Which labellings; begins at a multiple of :data:`BATCH`.
+            Range of labellings; begins at a multiple of :data:`BATCH`.
         """
         greatest: Maxima = {}
         for _, tile in self._tiles(responses):
@@ -304,7 +304,7 @@ def _reduced_model(q: np.ndarray, hypothesis: LinearHypothesis) -> System | None
 
 
 class _Tile:
-    """Some elements whose statistics can be had for any labelling.
+    """A group of elements whose statistics are computed for any labelling.
 
     Attributes
     ----------
@@ -378,7 +378,7 @@ class _CompleteTile(_Tile):
         Parameters
         ----------
         number : int
-            Of the test.
+            Number of the test.
         found, basis, squares : numpy.ndarray
             Q*'R (m, p, k), Q*'Q (m, p, p), and the sums of squares of the former, (m, k).
         """
@@ -492,7 +492,7 @@ def equivalent(f: np.ndarray, n_tested: int, df: np.ndarray | int, reference: in
     n_tested : int
         Degrees of freedom of the numerator.
     df, reference : int
-        Those of the denominator, and those to be.
+        Denominator degrees of freedom of the statistic, and of the result.
 
     Examples
     --------

@@ -72,7 +72,7 @@ class RandomInterceptModel(ElementwiseModel):
     design : Design
         Its columns, and one random intercept in ``special``.
     options : ModelOptions
-        Which statistics are wanted.
+        Options with the statistics to write.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class RandomInterceptModel(ElementwiseModel):
 
     @property
     def tested(self) -> Mapping[str, Hypothesis]:
-        """Hypotheses, by what names of results begin with."""
+        """Hypotheses by the prefix of their results."""
         return {
             **tested_coefficients(self.design, self.options),
             **tested_jointly(self._tests, self.options),
@@ -426,7 +426,7 @@ class _Problem:
     Parameters
     ----------
     products : Products
-        Of the residuals about the start.
+        Products of the residuals about the starting values.
     start : numpy.ndarray
         (p, k) coordinates.
     combinations : numpy.ndarray

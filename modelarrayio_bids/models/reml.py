@@ -85,7 +85,7 @@ class Likelihood:
     Parameters
     ----------
     products : Products
-        What it is made of.
+        Cross products of the data.
     ratio : numpy.ndarray
         (k,) γ.
     inflation : numpy.ndarray
@@ -196,7 +196,7 @@ def best_ratio(products: Products) -> np.ndarray:
 
 
 class _Search:
-    """Brackets around the least criterion of each element."""
+    """Brackets around the minimum of the criterion of each element."""
 
     def __init__(self, products: Products) -> None:
         self._products = products

@@ -1,4 +1,4 @@
-"""Contrasts and F tests that options ask for, of a design and the rows it has."""
+"""Contrasts and F tests that the options request for a design."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RequestedTests:
 
     @property
     def aliased(self) -> tuple[str, ...]:
-        """Coefficients that the other columns determine."""
+        """Coefficients of columns collinear with other columns."""
         names = self.design.names
         estimated = self.sample.independent(range(len(names)))
         return tuple(name for column, name in enumerate(names) if column not in estimated)

@@ -1,4 +1,4 @@
-"""Responses of a block of elements: which are there, and which elements can be fitted."""
+"""Responses of a block of elements, and the elements that can be fitted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Responses:
 
     @property
     def n(self) -> np.ndarray:
-        """(k,) Rows that each element has."""
+        """(k,) Number of rows with a value at each element."""
         if self.present is None:
             return np.full(self.values.shape[1], len(self.values))
         return column_counts(self.present)

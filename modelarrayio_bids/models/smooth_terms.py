@@ -1,4 +1,4 @@
-"""Smooths as columns of a design, made of the rows that the model has.
+"""Smooths as columns of a design, computed from the rows of the model.
 
 A factor ``by`` multiplies the curves of all rows by 1 at a level and 0 elsewhere: each level has a
 smooth of its own, of an ordered factor each but the first. A number ``by`` multiplies curves and

@@ -44,7 +44,7 @@ class Fit:
     log_weights : numpy.ndarray
         (k,) sums of the logarithms of the weights.
     intercept : bool
-        Whether the model has an intercept.
+        True if the model has an intercept.
     """
 
     n: np.ndarray
@@ -66,7 +66,7 @@ class Fit:
 
     @property
     def deviance(self) -> np.ndarray:
-        """Residual sum of squares; without residual degrees of freedom it is noise: missing."""
+        """Residual sum of squares; NaN without residual degrees of freedom."""
         return np.where(self.df_residual > 0, self.residual_ss, np.nan)
 
     @property
@@ -99,7 +99,7 @@ class Fit:
 
     @property
     def p_value(self) -> np.ndarray:
-        """Its p value."""
+        """The p value of that F."""
         return upper_p(self.statistic, self.df, self.df_residual)
 
     @property

@@ -39,7 +39,7 @@ class Sample:
     scalars : tuple of tuple of str
         See :class:`.design.Design`.
     intercept : bool
-        Whether the first column is the intercept.
+        True if the first column is the intercept.
     """
 
     rows: np.ndarray
@@ -108,14 +108,14 @@ class Sample:
 
 
 class System:
-    """Some columns of a design, with what is asked about their coefficients.
+    """Columns of a design, and the hypotheses about their coefficients.
 
     Parameters
     ----------
     sample : Sample
         The rows.
     columns : sequence of int
-        Which columns of the design; of full rank, but for those that hold scalars.
+        Columns of the design, of full rank apart from those that hold scalars.
     contrasts : sequence of sequence of float
         Combinations, each with a factor for every column of the design.
     joint : sequence of sequence of int

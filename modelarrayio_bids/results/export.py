@@ -61,14 +61,14 @@ _LONGEST_NAME = 255
 
 @dataclass(frozen=True)
 class Image:
-    """One image to write: a result as it is, or what is derived from it.
+    """An image to write: a result, or a map derived from it.
 
     Parameters
     ----------
     row : int
-        Of the matrix.
+        Row of the results matrix.
     result : str
-        What R called the row.
+        Name of the row in R.
     name : str
         The same, or what the companion is called: ``age.1m.p.value``.
     derive : callable
@@ -103,7 +103,7 @@ class Naming(ABC):
         Parameters
         ----------
         results : Analysis
-            What they show.
+            Results to write.
         images : dict of Image
             By name of their files.
         values : callable
@@ -237,7 +237,7 @@ class ExportOptions:
     threads : int
         Compress at the same time.
     naming : Naming
-        What the images are called, and their sidecars.
+        Names of images and sidecars.
     memory : int, optional
         Most bytes of the process, as of :class:`~modelarrayio_bids.runtime.resources.Resources`.
     """

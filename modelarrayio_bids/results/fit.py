@@ -97,15 +97,15 @@ def write_analysis(
     analysis : str
         Name of the analysis.
     model : ElementwiseModel
-        What is fitted.
+        Model to fit.
     rows : dict of numpy.ndarray
         See :class:`Values`: of the response first, then of the scalars that the model needs.
     facts : dict of str
-        What the file is to say of the analysis.
+        Facts about the analysis to write into the file.
     output : pathlib.Path, optional
         A new file for the results alone; by default ``store`` takes them, and keeps what it holds.
     elements : range, optional
-        Those to fit, by default all.
+        Elements to fit (default: all).
     overwrite : bool, optional
         Replace an analysis of that name.
     permutation : PermutationTest, optional
@@ -197,7 +197,7 @@ def _require_whole(null: np.ndarray, permutation: PermutationTest) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """A model, its permutation test, the values it is of, and the elements that are chosen."""
+    """A model with its permutation test, its values and the selected elements."""
 
     model: ElementwiseModel
     permutation: PermutationTest | None

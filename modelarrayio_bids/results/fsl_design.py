@@ -26,7 +26,7 @@ class FSLDesign:
     matrix : VestMatrix
         The columns, a row for each image.
     names : tuple of str
-        What columns are called: ``EV1``, or as ``/EVTitle1`` says.
+        Names of the columns: ``EV1``, or from ``/EVTitle1``.
     contrasts, f_tests : dict of str
         Combinations of columns, and contrasts tested together, by name.
     blocks : VestMatrix, optional

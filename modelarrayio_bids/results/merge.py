@@ -70,7 +70,7 @@ class Slice:
     Parameters
     ----------
     results : Analysis
-        What it holds, but for the numbers: its file is closed.
+        Analysis without its numbers; its file is closed.
     elements : numpy.ndarray
         (n_rows,) int64: which element each row is about.
     sources : dict of tuple
@@ -140,7 +140,7 @@ class Merger:
     adjusted : dict of tuple
         By number of a result, for adjusted p values: the number of the raw ones, and the method.
     n_sources : dict of int
-        Of how many sources of a scalar the slices were made, of scalars that have more by now.
+        Number of sources in the slices, for scalars that have more by now.
     """
 
     slices: tuple[Slice, ...]

@@ -51,7 +51,7 @@ class ModelFacts:
     tested : dict of Hypothesis
         Hypotheses, by what names of results begin with.
     particulars : tuple of str
-        What is particular to the model, a line each: what it is, a colon, and how it is.
+        Further facts on the model, each as ``name: value``.
     summarised : tuple of str
         Results that no test decides, whose distribution over elements tells of the model.
     kind : str
@@ -61,7 +61,7 @@ class ModelFacts:
     smallest_share : float
         And more than this share of all images.
     permutation : dict
-        How images were permuted, see :meth:`.PermutationTest.facts`, with the ``seed`` and the
+        Facts on the permutations, see :meth:`.PermutationTest.facts`, with the ``seed`` and the
         column ``exchangeability``; empty without permutations.
     """
 
@@ -129,7 +129,7 @@ class ModelFacts:
 
     @property
     def degrees_of_freedom(self) -> dict[str, dict[str, float]]:
-        """By term, and by the name that R's ``glance`` would give them."""
+        """Degrees of freedom by term, and by the name in R's ``glance``."""
         return {name: dict(tested.df) for name, tested in self.tested.items() if tested.df}
 
     @property

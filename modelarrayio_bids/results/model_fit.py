@@ -101,7 +101,7 @@ class ModelFit:
         cohort_file : path-like
             A table with the covariates; rows are matched by ``source_file``.
         options : ModelOptions, optional
-            What is estimated, and where.
+            Statistics to estimate, and thresholds for the elements.
         weights : str, optional
             A column of weights.
         allow_repeated : bool, optional
@@ -155,9 +155,9 @@ class ModelFit:
             A table whose order the rows are in, matched by ``source_file``; without one it is the
             order of the HDF5 file.
         options : ModelOptions, optional
-            What is estimated beside the contrasts and tests of the files, and where.
+            Statistics to estimate besides the contrasts and tests of the files.
         scalar : str, optional
-            What is modelled, where the file has several scalars.
+            Scalar to model, if the file has several.
         weights, allow_repeated
             See :meth:`of`.
 

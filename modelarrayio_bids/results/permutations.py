@@ -31,11 +31,11 @@ def null_distribution(
     Parameters
     ----------
     test : PermutationTest
-        What is tested.
+        Test to run.
     values : Values
         The response.
     part : range, optional
-        Which labellings, from a multiple of :data:`~.permutation.BATCH` on; by default all.
+        Range of labellings, from a multiple of :data:`~.permutation.BATCH` (default: all).
     threads : int, optional
         Blocks of elements at the same time.
 

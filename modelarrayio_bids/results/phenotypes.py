@@ -58,7 +58,7 @@ class Phenotypes:
         response : str
             The scalar.
         names : sequence of str
-            Of its sources, as the file has them.
+            Names of the sources in the file.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Phenotypes:
         scalar : str
             Its name.
         names : sequence of str
-            Of its sources, as the file has them.
+            Names of the sources in the file.
 
         Returns
         -------

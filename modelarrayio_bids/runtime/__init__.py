@@ -1,4 +1,4 @@
-"""The machinery of a run: memory, threads, disk, signals, progress, logs, files made whole.
+"""The machinery of a run: memory, threads, disk, signals, progress, logs, atomic files.
 
 Belongs here: what any program needs that runs for hours on a shared machine.
 Does not: anything that knows of images, elements, tables or HDF5.

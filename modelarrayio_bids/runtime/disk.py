@@ -1,4 +1,4 @@
-"""Room on the disk, looked for before anything is written, and copies of large files."""
+"""Disk space, checked before anything is written, and copies of large files."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def require_room(folder: Path, needed: int, output: Path) -> None:
     Parameters
     ----------
     folder : pathlib.Path
-        Where it is to be; made later, perhaps.
+        Folder of the output; need not exist yet.
     needed : int
         Bytes that it takes, beside all that is there.
     output : pathlib.Path
-        What it is, for the error to name.
+        Path of the output, for the error message.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Names of files that are not UTF-8: HDF5, JSON and CSV cannot hold them, so they are refused."""
+"""Names of files that are not UTF-8: HDF5, JSON and CSV cannot hold them, which is an error."""
 
 from __future__ import annotations
 

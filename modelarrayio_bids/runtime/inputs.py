@@ -1,4 +1,4 @@
-"""Outputs that are inputs: looked for before anything is read, so that no source is replaced."""
+"""Outputs that are also inputs: detected before anything is read, so that no source is replaced."""
 
 from __future__ import annotations
 

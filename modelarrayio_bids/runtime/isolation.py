@@ -1,4 +1,4 @@
-"""Work in a process of its own, for what may never end or may end the process.
+"""Work in a separate process, for calls that may hang or crash.
 
 HDF5's library goes round in circles on some damaged files, and crashes on others: nothing in the
 same process can stop it.

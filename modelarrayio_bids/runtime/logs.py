@@ -1,4 +1,4 @@
-"""Messages of the commands: for a person on a terminal, for the log of a run, or for a program.
+"""Messages of the commands: on a terminal, in the log of a run, or as JSON for programs.
 
 The library only logs; what becomes of it is its caller's business. A record may carry ``facts``,
 a dictionary for programs to read (``extra={'facts': {...}}``): in JSON they stand beside the text,
@@ -51,7 +51,7 @@ def configure(
     file : pathlib.Path, optional
         Appended to.
     form : {'text', 'json'}, optional
-        Of both: lines for people, or one JSON object a line.
+        Format of both: text, or one JSON object per line.
     nipype : bool, optional
         Show what Nipype says of its steps, too.
     """
@@ -91,7 +91,7 @@ def say_end(program: str, message: str, facts: Mapping[str, Any]) -> None:
     program : str
         Name that starts the line on standard error.
     message : str
-        What is wrong, in which file, what to do.
+        Problem, file and remedy.
     facts : mapping
         The same for a program.
     """
@@ -166,7 +166,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """One object a line."""
+    """JSON, with one object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = {

@@ -25,11 +25,11 @@ def tracked(items: Iterable[Item], what: str, total: int | None, unit: str) -> I
     items : iterable
         The work, item by item.
     what : str
-        What is being done, for a person: ``'Reading FA'``.
+        Name of the task: ``'Reading FA'``.
     total : int or None
         Number of items to come, where it is known.
     unit : str
-        What an item is, in the plural.
+        Name of the items, in the plural.
     """
     if not logger.isEnabledFor(logging.INFO):
         yield from items

@@ -1,4 +1,4 @@
-"""Limits of a run on a machine: threads, and memory as a promise.
+"""Limits of a run: threads, and memory as a guarantee.
 
 Memory is what the system counts as resident, Python and its libraries included. What a process
 holds is looked up rather than assumed; what reading needs follows from the headers; the rest goes
@@ -115,13 +115,13 @@ class Resources:
         Parameters
         ----------
         n_elements : int
-            Of an image, for an error to name.
+            Number of elements of an image, for the error message.
         needed : int
             Bytes that reading and writing take.
         least : int, optional
             Bytes that have to be left.
         to : str, optional
-            What is done with the image, for an error to name.
+            Verb for the error message: ``'read'``.
 
         Raises
         ------

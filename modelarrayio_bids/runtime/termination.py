@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, so that contexts are left, and what is half-written goes with them.
+"""SIGTERM as an exception, so that context managers remove unfinished files.
 
 Schedulers and container engines ask a process to end this way, some seconds before they kill it.
 """
@@ -23,7 +23,7 @@ _SOON = 0.01
 
 
 class Terminated(SystemExit):
-    """The process was asked to end; like an interrupt, nothing but its contexts should stop it."""
+    """Request to end the process; like an interrupt, only context managers should handle it."""
 
     def __init__(self, code: int = EXIT_TERMINATED) -> None:
         super().__init__(code)

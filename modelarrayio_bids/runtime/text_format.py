@@ -13,9 +13,9 @@ def some(names: Iterable[object], most: int = 5, total: int | None = None) -> st
     names : iterable
         The names: all, or the first few of ``total``.
     most : int, optional
-        How many are shown.
+        Number of items to show.
     total : int, optional
-        How many there are.
+        Number of all items.
 
     Examples
     --------

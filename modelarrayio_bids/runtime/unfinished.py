@@ -1,4 +1,4 @@
-"""Files and folders in the making, and those that a killed run left.
+"""Unfinished files and folders, and those that a killed run left.
 
 A file or folder in the making has a name that tells its machine and its process, and the process
 holds a lock on it. The kernel releases the lock however the process ends, also one in a container,
@@ -35,13 +35,13 @@ _BOOT = Path('/proc/sys/kernel/random/boot_id')
 
 
 class Unfinished:
-    """A file or folder in the making: a context manager that removes what is still there.
+    """An unfinished file or folder: a context manager that removes it unless it was renamed.
 
     Parameters
     ----------
     path : pathlib.Path
-        What it is to become, by renaming it. The name ends as this one does, since the ending
-        chooses the format.
+        Final path, after renaming. The temporary name has the same ending, which determines the
+        format.
     folder : bool, optional
         Make a folder.
 
@@ -99,7 +99,7 @@ def remove_leftovers(folder: Path, ending: str = '', *, below: bool = False) -> 
     Parameters
     ----------
     folder : pathlib.Path
-        Where to look; it need not exist.
+        Folder to search; need not exist.
     ending : str, optional
         Only what was to become this.
     below : bool, optional
@@ -108,7 +108,7 @@ def remove_leftovers(folder: Path, ending: str = '', *, below: bool = False) -> 
     Returns
     -------
     list of pathlib.Path
-        What was removed.
+        Paths that were removed.
     """
     found = [path for path in _leftovers(folder, below=below) if path.name.endswith(ending)]
     removed = [path for path in found if _removed(path)]

@@ -39,8 +39,8 @@ class References:
     example : pathlib.Path, optional
         One image of the kind to export.
     map : str, optional
-        Which map of the sources to take, where CIFTI files hold several: a map's name or, where
-        none has that name, its number, counted from 1 as wb_command does.
+        Map of the sources to use, if CIFTI files hold several: the name of a map or, if no map has
+        this name, a number from 1, as in wb_command.
     """
 
     mask: Path | None = None
@@ -141,7 +141,7 @@ class ElementSpace(ABC):
         Parameters
         ----------
         tables : dict of ElementTable
-            Those the file has, by path; values are read when indexed.
+            Tables in the file, by path; values are read when indexed.
         template : dict
             As :meth:`template`, read when indexed; empty where the file has none.
 
@@ -166,7 +166,7 @@ class ElementSpace(ABC):
         Yields
         ------
         str
-            What would be exchanged: ``'left and right'``.
+            Sides that would be exchanged: ``'left and right'``.
         numpy.ndarray
             (n_elements,) int: the element in whose place each would be, -1 for none.
         """
@@ -221,7 +221,7 @@ class ElementSpace(ABC):
         fill : float, optional
             Value where the image has places that are no element.
         name : str, optional
-            What the values are, for formats that keep such a name.
+            Name of the values, for formats that store it.
         """
 
     @abstractmethod

@@ -91,7 +91,7 @@ class ElementAxis(ABC):
         Parameters
         ----------
         matrix : modelarrayio_bids.formats.cifti.Matrix
-            Of the file.
+            Matrix of the file.
         dimension : int
             The dimension to compare.
         place : str, optional
@@ -272,7 +272,7 @@ class MapSpace(CiftiSpace):
     elements : ElementAxis
         The elements.
     map_choice : str, optional
-        Which map of a source to take, as in :class:`References`.
+        Map of a source to use, as in :class:`References`.
     """
 
     has_maps = True
@@ -342,7 +342,7 @@ def _example_file(
 
 
 def spoken_structure(name: str) -> str:
-    """Return a structure of CIFTI's, for a person.
+    """Return the name of a CIFTI structure for display.
 
     >>> spoken_structure('CIFTI_STRUCTURE_CORTEX_LEFT'), spoken_structure('CIFTI_STRUCTURE_OTHER')
     ('left cortex', 'other')

@@ -67,7 +67,7 @@ class FixelIndex:
     Parameters
     ----------
     header : modelarrayio_bids.formats.mif.MifHeader
-        Of the index image, (i, j, k, 2).
+        Header of the index image, (i, j, k, 2).
     positions : numpy.ndarray
         (n_voxels,) int64: voxels with fixels, in the order of their first one, as positions in the
         grid in C order.
@@ -198,7 +198,7 @@ class FixelSpace(ElementSpace):
     Parameters
     ----------
     index : FixelIndex
-        Which fixels each voxel has.
+        Fixels of each voxel.
     directions : numpy.ndarray
         (n_fixels, 3), unit vectors in RAS+; kept as float32.
     """

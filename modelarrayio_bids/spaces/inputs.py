@@ -18,7 +18,7 @@ def files_read(sources: Iterable[Source], references: References) -> Iterator[Pa
     sources : iterable of Source
         The rows.
     references : References
-        What a user names beside them.
+        Reference files that a user named.
     """
     folders: set[Path] = set()
     for source in sources:

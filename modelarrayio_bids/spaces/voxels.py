@@ -58,7 +58,7 @@ class VoxelSpace(ElementSpace):
     mask : numpy.ndarray
         Three-dimensional boolean.
     header : nibabel.nifti1.Nifti1Header
-        Of the group mask: geometry and units of what is exported.
+        Header of the group mask: geometry and units of exported images.
 
     Raises
     ------

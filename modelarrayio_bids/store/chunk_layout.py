@@ -82,7 +82,7 @@ def chunk_columns(
     target_bytes : float, optional
         Size to aim for.
     columns : int, optional
-        What the user asked for; 0 to choose.
+        Columns that the user asked for; 0 to choose.
 
     Raises
     ------

@@ -38,9 +38,9 @@ def column_blocks(dataset: h5py.Dataset, threads: int = 1) -> Iterator[tuple[int
     Parameters
     ----------
     dataset : h5py.Dataset
-        Of two dimensions.
+        Dataset of two dimensions.
     threads : int, optional
-        That inflate, where chunks span all rows.
+        Threads that decompress, if chunks span all rows.
 
     Yields
     ------
@@ -71,13 +71,13 @@ def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: i
     Parameters
     ----------
     dataset : h5py.Dataset
-        Of two dimensions.
+        Dataset of two dimensions.
     start : int
         First column.
     into : numpy.ndarray
         (n_rows, width), C order.
     threads : int, optional
-        That inflate, where chunks span all rows.
+        Threads that decompress, if chunks span all rows.
     """
     stop = start + into.shape[1]
     if not _is_simple(dataset):
@@ -103,7 +103,7 @@ class StoredForm(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StoredColumns:
-    """Some columns of a dataset as they are stored, read but not inflated yet.
+    """Columns of a dataset as they are stored, not decompressed yet.
 
     Reading takes HDF5's lock, inflating does not: one thread reads, others inflate.
 
@@ -114,7 +114,7 @@ class StoredColumns:
     dtype : numpy.dtype
         Type of the values.
     chunks : tuple
-        Of each chunk its first column, counted from that of ``self``, and its bytes or values.
+        First column of each chunk, relative to ``self``, and its bytes or values.
     decode : callable
         Turns a chunk into values.
     """

@@ -1,4 +1,4 @@
-"""Contents of an HDF5 file, for a person: this program's or another's.
+"""Contents of an HDF5 file for display, whichever program made it.
 
 Headers, names and what tells where elements are is read, no values.
 """
@@ -49,15 +49,15 @@ class Elements:
     kind : str
         The field's word for them; blank where nothing tells.
     count : int
-        How many.
+        Number of elements.
     grid : tuple of int, optional
         Shape of the images, or of the matrix, that the elements make.
     voxel_size : tuple of float, optional
         In mm.
     n_voxels : int, optional
-        How many voxels the elements are in, where there may be several in one.
+        Number of voxels with elements, for kinds with several elements in a voxel.
     structures : dict of int, optional
-        How many elements each structure has, by its name in CIFTI.
+        Number of elements by structure, as CIFTI names it.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Images:
     Parameters
     ----------
     unchanged : int
-        How many have the size and the time they had.
+        Number of images with unchanged size and modification time.
     changed, gone : tuple of str
         Paths of those that have not, and of those that are not there.
     """
@@ -102,13 +102,13 @@ class ScalarContents:
     chunk : tuple of int, optional
         Sources and elements of a chunk; None where it is not cut.
     filters : tuple of str
-        What chunks went through.
+        Filters of the chunks.
     stored_bytes, raw_bytes, r_bytes : int
         Size of its values in the file, inflated, and as R would hold them all.
     sources : tuple of str
         Names of the sources.
     images : Images, optional
-        Of what it was made; None in a file that does not say.
+        Images that it was made from; None if the file does not list them.
     """
 
     name: str
@@ -136,7 +136,7 @@ class AnalysisContents:
     problem : str
         Why they cannot be used; blank if they can.
     n_elements : int
-        How many elements were analysed.
+        Number of elements that were analysed.
     results : tuple of str
         Names, without that of the elements' numbers.
     """
@@ -158,9 +158,9 @@ class Contents:
     size : int
         In bytes.
     origin : Origin, optional
-        What made it; None where it does not say.
+        Program that made the file; None if unknown.
     elements : Elements
-        What they are.
+        Elements of the file.
     scalars : tuple of ScalarContents
         By name.
     analyses : tuple of AnalysisContents
@@ -183,7 +183,7 @@ def contents_of(path: Path, kinds: Sequence[type[ElementKind]]) -> Contents:
     path : pathlib.Path
         The file.
     kinds : sequence of ElementKind
-        Those that its elements may be of.
+        Kinds of elements that are recognised.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A file that HDF5 may write to a disk that fills: what fails is told afterwards.
+"""A file for HDF5 on a disk that may fill: errors of writes are raised afterwards.
 
 HDF5 keeps what it could not write, tries again when the process ends, and then ends it by a
 segmentation fault. So it never hears of a failure; whoever made the file asks for it.
@@ -17,7 +17,7 @@ class GuardedFile(io.FileIO):
     Attributes
     ----------
     failure : BaseException or None
-        What the first write ended with, an interrupt included; nothing is written after it.
+        Error of the first write that failed (or interrupt); nothing is written after it.
     """
 
     failure: BaseException | None = None

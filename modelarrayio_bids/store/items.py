@@ -1,4 +1,4 @@
-"""Read anything from an HDF5 file: the one door through which its content comes in.
+"""Read items of an HDF5 file: all content is read through this module.
 
 A file may have been damaged, or written by any program. What is not as expected becomes an error of
 one line with the path inside the file, and what a dataset declares is compared with what it stores

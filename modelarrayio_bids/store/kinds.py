@@ -1,4 +1,4 @@
-"""Kinds of elements, as an HDF5 file tells them: by the tables that say what each element is.
+"""Kinds of elements, recognised in an HDF5 file by the tables of their elements.
 
 The kinds themselves are handed in by whoever knows them (``modelarrayio_bids.spaces``): what a
 kind's tables look like is all that is asked here.
@@ -34,14 +34,14 @@ class TableForm:
     Parameters
     ----------
     path : str
-        Of the dataset.
+        Path of the dataset.
     columns : tuple of str, optional
         Columns it must have, of numbers; none for a row of names.
     attributes : tuple of str, optional
         Lists of names it must have as attributes.
     counts : bool, optional
-        Whether its length tells the number of elements: that of a kind with several such tables is
-        the product of their lengths. Other tables are companions.
+        True if the number of elements is its length, or, for a kind with several such tables, the
+        product of their lengths. Other tables are companions.
     """
 
     path: str
@@ -146,13 +146,13 @@ def disagreements(
     elements : Elements
         The elements as they are.
     tables : dict of ElementTable
-        Of all kinds, by path, as they stand in the file.
+        Tables of all kinds in the file, by path.
     counts : dict of int
         By scalar: its elements.
     kinds : iterable of ElementKind
-        Those that tables may be of.
+        Kinds of elements that are recognised.
     whose : str, optional
-        Where the elements are from.
+        Origin of the elements, for messages.
     """
     there = f'{len(elements):,} {elements.kind}'
     if others := [kind.kind for kind in kinds_of(tables, kinds) if kind.kind != elements.kind]:

@@ -1,4 +1,4 @@
-"""A scalar as ModelArray sees it: the names of its sources, and which dimension they are.
+"""A scalar as ModelArray sees it: the names of its sources, and their dimension.
 
 The order in which names are looked for, and when a matrix is turned, are those of the constructor
 ``ModelArray()`` (``R/ModelArray_Constructor.R``).
@@ -26,7 +26,7 @@ class Names:
     path : str
         Path of the dataset, or of that whose attribute they are.
     in_attribute : bool
-        Whether they are an attribute.
+        True if the names are in an attribute.
     """
 
     texts: tuple[str, ...]
@@ -59,7 +59,7 @@ class ScalarView:
 
     @property
     def is_turned(self) -> bool:
-        """Return whether R transposes the matrix, since only so it has as many sources as names."""
+        """Return whether R transposes the matrix, to have as many sources as names."""
         if self.values is None or self.names is None:
             return False
         n_rows, n_columns = self.values.shape

@@ -1,4 +1,4 @@
-"""A question to HDF5's library in a process of its own: does it come to an end on a file.
+"""A test in a separate process: can the HDF5 library open a file without hanging.
 
 It goes round in circles on some damaged files, and crashes on others. Commands that read a file in
 their own process ask first; what else is wrong with it, they find out themselves.

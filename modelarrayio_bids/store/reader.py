@@ -60,9 +60,9 @@ class Analysis:
     path : pathlib.Path
         The file.
     n_sources : dict of int
-        How many sources a scalar had when the analysis was made, of scalars that have more by now.
+        Number of sources when the analysis was made, for scalars that have more by now.
     described : dict of str
-        What else the file says of it: see :meth:`StoreReader.described`.
+        Further facts in the file: see :meth:`StoreReader.described`.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Analysis:
             The result :data:`~modelarrayio_bids.store.schema.ELEMENT_ID`, (n_rows,); None if
             there is none.
         n_elements : int
-            How many elements there are.
+            Number of elements.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Analysis:
 
 
 class StoreReader:
-    """A file open for reading, and closed to whoever would write: a context manager.
+    """A file opened for reading, which nobody can write meanwhile: a context manager.
 
     HDF5's own lock, held for reading, keeps writers away from beginning to end. Where the file
     system has no locks, :meth:`require_unchanged` tells at the end that it changed: what came
@@ -229,7 +229,7 @@ class StoreReader:
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
-        """By scalar: the names of its sources, in the order of their rows."""
+        """Names of the sources of each scalar, in the order of their rows."""
         return {name: self.scalar(name).names for name in self.scalars}
 
     @property
@@ -239,7 +239,7 @@ class StoreReader:
 
     @property
     def template(self) -> tuple[str, dict[str, np.ndarray]] | None:
-        """Kind of the elements and what makes their space again; None in a file not ours."""
+        """Kind of the elements and the arrays that restore their space; None in other files."""
         group = items.group_at(self._file, schema.TEMPLATE)
         if group is None:
             return None
@@ -248,7 +248,7 @@ class StoreReader:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Facts about the making of the file; none where it was not made by us."""
+        """Facts about the creation of the file; empty if another program made it."""
         return items.text_attributes(items.group_at(self._file, schema.PROVENANCE))
 
     def described(self, analysis: str) -> dict[str, str]:
@@ -277,7 +277,7 @@ class StoreReader:
 
     @property
     def identity(self) -> str | None:
-        """Digest of what the file was made of, where it says so."""
+        """Checksum of the inputs of the file, if it has one."""
         return self.facts.get(schema.IDENTITY_ATTRIBUTE)
 
     def summary(self, scalar: str) -> Summary | None:

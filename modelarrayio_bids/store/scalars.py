@@ -28,7 +28,7 @@ class Scalar:
     name : str
         Its name.
     names : tuple of str
-        Of its sources, one per row.
+        Names of the sources, one per row.
     values : h5py.Dataset
         (n_sources, n_elements) float32 or float64.
     facets : dict of list
@@ -51,24 +51,24 @@ class Scalar:
 
     @property
     def chunk_columns(self) -> int:
-        """Elements of a chunk; 1 where the values are in one piece."""
+        """Number of elements in a chunk; 1 if the values are contiguous."""
         return int(self.values.chunks[1]) if self.values.chunks else 1
 
     @property
     def stored_as(self) -> str:
-        """Type, chunks and filter, for a person: ``float32 in chunks of 24 × 682, gzip``."""
+        """Type, chunks and filter in words: ``float32 in chunks of 24 × 682, gzip``."""
         chunks = ' × '.join(map(str, self.values.chunks or ()))
         cut = f'in chunks of {chunks}' if chunks else 'in one piece'
         return f'{self.values.dtype.name} {cut}, {self.values.compression or "not compressed"}'
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the values in the file."""
+        """Size of the values in the file, in bytes."""
         return int(self.values.id.get_storage_size())
 
     @property
     def chunk_bytes(self) -> int:
-        """Bytes of a chunk of the values when it is inflated."""
+        """Size of a decompressed chunk of the values, in bytes."""
         return math.prod(self.values.chunks or ()) * self.values.dtype.itemsize
 
     def columns(self, elements: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ class Scalar:
         into : numpy.ndarray
             (n_sources, width), C order.
         threads : int, optional
-            That inflate.
+            Threads that decompress.
 
         Raises
         ------

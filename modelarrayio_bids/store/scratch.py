@@ -38,9 +38,9 @@ class RowFile:
     file : binary file
         Closed by its owner.
     blocks : Blocks
-        How the matrix of these rows is cut.
+        Division of the matrix of these rows into column blocks.
     dtype : numpy.dtype
-        Of the values kept.
+        Data type of the values.
     """
 
     def __init__(self, file: BinaryIO, blocks: Blocks, dtype: np.dtype) -> None:
@@ -93,11 +93,11 @@ class Scratch:
     Parameters
     ----------
     blocks : Blocks
-        How it is cut; one block is held in memory.
+        Division into column blocks; one block is held in memory.
     dtype : numpy.dtype
-        Of the values kept.
+        Data type of the values.
     folder : pathlib.Path
-        Where the file goes when there are several blocks. Never ``/tmp``, which may be memory.
+        Folder of the file for several blocks. Never ``/tmp``, which may be memory.
 
     Examples
     --------
@@ -185,7 +185,7 @@ class StackedRows:
     Parameters
     ----------
     blocks : Blocks
-        How the whole matrix is cut.
+        Division of the whole matrix into column blocks.
     dtype : numpy.dtype
         Type of the values.
     parts : sequence of tuple

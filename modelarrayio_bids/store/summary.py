@@ -1,4 +1,4 @@
-"""Summaries of the values of a scalar in a file, for people to judge them by.
+"""Summaries of the values of a scalar in a file, for quality control.
 
 Of each source the shape of its distribution, and how it goes with the others; of each element its
 mean and spread over the cohort. R ignores them.

@@ -1,4 +1,4 @@
-"""An HDF5 file made under a temporary name and given its own when it is whole."""
+"""An HDF5 file that is written under a temporary name and renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _STRING = h5py.string_dtype('utf-8')
 
 
 class StoreWriter:
-    """A file in the making: a context manager.
+    """An HDF5 file being written: a context manager.
 
     It appears under its own name when the context ends well; otherwise nothing is left, and a
     file that was there before stays as it was.
@@ -54,9 +54,9 @@ class StoreWriter:
     path : pathlib.Path
         The file to be.
     layout : Layout
-        How values are stored.
+        Storage of the values.
     overwrite : bool
-        Whether a file that holds results may be replaced.
+        Replace the file even if it holds results.
     copy_of : pathlib.Path, optional
         A file to begin with all that it holds.
 

@@ -1,4 +1,4 @@
-"""Running a workflow so that its errors are ours again."""
+"""Running a workflow and raising the errors of its nodes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run_workflow(
     UsageError
         If the work folder's path would be a pattern, and other machines are to run nodes.
     ModelArrayIOError
-        What its nodes failed for, where a user can mend it; of a job that was killed, which.
+        Error of its nodes that a user can fix; for a killed job, the name of the job.
     Exception
         Whatever else Nipype stopped for.
     """

@@ -99,7 +99,7 @@ def init_modelarray_wf(
     threshold : float, optional
         Fraction of subjects a voxel of the group mask needs.
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
-        What becomes of images on another grid than the others.
+        Action for images on another grid than the others.
     phenotypes : sequence of path-like, optional
         Tables besides ``participants.tsv`` and ``sessions.tsv``.
     required_columns : sequence of str, optional

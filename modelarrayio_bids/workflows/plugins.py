@@ -1,4 +1,4 @@
-"""Nipype's plugins, which run the nodes of a workflow, and what a scheduler is told of a node."""
+"""Nipype's plugins, which run the nodes of a workflow, and the requests to schedulers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLUGINS = ('Linear', 'MultiProc', 'SLURM', 'PBS', 'SGE', 'LSF', 'OAR', 'Condor')
 
 
 class WorkerPool(ProcessPoolExecutor):
-    """The workers of Nipype's MultiProc, whose death is a result like any other.
+    """The workers of Nipype's MultiProc; a killed worker returns an error as its result.
 
     MultiProc waits for results alone, and for ever for that of a worker that was killed.
 

@@ -1,4 +1,4 @@
-"""``--list-scalars`` and ``--dry-run``: what was found, and nothing made of it."""
+"""``--list-scalars`` and ``--dry-run``: a table of what was found; nothing is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of the group level about masks and grids: which voxels of which images count."""
+"""Options of the group level about masks and grids."""
 
 from __future__ import annotations
 

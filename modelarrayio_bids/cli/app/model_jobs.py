@@ -39,11 +39,11 @@ class ModelJob:
     formula : str
         The model, the scalar on its left side.
     options : ModelOptions
-        What is estimated, and where.
+        Statistics to estimate, and thresholds for the elements.
     weights : str or None
         Column of the weights.
     allow_repeated : bool
-        Whether several images of one participant are accepted.
+        True if several images of one participant are accepted.
     """
 
     store: Path

@@ -30,15 +30,15 @@ class GroupOutputs:
     Parameters
     ----------
     scalars, stores, scripts : tuple of str
-        Of each HDF5 file: its scalar, its path, and that of the R script that fits a model to it.
+        Scalar, path and R script of each HDF5 file.
     left_out : dict
         Why images were left out to how many.
     log : pathlib.Path
-        Of the run.
+        Log of the run.
     report : pathlib.Path or None
         The page, if one was wanted.
     repeats : tuple of str, optional
-        What to know of scalars with several images of one participant.
+        Notes on scalars with several images of one participant.
     """
 
     scalars: tuple[str, ...]
@@ -84,7 +84,7 @@ def close_model(
     log : pathlib.Path
         The log.
     options : argparse.Namespace
-        Those of the run.
+        Options of the run.
     """
     from modelarrayio_bids.derivatives.rscripts.next_steps import Step, export_command
 

@@ -1,4 +1,4 @@
-"""Options of the group level that say what to take: images, people, and what is known of them."""
+"""Options of the group level that select images, participants and phenotypes."""
 
 from __future__ import annotations
 

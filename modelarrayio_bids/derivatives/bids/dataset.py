@@ -110,7 +110,7 @@ class Dataset:
 
     @property
     def is_one(self) -> bool:
-        """True with a description that can be used, a subject or a fixel directory."""
+        """True if there is a usable description, a subject or a fixel directory."""
         return bool(self.description or any(subject_folders(self.root)) or self.fixel_directories)
 
     @property
@@ -125,7 +125,7 @@ class Dataset:
 
     @property
     def is_derivative(self) -> bool:
-        """True if it says so, or names a pipeline that made it."""
+        """True if the description says so, or names a pipeline that made the dataset."""
         kind = str(self.description.get('DatasetType')).lower()
         if kind in {'derivative', 'raw'}:
             return kind == 'derivative'
@@ -134,7 +134,7 @@ class Dataset:
 
     @property
     def is_own_output(self) -> bool:
-        """True if this program made it."""
+        """True if this program made the dataset."""
         return NAME in self.generators
 
     @property
@@ -150,12 +150,12 @@ class Dataset:
 
     @property
     def fixel_directories(self) -> tuple[Path, ...]:
-        """Its fixel directories: itself, or some of its folders."""
+        """Fixel directories: the dataset itself, or some of its folders."""
         return tuple(fixel_directories(self.root))
 
     @property
     def is_fixel_template(self) -> bool:
-        """True if it is nothing but fixel directories."""
+        """True if the dataset contains only fixel directories."""
         return bool(self.fixel_directories) and not any(subject_folders(self.root))
 
     def source_folders(self) -> Iterator[Path]:

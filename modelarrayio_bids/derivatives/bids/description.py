@@ -39,9 +39,9 @@ def write_description(
     Parameters
     ----------
     output_dir : pathlib.Path
-        Where to.
+        Folder to write to.
     datasets : iterable of Dataset
-        What was looked into.
+        Datasets that were searched.
     bids_dir : pathlib.Path
         The study.
     scalars : iterable of str

@@ -1,4 +1,4 @@
-"""BIDS filter files: a person's own conditions on the scalars and the masks.
+"""BIDS filter files: conditions of the user on scalars and masks.
 
 As fMRIPrep's ``--bids-filter-file``: JSON of entities to labels, ``null`` for "must be absent",
 ``"*"`` for "must be there", lists for "any of these"::

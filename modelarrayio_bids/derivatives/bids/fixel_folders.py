@@ -1,4 +1,4 @@
-"""Fixel directories by a convention of ours, since BIDS has none: ``docs/fixel-folders.md``.
+"""Fixel directories by our own convention, since BIDS has none: ``docs/fixel-folders.md``.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Folders of other people's datasets, which may not be readable, or link to each other in circles.
+"""Folders of input datasets, which may be unreadable or link to each other in circles.
 
 Nothing here raises: a folder that cannot be read is named in a warning, once, and is empty.
 """

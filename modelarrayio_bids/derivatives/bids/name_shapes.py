@@ -1,4 +1,4 @@
-"""The shapes that names of images have in a folder: what a person could give as ``--images``."""
+"""Patterns of the names of images in a folder, as suggestions for ``--images``."""
 
 from __future__ import annotations
 

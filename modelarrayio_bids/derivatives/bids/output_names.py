@@ -36,7 +36,7 @@ _PART = re.compile(r'\[(?P<before>\w*)\{(?P<option>\w+)\}(?P<after>\w*)\]|\{(?P<
 class NameTemplate:
     """The template of a scalar's name, filled with the entities of its file.
 
-    ``{entity}`` stands for a label; ``[...{entity}...]`` stays away where the entity is absent. A
+    ``{entity}`` stands for a label; ``[...{entity}...]`` is omitted if the entity is absent. A
     mere word is a name as it stands.
     """
 

@@ -1,4 +1,4 @@
-"""Patterns of paths: which images there are where names are not those of BIDS.
+"""Patterns of paths, for images without BIDS names.
 
 A pattern is a path below a folder in which ``{participant}``, ``{session}``, ``{run}`` or any other
 ``{column}`` stands for a part of one name, and ``*`` for any part. A field that stands twice is the

@@ -41,7 +41,7 @@ class Image:
     columns : tuple, optional
         Further columns of its row in a cohort, each with its cell, where its path holds some.
     by_path : bool, optional
-        Whether a pattern of paths tells what it is; its name may be any then.
+        True if a pattern of paths described the image, so that any name is valid.
     """
 
     path: Path
@@ -72,7 +72,7 @@ def find_images(
     Parameters
     ----------
     dataset : Dataset
-        Where to look.
+        Dataset to search.
     participants, sessions : collection of str, optional
         Labels with or without ``sub-`` and ``ses-``. Only their folders are read; a file of no
         session is found with any, and so are the anatomical folders of other sessions, whose
@@ -96,7 +96,7 @@ def find_fixel_files(
     Parameters
     ----------
     dataset : Dataset
-        Where to look.
+        Dataset to search.
     participants, sessions : collection of str, optional
         As for :func:`find_images`.
 

@@ -22,7 +22,7 @@ class Uris:
     output_dir : pathlib.Path
         Our own output, absolute.
     datasets : iterable of Dataset
-        Those that ``DatasetLinks`` names.
+        Datasets named in ``DatasetLinks``.
     """
 
     def __init__(self, output_dir: Path, datasets: Iterable[Dataset]) -> None:

@@ -54,9 +54,9 @@ def ambiguities(
     scalars : mapping
         Scalar and stem to images.
     phenotypes : Phenotypes
-        What may tell sessions and runs apart.
+        Tables that may have a row for each session and run.
     chosen : collection of str, optional
-        Those of ``session`` and ``run`` that a person chose by name: each is to be a row.
+        Entities (``session``, ``run``) selected by the user: each label becomes a row.
     """
     for (error_of, how), found in grouped(_odd(scalars, phenotypes, chosen)).items():
         names = tuple(dict.fromkeys(scalar for (scalar, _), _ in found))

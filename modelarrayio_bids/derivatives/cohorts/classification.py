@@ -34,7 +34,7 @@ class ImageTriage:
     Parameters
     ----------
     request : Request
-        Which images are wanted.
+        Request that selects images.
     table : pandas.DataFrame
         A row per image: ``image``, ``recipe``, ``is_mask``, ``reason`` (blank if it is used),
         ``scalar``, ``stem`` (of its group) and ``rule`` (of the recipe), blank or None where it is

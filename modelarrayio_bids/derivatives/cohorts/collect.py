@@ -79,7 +79,7 @@ class Collection:
     Parameters
     ----------
     request : Request
-        What was asked for.
+        Request that was answered.
     datasets : tuple of Dataset
         The datasets that were searched.
     groups : tuple of ScalarGroup
@@ -241,7 +241,7 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     Parameters
     ----------
     request : Request
-        What is wanted.
+        Request that selects images.
     to_look_at : bool, optional
         Keep ambiguities as the collection's problems rather than raise them: one scalar's are no
         reason to hide the others.

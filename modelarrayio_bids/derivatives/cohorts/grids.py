@@ -40,7 +40,7 @@ def reconciled(
     groups : iterable of ScalarGroup
         As found.
     policy : {'error', 'drop', 'resample'}, optional
-        What becomes of images on another grid. What is not of voxels cannot be resampled.
+        Action for images on another grid. Only volumes can be resampled.
     group_mask : pathlib.Path, optional
         Says which grid is expected.
 

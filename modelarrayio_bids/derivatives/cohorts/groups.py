@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CohortRow:
-    """One image and what serves it.
+    """One image, its mask and its entities.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ class CohortRow:
         Entities that neither divide groups nor make rows, where they differ in the group: this
         image's labels, or blanks.
     resampled : bool
-        Whether the image is on another grid than the group, and is to be resampled.
+        True if the image is on another grid than the group, and will be resampled.
     columns : dict, optional
         Further columns of the cohort, which the image's path holds.
     by_path : bool, optional
-        Whether a pattern of paths tells what the image is, not its name.
+        True if a pattern of paths described the image, not its name.
     """
 
     image: Path
@@ -99,14 +99,14 @@ class CohortRow:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """An image that would be a row but for a person's demand.
+    """An image left out because a user required a phenotype or a grid.
 
     Parameters
     ----------
     image : pathlib.Path
         The map.
     visit : Visit
-        Whom it is of.
+        Participant and visit of the image.
     reason : str
         Why it is left out: ``without age``, say.
     """
@@ -125,7 +125,7 @@ class ScalarGroup:
     scalar : str
         Its name in R.
     entities : dict
-        What tells this group from the scalar's others: space, resolution, task, ...
+        Entities that distinguish this group from others of the scalar: space, task, ...
     rows : tuple of CohortRow
         By participant, session and run.
     dataset : str
@@ -137,7 +137,7 @@ class ScalarGroup:
     range : tuple of float, optional
         Lowest and highest value of a colour bar, where known.
     left_out : tuple of Dropped
-        Images that would have been rows but for a person's demand, and why.
+        Images left out because of options such as ``--require``, and why.
     reference : pathlib.Path, optional
         An image on the grid of the group, where some have to be resampled to it.
     """
@@ -155,7 +155,7 @@ class ScalarGroup:
 
     @property
     def needs_masks(self) -> bool:
-        """True if the images need masks, and the group one of its own."""
+        """True if the images need masks, so that there is a group mask."""
         return SPACES[self.kind].needs_masks
 
     @property
@@ -232,18 +232,18 @@ class ScalarGroup:
         Parameters
         ----------
         outputs : Outputs
-            Where to.
+            Files to write.
         phenotypes : Phenotypes
-            What is known of the participants.
+            Phenotypes of the participants.
         threads : int, optional
-            How many of them to make at a time.
+            Number of masks to make at a time.
         table : pathlib.Path, optional
             The CSV to write, where that is not yet to be the one among the outputs.
 
         Returns
         -------
         Cohort
-            What was written.
+            Cohort that was written.
 
         Raises
         ------
@@ -264,7 +264,7 @@ class ScalarGroup:
         Parameters
         ----------
         phenotypes : Phenotypes
-            What is known of the participants.
+            Phenotypes of the participants.
         files : iterable of tuple
             Image and mask of each row.
         """

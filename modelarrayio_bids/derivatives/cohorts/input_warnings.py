@@ -19,9 +19,9 @@ def advice(request: Request, datasets: Iterable[Dataset]) -> list[str]:
     Parameters
     ----------
     request : Request
-        What was asked for.
+        Request to check.
     datasets : iterable of Dataset
-        What it is about, as :meth:`Request.look_into` returned them.
+        Datasets of the request, as :meth:`Request.look_into` returned them.
     """
     datasets = list(datasets)
     lines = [line for dataset in datasets for line in _of_description(dataset)]

@@ -70,13 +70,13 @@ class Table:
     path : pathlib.Path
         The file.
     keys : tuple of str
-        Those of :data:`KEYS` it has columns of.
+        Columns among :data:`KEYS` that the table has.
     visits : tuple of Visit
-        Of its rows.
+        Visit of each row.
     frame : pandas.DataFrame
         Its other columns: a row per visit, text, blank where ``n/a``.
     dictionary : dict, optional
-        What its JSON file says of columns.
+        Descriptions of columns in its JSON file.
     """
 
     path: Path

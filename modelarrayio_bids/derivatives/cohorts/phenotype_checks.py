@@ -1,4 +1,4 @@
-"""Checks of phenotypes before a model takes them: what looks like a slip, for a person to judge.
+"""Checks of phenotypes before they are modelled: values that look like mistakes are listed.
 
 Nothing is changed. Each remark names the rows, and what to change where it is a slip:
 
@@ -43,20 +43,20 @@ _OLDEST = {'y': 122, 'm': 122 * 12, 'w': 122 * 52.2, 'd': 122 * 365.25}
 
 @dataclass(frozen=True)
 class Remark:
-    """Something about a column that a person should look at.
+    """A suspicious value or column of a phenotype table.
 
     Parameters
     ----------
     check : str
-        Which check it is of, such as ``outlier``.
+        Name of the check, such as ``outlier``.
     columns : tuple of str
         Mostly one.
     what : str
-        What was found.
+        Description of the problem.
     rows : tuple of str
-        Whose values, as ``sub-01 ses-2``; none where it is about everybody.
+        Rows with such values, as ``sub-01 ses-2``; empty if it is about all rows.
     remedy : str
-        What to change if it is a slip.
+        Suggested correction.
     """
 
     check: str
@@ -106,7 +106,7 @@ class _Column:
 
     @cached_property
     def present(self) -> pd.Series:
-        """The values that are there and that the dictionary does not list."""
+        """Values that are present and not listed in the dictionary."""
         return self.texts[self._is_present]
 
     @cached_property
@@ -115,7 +115,7 @@ class _Column:
 
     @cached_property
     def parsed(self) -> pd.Series:
-        """The numbers that R makes of all cells; None of others."""
+        """Numbers as R parses the cells; None for cells that are not numbers."""
         return self.texts.map(r_number).astype(object)
 
     @cached_property

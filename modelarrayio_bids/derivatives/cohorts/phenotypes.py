@@ -1,4 +1,4 @@
-"""Phenotypes: what tables say of the participants and of their visits, joined.
+"""Phenotypes: tables of participants and of visits, joined.
 
 ``participants.tsv`` and the ``sessions.tsv`` of each participant are found, other tables are given.
 A visit's own row says more than its participant's: where both have a column, the visit's value is
@@ -39,9 +39,9 @@ class Unmatched:
     table : pathlib.Path
         The file.
     without_phenotypes : tuple of str
-        Those who have images, as ``sub-01 ses-2``.
+        Participants with images only, as ``sub-01 ses-2``.
     without_images : tuple of str
-        Those who stand in the table.
+        Participants in the table only.
     """
 
     table: Path
@@ -112,7 +112,7 @@ class Phenotypes:
         Parameters
         ----------
         visits : iterable of Visit
-            Of images.
+            Visits of the images.
 
         Returns
         -------
@@ -189,9 +189,9 @@ class Phenotypes:
         Parameters
         ----------
         visits : iterable of Visit
-            Of the images of a cohort.
+            Visits of the images in a cohort.
         wanted : callable
-            Whether a visit was asked for: it is no news that others have no image.
+            Returns True if a visit was selected; others are not expected to have images.
         """
         visits = set(visits)
         found = [_unmatched(table, visits, wanted) for table in self.tables]

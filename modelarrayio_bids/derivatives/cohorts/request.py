@@ -1,4 +1,4 @@
-"""Requests: which images, masks and phenotypes of which datasets are wanted."""
+"""Requests: selections of images, masks and phenotypes from datasets."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Request:
     group_mask_file : pathlib.Path, optional
         The voxels to be analysed, on the grid of the images.
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
-        What becomes of images on another grid than the others.
+        Action for images on another grid than the others.
     recipes : tuple of pathlib.Path, optional
         A person's own recipes, which win over those that come along.
     images : tuple of PathImages, optional
@@ -207,7 +207,7 @@ class Request:
 
     @property
     def chosen_rows(self) -> frozenset[str]:
-        """``session`` and ``run``, where they are chosen by name: each is to be a row."""
+        """``session`` and ``run`` if selected by label: each label becomes a row."""
         named = {'session'} if self.session_label else set()
         return frozenset(named | ({'session', 'run'} & set(self.bids_filters.scalar)))
 

@@ -1,4 +1,4 @@
-"""HDF5 files that a run would only make once more: they are kept, with the results they hold."""
+"""HDF5 files that a run would only build again: they are kept, with the results they hold."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_unchanged(
     output_dir : pathlib.Path
         Folder of the outputs, with the cohort CSV that the file was made from.
     layout : Layout
-        How the values would be stored.
+        Layout in which values would be stored.
     threshold, group_mask, threads
         As :func:`modelarrayio_bids.masks.group_mask` takes them.
     """

@@ -1,4 +1,4 @@
-"""One cohort CSV, for those who go on with commands on files: no mask and no map is made."""
+"""One cohort CSV, for use with the commands on files: no mask and no map is made."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def cohort_of_stack(
     stack : pathlib.Path
         The file.
     scalar : str
-        What its values are called.
+        Name of the scalar.
     labels : sequence of str
-        Whose volumes these are, in their order: bare labels.
+        Participant of each volume, in their order: labels without ``sub-``.
     mask : pathlib.Path or None
         The mask of all of them.
     phenotypes : Phenotypes
-        What is known of the participants.
+        Phenotypes of the participants.
 
     Raises
     ------

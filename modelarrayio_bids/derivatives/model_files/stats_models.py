@@ -1,4 +1,4 @@
-"""The dataset level of BIDS Stats Models, said in R's words.
+"""The dataset level of BIDS Stats Models, translated to R's formulas.
 
 ``Factor`` makes a column of each level, ``sex.F`` and ``sex.M``, and ``X`` names those that enter
 the design. A formula says the same where ``X`` has the intercept and all levels but one, which is
@@ -150,7 +150,7 @@ class ModelNode:
 
 
 class _UnlikeFormulaError(Exception):
-    """A node that no formula says the same as: what, and what to do."""
+    """A node that no formula can express."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AppendOutputs:
-    """A cohort of the group level, and the images to come.
+    """A cohort of the group level, and the images to add.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class AppendOutputs:
     held : Cohort
         The images it has by now.
     added : Cohort
-        Those to come, their paths in full.
+        Sources to add, with absolute paths.
     """
 
     outputs: Outputs
@@ -122,7 +122,7 @@ class AppendOutputs:
         Parameters
         ----------
         n_cores : int
-            That R may use.
+            Cores that R may use.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class AppendOutputs:
 
     @cached_property
     def _sidecars(self) -> dict[Path, dict[str, Any]]:
-        """Sidecars that are there, with the new sources."""
+        """Existing sidecars, with the new sources."""
         uris = Uris(self._root, linked(self._root)).of(s.path for s in self.added.sources())
         paths = [sidecar(self.outputs.cohort), sidecar(self.outputs.store)]
         found = {path: said for path in paths if (said := read_json(path))}

@@ -1,4 +1,4 @@
-"""JSON beside each output: what it is, and what it was made of."""
+"""JSON sidecars, with the description and the sources of each output."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def sidecars(
     Parameters
     ----------
     group : ScalarGroup
-        What they hold.
+        Images described by the sidecars.
     outputs : Outputs
-        Where they are.
+        Files described by the sidecars.
     cohort : Cohort
         As :meth:`ScalarGroup.write_cohort` returned it.
     collection : Collection
-        Of the group: its datasets' names are in the BIDS URIs.
+        Collection with the group: names of its datasets are used in BIDS URIs.
     threshold : float, optional
         Fraction of the masks a voxel of the group mask is in; None if a person gave the mask.
 

@@ -73,12 +73,12 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class ResultName:
-    """Term, statistic and correction that the name of a result tells.
+    """Term, statistic and correction of a result, from its name.
 
     Parameters
     ----------
     term : str
-        Of the model's formula; empty where the name has none.
+        Term of the formula; empty for results of the whole model.
     statistic : str
         One of :data:`STATISTICS`; in another name, which a function of the user's own made, all
         of it.
@@ -140,7 +140,7 @@ class StatMapNaming(Naming):
     root : pathlib.Path
         The BIDS dataset it is in.
     known : dict
-        What the HDF5 file's sidecar says.
+        Content of the sidecar of the HDF5 file.
     """
 
     store: Path

@@ -1,4 +1,4 @@
-"""Recipes: which files of a pipeline are scalars, and what they are called.
+"""Recipes: the scalars among the files of a pipeline, and their names.
 
 Belongs here: reading and checking ``data/recipes/*.yaml``, and a user's own.
 Does not: knowledge about one pipeline, which is data.

@@ -1,4 +1,4 @@
-"""Images of one scalar found by their paths, where names are not those of BIDS."""
+"""Images of one scalar found by their paths, for files without BIDS names."""
 
 from __future__ import annotations
 

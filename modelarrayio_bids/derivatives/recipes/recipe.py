@@ -1,4 +1,4 @@
-"""Recipes: what a pipeline writes, kept as data in ``data/recipes/*.yaml``.
+"""Recipes: the outputs of pipelines, described in ``data/recipes/*.yaml``.
 
 A recipe says which datasets it is for, which of their files are scalars and what those are called
 in R, which are masks, and what is left out and why::
@@ -9,7 +9,7 @@ in R, which are masks, and what is left out and why::
     masks: {suffix: mask, desc: brain}            # conditions on entities
     scalars:
       - where: {suffix: dwimap}
-        name: '{model}_{param}[_{desc}]'          # [...] stays away where the entity is absent
+        name: '{model}_{param}[_{desc}]'          # [...] is omitted if the entity is absent
     leave_out:
       - {where: {param: direction}, reason: 'directions, not one value per voxel'}
     known:
@@ -71,7 +71,7 @@ Item = TypeVar('Item')
 
 @dataclass(frozen=True)
 class ScalarRule:
-    """Files that are scalars, and their name; the rest is in the module's own text."""
+    """Files that are scalars, and their name; see the docstring of the module."""
 
     where: Conditions
     name: NameTemplate
@@ -89,7 +89,7 @@ class ScalarRule:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Files that are no scalars, and why."""
+    """Files that are not scalars, and the reason."""
 
     where: Conditions
     reason: str
@@ -108,7 +108,7 @@ class Wording:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Files that one pipeline writes; see the module's own text."""
+    """Files that one pipeline writes; see the docstring of the module."""
 
     name: str
     datasets: tuple[str, ...]
@@ -128,7 +128,7 @@ class Recipe:
         path : pathlib.Path
             The file.
         others : sequence of Recipe, optional
-            Those that ``as_in`` may name; without any, those that come along.
+            Recipes that ``as_in`` may name; by default those of the package.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class Recipe:
         Parameters
         ----------
         dataset : Dataset
-            Where to look.
+            Dataset to search.
         participants, sessions : collection of str
             As for :func:`~modelarrayio_bids.derivatives.bids.query.find_images`.
         """

@@ -1,4 +1,4 @@
-"""Faults that a JSON schema finds in a file that people write, in this project's words.
+"""Faults that a JSON schema finds in a hand-written file, in plain words.
 
 >>> schema = {'type': 'object', 'properties': {'name': {'type': 'string'}}, 'required': ['name'],
 ...           'additionalProperties': False}
@@ -32,18 +32,18 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A place of a file that breaks a schema.
+    """A place in a file that violates a schema.
 
     Parameters
     ----------
     keys : sequence of str or int
         The place.
     what : str
-        What is wrong there.
+        Description of the fault.
     allowed : str
-        What may be there, a sentence: the schema's own ``remedy``; empty where it does not say.
+        Allowed values, as a sentence: ``remedy`` of the schema; may be empty.
     is_lacking : bool
-        Whether keys are absent that have to be there.
+        True if required keys are missing.
     """
 
     keys: Keys

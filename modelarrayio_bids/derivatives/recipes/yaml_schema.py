@@ -1,4 +1,4 @@
-"""YAML that people write: read, compared with a JSON schema, its faults named by line and key.
+"""Hand-written YAML, validated with a JSON schema; faults are reported by line and key.
 
 >>> schema = {'type': 'object', 'properties': {'name': {'type': 'string'}}, 'required': ['name'],
 ...           'additionalProperties': False}
@@ -30,7 +30,7 @@ _SHOW_FORM = 'docs/recipes.md shows the form.'
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """PyYAML's loader, which would keep the last of equal keys, and here refuses them."""
+    """PyYAML's loader, except that duplicate keys are errors."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys: list[Any] = []
@@ -44,14 +44,14 @@ class _StrictLoader(yaml.SafeLoader):
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file, with the place of everything in it.
+    """A YAML file, with the line of each entry.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
     content : object
-        What it holds.
+        Content of the file.
     root : yaml.Node or None
         The same, with the line of each part.
     """

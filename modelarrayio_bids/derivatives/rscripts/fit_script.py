@@ -1,4 +1,4 @@
-"""R scripts that fit a first model to what the group level made.
+"""R scripts that fit a first model to the files of the group level.
 
 A script is ready to run and meant to be changed: it lists the phenotypes, and says why age or sex
 is no term. Its first line has a digest of the others, so that a script which a person
@@ -48,11 +48,11 @@ class FitScript:
     Parameters
     ----------
     bids_dir, output_dir : pathlib.Path
-        Of the run.
+        Folders of the run.
     cohort_file, store_file : pathlib.Path
-        Of one scalar. They may move together with the output folder that they are in.
+        Files of one scalar. They may move together with their output folder.
     n_cores : int
-        That R may use.
+        Cores that R may use.
     """
 
     bids_dir: Path

@@ -1,7 +1,7 @@
 """A first linear model of a cohort: age and sex, and how many images an element needs for it.
 
-It is made of names and values alone, for a person to change. Age or sex that cannot be a term has a
-reason, which is shown; other phenotypes are a person's choice:
+It is derived only from names and values, and meant to be edited. If age or sex cannot be a term,
+the script shows the reason; other phenotypes are left to the user:
 
 >>> age = Column('age', ('20', '31', '45', '') * 10)
 >>> sex = Column('sex', ('F', 'M', 'F', 'M') * 10)
@@ -80,14 +80,14 @@ class Column:
 
     @property
     def levels(self) -> list[str]:
-        """The values: as the dictionary orders them, the others by alphabet."""
+        """The values, in the order of the dictionary, then alphabetically."""
         listed = [code for code in self.codes if code in self.counts]
         others = self.counts.keys() - set(listed)
         return [*listed, *sorted(others, key=lambda text: (text.casefold(), text))]
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
-        """Its values, (n_images,) float64 with NaN where blank; None if they are names."""
+        """Numeric values, (n_images,) float64 with NaN where blank; None if they are text."""
         if not self.counts or (self.codes and self.counts.keys() <= set(self.codes)):
             return None
         values = [r_number(text) if text else math.nan for text in self.texts]
@@ -95,7 +95,7 @@ class Column:
 
     @property
     def is_factor(self) -> bool:
-        """True if its values are names of levels."""
+        """True if the values are levels of a factor."""
         return self.numbers is None
 
     def n_coefficients(self, rows: np.ndarray) -> int:
@@ -110,7 +110,7 @@ class Model:
     Parameters
     ----------
     participants : tuple of str
-        Whom each image is of.
+        Participant of each image.
     terms : tuple of Column
         In the order of the formula.
     reasons : dict

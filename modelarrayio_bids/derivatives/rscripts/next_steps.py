@@ -25,7 +25,7 @@ _IMAGE_FILES = ('APPTAINER_CONTAINER', 'SINGULARITY_CONTAINER')
 
 @dataclass(frozen=True)
 class Step:
-    """Something to do.
+    """A command to run next.
 
     Parameters
     ----------

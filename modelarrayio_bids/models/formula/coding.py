@@ -31,14 +31,14 @@ def contrast_matrix(
     levels : sequence of str
         k levels.
     contrasts : Contrasts
-        Which, as in R's help page ``?contrasts``.
+        Kind of contrasts, as in R's help page ``?contrasts``.
 
     Returns
     -------
     numpy.ndarray
         (k, k - 1) float64: a row for each level.
     tuple of str
-        What follows the factor's name in each column's.
+        Suffixes of the names of columns, which start with the name of the factor.
 
     >>> matrix, names = contrast_matrix(['a', 'b', 'c'], Contrasts('treatment', base=2))
     >>> names, matrix.tolist()

@@ -55,7 +55,7 @@ _PACKAGES = frozenset({'base', 'stats', 'splines'})
 
 
 class Evaluator:
-    """A table and what its columns are to a formula.
+    """A table whose columns are the variables of a formula.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Evaluator:
     scalars : collection of str
         Names that have other values at each element.
     levels : mapping
-        Of columns, the codes that a data dictionary lists.
+        Codes that a data dictionary lists, by column.
     path : str or os.PathLike, optional
         The table's file, for messages.
     """

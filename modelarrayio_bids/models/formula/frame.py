@@ -47,7 +47,7 @@ _MOST_ORDERED = 95
 
 @dataclass(frozen=True)
 class ElementWise:
-    """A variable with other values at each element: a product of scalars of the file."""
+    """A variable with different values at each element: a product of scalars of the file."""
 
     scalars: tuple[str, ...]
 

@@ -50,11 +50,11 @@ def cut(
     labels : Value, optional
         Names of the intervals; FALSE for numbers.
     include_lowest, right : Value, optional
-        Whether the outermost end belongs to its interval, and whether right ends do.
+        Include the outermost end; include the right instead of the left ends.
     dig_lab : Value, optional
         Digits of the ends in names.
     ordered_result : Value, optional
-        Whether the factor is ordered.
+        Return an ordered factor.
     """
     values = numbers_of(of_rows(x)).data
     ends = _breaks(values, constants(breaks, 'breaks'))

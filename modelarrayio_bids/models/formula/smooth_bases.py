@@ -56,7 +56,7 @@ class Curves:
         x : numpy.ndarray
             (n,) float64, finite.
         basis : {'tp', 'cr'}
-            Which.
+            Kind of basis, as ``bs`` in mgcv.
         k : int
             Functions of the basis, the constant among them; 3 or more.
 
@@ -100,11 +100,11 @@ class SmoothBasis:
     Parameters
     ----------
     curves : tuple of Curves
-        Of each covariate.
+        Curves of each covariate.
     function : {'s', 'ti', 'te'}
-        How they are multiplied.
+        Function of mgcv, which determines how curves are multiplied.
     is_centred : bool
-        Whether a constant is taken out: of all but smooths that a number multiplies.
+        True if a constant is removed: false only for smooths that a number multiplies.
     """
 
     curves: tuple[Curves, ...]

@@ -48,7 +48,7 @@ class Smooth:
     Parameters
     ----------
     function : {'s', 'ti', 'te'}
-        Which of mgcv's.
+        Function of mgcv.
     covariates : tuple of str
         Labels of the variables.
     by : str
@@ -58,7 +58,7 @@ class Smooth:
     bases : tuple of str
         ``bs`` of each covariate.
     is_fixed : bool
-        Whether its degrees of freedom are fixed: ``fx = TRUE``.
+        True if degrees of freedom are fixed: ``fx = TRUE``.
     """
 
     function: str

@@ -39,8 +39,8 @@ class Numbers:
     kind : {'number', 'whole', 'logical'}
         R's types double, integer and logical.
     is_constant : bool
-        Whether the values were written in the formula or are the same for all rows, as ``c(1, 2)``
-        and ``mean(age)``.
+        True if the values were written in the formula or are the same for all rows, as
+        ``c(1, 2)`` and ``mean(age)``.
     """
 
     data: np.ndarray
@@ -92,9 +92,9 @@ class Contrasts:
     kind : str
         One of :data:`CONTRASTS`.
     base : int, optional
-        Of treatment contrasts, the number of the reference level, from 1.
+        Number of the reference level of treatment contrasts, from 1.
     is_numbered : bool, optional
-        Whether columns are named by the numbers of levels, as R does with ``contr.treatment(4)``.
+        Name columns by the numbers of levels, as R does with ``contr.treatment(4)``.
     n_levels : int, optional
         For how many levels they were asked for, as in ``contr.sum(4)``.
     """
@@ -116,9 +116,9 @@ class Factor:
     levels : tuple of str
         The levels in their order.
     is_ordered : bool
-        Whether contrasts are polynomial unless others are chosen.
+        True if contrasts are polynomial by default.
     contrasts : Contrasts, optional
-        Those chosen by ``C()``.
+        Contrasts set by ``C()``.
     """
 
     codes: np.ndarray

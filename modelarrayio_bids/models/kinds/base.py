@@ -72,7 +72,7 @@ class ModelKind(ABC):
             The columns of the model. Smooths and random effects are in ``design.special``, values
             of their variables in ``design.variables``.
         options : ModelOptions
-            Which statistics are wanted: of this kind's own, never None.
+            Options with the statistics to write; never None.
         weights : numpy.ndarray or None
             (n_table_rows,) float64; NaN where blank.
         """

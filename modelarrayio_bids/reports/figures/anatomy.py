@@ -71,7 +71,7 @@ def find_anatomy(sources: Sequence[Path]) -> Anatomy | None:
     Parameters
     ----------
     sources : sequence of pathlib.Path
-        Of the cohort: what their names tell of their space decides.
+        Images of the cohort, whose names give the space.
     """
     space = space_label(sources)
     if space is None or is_native(space):

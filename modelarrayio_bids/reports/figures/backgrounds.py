@@ -1,4 +1,4 @@
-"""Surroundings of the elements of a file: surfaces they are on, anatomy below them."""
+"""Backgrounds of maps: surfaces and anatomy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Surroundings:
     Parameters
     ----------
     surfaces : dict of Surface
-        Those at hand, by structure.
+        Available surfaces, by structure.
     background : Background or None
         An anatomical image of the space, else the cohort's mean map, where it is known.
     """

@@ -1,4 +1,4 @@
-"""Charts of the people of a cohort: one after the other, in the order of its rows.
+"""Charts of the images of a cohort, in the order of its rows.
 
 Of many people each is a hair's breadth; who stands out is named below.
 """
@@ -54,13 +54,13 @@ def chart_of_sources(
     Parameters
     ----------
     summary : Summary
-        Of the values.
+        Summary of the values.
     names : sequence of str
-        Whom each source is of.
+        Name of each source.
     findings : sequence of Finding
         Sources to be named.
     what : str
-        What the values are, with units.
+        Name and units of the values.
     """
     panels = _panels_of_sources(summary, what)
     named = _named(panels, findings, len(names))
@@ -106,12 +106,12 @@ def _alt_of_sources(
 
 @dataclass(frozen=True)
 class _Panel:
-    """One number of each source.
+    """A panel with one number of each source.
 
     Parameters
     ----------
     title : str
-        What it is.
+        Title of the chart.
     heights : numpy.ndarray
         (n_sources,): the number.
     kinds : set of str

@@ -22,9 +22,9 @@ def chart_of_curves(curves: Sequence[tuple[str, FittedCurve]], title: str, scala
     Parameters
     ----------
     curves : sequence of tuple
-        What each element is called, and the curve there; one or more, all of one smooth.
+        Name of each element and its curve: one or more, all of one smooth.
     title : str
-        What was fitted.
+        Title of the figure: the model.
     scalar : str
         The response.
     """

@@ -37,7 +37,7 @@ def chart_of_design(design: DesignFindings, title: str) -> Picture:
     design : DesignFindings
         The design.
     title : str
-        What was fitted.
+        Title of the figure: the model.
     """
     n_rows, n_columns = design.matrix.shape
     with style.drawing():
@@ -64,7 +64,7 @@ def chart_of_correlations(design: DesignFindings, title: str) -> Picture:
     design : DesignFindings
         The design, two columns of which vary at least.
     title : str
-        What was fitted.
+        Title of the figure: the model.
     """
     names, found = [design.names[column] for column in design.varying], design.correlations
     with style.drawing():
@@ -149,7 +149,7 @@ def chart_of_p_values(found: Sequence[PValues], title: str) -> Picture:
     found : sequence of PValues
         Distributions, :data:`MOST_TERMS` at most.
     title : str
-        What was fitted.
+        Title of the figure: the model.
     """
     with style.drawing():
         height = _PANEL * len(found) + 0.3

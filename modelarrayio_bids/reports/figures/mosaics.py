@@ -45,7 +45,7 @@ def mosaic(
     scale : Scale
         The colours of all of them.
     title : str
-        What is shown.
+        Title of the figure.
     values : numpy.ndarray
         All of them: whether some lie beyond the scale.
     """

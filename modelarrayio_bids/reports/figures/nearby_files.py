@@ -1,4 +1,4 @@
-"""Files near the sources of a cohort, and templates: what pictures are drawn on.
+"""Files near the sources of a cohort, and templates, as backgrounds of maps.
 
 >>> space_label([Path('sub-01_space-fsLR_den-91k_thickness.dscalar.nii')])
 'fsLR'

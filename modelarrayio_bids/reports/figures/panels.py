@@ -51,19 +51,19 @@ _VIEWS = (
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture.
+    """A slice or a view of a surface.
 
     Parameters
     ----------
     title : str
-        What it shows: ``z = 12 mm``.
+        Title of the panel: ``z = 12 mm``.
     image : numpy.ndarray
         (rows, columns) float32, the first row on top; NaN where there is no element.
     plane : numpy.ndarray, optional
         (3, 3) float64, in mm of RAS+: its columns are the step to the next row, the step to the
         next column, and the centre of the first pixel. None for a picture of no place.
     sides : tuple of str, optional
-        What is left and right of it: ``('L', 'R')`` or ``('P', 'A')``.
+        Labels of the left and right edge: ``('L', 'R')`` or ``('P', 'A')``.
     """
 
     title: str
@@ -73,7 +73,7 @@ class Panel:
 
     @property
     def extent(self) -> tuple[float, float]:
-        """Width and height: in mm, or in pixels of a picture of no place."""
+        """Width and height in mm, or in pixels for a matrix."""
         rows, columns = self.image.shape
         if self.plane is None:
             return float(columns), float(rows)

@@ -27,7 +27,7 @@ def chart_of_null_distributions(found: Sequence[NullDistribution], title: str) -
     found : sequence of NullDistribution
         Distributions, one to :data:`MOST_TESTS`.
     title : str
-        What was fitted.
+        Title of the figure: the model.
     """
     rows = -(-len(found) // _COLUMNS)
     with style.drawing():

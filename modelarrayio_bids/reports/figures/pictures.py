@@ -1,4 +1,4 @@
-"""Maps of elements as finished figures: the cortex from four sides, slices, a matrix, structures.
+"""Maps of elements as figures: four views of the cortex, slices, a matrix, or structures.
 
 Colours are of perceptually uniform maps, with their name and limits in the figure. What has no
 value is not coloured: the anatomy, the cohort's mean map or the folds of the cortex show through.
@@ -45,7 +45,7 @@ class Background(Protocol):
 
     @property
     def description(self) -> str:
-        """Its name in a caption: part of a sentence."""
+        """Name of the map for a caption: part of a sentence."""
 
     def under(self, panels: Sequence[Panel], weights: np.ndarray | None) -> list[np.ndarray]:
         """Return values for each panel of a space, made with these weights; NaN for white."""
@@ -62,7 +62,7 @@ class MapBackground:
     values : numpy.ndarray
         (n_elements,).
     description : str
-        What it is: ``the cohort's mean map``.
+        Description of the map: ``the cohort's mean map``.
     """
 
     space: ElementSpace
@@ -96,16 +96,16 @@ def map_pictures(
     scale : Scale
         Colours, and what the values are.
     title : str
-        What it is.
+        Title of the picture.
     surfaces : dict of Surface, optional
-        Those at hand, by structure.
+        Available surfaces, by structure.
     background : Background, optional
-        What lies below slices.
+        Image below the slices.
     weights : numpy.ndarray, optional
         (n_elements,): what the slices should go through, see
         :func:`~modelarrayio_bids.reports.figures.panels.map_panels`.
     alt : str, optional
-        What to say to who cannot see it; else its range and median.
+        Alternative text (default: range and median of the map).
     """
     at_hand = surfaces or {}
     cortex = painted_surfaces(space, values)
@@ -140,7 +140,7 @@ def mask_picture(
     coverage : numpy.ndarray
         (n_elements,): the fraction of the images that have a value.
     title : str
-        What it is.
+        Title of the picture.
     background : Background, optional
         The anatomy below.
 
@@ -242,9 +242,9 @@ def panel_rows(
     Parameters
     ----------
     panels : sequence of Panel
-        Of a space.
+        Panels of one space.
     background : Background, optional
-        What lies below.
+        Image below the slices.
     weights : numpy.ndarray, optional
         With which the panels were made.
     areas : sequence of numpy.ndarray, optional

@@ -27,9 +27,9 @@ class Scale:
     Parameters
     ----------
     low, high : float
-        What the ends of the colour map stand for, and all values beyond them.
+        Values at the ends of the colour map; values beyond have the same colours.
     label : str
-        What the values are, with their units: ``cbf (mL/100 g/min)``.
+        Name of the values, with units: ``cbf (mL/100 g/min)``.
     colours : str, optional
         A colour map's name.
     """

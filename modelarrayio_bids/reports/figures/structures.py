@@ -1,4 +1,4 @@
-"""The distribution of a map in each structure: what is shown where there is no surface."""
+"""The distribution of a map in each structure, shown if there is no surface."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def structure_chart(
     values : numpy.ndarray
         (n_elements,).
     label : str
-        What the values are.
+        Name of the values.
     title : str
-        What the map is.
+        Title of the map.
     """
     groups = {}
     for name, members in space.structures().items():

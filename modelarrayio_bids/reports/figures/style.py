@@ -101,9 +101,9 @@ class Picture:
     size : tuple of int
         Width and height in pixels.
     alt : str
-        What it shows, in sentences, for who cannot see it.
+        Alternative text, in sentences.
     caption : str
-        How to read it: colours and their limits, what lies below.
+        Explanation of colours, their limits and the background.
     href : str, optional
         Its file, from the page it is on.
     """
@@ -171,7 +171,7 @@ def axes_below(
     apart : tuple of float, optional
         Inches between rows, and between columns.
     **options
-        Of ``matplotlib.figure.Figure.subplots``.
+        Options of ``matplotlib.figure.Figure.subplots``.
 
     Returns
     -------

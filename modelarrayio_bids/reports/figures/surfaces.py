@@ -56,7 +56,7 @@ class Surface:
     hemisphere : str
         ``L`` or ``R``.
     mesh : Mesh
-        Of its shape.
+        Triangles and coordinates of the surface.
     shade : numpy.ndarray
         (n_vertices,) float32, 0 black to 1 white: darker in sulci.
     path : pathlib.Path
@@ -121,7 +121,7 @@ def find_surfaces(sizes: Mapping[str, int], sources: Sequence[Path]) -> dict[str
         By structure, as CIFTI calls it: how many vertices it has. Other structures than the two
         cortices are left out.
     sources : sequence of pathlib.Path
-        Of the cohort.
+        Images of the cohort.
     """
     wanted = {name: size for name, size in sizes.items() if _hemisphere_of(name)}
     if not wanted:

@@ -1,4 +1,4 @@
-"""Findings of a report: people, outliers, tested terms, clusters.
+"""Findings of a report: participants, outliers, tested terms, clusters.
 
 Belongs here: numbers and their judgement, from an output folder's files alone.
 Does not: drawing (``figures``), HTML (``page``).

@@ -1,4 +1,4 @@
-"""Clusters: elements that survived a threshold and touch each other.
+"""Clusters: connected elements above a threshold.
 
 They describe where a result is; nothing is inferred from their sizes. Voxels touch by a face, an
 edge or a corner (26 neighbours, as in FSL), vertices by an edge of their surface, and only within
@@ -21,7 +21,7 @@ _TOUCHING = 'voxels that touch by a face, an edge or a corner'
 
 @dataclass(frozen=True)
 class Cluster:
-    """Elements that touch each other.
+    """Connected elements.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class Cluster:
     value : float
         Its value.
     where : str
-        What it is called: ``(-12, 34, 8) mm``, or a parcel's name.
+        Name of the place: ``(-12, 34, 8) mm``, or the name of a parcel.
     coordinates : tuple of float, optional
-        Where it is in mm of RAS+, if it is a place.
+        Coordinates in mm (RAS+); None for elements without a position.
     volume : float, optional
-        Of all elements in mm³, if they fill any.
+        Volume of all elements in mm³; None for elements without a volume.
     """
 
     elements: np.ndarray
@@ -59,7 +59,7 @@ class Clusters:
     Parameters
     ----------
     count : int
-        How many there are.
+        Number of clusters.
     largest : tuple of Cluster
         The largest, in order; of two that are as large, that of the higher peak comes first.
     """
@@ -80,7 +80,7 @@ def find_clusters(
     Parameters
     ----------
     space : ElementSpace
-        What they are elements of.
+        Space of the elements.
     values : numpy.ndarray
         (n_elements,).
     keep : numpy.ndarray
@@ -89,7 +89,7 @@ def find_clusters(
         By structure, as :meth:`~modelarrayio_bids.spaces.base.ElementSpace.surface_elements` has
         them. Without a mesh the vertices of a structure are one cluster.
     most : int, optional
-        How many are described.
+        Maximal number of clusters to describe.
     """
     alive = keep & ~np.isnan(values)
     sides = [np.flatnonzero(alive & (values >= 0)), np.flatnonzero(alive & (values < 0))]

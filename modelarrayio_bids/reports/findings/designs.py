@@ -1,4 +1,4 @@
-"""The design of a fitted model, made again from its cohort: columns, collinearity, who is in.
+"""The design of a fitted model, rebuilt from its cohort: columns, collinearity, images.
 
 >>> columns = np.array([[1.0, 5], [2, 3], [3, 4], [4, 1]])
 >>> variance_inflation(columns, centred=True).round(2).tolist()  # 1 / (1 - 0.83²), twice
@@ -132,7 +132,7 @@ def variance_inflation(matrix: np.ndarray, *, centred: bool) -> np.ndarray:
     matrix : numpy.ndarray
         (n_rows, n_columns) float64, linearly independent columns without the intercept's.
     centred : bool
-        Whether the model has an intercept.
+        True if the model has an intercept.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Outliers: sources that are not like the others, and by what.
+"""Outliers: sources that differ from the others, and the measures that show it.
 
 Of each source a few numbers are compared with everybody's. How far one is out is told in robust
 standard deviations, the distance from the median in units of 1.4826 times the median absolute
@@ -51,7 +51,7 @@ _HELD = 8 * 2**20
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a source that a person should look at.
+    """A conspicuous property of a source.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def findings(
     Parameters
     ----------
     summary : Summary
-        Of the values.
+        Summary of the values.
     names : sequence of str
-        Whom each source is of, for people.
+        Name of each source, for display.
     others : sequence of Finding
         Found elsewhere: see :func:`mirrored`.
     """

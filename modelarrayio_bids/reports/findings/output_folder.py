@@ -38,13 +38,13 @@ class Output:
     root : pathlib.Path
         The output folder.
     files : Outputs
-        Where they are, in it.
+        Paths of its files.
     cohort : Cohort
         The sources, their order that of the rows in the HDF5 file.
     known : dict
-        What the HDF5 file's sidecar says.
+        Content of the sidecar of the HDF5 file.
     said : dict
-        What the cohort's sidecar says.
+        Content of the sidecar of the cohort.
     """
 
     root: Path
@@ -72,38 +72,38 @@ class Output:
 
     @cached_property
     def scalar(self) -> str:
-        """Its name in R."""
+        """Name of the scalar in R."""
         return self.cohort.scalars[0]
 
     @property
     def title(self) -> str:
-        """Its name for people, with the space where that is needed to tell it from others."""
+        """Name for display, with the space if another output has the same scalar."""
         return str(self.known.get('LongName', self.scalar))
 
     @property
     def units(self) -> str:
-        """Units of its values; blank where they have none (BIDS writes ``1``), or nobody says."""
+        """Units of the values; blank if they have none (``1`` in BIDS) or if unknown."""
         units = str(self.known.get('Units', ''))
         return '' if units == '1' else units
 
     @property
     def measure(self) -> str:
-        """Name and units of its values: ``cbf (mL/100 g/min)``."""
+        """Name and units of the values: ``cbf (mL/100 g/min)``."""
         return f'{self.scalar} ({self.units})' if self.units else self.scalar
 
     @property
     def place(self) -> str:
-        """Its entities, for a person: ``space-MNI152NLin2009cAsym``."""
+        """Entities for display: ``space-MNI152NLin2009cAsym``."""
         return self.files.stem.replace('_', ' ')
 
     @property
     def key(self) -> str:
-        """Unique in the folder: of anchors and of the names of figures."""
+        """Identifier for anchors and names of figures, unique in the folder."""
         return '_'.join(filter(None, (*self.folders, self.files.stem)))
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Names of the folders it is in, below the output folder: the scalar's last."""
+        """Names of the folders below the output folder; the last is the scalar's."""
         return self.files.folder.relative_to(self.root).parts
 
     @cached_property
@@ -113,17 +113,17 @@ class Output:
 
     @property
     def mask_sources(self) -> tuple[str, ...]:
-        """Rung that the mask of each source came from; blank where none was needed."""
+        """Source of the mask of each image; blank if none was needed."""
         return tuple(row.get(MASK_SOURCE, '') for row in self.cohort.rows)
 
     @property
     def left_out(self) -> Sequence[Mapping[str, str]]:
-        """Images that a person's demands left out: ``Image``, ``Of`` and ``Reason``."""
+        """Images left out because of options: ``Image``, ``Of`` and ``Reason``."""
         return self.said.get('LeftOut', ())
 
     @property
     def unmatched(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """People by table: ``WithoutPhenotypes`` and ``WithoutImages``."""
+        """Unmatched participants by table: ``WithoutPhenotypes`` and ``WithoutImages``."""
         return self.said.get('Unmatched', {})
 
 

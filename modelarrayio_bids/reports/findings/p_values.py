@@ -1,4 +1,4 @@
-"""Distributions of the p values of an analysis, those that are not corrected for many tests.
+"""Distributions of the uncorrected p values of an analysis.
 
 Without any effect they are uniform: as many in each bin of a histogram, and on the diagonal of a
 quantile-quantile plot.
@@ -34,11 +34,11 @@ class PValues:
     Parameters
     ----------
     term : str
-        Of the model's formula; ``model`` for all of it, or blank.
+        Term of the formula; ``model`` for the whole model, or blank.
     counts : numpy.ndarray
         (BINS,) int: p values in each bin.
     n_significant : int
-        Those below 0.05.
+        Number of p values below 0.05.
     expected, observed : numpy.ndarray
         (n_points,) float64, -log10: quantiles of a uniform distribution, and of these p values.
     """

@@ -1,4 +1,4 @@
-"""Participants: who is in the files and who is not, and why; and what is known of them."""
+"""Participants: presence in each file, reasons for absence, and phenotypes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONGEST = 40
 
 @dataclass(frozen=True)
 class Availability:
-    """The people, and visits, with images in each file.
+    """The participants, and visits, with images in each file.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Availability:
     names : dict
         By output's key: the visit of each of its images.
     reasons : dict
-        Of those who are not in a file, by output's key and visit: why.
+        Reason of each absence, by key of the output and visit.
     """
 
     visits: tuple[str, ...]
@@ -73,7 +73,7 @@ class Availability:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the files: their scalars, with what tells several of one apart."""
+        """Names of the files: their scalars, with the space if needed to distinguish them."""
         often = Counter(output.scalar for output in self.outputs)
         return tuple(
             output.scalar if often[output.scalar] == 1 else _told_apart(output)
@@ -82,7 +82,7 @@ class Availability:
 
     @cached_property
     def participants(self) -> tuple[str, ...]:
-        """People, each once."""
+        """Participants, each once."""
         return tuple(dict.fromkeys(map(participant, self.visits)))
 
     @property
@@ -197,7 +197,7 @@ class Phenotype:
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
-        """The values that are there, float64, if all of them are finite numbers."""
+        """Present values, float64, if all of them are finite numbers."""
         found = [r_number(text) for text in self._present]
         if not found or None in found:
             return None
@@ -206,17 +206,17 @@ class Phenotype:
 
     @property
     def n_missing(self) -> int:
-        """Number of those who have none."""
+        """Number of missing values."""
         return len(self.texts) - len(self._present)
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Number of times each value stands, the commonest first."""
+        """Number of occurrences of each value, the most frequent first."""
         return dict(Counter(self._present).most_common())
 
     @property
     def is_numeric(self) -> bool:
-        """True of an amount rather than a category."""
+        """True if the phenotype is an amount rather than a category."""
         return self.numbers is not None and len(self.counts) > _FEW
 
     def described(self) -> str:

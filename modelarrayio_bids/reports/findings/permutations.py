@@ -22,7 +22,7 @@ class NullDistribution:
     Parameters
     ----------
     term : str
-        What is tested.
+        Term that is tested.
     statistic : str
         ``|t|`` or ``F``.
     maxima : numpy.ndarray

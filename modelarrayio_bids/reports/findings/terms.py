@@ -1,4 +1,4 @@
-"""Terms that an analysis tested: which of its results decide, and their values.
+"""Terms that an analysis tested, their p values and statistics.
 
 >>> names = ('element_id', 'Intercept.p.value', 'age.statistic', 'age.p.value', 'age.p.value.fdr')
 >>> for term in terms_of(names):
@@ -55,7 +55,7 @@ class Term:
     p : str
         The result that decides.
     correction : str
-        How it was corrected for many tests: R's method, ``fwe``, or blank.
+        Correction for multiple tests: a method of R, ``fwe``, or blank.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Term:
 
     @property
     def level(self) -> float:
-        """Level that p must be below."""
+        """Significance level."""
         return CORRECTED if self.correction else UNCORRECTED
 
     @property
@@ -82,17 +82,17 @@ class Term:
 
     @property
     def proof(self) -> str:
-        """The p value, not corrected, that proves the statistic shown; blank without one."""
+        """Name of the uncorrected p value of the statistic; blank without one."""
         return f'{self.name}.{_P}' if self.shown == f'{self.name}.statistic' else ''
 
     @property
     def own_df(self) -> tuple[str, ...]:
-        """Results that may tell the statistic's own degrees of freedom."""
+        """Names of results with the degrees of freedom of the statistic."""
         return () if self.name == MODEL else (f'{self.name}.df.residual', f'{self.name}.df')
 
     @property
     def noun(self) -> str:
-        """Name of what is shown."""
+        """Name of the values shown."""
         return SHOWN[ResultName.of(self.shown).statistic] if self.shown else LOG_P
 
 
@@ -109,7 +109,7 @@ class TermValues:
     kept : numpy.ndarray
         (n_rows,) boolean: where p counts.
     n_tested : int
-        How many rows have a p value.
+        Number of rows with a p value.
     smallest_p : float
         The least of them; NaN if there is none.
     statistic : str
@@ -134,12 +134,12 @@ class TermValues:
 
     @property
     def noun(self) -> str:
-        """Name of what is shown."""
+        """Name of the values shown."""
         return self.statistic or self.term.noun
 
     @property
     def survived(self) -> int:
-        """Number of rows whose p counts."""
+        """Number of rows with a significant p value."""
         return int(np.count_nonzero(self.kept))
 
     def by_element(self, results: Analysis, n_elements: int) -> TermValues:

@@ -1,4 +1,4 @@
-"""Pictures and tables on their way to a page and to the folder ``figures``."""
+"""Pictures and tables for a page and for the folder ``figures``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Album:
     Parameters
     ----------
     output_dir : pathlib.Path
-        Where the page is.
+        Folder of the page.
     """
 
     def __init__(self, output_dir: Path) -> None:

@@ -55,7 +55,7 @@ _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
 
 @dataclass(frozen=True)
 class AnalysisPart(Part):
-    """One analysis of one scalar on a page: its note tells the model, or why nothing is to be seen.
+    """An analysis of a scalar on the page, with a note on the model or on why nothing is shown.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class TermPart(Part):
     Parameters
     ----------
     title, finding, rule : str
-        What was asked, what came out, and what a cluster is.
+        Title, result in sentences, and definition of the clusters.
     """
 
     title: str = ''
@@ -154,7 +154,7 @@ def analysis_parts(
 
 
 class _Names:
-    """Labels for the figures of one file: no two are one, not even where case makes no difference.
+    """Labels for the figures of one file, unique even if case is ignored.
 
     >>> names = _Names()
     >>> names.of(['my_lm', 'my.lm', 'gam'])

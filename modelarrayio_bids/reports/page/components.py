@@ -1,4 +1,4 @@
-"""Part of a page about what a model tells beside its tests, such as variance components."""
+"""The part of a page on quantities without a test, such as variance components."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def component_part(
     results : Analysis
         The analysis.
     album : Album
-        Where figures and tables go.
+        Album for figures and tables.
     what : str
         Label of the analysis in their names.
     space : ElementSpace
         The file's elements.
     around : Surroundings
-        What maps are drawn on.
+        Backgrounds of the maps.
     """
     facts = ModelFacts.of(results.described)
     summarised = facts.summarised if facts else ()

@@ -1,4 +1,4 @@
-"""Part of a page about the curves that a model fitted, at the peaks of clusters."""
+"""The part of a page on the curves that a model fitted, at the peaks of clusters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def picture_of_curves(fit: ModelFit | None, figure: ResultFigure) -> Picture | N
     fit : ModelFit or None
         The model, made again; None if it could not be.
     figure : ResultFigure
-        What was found of the term.
+        Results of the term.
 
     Returns
     -------

@@ -36,9 +36,9 @@ def done(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) -> di
     Parameters
     ----------
     outputs : sequence of Output
-        What was made.
+        Outputs to describe.
     people : str
-        How many participants and visits.
+        Number of participants and visits, in words.
     pipelines : sequence of str
         Programs that made the images.
     """

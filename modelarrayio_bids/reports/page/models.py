@@ -1,4 +1,4 @@
-"""Part of a page about one fitted model: its design, who is in, and its p values."""
+"""The part of a page on one fitted model: its design, who is in, and its p values."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def model_part(
     analysis : str
         Name of the analysis.
     album : Album
-        Where figures and tables go.
+        Album for figures and tables.
     what : str
         Label of the analysis in their names.
     fit : ModelFit or None

@@ -1,4 +1,4 @@
-"""Part of a page about the permutation test of one model."""
+"""The part of a page on the permutation test of one model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def permutation_part(
     analysis : str
         Name of the analysis.
     album : Album
-        Where figures and tables go.
+        Album for figures and tables.
     what : str
         Label of the analysis in their names.
     """

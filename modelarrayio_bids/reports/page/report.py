@@ -1,4 +1,4 @@
-"""``report.html``: one page about everything in an output folder, with nothing outside of it."""
+"""``report.html``: a self-contained page on everything in an output folder."""
 
 from __future__ import annotations
 

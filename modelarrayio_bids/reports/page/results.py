@@ -1,4 +1,4 @@
-"""Findings of an analysis: for each term a map of what survives, and where it is.
+"""Results of an analysis: a map of the significant elements of each term, and its clusters.
 
 What counts is a p value below 0.05 that was corrected for the number of tests, as ModelArray's
 ``.fdr``; where there is none, one below 0.001 that was not, and that is said. Clusters describe
@@ -47,15 +47,15 @@ class ResultFigure:
     Parameters
     ----------
     title : str
-        What was asked: ``cbf ~ age + sex: age``.
+        Title: ``cbf ~ age + sex: age``.
     finding : str
-        What came out, in sentences.
+        Result, in sentences.
     rule : str
-        What the clusters are.
+        Definition of the clusters.
     pictures : tuple of Picture
         The map of what survives; of everything, where nothing does.
     clusters : Clusters
-        Of what survives.
+        Clusters of significant elements.
     numbers : dict
         As ``columns.yaml`` says: a row of a table of results.
     """
@@ -89,22 +89,21 @@ def result_figures(
     Parameters
     ----------
     results : Analysis
-        Of an open file.
+        Results in an open file.
     space : ElementSpace
         The file's elements.
     n_images : int
-        How many images were analysed, where the analysis does not say of how many an element's
-        model was made.
+        Number of images in the analysis, if the number per element is unknown.
     subject : str
-        What was analysed: a scalar's name.
+        Name of the scalar that was analysed.
     formula : str, optional
-        Of the model, with what was analysed on its left side; blank where it is not known.
+        Formula of the model, with the scalar on its left side; blank if unknown.
     surfaces : dict of Surface, optional
-        Those at hand.
+        Available surfaces.
     background : Background, optional
-        What lies below slices.
+        Image below the slices.
     threads : int, optional
-        That inflate.
+        Threads that decompress.
     show_intercept : bool, optional
         Draw the intercept too, of a model with other terms.
 

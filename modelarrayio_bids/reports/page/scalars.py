@@ -37,17 +37,17 @@ class ScalarPart:
     name, anchor, title : str
         In R; of its place in the page; for people.
     facts : list of tuple
-        Of the file: name and value.
+        Name and value of each fact about the file.
     note : str
         Why there is nothing more to see; blank where there is.
     findings : list of tuple
-        Who, and what.
+        Source and description of each finding.
     pictures : list of Picture
         Maps and charts.
     links : list of tuple
         Names of files, and where they are.
     checksums : tuple of bytes
-        Of each image's file; none where nothing is known of them.
+        Checksum of the file of each image; empty if unknown.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Judges an HDF5 file, this program's or another's, by the rules in ``data/validation_rules.toml``.
+"""Checks of an HDF5 file, of any program, by the rules in ``data/validation_rules.toml``.
 
 Headers, links, names, the first column of element tables and the ``element_id`` of results are
 read; values are not, whatever the size of the file. So nothing is said of what they are: infinite
@@ -40,7 +40,7 @@ def validate(
     path : pathlib.Path
         The file.
     kinds : sequence of ElementKind
-        Those that its elements may be of.
+        Kinds of elements that are recognised.
     cohort_file : pathlib.Path, optional
         The CSV that R would get as phenotypes.
 

@@ -31,7 +31,7 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
     file : h5py.File
         The file.
     name : str
-        Of the analysis.
+        Name of the analysis.
     n_elements : int
         Elements of the file.
     """

@@ -1,4 +1,4 @@
-"""Rules on what says which elements there are: tables, and the template for exports."""
+"""Rules on the tables of elements, and on the template for exports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def of_elements(
     counts : dict of int
         By scalar: its elements.
     kinds : sequence of ElementKind
-        Those that elements may be of.
+        Kinds of elements that are recognised.
     """
     found = tables_in(file, kinds)
     forms = {form.path: form for kind in kinds for form in kind.table_forms}

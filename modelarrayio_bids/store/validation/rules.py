@@ -29,13 +29,13 @@ class Rule:
     id : str
         Its name, which stays.
     severity : Severity
-        How bad a breach is.
+        Severity of a violation.
     asks : str
         Requirement that a file has to meet.
     in_r : str
         Effect of a breach in R: sentences.
     remedy : str
-        What to do: sentences.
+        Suggested action, in sentences.
     """
 
     id: str
@@ -71,7 +71,7 @@ class Finding:
     where : str
         Path in the file, or the name of the cohort's CSV.
     found : str
-        What is there.
+        Description of what was found.
     """
 
     id: str
