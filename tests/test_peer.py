@@ -237,3 +237,16 @@ def test_exported_fixels_of_either_file(peer, tmp_path):
         for name in theirs:
             stats = [run('mrstats', folder / name) for folder in (output, tmp_path / 'peer')]
             assert stats[0] == stats[1]
+
+
+def test_a_tiledb_store(peer, tmp_path):
+    """The predecessor's store becomes the file that ours would have been, but for its elements."""
+    write_cohort(tmp_path, subjects=3)
+    words = ['to-modelarray', '--cohort-file', tmp_path / 'cohort.csv', *masked(tmp_path)]
+    peer(*words, '--backend', 'tiledb', '--output', tmp_path / 'peer.tdb')
+    assert main([str(word) for word in [*words, '--output', tmp_path / 'ours.h5']]) == 0
+    assert main(['convert', str(tmp_path / 'peer.tdb'), str(tmp_path / 'back.h5')]) == 0
+    with h5py.File(tmp_path / 'ours.h5') as ours, h5py.File(tmp_path / 'back.h5') as back:
+        for name in ('values', 'column_names'):
+            expected, found = (file[f'scalars/FA/{name}'][()] for file in (ours, back))
+            assert expected.tolist() == found.tolist() or expected.tobytes() == found.tobytes()

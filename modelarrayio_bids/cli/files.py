@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.commands import (
     append,
+    convert,
     export_results,
     fit,
     info,
@@ -37,6 +38,7 @@ _EXAMPLES = """examples:
 LEAST_MB = 192
 _MODULES = (
     make_cohort, to_modelarray, append, fit, merge_results, export_results, info, validate,
+    convert,
 )  # fmt: skip
 COMMANDS = tuple(each.__name__.rpartition('.')[2].replace('_', '-') for each in _MODULES)
 

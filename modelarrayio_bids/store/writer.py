@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -260,6 +260,38 @@ class StoreWriter:
         """Write what made the file before and now, oldest first: a JSON object each."""
         self._write_strings(schema.HISTORY, events)
 
+    def write_group(self, path: str, attributes: Mapping[str, Any]) -> None:
+        """Make a group, if it is not there, and note attributes of it: texts, numbers or lists."""
+        _note(self._file.require_group(path), attributes)
+
+    def write_dataset(
+        self,
+        path: str,
+        values: np.ndarray | ColumnBlocks,
+        attributes: Mapping[str, Any],
+        threads: int = 1,
+    ) -> None:
+        """Write anything: numbers, an object array of texts, or a matrix block by block.
+
+        Parameters
+        ----------
+        path : str
+            Where.
+        values : numpy.ndarray or ColumnBlocks
+            A matrix is stored in the layout of the file.
+        attributes : dict
+            Texts, numbers or lists of them.
+        threads : int, optional
+            That compress a matrix.
+        """
+        if not isinstance(values, np.ndarray):
+            self._write_matrix(path, values, path, threads)
+        elif values.dtype == object:
+            self._file.create_dataset(path, data=values, dtype=_STRING)
+        else:
+            self._write_array(path, values)
+        _note(self._file[path], attributes)
+
     def copy(self, originals: Mapping[str, h5py.Group | h5py.Dataset]) -> None:
         """Take groups and datasets of another file as they are, by the paths they are to have."""
         for path, original in originals.items():
@@ -339,6 +371,12 @@ class StoreWriter:
 
     def _write_strings(self, path: str, texts: Iterable[str]) -> None:
         self._file.create_dataset(path, data=np.array(list(texts), dtype=object), dtype=_STRING)
+
+
+def _note(item: h5py.HLObject, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        is_texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
+        item.attrs.create(name, value, dtype=_STRING if is_texts else None)
 
 
 def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:

@@ -239,7 +239,6 @@ def test_bad_cohorts(folder, capsys, case):
 @pytest.mark.parametrize(
     ('options', 'says'),
     [
-        (['--backend', 'tiledb'], 'the tiledb backend is not available yet'),
         (['--compression', 'zstd'], 'zstd compression cannot be read by R'),
         (['--target-chunk-mb', 'nan'], 'a chunk needs a size'),
         (['--scalar-columns', 'AD'], 'has no column AD'),

@@ -48,35 +48,35 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def export_results(options: argparse.Namespace) -> int:
     """Run the command."""
     from modelarrayio_bids.results.export import ExportOptions, export_results
-    from modelarrayio_bids.store.readability import require_readable
+    from modelarrayio_bids.store.tiledb_store import as_hdf5
 
-    require_readable(options.input_hdf5)
-    export_results(
-        options.input_hdf5,
-        options.analysis_name,
-        options.output_dir,
-        references(options, example=_example(options)),
-        ExportOptions(
-            options.compress,
-            options.log_p,
-            options.outside,
-            options.nprocs,
-            memory=resources(options).memory,
-        ),
-        # Where a mask or the file itself says enough, these are not opened.
-        named=[options.example_file, options.cohort_file],
-    )
+    with as_hdf5(options.input_hdf5, options.output_dir, options.nprocs) as store:
+        export_results(
+            store,
+            options.analysis_name,
+            options.output_dir,
+            references(options, example=_example(options, store)),
+            ExportOptions(
+                options.compress,
+                options.log_p,
+                options.outside,
+                options.nprocs,
+                memory=resources(options).memory,
+            ),
+            # Where a mask or the file itself says enough, these are not opened.
+            named=[options.example_file, options.cohort_file],
+        )
     return 0
 
 
-def _example(options: argparse.Namespace) -> Path | None:
+def _example(options: argparse.Namespace, store: Path) -> Path | None:
     """Return the template image, where one is needed: given, or the cohort's first."""
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.store.reader import StoreReader
 
     if options.mask is not None:
         return None
-    with StoreReader(options.input_hdf5) as reader:
+    with StoreReader(store) as reader:
         knows_its_elements = reader.template is not None
     if options.cohort_file is not None:
         cohort = None if knows_its_elements else Cohort.from_csv(options.cohort_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from modelarrayio_bids.cli.options import (
     references,
     resources,
 )
-from modelarrayio_bids.errors import UsageError
 
 if TYPE_CHECKING:
     from modelarrayio_bids.cohort import Cohort
@@ -73,8 +73,26 @@ def to_modelarray(options: argparse.Namespace) -> int:
         # Every problem before the first file, not one file's after another.
         check_sources(sources, space, options.nprocs)
     for output, part in outputs.items():
-        build.to_modelarray(part, space, output, layout, allowed, overwrite=options.overwrite)
+        with _file(options, output) as file:
+            build.to_modelarray(part, space, file, layout, allowed, overwrite=options.overwrite)
     return 0
+
+
+def _file(options: argparse.Namespace, output: Path) -> AbstractContextManager[Path]:
+    """Return the HDF5 file to write: the output, or what a TileDB store is made of."""
+    from modelarrayio_bids.store import tiledb_store
+
+    if options.backend == 'hdf5':
+        return nullcontext(output)
+    chunk_mb = options.target_chunk_mb
+    tiling = tiledb_store.Tiling(
+        options.compression,
+        _level(options),
+        options.shuffle,
+        max(options.chunk_voxels, 0),
+        tiledb_store.TILE_BYTES if chunk_mb is None else chunk_mb * MEGABYTE,
+    )
+    return tiledb_store.made_of_hdf5(output, tiling, options.nprocs, overwrite=options.overwrite)
 
 
 def _outputs(options: argparse.Namespace, cohort: Cohort) -> dict[Path, Cohort]:
@@ -92,21 +110,23 @@ def _outputs(options: argparse.Namespace, cohort: Cohort) -> dict[Path, Cohort]:
 def _layout(options: argparse.Namespace) -> Layout:
     from modelarrayio_bids.store.chunk_layout import DEFAULT_CHUNK_BYTES, Layout
 
-    if options.backend != 'hdf5':
-        raise UsageError(
-            f'the {options.backend} backend is not available yet',
-            remedy='Use --backend hdf5, the default.',
-        )
-    chunk_mb, level = options.target_chunk_mb, options.compression_level
+    if options.backend == 'tiledb':
+        return Layout(options.dtype)
+    chunk_mb = options.target_chunk_mb
     return Layout(
         options.dtype,
         options.compression,
-        # Out of range, both are taken as the predecessor does.
-        None if level is None else min(max(level, 0), 9),
+        _level(options),
         options.shuffle,
         max(options.chunk_voxels, 0),
         DEFAULT_CHUNK_BYTES if chunk_mb is None else chunk_mb * MEGABYTE,
     )
+
+
+def _level(options: argparse.Namespace) -> int | None:
+    """Return the level of compression; out of range, it is taken as the predecessor does."""
+    level = options.compression_level
+    return None if level is None else min(max(level, 0), 9)
 
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +179,8 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         '--backend',
         choices=('hdf5', 'tiledb'),
         default='hdf5',
-        help='format of the file; so far only hdf5 can be written (default: %(default)s)',
+        help='format of the output; tiledb, a folder that R cannot read, needs the extra [tiledb] '
+        '(default: %(default)s)',
     )
     group.add_argument(
         '--dtype',
@@ -171,7 +192,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         '--compression',
         choices=('gzip', 'zstd', 'lzf', 'none'),
         default='gzip',
-        help='compression of the values; R cannot read zstd (default: %(default)s)',
+        help='compression of the values; zstd only in TileDB, lzf only in HDF5 (default: %(default)s)',
     )
     add(
         group,
