@@ -7,20 +7,31 @@ from pathlib import Path
 
 from modelarrayio_bids.cli.options import add_flag, add_log_level, add_nprocs
 
+_EXAMPLES = """examples:
+  modelarrayio convert FA.h5 FA.tdb
+  modelarrayio convert FA.tdb FA.h5
+"""
+
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         'convert',
-        allow_abbrev=False,
-        help='an HDF5 file to a TileDB store, or back',
-        description='Write all that an HDF5 file holds to a TileDB store, or all that a store '
-        'holds to an HDF5 file that ModelArray opens. The source tells which.',
+        help='convert an HDF5 file to a TileDB store, or back',
+        description='Copy everything in an HDF5 file to a TileDB store, or everything in a store '
+        'to an HDF5 file that ModelArray opens. The direction depends on what SOURCE is. Needs '
+        "TileDB: pip install 'modelarrayio-bids[tiledb]'.",
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(command=convert)
-    parser.add_argument('source', type=Path, metavar='SOURCE', help='an HDF5 file, or a store')
-    parser.add_argument('output', type=Path, metavar='OUTPUT', help='the other, to be made')
-    add_flag(parser, '--overwrite', help='replace what is there, even if it holds results')
+    parser.add_argument('source', type=Path, metavar='SOURCE', help='an HDF5 file or a store')
+    parser.add_argument('output', type=Path, metavar='OUTPUT', help='the store or file to write')
+    add_flag(
+        parser,
+        '--overwrite',
+        common=True,
+        help='replace an existing output, even if it contains results',
+    )
     add_nprocs(parser)
     add_log_level(parser)
 

@@ -192,7 +192,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         '--compression',
         choices=('gzip', 'zstd', 'lzf', 'none'),
         default='gzip',
-        help='compression of the values; zstd only in TileDB, lzf only in HDF5 (default: %(default)s)',
+        help='compression of the values; zstd is for TileDB, lzf for HDF5 (default: %(default)s)',
     )
     add(
         group,
