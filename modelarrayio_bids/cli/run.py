@@ -16,6 +16,7 @@ from modelarrayio_bids.errors import (
     EXIT_INTERNAL,
     CohortProblemsError,
     ModelArrayIOError,
+    OutputError,
     UnfinishedOutputError,
     UsageError,
     out_of_memory,
@@ -110,6 +111,9 @@ def _not_written(program: str, error: OSError) -> int:
     path = error.filename or 'an output'
     if error.errno in _ONLY_WRITING or error.errno is None:
         said: ModelArrayIOError = UnfinishedOutputError.from_os_error(error, path)
+    elif error.errno == errno.ENAMETOOLONG:
+        # Readers say it of their files themselves.
+        said = OutputError.from_os_error(error, path)
     else:
         # Reading may have failed as well, so nothing is said of writing.
         what = f'cannot be opened or used ({error.strerror or error})'

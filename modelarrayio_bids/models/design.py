@@ -33,6 +33,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import FormulaError
 from modelarrayio_bids.models.formula.coding import coded, uses_contrasts
+from modelarrayio_bids.models.formula.evaluation import check_magnitude
 from modelarrayio_bids.models.formula.frame import ElementWise, Frame, Variable
 from modelarrayio_bids.models.formula.syntax import Call
 from modelarrayio_bids.models.formula.terms import Terms, written
@@ -163,16 +164,20 @@ def design(
         If the formula cannot be read, names what is not there, or has more columns than there are
         rows.
     CohortError
-        If a column cannot be used: infinite numbers, one level, a level for each row, no row with
-        all values.
+        If a column cannot be used: infinite numbers, numbers whose squares are beyond float64, one
+        level, a level for each row, no row with all values.
     """
     terms = Terms.of(formula)
     frame = Frame.of(terms, table, scalars, levels=levels, path=path)
     _check_size(terms, frame)
     blocks = list(_blocks(terms, frame))
+    matrix = np.concatenate([block.matrix for block in blocks], axis=1)
+    names = tuple(name for block in blocks for name in block.names)
+    for name, column in zip(names, matrix.T, strict=True):
+        check_magnitude(name, column, path)
     return Design(
-        matrix=np.concatenate([block.matrix for block in blocks], axis=1),
-        names=tuple(name for block in blocks for name in block.names),
+        matrix=matrix,
+        names=names,
         terms=terms.labels,
         assign=tuple(
             number

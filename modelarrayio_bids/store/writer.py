@@ -392,7 +392,9 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     """
     try:
         _refuse_to_replace(path, overwrite=overwrite)
-    except PermissionError as error:
+    except ModelArrayIOError:
+        raise
+    except OSError as error:
         raise OutputError.from_os_error(error, path) from error
 
 

@@ -129,3 +129,39 @@ def test_a_link_leads_to_a_dataset_that_is_no_utf_8(tmp_path):
     (tmp_path / 'study').symlink_to(tmp_path / LATIN_1)
     command = [str(tmp_path / 'study'), str(tmp_path / 'out'), 'group', '--scalars', 'cbf']
     assert bids_app([*command, '--no-report']) == 0
+
+
+# Linux names have at most 255 bytes, and paths 4095.
+TOO_LONG = ['x' * 300, '/'.join(['y' * 200] * 30)]
+
+
+def one_line(capfd):
+    err = capfd.readouterr().err
+    assert 'Traceback' not in err
+    (line,) = [line for line in err.splitlines() if 'error: ' in line]
+    return line
+
+
+@pytest.mark.parametrize('name', TOO_LONG)
+@pytest.mark.parametrize('below', [False, True])
+def test_outputs_whose_names_are_too_long(tmp_path, capfd, name, below):
+    write_cohort(tmp_path)
+    output = tmp_path / name / 'x.h5' if below else tmp_path / f'{name}.h5'
+    files = ('--mask', tmp_path / 'group_mask.nii.gz', '--cohort-file', tmp_path / 'cohort.csv')
+    assert run('to-modelarray', *files, '--output', output) == 73
+    assert 'cannot be created (File name too long)' in one_line(capfd)
+    assert run('to-modelarray', *files, '--output', tmp_path / 'x.h5') == 0
+    add_results(tmp_path)
+    options = ('--analysis-name', 'lm', '--input-hdf5', tmp_path / 'x.h5')
+    assert run('export-results', *options, '--output-dir', output) == 73
+    assert 'cannot be created (File name too long)' in one_line(capfd)
+
+
+@pytest.mark.parametrize('name', TOO_LONG)
+def test_datasets_whose_names_are_too_long(tmp_path, capfd, name):
+    for level in (['group', '--list-scalars'], ['group', 'model', 'export']):
+        assert bids_app([name, str(tmp_path / 'out'), *level]) == 66
+        assert 'cannot be read (File name too long)' in one_line(capfd)
+    study = trees.write_study(tmp_path / 'study', trees.people(2))
+    assert bids_app([str(study), name, 'group', '--scalars', 'cbf']) == 73
+    assert 'cannot be created (File name too long)' in one_line(capfd)

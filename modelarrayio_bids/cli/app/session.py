@@ -72,7 +72,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
 
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
     """Refuse folders that would get into each other, before any is made."""
-    if not bids_dir.is_dir():
+    if not _is_folder(bids_dir):
         remedy = 'Give the BIDS dataset first.'
         if (output_dir / 'dataset_description.json').exists() or any(output_dir.glob('sub-*')):
             remedy += f' {output_dir} looks like one: the order is BIDS_DIR OUTPUT_DIR.'
@@ -89,6 +89,15 @@ def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> No
         raise UsageError(
             'is a work folder inside the BIDS dataset', work_dir, 'Give one outside, with -w.'
         )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise SourceNotFoundError(
+            f'cannot be read ({error.strerror})', path, 'Check its permissions and its path.'
+        ) from error
 
 
 @contextmanager

@@ -52,6 +52,8 @@ _CONSTANTS: dict[str, Value | None] = {
     **{f'contr.{kind}': Contrasts(kind, is_numbered=True) for kind in CONTRASTS},
 }
 _PACKAGES = frozenset({'base', 'stats', 'splines'})
+# Beyond these, sums of squares would overflow float64, or vanish.
+_LEAST, _GREATEST = 1e-140, 1e140
 
 
 class Evaluator:
@@ -95,6 +97,8 @@ class Evaluator:
             values = column_values(self.table[name].tolist(), self.levels.get(name, ()))
             self._columns[name] = values
             self._check_finite(name, values)
+            if isinstance(values, Numbers):
+                check_magnitude(name, values.data, self.path)
         return self._columns[name]
 
     def _check_finite(self, name: str, values: Vector) -> None:
@@ -185,6 +189,24 @@ class Evaluator:
             if kind in CONTRASTS and not (isinstance(argument, Name) and name != kind):
                 return Contrasts(kind)
         return self.value(argument)
+
+
+def check_magnitude(name: str, numbers: np.ndarray, path: Any) -> None:
+    """Check that the squares of numbers are numbers; NaN is passed over.
+
+    Raises
+    ------
+    CohortError
+        If they are not.
+    """
+    largest = np.nanmax(np.abs(numbers), initial=0)
+    if largest > _GREATEST or 0 < largest < _LEAST:
+        raise CohortError(
+            f'{shortened(name)} has values up to {largest:.3g}, whose squares are beyond double '
+            f'precision',
+            path,
+            'Change its unit.',
+        )
 
 
 def _label(expression: Expression) -> str:
