@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import trees
 from once import once
+from tools import missing
 
 from modelarrayio_bids.cli.bids_app import main
 
@@ -15,6 +16,14 @@ FLIPPED, HALF, COPIED, COPY = 'sub-08', 'sub-11', 'sub-23', 'sub-42'
 #: Has no image at all.
 ABSENT = 'sub-60'
 N_PEOPLE = 60
+
+# As Debian, other distributions, and Google call it.
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+# Nothing but the page: Chromium itself asks the network for updates.
+OPTIONS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+
+# Milliseconds, on a machine that others use too.
+PATIENCE = 600_000
 
 
 def cbf_of(derivative, label):
@@ -120,3 +129,18 @@ def page(reported):
 
 def sidecar(path):
     return json.loads(path.read_text('utf-8'))
+
+
+@pytest.fixture(scope='session')
+def browser():
+    playwright = pytest.importorskip('playwright.sync_api')
+
+    # Without one of the system's, Playwright looks for its own.
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with playwright.sync_playwright() as program:
+        try:
+            running = program.chromium.launch(executable_path=path, args=OPTIONS, timeout=PATIENCE)
+        except playwright.Error as error:
+            missing(f'no Chromium is installed ({str(error).splitlines()[0]})')
+        yield running
+        running.close()

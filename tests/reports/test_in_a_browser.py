@@ -8,34 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from reports.conftest import ABSENT
-from tools import missing
+from reports.conftest import ABSENT, PATIENCE
 
-playwright = pytest.importorskip('playwright.sync_api')
-
-# As Debian, other distributions, and Google call it.
-BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 SIZES = [(1280, 900), (390, 844)]
-# Nothing but the page: Chromium itself asks the network for updates.
-OPTIONS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
-
-# Milliseconds, on a machine that others use too.
-PATIENCE = 600_000
-
-
-@pytest.fixture(scope='module')
-def browser():
-    from shutil import which
-
-    # Without one of the system's, Playwright looks for its own.
-    path = next(filter(None, map(which, BROWSERS)), None)
-    with playwright.sync_playwright() as program:
-        try:
-            running = program.chromium.launch(executable_path=path, args=OPTIONS, timeout=PATIENCE)
-        except playwright.Error as error:
-            missing(f'no Chromium is installed ({str(error).splitlines()[0]})')
-        yield running
-        running.close()
 
 
 class Server(http.server.SimpleHTTPRequestHandler):

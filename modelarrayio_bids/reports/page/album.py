@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2.environment import TemplateStream
 
 from modelarrayio_bids.derivatives.bids.json_files import write_json
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
@@ -97,6 +98,19 @@ class Album:
         if kind:
             described = column_texts()[kind].items()
             write_json({name: {'Description': text} for name, text in described}, sidecar(path))
+        return f'{FOLDER}/{path.name}'
+
+    def page(self, page: TemplateStream, name: str) -> str:
+        """Write a page, a piece at a time, and return its file, from the page of the report.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        path = self._path(name, '.html')
+        with replacing(path) as partial:
+            page.dump(str(partial), 'utf-8')
         return f'{FOLDER}/{path.name}'
 
     def read(self, name: str) -> list[dict[str, str]]:

@@ -31,6 +31,7 @@ from modelarrayio_bids.reports.page.results import (
     ResultFigure,
     result_figures,
 )
+from modelarrayio_bids.reports.page.viewers.viewer import viewer_link
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.spaces import ElementSpace, References
@@ -68,6 +69,8 @@ class AnalysisPart(Part):
         what the model tells beside its tests; its permutation test.
     maps : list of tuple
         Names of the maps, and where they are.
+    viewer : str
+        The page on which its maps are walked through; blank without.
     """
 
     anchor: str = ''
@@ -78,6 +81,7 @@ class AnalysisPart(Part):
     components: Part | None = None
     permutations: Part | None = None
     maps: list[tuple[str, str]] = field(default_factory=list)
+    viewer: str = ''
 
 
 @dataclass(frozen=True)
@@ -137,10 +141,19 @@ def analysis_parts(
                 figure_name(output, f'{what}Results', 'summary'),
                 'results',
             )
+            told = _model(results, formula)
+            viewer = viewer_link(
+                *(output, store, results, album, what),
+                model=told,
+                figures=figures,
+                space=space,
+                around=around,
+                fit=fit,
+            )
             yield replace(
                 part,
                 links=[('Numbers (TSV)', table)],
-                note=_model(results, formula),
+                note=told,
                 terms=[
                     _term(output, figure, fit, album, term)
                     for figure, (_, term) in zip(figures, terms, strict=True)
@@ -150,6 +163,7 @@ def analysis_parts(
                 components=component_part(output, results, album, what, space=space, around=around),
                 permutations=permutation_part(output, store, name, album, what),
                 maps=maps,
+                viewer=viewer,
             )
 
 

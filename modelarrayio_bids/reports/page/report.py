@@ -11,8 +11,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
 from modelarrayio_bids.derivatives.bids.uris import path_of
@@ -32,8 +30,9 @@ from modelarrayio_bids.reports.findings.participants import (
 )
 from modelarrayio_bids.reports.page.album import Album
 from modelarrayio_bids.reports.page.analyses import analysis_parts
-from modelarrayio_bids.reports.page.methods import done, family_first, listed
+from modelarrayio_bids.reports.page.methods import done
 from modelarrayio_bids.reports.page.scalars import ScalarPart, scalar_part, shared_files
+from modelarrayio_bids.reports.page.templates import environment
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
@@ -119,14 +118,13 @@ def write_page(
         'done': done(outputs, availability.counts, pipelines),
     }
     page = output_dir / NAME_OF_PAGE
-    environment = _environment()
     for name, path in (
         ('CITATION.md', output_dir / 'logs' / 'CITATION.md'),
         ('CITATION.bib', output_dir / 'logs' / 'CITATION.bib'),
         (NAME_OF_PAGE, page),
     ):
         with replacing(path) as partial:
-            environment.get_template(name).stream(context).dump(str(partial), 'utf-8')
+            environment().get_template(name).stream(context).dump(str(partial), 'utf-8')
     # Said to people who want warnings alone, too: nobody else looks at the images.
     level = logging.WARNING if attention else logging.INFO
     logger.log(level, 'Wrote %s: %s', page, context['verdict'])
@@ -162,25 +160,6 @@ def _analyses(output: Output) -> frozenset[str]:
 def _maps(output: Output, analysis: str) -> Path:
     """Return the folder of the maps of an analysis."""
     return StatMapNaming.of(output.files.store, output.root).folder(analysis)
-
-
-def _environment() -> Environment:
-    """Return the templates of the page and of what is cited."""
-    environment = Environment(
-        loader=PackageLoader('modelarrayio_bids', 'data/report'),
-        autoescape=select_autoescape(['html']),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        'listed': listed,
-        'family_first': family_first,
-        'count': count,
-        'thousands': '{:,}'.format,
-    }
-    return environment
 
 
 def _attention(

@@ -1,0 +1,62 @@
+"""Templates of pages and of what is cited; scripts and styles that a page holds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Self
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from modelarrayio_bids.reports.page.methods import family_first, listed
+from modelarrayio_bids.runtime.text_format import count
+
+_FOLDER = 'data/report'
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates of pages and of what is cited."""
+    made = Environment(
+        loader=PackageLoader('modelarrayio_bids', _FOLDER),
+        autoescape=select_autoescape(['html']),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {
+        'listed': listed,
+        'family_first': family_first,
+        'count': count,
+        'thousands': '{:,}'.format,
+    }
+    return made
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script inside a page.
+
+    Parameters
+    ----------
+    text : str
+        JavaScript.
+    digest : str
+        Source that a Content-Security-Policy allows, and with it no other script.
+    """
+
+    text: str
+    digest: str
+
+    @classmethod
+    @cache
+    def of(cls, *names: str) -> Self:
+        """Join files of ``data/report``."""
+        folder = files('modelarrayio_bids').joinpath(*_FOLDER.split('/'))
+        text = '\n' + '\n'.join(folder.joinpath(name).read_text('utf-8') for name in names)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')
+        return cls(text, f"'sha256-{digest}'")

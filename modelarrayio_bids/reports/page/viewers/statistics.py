@@ -1,0 +1,130 @@
+"""Results of an analysis in a viewer: what of each term is shown, and what thresholds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName
+from modelarrayio_bids.reports.findings.terms import IN_MEMORY, SHOWN, read_rows
+from modelarrayio_bids.reports.page.results import ResultFigure
+from modelarrayio_bids.reports.page.viewers.blocks import Block
+from modelarrayio_bids.store import schema
+from modelarrayio_bids.store.reader import Analysis
+
+#: Most bytes of results that a page holds, as float32.
+MOST_BYTES = 10 * 2**20
+_P = 'p.value'
+
+
+class Statistics:
+    """The results of an analysis that a viewer holds.
+
+    Parameters
+    ----------
+    results : Analysis
+        The analysis.
+    figures : sequence of ResultFigure
+        Its terms.
+    n_elements : int
+        Number of elements.
+    """
+
+    def __init__(self, results: Analysis, figures: Sequence[ResultFigure], n_elements: int) -> None:
+        self.results, self.figures, self.n_elements = results, figures, n_elements
+        room = max(2 * len(figures), MOST_BYTES // (4 * max(n_elements, 1)))
+        wanted = list(dict.fromkeys(name for _, name in sorted(self._wanted())))
+        self.names, self.left_out = wanted[:room], wanted[room:]
+        #: The smallest p value of each element, of all terms.
+        self.smallest = np.full(n_elements, np.inf, np.float32)
+        self.positions = self._positions()
+
+    def _wanted(self) -> Iterator[tuple[tuple[int, int], str]]:
+        """Yield names of results with their rank: what the report shows comes first."""
+        for number, figure in enumerate(self.figures):
+            told = figure.numbers
+            for name in self._of_term(figure):
+                statistic = ResultName.of(name).statistic
+                rank = 0 if name in {told['shown'], told['p']} else 1 if statistic == _P else 2
+                yield (rank, number), name
+
+    def _of_term(self, figure: ResultFigure) -> list[str]:
+        term = '' if figure.numbers['term'] == 'n/a' else figure.numbers['term']
+        found = {name: ResultName.of(name) for name in self.results.names}
+        return [
+            name
+            for name, one in found.items()
+            if one.term == term and (one.statistic in SHOWN or one.statistic == _P)
+        ]
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Return the terms: what is shown of each, what thresholds it, and what the report says."""
+        return [self._term(figure) for figure in self.figures]
+
+    def _term(self, figure: ResultFigure) -> dict[str, Any]:
+        told = figure.numbers
+        names = [name for name in self._of_term(figure) if name in self.names]
+        shown = {name: ResultName.of(name) for name in names}
+        return {
+            'name': told['term'],
+            'title': 'the whole model' if told['term'] == MODEL else told['term'],
+            'shown': [
+                {'array': name, 'label': self._noun(one.statistic, told)}
+                for name, one in shown.items()
+                if one.statistic != _P
+            ],
+            'p': [
+                {'array': name, 'correction': one.correction}
+                for name, one in shown.items()
+                if one.statistic == _P
+            ],
+            'first': told['shown'],
+            'deciding': told['p'],
+            'level': told['level'],
+            'finding': figure.finding,
+        }
+
+    def _noun(self, statistic: str, told: Any) -> str:
+        known = statistic == 'statistic' and told['statistic'] != 'n/a'
+        return str(told['statistic']) if known else SHOWN[statistic]
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the results, as many at a time as the memory for terms allows, and yield each."""
+        together = max(1, IN_MEMORY // (8 * self.results.matrix.shape[1]))
+        for start in range(0, len(self.names), together):
+            rows = read_rows(self.results, self.names[start : start + together])
+            for name, values in rows.items():
+                by_element = self._by_element(values)
+                if ResultName.of(name).statistic == _P:
+                    self.smallest = np.fmin(self.smallest, by_element)
+                yield Block.of(name, by_element)
+
+    def _positions(self) -> np.ndarray | None:
+        if schema.ELEMENT_ID not in self.results.names:
+            return None
+        ids = self.results.row(self.results.names.index(schema.ELEMENT_ID))
+        return self.results.positions(ids, self.n_elements)
+
+    def _by_element(self, values: np.ndarray) -> np.ndarray:
+        if self.positions is None:
+            return values.astype(np.float32)
+        found = np.full(self.n_elements, np.nan, np.float32)
+        found[self.positions] = values
+        return found
+
+    def estimates(self, names: Sequence[str], elements: np.ndarray) -> np.ndarray:
+        """Read results at some elements, ascending: (n_names, n_elements) float32."""
+        rows = np.array([self.results.names.index(name) for name in names])
+        at = elements if self.positions is None else self._rows_of(elements)
+        found = np.full((len(rows), elements.size), np.nan, np.float32)
+        for start, block in self.results.blocks():
+            here = np.flatnonzero((at >= start) & (at < start + block.shape[1]))
+            found[:, here] = block[rows[:, np.newaxis], at[here] - start]
+        return found
+
+    def _rows_of(self, elements: np.ndarray) -> np.ndarray:
+        rows = np.full(self.n_elements, -1)
+        rows[self.positions] = np.arange(self.results.matrix.shape[1])
+        return rows[elements]

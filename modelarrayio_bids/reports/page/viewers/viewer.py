@@ -1,0 +1,171 @@
+"""The page of a viewer: everything it shows is in it, and it asks for nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from modelarrayio_bids.__about__ import NAME, __version__
+from modelarrayio_bids.reports.figures.anatomy import Anatomy
+from modelarrayio_bids.reports.figures.backgrounds import Surroundings
+from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED, colour_map
+from modelarrayio_bids.reports.figures.surfaces import meshes_of
+from modelarrayio_bids.reports.findings.clusters import connectivity_rule
+from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.page.album import Album, figure_name
+from modelarrayio_bids.reports.page.results import ResultFigure
+from modelarrayio_bids.reports.page.templates import Script, environment
+from modelarrayio_bids.reports.page.viewers.blocks import Block
+from modelarrayio_bids.reports.page.viewers.places import (
+    anatomy_block,
+    anatomy_facts,
+    mean_block,
+    picture_notes,
+    place_blocks,
+    place_facts,
+)
+from modelarrayio_bids.reports.page.viewers.samples import Sample
+from modelarrayio_bids.reports.page.viewers.statistics import Statistics
+from modelarrayio_bids.results.model_fit import ModelFit
+from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.store.reader import Analysis, StoreReader
+
+_SUFFIX = 'viewer'
+_SCRIPTS = tuple(
+    f'viewer/{name}.js'
+    for name in ('arrays', 'places', 'clusters', 'slices', 'surfaces', 'matrix', 'scatter', 'main')
+)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Everything that one viewer holds."""
+
+    title: str
+    model: str
+    figures: Sequence[ResultFigure]
+    space: ElementSpace
+    around: Surroundings
+    mean: np.ndarray | None
+    statistics: Statistics
+    sample: Sample
+
+    @cached_property
+    def anatomy(self) -> tuple[Anatomy, dict[str, Any]] | None:
+        """The anatomy below, and where it is shown."""
+        below = self.around.background
+        facts = anatomy_facts(self.space, below) if isinstance(below, Anatomy) else None
+        return None if facts is None or not isinstance(below, Anatomy) else (below, facts)
+
+    @property
+    def rule(self) -> str:
+        """What a cluster is, and that it is not tested."""
+        rule = connectivity_rule(self.space, meshes_of(self.around.surfaces))
+        return f'Clusters: {rule}. They describe where elements pass the threshold; none is tested.'
+
+    @property
+    def held(self) -> str:
+        """Which values of images the page holds."""
+        return self.sample.described(self.figures)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the pictures of this kind of elements do not show."""
+        return list(picture_notes(self.space, self.around.surfaces))
+
+    def facts(self) -> str:
+        """Return everything but arrays as JSON."""
+        told = {
+            'title': self.title,
+            'places': place_facts(self.space, self.around.surfaces),
+            'terms': self.statistics.facts(),
+            'leftOut': self.statistics.left_out,
+            'anatomy': self.anatomy[1] if self.anatomy else None,
+            'sample': self.sample.facts(),
+            'colours': {name: _colours(name) for name in (ONE_SIDED, DIVERGING)},
+        }
+        # Nothing in it ends the element it is in.
+        return json.dumps(told, allow_nan=False).replace('<', '\\u003c')
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the arrays, one at a time in memory."""
+        yield from place_blocks(self.space, self.around.surfaces)
+        if self.mean is not None:
+            yield mean_block(self.mean)
+        if self.anatomy:
+            yield anatomy_block(*self.anatomy)
+        yield from self.statistics.blocks()
+        yield from self.sample.blocks(self.figures)
+
+
+def viewer_link(
+    output: Output,
+    store: StoreReader,
+    results: Analysis,
+    album: Album,
+    what: str,
+    *,
+    model: str,
+    figures: Sequence[ResultFigure],
+    space: ElementSpace,
+    around: Surroundings,
+    fit: ModelFit | None,
+) -> str:
+    """Write the viewer of an analysis, and return where it is from the report.
+
+    Parameters
+    ----------
+    output : Output
+        The files it is of.
+    store : StoreReader
+        The HDF5 file.
+    results : Analysis
+        The analysis.
+    album : Album
+        Where it goes.
+    what : str
+        Label of the analysis in names of files.
+    model : str
+        The formula, or what is known of it.
+    figures : sequence of ResultFigure
+        Its terms.
+    space : ElementSpace
+        The file's elements.
+    around : Surroundings
+        Surfaces and anatomy.
+    fit : ModelFit or None
+        The model, made again.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged.
+    OutputError
+        If it cannot be written.
+    """
+    scalar = fit.response if fit is not None else output.scalar
+    statistics = Statistics(results, figures, len(space))
+    summary = store.summary(output.scalar)
+    content = _Content(
+        *(f'{output.scalar}: {results.name}', model, figures, space, around),
+        mean=None if summary is None else summary.mean,
+        statistics=statistics,
+        sample=Sample(output, store.scalar(scalar), fit, statistics),
+    )
+    page = (
+        environment()
+        .get_template('viewer.html')
+        .stream(content=content, script=Script.of(*_SCRIPTS), program=f'{NAME} {__version__}')
+    )
+    return album.page(page, figure_name(output, what, _SUFFIX))
+
+
+def _colours(name: str) -> list[list[int]]:
+    """Return a map of 256 colours, three numbers from 0 to 255 each."""
+    colours = colour_map(name)(np.linspace(0, 1, 256), bytes=True)[:, :3]
+    return [[int(part) for part in colour] for colour in colours]
