@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from images import save
 
-from modelarrayio_bids.reports.figures.anatomy import find_anatomy
+from modelarrayio_bids.reports.figures.anatomy import TEMPLATE, find_anatomy
 
 SPACE = 'MNI152NLin2009cAsym'
 
@@ -39,7 +39,6 @@ def test_a_template_is_preferred_and_a_whole_head(templates, derivatives, source
 
 
 def test_the_subjects_own_or_a_neighbours(derivatives, source):
-    assert find_anatomy([source]) is None
     name = f'sub-01_space-{SPACE}_res-2_desc-preproc_T1w.nii.gz'
     beside = image(derivatives / 'fmriprep' / 'sub-01' / 'ses-2' / 'anat' / name)
     assert find_anatomy([source]).path == beside
@@ -64,11 +63,11 @@ def test_nobodys_own_anatomy_lies_below_all(derivatives, source, space):
 
 def test_another_space_is_not_taken(derivatives, source):
     anat = derivatives / 'aslprep' / 'sub-01' / 'anat'
-    image(anat / 'sub-01_space-MNI152NLin6Asym_desc-preproc_T1w.nii.gz')
-    assert find_anatomy([source]) is None
+    others = image(anat / 'sub-01_space-MNI152NLin6Asym_desc-preproc_T1w.nii.gz')
+    assert find_anatomy([source]).path != others
     # Of greyordinates it is that of the volume.
     dscalar = source.with_name('sub-01_space-fsLR_den-91k_thickness.dscalar.nii')
-    assert find_anatomy([dscalar]) is not None
+    assert find_anatomy([dscalar]).path == others
 
 
 def test_only_a_few_subjects_are_looked_at(derivatives):
@@ -77,6 +76,21 @@ def test_only_a_few_subjects_are_looked_at(derivatives):
     ]
     name = f'sub-{{}}_space-{SPACE}_desc-preproc_T1w.nii.gz'
     image(derivatives / 'x' / 'sub-5' / 'anat' / name.format(5))
-    assert find_anatomy(sources) is None
-    image(derivatives / 'x' / 'sub-2' / 'anat' / name.format(2))
-    assert find_anatomy(sources) is not None
+    assert find_anatomy(sources).path.name == TEMPLATE
+    seen = image(derivatives / 'x' / 'sub-2' / 'anat' / name.format(2))
+    assert find_anatomy(sources).path == seen
+
+
+@pytest.mark.parametrize('space', ['MNI152NLin6Asym', 'MNI152NLin2009cAsym', 'MNI152Lin'])
+def test_the_package_has_a_template_for_mni_spaces(source, space):
+    found = find_anatomy([source.with_name(f'sub-01_space-{space}_cbf.nii.gz')])
+    assert found.path.name == TEMPLATE
+    # The middle of the brain is brighter than the air beside the head.
+    values = found.on_grid(
+        (2, 1, 1), np.array([[90, 0, 0, 0], [0, 1, 0, -20], [0, 0, 1, 10], [0, 0, 0, 1.0]])
+    )
+    assert values[0] > 50 > np.nan_to_num(values[1])
+
+
+def test_other_spaces_have_none(source):
+    assert find_anatomy([source.with_name('sub-01_space-PNC_cbf.nii.gz')]) is None

@@ -133,7 +133,10 @@ class Sample:
         plan, made_of = self.fit.model.design, self._variables()
         factors = ((), *plan.factors)
         return [
-            {'name': name, 'of': sorted({one for label in factors[term] for one in made_of[label]})}
+            {
+                'name': name,
+                'of': sorted({one for label in factors[term] for one in made_of.get(label, ())}),
+            }
             for name, term in zip(labels_of(plan), plan.assign, strict=True)
         ]
 
