@@ -71,7 +71,7 @@ oracles:  ## the programs users use on the same files, from Debian or Ubuntu
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	    mrtrix3 connectome-workbench r-base-core r-bioc-hdf5array r-bioc-rhdf5 \
-	    r-cran-broom r-cran-car r-cran-lmertest r-cran-mgcv gcc libc6-dev > /dev/null
+	    r-cran-broom r-cran-car r-cran-lmertest r-cran-mgcv charliecloud gcc libc6-dev > /dev/null
 	$(MAKE) browser
 
 # Ubuntu's package only points to a snap, which containers cannot install: there, Playwright's own.

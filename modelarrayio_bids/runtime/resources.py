@@ -29,6 +29,8 @@ _SLACK = 10 * MIB
 _SPREAD = 4 * MIB
 # Chunks in the hands of a thread: shuffled, deflated, and waiting to be written.
 _CHUNKS = 4
+# Bytes of small chunks that go from thread to thread together.
+_PIECE = MIB // 4
 # Names of a source as Python and the HDF5 library hold them, measured with 40,000.
 _NAMES = 1024
 
@@ -107,7 +109,8 @@ class Resources:
 
     def writing_bytes(self, n_rows: int, chunk_bytes: int) -> int:
         """Return the bytes of chunks on their way from a block to the file, and of names."""
-        return (self.threads + 1) * _CHUNKS * chunk_bytes + n_rows * _NAMES
+        piece = chunk_bytes * chunks_together(chunk_bytes)
+        return (self.threads + 1) * _CHUNKS * piece + n_rows * _NAMES
 
     def room(self, n_elements: int, needed: int, least: int = 0, *, to: str = 'read') -> int:
         """Return the bytes left beside what the process holds and what it will need.
@@ -143,6 +146,14 @@ class Resources:
                 remedy=f'Give at least {enough} MB (--mem-mb), or fewer threads (--nprocs).',
             )
         return memory - needed
+
+
+def chunks_together(chunk_bytes: int) -> int:
+    """Return how many chunks a thread compresses before it hands them on.
+
+    Handing one on costs as much Python as compressing 16 KiB: alone, chunks of 64 KiB pay a fifth.
+    """
+    return max(1, _PIECE // max(1, chunk_bytes))
 
 
 def wanted_block(shape: tuple[int, int], itemsize: int) -> int:

@@ -27,6 +27,7 @@ from modelarrayio_bids.formats.compression import deflate
 from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.runtime.resources import chunks_together
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunk_layout, items, schema
@@ -328,18 +329,25 @@ class StoreWriter:
                 yield from starts
                 continue
             encode = partial(self._encoded, block, dataset.chunks[1])
-            for start, payload in zip(starts, ordered_map(encode, starts, threads), strict=True):
-                dataset.id.write_direct_chunk((0, first + start), payload)
-                self._on_disk.check()
-                yield start
+            together = chunks_together(dataset.chunks[1] * block[:, :1].nbytes)
+            groups = [starts[at : at + together] for at in range(0, len(starts), together)]
+            for payloads in ordered_map(encode, groups, threads):
+                for start, payload in payloads:
+                    dataset.id.write_direct_chunk((0, first + start), payload)
+                    self._on_disk.check()
+                    yield start
 
-    def _encoded(self, block: np.ndarray, columns: int, start: int) -> bytes | np.ndarray:
-        """Return one chunk as HDF5's own filters would leave it."""
-        stop = min(start + columns, block.shape[1])
+    def _encoded(
+        self, block: np.ndarray, columns: int, starts: range
+    ) -> list[tuple[int, bytes | np.ndarray]]:
+        """Return some chunks as HDF5's own filters would leave them, by their first columns."""
         is_packed = self.layout.compression != 'none'
         order = chunk_layout.shuffled if self.layout.shuffle and is_packed else chunk_layout.plain
-        chunk = order(block, start, stop, columns)
-        return deflate(chunk.data.cast('B'), self.layout.level) if is_packed else chunk
+        chunks = (order(block, at, min(at + columns, block.shape[1]), columns) for at in starts)
+        return [
+            (at, deflate(chunk.data.cast('B'), self.layout.level) if is_packed else chunk)
+            for at, chunk in zip(starts, chunks, strict=True)
+        ]
 
     def _write_table(self, path: str, table: schema.ElementTable) -> None:
         if table.values.ndim == 1:
