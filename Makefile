@@ -31,7 +31,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
 .PHONY: demo oracles browser test fuzz test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
-    image image-test test-image test-in-image outputs dist check-tag publish-image publish-package \
+    image image-test test-image test-in-image outputs dist release-check check-tag publish-image publish-package \
     clean help
 
 help:  ## list the targets
@@ -136,14 +136,19 @@ test-image: image $(VENV)/.installed-test  ## run the image as its users do
 	MODELARRAYIO_IMAGE=$(IMAGE) MODELARRAYIO_ARTIFACTS=$(ARTIFACTS) \
 	    $(BIN)/python -m pytest tests/container
 
-outputs: image $(VENV)/.installed-test  ## accept what the image writes (tests/container/outputs.txt)
+outputs: image $(VENV)/.installed-test  ## accept what the image writes and holds (tests/container/outputs.txt, docs/licences.md)
 	MODELARRAYIO_IMAGE=$(IMAGE) MODELARRAYIO_ACCEPT=1 \
-	    $(BIN)/python -m pytest tests/container -k outputs
+	    $(BIN)/python -m pytest tests/container -k 'outputs or licences'
 
 dist: $(VENV)/.installed-dev  ## what PyPI gets (in dist/)
 	rm -rf dist
 	$(BIN)/uv build --quiet
 	$(BIN)/uvx --quiet twine check --strict dist/*
+
+# The demo from the wheel on every Python, known vulnerabilities, and the image with its licences.
+release-check: dist  ## everything a release has to pass beside the tests
+	$(NOX) --session wheel audit
+	$(MAKE) test-image
 
 check-tag:  ## whether TAG is the version
 	@[ '$(TAG)' = '$(VERSION)' ] || { echo "The tag is '$(TAG)', the version $(VERSION)."; exit 1; }

@@ -4,6 +4,8 @@
 pytest.
 """
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = '>=2024.10'
@@ -16,6 +18,8 @@ PYTEST = (
     *('--numprocesses', 'auto', '--dist', 'worksteal'),
 )
 OLDEST, *NEWER = ('3.11', '3.12', '3.13')
+ROOT = Path(__file__).parent
+DEMO = ('group', 'model', 'export', '--formula', '~ age + sex')
 
 
 @nox.session(python=[OLDEST, *NEWER])
@@ -31,3 +35,24 @@ def lowest(session: nox.Session) -> None:
     session.install('--requirement', 'requirements/lowest.txt')
     session.install('--no-deps', '--editable', '.')
     session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(python=[OLDEST, *NEWER], default=False)
+def wheel(session: nox.Session) -> None:
+    """Install the wheel of ``make dist`` into an empty environment, and run the demo from it."""
+    (built,) = (ROOT / 'dist').glob('*.whl')
+    session.install(str(built))
+    session.chdir(session.create_tmp())
+    session.run('python', str(ROOT / 'tests/trees.py'), 'study', '--subjects', '24')
+    session.run('modelarrayio-bids', 'study', 'out', *DEMO)
+    session.run(
+        'python', '-c', 'import modelarrayio_bids as m; assert "site-packages" in m.__file__'
+    )
+
+
+@nox.session(python=NEWER[-1], default=False)
+def audit(session: nox.Session) -> None:
+    """Look for known vulnerabilities in the packages of the image: needs pypi.org."""
+    session.install('pip-audit')
+    # Strict: a package that cannot be looked up is no package without vulnerabilities.
+    session.run('pip-audit', '--strict', '--disable-pip', '-r', str(ROOT / 'requirements/lock.txt'))

@@ -19,6 +19,8 @@ from tools import require_tool
 from modelarrayio_bids import __version__
 
 OUTPUTS = Path(__file__).with_name('outputs.txt')
+ROOT = Path(__file__).parents[2]
+LICENCES = ROOT / 'docs/licences.md'
 
 
 @pytest.fixture
@@ -91,6 +93,19 @@ def test_the_outputs_are_those_of_the_inventory(built):
     assert lines == OUTPUTS.read_text().splitlines()
     if kept := os.environ.get('MODELARRAYIO_ARTIFACTS'):
         shutil.copytree(output, Path(kept) / 'image', dirs_exist_ok=True)
+
+
+def test_the_licences_are_those_of_the_docs(docker, image):
+    script = ROOT / 'docs/_ext/licences.py'
+    mount = ['-v', f'{script}:/licences.py:ro', '--entrypoint', 'python']
+    table = docker('run', '--rm', *mount, image, '/licences.py').stdout
+    said, _, _ = LICENCES.read_text().partition('| package |')
+    if os.environ.get('MODELARRAYIO_ACCEPT') == '1':
+        LICENCES.write_text(said + table)
+    # Meant to be otherwise? make outputs
+    assert table.splitlines() == LICENCES.read_text().removeprefix(said).splitlines()
+    # What a BSD program in one image with it may not be under.
+    assert not re.search(r'unknown|(?<![LA-Z])GPL|AGPL', table)
 
 
 def test_it_says_where_it_works(built):
