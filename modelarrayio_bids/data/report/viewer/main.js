@@ -35,7 +35,11 @@ class Viewer {
     this.slices = this.places.grid && new Slices(this.places, host, () => this.chooseHere());
     this.matrix = this.places.matrix && new Matrix(this.places, host, (element) => this.choose(element));
     host.hidden = !this.slices && !this.matrix;
-    by('nowhere').hidden = Boolean(this.slices || this.matrix || surfaces.length);
+    by('somewhere').hidden = !(this.slices || this.matrix || surfaces.length);
+    by('nowhere').hidden = !by('somewhere').hidden;
+    if (!this.places.touching) by('clusters-h').textContent = `Strongest ${this.places.kind}`;
+    by('clusters').classList.toggle('single', !this.places.touching);
+    by('clusters').classList.toggle('without-volume', !(this.places.grid && this.places.grid.volume));
     options(by('term'), this.facts.terms.map(({ title }) => title));
     options(by('covariate'), [...this.facts.sample.covariates.map(({ name }) => name), 'order of the file']);
     this.below = { anatomy: this.anatomy(), "the cohort's mean": this.mean(), nothing: null };

@@ -11,6 +11,7 @@ class Matrix {
     this.canvas = document.createElement('canvas');
     this.canvas.width = this.columns * this.cell;
     this.canvas.height = this.rows * this.cell;
+    this.canvas.className = 'matrix';
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute('role', 'img');
     this.canvas.style.aspectRatio = `${this.columns} / ${this.rows}`;

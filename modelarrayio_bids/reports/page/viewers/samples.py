@@ -1,13 +1,14 @@
 """Values of the images in a viewer: of all elements or of some, with covariates and the fit.
 
 A page holds so many bytes of values. Whole chunks of the file are taken, since a chunk is inflated
-whole: those with the peaks of clusters, then those with the smallest p values.
+whole: those with most elements of the largest clusters, then others at even distances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,15 @@ class Sample:
         The model, made again; None if it could not be.
     statistics : Statistics
         The results.
+    figures : sequence of ResultFigure
+        The terms, with their clusters.
     """
 
     output: Output
     scalar: Scalar
     fit: ModelFit | None
     statistics: Statistics
+    figures: Sequence[ResultFigure]
 
     def facts(self) -> dict[str, Any]:
         """Return whom the values are of, their covariates, and the columns of the design."""
@@ -63,22 +67,22 @@ class Sample:
             'fitted': bool(self._estimates()),
         }
 
-    def blocks(self, figures: Sequence[ResultFigure]) -> Iterator[Block]:
-        """Yield elements, values, and estimates of the coefficients there."""
-        elements = self._chosen(figures)
-        values = self.scalar.columns(elements)[self._rows].T
-        yield Block.of('sample.elements', elements.astype(np.int32), delta=True)
-        yield from _value_blocks(values)
-        if names := self._estimates():
-            yield Block.of('sample.estimates', self.statistics.estimates(names, elements))
-            design = self.fit.model.design.matrix if self.fit else np.empty((0, 0))
-            yield Block.of('sample.design', design.astype(np.float32))
+    def blocks(self) -> Iterator[Block]:
+        """Yield results, then elements, values, and estimates of the coefficients there."""
+        names = self._estimates()
+        estimates = np.full((len(names), self.elements.size), np.nan, np.float32)
+        yield from self.statistics.blocks(names, self.elements, estimates)
+        yield Block.of('sample.elements', self.elements.astype(np.int32), delta=True)
+        yield from _value_blocks(self.scalar.columns(self.elements)[self._rows].T)
+        if names and self.fit is not None:
+            yield Block.of('sample.estimates', estimates)
+            yield Block.of('sample.design', self.fit.model.design.matrix.astype(np.float32))
 
-    def described(self, figures: Sequence[ResultFigure]) -> str:
+    def described(self) -> str:
         """Return of which elements the page holds the values of the images, as a sentence."""
-        held, n_elements = len(self._chosen(figures)), self.statistics.n_elements
+        held, n_elements = self.elements.size, self.statistics.n_elements
         which = 'all' if held == n_elements else f'{held:,} of {n_elements:,}'
-        some = ': those around the peaks and around the smallest p values' * (held < n_elements)
+        some = ': those of the largest clusters, and others all over' * (held < n_elements)
         fit = '' if self._estimates() else ' The fit is not shown: the file does not hold it whole.'
         return f'Values of {len(self._rows):,} images are here of {which} elements{some}.{fit}'
 
@@ -89,17 +93,21 @@ class Sample:
             return np.arange(self.scalar.shape[0])
         return self.fit.model.design.rows
 
-    def _chosen(self, figures: Sequence[ResultFigure]) -> np.ndarray:
-        """Return elements in rising order, by whole chunks."""
+    @cached_property
+    def elements(self) -> np.ndarray:
+        """Elements whose values the page holds, in rising order, by whole chunks."""
         n_elements, width = self.statistics.n_elements, self.scalar.chunk_columns
         room = max(1, MOST_BYTES // (2 * max(len(self._rows), 1)))
         if room >= n_elements:
             return np.arange(n_elements)
-        starts = np.arange(0, n_elements, width)
-        smallest = np.minimum.reduceat(self.statistics.smallest, starts)
-        peaks = [each.peak for figure in figures for each in figure.clusters.largest]
-        smallest[np.array(peaks, int) // width] = -1
-        chunks = np.argsort(smallest, kind='stable')[: max(1, room // width)]
+        counts = np.zeros(-(-n_elements // width), int)
+        for figure in self.figures:
+            for cluster in figure.clusters.largest:
+                np.add.at(counts, cluster.elements // width, 1)
+        n_chunks = max(1, room // width)
+        spread = np.linspace(0, counts.size - 1, n_chunks).astype(int)
+        ranked = np.concatenate([np.flatnonzero(counts)[np.argsort(-counts[counts > 0])], spread])
+        chunks = np.array(list(dict.fromkeys(ranked.tolist()))[:n_chunks])
         elements = (np.sort(chunks)[:, np.newaxis] * width + np.arange(width)).ravel()
         return elements[elements < n_elements]
 

@@ -37,8 +37,6 @@ class Statistics:
         room = max(2 * len(figures), MOST_BYTES // (4 * max(n_elements, 1)))
         wanted = list(dict.fromkeys(name for _, name in sorted(self._wanted())))
         self.names, self.left_out = wanted[:room], wanted[room:]
-        #: The smallest p value of each element, of all terms.
-        self.smallest = np.full(n_elements, np.inf, np.float32)
         self.positions = self._positions()
 
     def _wanted(self) -> Iterator[tuple[tuple[int, int], str]]:
@@ -90,16 +88,30 @@ class Statistics:
         known = statistic == 'statistic' and told['statistic'] != 'n/a'
         return str(told['statistic']) if known else SHOWN[statistic]
 
-    def blocks(self) -> Iterator[Block]:
-        """Read the results, as many at a time as the memory for terms allows, and yield each."""
+    def blocks(
+        self, coefficients: Sequence[str], elements: np.ndarray, into: np.ndarray
+    ) -> Iterator[Block]:
+        """Read the results, as many at a time as the memory for terms allows, and yield each.
+
+        Parameters
+        ----------
+        coefficients : sequence of str
+            Results that are wanted at some elements too.
+        elements : numpy.ndarray
+            (n,) these elements.
+        into : numpy.ndarray
+            (n_coefficients, n) float32: filled on the way, so that the file is read once.
+        """
+        names = [*self.names, *(name for name in coefficients if name not in self.names)]
         together = max(1, IN_MEMORY // (8 * self.results.matrix.shape[1]))
-        for start in range(0, len(self.names), together):
-            rows = read_rows(self.results, self.names[start : start + together])
+        for start in range(0, len(names), together):
+            rows = read_rows(self.results, names[start : start + together])
             for name, values in rows.items():
                 by_element = self._by_element(values)
-                if ResultName.of(name).statistic == _P:
-                    self.smallest = np.fmin(self.smallest, by_element)
-                yield Block.of(name, by_element)
+                if name in coefficients:
+                    into[coefficients.index(name)] = by_element[elements]
+                if name in self.names:
+                    yield Block.of(name, by_element)
 
     def _positions(self) -> np.ndarray | None:
         if schema.ELEMENT_ID not in self.results.names:
@@ -113,18 +125,3 @@ class Statistics:
         found = np.full(self.n_elements, np.nan, np.float32)
         found[self.positions] = values
         return found
-
-    def estimates(self, names: Sequence[str], elements: np.ndarray) -> np.ndarray:
-        """Read results at some elements, ascending: (n_names, n_elements) float32."""
-        rows = np.array([self.results.names.index(name) for name in names])
-        at = elements if self.positions is None else self._rows_of(elements)
-        found = np.full((len(rows), elements.size), np.nan, np.float32)
-        for start, block in self.results.blocks():
-            here = np.flatnonzero((at >= start) & (at < start + block.shape[1]))
-            found[:, here] = block[rows[:, np.newaxis], at[here] - start]
-        return found
-
-    def _rows_of(self, elements: np.ndarray) -> np.ndarray:
-        rows = np.full(self.n_elements, -1)
-        rows[self.positions] = np.arange(self.results.matrix.shape[1])
-        return rows[elements]

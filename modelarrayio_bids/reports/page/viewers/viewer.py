@@ -48,7 +48,6 @@ class _Content:
 
     title: str
     model: str
-    figures: Sequence[ResultFigure]
     space: ElementSpace
     around: Surroundings
     mean: np.ndarray | None
@@ -71,7 +70,7 @@ class _Content:
     @property
     def held(self) -> str:
         """Which values of images the page holds."""
-        return self.sample.described(self.figures)
+        return self.sample.described()
 
     @property
     def notes(self) -> list[str]:
@@ -99,8 +98,7 @@ class _Content:
             yield mean_block(self.mean)
         if self.anatomy:
             yield anatomy_block(*self.anatomy)
-        yield from self.statistics.blocks()
-        yield from self.sample.blocks(self.figures)
+        yield from self.sample.blocks()
 
 
 def viewer_link(
@@ -152,10 +150,10 @@ def viewer_link(
     statistics = Statistics(results, figures, len(space))
     summary = store.summary(output.scalar)
     content = _Content(
-        *(f'{output.scalar}: {results.name}', model, figures, space, around),
+        *(f'{output.scalar}: {results.name}', model, space, around),
         mean=None if summary is None else summary.mean,
         statistics=statistics,
-        sample=Sample(output, store.scalar(scalar), fit, statistics),
+        sample=Sample(output, store.scalar(scalar), fit, statistics, figures),
     )
     page = (
         environment()
