@@ -29,6 +29,7 @@ from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.resources import MIB, Resources, wanted_block
 from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.spaces.inputs import image_files
 from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.scratch import RowFile, StackedRows
 from modelarrayio_bids.store.summary import ROW
@@ -211,7 +212,7 @@ def _name(sources: Sequence[Source], space: str, blocks: Blocks, dtype: str) -> 
 
 def identity_of_source(source: Source) -> list[str | int]:
     """Return paths, sizes and times of an image and its mask: others once one of them changed."""
-    files = [source.path, *([source.mask] if source.mask else [])]
+    files = [*image_files(source), *([source.mask] if source.mask else [])]
     status = [file.stat() for file in files]
     facts: list[str | int] = [str(file.absolute()) for file in files]
     return facts + [number for entry in status for number in (entry.st_size, entry.st_mtime_ns)]

@@ -16,6 +16,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.spaces.inputs import image_files
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.scratch import ColumnBlocks, as_stored
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary
@@ -74,7 +75,7 @@ class RowRecorder:
         values = as_stored(values, self._dtype)
         self.records[row] = row_record(values)
         # Just read: the file is still in the system's cache.
-        self.records[row]['sha256'] = checksum(self._sources[row].path)
+        self.records[row]['sha256'] = checksum(*image_files(self._sources[row]))
         self._put(row, values)
 
 
@@ -102,10 +103,13 @@ def row_record(values: np.ndarray) -> np.ndarray:
     return record
 
 
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
+def checksum(*paths: Path) -> str:
+    """Return the SHA-256 of a file, or of several one after the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, 'rb') as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 class SummarisedBlocks:

@@ -38,6 +38,7 @@ from nibabel.nifti2 import Nifti2Header
 
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats import compression, nifti
+from modelarrayio_bids.formats.maps import map_position
 from modelarrayio_bids.runtime.text_format import by
 
 EXTENSION_CODE = 32
@@ -276,28 +277,8 @@ class Matrix:
         return names
 
     def map_index(self, choice: str | None) -> int:
-        """Return the position of the map to read, counted from 0.
-
-        Parameters
-        ----------
-        choice : str or None
-            A name or, where no map has that name, a number counted from 1. None takes the only
-            map.
-
-        Raises
-        ------
-        FormatError
-            If that is none of the maps, or several. Their names are listed.
-        """
-        names = self.map_names()
-        positions = [index for index, name in enumerate(names) if name == choice]
-        if choice is None:
-            positions = list(range(len(names)))
-        elif not positions and choice.isdecimal() and 0 < int(choice) <= len(names):
-            positions = [int(choice) - 1]
-        if len(positions) != 1:
-            raise _no_one_map(self.path, names, choice, len(positions))
-        return positions[0]
+        """Return the position of the map to read, as :func:`.maps.map_position` does."""
+        return map_position(self.map_names(), choice, self.path)
 
     def read(self, part: Any = ...) -> np.ndarray:
         """Read the data.
@@ -549,19 +530,6 @@ def _kind_of_axes(axes: tuple[str, ...]) -> Kind | None:
             if kind.axes == order:
                 return kind
     return None
-
-
-def _no_one_map(path: Path, names: Sequence[str], choice: str | None, n_chosen: int) -> FormatError:
-    listed = ', '.join(f'{number} {name!r}' for number, name in enumerate(names[:12], start=1))
-    if len(names) > 12:
-        listed += f' and {len(names) - 12} more'
-    if choice is None:
-        what = f'holds {len(names)} maps, expected one'
-    elif n_chosen:
-        what = f'holds {n_chosen} maps named {choice!r}'
-    else:
-        what = f'holds no map {choice!r}'
-    return FormatError(f'{what} ({listed})', path, 'Choose one with --map, by name or number.')
 
 
 def _damaged(path: str | PathLike[str], reason: str) -> FormatError:

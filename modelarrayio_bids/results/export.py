@@ -88,8 +88,20 @@ class Naming(ABC):
     remedy: ClassVar[str]
 
     @abstractmethod
-    def file_name(self, analysis: str, name: str, extension: str) -> str:
-        """Return the name of an image: two of one analysis must differ in more than case."""
+    def file_name(
+        self, analysis: str, name: str, extension: str, entities: Mapping[str, str] = {}
+    ) -> str:
+        """Return the name of an image: two of one analysis must differ in more than case.
+
+        Parameters
+        ----------
+        analysis, name : str
+            Names of the analysis and of the image.
+        extension : str
+            Ending of the file.
+        entities : mapping, optional
+            Entities of BIDS that the name has to have, as the kind of elements asks.
+        """
 
     @abstractmethod
     def sidecars(
@@ -125,9 +137,12 @@ class ResultNaming(Naming):
 
     remedy = 'Rename a term of the model and run it again.'
 
-    def file_name(self, analysis: str, name: str, extension: str) -> str:
-        """Return the name that the predecessor made."""
-        return f'{analysis}_{schema.in_file_name(name)}{extension}'
+    def file_name(
+        self, analysis: str, name: str, extension: str, entities: Mapping[str, str] = {}
+    ) -> str:
+        """Return the name that the predecessor made, then entities, if there are any."""
+        more = ''.join(f'_{key}-{label}' for key, label in entities.items())
+        return f'{analysis}_{schema.in_file_name(name)}{more}{extension}'
 
     def sidecars(
         self,
@@ -307,13 +322,13 @@ def export_results(
         if results.n_sources:
             then = ', '.join(f'{n} of {scalar}' for scalar, n in results.n_sources.items())
             logger.warning('%s was made when the file had fewer images: %s', analysis, then)
-        written = [output_dir / file for file in files]
+        written = [part for file in files for part in space.written_files(output_dir / file)]
         read = [Path(store), *reference_files(references), *named]
         refuse_inputs(written, chain(read, _images_of(reader)))
         _prepare(output_dir)
         compared = [] if reader.template else references.named
         _write(results, files, output_dir, space, options=options, compared=compared)
-    logger.info('Wrote %d images of %s to %s', len(files), analysis, output_dir)
+    logger.info('Wrote %d images of %s to %s', len(written), analysis, output_dir)
     return written
 
 
@@ -350,7 +365,12 @@ def _write(
         saved = ordered_map(lambda item: write(*item), enumerate(files), options.threads)
         for _ in tracked(saved, f'Writing {results.name}', len(files), 'images'):
             pass
-        for name, text in _describe(options.naming, results, files, values, compared).items():
+        parts = {
+            part.name: image
+            for file, image in files.items()
+            for part in space.written_files(Path(file))
+        }
+        for name, text in _describe(options.naming, results, parts, values, compared).items():
             (folder / name).write_text(text, encoding='utf-8')
 
 
@@ -362,7 +382,8 @@ def planned_files(
 ) -> list[str]:
     """Return names of the images that :func:`export_results` would write, after its checks."""
     with StoreReader(Path(store)) as reader:
-        return list(_plan(reader, analysis, references, options)[2])
+        _, space, files = _plan(reader, analysis, references, options)
+        return [part.name for file in files for part in space.written_files(Path(file))]
 
 
 def _plan(
@@ -372,7 +393,7 @@ def _plan(
     results = reader.analysis(analysis)
     space = space_of_store(reader, references)
     images = _images(results, log_p=options.log_p)
-    files = _named(results, images, space.extension(options.compress), options.naming)
+    files = _named(results, images, space, options)
     results.require_elements(len(space))
     return results, space, files
 
@@ -386,12 +407,14 @@ def _images(results: Analysis, *, log_p: bool) -> list[Image]:
 
 
 def _named(
-    results: Analysis, images: list[Image], extension: str, naming: Naming
+    results: Analysis, images: list[Image], space: ElementSpace, options: ExportOptions
 ) -> dict[str, Image]:
+    """Return the images by file name, of several files of an image the first one's."""
+    naming, extension = options.naming, space.extension(options.compress)
     files: dict[str, Image] = {}
     owners: dict[str, Image] = {}
     for image in images:
-        file = naming.file_name(results.name, image.name, extension)
+        file = naming.file_name(results.name, image.name, extension, space.name_entities)
         if len(file.encode()) > _LONGEST_NAME:
             raise OutputError(
                 f'result {image.result!r} of {results.name} needs a file name that is too long '
@@ -512,7 +535,8 @@ def _describe(
     compared: list[Path],
 ) -> dict[str, str]:
     """Return sidecars by name; of a file that does not know its elements, with what said them."""
-    rows = {image.name: number for number, image in enumerate(files.values())}
+    names = dict.fromkeys(image.name for image in files.values())
+    rows = {name: number for number, name in enumerate(names)}
     sidecars = naming.sidecars(results, files, lambda result: values.row(rows[result]))
     for content in sidecars.values():
         if compared:

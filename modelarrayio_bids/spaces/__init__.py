@@ -12,6 +12,7 @@ from modelarrayio_bids.spaces.edges import EdgeSpace
 from modelarrayio_bids.spaces.fixels import FixelSpace
 from modelarrayio_bids.spaces.greyordinates import GreyordinateSpace
 from modelarrayio_bids.spaces.parcels import ParcelSpace
+from modelarrayio_bids.spaces.vertices import VertexSpace
 from modelarrayio_bids.spaces.voxels import VoxelSpace
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     'ParcelSpace',
     'References',
     'Template',
+    'VertexSpace',
     'VoxelSpace',
     'space_class',
     'space_of',
@@ -32,7 +34,10 @@ __all__ = [
 #: By kind; in the order in which file names are tried, the most particular ending first.
 SPACES: dict[str, type[ElementSpace]] = {
     space.kind: space
-    for space in (GreyordinateSpace, ParcelSpace, EdgeSpace, FixelSpace, VoxelSpace)
+    for space in (
+        *(GreyordinateSpace, ParcelSpace, EdgeSpace, FixelSpace, VertexSpace),
+        VoxelSpace,
+    )
 }
 
 
@@ -94,8 +99,9 @@ def space_of_references(references: References, kind: str | None = None) -> Elem
         return None
     if kind is not None:
         return SPACES[kind].from_references(references, ())
-    if references.mask is not None:
-        return VoxelSpace.from_references(references, ())
+    if (mask := references.mask) is not None and references.example is None:
+        masked = (each for each in SPACES.values() if mask.name.endswith(each.mask_extensions))
+        return next(masked, VoxelSpace).from_references(references, ())
     if references.example is None or references.index is not None:
         return FixelSpace.from_references(references, ())
     return space_class(references.example.name).from_references(references, ())

@@ -33,7 +33,7 @@ class References:
     Parameters
     ----------
     mask : pathlib.Path, optional
-        A group mask, for voxels.
+        A group mask, for voxels; for vertices, one of a pair of masks of the cortex.
     index, directions : pathlib.Path, optional
         The two files of a fixel directory; or the directory itself as ``index`` alone.
     example : pathlib.Path, optional
@@ -66,6 +66,10 @@ class ElementSpace(ABC):
     kind: ClassVar[str]
     #: File name endings of the images, the longest first.
     extensions: ClassVar[tuple[str, ...]]
+    #: Endings of files that ``References.mask`` may name for this kind.
+    mask_extensions: ClassVar[tuple[str, ...]] = ()
+    #: The entity of BIDS that tells the files of one image from each other, see :meth:`files_of`.
+    part_entity: ClassVar[str] = ''
     #: The tables of :meth:`tables`, as every file of the kind has them.
     table_forms: ClassVar[tuple[TableForm, ...]]
     #: Whether images hold more places than elements, so that masks must tell which ones count.
@@ -103,6 +107,20 @@ class ElementSpace(ABC):
             If the header cannot be read.
         """
         return False
+
+    @classmethod
+    def files_of(cls, path: Path) -> tuple[Path, ...]:
+        """Return the files that one image may consist of, by the path of any, in their order."""
+        return (path,)
+
+    def written_files(self, path: Path) -> tuple[Path, ...]:
+        """Return the files that :meth:`write` makes of an image of this name."""
+        return (path,)
+
+    @property
+    def name_entities(self) -> Mapping[str, str]:
+        """Entities that the names of written images have to have, for :meth:`write` to replace."""
+        return {}
 
     def with_map(self, name: str) -> Self:
         """Return the same elements, with the map to take of images that may hold several.
@@ -217,7 +235,7 @@ class ElementSpace(ABC):
         values : numpy.ndarray
             (n_elements,).
         path : pathlib.Path
-            Its ending chooses the format.
+            Its ending chooses the format; of several files, see :meth:`written_files`, the first.
         fill : float, optional
             Value where the image has places that are no element.
         name : str, optional

@@ -16,6 +16,7 @@ from modelarrayio_bids.errors import SpaceMismatchError
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.store.kinds import TableForm
+from modelarrayio_bids.store.schema import ElementTable
 
 #: How far a corner of two grids may lie apart, as a fraction of the smallest voxel edge. Affines
 #: that differ by their rounding to float32 or to six digits, or by having gone through a
@@ -148,6 +149,16 @@ class SurfaceElements:
     n_vertices: int
     vertices: np.ndarray
     elements: np.ndarray
+
+
+def structure_counts(table: ElementTable | None) -> dict[str, int] | None:
+    """Return the number of elements of each structure, where a table says; else None."""
+    if table is None or 'structure_id' not in table.columns or not table.attributes:
+        return None
+    (names,) = table.attributes.values()
+    numbers = table.values[table.columns.index('structure_id')].astype(int)
+    counts = np.bincount(numbers, minlength=len(names)).tolist()
+    return dict(zip(names, counts, strict=False))
 
 
 def millimetres(place: float, step: float) -> str:

@@ -25,7 +25,13 @@ from nibabel.affines import apply_affine
 
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.cifti_base import BrainModels, MapSpace, spoken_structure
-from modelarrayio_bids.spaces.geometry import Grid, GridElements, SurfaceElements, place_names
+from modelarrayio_bids.spaces.geometry import (
+    Grid,
+    GridElements,
+    SurfaceElements,
+    place_names,
+    structure_counts,
+)
 from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
@@ -48,13 +54,8 @@ class GreyordinateSpace(MapSpace):
         cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the number of greyordinates of each structure, where the table says."""
-        table = tables.get('greyordinates')
-        if table is None or 'structure_id' not in table.columns or not table.attributes:
-            return {}
-        (names,) = table.attributes.values()
-        numbers = table.values[table.columns.index('structure_id')].astype(int)
-        counts = np.bincount(numbers, minlength=len(names)).tolist()
-        return {'structures': dict(zip(names, counts, strict=False))}
+        counts = structure_counts(tables.get('greyordinates'))
+        return {} if counts is None else {'structures': counts}
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the two cortices: their surfaces have corresponding vertices in fsLR."""

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.errors import UnknownSpaceError
+from modelarrayio_bids.spaces import space_class
 from modelarrayio_bids.spaces.base import References
 from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS
+
+
+def image_files(source: Source) -> list[Path]:
+    """Return the files of an image: that which the source names and, where there are, others."""
+    named = source.path
+    try:
+        parts = space_class(named.name).files_of(named)
+    except UnknownSpaceError:
+        return [named]
+    return [named, *(path for path in parts if path != named and os.path.lexists(path))]
 
 
 def files_read(sources: Iterable[Source], references: References) -> Iterator[Path]:
@@ -22,7 +35,7 @@ def files_read(sources: Iterable[Source], references: References) -> Iterator[Pa
     """
     folders: set[Path] = set()
     for source in sources:
-        yield source.path
+        yield from image_files(source)
         folders.add(source.path.parent)
         if source.mask is not None:
             yield source.mask

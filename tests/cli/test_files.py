@@ -213,8 +213,8 @@ BAD_COHORTS = {
         65,
     ),
     'unknown format': (
-        table(LONG, FIRST, ['FA', 'FA/sub-01_FA.mgz', '']),
-        'sub-01_FA.mgz: is of no kind that can be read',
+        table(LONG, FIRST, ['FA', 'FA/sub-01_FA.nrrd', '']),
+        'sub-01_FA.nrrd: is of no kind that can be read',
         65,
     ),
     'name of a path': (table(LONG, ['a/b', *FIRST[1:]]), "'a/b' cannot be the name of a", 65),

@@ -106,7 +106,8 @@ class SpaceContract:
             np.testing.assert_array_equal(space.read(source), row)
 
     def test_written_maps_are_read_again(self, tmp_path, space, values):
-        path = tmp_path / f'map{space.extension(compress=True)}'
+        entities = ''.join(f'_{key}-{label}' for key, label in space.name_entities.items())
+        path = tmp_path / f'map{entities}{space.extension(compress=True)}'
         space.write(values[0].astype(np.float64), path)
         row = self.make_row(tmp_path, 9, values[1])
         source = Cohort.from_rows(
@@ -116,12 +117,12 @@ class SpaceContract:
 
     def test_exports_are_complete(self, tmp_path, space, store):
         write_results(store, 'all', ['a.estimate'], np.zeros((len(space), 1)))
-        (image,) = export_results(store, 'all', tmp_path / 'maps')
+        images = export_results(store, 'all', tmp_path / 'maps')
         alone = tmp_path / 'alone'
         alone.mkdir()
         companions = {path.name for path in space.write_companions(alone)}
         found = {path.name for path in (tmp_path / 'maps').iterdir()}
-        assert found == {image.name, 'all_results.json', *companions}
+        assert found == {*(image.name for image in images), 'all_results.json', *companions}
 
     def test_a_template_of_other_elements_is_refused(self, tmp_path, space, store):
         write_results(store, 'all', ['a.estimate'], np.zeros((len(space), 1)))
@@ -141,19 +142,20 @@ class SpaceContract:
     @pytest.mark.parametrize('damage', DAMAGES)
     def test_a_damaged_template_is_refused_or_does_not_matter(self, tmp_path, space, store, damage):
         write_results(store, 'all', ['a.estimate'], np.arange(float(len(space)))[:, np.newaxis])
-        (whole,) = export_results(store, 'all', tmp_path / 'whole')
+        whole = export_results(store, 'all', tmp_path / 'whole')
         for part, array in space.template().items():
             replace_template(store, {**space.template(), part: DAMAGES[damage](np.array(array))})
             broken = {finding.rule.id for finding in validate(store)} - {'results-without-ids'}
             assert broken <= {'elements-template'}
             try:
-                (image,) = export_results(store, 'all', tmp_path / 'maps')
+                images = export_results(store, 'all', tmp_path / 'maps')
             except (FormatError, SchemaError):
                 assert broken
                 assert not (tmp_path / 'maps').exists()
             else:
                 assert not broken
-                assert image.read_bytes() == whole.read_bytes()
+                for image, expected in zip(images, whole, strict=True):
+                    assert image.read_bytes() == expected.read_bytes()
                 shutil.rmtree(tmp_path / 'maps')
 
     def test_results_return_to_their_elements(self, tmp_path, space, store, values):
@@ -161,7 +163,7 @@ class SpaceContract:
         chosen = np.random.default_rng(1).permutation(len(space))[: max(1, len(space) // 2)]
         matrix = np.column_stack([chosen, values[0, chosen]])
         write_results(store, 'part', ['element_id', 'a.estimate'], matrix)
-        _, image = export_results(store, 'part', tmp_path / 'maps', References())
+        *_, image = export_results(store, 'part', tmp_path / 'maps', References())
         row = self.make_row(tmp_path, 9, values[1])
         source = Cohort.from_rows(
             [{'scalar_name': 'x', **row, 'source_file': str(image)}]

@@ -136,7 +136,7 @@ def test_outside_the_group_mask_is_the_fill(tmp_path, space):
 
 def test_names_of_no_space():
     with pytest.raises(ValueError, match='is of no kind that can be read'):
-        space_class('sub-01_FA.mgz')
+        space_class('sub-01_FA.nrrd')
 
 
 def test_a_map_is_described_by_its_name(tmp_path, space):

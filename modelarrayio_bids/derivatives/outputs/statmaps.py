@@ -27,7 +27,7 @@ import numpy as np
 
 from modelarrayio_bids.derivatives.bids.description import software
 from modelarrayio_bids.derivatives.bids.json_files import read_json
-from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, sidecar
+from modelarrayio_bids.derivatives.bids.output_names import GROUP_ENTITIES, STORE_NAME, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.models.adjustment import CORRECTIONS
 from modelarrayio_bids.models.kinds import own_statistics
@@ -171,12 +171,19 @@ class StatMapNaming(Naming):
         """
         return self.store.parent / '_'.join((*self._parts, f'node-{label(analysis)}'))
 
-    def file_name(self, analysis: str, name: str, extension: str) -> str:
+    def file_name(
+        self, analysis: str, name: str, extension: str, entities: Mapping[str, str] = {}
+    ) -> str:
         """Return a name of the file's entities, then those of the result."""
-        entities = {'node': label(analysis), **ResultName.of(name).entities()}
+        own = {'node': label(analysis), **ResultName.of(name).entities()}
         # The extension tells the kind; ``desc`` is for how a p value was corrected.
-        stem = (part for part in self._parts if part not in _KINDS)
-        parts = (*stem, *(f'{key}-{value}' for key, value in entities.items()), 'statmap')
+        stem = [part for part in self._parts if part not in _KINDS]
+        more = [f'{key}-{value}' for key, value in entities.items() if f'{key}-{value}' not in stem]
+        # They come where BIDS has them among those that divide a scalar's images into groups.
+        first = min(map(GROUP_ENTITIES.index, entities), default=0)
+        at = sum(part.partition('-')[0] in GROUP_ENTITIES[:first] for part in stem)
+        stem[at:at] = more
+        parts = (*stem, *(f'{key}-{value}' for key, value in own.items()), 'statmap')
         return '_'.join(parts) + extension
 
     def sidecars(

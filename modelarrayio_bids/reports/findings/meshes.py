@@ -5,17 +5,13 @@ nibabel parses them; here is what a mesh needs, checked.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from os import PathLike
-from xml.parsers.expat import ExpatError
 
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.gifti import GiftiImage
 
 from modelarrayio_bids.errors import FormatError
-from modelarrayio_bids.formats.pointers import absence_error
+from modelarrayio_bids.formats import gifti
 
 EXTENSION = '.surf.gii'
 
@@ -49,7 +45,7 @@ class Mesh:
         FormatError
             If it is no GIFTI file, or not one mesh.
         """
-        image = _parsed(path)
+        image = gifti.parsed(path)
         points = image.agg_data('NIFTI_INTENT_POINTSET')
         triangles = image.agg_data('NIFTI_INTENT_TRIANGLE')
         if not (_is_table(points, 'f') and _is_table(triangles, 'iu')):
@@ -59,17 +55,8 @@ class Mesh:
         if not np.isfinite(points).all():
             raise FormatError('has vertices that are nowhere (NaN)', path, 'Make it again.')
         meta = image.get_arrays_from_intent('NIFTI_INTENT_POINTSET')[0].meta
-        structure = meta.get('AnatomicalStructurePrimary', '')
+        structure = meta.get(gifti.STRUCTURE, '')
         return cls(points.astype(np.float32), triangles.astype(np.int32), structure)
-
-
-def _parsed(path: str | PathLike[str]) -> GiftiImage:
-    try:
-        return GiftiImage.from_filename(path)
-    except FileNotFoundError as error:
-        raise absence_error(path) from error
-    except (ExpatError, ImageFileError, OSError, ValueError, zlib.error) as error:
-        raise FormatError(f'is not a GIFTI file ({error})', path, 'Copy it again.') from error
 
 
 def _is_table(data: object, kinds: str) -> bool:

@@ -1,0 +1,174 @@
+"""Values of the vertices of one hemisphere, in the formats of FreeSurfer and GIFTI.
+
+Which hemisphere a file is of is told by its name, as FreeSurfer, BIDS and the HCP write it.
+
+>>> side('lh.thickness.fwhm10.fsaverage.mgh'), side('sub-1_hemi-R_space-fsLR_sulc.shape.gii')
+('L', 'R')
+>>> in_side('100307.L.thickness.32k_fs_LR.shape.gii', 'R')
+'100307.R.thickness.32k_fs_LR.shape.gii'
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from nibabel.freesurfer import read_label
+
+from modelarrayio_bids.errors import FormatError, SpaceMismatchError
+from modelarrayio_bids.formats import compression, gifti, mgh
+from modelarrayio_bids.formats.maps import map_position
+
+EXTENSIONS = (*gifti.EXTENSIONS, *mgh.EXTENSIONS)
+#: Of a label of FreeSurfer's, and of all files that may be a mask.
+LABEL = '.label'
+MASK_EXTENSIONS = (*EXTENSIONS, '.label.gii', LABEL)
+#: Left, then right, as BIDS writes them.
+SIDES = ('L', 'R')
+#: Spellings of both in names of files, between dots and underscores, the plainest first.
+_SPELLINGS = (('hemi-L', 'hemi-R'), ('hemi-lh', 'hemi-rh'), ('lh', 'rh'), ('L', 'R'))
+_STRUCTURES = {'CortexLeft': 'L', 'CortexRight': 'R'}
+
+
+@dataclass(frozen=True)
+class SurfaceMaps:
+    """The header of a file of one hemisphere.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    n_vertices : int
+        Of its surface.
+    names : tuple of str
+        Of its maps; a number for each where it has no names.
+    side : str
+        The hemisphere that the file itself says it is of; empty where it does not.
+    columns : numpy.ndarray, optional
+        (n_vertices, n_maps), where reading the header took reading all.
+    """
+
+    path: Path
+    n_vertices: int
+    names: tuple[str, ...]
+    side: str = ''
+    columns: np.ndarray | None = None
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Self:
+        """Read the header.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If it cannot be read, or the file holds no values of one surface.
+        """
+        path = Path(path)
+        if _is_mgh(path):
+            n_vertices, n_maps = mgh.dimensions(path)
+            return cls(path, n_vertices, tuple(str(number + 1) for number in range(n_maps)))
+        image = gifti.parsed(path)
+        columns = gifti.columns(image, path)
+        names = tuple(gifti.map_names(image, columns.shape[1]))
+        of = _STRUCTURES.get(gifti.structure(image), '')
+        return cls(path, len(columns), names, of, columns)
+
+    def read(self, choice: str | None = None) -> np.ndarray:
+        """Return one map, (n_vertices,): float32 as it is on disk, any other type as float64.
+
+        Parameters
+        ----------
+        choice : str, optional
+            As :func:`~modelarrayio_bids.formats.maps.map_position` takes it.
+
+        Raises
+        ------
+        FormatError
+            If that is no one map, or the data cannot be read.
+        """
+        index = map_position(self.names, choice, self.path)
+        if self.columns is None:
+            return mgh.read(self.path, index)
+        dtype = self.columns.dtype
+        if dtype.kind not in 'fiu':
+            raise FormatError(f'holds values of type {dtype}', self.path, 'Give real numbers.')
+        return self.columns[:, index].astype(np.float32 if dtype == np.float32 else np.float64)
+
+
+def read_mask(path: Path, n_vertices: int) -> np.ndarray:
+    """Return which vertices a mask names, (n_vertices,) boolean.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A label of FreeSurfer's, which lists them, or a file with a number above 0 for each.
+    n_vertices : int
+        Of the surface.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError, SpaceMismatchError
+        If it cannot be read, or is of a surface of another size.
+    """
+    if path.name.endswith(LABEL):
+        listed = _listed(path)
+        if listed.size and not 0 <= listed.min() <= listed.max() < n_vertices:
+            raise _other_size(path, f'has a vertex {listed.max():,}', n_vertices)
+        return np.isin(np.arange(n_vertices), listed)
+    maps = SurfaceMaps.from_file(path)
+    if maps.n_vertices != n_vertices:
+        raise _other_size(path, f'has {maps.n_vertices:,} vertices', n_vertices)
+    return maps.read() > 0
+
+
+def _listed(path: Path) -> np.ndarray:
+    compression.read_start(path, 1)  # has a word on content that is elsewhere
+    try:
+        return np.atleast_1d(read_label(path))
+    except (IndexError, OSError, UnicodeDecodeError, ValueError) as error:
+        raise FormatError('is not a label of FreeSurfer', path, 'Copy it again.') from error
+
+
+def _other_size(path: Path, what: str, n_vertices: int) -> SpaceMismatchError:
+    remedy = 'Give a mask of the surface that the images are on.'
+    return SpaceMismatchError(f'{what}, expected {n_vertices:,}', path, remedy)
+
+
+def write_map(values: np.ndarray, path: Path, name: str) -> None:
+    """Write one map as float32: of the hemisphere that the file's name tells."""
+    if _is_mgh(path):
+        mgh.write(values, path)
+    else:
+        structures = {of: structure for structure, of in _STRUCTURES.items()}
+        gifti.write(values, path, name, structures[side(path.name)])
+
+
+def side(name: str) -> str:
+    """Return ``L`` or ``R`` as a file's name tells; empty where it does not."""
+    for spellings in _SPELLINGS:
+        if found := _pattern(spellings).search(name):
+            return SIDES[spellings.index(found[0])]
+    return ''
+
+
+def in_side(name: str, wanted: str) -> str:
+    """Return the name of the same file of a hemisphere; as it is if it tells none."""
+    for spellings in _SPELLINGS:
+        pattern = _pattern(spellings)
+        if pattern.search(name):
+            return pattern.sub(spellings[SIDES.index(wanted)], name)
+    return name
+
+
+@functools.cache
+def _pattern(spellings: tuple[str, str]) -> re.Pattern[str]:
+    return re.compile(rf'(?:^|(?<=[._]))(?:{"|".join(spellings)})(?=[._])')
+
+
+def _is_mgh(path: Path) -> bool:
+    return path.name.endswith(mgh.EXTENSIONS)
