@@ -222,7 +222,13 @@ def plugin(options: argparse.Namespace) -> Plugin:
 def add_references(parser: argparse.ArgumentParser) -> None:
     """Add ``--mask``, ``--index-file`` and ``--directions-file``."""
     group = parser.add_argument_group('which elements')
-    add_path(group, '--mask', metavar='NIFTI', common=True, help='binary group mask (voxels)')
+    add_path(
+        group,
+        '--mask',
+        metavar='IMAGE',
+        common=True,
+        help='binary group mask (voxels), or a mask or label of the cortex (vertices)',
+    )
     add_path(
         group,
         '--index-file',

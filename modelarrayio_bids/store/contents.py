@@ -58,6 +58,8 @@ class Elements:
         Number of voxels with elements, for kinds with several elements in a voxel.
     structures : dict of int, optional
         Number of elements by structure, as CIFTI names it.
+    surface : str, optional
+        Name of the surface of all elements.
     """
 
     kind: str
@@ -66,6 +68,7 @@ class Elements:
     voxel_size: tuple[float, ...] | None = None
     n_voxels: int | None = None
     structures: dict[str, int] | None = None
+    surface: str | None = None
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         parser,
         '--example-file',
         metavar='IMAGE',
-        help='CIFTI image with the same elements; needed if another program made the file',
+        help='image with the same elements; needed if another program made the file',
     )
     add_map(parser)
     _add_output(parser)

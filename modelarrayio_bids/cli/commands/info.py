@@ -95,6 +95,8 @@ def _elements(elements: Elements) -> str:
         text += f', {" × ".join(f"{edge:g}" for edge in elements.voxel_size)} mm each'
     if elements.n_voxels is not None:
         text += f' in {elements.n_voxels:,} voxels'
+    if elements.surface:
+        text += f' of {elements.surface}'
     if elements.structures is not None:
         parts = (f'{_plain(name)} {count:,}' for name, count in elements.structures.items())
         text += f': {", ".join(parts)}'
