@@ -37,7 +37,7 @@ class ReferencesInputSpec(BaseInterfaceInputSpec):
     in_mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
     index_file = File(exists=True, desc='index image of a fixel directory')
     directions_file = File(exists=True, desc='directions image of a fixel directory')
-    example_file = File(exists=True, desc='CIFTI or surface image that says which elements there are')
+    example_file = File(exists=True, desc='image that says which elements there are')
 
 
 def references(interface: LibraryInterface, chosen: str | None = None) -> References:

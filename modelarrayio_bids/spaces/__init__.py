@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import MixedSpacesError, UnknownSpaceError, UsageError
@@ -26,6 +27,7 @@ __all__ = [
     'Template',
     'VertexSpace',
     'VoxelSpace',
+    'files_of',
     'space_class',
     'space_of',
     'space_of_references',
@@ -58,6 +60,18 @@ def space_class(name: str) -> type[ElementSpace]:
             return space
     endings = ', '.join(ending for space in SPACES.values() for ending in space.extensions)
     raise UnknownSpaceError('is of no kind that can be read', name, f'Endings read: {endings}.')
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files that one image may consist of, by the path of any, in their order.
+
+    >>> [file.name for file in files_of(Path('rh.sulc.fsaverage.mgh'))]
+    ['lh.sulc.fsaverage.mgh', 'rh.sulc.fsaverage.mgh']
+    """
+    try:
+        return space_class(path.name).files_of(path)
+    except UnknownSpaceError:
+        return (path,)
 
 
 def space_of(sources: Sequence[Source], references: References) -> ElementSpace:

@@ -74,6 +74,8 @@ class ElementSpace(ABC):
     table_forms: ClassVar[tuple[TableForm, ...]]
     #: Whether images hold more places than elements, so that masks must tell which ones count.
     needs_masks: ClassVar[bool] = False
+    #: Whether only the name of a file tells its space, so that one without is a subject's own.
+    named_spaces: ClassVar[bool] = False
     #: Whether one file may hold several images, see :meth:`stacked`.
     stacks: ClassVar[bool] = False
     #: Whether an image may hold several maps, one of which is chosen by ``References.map``.

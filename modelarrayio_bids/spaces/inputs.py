@@ -7,20 +7,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelarrayio_bids.cohort import Source
-from modelarrayio_bids.errors import UnknownSpaceError
-from modelarrayio_bids.spaces import space_class
+from modelarrayio_bids.spaces import files_of
 from modelarrayio_bids.spaces.base import References
 from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS
 
 
 def image_files(source: Source) -> list[Path]:
     """Return the files of an image: that which the source names and, where there are, others."""
-    named = source.path
-    try:
-        parts = space_class(named.name).files_of(named)
-    except UnknownSpaceError:
-        return [named]
-    return [named, *(path for path in parts if path != named and os.path.lexists(path))]
+    others = (path for path in files_of(source.path) if path != source.path)
+    return [source.path, *filter(os.path.lexists, others)]
 
 
 def files_read(sources: Iterable[Source], references: References) -> Iterator[Path]:

@@ -102,6 +102,7 @@ class VertexSpace(ElementSpace):
         ),
     )
     part_entity = 'hemi'
+    named_spaces = True
     has_maps = True
     has_neighbours = True
 

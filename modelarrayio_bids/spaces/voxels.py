@@ -70,6 +70,7 @@ class VoxelSpace(ElementSpace):
     table_forms = (VOXEL_TABLE,)
     extensions = nifti.EXTENSIONS
     needs_masks = True
+    named_spaces = True
     stacks = True
     has_neighbours = True
 

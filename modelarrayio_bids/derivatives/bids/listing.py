@@ -20,8 +20,8 @@ from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
 
-#: All that pybids is asked for: volumes and CIFTI files.
-_IMAGES = ('.nii', '.nii.gz')
+#: All that pybids is asked for: volumes, CIFTI files, and surface data with names of BIDS.
+_IMAGES = ('.nii', '.nii.gz', '.shape.gii', '.func.gii')
 #: Folders of a dataset's root that hold other datasets, or nothing that was measured.
 _PASSED_OVER = ('derivatives', 'sourcedata', 'code', 'logs', 'figures', 'models', 'stimuli')
 

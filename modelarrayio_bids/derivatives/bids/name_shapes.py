@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from modelarrayio_bids.derivatives.bids.folders import entries, is_folder
 from modelarrayio_bids.derivatives.bids.patterns import PARTICIPANT
-from modelarrayio_bids.spaces import SPACES
+from modelarrayio_bids.spaces import SPACES, files_of
 
 #: Images that are looked at, folders deep: enough to know the shapes of a large study.
 _MOST_IMAGES, _DEEPEST = 20_000, 6
@@ -19,6 +19,8 @@ _MOST_IMAGES, _DEEPEST = 20_000, 6
 _LABEL = re.compile(
     r'sub-[A-Za-z0-9]+|(?<![A-Za-z0-9])[A-Za-z]{0,4}[0-9]{2,}(?![A-Za-z0-9])|[0-9]{2,}'
 )
+# Of images; what stands before ``.nii`` or ``.gii`` tells its kind.
+_ENDING = r'(\.[a-z]+)?(\.nii|\.gii)(\.gz)?$|\.mif(\.gz)?$|\.mg[hz]$'
 
 
 def common_shapes(root: Path, most: int = 3) -> list[tuple[str, int]]:
@@ -56,7 +58,9 @@ def _images(root: Path) -> Iterator[str]:
         folder = waiting.pop()
         for entry in entries(root / folder):
             if entry.name.endswith(endings):
-                yield (folder / entry.name).as_posix()
+                # Of a pair of hemispheres, one names both.
+                if files_of(Path(entry.name))[0].name == entry.name:
+                    yield (folder / entry.name).as_posix()
             elif (
                 not entry.name.startswith('.')
                 and len(folder.parts) < _DEEPEST
@@ -72,6 +76,6 @@ def _scalar_of(pattern: str) -> str:
     >>> _scalar_of('mri/mwp1{participant}_T1w.nii')
     'mwp1_T1w'
     """
-    base = PurePosixPath(pattern).name.partition('.nii')[0].partition('.mif')[0]
+    base = re.sub(_ENDING, '', PurePosixPath(pattern).name)
     words = re.findall(r'[A-Za-z][A-Za-z0-9]*', base.replace(f'{{{PARTICIPANT}}}', ' '))
     return '_'.join(words) or 'image'

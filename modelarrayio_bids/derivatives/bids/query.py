@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
@@ -19,9 +19,9 @@ from modelarrayio_bids.derivatives.bids.fixel_folders import fixel_files
 from modelarrayio_bids.derivatives.bids.index import index_names
 from modelarrayio_bids.derivatives.bids.listing import image_names, passed_over
 from modelarrayio_bids.derivatives.bids.output_names import syntactic
-from modelarrayio_bids.errors import AmbiguousMatchError
+from modelarrayio_bids.errors import AmbiguousMatchError, UnknownSpaceError
 from modelarrayio_bids.runtime.text_format import some
-from modelarrayio_bids.spaces import space_class
+from modelarrayio_bids.spaces import ElementSpace, space_class
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Image:
 def find_images(
     dataset: Dataset, participants: Collection[str] = (), sessions: Collection[str] = ()
 ) -> list[Image]:
-    """Return every NIfTI and CIFTI image of a dataset, sorted by path.
+    """Return every NIfTI, CIFTI and GIFTI image of a dataset, sorted by path.
 
     Nested datasets are not entered.
 
@@ -83,7 +83,7 @@ def find_images(
     ignored = passed_over(participants, sessions, fixels)
     names = image_names(dataset.root, ignored)
     found = index_names(dataset.root, names)
-    images = [Image(path, dataset.name, entities) for path, entities in found]
+    images = [*whole_images(Image(path, dataset.name, entities) for path, entities in found)]
     logger.debug('%s: %d images', dataset.root, len(images))
     return wanted(images, participants, sessions)
 
@@ -120,9 +120,35 @@ def find_fixel_files(
     return wanted(images, participants, sessions)
 
 
+def whole_images(files: Iterable[Image]) -> Iterator[Image]:
+    """Yield each image once, by the first of its files, without what tells them from each other.
+
+    Surface data are a file for each hemisphere: their image has neither an entity ``hemi`` nor a
+    field of that name.
+    """
+    found: set[Path] = set()
+    for file in files:
+        space = _space(file.path.name[file.path.name.find('.') :])
+        if space is None or not (part := space.part_entity):
+            yield file
+        elif (first := space.files_of(file.path)[0]) not in found:
+            found.add(first)
+            entities = {name: label for name, label in file.entities.items() if name != part}
+            columns = tuple(column for column in file.columns if column[0] != part)
+            yield replace(file, entities=entities, columns=columns)
+
+
 @functools.cache
 def _kind(ending: str) -> str:
     return space_class(ending).kind
+
+
+@functools.cache
+def _space(ending: str) -> type[ElementSpace] | None:
+    try:
+        return space_class(ending)
+    except UnknownSpaceError:
+        return None
 
 
 def _require_names_of_their_own(folders: Sequence[Path]) -> None:

@@ -55,7 +55,7 @@ def why_unusable(image: Image) -> str | None:
         return 'of no participant'
     space = image.entities.get('space')
     # Where the file itself, or its folder, tells which elements it has, a name need not.
-    if bids_entities.is_native(space) and (space is not None or SPACES[kind].needs_masks):
+    if bids_entities.is_native(space) and (space is not None or SPACES[kind].named_spaces):
         return f"in the participant's own space (space-{space})" if space else NO_SPACE
     return None
 

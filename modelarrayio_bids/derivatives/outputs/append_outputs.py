@@ -19,6 +19,7 @@ from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
+from modelarrayio_bids.spaces.inputs import image_files
 from modelarrayio_bids.store.reader import StoreReader
 
 logger = logging.getLogger(__name__)
@@ -152,7 +153,9 @@ class AppendOutputs:
     @cached_property
     def _sidecars(self) -> dict[Path, dict[str, Any]]:
         """Existing sidecars, with the new sources."""
-        uris = Uris(self._root, linked(self._root)).of(s.path for s in self.added.sources())
+        uris = Uris(self._root, linked(self._root)).of(
+            file for source in self.added.sources() for file in image_files(source)
+        )
         paths = [sidecar(self.outputs.cohort), sidecar(self.outputs.store)]
         found = {path: said for path in paths if (said := read_json(path))}
         return {

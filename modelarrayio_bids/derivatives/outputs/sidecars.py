@@ -21,6 +21,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SEARCH_ORDER
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
+from modelarrayio_bids.spaces.inputs import image_files
 
 _COLUMNS = {
     SCALAR: 'The name of the scalar in the HDF5 file.',
@@ -84,7 +85,7 @@ def sidecars(
         mask = outputs.group_mask, 'The voxels analysed.', mask_sources, {'Type': 'Brain', **limit}
         about += [mask, (outputs.coverage, 'The number of masks each voxel is in.', masks, {})]
     made_of = [path for path, *_ in about if path != outputs.coverage]
-    images = uris.of(source.path for source in sources)
+    images = uris.of(file for source in sources for file in image_files(source))
     facts = _of_store(group) | (limit if group.needs_masks else {})
     about.append(
         (outputs.store, f'{group.long_name}, for ModelArray.', [*uris.of(made_of), *images], facts)

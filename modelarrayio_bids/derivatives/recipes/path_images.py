@@ -9,7 +9,7 @@ from pathlib import Path
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.entities import Entities, bare_label
 from modelarrayio_bids.derivatives.bids.patterns import PARTICIPANT, NamesIn, PathPattern
-from modelarrayio_bids.derivatives.bids.query import Image
+from modelarrayio_bids.derivatives.bids.query import Image, whole_images
 from modelarrayio_bids.errors import UsageError
 
 #: The space of images of which nobody says it.
@@ -83,16 +83,19 @@ class PathImages:
         AmbiguousMatchError
             If a path fits a pattern in several ways.
         """
+        yield from whole_images(self._files(dataset))
+
+    def is_in(self, root: Path, listing: NamesIn) -> bool:
+        """Return whether a folder has such images among the names that a listing gives."""
+        return any(next(pattern.find(root, listing), None) is not None for pattern in self.patterns)
+
+    def _files(self, dataset: Dataset) -> Iterator[Image]:
         found: set[Path] = set()
         for pattern in self.patterns:
             for path, fields in pattern.find(dataset.root):
                 if path not in found:
                     found.add(path)
                     yield self._image(dataset, path, fields)
-
-    def is_in(self, root: Path, listing: NamesIn) -> bool:
-        """Return whether a folder has such images among the names that a listing gives."""
-        return any(next(pattern.find(root, listing), None) is not None for pattern in self.patterns)
 
     def _image(self, dataset: Dataset, path: Path, fields: dict[str, str]) -> Image:
         labels = {_ENTITIES[field]: text for field, text in fields.items() if field in _ENTITIES}

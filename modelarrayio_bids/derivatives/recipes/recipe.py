@@ -226,17 +226,28 @@ def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
     special = [recipe for recipe in builtin_recipes() if recipe.name != GENERIC]
     for recipes in (own, special):
         for name in _names(dataset):
-            for recipe in recipes:
-                if _is_for(recipe.datasets, name):
-                    return recipe.of(dataset)
+            if fitting := [one for one in recipes if _is_for(one.datasets, name)]:
+                return _best(fitting, dataset.root).of(dataset)
     return (recognised(dataset.root, own) or _builtin(GENERIC)).of(dataset)
+
+
+def _best(recipes: Sequence[Recipe], root: Path) -> Recipe:
+    """Return the first recipe that finds images by their paths, else the first of names, if any."""
+    if len(recipes) == 1:
+        return recipes[0]
+    listing = _first_names()
+    return max(recipes, key=lambda recipe: (recipe.finds_in(root, listing), not recipe.images))
 
 
 def recognised(root: Path, own: Sequence[Recipe] = ()) -> Recipe | None:
     """Return the first recipe of whose images, found by their paths, a folder has one."""
-    # Dozens of patterns begin in one folder, which may hold everybody's: it is read once for all.
-    listing = functools.cache(lambda folder: names_in(folder)[:_RECOGNISED_BY])
+    listing = _first_names()
     return next((one for one in (*own, *builtin_recipes()) if one.finds_in(root, listing)), None)
+
+
+def _first_names() -> NamesIn:
+    """Return a listing that reads a folder once: dozens of patterns begin in one."""
+    return functools.cache(lambda folder: names_in(folder)[:_RECOGNISED_BY])
 
 
 def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None:
