@@ -93,7 +93,7 @@ LEFT_OUT = {
         # _desc-{coreg,hmc}_aslref, and _aslref in MNI.
         'a reference image, not a measure': 3,
         # desc-{aparcaseg,aseg}_dseg; in MNI desc-preproc_{T1w,dseg} and 3 probabilities.
-        "anatomical, which is fMRIPrep's or sMRIPrep's to give": 7,
+        "anatomical, which is fMRIPrep's or sMRIPrep's to give": 8,
         # _cbf, _desc-score_cbf, _desc-scrub_cbf.
         "in the participant's own space (no space)": 3,
     },
