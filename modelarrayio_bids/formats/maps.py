@@ -16,7 +16,7 @@ def map_position(names: Sequence[str], choice: str | None, path: str | PathLike[
     Parameters
     ----------
     names : sequence of str
-        Of the maps in the file.
+        Names of the maps in the file.
     choice : str or None
         A name or, where no map has that name, a number counted from 1. None takes the only map.
     path : path-like

@@ -44,9 +44,9 @@ class SurfaceMaps:
     path : pathlib.Path
         The file.
     n_vertices : int
-        Of its surface.
+        Vertices of its surface.
     names : tuple of str
-        Of its maps; a number for each where it has no names.
+        Names of its maps; a number for each where it has no names.
     side : str
         The hemisphere that the file itself says it is of; empty where it does not.
     columns : numpy.ndarray, optional
@@ -108,7 +108,7 @@ def read_mask(path: Path, n_vertices: int) -> np.ndarray:
     path : pathlib.Path
         A label of FreeSurfer's, which lists them, or a file with a number above 0 for each.
     n_vertices : int
-        Of the surface.
+        Vertices of the surface.
 
     Raises
     ------

@@ -90,7 +90,7 @@ class VertexSpace(ElementSpace):
     surface : str, optional
         Name of the surface.
     map_choice : str, optional
-        Which map of a source to take, as in :class:`References`.
+        Map of a source to take, as in :class:`References`.
     """
 
     kind = 'vertices'
