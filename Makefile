@@ -1,5 +1,5 @@
 # make hooks  everything a contributor needs: an environment, and the checks before each commit
-# make demo   a small study, from derivatives to maps of an effect
+# make demo   a study of 24 brains, from derivatives to maps of an effect
 # make test   every test that this machine has the programs for, on all cores (REQUIRE_TOOLS=1: a missing
 #             one fails; PARALLEL= for one core)
 # make check  style, types and import rules
@@ -30,7 +30,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo oracles browser test fuzz test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
+.PHONY: demo demo-models oracles browser test fuzz test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist release-check check-tag publish-image publish-package \
     clean help
 
@@ -54,17 +54,21 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 hooks: $(VENV)/.installed-dev $(VENV)/.installed-test $(VENV)/.installed-check  ## set up a clone for development
 	$(BIN)/pre-commit install
 
-demo: $(VENV)/.installed  ## a small study, from derivatives to maps of an effect (in demo/)
+demo: $(VENV)/.installed  ## a study of 24 brains, from derivatives to maps of an effect (in demo/)
 	@rm -rf $(DEMO)
-	$(BIN)/python tests/trees.py $(DEMO)/study --subjects 24
-	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group model export --formula '~ age + sex'
-	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out model export --scalars cbf \
-	    --formula '~ s(age, k = 4, fx = TRUE) + sex'
-	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out model export --scalars cbf \
-	    --formula '~ age + sex' --analysis-name permuted --permutations 1000
-	$(BIN)/python tests/trees.py $(DEMO)/visits --subjects 24 --visits
-	$(BIN)/modelarrayio-bids $(DEMO)/visits $(DEMO)/visits_out group model export \
-	    --formula '~ age + sex + (1 | participant_id)'
+	$(BIN)/python docs/demo/demo_study.py $(DEMO)/study
+	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/out group model export --formula '~ age + sex + site'
+
+demo-models:  ## of that study: a curve, a permutation test, and two visits of each person
+	@[ -d $(DEMO)/out ] || $(MAKE) demo
+	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/models/curve group model export --scalars cbf \
+	    --formula '~ s(age, k = 4, fx = TRUE) + sex + site'
+	$(BIN)/modelarrayio-bids $(DEMO)/study $(DEMO)/models/permuted group model export --scalars cbf \
+	    --formula '~ age + sex + site' --permutations 1000
+	@rm -rf $(DEMO)/visits
+	$(BIN)/python docs/demo/demo_study.py $(DEMO)/visits --visits
+	$(BIN)/modelarrayio-bids $(DEMO)/visits $(DEMO)/models/repeated group model export \
+	    --formula '~ age + sex + site + (1 | participant_id)'
 
 # Nothing is asked, and nothing else is installed.
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu

@@ -21,7 +21,7 @@ extensions = [
     'messages',
     'nipype_pages',
 ]
-exclude_patterns = ['_build']
+exclude_patterns = ['_build', 'demo']
 html_theme = 'furo'
 html_title = f'{NAME} {__version__}'
 html_show_copyright = False

@@ -36,9 +36,9 @@ HERE = Path(__file__).parent
 SPACE = 'MNI152NLin2009cAsym'
 SURFACE = 'space-fsaverage_den-10k'
 PEOPLE = 24
-FLIPPED = 'sub-17'
+FLIPPED = 'sub-15'
 #: A site whose scanner reads so many mL/100 g/min more.
-HIGH_SITE, SHIFT = 'site3', 6.0
+HIGH_SITE, SHIFT = 'site3', 7.0
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class Effect:
 
 
 EFFECTS = {
-    'cbf': Effect('left thalamus', (-12, -18, 8), 7, -0.8),
-    'fa': Effect('genu of the corpus callosum', (0, 28, 4), 9, -0.006),
-    'thickness': Effect('left precentral gyrus', (-40, -10, 52), 14, -0.015),
+    'cbf': Effect('left thalamus', (-12, -18, 8), 9, -1.0),
+    'fa': Effect('genu of the corpus callosum', (0, 28, 4), 9, -0.007),
+    'thickness': Effect('left precentral gyrus', (-40, -10, 52), 14, -0.02),
     'fd': Effect('left corticospinal tract', (-25, -20, 20), 18, -0.008),
-    'reho': Effect('left posterior cingulate', (-6, -48, 28), 8, -0.004),
+    'reho': Effect('left posterior cingulate', (-6, -48, 28), 6, -0.004),
 }
 #: The edge that weakens, and by how much a year.
-WEAK_EDGE, EDGE_PER_YEAR = ('L PosteriorCingulate', 'L Angular'), -0.01
+WEAK_EDGE, EDGE_PER_YEAR = ('L PosteriorCingulate', 'L Angular'), -0.015
 
 #: Regions of the left hemisphere by a point in them, in mm; those of the right mirror them.
 REGIONS = {
@@ -180,7 +180,7 @@ def smooth_field(sd: float, mm: float, *names: str) -> np.ndarray:
 def own_head(person: Person) -> tuple[np.ndarray, np.ndarray]:
     """Return a person's tissues and T1w, (3, i, j, k), and brain mask: the template, bent."""
     tissues, _ = head()
-    bent = [smooth_field(1.5, 16, person.label, axis) / 4 for axis in 'xyz']
+    bent = [smooth_field(1.2, 16, person.label, axis) / 4 for axis in 'xyz']
     indices = np.indices(tissues.shape[1:]) + bent
     own = np.stack([ndimage.map_coordinates(tissue, indices, order=1) for tissue in tissues])
     brain = ndimage.binary_closing(own[0] + own[1] > 0.4, iterations=2)
@@ -192,9 +192,9 @@ def measure(person: Person, name: str, age: float, visit: str = '') -> np.ndarra
     (grey, white, _), brain = own_head(person)
     flow = name == 'cbf'
     values = 60 * grey + 22 * white if flow else 0.14 * grey + 0.5 * white + 0.05
-    level = 1 + rng(name, person.label, 'level').normal(0, 0.04)
+    level = 1 + rng(name, person.label, 'level').normal(0, 0.045)
     values = ndimage.gaussian_filter(values, 0.5) * (1 + smooth_field(0.12, 14, name)) * level
-    noise = 4.0 if flow else 0.035
+    noise = 2.5 if flow else 0.025
     values += smooth_field(noise, 8, name, person.label) + smooth_field(
         noise / 2, 3, name, person.label, visit
     )
@@ -296,7 +296,7 @@ def thickness(person: Person) -> np.ndarray:
     noise = rng('thickness', person.label).normal(size=grey_vertices().size)
     for _ in range(30):
         noise = averaging() @ noise
-    noise *= 0.18 / noise.std()
+    noise *= 0.12 / noise.std()
     usual = cortex()['thickness'].ravel()
     for _ in range(3):
         usual = averaging() @ usual
@@ -331,7 +331,7 @@ def centres() -> np.ndarray:
 def homogeneity(person: Person) -> np.ndarray:
     """Return the regional homogeneity of a person's parcels: (40,)."""
     usual = rng('reho').normal(0.55, 0.05, centres().shape[1])
-    own = rng('reho', person.label).normal(0, 0.025, usual.size)
+    own = rng('regional', person.label).normal(0, 0.025, usual.size)
     return usual + own + EFFECTS['reho'].at(centres(), person.age)
 
 
@@ -374,6 +374,8 @@ def save_surfaces(stem: str) -> None:
 def write_cortex(derivatives: Path, persons: list[Person]) -> None:
     """Write thickness, surfaces of the first person, and measures of parcels."""
     fmriprep, xcp_d = derivatives / 'fmriprep', describe(derivatives / 'xcp_d', 'xcp_d')
+    # BIDS has no suffix for them yet.
+    (xcp_d / '.bidsignore').write_text('*_boldmap.*\n')
     named = ScalarAxis(['thickness'])
     for person in persons:
         sub = person.label
@@ -430,7 +432,7 @@ def density(person: Person) -> np.ndarray:
     """Return the fibre density of a person's fixels: (n,)."""
     voxels, _, tracts = fixels()
     values = 0.45 + smooth_field(0.06, 10, 'fd')[*voxels.T] + 0.05 * (tracts == 'callosum')
-    values += smooth_field(0.05, 8, 'fd', person.label)[*voxels.T]
+    values += smooth_field(0.04, 8, 'fd', person.label)[*voxels.T]
     values += rng('fd', person.label).normal(0, 0.02, values.size)
     effect = EFFECTS['fd'].at(places()[:, *voxels.T], person.age)
     return values + np.where(tracts == 'left corticospinal', effect, 0)
@@ -530,6 +532,11 @@ def main() -> None:
     arguments = parser.parse_args()
     write = write_visits if arguments.visits else write_study
     write(arguments.output, people())
+    print(f'Wrote {arguments.output}. What age does, and where:')
+    for name, effect in EFFECTS.items():
+        if name == 'cbf' or not arguments.visits:
+            place = ', '.join(map(str, effect.centre))
+            print(f'  {name:10} {effect.per_year:+.3f} a year  {effect.place} ({place}) mm')
 
 
 if __name__ == '__main__':

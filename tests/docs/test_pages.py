@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import demo_study
 import h5py
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import raised
 import trees
 from held import Held
 from images import write_cohort
+from once import once
 from pages import DOCS, ROOT, environment, follow_all
 from tools import require_tool
 
@@ -32,14 +34,20 @@ def study(tmp_path):
     return root
 
 
+@pytest.fixture
+def demo(shared, tmp_path):
+    """A working folder after ``make demo``, but for its outputs."""
+
+    def fill(folder):
+        demo_study.write_study(folder / 'study', demo_study.people())
+        demo_study.write_visits(folder / 'visits', demo_study.people())
+
+    return shutil.copytree(once(shared / 'demo', fill), tmp_path / 'demo')
+
+
+@pytest.mark.usefixtures('demo')
 def test_the_first_five_minutes(tmp_path):
     require_tool('modelarrayio-bids')
-    # Of what `make demo` writes, the scalars that the page shows.
-    root, persons = trees.describe(tmp_path / 'demo' / 'study'), trees.people(24)
-    trees.write_participants(root, persons)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
-    trees.write_xcp_d(root / 'derivatives' / 'xcp_d', persons)
-    trees.write_fixels(root / 'derivatives' / 'mrtrix', persons)
     follow_all(DOCS / 'start.md', tmp_path)
 
 
@@ -48,15 +56,18 @@ def test_what_programs_read_is_as_shown(tmp_path):
     follow_all(DOCS / 'troubleshooting.md', tmp_path)
 
 
+@pytest.mark.usefixtures('demo')
 def test_what_is_in_a_file_of_the_demo(tmp_path):
     from modelarrayio_bids.cli.bids_app import main
 
     require_tool('modelarrayio')
-    root, persons = trees.describe(tmp_path / 'demo' / 'study'), trees.people(24)
-    trees.write_participants(root, persons)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
     arguments = ['--scalars', 'cbf', '--no-report']
-    assert main([str(root), str(tmp_path / 'demo' / 'out'), 'group', *arguments]) == 0
+    assert (
+        main(
+            [str(tmp_path / 'demo' / 'study'), str(tmp_path / 'demo' / 'out'), 'group', *arguments]
+        )
+        == 0
+    )
     follow_all(DOCS / 'usage-info.md', tmp_path)
 
 
@@ -75,22 +86,20 @@ def test_what_is_wrong_with_a_file(tmp_path):
     follow_all(DOCS / 'usage-validate.md', tmp_path)
 
 
+@pytest.mark.usefixtures('demo')
 def test_linear_models(tmp_path):
     require_tool('modelarrayio-bids')
     sexes = [person.sex for person in trees.people(24)]
     write_cohort(tmp_path, subjects=24, sex=sexes).rename(tmp_path / 'cohort_FA.csv')
     build(tmp_path, 'FA.h5', 'cohort_FA.csv')
-    root, persons = trees.describe(tmp_path / 'demo' / 'study'), trees.people(24)
-    trees.write_participants(root, persons)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
     follow_all(DOCS / 'models.md', tmp_path)
     follow_all(DOCS / 'curves.md', tmp_path)
     follow_all(DOCS / 'permutation.md', tmp_path)
 
 
+@pytest.mark.usefixtures('demo')
 def test_random_intercepts(tmp_path):
     require_tool('modelarrayio-bids')
-    trees.write_visits(tmp_path / 'demo' / 'visits', trees.people(24))
     follow_all(DOCS / 'random-intercept.md', tmp_path)
 
 

@@ -41,7 +41,8 @@ def run_export(options: argparse.Namespace) -> int:
             print(f'{analysis} of {store} would be written to {folder}:')
             print(*(f'  {file}' for file in files), sep='\n')
         return 0
-    close_export(jobs, _export(options, jobs))
+    log, page = _export(options, jobs)
+    close_export(jobs, log, page, options)
     return 0
 
 
@@ -124,8 +125,8 @@ def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[
         yield planned_files(store, analysis, options=how)
 
 
-def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
-    """Run the workflow; where its log is."""
+def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> tuple[Path, Path | None]:
+    """Run the workflow, and return its log and its report."""
     from modelarrayio_bids.derivatives.bids.description import complete_description
     from modelarrayio_bids.workflows import init_export_wf
     from modelarrayio_bids.workflows.execution import run_workflow
@@ -147,7 +148,9 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> Path:
             mem_mb=options.mem_mb,
         )
         where.ask_for(workflow, options.nprocs, options.mem_mb)
-        run_workflow(workflow, folders.work, folders.logs, where)
+        outputs = run_workflow(workflow, folders.work, folders.logs, where)
         written = {folder.relative_to(folders.output).parts[0] for _, _, folder in jobs}
         complete_description(folders.output, options.bids_dir, written)
-    return folders.log
+    page = outputs['make_report'].out_file if options.report else None
+    # Undefined where the memory was not enough for it.
+    return folders.log, Path(page) if isinstance(page, str) else None

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelarrayio_bids.cli.columns import aligned
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.text_format import count
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 #: So many reasons, and files, are shown: a terminal has 40 lines.
 _MOST_REASONS = 5
 _MOST_FILES = 20
+_RESULT_COLUMNS = ('  SCALAR', 'ANALYSIS', 'TERM', 'ELEMENTS', 'STRONGEST', 'P', 'WHERE')
+#: The test of all terms at once, in the names of results.
+_MODEL = 'model'
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,11 @@ def close_group(made: GroupOutputs, options: argparse.Namespace) -> None:
     if len(options.analysis_level) > 1:
         # The run goes on with them itself.
         steps = []
-    places = [f'Report: {made.report}'] if made.report else []
-    places.append(f'Log: {made.log}')
-    parts = [_of_files(made, output), _of_left_out(made), _of_repeats(made)]
+    places = [f'Report: {output / made.report.name}'] if made.report else []
+    places.append(_of_log(made.log, output))
+    # Of several levels the run goes on itself; a warning has told of repeats.
+    repeats = _of_repeats(made) if steps else ''
+    parts = [_of_files(made, output), _of_left_out(made), repeats]
     parts += ['\n'.join(places), _of_steps(steps)]
     facts = asdict(made) | {'next': [asdict(step) for step in steps]}
     logs.say_done('\n\n'.join(filter(None, parts)), facts)
@@ -88,43 +94,122 @@ def close_model(
     """
     from modelarrayio_bids.derivatives.rscripts.next_steps import Step, export_command
 
-    steps = []
+    steps, output = [], options.output_dir
     if 'export' not in options.analysis_level:
-        command = export_command(options.bids_dir, options.output_dir)
+        command = export_command(options.bids_dir, output)
         steps = [Step('write the results as maps', command)]
-    places = [f'Report: {options.output_dir.absolute() / "report.html"}'] * options.report
+    places = [f'Report: {output / "report.html"}'] * options.report
     parts = [
-        _of_models(f'Fitted {count(len(fitted), "model")}:', fitted),
-        _of_models(f'Kept {count(len(kept), "analysis")}, made by the same model:', kept),
-        '\n'.join([*places, f'Log: {log}']),
+        _of_models(f'Fitted {count(len(fitted), "model")} in {output}:', fitted, output),
+        _of_models(f'Kept {count(len(kept), "analysis")}, made by the same model:', kept, output),
+        '\n'.join([*places, _of_log(log, output)]),
         _of_steps(steps),
     ]
     facts = {'fitted': list(fitted), 'kept': list(kept), 'log': str(log)}
     logs.say_done('\n\n'.join(filter(None, parts)), facts)
 
 
-def _of_models(headline: str, models: Sequence[Mapping[str, str]]) -> str:
-    lines = [f'  {each["analysis"]}: {each["formula"]}  {each["store"]}' for each in models]
-    return '\n'.join([headline, *lines]) if lines else ''
+def _of_models(headline: str, models: Sequence[Mapping[str, str]], output: Path) -> str:
+    rows = [
+        (f'  {each["analysis"]}: {each["formula"]}', str(_below(Path(each['store']), output)))
+        for each in models
+    ]
+    return '\n'.join([headline, *_first(rows)]) if rows else ''
 
 
-def close_export(jobs: Sequence[tuple[Path, str, Path]], log: Path) -> None:
-    """Say what the export level wrote."""
-    lines = [
-        f'Exported {count(len(jobs), "analysis")}:',
-        *(f'  {name}  {to}' for _, name, to in jobs),
+def close_export(
+    jobs: Sequence[tuple[Path, str, Path]],
+    log: Path,
+    page: Path | None,
+    options: argparse.Namespace,
+) -> None:
+    """Say what the export level wrote, and what was found.
+
+    Parameters
+    ----------
+    jobs : sequence of tuple
+        HDF5 file, analysis, and the folder of its maps.
+    log : pathlib.Path
+        The log.
+    page : pathlib.Path or None
+        The report, if this run made one.
+    options : argparse.Namespace
+        Those of the run.
+    """
+    output = options.output_dir
+    lines = [(f'  {name}', str(_below(to, output))) for _, name, to in jobs]
+    found = _found_by(jobs, output) if page else []
+    parts = [
+        '\n'.join([f'Exported {count(len(jobs), "analysis")} to {output}:', *_first(lines)]),
+        *_of_results(found),
+        '\n'.join([*([f'Report: {output / page.name}'] if page else []), _of_log(log, output)]),
     ]
     facts = [{'store': str(store), 'analysis': name, 'folder': str(to)} for store, name, to in jobs]
-    logs.say_done('\n'.join([*lines, '', f'Log: {log}']), {'exported': facts, 'log': str(log)})
+    logs.say_done('\n\n'.join(parts), {'exported': facts, 'found': found, 'log': str(log)})
+
+
+def _found_by(jobs: Sequence[tuple[Path, str, Path]], output: Path) -> list[dict[str, str]]:
+    """Return the rows of the table of results that some analyses have."""
+    from modelarrayio_bids.reports.findings.results_table import read_results
+
+    wanted = {(_below(store, output).as_posix(), name) for store, name, _ in jobs}
+    return [row for row in read_results(output) if (row['store'], row['analysis']) in wanted]
+
+
+def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Yield a table of terms with surviving elements for each rule, and how many have none."""
+    by_rule: dict[str, list[tuple[str, ...]]] = {}
+    n_others = 0
+    for row in rows:
+        if row['term'] == _MODEL:
+            continue
+        if row['survived'] == '0':
+            n_others += 1
+            continue
+        rule = 'not corrected' if row['correction'] == 'n/a' else f'corrected ({row["correction"]})'
+        by_rule.setdefault(f'p < {row["level"]}, {rule}', []).append(_result(row))
+    for rule, cells in by_rule.items():
+        yield '\n'.join([f'Found, {rule}:', *_first([_RESULT_COLUMNS, *cells])])
+    if n_others:
+        yield f'Nothing found for {count(n_others, "other term" if by_rule else "term")}.'
+
+
+def _result(row: Mapping[str, str]) -> tuple[str, ...]:
+    strongest = f'{float(row["peak"]):.3g}'
+    return (
+        f'  {row["scalar"]}',
+        row['analysis'],
+        row['term'],
+        f'{int(row["survived"]):,} of {int(row["elements"]):,} {row["kind"]}',
+        strongest if row['statistic'] == 'n/a' else f'{row["statistic"]} = {strongest}',
+        f'{float(row["smallest_p"]):.2g}',
+        row['where'],
+    )
+
+
+def _first(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines, and how many more there are."""
+    lines = list(aligned(rows))
+    if len(lines) > _MOST_FILES:
+        lines[_MOST_FILES:] = [f'  and {len(lines) - _MOST_FILES} more']
+    return lines
+
+
+def _below(path: Path, output: Path) -> Path:
+    """Return a path from the output folder: shorter than from the root."""
+    return path.relative_to(output.absolute())
+
+
+def _of_log(log: Path, output: Path) -> str:
+    return f'Log: {output / _below(log, output)}'
 
 
 def _of_files(made: GroupOutputs, output: Path) -> str:
-    files = zip(made.scalars, made.stores, strict=True)
-    lines = [f'  {scalar}  {store}' for scalar, store in files]
-    if len(lines) > _MOST_FILES:
-        lines[_MOST_FILES:] = [f'  and {len(lines) - _MOST_FILES} more']
+    files = zip(made.scalars, map(Path, made.stores), strict=True)
+    rows = [(f'  {scalar}', str(_below(store, output))) for scalar, store in files]
     beside = 'Beside each: its cohort CSV and, of voxels, the group mask and coverage map.'
-    return '\n'.join([f'{count(len(made.stores), "HDF5 file")} in {output}:', *lines, beside])
+    headline = f'{count(len(made.stores), "HDF5 file")} in {output}:'
+    return '\n'.join([headline, *_first(rows), beside])
 
 
 def _of_left_out(made: GroupOutputs) -> str:

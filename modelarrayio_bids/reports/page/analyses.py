@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
 
 from modelarrayio_bids.derivatives.outputs.statmaps import label
 from modelarrayio_bids.errors import SchemaError
@@ -64,6 +65,8 @@ class AnalysisPart(Part):
         Name of its place in the page; for people.
     terms : list of TermPart
         By term of the model.
+    results : list of dict
+        Their numbers, as ``columns.yaml`` says.
     model, p_values, components, permutations : Part, optional
         The model, of an analysis made by ``fit``; distributions of p values that are not corrected;
         what the model tells beside its tests; its permutation test.
@@ -76,6 +79,7 @@ class AnalysisPart(Part):
     anchor: str = ''
     title: str = ''
     terms: list[TermPart] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
     model: ModelPart | None = None
     p_values: Part | None = None
     components: Part | None = None
@@ -136,8 +140,9 @@ def analysis_parts(
                 yield replace(part, note='No result has a p value.', model=model, maps=maps)
                 continue
             terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
+            rows = [_row(output, figure) for figure in figures]
             table = album.table(
-                (figure.numbers for figure in figures),
+                rows,
                 figure_name(output, f'{what}Results', 'summary'),
                 'results',
             )
@@ -158,6 +163,7 @@ def analysis_parts(
                     _term(output, figure, fit, album, term)
                     for figure, (_, term) in zip(figures, terms, strict=True)
                 ],
+                results=rows,
                 model=model,
                 p_values=p_value_part(output, results, album, what),
                 components=component_part(output, results, album, what, space=space, around=around),
@@ -228,6 +234,12 @@ def _figures(
         background=around.background,
         show_intercept=show_intercept,
     )
+
+
+def _row(output: Output, figure: ResultFigure) -> dict[str, Any]:
+    """Return the numbers of a term, with the file they are of."""
+    store = output.files.store.relative_to(output.root)
+    return {'scalar': output.scalar, 'store': store.as_posix(), **figure.numbers}
 
 
 def _term(

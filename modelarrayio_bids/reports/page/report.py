@@ -28,6 +28,7 @@ from modelarrayio_bids.reports.findings.participants import (
     phenotypes_of,
     repeated_measures,
 )
+from modelarrayio_bids.reports.findings.results_table import RESULTS
 from modelarrayio_bids.reports.page.album import Album
 from modelarrayio_bids.reports.page.analyses import analysis_parts
 from modelarrayio_bids.reports.page.methods import done
@@ -95,6 +96,12 @@ def write_page(
     availability = Availability.of(outputs)
     pipelines = pipelines_of(output_dir)
     attention = _attention(outputs, parts)
+    results = [
+        part
+        for output in outputs
+        for part in analysis_parts(output, album, show_intercept=show_intercept)
+    ]
+    album.table((row for part in results for row in part.results), RESULTS, 'results')
     context = {
         'program': f'{NAME} {__version__}',
         'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
@@ -106,11 +113,7 @@ def write_page(
         'left_out': _left_out(left_out, album),
         'phenotypes': _phenotypes(phenotypes_of(outputs), album),
         'scalars': parts,
-        'results': [
-            part
-            for output in outputs
-            for part in analysis_parts(output, album, show_intercept=show_intercept)
-        ],
+        'results': results,
         'attention': attention,
         'verdict': _verdict(outputs, attention),
         'limits': outliers,

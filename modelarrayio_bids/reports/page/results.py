@@ -122,8 +122,9 @@ def result_figures(
         found = by_row.by_element(results, len(space))
         images = found.n_images if np.isfinite(found.n_images[0]) else (n_images, n_images)
         clusters = find_clusters(space, found.shown, found.kept, meshes, MOST_CLUSTERS)
+        peak = _peak(found, space)
         title = _title(found.term, formula or subject)
-        said = [*_survival(found, space, clusters), *_circumstances(found, images)]
+        said = [*_survival(found, space, clusters, peak), *_circumstances(found, images)]
         finding = ' '.join(said)
         alt = f'{title}: {finding}'
         pictures = _pictures(found, space, title, alt, surfaces=at_hand, background=background)
@@ -134,6 +135,9 @@ def result_figures(
             'statistic': found.statistic or 'n/a',
             **dict(zip(('df_min', 'df_max'), map(cell, found.df or (np.nan, np.nan)), strict=True)),
             'clusters': clusters.count,
+            'peak': cell(peak.value) if peak else 'n/a',
+            'where': peak.where if peak else 'n/a',
+            'kind': space.kind,
         }
         yield ResultFigure(
             title, finding, connectivity_rule(space, meshes), tuple(pictures), clusters, numbers
@@ -162,7 +166,27 @@ def _numbers(found: TermValues, images: tuple[float, float]) -> dict[str, Any]:
     }
 
 
-def _survival(found: TermValues, space: ElementSpace, clusters: Clusters) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Peak:
+    """The element whose value is furthest from zero, of those that survived or of all."""
+
+    value: float
+    where: str
+
+
+def _peak(found: TermValues, space: ElementSpace) -> _Peak | None:
+    """Find the strongest element; None where none has a value."""
+    shown = found.kept if found.survived else np.isfinite(found.shown)
+    strength = np.where(shown, abs(found.shown), np.nan)
+    if np.isnan(strength).all():
+        return None
+    strongest = np.array([np.nanargmax(strength)])
+    return _Peak(float(found.shown[strongest[0]]), space.labels(strongest)[0])
+
+
+def _survival(
+    found: TermValues, space: ElementSpace, clusters: Clusters, peak: _Peak | None
+) -> Iterator[str]:
     """Yield sentences: how many elements survive, and the strongest."""
     kind, rule = space.kind, found.term.rule
     if not found.n_tested:
@@ -175,13 +199,9 @@ def _survival(found: TermValues, space: ElementSpace, clusters: Clusters) -> Ite
         several = clusters.count not in {0, found.survived}
         pieces = f' They make {count(clusters.count, "cluster")}.' if several else ''
         yield f'{found.survived:,} of {found.n_tested:,} {kind}: {rule}.{pieces}'
-    shown = found.kept if found.survived else np.isfinite(found.shown)
-    strength = np.where(shown, abs(found.shown), np.nan)
-    if not np.isnan(strength).all():
-        strongest = np.array([np.nanargmax(strength)])
-        value = number(float(found.shown[strongest[0]]))
+    if peak is not None:
         what = 'Strongest' if found.survived else 'Highest peak, below the threshold'
-        yield f'{what}: {space.labels(strongest)[0]}, {found.noun} = {value}.'
+        yield f'{what}: {peak.where}, {found.noun} = {number(peak.value)}.'
 
 
 def _circumstances(found: TermValues, images: tuple[float, float]) -> Iterator[str]:
