@@ -236,6 +236,7 @@ def write_volumes(derivatives: Path, persons: list[Person]) -> None:
         stem = fmriprep / person.label / 'anat' / f'{person.label}_space-{SPACE}'
         t1w = np.where(brain, 1000 * own[2], 0).astype(np.int16)
         save_volume(t1w, Path(f'{stem}_desc-preproc_T1w.nii.gz'))
+        Path(f'{stem}_desc-preproc_T1w.json').write_text('{"SkullStripped": true}\n')
         save_volume(brain.astype(np.uint8), Path(f'{stem}_desc-brain_mask.nii.gz'))
         write_flow(aslprep, person)
         name = f'{person.label}_space-{SPACE}_model-dki_param-fa_dwimap.nii.gz'
@@ -374,8 +375,6 @@ def save_surfaces(stem: str) -> None:
 def write_cortex(derivatives: Path, persons: list[Person]) -> None:
     """Write thickness, surfaces of the first person, and measures of parcels."""
     fmriprep, xcp_d = derivatives / 'fmriprep', describe(derivatives / 'xcp_d', 'xcp_d')
-    # BIDS has no suffix for them yet.
-    (xcp_d / '.bidsignore').write_text('*_boldmap.*\n')
     named = ScalarAxis(['thickness'])
     for person in persons:
         sub = person.label
@@ -476,6 +475,15 @@ def write_fixels(derivatives: Path, persons: list[Person]) -> None:
 # The dataset
 
 
+#: Names of pipelines that BIDS does not have yet; theirs is such a file, too.
+IGNORED = {
+    'fMRIPrep': ['*.surf.gii', '*.dscalar.nii'],
+    'ASLPrep': ['*_cbf.nii.gz', '*_desc-brain_mask.nii.gz'],
+    'qsirecon': ['*_dwimap.nii.gz'],
+    'xcp_d': ['*_boldmap.*'],
+}
+
+
 def describe(root: Path, generator: str = '') -> Path:
     """Write a dataset_description.json: of a derivative if a generator is given, else of raw."""
     root.mkdir(parents=True, exist_ok=True)
@@ -483,6 +491,8 @@ def describe(root: Path, generator: str = '') -> Path:
     about = {'Name': root.name, 'BIDSVersion': '1.10.0', 'DatasetType': 'raw'}
     text = json.dumps(about | (made if generator else {}), indent=2)
     (root / 'dataset_description.json').write_text(text + '\n')
+    if generator:
+        (root / '.bidsignore').write_text('\n'.join(IGNORED[generator]) + '\n')
     return root
 
 
@@ -493,6 +503,8 @@ def write_participants(root: Path, persons: list[Person]) -> None:
         age = 'n/a' if number == 1 else person.age
         lines.append(f'{person.label}\t{age}\t{person.sex}\t{person.site}')
     (root / 'participants.tsv').write_text('\n'.join(lines) + '\n')
+    for person in persons:
+        (root / person.label).mkdir()
     columns = {
         'age': {'Description': 'Age at the first visit', 'Units': 'year'},
         'sex': {'Description': 'Sex', 'Levels': {'F': 'female', 'M': 'male'}},
@@ -519,7 +531,6 @@ def write_visits(root: Path, persons: list[Person], years: tuple[float, ...] = (
         for number, later in enumerate(years, start=1):
             lines.append(f'ses-{number}\t{round(person.age + later, 1)}')
             write_flow(aslprep, person, f'ses-{number}', later)
-        (root / person.label).mkdir()
         (root / person.label / f'{person.label}_sessions.tsv').write_text('\n'.join(lines) + '\n')
     return root
 

@@ -27,7 +27,7 @@ def test_the_log_of_a_run_has_the_time(group, tmp_path):
     log = log_of(tmp_path / 'out')
     assert re.match(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO: Intermediate files are in ', log)
     # And ends with what was printed last.
-    assert re.search(r' INFO: 1 HDF5 file in .*\n  cbf  /.*\n', log)
+    assert re.search(r' INFO: 1 HDF5 file in .*\n  cbf  cbf/.*\n', log)
     assert log.endswith(' export\n')
 
 

@@ -1,0 +1,102 @@
+"""The study of ``make demo``, and what its command finds in it."""
+
+import json
+import re
+import subprocess
+
+import demo_study
+import nibabel as nb
+import numpy as np
+import pytest
+from pages import ROOT
+from tools import require_tool
+
+from modelarrayio_bids.cli.bids_app import main
+from modelarrayio_bids.reports.findings.results_table import read_results
+
+#: Scalars by the measure whose effect they show.
+SCALARS = {'cbf': 'cbf', 'dki_fa': 'fa', 'fd': 'fd', 'thickness': 'thickness'}
+
+
+@pytest.fixture(scope='module')
+def outputs(tmp_path_factory):
+    """The folder of ``make demo``, made by the command of the Makefile."""
+    folder = tmp_path_factory.mktemp('demo')
+    demo_study.write_study(folder / 'study', demo_study.people())
+    command = re.search(r'demo: .*?(group model export --formula.*?)\n', MAKEFILE, re.DOTALL)[1]
+    level, formula = command.split(' --formula ')
+    arguments = [*level.split(), '--formula', formula.strip("'")]
+    assert main([str(folder / 'study'), str(folder / 'out'), *arguments]) == 0
+    return folder
+
+
+MAKEFILE = (ROOT / 'Makefile').read_text('utf-8') if (ROOT / 'Makefile').exists() else ''
+pytestmark = pytest.mark.skipif(not MAKEFILE, reason='there is no Makefile in the image')
+
+
+@pytest.fixture(scope='module')
+def ages(outputs):
+    """The rows of the table of results about age, by scalar."""
+    rows = read_results(outputs / 'out')
+    return {row['scalar']: row for row in rows if row['term'] == 'age'}
+
+
+def test_every_effect_is_found(ages):
+    assert set(ages) == {*SCALARS, 'reho', 'pearsoncorrelation'}
+    # Each is a decline, and 23 people tell it from noise.
+    assert all(int(row['survived']) and float(row['peak']) < 0 for row in ages.values())
+
+
+@pytest.mark.parametrize('scalar', ['cbf', 'dki_fa', 'fd'])
+def test_the_peak_is_where_the_effect_was_planted(ages, scalar):
+    place = re.search(r'\((.*)\) mm', ages[scalar]['where'])[1].split(', ')
+    effect = demo_study.EFFECTS[SCALARS[scalar]]
+    # Within the radius of the effect.
+    assert np.linalg.norm(np.array(place, float) - effect.centre) < effect.radius
+
+
+def test_the_cortex_thins_at_the_precentral_gyrus(ages):
+    vertex, side = re.fullmatch(
+        r'vertex (\d+) of (left) cortex', ages['thickness']['where']
+    ).groups()
+    point = demo_study.cortex()['midthickness'][0 if side == 'left' else 1, int(vertex)]
+    effect = demo_study.EFFECTS['thickness']
+    assert np.linalg.norm(point - effect.centre) < effect.radius
+
+
+def test_the_edge_and_the_parcel_are_found(ages):
+    assert ages['reho']['where'] == 'L PosteriorCingulate'
+    assert set(ages['pearsoncorrelation']['where'].split(' – ')) == set(demo_study.WEAK_EDGE)
+
+
+def test_the_site_that_is_high_is_found(outputs):
+    rows = read_results(outputs / 'out')
+    (site,) = (row for row in rows if (row['scalar'], row['term']) == ('cbf', 'sitesite3'))
+    assert int(site['survived']) > 0.5 * int(site['elements'])
+
+
+def test_the_flipped_image_is_named(outputs):
+    page = (outputs / 'out' / 'report.html').read_text('utf-8')
+    assert 'looks flipped' in page
+    table = outputs / 'out' / 'cbf' / f'space-{demo_study.SPACE}_cohort.csv'
+    assert demo_study.FLIPPED in table.read_text()
+
+
+def test_every_dataset_is_bids(outputs):
+    validator = require_tool('bids-validator-deno')
+    study = outputs / 'study'
+    for description in sorted(study.rglob('dataset_description.json')):
+        command = [validator, '--format', 'json', description.parent]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        issues = json.loads(done.stdout)['issues']['issues']
+        assert [issue for issue in issues if issue['severity'] == 'error'] == []
+
+
+def test_fixels_are_those_mrtrix_reads(outputs):
+    folder = outputs / 'study' / 'derivatives' / 'mrtrix' / 'fd'
+    command = [require_tool('fixel2voxel'), '-quiet', folder / 'sub-01.mif', 'count']
+    out = outputs / 'count.nii'
+    subprocess.run([*command, out], check=True)
+    image = nb.load(out)
+    assert np.asarray(image.dataobj).sum() == len(demo_study.fixels()[0])
+    np.testing.assert_allclose(image.affine, demo_study.head()[1], atol=1e-4)
