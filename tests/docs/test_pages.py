@@ -61,13 +61,9 @@ def test_what_is_in_a_file_of_the_demo(tmp_path):
     from modelarrayio_bids.cli.bids_app import main
 
     require_tool('modelarrayio')
-    arguments = ['--scalars', 'cbf', '--no-report']
-    assert (
-        main(
-            [str(tmp_path / 'demo' / 'study'), str(tmp_path / 'demo' / 'out'), 'group', *arguments]
-        )
-        == 0
-    )
+    folders = [str(tmp_path / 'demo' / name) for name in ('study', 'out')]
+    model = ['--scalars', 'cbf', '--formula', '~ age + sex + site', '--no-report']
+    assert main([*folders, 'group', 'model', *model]) == 0
     follow_all(DOCS / 'usage-info.md', tmp_path)
 
 
