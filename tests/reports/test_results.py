@@ -110,8 +110,12 @@ def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
         'df_min': 'n/a',
         'df_max': 'n/a',
         'clusters': 2,
+        'peak': '8.5',
+        'where': '(-6, 4, 4) mm',
+        'kind': 'voxels',
     }
-    assert list(figure.numbers) == list(column_texts()['results'])
+    # A file and its scalar stand before them.
+    assert ['scalar', 'store', *figure.numbers] == list(column_texts()['results'])
     assert list(figure.rows()[0]) == list(column_texts()['clusters'])
 
 
