@@ -97,7 +97,7 @@ class Page(HTMLParser):
         if tag == 'section':
             self._section = known['id']
         elif tag in {'a', 'link', 'script'}:
-            self.links.append(known.get('href') or known.get('src'))
+            self.links.extend(filter(None, (known.get('href'), known.get('src'))))
         elif tag == 'img':
             self.images.append(known)
         elif tag == 'caption':

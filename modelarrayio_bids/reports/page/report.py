@@ -33,7 +33,7 @@ from modelarrayio_bids.reports.page.album import Album
 from modelarrayio_bids.reports.page.analyses import analysis_parts
 from modelarrayio_bids.reports.page.methods import done
 from modelarrayio_bids.reports.page.scalars import ScalarPart, scalar_part, shared_files
-from modelarrayio_bids.reports.page.templates import environment
+from modelarrayio_bids.reports.page.templates import Script, environment
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
@@ -118,6 +118,7 @@ def write_page(
         'verdict': _verdict(outputs, attention),
         'limits': outliers,
         'notes': [*repeated_measures(outputs), *map(str, _remarks(outputs))],
+        'script': Script.of('report.js'),
         'done': done(outputs, availability.counts, pipelines),
     }
     page = output_dir / NAME_OF_PAGE
