@@ -295,6 +295,61 @@ def write_xcp_d(root: Path, persons: list[Person]) -> Path:
     return root
 
 
+#: Vertices of a hemisphere; of the left the last 42, of the right the first 42 are the medial wall.
+N_VERTICES = 642
+CORTEX = {'L': np.arange(642) < 600, 'R': np.arange(642) >= 42}
+
+
+def vertex_values(person: Person, name: str) -> dict[str, np.ndarray]:
+    """Values of both hemispheres, (642,) float32 each: zero on the medial wall."""
+    values = element_values(person, name, 1200)
+    found = {}
+    for (side, inside), part in zip(CORTEX.items(), np.split(values, 2), strict=True):
+        found[side] = np.zeros(N_VERTICES, np.float32)
+        found[side][inside] = part
+    return found
+
+
+def write_surface_data(root: Path, persons: list[Person]) -> Path:
+    """Thickness on fsaverage3 as GIFTI pairs, with the participant's own beside it, and series."""
+    describe(root, 'fMRIPrep')
+    for person in persons:
+        sub = f'sub-{person.label}'
+        for side, values in vertex_values(person, 'thickness').items():
+            stem = root / sub / 'anat' / f'{sub}_hemi-{side}'
+            own = values[: -int(person.label)]
+            for space, data in (('space-fsaverage3_', values), ('', own)):
+                save_gifti(data[:, np.newaxis], Path(f'{stem}_{space}thickness.shape.gii'))
+            series = root / sub / 'func' / f'{sub}_task-rest_hemi-{side}_space-fsaverage3'
+            save_gifti(np.zeros((N_VERTICES, 3), np.float32), Path(f'{series}_bold.func.gii'))
+    return root
+
+
+def write_subjects_dir(root: Path, persons: list[Person]) -> Path:
+    """A folder of FreeSurfer's subjects, as recon-all -qcache leaves it."""
+    for person in persons:
+        surf = root / f'sub-{person.label}' / 'surf'
+        surf.mkdir(parents=True, exist_ok=True)
+        (surf.parent / 'mri').mkdir(exist_ok=True)
+        volume = nb.freesurfer.MGHImage(np.zeros((4, 4, 4), np.uint8), np.eye(4))
+        nb.save(volume, surf.parent / 'mri' / 'brain.mgz')
+        for measure in ('thickness', 'area', 'sulc'):
+            for side, values in vertex_values(person, measure).items():
+                image = nb.freesurfer.MGHImage(values.reshape(-1, 1, 1), None)
+                name = f'{side.lower()}h.{measure}.fwhm10.fsaverage.mgh'
+                nb.save(image, surf / name)
+    return root
+
+
+def save_gifti(data: np.ndarray, path: Path) -> Path:
+    """Write maps of vertices, (n_vertices, n_maps), a data array each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    intent = 'NIFTI_INTENT_SHAPE'
+    arrays = [nb.gifti.GiftiDataArray(np.ascontiguousarray(one), intent) for one in data.T]
+    nb.save(nb.gifti.GiftiImage(darrays=arrays), path)
+    return path
+
+
 #: Fixels of each voxel of the template, in MRtrix's order.
 N_FIXELS = np.tile([1, 2, 0, 3], 30)
 

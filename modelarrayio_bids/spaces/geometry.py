@@ -144,11 +144,14 @@ class SurfaceElements:
         Number of vertices of the surface.
     vertices, elements : numpy.ndarray
         (n_pairs,) integers: a vertex, and the element that is there.
+    surface : str, optional
+        Name of the surface, where it is known: others may have as many vertices.
     """
 
     n_vertices: int
     vertices: np.ndarray
     elements: np.ndarray
+    surface: str = ''
 
 
 def structure_counts(table: ElementTable | None) -> dict[str, int] | None:

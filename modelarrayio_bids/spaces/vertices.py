@@ -320,7 +320,9 @@ class VertexSpace(ElementSpace):
     def surface_elements(self) -> dict[str, SurfaceElements]:
         """Return the vertices, one element each."""
         return {
-            _STRUCTURES[each]: SurfaceElements(self.counts[each], self.vertices[each], elements)
+            _STRUCTURES[each]: SurfaceElements(
+                self.counts[each], self.vertices[each], elements, self.surface
+            )
             for each, elements in self._elements.items()
         }
 

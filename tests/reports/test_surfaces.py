@@ -1,5 +1,6 @@
 import sys
 
+import nibabel as nb
 import numpy as np
 import pytest
 from meshes import save_mesh, sphere
@@ -98,6 +99,28 @@ def test_other_studies_are_not_looked_into(tmp_path, source):
 def test_one_hemisphere_is_enough_where_there_is_one(source):
     save_mesh(source.parents[1] / 'anat' / 'x_hemi-R_space-fsLR_pial.surf.gii', *sphere(62))
     assert list(find_surfaces({RIGHT: 62}, [source])) == [RIGHT]
+    assert find_surfaces(SIZES, [source]) == {}
+
+
+@pytest.mark.parametrize('place', ['beside', 'SUBJECTS_DIR', 'FREESURFER_HOME'])
+def test_freesurfers_own_are_taken_for_its_surface_alone(tmp_path, monkeypatch, place):
+    source = tmp_path / 'study/sub-01/surf/lh.thickness.fwhm10.fsaverage.mgh'
+    monkeypatch.delenv('FREESURFER_HOME', raising=False)
+    monkeypatch.delenv('SUBJECTS_DIR', raising=False)
+    if place != 'beside':
+        monkeypatch.setenv(place, str(tmp_path / 'elsewhere'))
+    folders = {'beside': 'study', 'SUBJECTS_DIR': 'elsewhere'}
+    surf = tmp_path / folders.get(place, 'elsewhere/subjects') / 'fsaverage' / 'surf'
+    surf.mkdir(parents=True)
+    for hemisphere, size in (('l', 60), ('r', 62)):
+        for shape in ('inflated', 'pial', 'inflated.H'):
+            nb.freesurfer.write_geometry(surf / f'{hemisphere}h.{shape}', *sphere(size))
+    found = find_surfaces(SIZES, [source], 'fsaverage')
+    assert names(found) == ['lh.inflated', 'rh.inflated']
+    np.testing.assert_allclose(found[LEFT].mesh.points, sphere(SIZES[LEFT])[0], rtol=1e-6)
+    (surf / 'lh.inflated').write_bytes(b'no mesh')
+    assert names(find_surfaces(SIZES, [source], 'fsaverage')) == ['lh.pial', 'rh.pial']
+    assert find_surfaces(SIZES, [source], 'fsLR') == {}
     assert find_surfaces(SIZES, [source]) == {}
 
 

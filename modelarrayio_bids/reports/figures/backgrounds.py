@@ -32,8 +32,10 @@ class Surroundings:
     def of(cls, output: Output, space: ElementSpace, summary: Summary | None) -> Surroundings:
         """Look for those of a file near its sources, and among the templates at hand."""
         sources = [source.path for source in output.cohort.sources()]
-        sizes = {name: each.n_vertices for name, each in space.surface_elements().items()}
+        cortex = space.surface_elements()
+        sizes = {name: each.n_vertices for name, each in cortex.items()}
+        named = next((each.surface for each in cortex.values()), '')
         background: Background | None = find_anatomy(sources)
         if background is None and summary is not None:
             background = MapBackground(space, summary.mean, "the cohort's mean map")
-        return cls(find_surfaces(sizes, sources), background)
+        return cls(find_surfaces(sizes, sources, named), background)

@@ -57,6 +57,26 @@ def template_files(names: Sequence[str], pattern: str) -> Iterator[Path]:
         yield from sorted(path for path in root.glob(f'tpl-{name}/{pattern}') if _has_content(path))
 
 
+def freesurfer_folders(sources: Iterable[Path]) -> Iterator[list[Path]]:
+    """Yield the files in ``fsaverage*/surf`` of folders of FreeSurfer's subjects, by folder.
+
+    Parameters
+    ----------
+    sources : iterable of pathlib.Path
+        Images; that of a subject, ``sub-01/surf/lh.thickness.fwhm10.fsaverage.mgh``, lies beside
+        them. Then those come that the environment names, as FreeSurfer's own programs read it.
+    """
+    own = [path.parents[2] for path in islice(sources, 1) if len(path.parents) > 2]
+    home, subjects = os.environ.get('FREESURFER_HOME'), os.environ.get('SUBJECTS_DIR')
+    named = [Path(subjects)] if subjects else []
+    if home:
+        named.append(Path(home, 'subjects'))
+    for folder in dict.fromkeys((*own, *named)):
+        for surf in sorted(folder.glob('fsaverage*/surf')):
+            plain = (path for path in surf.glob('[lr]h.*') if path.name.count('.') == 1)
+            yield sorted(filter(_has_content, plain))
+
+
 def space_label(sources: Sequence[Path]) -> str | None:
     """Return the space that the first source's name tells."""
     found = re.search(r'_space-([A-Za-z0-9+]+)_', sources[0].name) if sources else None

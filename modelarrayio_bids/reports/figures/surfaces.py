@@ -1,8 +1,9 @@
 """The cortex, seen from outside and from between the hemispheres.
 
-Meshes are looked for among the templates that TemplateFlow has fetched to this machine, then near
-the sources; nothing is fetched. A mesh fits if its vertices are as many as the file says, its name
-tells a space that all subjects share, and its hemisphere is that of the structure.
+Meshes are looked for in FreeSurfer's folders of fsaverage, where the data are on it, among the
+templates that TemplateFlow has fetched to this machine, then near the sources; nothing is fetched.
+A mesh fits if its vertices are as many as the file says, its name tells a space that all subjects
+share, and its hemisphere is that of the structure.
 
 Views are ours: an orthographic projection, in which each pixel shows the triangle nearest to the
 viewer. For 65,000 triangles that takes a fifth of the time that drawing them as polygons takes.
@@ -22,8 +23,10 @@ import numpy as np
 from scipy import sparse
 
 from modelarrayio_bids.errors import ModelArrayIOError
+from modelarrayio_bids.formats.surface_maps import side
 from modelarrayio_bids.reports.figures.nearby_files import (
     anatomical_files,
+    freesurfer_folders,
     space_label,
     template_files,
 )
@@ -112,7 +115,9 @@ class View:
         return Panel(title, image, self.plane, self.sides)
 
 
-def find_surfaces(sizes: Mapping[str, int], sources: Sequence[Path]) -> dict[str, Surface]:
+def find_surfaces(
+    sizes: Mapping[str, int], sources: Sequence[Path], named: str = ''
+) -> dict[str, Surface]:
     """Return a surface for every cortex, of one place and shape; none if one of them has none.
 
     Parameters
@@ -122,11 +127,15 @@ def find_surfaces(sizes: Mapping[str, int], sources: Sequence[Path]) -> dict[str
         cortices are left out.
     sources : sequence of pathlib.Path
         Images of the cohort.
+    named : str, optional
+        Name of the surface, where it is known: only meshes of this one fit then.
     """
+    labels = [label for label in _SHARED if _may_be(named, label)] or [named]
     wanted = {name: size for name, size in sizes.items() if _hemisphere_of(name)}
     if not wanted:
         return {}
-    for place in _places(sources):
+    freesurfer = freesurfer_folders(sources) if named.startswith('fsaverage') else ()
+    for place in chain(freesurfer, _places(sources, labels)):
         shown = next(filter(None, (_of_shape(place, shape, wanted) for shape in SHAPES)), None)
         if shown is None:
             continue
@@ -233,13 +242,18 @@ def _hemisphere_of(structure: str) -> str:
     return _CORTICES.get(structure.removeprefix('CIFTI_STRUCTURE_'), '')
 
 
-def _places(sources: Sequence[Path]) -> Iterator[list[Path]]:
+def _may_be(named: str, label: str) -> bool:
+    """Return whether a surface may be of a template, its name being known or blank."""
+    return not named or named.replace('_', '').startswith(label.replace('_', ''))
+
+
+def _places(sources: Sequence[Path], labels: Sequence[str]) -> Iterator[list[Path]]:
     """Yield folders with meshes, as lists of files: templates, then those near the sources."""
-    templates = dict.fromkeys(filter(None, [space_label(sources), *_SHARED]))
+    templates = dict.fromkeys(filter(None, [space_label(sources), *labels]))
     files = chain(
         template_files([*templates], f'*{EXTENSION}'), anatomical_files(sources, f'*{EXTENSION}')
     )
-    shared = (path for path in files if any(label in path.name for label in _SHARED))
+    shared = (path for path in files if any(label in path.name for label in labels))
     for _, group in groupby(shared, key=lambda path: path.parent):
         yield list(group)
 
@@ -264,13 +278,7 @@ def _is_named(path: Path, shape: str, hemisphere: str) -> bool:
     """Return whether a name tells this shape, and this hemisphere or none."""
     if not re.search(rf'(?<![A-Za-z]){shape}(?![A-Za-z])', path.name.replace('very_', 'very')):
         return False
-    return _named_hemisphere(path) in {hemisphere, ''}
-
-
-def _named_hemisphere(path: Path) -> str:
-    """Return it from names as in BIDS (``hemi-L``) and in HCP (``100307.L.midthickness…``)."""
-    found = re.search(r'(?:hemi-|[._])([LR])(?=[._])', path.name)
-    return found[1] if found else ''
+    return side(path.name) in {hemisphere, ''}
 
 
 def _fitting(path: Path, hemisphere: str, size: int) -> Mesh | None:
@@ -279,5 +287,5 @@ def _fitting(path: Path, hemisphere: str, size: int) -> Mesh | None:
     except ModelArrayIOError as error:
         logger.info('Not used as a surface: %s', error)
         return None
-    told = _named_hemisphere(path) or {'CortexLeft': 'L', 'CortexRight': 'R'}.get(mesh.structure)
+    told = side(path.name) or {'CortexLeft': 'L', 'CortexRight': 'R'}.get(mesh.structure)
     return mesh if told == hemisphere and len(mesh.points) == size else None

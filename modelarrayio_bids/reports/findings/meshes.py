@@ -1,4 +1,4 @@
-"""GIFTI surfaces: the mesh of a cortex.
+"""The mesh of a cortex, from GIFTI files and FreeSurfer's.
 
 nibabel parses them; here is what a mesh needs, checked.
 """
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
+from nibabel.freesurfer import read_geometry
 
 from modelarrayio_bids.errors import FormatError
-from modelarrayio_bids.formats import gifti
+from modelarrayio_bids.formats import compression, gifti
 
 EXTENSION = '.surf.gii'
 
@@ -36,15 +37,17 @@ class Mesh:
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Mesh:
-        """Read a ``.surf.gii`` file.
+        """Read a ``.surf.gii`` file, or with any other ending one of FreeSurfer's.
 
         Raises
         ------
         SourceNotFoundError
             If there is no such file.
         FormatError
-            If it is no GIFTI file, or not one mesh.
+            If it is not of its format, or not one mesh.
         """
+        if not str(path).endswith(EXTENSION):
+            return cls(*_of_freesurfer(path))
         image = gifti.parsed(path)
         points = image.agg_data('NIFTI_INTENT_POINTSET')
         triangles = image.agg_data('NIFTI_INTENT_TRIANGLE')
@@ -57,6 +60,18 @@ class Mesh:
         meta = image.get_arrays_from_intent('NIFTI_INTENT_POINTSET')[0].meta
         structure = meta.get(gifti.STRUCTURE, '')
         return cls(points.astype(np.float32), triangles.astype(np.int32), structure)
+
+
+def _of_freesurfer(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return points and triangles of a file such as ``lh.inflated``."""
+    compression.read_start(path, 1)  # has a word on content that is elsewhere
+    try:
+        points, triangles = read_geometry(path)
+    except (IndexError, OSError, ValueError) as error:
+        raise FormatError('holds no mesh of FreeSurfer', path, 'Copy it again.') from error
+    if not len(triangles) or not 0 <= triangles.min() <= triangles.max() < len(points):
+        raise FormatError('has triangles of vertices it lacks', path, 'Make it again.')
+    return points.astype(np.float32), triangles.astype(np.int32)
 
 
 def _is_table(data: object, kinds: str) -> bool:
