@@ -48,8 +48,13 @@ def write(root: Path, listed: list[str], persons: list[trees.Person], generator:
 
 
 def images(root: Path) -> list[Path]:
-    """Every image below a folder but those of its source data."""
-    found = (path for path in root.rglob('*') if path.name.endswith(IMAGES))
+    """Every image below a folder but its source data; of a pair of hemispheres the left."""
+    left = ('.shape.gii', '.func.gii')
+    found = (
+        path
+        for path in root.rglob('*')
+        if path.name.endswith(IMAGES) or (path.name.endswith(left) and 'hemi-L' in path.name)
+    )
     return sorted(path for path in found if 'sourcedata' not in path.relative_to(root).parts)
 
 

@@ -92,7 +92,8 @@ LEFT_OUT = {
         'a time series': 6,
         # _desc-{coreg,hmc}_aslref, and _aslref in MNI.
         'a reference image, not a measure': 3,
-        # desc-{aparcaseg,aseg}_dseg; in MNI desc-preproc_{T1w,dseg} and 3 probabilities.
+        # desc-{aparcaseg,aseg}_dseg; in MNI desc-preproc_{T1w,dseg} and 3 probabilities; a pair of
+        # desc-preproc_curv.shape.gii.
         "anatomical, which is fMRIPrep's or sMRIPrep's to give": 8,
         # _cbf, _desc-score_cbf, _desc-scrub_cbf.
         "in the participant's own space (no space)": 3,
