@@ -30,7 +30,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --no-annotate --custom-compile-co
 # That of the image's distribution.
 LOCK_IMAGE = $(LOCK) --generate-hashes --python-version 3.13 --python-platform linux
 
-.PHONY: demo demo-models oracles browser test fuzz test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
+.PHONY: demo demo-models figures oracles browser test fuzz test-coverage test-versions test-lowest check descriptor docs hooks lock benchmark \
     image image-test test-image test-in-image outputs dist release-check check-tag publish-image publish-package \
     clean help
 
@@ -69,6 +69,10 @@ demo-models:  ## of that study: a curve, a permutation test, and two visits of e
 	$(BIN)/python docs/demo/demo_study.py $(DEMO)/visits --visits
 	$(BIN)/modelarrayio-bids $(DEMO)/visits $(DEMO)/models/repeated group model export \
 	    --formula '~ age + sex + site + (1 | participant_id)'
+
+figures: $(VENV)/.installed-test  ## the figures of README and docs, of what the demo wrote (in docs/images)
+	@[ -d $(DEMO)/out ] || $(MAKE) demo
+	$(BIN)/python docs/demo/make_figures.py $(DEMO)/out
 
 # Nothing is asked, and nothing else is installed.
 oracles:  ## the programs users use on the same files, from Debian or Ubuntu

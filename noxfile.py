@@ -19,7 +19,7 @@ PYTEST = (
 )
 OLDEST, *NEWER = ('3.11', '3.12', '3.13')
 ROOT = Path(__file__).parent
-DEMO = ('group', 'model', 'export', '--formula', '~ age + sex')
+DEMO = ('group', 'model', 'export', '--formula', '~ age + sex + site')
 
 
 @nox.session(python=[OLDEST, *NEWER])
@@ -43,7 +43,7 @@ def wheel(session: nox.Session) -> None:
     (built,) = (ROOT / 'dist').glob('*.whl')
     session.install(str(built))
     session.chdir(session.create_tmp())
-    session.run('python', str(ROOT / 'tests/trees.py'), 'study', '--subjects', '24')
+    session.run('python', str(ROOT / 'docs/demo/demo_study.py'), 'study')
     session.run('modelarrayio-bids', 'study', 'out', *DEMO)
     session.run(
         'python', '-c', 'import modelarrayio_bids as m; assert "site-packages" in m.__file__'

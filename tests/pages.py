@@ -50,7 +50,7 @@ def follow_all(page, folder):
 
 
 def follow(step, folder):
-    """Run a command as a reader would, and compare what the terminal shows."""
+    """Run a command as a reader would, and compare what the terminal shows; what it shows."""
     done = subprocess.run(
         step.command, shell=True, cwd=folder, env=environment(), text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
@@ -59,6 +59,7 @@ def follow(step, folder):
     assert done.returncode == 0, f'$ {step.command}\n{shown}'
     same = doctest.OutputChecker().check_output(step.output, shown, doctest.ELLIPSIS)
     assert same, f'$ {step.command}\n{shown}'
+    return shown
 
 
 def environment():

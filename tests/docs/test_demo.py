@@ -8,30 +8,24 @@ import demo_study
 import nibabel as nb
 import numpy as np
 import pytest
-from pages import ROOT
-from tools import require_tool
+from pages import ROOT, Step, blocks, follow
+from tools import missing, require_tool
 
-from modelarrayio_bids.cli.bids_app import main
 from modelarrayio_bids.reports.findings.results_table import read_results
 
+README = (ROOT / 'README.md').read_text('utf-8')
 #: Scalars by the measure whose effect they show.
 SCALARS = {'cbf': 'cbf', 'dki_fa': 'fa', 'fd': 'fd', 'thickness': 'thickness'}
 
 
 @pytest.fixture(scope='module')
 def outputs(tmp_path_factory):
-    """The folder of ``make demo``, made by the command of the Makefile."""
+    """A folder after ``make demo``: the study, outputs, and what the command printed."""
     folder = tmp_path_factory.mktemp('demo')
-    demo_study.write_study(folder / 'study', demo_study.people())
-    command = re.search(r'demo: .*?(group model export --formula.*?)\n', MAKEFILE, re.DOTALL)[1]
-    level, formula = command.split(' --formula ')
-    arguments = [*level.split(), '--formula', formula.strip("'")]
-    assert main([str(folder / 'study'), str(folder / 'out'), *arguments]) == 0
-    return folder
-
-
-MAKEFILE = (ROOT / 'Makefile').read_text('utf-8') if (ROOT / 'Makefile').exists() else ''
-pytestmark = pytest.mark.skipif(not MAKEFILE, reason='there is no Makefile in the image')
+    demo_study.write_study(folder / 'demo' / 'study', demo_study.people())
+    step = Step(re.search(r'^\$ (modelarrayio-bids .*)', README, re.MULTILINE)[1], '...')
+    (folder / 'printed.txt').write_text(follow(step, folder), 'utf-8')
+    return folder / 'demo'
 
 
 @pytest.fixture(scope='module')
@@ -39,6 +33,20 @@ def ages(outputs):
     """The rows of the table of results about age, by scalar."""
     rows = read_results(outputs / 'out')
     return {row['scalar']: row for row in rows if row['term'] == 'age'}
+
+
+def test_the_readme_shows_what_is_found(outputs):
+    (shown,) = blocks(ROOT / 'README.md', 'text')
+    printed = (outputs.parent / 'printed.txt').read_text('utf-8')
+    assert shown.partition('\n')[2] in printed
+
+
+def test_make_demo_runs_the_command_of_the_readme():
+    makefile = ROOT / 'Makefile'
+    if not makefile.exists():
+        missing('there is no Makefile in the image of the tests')
+    command = re.search(r'^\$ modelarrayio-bids demo/study demo/out (.*)', README, re.MULTILINE)[1]
+    assert f'$(DEMO)/study $(DEMO)/out {command}\n' in makefile.read_text('utf-8')
 
 
 def test_every_effect_is_found(ages):

@@ -158,20 +158,20 @@ def _found_by(jobs: Sequence[tuple[Path, str, Path]], output: Path) -> list[dict
 
 def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Yield a table of terms with surviving elements for each rule, and how many have none."""
-    by_rule: dict[str, list[tuple[str, ...]]] = {}
-    n_others = 0
-    for row in rows:
-        if row['term'] == _MODEL:
-            continue
-        if row['survived'] == '0':
-            n_others += 1
-            continue
-        rule = 'not corrected' if row['correction'] == 'n/a' else f'corrected ({row["correction"]})'
-        by_rule.setdefault(f'p < {row["level"]}, {rule}', []).append(_result(row))
-    for rule, cells in by_rule.items():
-        yield '\n'.join([f'Found, {rule}:', *_first([_RESULT_COLUMNS, *cells])])
-    if n_others:
-        yield f'Nothing found for {count(n_others, "other term" if by_rule else "term")}.'
+    terms = [row for row in rows if row['term'] != _MODEL]
+    found: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for row in terms:
+        if int(row['survived']):
+            found.setdefault((row['level'], row['correction']), []).append(_result(row))
+    for (level, correction), cells in found.items():
+        is_corrected = correction != 'n/a'
+        rule = f'corrected ({correction})' if is_corrected else 'not corrected'
+        desc = f'_desc-{correction}' * is_corrected
+        where = f'Maps: …_stat-1mp{desc}_statmap, above {1 - float(level):g}.'
+        lines = [f'Found, p < {level}, {rule}:', *_first([_RESULT_COLUMNS, *cells]), where]
+        yield '\n'.join(lines)
+    if n_others := len(terms) - sum(map(len, found.values())):
+        yield f'Nothing found for {count(n_others, "other term" if found else "term")}.'
 
 
 def _result(row: Mapping[str, str]) -> tuple[str, ...]:
