@@ -158,7 +158,7 @@ def test_several_models_from_a_file(output, model, tmp_path):
     file = write_models(tmp_path, MODELS)
     code, said, _ = model('--model', file, '--num-subj-lthr-rel', '0.3')
     assert code == 0
-    assert 'Fitted 4 models:' in said
+    assert 'Fitted 4 models in ' in said
     assert analyses(output) == {'cbf': ['aging', 'one'], 'cbf_score': ['aging', 'both']}
     both = told(output / SCORE, 'both')
     assert both['formula'] == 'cbf_score ~ age * sex'
