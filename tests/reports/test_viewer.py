@@ -8,7 +8,10 @@ import nibabel as nb
 import numpy as np
 import pytest
 import trees
+from once import once
 from reports.conftest import PATIENCE
+
+from modelarrayio_bids.cli.bids_app import main
 
 SIZES = [(390, 844), (1280, 900), (2560, 1440)]
 LEVELS = (0.05, 0.01, 0.5)
@@ -32,6 +35,21 @@ def opened(browser):
             'body[data-ready] #rows tr, body[data-ready] #clusters-count:text("0 ")'
         )
         return page
+
+    yield see
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def opened_report(browser):
+    pages = []
+
+    def see(path):
+        pages.append(browser.new_page(viewport={'width': 1280, 'height': 900}))
+        pages[-1].set_default_timeout(PATIENCE)
+        pages[-1].goto(path.as_uri())
+        return pages[-1]
 
     yield see
     for page in pages:
@@ -159,3 +177,63 @@ def test_it_asks_for_nothing_fits_and_axe_finds_nothing(opened, path, size):
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page).response['violations']
         assert [(one['id'], [node['target'] for node in one['nodes']]) for one in found] == []
+
+
+@pytest.fixture(scope='session')
+def kinds(shared):
+    """A model of one scalar of each kind but voxels, to be read only."""
+    study = once(shared / 'viewed' / 'study', lambda root: trees.write_demo(root, trees.people(16)))
+    names = ['thickness', 'coverage', 'pearsoncorrelation', 'fd', 'log_fc']
+
+    def fill(output):
+        arguments = [str(study), str(output), 'group', 'model', '--scalars', *names]
+        assert main([*arguments, '--formula', '~ age + sex', '--nprocs', '2']) == 0
+
+    return once(study.parent / 'out', fill)
+
+
+@pytest.mark.parametrize('scalar', ['thickness', 'coverage', 'pearsoncorrelation', 'fd'])
+def test_other_kinds_are_walked_through_too(opened, kinds, scalar):
+    from axe_playwright_python.sync_playwright import Axe
+
+    (path,) = (kinds / 'figures').glob(f'*param-{scalar}_desc-*_viewer.html')
+    page = opened(path)
+    (store,) = kinds.glob(f'{scalar}/*.h5')
+    with h5py.File(store) as file:
+        results = file['results/lm/results_matrix']
+        names = [name.decode() for name in file['results/lm/column_names'][()].ravel()]
+        p = results[names.index('age.p.value.fdr')]
+    assert counted(page) == (p < 0.05).sum() > 0
+    page.locator('#rows button').last.click()
+    assert page.locator('#where').text_content() == page.locator('#rows button').last.text_content()
+    assert page.evaluate('viewer.scatter.at(viewer.element).length') > 10
+    assert page.said == []
+    assert [one['id'] for one in Axe().run(page).response['violations']] == []
+
+
+def test_the_report_filters_and_opens_what_is_folded(opened_report, kinds):
+    page = opened_report(kinds / 'report.html')
+    shown = 'all => all.filter(one => one.checkVisibility()).length'
+    articles = page.locator('article')
+    assert articles.evaluate_all(shown) == 10
+    page.locator('#filter').fill('thick')
+    assert articles.evaluate_all(shown) == 2
+    page.locator('#filter').fill('')
+    folded = page.locator('#scalars details').first
+    assert folded.get_attribute('open') is None
+    page.locator('nav [data-filter] a').last.click()
+    assert page.locator('#scalars details').last.get_attribute('open') is not None
+
+
+def test_everybody_is_in_the_carousel_and_who_stands_out_beside_the_mean(planted, reported, page):
+    from reports.conftest import FLIPPED, HALF, N_PEOPLE, cbf_of
+
+    text = (reported / 'report.html').read_text('utf-8')
+    (_, first, *_) = text.split('<ul class="carousel"')
+    names = [part.split('<')[0] for part in first.split('</ul>')[0].split('</span><span>')[1:]]
+    assert len(names) == len(set(names)) == N_PEOPLE - 1
+    # Half a brain is farthest from all others.
+    assert names[0] == HALF
+    for who in (HALF, FLIPPED):
+        assert f'--exclude-participant-label {who.removeprefix("sub-")}' in page.texts['look']
+        assert str(cbf_of(planted / 'derivatives' / 'aslprep', who)) in page.texts['look']

@@ -13,6 +13,7 @@ import numpy as np
 from modelarrayio_bids.masks import coverage_counts
 from modelarrayio_bids.reports import DRAWING_ELEMENT
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
+from modelarrayio_bids.reports.figures.carousel import Slice
 from modelarrayio_bids.reports.figures.charts import chart_of_sources, chart_of_threshold
 from modelarrayio_bids.reports.figures.pictures import density_picture, map_pictures, mask_picture
 from modelarrayio_bids.reports.figures.scales import Scale, cell
@@ -20,6 +21,7 @@ from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.outliers import Finding, findings, groups_of, mirrored
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.page.album import Album, column_texts, figure_name
+from modelarrayio_bids.reports.page.carousels import Carousel, carousel_of
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import amount, some
 from modelarrayio_bids.spaces import ElementSpace, References
@@ -46,6 +48,8 @@ class ScalarPart:
         Maps and charts.
     links : list of tuple
         Names of files, and where they are.
+    carousel : Carousel, optional
+        A slice of everybody's map.
     checksums : tuple of bytes
         Checksum of the file of each image; empty if unknown.
     """
@@ -59,6 +63,7 @@ class ScalarPart:
     pictures: list[Picture]
     links: list[tuple[str, str]]
     checksums: tuple[bytes, ...] = ()
+    carousel: Carousel | None = None
 
 
 def shared_files(
@@ -101,25 +106,35 @@ def scalar_part(output: Output, album: Album, resources: Resources = Resources()
         space = space_of_store(store, References())
         summary = store.summary(output.scalar)
         facts = list(_facts(output, store, space))
+        around = Surroundings.of(output, space, summary)
         flipped = mirrored(store.scalar(output.scalar), space, summary) if summary else []
+        found = findings(summary, output.names, flipped) if summary else []
+        shown = Slice.of(space, around.surfaces, len(output.names)) if summary else None
+        carousel = (
+            carousel_of(output, store.scalar(output.scalar), shown, summary, found)
+            if shown and summary
+            else None
+        )
     files = list(_files(output))
     links = [(path.name, path.relative_to(output.root).as_posix()) for path in files]
     if summary is None:
         note = 'This file has no summaries: build it again for figures (--overwrite).'
         return ScalarPart(output.scalar, output.key, _title(output), facts, note, [], [], links)
-    found = findings(summary, output.names, flipped)
     table = album.table(
         _rows(output, summary, found), figure_name(output, 'sources', 'summary'), 'sources'
     )
     pictures = [
         album.add(picture, figure_name(output, what, suffix))
-        for what, suffix, picture in _pictures(output, space, summary, found)
+        for what, suffix, picture in _pictures(output, space, around, summary, found)
     ]
+    if carousel is not None:
+        album.add(carousel.sheet.picture, figure_name(output, 'images', 'map'))
     named = [(output.names[finding.source], finding.text) for finding in found]
     links = [('Numbers of each image (TSV)', table), *links]
     return ScalarPart(
         *(output.scalar, output.key, _title(output), facts, '', named, pictures, links),
         tuple(summary.rows['sha256'].tolist()),
+        carousel,
     )
 
 
@@ -159,11 +174,14 @@ def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[
 
 
 def _pictures(
-    output: Output, space: ElementSpace, summary: Summary, found: Sequence[Finding]
+    output: Output,
+    space: ElementSpace,
+    around: Surroundings,
+    summary: Summary,
+    found: Sequence[Finding],
 ) -> Iterator[tuple[str, str, Picture]]:
     """Yield what each shows, the suffix of its name, and the picture."""
     what = output.measure
-    around = Surroundings.of(output, space, summary)
     for shown, values in (('mean', summary.mean), ('sd', summary.sd)):
         if not np.isfinite(values).any():
             continue

@@ -214,7 +214,7 @@ class Viewer {
     const { count, largest } = findClusters(this.places, this.alive, this.values, MOST_CLUSTERS);
     const { kind } = this.places;
     const few = largest.length < count ? `, the ${this.places.touching ? 'largest' : 'strongest'} ${largest.length} listed` : '';
-    const noun = this.places.touching ? (count === 1 ? 'cluster' : 'clusters') : kind;
+    const noun = this.places.touching ? (count === 1 ? 'cluster' : 'clusters') : kind.replace(/s$/, count === 1 ? '' : 's');
     by('clusters-count').textContent = `${count.toLocaleString('en-US')} ${noun}${few}`;
     by('rows').replaceChildren(...largest.map((cluster, rank) => this.row(cluster, rank)));
     if (this.element < 0 && largest.length) this.choose(largest[0].peak);
@@ -245,9 +245,18 @@ class Viewer {
   choose(element, move = true, together = null) {
     this.element = element;
     if (this.slices && move && this.places.voxelOf[element] >= 0) this.slices.show(element);
+    if (move && this.places.surfaceOf[element] >= 0) this.face(element);
     if (together || move) this.offer(together || this.sameVoxel(element));
     this.describe();
     this.redraw();
+  }
+
+  /** Turn the surfaces to the side that a vertex is on, unless it is in sight. */
+  face(element) {
+    const view = this.spinning.find(({ surface }) => surface === this.places.surfaces[this.places.surfaceOf[element]]);
+    if (!view || view.sees(this.places.vertexOf[element])) return;
+    this.turn.azimuth = view.surface.points[3 * this.places.vertexOf[element]] * view.outwards >= 0 ? 0 : Math.PI;
+    this.turn.elevation = 0;
   }
 
   sameVoxel(element) {

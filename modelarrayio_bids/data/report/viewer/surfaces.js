@@ -1,6 +1,8 @@
 'use strict';
 
 const SIDE = 440;
+// In units of points, hundredths of a mm: as much as a triangle may be in front of its corner.
+const NEAR = 300;
 
 /** A mesh that spins: drawn by a z-buffer, so that it needs no graphics card. */
 class SurfaceView {
@@ -124,12 +126,17 @@ class SurfaceView {
     this.canvas.setAttribute('aria-label', `Surface of the ${this.surface.structure}. Drag it or use arrow keys to turn it, click it to choose a vertex.`);
   }
 
+  /** Tell whether a vertex is in sight: nothing is much nearer there. */
+  sees(vertex) {
+    const [x, y, z] = this.screen.subarray(3 * vertex, 3 * vertex + 3);
+    return this.depth[Math.round(y) * SIDE + Math.round(x)] - z < NEAR;
+  }
+
   mark(context, element) {
     if (element < 0 || this.places.surfaces[this.places.surfaceOf[element]] !== this.surface) return;
     const vertex = this.places.vertexOf[element];
-    const [x, y, z] = this.screen.subarray(3 * vertex, 3 * vertex + 3);
-    const hidden = this.depth[Math.round(y) * SIDE + Math.round(x)] - z > 300;
-    context.strokeStyle = hidden ? 'rgba(216, 27, 96, 0.3)' : 'rgb(216, 27, 96)';
+    const [x, y] = this.screen.subarray(3 * vertex, 3 * vertex + 2);
+    context.strokeStyle = this.sees(vertex) ? 'rgb(216, 27, 96)' : 'rgba(216, 27, 96, 0.3)';
     context.lineWidth = 2.5;
     context.beginPath();
     context.arc(x, y, 7, 0, 7);
