@@ -9,6 +9,7 @@ import pytest
 from greyordinates import brain_models, parcels, random_values, save_map, save_matrix
 from images import SHAPE, expected_rows, group_mask, write_cohort, write_csv
 from mrtrix import direction_values, fixel_directory, save_values
+from vertices import N_ELEMENTS, save_pair
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.spaces.stored import validate
@@ -108,6 +109,19 @@ def test_r_sees_greyordinates(look, tmp_path):
         'CIFTI_STRUCTURE_BRAIN_STEM',
     ]
     assert [row['vertex_id'] for row in rows] == elements
+
+
+def test_r_sees_vertices(look, tmp_path):
+    values = [random_values(N_ELEMENTS, seed=n) for n in range(2)]
+    paths = [save_pair(tmp_path, f'sub-{n}/{{hemi}}.sulc.mgh', row) for n, row in enumerate(values)]
+    # The last of the left hemisphere, without its first 3 of 40, and the first of the right.
+    elements = [0, 36, 37]
+    seen = look(build(tmp_path, paths), 'x', 'vertices', elements, 2)
+    np.testing.assert_array_equal(seen.values, np.array(values)[:, elements].T)
+    assert seen.columns == ['vertex_id', 'structure_id', 'surface_vertex']
+    assert seen.structures == ['CIFTI_STRUCTURE_CORTEX_LEFT', 'CIFTI_STRUCTURE_CORTEX_RIGHT']
+    rows = [list(map(int, row)) for row in seen.table]
+    assert rows == [[0, 0, 3], [36, 0, 39], [37, 1, 0]]
 
 
 def test_r_sees_parcels_and_edges(look, tmp_path):
