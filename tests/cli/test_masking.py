@@ -215,6 +215,46 @@ def test_grids_that_cannot_be_mended(group, odd, tmp_path):
     assert not list(tmp_path.rglob('*.h5'))
 
 
+def test_images_that_cannot_be_resampled_are_all_told_before_any_is(group, odd, tmp_path):
+    for number, away in ((2, 900), (3, -900)):
+        affine = nb.affines.from_matvec(np.eye(3), [away] * 3)
+        name = f'sub-0{number}_space-{trees.SPACE}_cbf.nii.gz'
+        image = odd_image(odd).parents[2] / f'sub-0{number}' / 'perf' / name
+        nb.save(nb.Nifti1Image(np.ones(trees.DIFFUSION.shape, np.float32), affine), image)
+    code, _, said = group('--on-grid-mismatch', 'resample', '--dry-run', root=odd)
+    assert code == 65
+    assert '2 problems, nothing was built' in said
+    assert said.count('shares no field of view with') == 2
+    assert not list((tmp_path / 'out').rglob('*.nii.gz'))
+
+
+def test_no_image_says_which_grid_is_meant(group, odd, tmp_path):
+    """Masks share one grid, of which no image is: there is none to resample the others to."""
+    for number, person in enumerate(trees.people(4), start=1):
+        folder = odd / f'sub-0{number}' / 'perf'
+        name = f'sub-0{number}_space-{trees.SPACE}'
+        trees.write_mask(folder / f'{name}_desc-brain_mask.nii.gz', person)
+        shape = (13, 15, 10 + number)
+        image = nb.Nifti1Image(np.ones(shape, np.float32), trees.DIFFUSION.affine)
+        nb.save(image, folder / f'{name}_cbf.nii.gz')
+    code, _, said = group('--on-grid-mismatch', 'resample', root=odd)
+    assert code == 65
+    assert '4 problems, nothing was built' in said
+    assert not list(tmp_path.rglob('*.h5'))
+
+
+def test_a_mask_on_another_grid_than_its_image(group, cohort, odd):
+    trees.write_map(odd_image(odd), trees.people(4)[2])
+    code, _, said = group('--on-grid-mismatch', 'drop', root=odd)
+    assert code == 0
+    rows, sidecar = cohort()
+    assert [row['participant_id'] for row in rows] == ['sub-01', 'sub-02', 'sub-04']
+    mask = odd_image(odd).with_name(f'sub-03_space-{trees.SPACE}_desc-brain_mask.nii.gz')
+    (left_out,) = sidecar['LeftOut']
+    assert left_out['Reason'].startswith(f'on another grid: {mask} has shape 13 × 15 × 13')
+    assert f'on another grid: sub-03; first: {mask} has shape 13 × 15 × 13' in said
+
+
 def test_what_is_not_of_voxels_is_left_out_or_an_error(group, cohort, tmp_path):
     root = trees.describe(tmp_path / 'xcp_d', 'xcp_d')
     for person in trees.people(3):
