@@ -153,6 +153,8 @@ def test_voxels_of_a_coverage_map_by_the_number_of_masks(five, tmp_path):
     assert masks.coverage_counts(tmp_path / 'coverage.nii.gz', 5).tolist() == [1, 1, 1, 1, 1, 1]
     # Of an earlier cohort of more people: those beyond are in all.
     assert masks.coverage_counts(tmp_path / 'coverage.nii.gz', 3).tolist() == [1, 1, 1, 3]
+    # Nothing is in all of them.
+    assert masks.coverage_counts(tmp_path / 'coverage.nii.gz', 7).tolist() == [1] * 6 + [0, 0]
 
 
 def test_nothing_is_written_when_no_voxel_is_left(five, tmp_path):

@@ -191,9 +191,14 @@ def is_r_name(name: str) -> bool:
 
 
 def in_formula(name: str) -> str:
-    """Return a name as a formula of R takes it.
+    r"""Return a name as a formula of R takes it.
 
     >>> in_formula('dki_fa'), in_formula('my scalar')
     ('dki_fa', '`my scalar`')
+    >>> print(in_formula('a`b'), in_formula('a\\b'))
+    `a\`b` `a\\b`
     """
-    return name if is_r_name(name) else f'`{name}`'
+    if is_r_name(name):
+        return name
+    escaped = name.replace('\\', '\\\\').replace('`', '\\`')
+    return f'`{escaped}`'

@@ -212,6 +212,12 @@ def test_grids_that_cannot_be_mended(group, odd, tmp_path):
     code, _, said = group('--on-grid-mismatch', 'drop', root=odd)
     assert code == 65
     assert 'is not a NIfTI image' in said
+    (tmp_path / 'mask.nii').write_bytes(b'no mask')
+    given = ['--group-mask-file', tmp_path / 'mask.nii']
+    code, _, said = group('--on-grid-mismatch', 'drop', *given, root=odd)
+    assert code == 65
+    assert '2 problems' in said
+    assert 'mask.nii: is not a NIfTI image' in said
     assert not list(tmp_path.rglob('*.h5'))
 
 
@@ -241,6 +247,47 @@ def test_no_image_says_which_grid_is_meant(group, odd, tmp_path):
     assert code == 65
     assert '4 problems, nothing was built' in said
     assert not list(tmp_path.rglob('*.h5'))
+
+
+def test_the_group_mask_says_which_images_are_left_out(group, cohort, odd, tmp_path):
+    mask, far = tmp_path / 'mask.nii.gz', tmp_path / 'far.nii.gz'
+    trees.write_mask(mask, trees.people(1)[0], trees.DIFFUSION)
+    code, _, said = group('--on-grid-mismatch', 'drop', '--group-mask-file', mask, root=odd)
+    assert code == 0
+    rows, _ = cohort()
+    assert [row['participant_id'] for row in rows] == ['sub-03']
+    assert 'left out 3 of 4 images, on another grid: sub-01, sub-02, sub-04; first: ' in said
+    trees.save(np.ones((5, 5, 5), np.uint8), far)
+    code, _, said = group('--on-grid-mismatch', 'drop', '--group-mask-file', far, root=odd)
+    assert code == 65
+    assert 'only 0 of 4 images are on one grid' in said
+
+
+def test_what_was_left_out_before_stays_listed(group, cohort, odd, tmp_path):
+    table = tmp_path / 'table.tsv'
+    table.write_text('participant_id\tiq\nsub-01\t99\nsub-02\t98\nsub-03\t97\nsub-04\tn/a\n')
+    options = ['--phenotypes', table, '--require', 'iq', '--on-grid-mismatch', 'drop']
+    code, _, _ = group(*options, root=odd)
+    assert code == 0
+    rows, sidecar = cohort()
+    assert [row['participant_id'] for row in rows] == ['sub-01', 'sub-02']
+    assert [one['Of'] for one in sidecar['LeftOut']] == ['sub-04', 'sub-03']
+
+
+def test_the_first_image_is_the_odd_one(group, cohort, odd):
+    for one, other in (('01', '03'), ('03', '01')):
+        (odd / f'sub-{one}').rename(odd / f'sub-{one}-')
+        (odd / f'sub-{one}-').rename(odd / f'sub-x{other}')
+    for one, other in (('01', '03'), ('03', '01')):
+        folder = odd / f'sub-{other}'
+        (odd / f'sub-x{other}').rename(folder)
+        for path in (folder / 'perf').iterdir():
+            path.rename(path.with_name(path.name.replace(f'sub-{one}_', f'sub-{other}_')))
+    code, _, _ = group('--on-grid-mismatch', 'resample', root=odd)
+    assert code == 0
+    rows, sidecar = cohort()
+    assert [row['resampled'] for row in rows] == ['yes', 'no', 'no', 'no']
+    assert sidecar['Resampling']['Grid'].endswith(f'sub-02_space-{trees.SPACE}_cbf.nii.gz')
 
 
 def test_a_mask_on_another_grid_than_its_image(group, cohort, odd):

@@ -19,6 +19,8 @@ def mixed(tmp_path_factory):
     trees.write_participants(root, people)
     flow = trees.describe(root / 'derivatives' / 'aslprep', 'ASLPrep')
     other = trees.describe(root / 'derivatives' / 'other', 'Other')
+    unused = trees.describe(root / 'derivatives' / 'qsiprep', 'QSIPrep')
+    trees.write_map(unused / 'sub-01' / 'dwi' / 'sub-01_space-T1w_dwiref.nii.gz', people[0])
     for person in people:
         sub = f'sub-{person.label}'
         name = f'{sub}_run-1_space-{trees.SPACE}'
@@ -38,7 +40,10 @@ def test_one_person_with_and_without_runs_is_one(mixed, capsys):
     assert '7 images of 4 participants, in 2 HDF5 files. 3 participants are in all of them.' in page
     assert '3 of 4 participants are in every file.' in page
     assert '3 of 4 people are in all 2 files.' in page
-    assert 'of 4 participants, derived' in (output / 'logs' / 'CITATION.md').read_text('utf-8')
+    text = (output / 'logs' / 'CITATION.md').read_text('utf-8')
+    # QSIPrep's dataset was searched, and no image of it is in a file.
+    assert re.search('of 4 participants, derived with (ASLPrep and Other|Other and ASLPrep) ', text)
+    assert 'QSIPrep' not in text
     assert 'runs' not in page.partition('id="people"')[2].partition('</section>')[0]
     (table,) = output.glob('figures/desc-availability_summary.tsv')
     with table.open(newline='', encoding='utf-8') as file:
@@ -52,7 +57,7 @@ def test_one_person_with_and_without_runs_is_one(mixed, capsys):
     listed = json.loads(printed.out)['scalars']
     assert sorted(len(one['participants']) for one in listed) == [3, 4]
     # Nobody stands twice among the phenotypes: the ages of four people, one of them missing.
-    (age,) = re.findall(r'age</th>\s*<td[^>]*>(\d+)</td>', page)
+    (age,) = re.findall(r'>age</th>\s*<td[^>]*>(\d+)</td>', page)
     assert age == '1'
 
 

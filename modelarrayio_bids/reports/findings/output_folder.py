@@ -122,6 +122,15 @@ class Output:
         return self.said.get('LeftOut', ())
 
     @property
+    def datasets(self) -> set[str]:
+        """Names of the datasets that images and masks are from, as BIDS URIs have them."""
+        masks = sidecar(self.files.group_mask)
+        told = [self.said, read_json(masks) if masks.exists() else {}]
+        originals = self.said.get('Resampling', {}).get('Originals', {}).values()
+        sources = [*originals, *(source for each in told for source in each.get('Sources', ()))]
+        return {parts[1] for parts in (str(each).split(':') for each in sources) if len(parts) > 2}
+
+    @property
     def unmatched(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
         """Unmatched participants by table: ``WithoutPhenotypes`` and ``WithoutImages``."""
         return self.said.get('Unmatched', {})

@@ -94,7 +94,7 @@ def write_page(
     )
     parts = list(shown)
     availability = Availability.of(outputs)
-    pipelines = pipelines_of(output_dir)
+    pipelines = pipelines_of(output_dir, outputs)
     attention = _attention(outputs, parts)
     results = [
         part
@@ -237,14 +237,20 @@ def _phenotypes(phenotypes: Sequence[Phenotype], album: Album) -> dict[str, Any]
     }
 
 
-def pipelines_of(output_dir: Path) -> list[str]:
-    """Return programs that made the images: those of the datasets an output folder is linked to."""
+def pipelines_of(output_dir: Path, outputs: Sequence[Output]) -> list[str]:
+    """Return programs that made the images and their masks, by the links of an output folder.
+
+    Datasets that were searched, and of which no output has a file, made nothing of them.
+    """
     try:
         description = json.loads((output_dir / DESCRIPTION).read_text('utf-8'))
     except (OSError, ValueError):
         return []
+    used = {name for output in outputs for name in output.datasets}
     links = description.get('DatasetLinks', {})
-    return list(dict.fromkeys(name for link in links.items() for name in _generators(*link)))
+    return list(dict.fromkeys(
+        generator for name, url in links.items() if name in used for generator in _generators(name, url)
+    ))  # fmt: skip
 
 
 def _generators(name: str, url: str) -> Sequence[str]:
