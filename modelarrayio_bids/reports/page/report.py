@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -248,9 +249,8 @@ def pipelines_of(output_dir: Path, outputs: Sequence[Output]) -> list[str]:
         return []
     used = {name for output in outputs for name in output.datasets}
     links = description.get('DatasetLinks', {})
-    return list(dict.fromkeys(
-        generator for name, url in links.items() if name in used for generator in _generators(name, url)
-    ))  # fmt: skip
+    made = (_generators(name, url) for name, url in links.items() if name in used)
+    return list(dict.fromkeys(chain.from_iterable(made)))
 
 
 def _generators(name: str, url: str) -> Sequence[str]:
