@@ -22,6 +22,7 @@ from modelarrayio_bids.errors import (
     out_of_memory,
 )
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.clock import run_date
 from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.termination import (
     EXIT_TERMINATED,
@@ -57,6 +58,7 @@ def run(program: str, command: Callable[[], int], least_mb: int = 0) -> int:
     _hear_interrupts()
     try:
         _require_addresses(least_mb)
+        run_date()  # refused before anything is read, if it cannot be
         with terminable():
             code = command()
         _flush_output()

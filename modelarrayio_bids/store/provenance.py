@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
-from datetime import UTC, datetime
 
 from modelarrayio_bids.__about__ import NAME, __version__
+from modelarrayio_bids.runtime.clock import run_date
 
 
 def run_provenance() -> dict[str, str]:
@@ -15,10 +13,9 @@ def run_provenance() -> dict[str, str]:
 
     ``SOURCE_DATE_EPOCH`` fixes the date, for reproducible files.
     """
-    now = float(os.environ.get('SOURCE_DATE_EPOCH', time.time()))
     return {
         'software': NAME,
         'version': __version__,
         'command': ' '.join(sys.argv),
-        'created': datetime.fromtimestamp(now, UTC).isoformat(timespec='seconds'),
+        'created': run_date().isoformat(timespec='seconds'),
     }

@@ -153,3 +153,12 @@ def test_a_description_of_another_version_is_refreshed(flow, tmp_path):
         {'URL': flow.as_uri()},
         {'URL': (flow / 'derivatives' / 'aslprep').as_uri()},
     ]
+
+
+@pytest.mark.parametrize('text', ['abc', '', 'nan', 'inf', '99999999999999999', '-99999999999999'])
+def test_a_date_that_cannot_be_is_refused_before_anything_is_read(
+    tmp_path, monkeypatch, capfd, text
+):
+    monkeypatch.setenv('SOURCE_DATE_EPOCH', text)
+    assert main([str(tmp_path / 'none'), str(tmp_path / 'out'), 'group']) == 64
+    assert f'SOURCE_DATE_EPOCH is {text!r}, which is not a date' in capfd.readouterr().err
