@@ -44,6 +44,7 @@ $(BIN)/python:
 
 # One stamp per set of dependencies: installed again when they change.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo 'Installing into $(VENV): about a minute.'
 	$(PIP) --editable .
 	@touch $@
 
