@@ -125,7 +125,7 @@ class Cohort:
         kept = tuple(_stripped(row) for row in rows if _has_source(row))
         if not kept:
             raise EmptyCohortError(
-                'lists no source', origin, f'Give {SCALAR} and {SOURCE} for one image at least.'
+                'lists no source', origin, f'Give {SCALAR} and {SOURCE} for at least one image.'
             )
         cohort = cls(columns, kept, folder)
         raise_problems(list(_duplicates(cohort, origin)))
@@ -276,7 +276,9 @@ def _with_volume(row: Mapping[str, str], number: int, path: Path) -> dict[str, s
         return {**row, VOLUME: ''}
     if not re.fullmatch('[0-9]{1,9}', volume):
         raise CohortError(
-            f'row {number} has the {VOLUME} {volume!r}, which is no volume', path, 'Count from 0.'
+            f'row {number} has the {VOLUME} {volume!r}, which is not a volume number',
+            path,
+            'Count from 0.',
         )
     volume = str(int(volume))
     return {**row, VOLUME: volume, SOURCE: f'{source.removesuffix(f",{volume}")},{volume}'}
@@ -302,10 +304,10 @@ def _require_columns(columns: Sequence[str], origin: str | None) -> None:
     spelt = {re.sub('[^a-z]+', '_', column.lower()): column for column in columns}
     if odd := {column: spelt[column] for column in missing if column in spelt}:
         renamed = ' and '.join(f'{other!r} to {column}' for column, other in odd.items())
-        remedy = f'Rename the column {renamed}: names are compared letter by letter.'
+        remedy = f'Rename the column {renamed}: names must be identical, letter by letter.'
     elif any(SOURCE in column for column in columns):
         remedy = (
-            'Its columns are not told apart: save it with commas as .csv, or with tabs as .tsv.'
+            'Its columns could not be separated: save it with commas as .csv, or with tabs as .tsv.'
         )
     raise CohortError(f'has no column {" and no column ".join(missing)}', origin, remedy)
 
@@ -373,15 +375,15 @@ def _duplicates(cohort: Cohort, origin: str | None) -> Iterator[CohortError]:
         file = (source.scalar, os.path.normpath(source.path.absolute()), source.volume)
         if file in files:
             yield DuplicateSourceError(
-                f'{source.name} stands twice for {source.scalar}', origin, 'Remove one row.'
+                f'{source.name} is listed twice for {source.scalar}', origin, 'Remove one row.'
             )
         elif subject is not None and row[subject] not in MISSING:
             person = tuple(row[column] for column in telling)
             earlier = people.setdefault(person, source.name)
             if earlier != source.name:
                 yield DuplicateSourceError(
-                    f'{row[subject]} stands twice for {source.scalar} ({earlier} and '
-                    f'{source.name}), and no column tells the rows apart',
+                    f'{row[subject]} is listed twice for {source.scalar} ({earlier} and '
+                    f'{source.name}), and no column distinguishes the rows',
                     origin,
                     'Remove one, or add a column such as session_id.',
                 )

@@ -280,9 +280,9 @@ def _reason(error: OSError) -> str:
 
 
 def out_of_memory() -> UsageError:
-    """Return what to say where the system gives no more memory."""
+    """Return what to say where the system has no more memory."""
     return UsageError(
-        'the system gives no more memory',
+        'the system has no more memory',
         remedy='Allow more (ulimit -v), or use less: --mem-mb, or fewer threads with --nprocs.',
     )
 

@@ -99,7 +99,7 @@ def masks_needed(threshold: float, n_masks: int) -> int:
     """
     if not 0 < threshold <= 1:
         raise UsageError(
-            f'a group mask threshold of {threshold} is no fraction',
+            f'a group mask threshold of {threshold} is not a fraction',
             remedy='Give a number above 0 and at most 1: the fraction of subjects a voxel needs.',
         )
     # 0.07 * 100 is 7.000000000000001 in binary: rounding up must not make 8 of it.
@@ -125,7 +125,7 @@ def coverage(masks: Sequence[Path], threads: int = 1) -> Coverage:
     """
     times = Counter(Path(mask) for mask in masks)
     if not times:
-        raise EmptyCohortError('there is no mask to make a group mask of')
+        raise EmptyCohortError('there is no mask to compute a group mask from')
     volumes, problems = _headers(times)
     raise_problems([*problems, *_off_grid(volumes, times)])
     counts = np.zeros(volumes[0].shape, np.int32)

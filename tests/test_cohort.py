@@ -61,7 +61,7 @@ def test_blanks_around_paths_and_names_go_and_those_of_phenotypes_stay():
     ('columns', 'remedy'),
     [
         (['a', 'b'], 'Add it, or name the columns of a wide table'),
-        (['scalar_name|source_file', 'b'], 'Its columns are not told apart'),
+        (['scalar_name|source_file', 'b'], 'Its columns could not be separated'),
     ],
 )
 def test_rows_without_the_columns_that_are_needed(columns, remedy):
@@ -142,7 +142,7 @@ def test_a_byte_order_mark_and_tabs_are_understood(tmp_path):
         (
             'scalar_name,source_file,participant_id,age\nFA,a.nii,s1,3\nFA,b.nii,s1,3\n',
             DuplicateSourceError,
-            's1 stands twice for FA (a.nii and b.nii), and no column tells the rows apart',
+            's1 is listed twice for FA (a.nii and b.nii), and no column distinguishes the rows',
         ),
     ],
 )
@@ -229,8 +229,8 @@ def test_all_duplicates_are_named_at_once(tmp_path):
     with pytest.raises(CohortProblemsError) as raised:
         Cohort.from_csv(write_csv(tmp_path / 'c.csv', LONG, rows))
     assert [problem.what for problem in raised.value.problems] == [
-        'a.nii stands twice for FA',
-        'b.nii stands twice for FA',
+        'a.nii is listed twice for FA',
+        'b.nii is listed twice for FA',
     ]
 
 

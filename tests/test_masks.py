@@ -67,7 +67,7 @@ def test_a_fraction_of_whole_subjects_needs_just_them(n, data):
 
 @pytest.mark.parametrize('threshold', [0, -0.1, 1.01, float('nan')])
 def test_a_threshold_that_is_no_fraction_is_refused(five, threshold):
-    with pytest.raises(UsageError, match='no fraction'):
+    with pytest.raises(UsageError, match='not a fraction'):
         masks.coverage(five).group_mask(threshold)
 
 

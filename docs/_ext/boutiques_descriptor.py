@@ -28,7 +28,7 @@ _OUTPUTS = {'output_dir', 'work_dir', 'bids_database_dir'}
 # Of the machine that prints the descriptor.
 _NO_DEFAULT = {'nprocs'}
 _CODES = {
-    errors.EXIT_INVALID_BIDS: 'An input is no BIDS dataset',
+    errors.EXIT_INVALID_BIDS: 'An input is not a BIDS dataset',
     errors.EXIT_UNKNOWN_LEVEL: 'There is no such analysis level',
     errors.EXIT_NOTHING_SELECTED: 'What was asked for is not in the datasets',
     errors.EXIT_USAGE: 'Options that cannot be used so',

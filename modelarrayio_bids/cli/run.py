@@ -158,7 +158,7 @@ def _surprised(program: str, error: Exception) -> int:
         logger.debug('raised here', exc_info=error)
         return _ended(program, str(told), told.exit_code, _facts(told))
     # Everything there is to report.
-    logger.critical('what follows is not meant to happen', exc_info=error)
+    logger.critical('unexpected error', exc_info=error)
     return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)
 
 

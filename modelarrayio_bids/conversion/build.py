@@ -207,7 +207,7 @@ def _new_store(
         schema.check_scalar_name(scalar)
         if not schema.is_r_name(scalar):
             logger.warning(
-                '%r is no name that R takes as it is: a formula needs backticks, %s ~ age',
+                '%r is not a valid name in R: a formula needs backticks, %s ~ age',
                 *(scalar, schema.in_formula(scalar)),
             )
     return StoreWriter(Path(output), layout, overwrite=overwrite)

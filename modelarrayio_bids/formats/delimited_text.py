@@ -110,7 +110,7 @@ def read_text(path: Path) -> tuple[str, str]:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise FormatError(
-            f'is not text in UTF-8 ({error})', path, 'Save it as UTF-8 (of Excel: CSV UTF-8).'
+            f'is not text in UTF-8 ({error})', path, 'Save it as UTF-8 (in Excel: CSV UTF-8).'
         ) from error
     if '\0' in text:
         line = text.count('\n', 0, text.index('\0')) + 1

@@ -366,7 +366,7 @@ def write(header: MifHeader, values: np.ndarray, path: str | PathLike[str]) -> N
         If the name is another.
     """
     if not str(path).endswith(EXTENSIONS):
-        what = 'is no name for an MRtrix image that is written'
+        what = 'is not a valid name for an MRtrix image'
         raise FormatError(what, path, 'Use .mif or .mif.gz.')
     compression.write_file(header.to_bytes() + header.encode(values), path)
 

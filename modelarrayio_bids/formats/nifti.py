@@ -99,7 +99,7 @@ class Volume:
             affine = np.zeros((4, 4))
         if not np.isfinite(affine).all() or not np.linalg.det(affine[:3, :3]):
             raise FormatError(
-                'has an affine that gives voxels no places (sform or qform)',
+                'has an affine that cannot be used (sform or qform)',
                 self.path,
                 'Fix its header, or make the image again.',
             )

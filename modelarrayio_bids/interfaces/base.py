@@ -24,7 +24,8 @@ from modelarrayio_bids.runtime.termination import EXIT_TERMINATED, Terminated, t
 
 #: What to do about a job that was killed.
 AGAIN = (
-    'Look at what the scheduler says of it (memory, time), and run the same command again: what is '
+    'Check its memory and time in the records of the scheduler, and run the same command again: '
+    'what is '
     'done is kept in the work folder, and jobs still in the queue go on.'
 )
 

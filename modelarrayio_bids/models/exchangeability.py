@@ -62,17 +62,17 @@ class Shuffling:
             return
         if not self.whole:
             raise UsageError(
-                'each block is one image, and nothing changes places within it',
+                'each block is a single image, so nothing can be permuted within blocks',
                 remedy='Leave the blocks out, or name another column.',
             )
         if len(sizes) == 1:
             raise UsageError(
-                'there is one block, and no other to change places with',
+                'there is only one block, so blocks cannot be permuted',
                 remedy='Shuffle within it, or name another column.',
             )
         raise UsageError(
-            f'no two blocks have as many images, {sizes.min()} to {sizes.max()}, and only such '
-            'blocks change places',
+            f'no two blocks have the same number of images ({sizes.min()} to {sizes.max()}), so '
+            'whole blocks cannot be permuted',
             remedy='Shuffle within blocks, or name another column.',
         )
 
@@ -101,7 +101,7 @@ class Shuffling:
         """
         if not self.within and self.n_blocks == 1:
             raise UsageError(
-                'there is one block, whose signs flip together, and that changes no |t|',
+                'there is only one block, and flipping all its signs does not change |t|',
                 remedy='Leave the blocks out, or name another column.',
             )
 

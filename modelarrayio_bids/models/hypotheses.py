@@ -128,7 +128,7 @@ class PermutableModel:
         if blocks is None:
             if how:
                 raise UsageError(
-                    '--shuffle says how images of blocks change places, and there are no blocks',
+                    '--shuffle has no effect without blocks',
                     remedy='Name their column: --exchangeability participant_id.',
                 )
             return Shuffling(np.zeros(len(rows), int))

@@ -77,8 +77,8 @@ class ModelOptions:
     def _check_permutations(self) -> None:
         if self.permutations < 0 or self.permutations == 1:
             raise UsageError(
-                f'--permutations: {self.permutations} cannot tell a p value',
-                remedy='Give 5000, say, or leave it out.',
+                f'--permutations: {self.permutations} are too few for a p value',
+                remedy='Give for example 5000, or omit the option.',
             )
         if self.seed < 0:
             raise UsageError(f'--seed: {self.seed} is negative', remedy='Give 0 or more.')
@@ -87,8 +87,8 @@ class ModelOptions:
         for name in ('exchangeability', 'shuffle'):
             if getattr(self, name) and not self.permutations:
                 raise UsageError(
-                    f'--{name} says how images are permuted, and they are not',
-                    remedy='Give --permutations 5000, say.',
+                    f'--{name} has no effect without --permutations',
+                    remedy='Give for example --permutations 5000.',
                 )
 
     def fewest(self, n_images: int) -> float:

@@ -252,7 +252,7 @@ class PermutationTest:
         """
         if not maxima:
             raise UsageError(
-                'no element can be tested, whatever the labelling',
+                'no element can be tested',
                 remedy='Lower --num-subj-lthr-abs or --num-subj-lthr-rel.',
             )
         return np.fmax.reduce([self._comparable(values, df) for df, values in maxima.items()])

@@ -361,16 +361,16 @@ class RandomInterceptModel(ElementwiseModel):
             )
         if sizes.max() == 1:
             raise CohortError(
-                f'every image of the model has a {self.group} of its own, and a random intercept '
+                f'every image of the model has a different {self.group}, but a random intercept '
                 'needs groups with several images',
-                remedy=f'Leave out (1 | {self.group}): the model is a linear one.',
+                remedy=f'Leave out (1 | {self.group}): the model is a linear model.',
             )
         members = (self._codes[:, None] == np.arange(len(sizes))) * 1.0
         left = members - self._coordinates.expand(self._coordinates.project(members))
         if (np.linalg.norm(left, axis=0) <= _LEFT * np.sqrt(sizes)).all():
             raise CohortError(
-                f'the terms of the model tell each {self.group} apart already',
-                remedy=f'Leave out (1 | {self.group}), or the terms that do.',
+                f'the random intercept of {self.group} is collinear with other terms',
+                remedy=f'Leave out (1 | {self.group}), or these terms.',
             )
 
     def _hypotheses(self) -> tuple[np.ndarray, list[slice]]:

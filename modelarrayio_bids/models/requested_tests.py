@@ -110,5 +110,5 @@ class RequestedTests:
     def _not_estimable(self, what: str) -> UsageError:
         return UsageError(
             f'{what} is not estimable',
-            remedy=f'Other terms explain {some(self.aliased)} wholly: leave terms out.',
+            remedy=f'Other terms explain {some(self.aliased)} completely: leave terms out.',
         )

@@ -96,7 +96,8 @@ class FSLDesign:
         for own, others in ((self.contrasts, options.contrasts), (self.f_tests, options.f_tests)):
             if twice := own.keys() & others.keys():
                 raise UsageError(
-                    f'{min(twice)} is in the design files, too', remedy='Choose another name.'
+                    f'{min(twice)} is also defined in the design files',
+                    remedy='Choose another name.',
                 )
         options = replace(
             options,
@@ -112,8 +113,8 @@ class FSLDesign:
             )
         if not options.permutations:
             raise UsageError(
-                '--design-grp says how images are permuted, and they are not',
-                remedy='Give --permutations 5000, say, or leave it out.',
+                '--design-grp has no effect without --permutations',
+                remedy='Give for example --permutations 5000, or omit the option.',
             )
         shuffle = options.shuffle or 'within'
         return replace(options, exchangeability=self.blocks.path.name, shuffle=shuffle)
@@ -182,7 +183,7 @@ def _f_tests(read: VestMatrix | None, contrasts: list[str]) -> dict[str, str]:
     if read is None:
         return {}
     if not contrasts:
-        raise UsageError('F tests are of contrasts', read.path, 'Give --design-con design.con.')
+        raise UsageError('F tests need contrasts', read.path, 'Give --design-con design.con.')
     if read.matrix.shape[1] != len(contrasts):
         raise FormatError(
             f'is about {count(read.matrix.shape[1], "contrast")}, and there are {len(contrasts)}',

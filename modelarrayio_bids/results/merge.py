@@ -313,8 +313,8 @@ def _target(paths: Sequence[Path], output: str | os.PathLike[str] | None) -> Pat
     """Return the file to write to, once it is clear that it may be written."""
     if output is None and len(paths) > 1:
         raise UsageError(
-            f'the analyses are in {len(paths)} files, and none is said to take the merged one',
-            remedy='Name it with --output-hdf5: the file with the data, say.',
+            f'the analyses are in {len(paths)} files, and no output file was given',
+            remedy='Name it with --output-hdf5, for example the file with the data.',
         )
     target = paths[0] if output is None else Path(output)
     refuse_links(target, paths)
@@ -334,7 +334,7 @@ def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
             counts.setdefault(count, path)
         if len(counts) > 1 or (own is not None and space is not None and own != space):
             raise SpaceMismatchError(
-                f'is about other elements than {next(iter(counts.values()))}',
+                f'has other elements than {next(iter(counts.values()))}',
                 path,
                 'Merge analyses of one file, or of copies of it.',
             )
@@ -583,7 +583,7 @@ def _judge_gaps(missing: np.ndarray, n_slices: int, *, allow_gaps: bool) -> None
         f'({count(n_slices, "analysis")}): {schema.ELEMENT_ID} {_ranges(missing)}'
     )
     if allow_gaps:
-        logger.warning('%s. There will be no results there.', what)
+        logger.warning('%s. There will be no results at these elements.', what)
         return
     breaks = np.flatnonzero(np.diff(missing) > 1)
     last = missing[breaks[0]] if breaks.size else missing[-1]

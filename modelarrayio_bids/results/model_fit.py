@@ -275,7 +275,7 @@ class ModelFit:
             Threads and memory.
         """
         if self.permutation is None:
-            raise UsageError('no permutations were asked for', remedy='Say how many.')
+            raise UsageError('no permutations were requested', remedy='Give their number.')
         with StoreReader(self.store) as reader:
             values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
             needed = working_bytes(self.permutation, values, resources.threads)
@@ -498,7 +498,7 @@ def _scalar(name: str, sources: Mapping[str, tuple[str, ...]], store: Path) -> s
         raise UsageError(f'holds no scalar {name}', store, f'It holds: {held}.')
     if not name and len(sources) != 1:
         raise UsageError(
-            'holds several scalars', store, f'Say which is modelled: --scalar. It holds: {held}.'
+            'holds several scalars', store, f'Select one with --scalar. It holds: {held}.'
         )
     return name or next(iter(sources))
 

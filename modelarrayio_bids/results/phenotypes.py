@@ -238,7 +238,7 @@ def _partners(cohort: pd.DataFrame, table: pd.DataFrame, scalar: str, path: Path
         raise CohortError(
             f'has several rows of {scalar} for one {" and ".join(keys)}',
             path,
-            'Add a column that tells them apart, such as session_id, or leave one of them.',
+            'Add a column that distinguishes them, such as session_id, or leave one of them.',
         )
     found = table[keys].merge(theirs[[*keys, SOURCE]], on=keys, how='left', validate='m:1')
     return found[SOURCE].fillna('').str.strip()

@@ -35,7 +35,7 @@ def require_room(folder: Path, needed: int, output: Path) -> None:
     free = shutil.disk_usage(there).free
     if free < needed:
         raise OutputError(
-            f'needs about {amount(needed)} beside what is there, and {amount(free)} are free',
+            f'needs about {amount(needed)} of disk space, but only {amount(free)} are free',
             output,
             'Free some space, or write to another disk.',
         )

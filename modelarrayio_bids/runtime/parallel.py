@@ -30,7 +30,7 @@ def ordered_map(
     Raises
     ------
     UsageError
-        If the system starts no more threads.
+        If the system cannot start more threads.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -79,7 +79,7 @@ def _submitted(
         return pool.submit(function, item)
     except RuntimeError as error:
         raise UsageError(
-            'the system starts no more threads',
+            'the system cannot start more threads',
             remedy='Give fewer (--nprocs), or raise the limits on addresses and processes '
             '(ulimit -v, ulimit -u).',
         ) from error

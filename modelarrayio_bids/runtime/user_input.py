@@ -22,7 +22,7 @@ from modelarrayio_bids.errors import (
 #: Words of Python's messages, and what they are about.
 _SAID = {
     'embedded null': 'a path that was given has a NUL character',
-    'Symlink loop': 'a path that was given is a link that leads to itself',
+    'Symlink loop': 'a path that was given is a link to itself',
     'home directory': 'a path that was given begins with ~ and the name of nobody known here',
     'Exceeds the limit': 'a number that was given has thousands of digits',
 }
@@ -76,6 +76,6 @@ def resolved(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).resolve()
     except (RuntimeError, ValueError) as error:
-        raise OutputError('is a link that leads to itself', path, 'Name another file.') from error
+        raise OutputError('is a link to itself', path, 'Name another file.') from error
     except OSError as error:
         raise OutputError.from_os_error(error, path) from error

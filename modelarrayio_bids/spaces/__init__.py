@@ -59,7 +59,7 @@ def space_class(name: str) -> type[ElementSpace]:
         if name.endswith(space.extensions):
             return space
     endings = ', '.join(ending for space in SPACES.values() for ending in space.extensions)
-    raise UnknownSpaceError('is of no kind that can be read', name, f'Endings read: {endings}.')
+    raise UnknownSpaceError('is not of a supported format', name, f'Endings read: {endings}.')
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

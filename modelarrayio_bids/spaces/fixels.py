@@ -585,7 +585,7 @@ def _require_alone(path: Path) -> None:
     for other in _candidates(path.parent, path.stem):
         if other != path:
             raise OutputError(
-                f'would be there twice with {path.name}, and MRtrix refuses such a directory',
+                f'would exist twice, also as {path.name}, which MRtrix does not accept',
                 other,
                 'Remove it, or choose another folder.',
             )

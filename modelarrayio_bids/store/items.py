@@ -270,7 +270,7 @@ def json_object(said: str, path: str | Path, where: str) -> dict[str, Any]:
         # What cannot be encoded cannot be written again.
         json.dumps(found, ensure_ascii=False).encode()
     if not isinstance(found, dict):
-        raise FormatError(f'holds JSON that is no object at {where}', path, _REMEDY)
+        raise FormatError(f'holds JSON that is not an object at {where}', path, _REMEDY)
     return found
 
 

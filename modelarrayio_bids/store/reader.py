@@ -337,7 +337,7 @@ class StoreReader:
             try:
                 layout = Layout.from_dict(found)
             except (TypeError, ValueError, ArithmeticError) as error:
-                said = f'has a layout that is none at /{schema.PROVENANCE} ({error})'
+                said = f'has an invalid layout at /{schema.PROVENANCE} ({error})'
                 raise FormatError(said, self.path, 'Build it again.') from error
             if layout.dtype == dtype.name:
                 return layout
@@ -430,7 +430,7 @@ def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
     found = items.json_object(said, path, where)
     if not all(type(count) is int and count >= 0 for count in found.values()):
         raise FormatError(
-            f'holds counts of sources that are none at {where}', path, 'Build the file again.'
+            f'holds invalid counts of sources at {where}', path, 'Build the file again.'
         )
     return found
 
@@ -473,7 +473,7 @@ def open_for_reading(path: Path) -> h5py.File:
     try:
         return _opened(path)
     except BlockingIOError:
-        logger.warning('%s: is being written, read all the same', path)
+        logger.warning('%s: is being written by another program, and is read anyway', path)
         return h5py.File(path, 'r', locking=False)
 
 

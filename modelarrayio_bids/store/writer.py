@@ -408,7 +408,7 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
 
 def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
     if path.is_dir() or (path.exists() and not path.is_file()):
-        raise OutputError('is there, and is no file', path, 'Give the name of a file to write.')
+        raise OutputError('exists and is not a file', path, 'Give the name of a file to write.')
     if path.exists() and not os.access(path, os.W_OK):
         raise OutputError(
             'is write-protected', path, 'Write to another file, or allow it with chmod u+w.'
@@ -417,7 +417,7 @@ def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
         return
     if path.stat().st_size and not is_store(path):
         raise OutputError(
-            'is there, and is not an HDF5 file',
+            'exists and is not an HDF5 file',
             path,
             'Write to another file, or replace this one with --overwrite.',
         )

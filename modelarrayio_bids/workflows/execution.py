@@ -19,7 +19,8 @@ from modelarrayio_bids.runtime.termination import undisturbed
 from modelarrayio_bids.workflows.plugins import Plugin, WorkerPool
 
 _LESS = (
-    'Memory may have run short: give less with --mem-mb, or fewer threads with --nprocs, and run '
+    'It may have run out of memory: give less with --mem-mb, or fewer threads with --nprocs, and '
+    'run '
     'the same command again.'
 )
 # Seconds for a worker to take away what is half-written.

@@ -91,7 +91,7 @@ def init_modelarray_wf(
     bids_filters : mapping, optional
         Conditions on ``scalar`` and ``mask`` images, by entity.
     in_mask : path-like, optional
-        A mask that serves every volume.
+        A mask that is used for every volume.
     mask_source : sequence of str, optional
         The only kinds of masks allowed.
     group_mask_file : path-like, optional

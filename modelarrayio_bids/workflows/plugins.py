@@ -98,7 +98,7 @@ class Plugin:
     def __post_init__(self) -> None:
         if self.name not in PLUGINS:
             raise UsageError(
-                f'there is no plugin {self.name!r} that can be waited for',
+                f'there is no plugin {self.name!r} that waits for its jobs',
                 remedy=f'Choose among {", ".join(PLUGINS)}.',
             )
         fault = best_match(

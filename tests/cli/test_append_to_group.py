@@ -195,7 +195,8 @@ def test_a_run_that_ended_between_file_and_table_is_completed(study, output, tmp
         if path.suffix != '.h5':
             path.write_bytes(content)
     assert append(output, cohort) == 0
-    assert 'has these images: only what is beside it follows' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert 'contains these images already: only the files next to it are updated' in said
     assert {path: path.read_bytes() for path in whole} == whole
     assert append(output, cohort) == 65
     assert 'of the new sources of cbf already' in capsys.readouterr().err

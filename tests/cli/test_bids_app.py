@@ -307,7 +307,7 @@ def test_nothing_to_export(study, outputs, tmp_path, capsys):
         (['study', 'out', 'group', '--scalars', 'nothing'], 18, 'nothing'),
         (['study', 'out', 'group', '--participant-label', '99'], 18, 'the participants 99'),
         (['study', 'out', 'group', '--bids-filter-file', 'none.json'], 66, 'none.json: no such'),
-        (['study', 'out', 'group', '--group-mask-threshold', '2'], 64, 'is no fraction'),
+        (['study', 'out', 'group', '--group-mask-threshold', '2'], 64, 'is not a fraction'),
         (['study', 'study/participants.tsv/out', 'group'], 73, 'cannot be created'),
         (['study/derivatives/raw', 'out', 'group'], 16, 'raw'),
     ],
@@ -400,4 +400,4 @@ def test_a_work_folder_that_another_run_is_using(study, tmp_path, capsys):
         fcntl.flock(file, fcntl.LOCK_EX)
         ended = main([str(study), str(tmp_path / 'out'), 'group', '-w', str(work)])
     assert ended == 64
-    assert 'is the work folder of a run that is not over' in capsys.readouterr().err
+    assert 'is the work folder of a run that has not ended' in capsys.readouterr().err

@@ -256,7 +256,7 @@ def test_signs_flip_where_the_design_is_ones(folder):
     ('make', 'more', 'code', 'error'),
     [
         (lambda: None, ['--formula', 'FA ~ 1'], 64, 'not allowed with'),
-        (lambda: None, ['--design-fts', 'design.fts'], 64, 'F tests are of contrasts'),
+        (lambda: None, ['--design-fts', 'design.fts'], 64, 'F tests need contrasts'),
         (lambda: None, ['--design-grp', 'one.grp'], 66, 'no such file'),
         (('design.mat', DESIGN[1:]), [], 65, 'has 17 rows for 18 images of FA'),
         (('design.con', CONTRASTS[:, :3]), ['--design-con', 'design.con'], 65, 'of 3 columns, and'),

@@ -197,14 +197,14 @@ BAD_COHORTS = {
         'no row of the cohort has a source_mask_file',
         65,
     ),
-    'same source twice': (table(LONG, FIRST, FIRST), 'stands twice for FA', 65),
+    'same source twice': (table(LONG, FIRST, FIRST), 'is listed twice for FA', 65),
     'same subject twice': (
         table(
             [*LONG, 'participant_id'],
             [*FIRST, 'sub-00'],
             ['FA', 'FA/sub-01_FA.nii.gz', 'group_mask.nii.gz', 'sub-00'],
         ),
-        'sub-00 stands twice for FA',
+        'sub-00 is listed twice for FA',
         65,
     ),
     'mixed formats': (
@@ -214,7 +214,7 @@ BAD_COHORTS = {
     ),
     'unknown format': (
         table(LONG, FIRST, ['FA', 'FA/sub-01_FA.nrrd', '']),
-        'sub-01_FA.nrrd: is of no kind that can be read',
+        'sub-01_FA.nrrd: is not of a supported format',
         65,
     ),
     'name of a path': (table(LONG, ['a/b', *FIRST[1:]]), "'a/b' cannot be the name of a", 65),

@@ -383,10 +383,10 @@ def test_another_seed_or_number_is_another_analysis(folder, capsys):
         (['--permutations', 9, '--seed', 'x'], "'x' is not a whole number from 0"),
         (['--permutations', 9, '--exchangeability', 'home'], 'has no column home of blocks'),
         (['--permutations', 9, '--exchangeability', 'blank'], 'blank is blank for 30 images'),
-        (['--permutations', 9, '--exchangeability', 'one', '--shuffle', 'whole'], 'is one block'),
-        (['--exchangeability', 'sex'], '--exchangeability says how images are permuted'),
+        (['--permutations', 9, '--exchangeability', 'one', '--shuffle', 'whole'], 'only one block'),
+        (['--exchangeability', 'sex'], '--exchangeability has no effect without --permutations'),
         (['--permutations', 9, '--elements', '0:10'], 'permutations need all elements'),
-        (['--permutations', 9, '--shuffle', 'both'], 'and there are no blocks'),
+        (['--permutations', 9, '--shuffle', 'both'], 'no effect without blocks'),
     ],
 )
 def test_permutations_that_cannot_be_made(folder, capsys, more, message):

@@ -46,7 +46,7 @@ def test_an_output_folder_is_no_input(said, flow, tmp_path):
     ):
         code, error, _ = said(*arguments)
         assert code == 16
-        assert f'{folder}: was written by this program: its outputs are no inputs' in error
+        assert f'{folder}: was written by this program: its outputs cannot be its inputs' in error
         assert f'Give the dataset it was made from ({source}), then' in error
 
 

@@ -74,7 +74,7 @@ def test_a_stack_with_the_order_of_its_participants(stack, study):
     ('listed', 'says'),
     [
         ('01\n02\n', 'has 4 volumes for 2 participants'),
-        (None, 'does not say whose its volumes are'),
+        (None, 'does not name the participants of its volumes'),
     ],
 )
 def test_stacks_of_other_people(stack, study, listed, says, capsys):

@@ -79,7 +79,7 @@ def test_both_spellings_of_every_option(folder):
         ([], {'files': ['x.h5'], 'merged': 'a/b'}, 65, "'a/b' cannot be the name of an analysis"),
         (['--output-hdf5', 'x.h5'], {'merged': 'mylm_part1'}, 73, 'holds an analysis mylm_part1'),
         (['--output-hdf5', 'cohort.csv/y.h5'], {}, 73, 'cohort.csv/y.h5: cannot be created'),
-        (['--output-hdf5', 'maps'], {}, 73, 'maps: is there, and is no file'),
+        (['--output-hdf5', 'maps'], {}, 73, 'maps: exists and is not a file'),
     ],
 )
 def test_what_cannot_be(folder, capsys, arguments, options, code, says):

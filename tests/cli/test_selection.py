@@ -55,7 +55,7 @@ def test_rows_without_a_required_phenotype_are_left_out(group, cohort):
     ('text', 'options', 'code', 'says'),
     [
         ('participant_id,age\n01,3\n', [], 65, 'has age 49.2 for sub-01, where'),
-        ('participant_id,iq\n1,3\n2,4\n', [], 65, 'lists nobody who has images: it has sub-1'),
+        ('participant_id,iq\n1,3\n2,4\n', [], 65, 'participants with images: it has sub-1'),
         ('participant_id,iq\n01,3\n01,4\n', [], 65, 'names sub-01 twice'),
         ('participant_id,iq\n01,3\n', ['--require', 'height'], 64, 'no table of phenotypes has a'),
         ('participant_id,iq\n01,\n', ['--require', 'iq'], 18, '4 without iq, such as'),
@@ -148,7 +148,7 @@ def test_subdatasets_that_are_not_installed_are_named(group, tmp_path):
     (root / 'sub-04').mkdir()
     code, _, said = group('--list-scalars', root=root)
     assert code == 0
-    assert f'not installed, so that nothing in it is seen: 1 subdataset ({root}/sub-04)' in said
+    assert f'not installed, so its files are not found: 1 subdataset ({root}/sub-04)' in said
     assert f'datalad get -n {root}/sub-04' in said
 
 
@@ -243,7 +243,7 @@ def test_json_tells_every_image(group, flow):
         ),
         (['--participant-label', '01', '9'], 18, 'no dataset has the participants 9'),
         (['--participant-label', '@none.txt'], 66, 'none.txt: no such file'),
-        (['--participant-label', '@empty.txt'], 64, 'empty.txt: lists no label'),
+        (['--participant-label', '@empty.txt'], 64, 'empty.txt: contains no label'),
         (['--json'], 64, '--json shows --list-scalars alone'),
     ],
 )
@@ -340,8 +340,8 @@ def test_what_is_selected_is_built(group, xcp, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'code', 'says'),
     [
-        (['--select', 'atlas'], 64, "--select 'atlas' says no label. Write it as KEY=LABEL."),
-        (['--select', '=x'], 64, 'says no label'),
+        (['--select', 'atlas'], 64, "--select 'atlas' has no label. Write it as KEY=LABEL."),
+        (['--select', '=x'], 64, 'has no label'),
         (['--select', 'a-b=x'], 64, "there is no entity 'a-b'"),
         (['--select', 'atlsa=x'], 64, "'atlsa' that no file has (do you mean atlas"),
         (['--select', 'task=rest', '--task-id', 'rest'], 64, 'both choose by task'),

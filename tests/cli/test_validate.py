@@ -39,7 +39,7 @@ def rewrite(**layout):
 def test_a_good_file(folder):
     done = validate('--cohort-file', 'cohort.csv')
     assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout == 'x.h5: ModelArray can use it (nothing to complain of)\n'
+    assert done.stdout == 'x.h5: ModelArray can use it (no problems found)\n'
 
 
 def test_an_error(folder):
@@ -50,7 +50,7 @@ def test_an_error(folder):
     assert lines[0] == 'ERROR [values-type] /scalars/FA/values is uint8'
     assert lines[1] == '  Asked  values are float32 or float64'
     assert lines[2].startswith('  In R   R refuses to open them, or takes them for')
-    assert lines[-1] == 'x.h5: not as ModelArray needs it (1 error)'
+    assert lines[-1] == 'x.h5: ModelArray cannot use it (1 error)'
     assert max(map(len, lines)) <= 100
 
 
@@ -67,7 +67,7 @@ def test_a_table_that_does_not_fit(folder):
     write_csv('other.csv', ['source_file', 'FA'], [['a.nii.gz', '1']])
     done = validate('--cohort-file', 'other.csv')
     assert done.returncode == 65
-    assert done.stdout.splitlines()[-1] == 'x.h5: not as ModelArray needs it (2 errors)'
+    assert done.stdout.splitlines()[-1] == 'x.h5: ModelArray cannot use it (2 errors)'
 
 
 @pytest.mark.parametrize(

@@ -578,7 +578,7 @@ def test_a_disk_without_room(grown):
     # A hole of 2⁴³ bytes takes no room, and a copy of it would.
     os.truncate(store, 2**43)
     beside = sorted(store.parent.iterdir())
-    with pytest.raises(OutputError, match=r'x.h5: needs about 8,796\.\d GB beside what is there'):
+    with pytest.raises(OutputError, match=r'x.h5: needs about 8,796\.\d GB of disk space'):
         append_sources(more, store)
     assert store.stat().st_size == 2**43
     assert sorted(store.parent.iterdir()) == beside

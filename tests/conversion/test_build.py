@@ -137,7 +137,7 @@ def test_names_that_r_needs_backticks_for_are_written_with_a_warning(tmp_path, c
     # As the predecessor writes them.
     write_cohort(tmp_path, scalars=('FA-w',))
     build(tmp_path)
-    assert "'FA-w' is no name that R takes as it is: a formula needs backticks, `FA-w` ~ age" in (
+    assert "'FA-w' is not a valid name in R: a formula needs backticks, `FA-w` ~ age" in (
         caplog.text
     )
 

@@ -526,7 +526,7 @@ def test_entities_nobody_knows_are_named_where_they_alone_differ(dataset, ask, c
     (root / name.format(1, 'b')).unlink()
     dataset('newpipe', [name.format(2, 'b')])
     assert ask(root).table().iloc[0].n_images == 2
-    assert 'differ in kernel-, which is no entity of BIDS: a, b' in caplog.text
+    assert 'differ in kernel-, which is not an entity of BIDS: a, b' in caplog.text
 
 
 @pytest.mark.parametrize('entity', ['proc', 'flip', 'inv', 'mod', 'part', 'chunk'])
@@ -555,7 +555,7 @@ def test_an_image_in_the_folder_of_another_is_of_nobody(dataset, ask):
 @pytest.mark.parametrize('label', ['A-01', 'A_01'])
 def test_a_label_that_would_be_cut_short_is_an_error(dataset, ask, label):
     root = dataset('aslprep', [f'sub-{label}/perf/sub-{label}_space-{MNI}_cbf.nii.gz'])
-    with pytest.raises(AmbiguousMatchError, match=r'no label of BIDS|folder of subject A_01'):
+    with pytest.raises(AmbiguousMatchError, match=r'not a BIDS label|folder of subject A_01'):
         ask(root)
 
 

@@ -190,7 +190,7 @@ def test_files_that_are_called_like_subjects_make_no_dataset(tmp_path, name):
     (tmp_path / 'derivatives' / 'mriqc').mkdir()
     (tmp_path / 'derivatives' / 'mriqc' / name).touch()
     assert [dataset.name for dataset in find_datasets(tmp_path)] == ['fmriprep']
-    with pytest.raises(InvalidDatasetError, match='no BIDS dataset') as caught:
+    with pytest.raises(InvalidDatasetError, match='not a BIDS dataset') as caught:
         find_datasets(tmp_path, {'m': tmp_path / 'derivatives' / 'mriqc'})
     assert f'dataset {tmp_path}' not in caught.value.remedy  # that was given
 

@@ -110,7 +110,7 @@ def test_a_folder_named_like_an_image_is_said(tmp_path, caplog):
     folder = tmp_path / 'sub-01' / 'anat' / 'sub-01_T1w.nii.gz'
     folder.mkdir(parents=True)
     assert image_names(tmp_path) == []
-    assert f'{folder} is a folder, and no image: left out' in caplog.text
+    assert f'{folder} is a folder, not an image, and is left out' in caplog.text
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, caplog):

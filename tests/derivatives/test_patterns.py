@@ -65,13 +65,13 @@ def test_no_pattern_leads_out_of_its_folder(tmp_path_factory, text):
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('../{participant}.nii', 'no path below a folder'),
-        ('/data/{participant}.nii', 'no path below a folder'),
+        ('../{participant}.nii', 'not a path below the folder'),
+        ('/data/{participant}.nii', 'not a path below the folder'),
         ('{participant', 'do not'),
         ('{participant}}.nii', 'do not'),
-        ('{participant}_{a b}.nii', r'{a b}, which is no name of a column'),
+        ('{participant}_{a b}.nii', r'{a b}, which is not a valid column name'),
         ('mri/mwp1*.nii', 'does not say where the participant is'),
-        ('', 'no path below a folder'),
+        ('', 'not a path below the folder'),
     ],
 )
 def test_patterns_that_are_none(text, says):
@@ -158,7 +158,7 @@ def test_two_images_of_one_participant_are_shown(study):
 def test_what_fits_nothing_tells_what_there_is(study):
     with pytest.raises(NoMatchError) as caught:
         collect(request(study, images=('gmv=mri/mwp1{participant}.nii',)))
-    assert 'no file fits mri/mwp1{participant}.nii below' in str(caught.value)
+    assert 'no file matches mri/mwp1{participant}.nii below' in str(caught.value)
     assert "--images 'mask=masks/{participant}_mask.nii' (4 images)" in str(caught.value)
 
 
@@ -187,7 +187,7 @@ def test_the_app_builds_what_a_pattern_names(study):
 @pytest.mark.parametrize(
     ('options', 'says'),
     [
-        (['--masks', '{participant}.nii'], 'no --images'),
+        (['--masks', '{participant}.nii'], 'need --images'),
         (['--images', 'mask={participant}.nii'], 'cannot be called mask'),
         (['--images', '{participant}.nii'], 'is not NAME=PATTERN'),
     ],

@@ -214,7 +214,7 @@ def test_a_table_whose_content_is_elsewhere_stops_the_run(table, tmp_path, caplo
 
 def test_columns_that_are_almost_keys_are_pointed_out(table):
     path = table('participant_id\trun\tage\n01\t1\t9\n01\t2\t9\n')
-    with pytest.raises(FormatError, match='If the column run tells them apart, call it run_id'):
+    with pytest.raises(FormatError, match='If the column run distinguishes them, call it run_id'):
         read(path)
     assert read(table('participant_id\trun\n01\t1\n')).columns == ('run',)
 
@@ -337,5 +337,5 @@ def test_a_table_says_the_same_however_it_was_saved(rows, separator, encoding, e
 def test_a_tsv_without_tabs_says_so(tmp_path, separator):
     table = tmp_path / 'participants.tsv'
     table.write_text(f'participant_id{separator}age\nsub-01{separator}20\n')
-    with pytest.raises(FormatError, match='columns are not told apart: save it with tabs'):
+    with pytest.raises(FormatError, match='columns could not be separated: save it with tabs'):
         Table.from_file(table)

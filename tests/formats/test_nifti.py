@@ -129,7 +129,7 @@ def test_an_affine_without_places(tmp_path, column):
     image.header.set_sform(affine, 1)
     path = tmp_path / 'x.nii'
     path.write_bytes(image.header.binaryblock + bytes(4) + subject_map(1).tobytes(order='F'))
-    with pytest.raises(FormatError, match='x.nii: has an affine that gives voxels no places'):
+    with pytest.raises(FormatError, match='x.nii: has an affine that cannot be used'):
         nifti.Volume.from_file(path)
 
 

@@ -311,7 +311,7 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
         ('s(fx = TRUE)', 'is not a smooth of columns'),
         ('s(4, fx = TRUE)', '4 is not a column'),
         ('s(age, k = 4, k = 5, fx = TRUE)', 'has k twice'),
-        ('s(age + motion, fx = TRUE)', 'is of an expression, of which mgcv takes a part alone'),
+        ('s(age + motion, fx = TRUE)', 'is of an expression, of which mgcv would use only a part'),
         ('s(age, k = 4, fx = TRUE) - 1', 'nor an intercept beside s(age, k = 4, fx = TRUE)'),
         (
             'few + s(age, k = 4, fx = TRUE, by = few)',
@@ -321,7 +321,7 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
             'te(dose, other, k = 3, fx = TRUE)',
             'te(dose,other) has 3 distinct values, which do not tell 8 curves apart',
         ),
-        ('sex:s(age, fx = TRUE)', 'stands in a product'),
+        ('sex:s(age, fx = TRUE)', 'is part of a product'),
         ('age + s(age, k = 4, fx = TRUE)', 'hold some of the curves of s(age)'),
         ('s(age, fx = TRUE) + s(age, fx = TRUE, by = sex)', 'of s(age):sexM'),
         ('s(age, fx = TRUE) + te(age, motion, fx = TRUE)', 'write ti(), not te()'),

@@ -27,8 +27,8 @@ def test_smooths_and_random_effects_are_no_terms():
         ('FA ~ age + (1 + age || site)', 'lm', 'Leave it out and fit one image of each'),
         ('FA ~ s(age, k = 4) + sex', 'lm', 's(age, k = 4) is a smooth'),
         ('FA ~ ti(age, motion)', 'lm', 'Use ns(), bs() or poly() here, or ModelArray.gam in R.'),
-        ('FA ~ sex:s(age)', '', 's(age) stands in a product'),
-        ('FA ~ sex * (1 | id)', '', '(1 | id) stands in a product'),
+        ('FA ~ sex:s(age)', '', 's(age) is part of a product'),
+        ('FA ~ sex * (1 | id)', '', '(1 | id) is part of a product'),
         ('FA ~ age', 'rlm', "there is no method 'rlm'"),
     ],
 )

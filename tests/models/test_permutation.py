@@ -349,11 +349,11 @@ def test_what_stays_in_place_is_told():
 @pytest.mark.parametrize(
     ('formula', 'blocks', 'options', 'message'),
     [
-        ('FA ~ age', [0] * 12, {'shuffle': 'whole'}, 'there is one block'),
-        ('FA ~ 1', [0] * 12, {}, 'there is one block, whose signs flip together'),
-        ('FA ~ age', range(12), {'shuffle': 'within'}, 'each block is one image'),
-        ('FA ~ age', [0] * 5 + [1] * 7, {'shuffle': 'whole'}, 'as many images, 5 to 7, and only'),
-        ('FA ~ age', None, {'shuffle': 'both'}, '--shuffle says how images of blocks'),
+        ('FA ~ age', [0] * 12, {'shuffle': 'whole'}, 'there is only one block'),
+        ('FA ~ 1', [0] * 12, {}, 'there is only one block, and flipping all its signs'),
+        ('FA ~ age', range(12), {'shuffle': 'within'}, 'each block is a single image'),
+        ('FA ~ age', [0] * 5 + [1] * 7, {'shuffle': 'whole'}, 'number of images (5 to 7), so'),
+        ('FA ~ age', None, {'shuffle': 'both'}, '--shuffle has no effect without blocks'),
         (
             'FA ~ age',
             None,
@@ -380,12 +380,12 @@ def test_covariates_that_differ_by_element_are_not_permuted():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'permutations': 1}, '--permutations: 1 cannot tell a p value'),
-        ({'permutations': -5}, '--permutations: -5 cannot tell a p value'),
+        ({'permutations': 1}, '--permutations: 1 are too few for a p value'),
+        ({'permutations': -5}, '--permutations: -5 are too few for a p value'),
         ({'permutations': 9, 'seed': -1}, '--seed: -1 is negative'),
         ({'permutations': 9, 'exchangeability': 'b', 'shuffle': 'all'}, "--shuffle: 'all' is not"),
-        ({'shuffle': 'both'}, '--shuffle says how images are permuted'),
-        ({'exchangeability': 'b'}, '--exchangeability says how images are permuted'),
+        ({'shuffle': 'both'}, '--shuffle has no effect without --permutations'),
+        ({'exchangeability': 'b'}, '--exchangeability has no effect without --permutations'),
     ],
 )
 def test_options_that_contradict_each_other(options, message):

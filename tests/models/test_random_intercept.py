@@ -333,7 +333,10 @@ def test_elements_without_what_a_random_intercept_needs_are_counted():
         ('y ~ age + (1 | site:sex)', 'ModelArray.wrap(function(data, ...) lme4::fixef('),
         ('y ~ age + (1 | family)', 'there is no column family'),
         ('y ~ age + (1 | MD)', 'MD does not name groups'),
-        ('y ~ participant_id2 + (1 | participant_id)', 'tell each participant_id apart already'),
+        (
+            'y ~ participant_id2 + (1 | participant_id)',
+            'random intercept of participant_id is collinear',
+        ),
         ('y ~ sex + (1 | row)', 'every image of the model has a row of its own'),
         ('y ~ sex + (1 | one)', 'all images of the model have the same one'),
     ],

@@ -53,7 +53,7 @@ def test_one_person_with_and_without_runs_is_one(mixed, capsys):
     capsys.readouterr()
     assert main([str(root), str(output), 'group', '--list-scalars', '--json']) == 0
     printed = capsys.readouterr()
-    assert 'blank for some of 4: age (1)' in printed.err
+    assert 'missing values among 4 images: age (1)' in printed.err
     listed = json.loads(printed.out)['scalars']
     assert sorted(len(one['participants']) for one in listed) == [3, 4]
     # Nobody stands twice among the phenotypes: the ages of four people, one of them missing.

@@ -122,7 +122,7 @@ def test_threads_the_system_does_not_start_are_no_bug(small):
     command = limited(small, 100, stack=400)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=bare())
     assert done.returncode == 64, done.stderr
-    assert 'the system starts no more threads. Give fewer (--nprocs)' in done.stderr
+    assert 'the system cannot start more threads. Give fewer (--nprocs)' in done.stderr
 
 
 def test_the_users_word_goes_before_what_is_found(small):

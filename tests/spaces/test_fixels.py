@@ -297,7 +297,7 @@ def test_companions_replace_their_own_kind_only(tmp_path, space):
     space.write_companions(out)
     assert FixelSpace.from_fixel_directory(out) == space
     (out / 'directions.nii.gz').write_bytes(b'of another program')
-    with pytest.raises(OutputError, match=r'directions.nii.gz: would be there twice'):
+    with pytest.raises(OutputError, match=r'directions.nii.gz: would exist twice'):
         space.write_companions(out)
 
 

@@ -135,7 +135,7 @@ def test_outside_the_group_mask_is_the_fill(tmp_path, space):
 
 
 def test_names_of_no_space():
-    with pytest.raises(ValueError, match='is of no kind that can be read'):
+    with pytest.raises(ValueError, match='is not of a supported format'):
         space_class('sub-01_FA.nrrd')
 
 

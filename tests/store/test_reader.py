@@ -188,7 +188,7 @@ def test_a_file_that_is_being_written_can_be_judged(tmp_path, caplog):
     path = write_results(tmp_path / 'x.h5', 'mylm', NAMES, MATRIX)
     with being_written(path), open_for_reading(path) as file:
         assert 'results/mylm' in file
-    assert 'x.h5: is being written, read all the same' in caplog.text
+    assert 'x.h5: is being written by another program, and is read anyway' in caplog.text
 
 
 # What flock() of a file system without locks says, in place of the C library's.

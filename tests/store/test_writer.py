@@ -145,12 +145,12 @@ def test_a_file_may_begin_as_a_copy(tmp_path):
 
 def test_places_that_cannot_be_written(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
-    with pytest.raises(OutputError, match='is there, and is no file'):
+    with pytest.raises(OutputError, match='exists and is not a file'):
         StoreWriter(tmp_path / 'pipe', Layout(), overwrite=True)
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='cannot be created'):
         StoreWriter(tmp_path / 'file' / 'x.h5', Layout())
-    with pytest.raises(OutputError, match='is there, and is no file'):
+    with pytest.raises(OutputError, match='exists and is not a file'):
         StoreWriter(tmp_path, Layout())
 
 

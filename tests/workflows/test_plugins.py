@@ -280,7 +280,7 @@ def test_a_bug_is_not_taken_for_a_job_that_was_killed(tmp_path):
 def test_a_worker_that_is_killed_ends_the_run(tmp_path):
     done = two_nodes(tmp_path, 'killed')
     assert done.returncode == 75, done.stderr
-    assert 'Fails was begun, and its process ended. Memory may have run short' in done.stderr
+    assert 'Fails was begun, and its process ended. It may have run out of memory' in done.stderr
     assert not list((tmp_path / 'logs').iterdir())
 
 

@@ -88,7 +88,7 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
     cohorts = map(Cohort.from_csv, collected.final_cohort_files)
     page = outputs['make_report'].out_file if options.report else None
     if not options.report and (folders.output / 'report.html').exists():
-        logger.warning('report.html is of an earlier run: --reports-only makes it anew')
+        logger.warning('report.html is from an earlier run: update it with --reports-only')
     return GroupOutputs(
         tuple(collected.scalars),
         tuple(collected.store_files),

@@ -68,7 +68,7 @@ def threshold(options: argparse.Namespace) -> float:
     Raises
     ------
     UsageError
-        If it is no fraction, or stands beside a group mask.
+        If it is not a fraction, or stands beside a group mask.
     """
     from modelarrayio_bids.masks import DEFAULT_THRESHOLD, masks_needed
 
@@ -77,8 +77,8 @@ def threshold(options: argparse.Namespace) -> float:
         return DEFAULT_THRESHOLD
     if options.group_mask_file is not None:
         raise UsageError(
-            'a group mask that is given has no threshold',
-            remedy='Leave out --group-mask-file or --group-mask-threshold.',
+            '--group-mask-threshold has no effect with --group-mask-file',
+            remedy='Leave out one of them.',
         )
     masks_needed(given, 1)
     return given

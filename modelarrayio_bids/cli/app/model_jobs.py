@@ -114,7 +114,7 @@ def find_jobs(options: argparse.Namespace) -> list[ModelJob]:
         taken = [store for store in stores if request.takes(store.parent.name)]
         if not taken:
             held = ', '.join(sorted({store.parent.name for store in stores}))
-            what = f'model {request.name} is of no scalar that is there'
+            what = f'model {request.name} is for a scalar that does not exist'
             problems.append(NoMatchError(what, options.model, f'There are: {held}.'))
         for store in taken:
             try:

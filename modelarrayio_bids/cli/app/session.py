@@ -108,7 +108,7 @@ def _alone(work: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                'is the work folder of a run that is not over',
+                'is the work folder of a run that has not ended',
                 work,
                 'Wait for it to end, or give another one with -w.',
             ) from error
@@ -122,7 +122,7 @@ def _alone(work: Path) -> Iterator[None]:
 def _work_folder(output: Path, work_dir: Path | None, ours: ExitStack) -> Path:
     if work_dir is None:
         work = ours.enter_context(Unfinished(output / 'work', folder=True)).path
-        logger.info('Intermediate files are in %s and removed at the end (others: -w)', work)
+        logger.info('Intermediate files are in %s, removed at the end (-w keeps them)', work)
         return work
     work_dir.mkdir(parents=True, exist_ok=True)
     remove_leftovers(work_dir, below=True)

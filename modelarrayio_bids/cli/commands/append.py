@@ -73,7 +73,10 @@ def append(options: argparse.Namespace) -> int:
         refuse_inputs(beside.files(), read)
         beside.check()
     if beside is not None and options.input_hdf5 is None and beside.is_half_done():
-        logger.warning('%s has these images: only what is beside it follows', options.output)
+        logger.warning(
+            '%s contains these images already: only the files next to it are updated',
+            options.output,
+        )
     else:
         append_sources(
             cohort if beside is None else beside.added,

@@ -82,7 +82,7 @@ def _example(options: argparse.Namespace, store: Path) -> Path | None:
         cohort = None if knows_its_elements else Cohort.from_csv(options.cohort_file)
         return None if cohort is None else cohort.sources()[0].path
     if knows_its_elements and options.example_file and not options.example_file.exists():
-        logger.warning('%s: no such file, and none is needed', options.example_file)
+        logger.warning('%s: no such file, but it is not needed', options.example_file)
         return None
     return options.example_file
 

@@ -63,7 +63,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def make_cohort(options: argparse.Namespace) -> int:
     """Run the command."""
     if options.output.exists() and not options.overwrite:
-        raise OutputError('is there already', options.output, 'Replace it with --overwrite.')
+        raise OutputError('exists already', options.output, 'Replace it with --overwrite.')
     cohort = _of_images(options) if options.stack is None else _of_stack(options)
     cohort.to_csv(options.output)
     print(f'{options.output}: {len(cohort.rows)} images of {", ".join(cohort.scalars)}')
@@ -91,7 +91,8 @@ def _of_stack(options: argparse.Namespace) -> Cohort:
 
     if options.participants is None:
         raise UsageError(
-            'a stack does not say whose its volumes are', remedy='List them: --participants.'
+            'a stack does not name the participants of its volumes',
+            remedy='List them with --participants.',
         )
     name, _, file = options.stack.partition('=')
     stack, mask = Path(file.strip()).absolute(), options.mask and options.mask.absolute()

@@ -100,5 +100,5 @@ def _summary(findings: Sequence[Finding]) -> str:
         for severity in Severity
         if counts[severity]
     ]
-    verdict = 'ModelArray can use it' if is_valid(findings) else 'not as ModelArray needs it'
-    return f'{verdict} ({", ".join(parts) or "nothing to complain of"})'
+    verdict = 'ModelArray can use it' if is_valid(findings) else 'ModelArray cannot use it'
+    return f'{verdict} ({", ".join(parts) or "no problems found"})'

@@ -105,7 +105,7 @@ class Dataset:
             if named := [path for path in subfolders(root) if path.name.lower().startswith('sub-')]:
                 lacking += f' ({named[0].name} is none: BIDS writes sub- in lower case)'
             remedy = _instead_of(root, followed)
-            raise InvalidDatasetError(f'is no BIDS dataset: {lacking}', root, remedy)
+            raise InvalidDatasetError(f'is not a BIDS dataset: {lacking}', root, remedy)
         return dataset
 
     @property

@@ -161,8 +161,8 @@ def _links_in_use(output_dir: Path, new: Mapping[str, str]) -> dict[str, str]:
     used = set(_names_in_uris(output_dir))
     if lost := sorted(used - links.keys() - new.keys()):
         logger.warning(
-            'in the sidecars here, nothing says any more what "bids:%s:" stands for: %s had no '
-            'such DatasetLinks; to have them again, run the group level on these datasets',
+            'the meaning of "bids:%s:" in the sidecars is lost, because %s had no such '
+            'DatasetLinks; to restore them, run the group level on these datasets',
             *(':", "bids:'.join(lost), output_dir / DESCRIPTION),
         )
     for name in used & new.keys() & links.keys():

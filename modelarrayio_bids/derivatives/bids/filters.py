@@ -54,7 +54,7 @@ class BidsFilters:
             )
         if unknown := [str(key) for key in raw if key not in KINDS]:
             raise UsageError(
-                f'filters {", ".join(unknown)}, which nothing here is called',
+                f'has filters for {", ".join(unknown)}, which do not exist',
                 origin,
                 f'Write filters for: {", ".join(KINDS)}.',
             )
@@ -79,7 +79,7 @@ def selected(words: Iterable[str]) -> dict[str, list[str | None]]:
     for word in words:
         key, equals, labels = word.partition('=')
         if not equals or not key:
-            raise UsageError(f'--select {word!r} says no label', remedy='Write it as KEY=LABEL.')
+            raise UsageError(f'--select {word!r} has no label', remedy='Write it as KEY=LABEL.')
         try:
             entity = entity_name(key)
         except ValueError as error:

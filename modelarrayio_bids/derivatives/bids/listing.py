@@ -91,7 +91,7 @@ def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
                 yield name
             elif entry.is_dir(follow_symlinks=False) or is_folder(entry):
                 if is_image:
-                    logger.warning('%s is a folder, and no image: left out', entry.path)
+                    logger.warning('%s is a folder, not an image, and is left out', entry.path)
                 if not entry.is_symlink():
                     folders.append((f'{name}/', f'{place}/{entry.name}'))
                 elif not f'{place}/'.startswith(f'{os.path.realpath(entry.path)}/'):

@@ -44,7 +44,7 @@ class PathPattern:
     Raises
     ------
     UsageError
-        If it is no path below a folder, lacks ``{participant}``, or its braces do not match.
+        If it is not a path below the folder, lacks ``{participant}``, or its braces do not match.
     """
 
     text: str
@@ -53,13 +53,14 @@ class PathPattern:
         path = PurePosixPath(self.text)
         if path.is_absolute() or '..' in path.parts or not path.parts:
             raise UsageError(
-                f'the pattern {self.text!r} is no path below a folder',
+                f'the pattern {self.text!r} is not a path below the folder',
                 remedy='Write it as from the folder that is searched, without "..".',
             )
         names = _FIELD.findall(self.text)
         if odd := [name for name in names if not name.isidentifier()]:
             raise UsageError(
-                f'the pattern {self.text!r} has a field {{{odd[0]}}}, which is no name of a column',
+                f'the pattern {self.text!r} has a field {{{odd[0]}}}, which is not a valid column '
+                'name',
                 remedy='Use letters, digits and _ between braces.',
             )
         if re.search(r'[{}]', _FIELD.sub('', self.text)):
@@ -160,7 +161,7 @@ def _fields(part: str, name: str, known: Mapping[str, str]) -> dict[str, str] | 
             for match in (shortest, longest)
         )
         raise AmbiguousMatchError(
-            f'fits {part!r} in two ways: {ways}',
+            f'matches {part!r} in two ways: {ways}',
             name,
             'Put a fixed character between the fields that occurs in none of them.',
         )

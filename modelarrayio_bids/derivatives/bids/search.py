@@ -110,7 +110,7 @@ def find_datasets(
             source = next(dataset.source_folders(), None)
             made_from = '' if source is None else f' ({source})'
             raise InvalidDatasetError(
-                'was written by this program: its outputs are no inputs',
+                'was written by this program: its outputs cannot be its inputs',
                 dataset.root,
                 f'Give the dataset it was made from{made_from}, then a folder for the outputs.',
             )
@@ -169,7 +169,7 @@ def _children(root: Path, recognises: Recognises) -> Iterator[Dataset]:
     for folder in subfolders(root / 'derivatives'):
         child = Dataset.at(folder)
         if not (child.is_one or recognises(folder)):
-            logger.info('%s is no dataset: passed over', folder)
+            logger.info('%s is not a dataset and is ignored', folder)
         elif not child.is_own_output:
             yield child
 

@@ -93,8 +93,9 @@ def misplaced(
             found = None if image.by_path else _CUT_SHORT.search(image.path.name)
             if found:
                 error = AmbiguousMatchError(
-                    f'does not tell whose it is: {found[1]!r} is no label of BIDS, which has '
-                    'letters and digits only',
+                    f'has an invalid participant or session label: {found[1]!r} is not a BIDS '
+                    'label, '
+                    'which has only letters and digits',
                     image.path,
                     'Rename it, its folder and its row in the tables.',
                 )

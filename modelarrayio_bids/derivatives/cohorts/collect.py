@@ -399,7 +399,7 @@ def _require_scalars(found: ImageTriage, request: Request, datasets: Sequence[Da
     if request.images and not len(found.table):
         patterns = [pattern.text for one in request.images for pattern in one.patterns]
         raise NoMatchError(
-            f'no file fits {some(patterns)} below {some([str(one.root) for one in datasets])}',
+            f'no file matches {some(patterns)} below {some([str(one.root) for one in datasets])}',
             remedy=suggestion(datasets[0].root) or 'Give patterns from that folder on.',
         )
     places = ', '.join(f'{dataset.name} ({dataset.root})' for dataset in datasets)

@@ -70,7 +70,7 @@ def read_dictionary(path: Path) -> dict[str, dict[str, Any]]:
     try:
         content = read_json(path)
     except ModelArrayIOError as error:
-        logger.warning('%s The columns are taken without their descriptions.', error)
+        logger.warning('%s The columns are used without descriptions.', error)
         return {}
     said = {column: what for column, what in content.items() if isinstance(what, dict)}
     # Halves of surrogate pairs, which JSON can write, are no text that can be written again.

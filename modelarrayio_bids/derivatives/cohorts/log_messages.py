@@ -29,7 +29,7 @@ def say_not_installed(roots: Iterable[Path]) -> None:
     for root in dict.fromkeys(roots):
         if folders := not_installed(root):
             logger.warning(
-                'not installed, so that nothing in it is seen: %s (%s); datalad get -n %s',
+                'not installed, so its files are not found: %s (%s); datalad get -n %s',
                 *(count(len(folders), 'subdataset'), some(folders, most=3)),
                 shell_pattern(list(map(str, folders))),
             )
@@ -99,8 +99,8 @@ def _say_unknown(groups: Iterable[ScalarGroup]) -> None:
     found = grouped((item, group.scalar) for group in groups for item in group.unknown.items())
     for (key, labels), scalars in found.items():
         logger.warning(
-            'images are taken together whose names differ in %s-, which is no entity of BIDS: %s; '
-            'see that they are of one kind, or choose with --select %s=LABEL. Scalars: %s',
+            'images whose names differ in %s-, which is not an entity of BIDS, are combined: %s; '
+            'check that they belong together, or select some with --select %s=LABEL. Scalars: %s',
             *(key, some(labels), key, _each(scalars)),
         )
 
@@ -135,7 +135,7 @@ def say_unmatched(unmatched: Iterable[Unmatched]) -> None:
     for one in unmatched:
         if one.without_phenotypes:
             logger.warning(
-                '%d with images are not in %s, their phenotypes of it stay blank: %s',
+                '%d with images are not in %s, so their phenotypes in it are blank: %s',
                 *(len(one.without_phenotypes), one.table, some(one.without_phenotypes)),
             )
         if one.without_images:
@@ -154,7 +154,7 @@ def say_blanks(phenotypes: Phenotypes, visits: Collection[Visit]) -> None:
     """Report phenotypes that are blank."""
     if blanks := phenotypes.blanks(visits):
         counts = (f'{column} ({count})' for column, count in blanks.items())
-        logger.info('blank for some of %d: %s', len(visits), some(counts, most=20))
+        logger.info('missing values among %d images: %s', len(visits), some(counts, most=20))
 
 
 def say_remarks(found: Iterable[Remark]) -> None:

@@ -94,16 +94,16 @@ class Table:
         SourceNotFoundError
             If there is no such file, or its content was not fetched.
         FormatError
-            If it is no table of participants, or has two rows for one of them or of their visits.
+            If it is not a table of participants, or has two rows for one participant or visit.
         """
         frame = read_frame(path)
         if PARTICIPANT not in frame:
             raise FormatError(
                 f'has no column {PARTICIPANT} (it has: {", ".join(map(str, frame))})',
                 path,
-                f'Call the column of participants {PARTICIPANT}.'
+                f'Name the column of participants {PARTICIPANT}.'
                 if PARTICIPANT not in frame.columns[0]
-                else 'Its columns are not told apart: save it with tabs, or with commas as .csv.',
+                else 'Its columns could not be separated: save it with tabs, or as .csv.',
             )
         return cls._of(frame, path, read_dictionary(path.with_suffix('.json')))
 
@@ -114,7 +114,7 @@ class Table:
         Raises
         ------
         FormatError
-            If one is no table of sessions, or has two rows for one.
+            If one is not a table of sessions, or has two rows for one session.
         """
         frames = []
         dictionary = dict(read_dictionary(root / 'sessions.json'))
@@ -232,7 +232,7 @@ def read_labels(path: Path, column: str) -> list[str]:
     words = (re.split(r'[\s,;]+', line.partition('#')[0].replace('"', ' ')) for line in lines)
     if labels := [label for several in words for label in several if label]:
         return labels
-    raise UsageError('lists no label', path, 'Write one label a line.')
+    raise UsageError('contains no label', path, 'Write one label per line.')
 
 
 def _fitted(row: list[str], width: int, *, strict: bool) -> list[str]:
@@ -279,10 +279,10 @@ def _require_single(visits: list[Visit], frame: pd.DataFrame, path: Path) -> Non
     if almost := {name: key for name, key in _ALMOST_KEYS.items() if name in frame}:
         name, key = next(iter(almost.items()))
         remedy = (
-            f'If the column {name} tells them apart, call it {key}; else keep one row for each.'
+            f'If the column {name} distinguishes them, call it {key}; else keep one row for each.'
         )
     elif SESSION not in frame:
-        remedy = f'Keep one row for each; of visits, tell them apart in a column {SESSION}.'
+        remedy = f'Keep one row for each; of visits, distinguish them in a column {SESSION}.'
     raise FormatError(f'names {visits[repeated.argmax()]} twice', path, remedy)
 
 

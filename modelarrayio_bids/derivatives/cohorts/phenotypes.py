@@ -70,7 +70,7 @@ class Phenotypes:
         SourceNotFoundError
             If a file given is not there.
         FormatError
-            If one is no table of participants, or two contradict each other.
+            If one is not a table of participants, or two contradict each other.
         """
         # A link whose content was not fetched is there, and an error.
         found = filter(os.path.lexists, (folder / FILE for folder in folders))
@@ -174,7 +174,8 @@ class Phenotypes:
         for table in self.tables:
             if table.path in paths and not any(map(table.find, visits)):
                 raise FormatError(
-                    f'lists nobody who has images: it has {some(table.visits)}; there are '
+                    f'contains none of the participants with images: it has {some(table.visits)}; '
+                    'there are '
                     f'images of {some(sorted(visits))}',
                     table.path,
                     f'Write {PARTICIPANT} as in the names of the images; spreadsheets drop '

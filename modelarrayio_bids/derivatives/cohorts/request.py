@@ -55,7 +55,7 @@ class Request:
     bids_filters : BidsFilters, optional
         Further conditions.
     in_mask : pathlib.Path, optional
-        A mask that serves every volume.
+        A mask that is used for every volume.
     phenotypes : tuple of pathlib.Path, optional
         Tables besides ``participants.tsv`` and ``sessions.tsv``.
     required_columns : tuple of str, optional
@@ -139,7 +139,7 @@ class Request:
         allowed(self.mask_source)
         if self.in_mask is not None and self.mask_source:
             raise UsageError(
-                f'{self.in_mask} serves every volume, and {", ".join(self.mask_source)} none',
+                f'{self.in_mask} is used for every volume, so --mask-source has no effect',
                 remedy='Leave out --mask or --mask-source.',
             )
         own = self._own_recipes

@@ -25,7 +25,7 @@ def cohort_of_images(collection: Collection) -> Cohort:
     Raises
     ------
     UsageError
-        If a scalar is there in several spaces: a file holds one.
+        If a scalar exists in several spaces: a file holds one.
     """
     spaces: dict[str, list[str]] = {}
     for group in collection.groups:
@@ -33,7 +33,7 @@ def cohort_of_images(collection: Collection) -> Cohort:
     several = {scalar: found for scalar, found in spaces.items() if len(found) > 1}
     for scalar, found in several.items():
         raise UsageError(
-            f'{scalar} is there in several spaces: {some(found)}', remedy='Choose one with --space.'
+            f'{scalar} exists in several spaces: {some(found)}', remedy='Choose one with --space.'
         )
     rows: list[dict[str, str]] = []
     for group in collection.groups:
@@ -41,7 +41,7 @@ def cohort_of_images(collection: Collection) -> Cohort:
         without = sum(row.mask is None for row in group.rows) if group.needs_masks else 0
         if without:
             logger.warning(
-                '%d images of %s have no mask, which to-modelarray asks for: give --mask, such as '
+                '%d images of %s have no mask, which to-modelarray requires: give --mask, such as '
                 'the group mask',
                 *(without, group.scalar),
             )

@@ -49,7 +49,7 @@ class PathImages:
         """
         if not images and (masks or space):
             raise UsageError(
-                'there are no --images that masks or a space could be of',
+                '--masks and --images-space need --images',
                 remedy="Give --images too, such as 'gmv=mri/mwp1{participant}_T1w.nii'.",
             )
         space = space or UNKNOWN_SPACE

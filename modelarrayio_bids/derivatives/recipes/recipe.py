@@ -263,9 +263,9 @@ def require_use(own: Mapping[Path, Recipe], datasets: Sequence[Dataset]) -> None
         if recipe.name not in used:
             names = dict.fromkeys(name for dataset in datasets for name in _names(dataset))
             raise RecipeError(
-                f'serves none of the datasets, which are known as {", ".join(names)}',
+                f'matches none of the datasets, which are known as {", ".join(names)}',
                 path,
-                'Write a pattern that one of these fits into its datasets.',
+                'Add a pattern that matches one of these to its datasets.',
             )
 
 

@@ -251,7 +251,7 @@ def _write_unless_changed(path: Path, text: str) -> Path:
         there = _read(candidate)
         if there is not None and not _is_as_written(there):
             if _mark(there) == digest:
-                logger.info('Kept, changed since it was written: %s', candidate)
+                logger.info('Kept, because it was edited: %s', candidate)
                 return candidate
             continue
         with replacing(candidate, if_other=True) as partial:

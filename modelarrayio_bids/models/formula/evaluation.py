@@ -121,7 +121,7 @@ class Evaluator:
         with np.errstate(all='ignore'):
             value = self.value(expression)
         if value is None or isinstance(value, Contrasts) or value.is_constant:
-            raise FormulaError(f'{_label(expression)} is not a column, nor made of one')
+            raise FormulaError(f'{_label(expression)} is neither a column nor computed from one')
         return value
 
     def value(self, expression: Expression) -> Value | None:

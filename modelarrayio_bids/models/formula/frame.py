@@ -175,7 +175,7 @@ class Frame:
         odd = [shortened(level) for level in factor.levels if r_number(level) is None]
         if n_levels > _MOST_LEVELS and 2 * len(odd) < n_levels:
             raise CohortError(
-                f'{label} is text, because {some(map(repr, odd), 3)} is no number',
+                f'{label} is text, because {some(map(repr, odd), 3)} is not a number',
                 self.path,
                 f'Make such cells blank, or write factor({label}).',
             )

@@ -165,7 +165,7 @@ def _arguments(call: Call) -> tuple[list[Expression], dict[str, Expression]]:
     for each in covariates:
         if isinstance(each, Call) and each.function in OPERATORS:
             raise FormulaError(
-                f'{_label(call)} is of an expression, of which mgcv takes a part alone',
+                f'{_label(call)} is of an expression, of which mgcv would use only a part',
                 remedy=f'Write I({shortened(deparse(each))}), or make a column of it.',
             )
     return covariates, named

@@ -158,7 +158,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         if not match:
             raise FormulaError(
                 f'the formula cannot be read from {_quoted(rest)} on',
-                remedy='Names of columns that are no names in R stand in `backticks`.',
+                remedy='Put column names that are not valid names in R in `backticks`.',
             )
         place = match.end()
         kind = str(match.lastgroup)
@@ -220,7 +220,7 @@ class _Parser:
         if self.ahead.kind == 'end':
             return FormulaError('the formula ends too early', remedy='Close what is open.')
         if self.is_at('<-', '<<-', '->', '->>', '='):
-            return FormulaError(f'a formula assigns nothing ({self.ahead.text})')
+            return FormulaError(f'a formula cannot contain an assignment ({self.ahead.text})')
         return FormulaError(f'the formula cannot be read from {_quoted(self.ahead.place)} on')
 
     def expression(self, loosest: int = 0) -> Expression:
@@ -265,7 +265,7 @@ class _Parser:
     def name_or_call(self, token: _Token) -> Expression:
         name = token.text
         if token.kind == 'name' and name in _KEYWORDS:
-            raise FormulaError(f'{name} of R has no place in a formula')
+            raise FormulaError(f'{name} of R cannot be used in a formula')
         if self.is_at('::'):
             self.advance()
             if self.ahead.kind != 'name':

@@ -151,7 +151,7 @@ def _specials(variables: Mapping[str, Expression], terms: list[_Term]) -> dict[s
     for label, each in special.items():
         if any(label in term and len(term) > 1 for term in terms):
             raise FormulaError(
-                f'{written(each)} stands in a product', remedy='Add it as a term of its own, by +.'
+                f'{written(each)} is part of a product', remedy='Add it as a separate term, with +.'
             )
     return special
 

@@ -54,9 +54,9 @@ class Mesh:
         if not (_is_table(points, 'f') and _is_table(triangles, 'iu')):
             raise FormatError('holds no mesh', path, 'Give a .surf.gii file.')
         if triangles.size and not 0 <= triangles.min() <= triangles.max() < len(points):
-            raise FormatError('has triangles of vertices it lacks', path, 'Make it again.')
+            raise FormatError('has triangles with missing vertices', path, 'Make it again.')
         if not np.isfinite(points).all():
-            raise FormatError('has vertices that are nowhere (NaN)', path, 'Make it again.')
+            raise FormatError('has vertices without coordinates (NaN)', path, 'Make it again.')
         meta = image.get_arrays_from_intent('NIFTI_INTENT_POINTSET')[0].meta
         structure = meta.get(gifti.STRUCTURE, '')
         return cls(points.astype(np.float32), triangles.astype(np.int32), structure)

@@ -163,7 +163,7 @@ def outputs_in(output_dir: Path) -> list[Output]:
             logger.warning('%s is not in the report: %s', store, error)
     if not outputs:
         raise SourceNotFoundError(
-            'holds no cohort beside its HDF5 files', output_dir, 'Run the group level again.'
+            'has no cohort next to its HDF5 files', output_dir, 'Run the group level again.'
         )
     return outputs
 
@@ -178,12 +178,12 @@ def _in_order(cohort: Cohort, files: Outputs) -> Cohort:
         scalar = store.scalar(cohort.scalars[0])
     if missing := [name for name in scalar.names if name not in rows]:
         logger.warning(
-            '%s has no row for %d of the %d images of the file beside it, and R will want one: %s',
+            '%s has no row for %d of the %d images of the file next to it, which R requires: %s',
             *(files.cohort, len(missing), len(scalar.names), some(missing)),
         )
     if more := rows.keys() - set(scalar.names):
         logger.warning(
-            '%s has rows of %d images that the file beside it does not hold: %s',
+            '%s has rows of %d images that are not in the file next to it: %s',
             *(files.cohort, len(more), some(sorted(more))),
         )
     blank = dict.fromkeys(cohort.columns, '') | {SCALAR: scalar.name}
