@@ -167,7 +167,7 @@ def group_mask(
     threads : int, optional
         Threads that read.
     given : pathlib.Path, optional
-        The group mask itself: the threshold is of no matter then.
+        The group mask itself, which replaces the threshold.
 
     Returns
     -------

@@ -124,7 +124,7 @@ def _not_written(program: str, error: OSError) -> int:
 
 
 def _is_not_read() -> bool:
-    """Return whether nobody reads standard output any more: ``head`` has its lines, say."""
+    """Return whether the reader of standard output has ended, as ``head`` does."""
     if sys.stdout is None:
         return False
     output = select.poll()

@@ -51,7 +51,7 @@ from modelarrayio_bids.store.writer import StoreWriter, refuse_to_replace
 logger = logging.getLogger(__name__)
 
 _FACTS = ('software', 'version', 'command', 'created')
-# Facts about a source that nobody wrote down.
+# Facts about a source that are unknown.
 _UNKNOWN = {'path': '', 'mask': '', schema.SOURCE_SIZES: -1, schema.SOURCE_TIMES: math.nan}
 
 
@@ -363,7 +363,7 @@ def _facts(plan: _Plan) -> dict[str, str]:
         return facts
     held = [source for extension in scalars for source in extension.held]
     every = [source for extension in scalars for source in extension.sources]
-    # An image of the old rows may be gone, and then nobody can tell.
+    # Without an image of the old rows, this cannot be determined.
     with suppress(OSError):
         if plan.old.identity == identity_of(held, plan.space, layout):
             facts[schema.IDENTITY_ATTRIBUTE] = identity_of(every, plan.space, layout)

@@ -191,7 +191,7 @@ def identity_of(sources: Iterable[Source], space: ElementSpace, layout: Layout) 
     OSError
         If a source is not there.
     """
-    # Each scalar has rows of its own: how those of several stood among each other is of no matter.
+    # Each scalar has rows of its own: the order of rows of different scalars does not matter.
     rows = [
         [source.scalar, source.name, *identity_of_source(source)]
         for source in sorted(sources, key=lambda source: source.scalar)

@@ -28,7 +28,7 @@ _SAMPLE = 2**14
 _PART = 2**16
 # Digits of a correlation: the last bits of sums depend on how a matrix was cut.
 _DIGITS = 6
-# Of the sum of squares: what rounding leaves of a constant row is no spread.
+# Of the sum of squares: rounding errors of a constant row are not variance.
 _LEAST_SPREAD = 1e-12
 # Values this many usual ranges (from the 5th percentile to the 95th) away from what is usual count
 # as that far when rows are compared: else a few wild ones would be all there is to compare.

@@ -70,7 +70,7 @@ class Kind:
     name : str
         As in the file name's ending.
     noun : str
-        For a person.
+        Name for display.
     axes : tuple of str
         Index type of each dimension.
     intent : int, optional
@@ -99,7 +99,7 @@ PSCALAR = Kind('pscalar', 'parcellated scalars', ('SCALARS', 'PARCELS'), 3008, '
 PCONN = Kind('pconn', 'parcellated connectivity', ('PARCELS', 'PARCELS'), 3003, 'ConnParcels')
 
 _REDUCE = 'Reduce it to one value per element, with wb_command -cifti-reduce for example.'
-_LABELS = 'Labels are no measurements: give scalars, or the proportion of a label.'
+_LABELS = 'Labels are not measurements: give scalars, or the proportion of a label.'
 _PARCELLATE = 'Parcellate both dimensions to a .pconn.nii, with wb_command -cifti-parcellate.'
 _ONE_PLANE = 'Extract one .pconn.nii from it.'
 
@@ -182,7 +182,7 @@ class IndexMap:
         Raises
         ------
         FormatError
-            If it is no valid XML, or contradicts itself.
+            If it is not valid XML, or contradicts itself.
         """
         try:
             mapping = _parsed(b'<CIFTI Version="2"><Matrix>%s</Matrix></CIFTI>' % self.xml)[0]
@@ -226,7 +226,7 @@ class Matrix:
         SourceNotFoundError
             If there is no such file.
         FormatError
-            If it is no CIFTI-2, of another kind, or shorter than its header says.
+            If it is not CIFTI-2, of another kind, or shorter than its header says.
         """
         start = compression.read_start(path, _USUAL_START)
         header = nifti.parse_header(start[:_HEADER_SIZE], path)

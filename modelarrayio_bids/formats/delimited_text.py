@@ -1,7 +1,7 @@
 """Tables of text, read strictly: CSV and TSV as programs and spreadsheets write them.
 
 Excel's habits are taken as meant: a byte order mark, UTF-16, ``;`` for the separator, ``sep=;`` in
-the first line, blanks after separators. No row is lost in silence: a quote that is not closed, or
+the first line, blanks after separators. No row is lost silently: a quote that is not closed, or
 that is closed by one of a later row, is an error with its line.
 """
 
@@ -88,7 +88,7 @@ def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
     SourceNotFoundError
         If there is no such file, or its content was not fetched.
     FormatError
-        If it is no text, or its quotes do not match.
+        If it is not text, or its quotes do not match.
     """
     path = Path(path)
     text, encoding = read_text(path)

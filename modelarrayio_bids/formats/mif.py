@@ -137,7 +137,7 @@ class MifHeader:
         SourceNotFoundError
             If there is no such file, or not the one its data are in.
         FormatError
-            If it is no MRtrix image, or not whole.
+            If it is not an MRtrix image, or is truncated.
         """
         header = cls.from_bytes(_whole_header(partial(compression.read_start, path)), path)
         header.check_size(header.data_file or Path(path))
@@ -157,7 +157,7 @@ class MifHeader:
         Raises
         ------
         FormatError
-            If they are no header of an MRtrix image.
+            If they are not a header of an MRtrix image.
         """
         size = _header_size(start, path)
         fields, pairs = _entries(start[:size].decode('utf-8', 'surrogateescape'))
@@ -335,7 +335,7 @@ def opened(
     SourceNotFoundError
         If there is no such file.
     FormatError
-        If it is no MRtrix image, or not whole.
+        If it is not an MRtrix image, or is truncated.
     """
     with ExitStack() as stack:
         data = stack.enter_context(compression.inflated(path))

@@ -61,7 +61,7 @@ class Volume:
         SourceNotFoundError
             If there is no such file.
         FormatError
-            If it is no NIfTI volume, holds several, or is shorter than its header says.
+            If it is not a NIfTI volume, holds several, or is shorter than its header says.
         """
         volume = cls.from_bytes(compression.read_start(path, _LONGEST_HEADER), path)
         require_whole(path, volume.n_bytes)
@@ -91,7 +91,7 @@ class Volume:
         Raises
         ------
         FormatError
-            If they are no numbers, or give several voxels one place.
+            If they are not numbers, or give several voxels one place.
         """
         try:
             affine = self.header.get_best_affine()
@@ -136,7 +136,7 @@ class Stack:
         SourceNotFoundError
             If there is no such file.
         FormatError
-            If it is no NIfTI image of three or four dimensions.
+            If it is not a NIfTI image of three or four dimensions.
         """
         return cls._of(compression.read_start(path, _LONGEST_HEADER), path)
 

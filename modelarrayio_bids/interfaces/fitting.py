@@ -34,9 +34,7 @@ class _WriteFitScriptsInputSpec(BaseInterfaceInputSpec):
 
 
 class _WriteFitScriptsOutputSpec(TraitedSpec):
-    out_files = traits.List(
-        File(exists=True), desc='scripts; those that a person changed are kept as they are'
-    )
+    out_files = traits.List(File(exists=True), desc='scripts; scripts that were edited are kept')
 
 
 class WriteFitScripts(LibraryInterface):

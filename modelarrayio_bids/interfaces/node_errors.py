@@ -24,7 +24,7 @@ def leave_error(error: BaseException, folder: Path) -> None:
 
 
 def forget_error(folder: Path) -> None:
-    """Remove the error of a node that ended well, or whose error is told elsewhere."""
+    """Remove the error of a node that ended well, or whose error is reported elsewhere."""
     (folder / ERROR_FILE).unlink(missing_ok=True)
 
 

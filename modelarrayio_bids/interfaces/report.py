@@ -57,7 +57,7 @@ class MakeReport(LibraryInterface):
                 show_intercept=self.inputs.show_intercept,
             )
         except (SourceNotFoundError, UsageError) as error:
-            # What it is about is made: that is no reason for a run to fail.
+            # The outputs exist: a failed report must not fail the run.
             logger.warning('no report was made: %s', error)
             return {}
         return {'out_file': str(page)}

@@ -54,7 +54,7 @@ class _PlanRowBlocksOutputSpec(TraitedSpec):
 class PlanRowBlocks(LibraryInterface):
     """Check the headers of all cohorts, and say which row blocks are still to be read.
 
-    If none is, the first one is named all the same: Nipype's plugins want something to map.
+    If there are none, the first one is returned, because Nipype's plugins need something to map.
     """
 
     input_spec = _PlanRowBlocksInputSpec

@@ -56,7 +56,7 @@ class Contrast:
         Raises
         ------
         UsageError
-            If the text is not a combination, or names what is no coefficient.
+            If the text is not a combination, or has a name that is not a coefficient.
         """
         constant, factors = _Reader(f'contrast {name}', text, names).read_all()
         if constant or not factors.any():

@@ -66,8 +66,8 @@ class LinearModel(ElementwiseModel):
     Raises
     ------
     UsageError
-        If there are no more images than coefficients; a contrast or test names what is not in the
-        model, or is not estimable; two results have one name.
+        If there are no more images than coefficients; a contrast or test has a name that is not in
+        the model, or is not estimable; two results have one name.
     CohortError
         If a weight is negative or infinite.
     """

@@ -82,8 +82,8 @@ class RandomInterceptModel(ElementwiseModel):
     Raises
     ------
     UsageError
-        If there are no more images than coefficients; a contrast or test names what is not in the
-        model, or is not estimable; two results have one name.
+        If there are no more images than coefficients; a contrast or test has a name that is not in
+        the model, or is not estimable; two results have one name.
     CohortError
         If the groups cannot be used: one group, no group with several images, groups that the
         other terms tell apart already.

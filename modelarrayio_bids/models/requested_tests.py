@@ -65,7 +65,7 @@ class RequestedTests:
         Raises
         ------
         UsageError
-            If one names what is no coefficient, or is not estimable.
+            If one has a name that is not a coefficient, or is not estimable.
         """
         return [self._contrast(*item) for item in self.options.contrasts.items()]
 
@@ -75,7 +75,7 @@ class RequestedTests:
         Raises
         ------
         UsageError
-            If one names what is not in the model, or is not estimable.
+            If one has a name that is not in the model, or is not estimable.
         """
         tests = [self._f_test(*item) for item in self.options.f_tests.items()]
         if self.options.anova:

@@ -247,7 +247,7 @@ class ExportOptions:
     log_p : bool
         Write −log10 p beside each p-value.
     fill : float
-        Value where an image has places that are no element. 0 is what ModelArray's users know;
+        Value of image voxels that are not elements. 0 is what ModelArray's users know;
         NaN tells "outside" from a true zero.
     threads : int
         Compress at the same time.
@@ -335,7 +335,7 @@ def export_results(
 def _images_of(reader: StoreReader) -> Iterator[Path]:
     """Yield the images that a file says it was made of: none may be replaced by a result."""
     for name in reader.scalars:
-        # One that cannot be used is no matter of its results.
+        # A cohort that cannot be used does not affect the results.
         with suppress(SchemaError):
             yield from map(Path, reader.scalar(name).facets.get('path', []))
 

@@ -188,7 +188,7 @@ class Merger:
         Raises
         ------
         UsageError
-            If the memory allowed is not enough, with the least that would do.
+            If the memory allowed is not enough, with the minimum that is needed.
         """
         shape = len(self.names), self.n_columns
         chunk = _LAYOUT.chunk(shape)
@@ -413,8 +413,7 @@ def _planned(
     """Return how the slices make one analysis, if they do."""
     if n_elements is None and not allow_gaps:
         raise UsageError(
-            'no file says how many elements there are, so that nobody can tell whether one is '
-            'missing',
+            'no file contains the number of elements, so missing elements cannot be detected',
             remedy='Name the file with the data as --output-hdf5, or give --allow-gaps.',
         )
     adjusted = _adjusted(slices[0].results)

@@ -148,7 +148,7 @@ class Phenotypes:
             (n_rows,) int: the rows of the table that are in the model.
         groups : numpy.ndarray, optional
             (n_rows,) int: groups of images that the model takes for dependent. If these are the
-            participants, several images are no mistake.
+            participants, several images are not a mistake.
 
         Raises
         ------

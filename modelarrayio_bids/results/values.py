@@ -1,6 +1,6 @@
 """Values of the scalars of a model, read by blocks of elements.
 
-Blocks lie at the same places whoever reads, so that linear algebra gives the same bits.
+Blocks have fixed positions, so that linear algebra gives the same bits.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def data_text(*names: str) -> str:
 
 @functools.cache
 def data_table(name: str) -> Any:
-    """Return the content of a TOML or JSON file in ``data``; nobody changes it.
+    """Return the content of a TOML or JSON file in ``data``; callers must not change it.
 
     >>> data_table('bids_names.toml')['aliases']['acquisition']
     'acq'

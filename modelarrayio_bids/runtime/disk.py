@@ -55,7 +55,7 @@ def copy(original: Path, target: Path) -> None:
         if _cloned(source, file):
             return
     require_room(target.parent, original.stat().st_size, original)
-    # Linux copies by itself there, without buffers of ours.
+    # Linux copies by itself there, without our own buffers.
     shutil.copyfile(original, target)
 
 

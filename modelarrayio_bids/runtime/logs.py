@@ -2,7 +2,7 @@
 
 The library only logs; what becomes of it is its caller's business. A record may carry ``facts``,
 a dictionary for programs to read (``extra={'facts': {...}}``): in JSON they stand beside the text,
-for a person the text has to say it all.
+on a terminal, the text has to say everything.
 
 ======================  =====================================================
 to a terminal           ``WARNING: …``, the word coloured, around progress bars
@@ -109,12 +109,12 @@ def say_done(text: str, facts: Mapping[str, Any]) -> None:
     Parameters
     ----------
     text : str
-        Lines for a person, to standard output.
+        Lines for standard output.
     facts : mapping
         The same for a program: where messages are JSON, to standard error.
     """
     if not _is_quiet():
-        print(f'\n{text}')  # noqa: T201 - the last lines are what a person looks for
+        print(f'\n{text}')  # noqa: T201 - users look at the last lines
     logger.info('%s', text, extra={'facts': dict(facts), 'is_printed': True})
 
 
@@ -227,7 +227,7 @@ def _is_json(handler: logging.Handler) -> bool:
 
 
 def _is_quiet() -> bool:
-    """Return whether our own handler of standard error leaves out what is no warning."""
+    """Return whether our own handler of standard error hides messages below warnings."""
     consoles = [one for one in logging.getLogger().handlers if isinstance(one, _Console)]
     return any(console.level > logging.INFO for console in consoles)
 
@@ -251,7 +251,7 @@ def _quieten_others(*, nipype: bool) -> None:
         theirs.setLevel(logging.INFO if nipype else logging.CRITICAL)
     # Nipype's pools complain of workers that are stopped because another one failed.
     logging.getLogger('concurrent.futures').setLevel(logging.CRITICAL + 1)
-    # Which fonts matplotlib lists is no news.
+    # The list of matplotlib's fonts is of no interest.
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     # nibabel's remarks on headers it repairs are not for the user of a command.
     for name in ('nibabel', 'nibabel.global'):

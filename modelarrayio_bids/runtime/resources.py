@@ -129,7 +129,7 @@ class Resources:
         Raises
         ------
         UsageError
-            If the memory allowed is not enough: with the least that would do.
+            If the memory allowed is not enough: with the minimum that is needed.
         """
         # The system refuses addresses beyond ulimit's, whatever was asked for.
         memory = memory_limit() if self.memory is None else min([self.memory, *_address_limits()])

@@ -2,7 +2,7 @@
 
 A file or folder in the making has a name that tells its machine and its process, and the process
 holds a lock on it. The kernel releases the lock however the process ends, also one in a container,
-whose numbers other containers cannot see. So the next run knows what nobody will finish.
+whose numbers other containers cannot see. The next run thus knows which files will not be finished.
 
 Of another machine nothing is known: on some network file systems locks end at the machine. What it
 left is named in a warning, and stays.
@@ -69,7 +69,7 @@ class Unfinished:
         self._maker = os.getpid()
         while lock is None:
             self.path = path.with_name(_new_name(path.name))
-            # A signal may end this very function, or close(): what nobody closed, Python discards.
+            # A signal may end this very function, or close(): Python discards what was not closed.
             self._unclosed = weakref.finalize(self, _discard, self.path, self._maker)
             lock = _made_and_locked(self.path, folder=folder)
         self._lock: int | None = lock
@@ -87,7 +87,7 @@ class Unfinished:
         self.release()
 
     def release(self) -> None:
-        """Leave the lock to whoever writes, if that is a library with one of its own."""
+        """Leave locking to the library that writes, if it has its own lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -125,7 +125,7 @@ def _leftovers(folder: Path, *, below: bool) -> Iterator[Path]:
 
 
 def _removed(path: Path) -> bool:
-    """Remove a leftover, unless it is being made or nobody can tell."""
+    """Remove a leftover, unless it may still be in use."""
     if not path.name.startswith(f'{MARK}{_machine()}-'):
         logger.warning(
             '%s: left unfinished by a run on another machine, or still being made there. Remove it '
@@ -160,7 +160,7 @@ def _made_and_locked(path: Path, *, folder: bool) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        # Shared, so that whoever opens the finished file at once can lock it for reading.
+        # Shared, so that the finished file can be opened and locked for reading at once.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno == errno.EWOULDBLOCK:

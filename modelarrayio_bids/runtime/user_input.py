@@ -1,7 +1,7 @@
 """Turn what Python raises about a user's input into an error of one line.
 
-Paths, numbers and JSON come from command lines, tables and files; what no reader of theirs refused
-before is told here.
+Paths, numbers and JSON come from command lines, tables and files; problems
+that no reader has detected are reported here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from modelarrayio_bids.errors import (
 _SAID = {
     'embedded null': 'a path that was given has a NUL character',
     'Symlink loop': 'a path that was given is a link to itself',
-    'home directory': 'a path that was given begins with ~ and the name of nobody known here',
+    'home directory': 'a path begins with ~ and the name of an unknown user',
     'Exceeds the limit': 'a number that was given has thousands of digits',
 }
 

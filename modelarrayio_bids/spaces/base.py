@@ -239,7 +239,7 @@ class ElementSpace(ABC):
         path : pathlib.Path
             Its ending chooses the format; of several files, see :meth:`written_files`, the first.
         fill : float, optional
-            Value where the image has places that are no element.
+            Value of image voxels that are not elements.
         name : str, optional
             Name of the values, for formats that store it.
         """

@@ -46,7 +46,7 @@ class ElementAxis(ABC):
 
     #: As in the XML.
     index_type: ClassVar[str]
-    #: For a person, and what to do with a file that has others.
+    #: Name for display, and advice for a file with other elements.
     noun: ClassVar[str]
     remedy: ClassVar[str]
 

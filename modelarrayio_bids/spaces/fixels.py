@@ -86,7 +86,7 @@ class FixelIndex:
         Raises
         ------
         SourceNotFoundError, FormatError
-            If it cannot be read, or is no index image.
+            If it cannot be read, or is not an index image.
         SpaceError
             As :meth:`from_image`.
         """
@@ -102,7 +102,7 @@ class FixelIndex:
         Raises
         ------
         FormatError
-            If these are no counts and positions.
+            If these are not counts and positions.
         SpaceError
             If there are no fixels, or their ranges overlap or leave gaps.
         """
@@ -245,7 +245,7 @@ class FixelSpace(ElementSpace):
         Raises
         ------
         SourceNotFoundError, FormatError
-            If one cannot be read, or is no such image.
+            If one cannot be read, or is not such an image.
         SpaceError
             If the index contradicts itself.
         SpaceMismatchError

@@ -311,7 +311,7 @@ class VoxelSpace(ElementSpace):
 class _MaskCache:
     """The last masks read, for cohorts in which many maps share one. Bits are packed.
 
-    They are told apart by their bytes: pipelines copy one mask beside every map.
+    They are distinguished by their bytes: pipelines copy one mask beside every map.
     """
 
     def __init__(self, most: int = 8) -> None:

@@ -120,7 +120,7 @@ class Layout:
     compression : {'gzip', 'lzf', 'none'}
         R's HDF5 opens no other filter.
     level : int, optional
-        zlib's level, 0 to 9. By default the fastest codec at hand: see
+        zlib's level, 0 to 9. By default the fastest available codec: see
         :func:`modelarrayio_bids.formats.compression.deflate`.
     shuffle : bool
         Order bytes by significance before they are compressed.
@@ -164,7 +164,7 @@ class Layout:
         return layout
 
     def to_json(self) -> str:
-        """Return the text that a file keeps, for whoever adds to that file."""
+        """Return the text that a file stores, for later additions."""
         return json.dumps(asdict(self))
 
     def chunk(self, shape: tuple[int, int]) -> int:

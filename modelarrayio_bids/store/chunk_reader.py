@@ -66,7 +66,7 @@ def _block_bytes(dataset: h5py.Dataset) -> int:
 
 
 def read_columns(dataset: h5py.Dataset, start: int, into: np.ndarray, threads: int = 1) -> None:
-    """Read some columns, every chunk of theirs inflated once.
+    """Read some columns, decompressing each chunk once.
 
     Parameters
     ----------

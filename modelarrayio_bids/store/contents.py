@@ -97,7 +97,7 @@ class ScalarContents:
     name : str
         Its name.
     problem : str
-        Why it cannot be used; blank if it can, and nothing else is told if not.
+        Why it cannot be used; blank if it can; otherwise, nothing else is known.
     n_sources, n_elements : int
         Its shape.
     dtype : str

@@ -1,7 +1,8 @@
 """A file for HDF5 on a disk that may fill: errors of writes are raised afterwards.
 
 HDF5 keeps what it could not write, tries again when the process ends, and then ends it by a
-segmentation fault. So it never hears of a failure; whoever made the file asks for it.
+segmentation fault. Failures are therefore hidden from it; the creator of the file checks
+for them.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def dataset_at(parent: h5py.Group, path: str) -> h5py.Dataset | None:
 def _of_type(parent: h5py.Group, path: str, expected: type, noun: str) -> Any:
     found = item_at(parent, path)
     if found is not None and not isinstance(found, expected):
-        raise unexpected(found, f'is no {noun}')
+        raise unexpected(found, f'is not a {noun}')
     return found
 
 
@@ -125,7 +125,7 @@ def members(group: h5py.Group | None) -> dict[str, Any]:
     if group is None:
         return {}
     with damage_told(group.file.filename, group.name):
-        # Names that are not UTF-8 come as bytes: nobody could ask for them.
+        # Names that are not UTF-8 come as bytes: they cannot be requested.
         names = [name for name in group if isinstance(name, str)]
     found = {name: item_at(group, name) for name in names}
     return {name: item for name, item in found.items() if item is not None}
@@ -142,7 +142,7 @@ def datasets(group: h5py.Group | None) -> dict[str, h5py.Dataset]:
     Raises
     ------
     FormatError
-        If something is no dataset.
+        If something is not a dataset.
     """
     found = members(group)
     for item in found.values():
@@ -193,7 +193,7 @@ def values_of(dataset: h5py.Dataset, kinds: str = 'fiub') -> np.ndarray:
     Raises
     ------
     FormatError
-        If they are no numbers, cannot be read, or are more than is stored.
+        If they are not numbers, cannot be read, or are more than is stored.
     """
     if type_of(dataset).kind not in kinds:
         raise unexpected(dataset, f'is {type_of(dataset)}, expected numbers')
@@ -275,7 +275,7 @@ def json_object(said: str, path: str | Path, where: str) -> dict[str, Any]:
 
 
 def texts(values: Any) -> tuple[str, ...]:
-    """Return each of the strings of an attribute or a dataset, whoever wrote it."""
+    """Return the strings of an attribute or a dataset of any program."""
     return tuple(text(value) for value in np.atleast_1d(values).tolist())
 
 

@@ -1,6 +1,6 @@
 """Kinds of elements, recognised in an HDF5 file by the tables of their elements.
 
-The kinds themselves are handed in by whoever knows them (``modelarrayio_bids.spaces``): what a
+The kinds themselves are passed by the caller (``modelarrayio_bids.spaces``): what a
 kind's tables look like is all that is asked here.
 """
 

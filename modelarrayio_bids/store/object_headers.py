@@ -1,7 +1,7 @@
 """Find datasets stored in a form that libraries older than their writer refuse.
 
 HDF5 describes each object by messages, and each kind of message has versions; h5py tells nothing of
-them. Whoever writes a version that HDF5 1.10 does not know also writes headers of version 2, with
+them. Programs that write a version unknown to HDF5 1.10 also write headers of version 2, with
 type and layout in their first block: only that is read here, as the HDF5 File Format Specification
 (version 3.0, IV.A.1.b) lays it out.
 """

@@ -92,7 +92,7 @@ def scalar_view(file: h5py.File, name: str) -> ScalarView:
 
 
 def matrix_of(file: h5py.File, name: str) -> h5py.Dataset | None:
-    """Return the values of a scalar; None where they are no matrix, or empty."""
+    """Return the values of a scalar; None if they are not a matrix, or empty."""
     values = item_at(file, schema.scalar_path(name, schema.VALUES))
     if isinstance(values, h5py.Dataset) and len(shape_of(values)) == 2 and values.size:
         return values

@@ -122,7 +122,7 @@ class Analysis:
         Raises
         ------
         SchemaError
-            If they are no different whole numbers below ``n_elements``.
+            If they are not distinct whole numbers below ``n_elements``.
         """
         if element_ids is None:
             return None
@@ -289,7 +289,7 @@ class StoreReader:
         of_rows, elements = (
             {name: items.values_of(one, 'fiubS') for name, one in part.items()} for part in parts
         )
-        with items.damage_told(self.path, group.name, 'is no summary of values'):
+        with items.damage_told(self.path, group.name, 'is not a summary of values'):
             rows = np.zeros(of_rows['mean'].shape, ROW)
             for name in ROW.names or ():
                 rows[name] = of_rows[name]
@@ -436,7 +436,7 @@ def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
 
 
 def open_finished(path: Path) -> h5py.File:
-    """Open a file that nobody writes to, and keep writers away while it is open.
+    """Open a file that is not being written, and lock it while it is open.
 
     Where the file system cannot lock, it is opened without a lock, and that is said.
 
@@ -550,7 +550,7 @@ def is_store(path: Path) -> bool:
 
 
 def analyses_of(path: Path) -> tuple[str, ...]:
-    """Return the names of the analyses in a file; none where there is no file, or it is no HDF5."""
+    """Return the names of the analyses in a file; empty if there is no HDF5 file."""
     if not is_store(path):
         return ()
     with open_finished(path) as file:
@@ -591,7 +591,7 @@ def _layout_of(dataset: h5py.Dataset, dtype: np.dtype) -> Layout:
     compression = dataset.compression or 'none'
     if compression not in COMPRESSIONS:
         return Layout(dtype.name)
-    # 4 is what h5py and rhdf5 take when nobody chose: then it is for us to choose.
+    # 4 is what h5py and rhdf5 use by default: then we choose.
     level = dataset.compression_opts if compression == 'gzip' else None
     return Layout(
         dtype.name,

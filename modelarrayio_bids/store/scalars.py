@@ -141,7 +141,7 @@ def read_scalar(file: h5py.File, name: str, path: Path) -> Scalar:
     Raises
     ------
     SchemaError
-        If its values are no matrix of numbers that R reads, or are not as many rows as names.
+        If its values are not a matrix of numbers that R reads, with as many rows as names.
     """
     group = scalar_groups(file)[name]
     values = items.dataset_at(group, schema.VALUES)

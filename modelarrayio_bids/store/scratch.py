@@ -120,7 +120,7 @@ class Scratch:
             # Without a name from the start: nothing stays, whatever ends the process.
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
             self._rows = RowFile(self._file, blocks, self.dtype)
-            # What nobody puts there is zero, and can be read.
+            # Missing values are zero, and can be read.
             self._file.truncate(blocks.n_rows * blocks.n_columns * self.dtype.itemsize)
 
     def __enter__(self) -> Self:
@@ -189,7 +189,7 @@ class StackedRows:
     dtype : numpy.dtype
         Type of the values.
     parts : sequence of tuple
-        From top to bottom, the number of rows of a part, and what reads into an array of theirs,
+        From top to bottom, the number of rows of a part, and the function that reads into an array,
         contiguous (n_rows, width), the columns that begin with one: ``read_into(start, block)``.
     """
 

@@ -89,7 +89,7 @@ class StoreWriter:
                 if copy_of is not None:
                     disk.copy(copy_of, self._unfinished.path)
                 self._on_disk = undone.enter_context(GuardedFile(self._unfinished.path, 'r+'))
-                # Nobody else knows the name: it needs no lock.
+                # No other program knows the name, so no lock is needed.
                 mode = 'w' if copy_of is None else 'r+'
                 self._file = h5py.File(self._on_disk, mode, libver=schema.LIBVER)
             except ModelArrayIOError:

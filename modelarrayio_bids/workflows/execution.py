@@ -57,7 +57,7 @@ def run_workflow(
         try:
             graph = workflow.run(plugin=runner, plugin_args=plugin.run_arguments)
         except Exception as error:
-            # Before workers are stopped: what they leave then is no reason for anything.
+            # Before workers are stopped: files they leave afterwards are not causes.
             was_killed = isinstance(pool, WorkerPool) and pool.is_broken
             reasons = _killed(folder) if was_killed else _reasons(error, folder, plugin)
             if reasons:
@@ -88,7 +88,7 @@ def _execution(work_dir: Path, log_dir: Path, plugin: Plugin) -> dict[str, str]:
         'crashfile_format': 'txt',
         'check_version': 'false',
         'stop_on_first_crash': str(plugin.is_local or plugin.stops_at_once).lower(),
-        # Nipype looks for finished nodes every 2 s by default: most of ours take less.
+        # Nipype looks for finished nodes every 2 s by default: most of our nodes take less.
         'poll_sleep_duration': '0.1',
     }
     if _is_pattern(work_dir):

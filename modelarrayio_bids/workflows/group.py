@@ -107,7 +107,7 @@ def init_modelarray_wf(
     recipes : sequence of path-like, optional
         Recipes of your own (YAML), which win.
     images, masks : sequence of str, optional
-        Images, ``NAME=PATTERN``, and masks of theirs by patterns of their paths.
+        Images, ``NAME=PATTERN``, and their masks, by patterns of their paths.
     images_space : str, optional
         The space of these images.
     overwrite : bool, optional
@@ -119,7 +119,7 @@ def init_modelarray_wf(
         them by (``n_procs``, ``mem_gb``).
     blocks_dir : path-like, optional
         For a cluster: images are read in blocks, by nodes that may run on different machines, into
-        files in this folder. Whoever runs the workflow removes it; what is in it is used again.
+        files in this folder. The caller removes it; its content is reused.
     n_blocks : int, optional
         Row blocks of each cohort; 0 for as many as hold a gigabyte of values each.
     name : str, optional

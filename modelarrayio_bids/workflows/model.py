@@ -164,7 +164,7 @@ def _fit_in_blocks(
     inputnode, outputnode = map(workflow.get_node, ('inputnode', 'outputnode'))
     plan = Node(PlanElementBlocks(n_blocks=n_blocks), 'plan_element_blocks', **allowed.light())
     iterated = ['in_file', 'in_identity', 'cohort_file', 'formula', 'elements', 'out_file']
-    # Files of blocks are in the work folder, where nobody minds that they are replaced.
+    # Files of blocks are in the work folder, where they may be replaced.
     own = {**settings, 'overwrite': True}
     fit = MapNode(FitModel(**own, **allowed.inputs()), iterated, 'fit_model', **allowed.working())
     shared = {name: settings[name] for name in ('analysis_name', 'overwrite')}

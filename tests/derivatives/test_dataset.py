@@ -99,7 +99,7 @@ def test_what_is_no_dataset_among_the_derivatives_is_passed_over_aloud(tmp_path,
     trees.describe(tmp_path / 'derivatives' / 'fmriprep', 'fMRIPrep')
     (tmp_path / 'derivatives' / 'work').mkdir()
     assert [dataset.name for dataset in find_datasets(tmp_path)] == ['fmriprep']
-    assert 'work is no dataset' in caplog.text
+    assert 'work is not a dataset' in caplog.text
 
 
 def test_derivatives_of_a_folder_that_is_no_dataset_itself(tmp_path):

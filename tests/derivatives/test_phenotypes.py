@@ -256,8 +256,8 @@ def test_what_the_dictionary_did_not_lead_one_to_expect_is_said(table):
     path.with_suffix('.json').write_text(json.dumps(dictionary))
     found = read(path).remarks([Visit('01'), Visit('02'), Visit('03')])
     assert [(one.columns, one.what) for one in found] == [
-        (('age',), "'90+' of sub-01 is no number, so that R takes the column for text"),
-        (('sex',), "'X' of sub-02 is none of its levels"),
+        (('age',), "'90+' of sub-01 is not a number, so R reads the column as text"),
+        (('sex',), "'X' of sub-02 is not one of its levels"),
     ]
 
 

@@ -300,7 +300,7 @@ def test_types_mrtrix_lacks_are_refused():
 
 
 def test_only_single_files_are_written(tmp_path):
-    with pytest.raises(FormatError, match=r'image.mih: is no name .* Use .mif or .mif.gz'):
+    with pytest.raises(FormatError, match=r'image.mih: is not a valid name .* Use .mif or .mif.gz'):
         save(tmp_path / 'image.mih', sample('<f4'))
 
 

@@ -110,12 +110,12 @@ def test_what_is_no_formula_is_shown(formula, said):
     ('formula', 'said'),
     [
         ('log(sex)', 'log(sex) needs numbers, not text'),
-        ('poly(mistyped, 2)', "needs numbers, not text. mistyped is text: 'n.a.' is no number."),
+        ('poly(mistyped, 2)', "needs numbers, not text. mistyped is text: 'n.a.' is not a number."),
         ('I(sex * 2)', 'sex * 2 needs numbers, not text'),
         ('I(poly(age, 2))', 'needs a column, not a basis'),
         ('I(age + 1:3)', 'age + 1:3 combines values of different lengths'),
         ('I(site < "B")', 'has an order for numbers and ordered factors alone'),
-        ('I(ordered(num) < "9")', "compares with '9', which is no level"),
+        ('I(ordered(num) < "9")', "compares with '9', which is not a level"),
         ('I(iq - mean(iq))', 'mean(iq) has missing values: add na.rm = TRUE'),
         ('scale(blank)', 'scale(blank) has no values'),
         ('mean(blank, na.rm = TRUE):age', 'has fewer than two values'),
@@ -175,7 +175,7 @@ def test_arguments_that_cannot_be_are_named(formula, said):
         ('always', "always is 'TRUE' in every row of the model"),
         ('cut(age, c(0, 99))', 'a factor of one level. Leave it out of the formula.'),
         ('participant_id', f'participant_id is text with {N_ROWS} levels in {N_ROWS} rows'),
-        ('mistyped', "mistyped is text, because 'n.a.' is no number. Make such cells blank"),
+        ('mistyped', "mistyped is text, because 'n.a.' is not a number. Make such cells blank"),
     ],
 )
 def test_columns_that_cannot_be_used_are_named(formula, said):

@@ -123,7 +123,7 @@ def test_without_a_surface_a_cortex_is_one():
     assert cortex.coordinates is None
     assert cortex.volume is None
     assert stem.volume == pytest.approx(8)
-    assert 'no surface was at hand' in connectivity_rule(space, {})
+    assert 'no surface was found' in connectivity_rule(space, {})
     # The poles of a sphere are far apart.
     mesh = {CORTEX: Mesh(points, triangles)}
     assert find_clusters(space, values, keep, mesh).count == 3

@@ -148,7 +148,7 @@ def test_a_matrix_has_the_rows_of_the_file():
     (panel,) = map_panels(space, np.arange(12))
     np.testing.assert_array_equal(panel.image, np.arange(12).reshape(4, 3))
     assert panel.extent == (3, 4)
-    with pytest.raises(ValueError, match='is no place'):
+    with pytest.raises(ValueError, match='is not a place'):
         panel.positions()
 
 

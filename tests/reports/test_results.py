@@ -257,7 +257,7 @@ def test_greyordinates_use_a_surface_where_there_is_one(tmp_path):
     # Vertices 3 and 39 of the left cortex, and two voxels of the brain stem beside each other.
     kept = [0, 18, 49, 50]
     figure = small(tmp_path, space, kept)
-    assert 'no surface was at hand' in figure.rule
+    assert 'no surface was found' in figure.rule
     assert [row['size'] for row in figure.rows()] == [2, 2]
     assert [picture.extension for picture in figure.pictures] == ['.png', '.svg']
     (tmp_path / 'x.h5').unlink()

@@ -285,7 +285,7 @@ def test_a_gap_at_the_end_is_seen_by_the_data(store, jobs):
 
 
 def test_without_the_data_nobody_knows_of_a_gap_at_the_end(tmp_path, jobs):
-    with pytest.raises(UsageError, match='no file says how many elements there are'):
+    with pytest.raises(UsageError, match='no file contains the number of elements'):
         merge_results(jobs, ['mylm'], 'mylm', tmp_path / 'new.h5')
     assert not (tmp_path / 'new.h5').exists()
 

@@ -249,7 +249,7 @@ def test_the_first_source_does(tmp_path, space):
     [
         ('x.dtseries.nii', r'is CIFTI dense series \(dtseries\), which .* -cifti-reduce'),
         ('x.ptseries.nii', r'is CIFTI parcellated series \(ptseries\)'),
-        ('x.dlabel.nii', r'is CIFTI dense labels \(dlabel\), which .* Labels are no measurements'),
+        ('x.dlabel.nii', r'is CIFTI dense labels \(dlabel\), which .* Labels are not measurements'),
         ('x.dconn.nii', r'is CIFTI dense connectivity \(dconn\), which .* -cifti-parcellate'),
         ('x.dtseries.nii.gz', r'is CIFTI dense series \(dtseries\)'),
         ('x.dscalar.nii.gz', 'is compressed, which CIFTI files must not be'),

@@ -51,9 +51,9 @@ def test_what_is_not_there_is_none(file, path):
 def test_links_in_circles_and_other_kinds_are_told_with_their_path(file):
     with pytest.raises(FormatError, match='x.h5: cannot be read at /circle'):
         item_at(file, 'circle')
-    with pytest.raises(FormatError, match='x.h5: /group is no dataset'):
+    with pytest.raises(FormatError, match='x.h5: /group is not a dataset'):
         dataset_at(file, 'group')
-    with pytest.raises(FormatError, match='x.h5: /group/values is no group'):
+    with pytest.raises(FormatError, match='x.h5: /group/values is not a group'):
         group_at(file, 'group/values')
     del file['circle']
     assert list(members(file)) == ['group']

@@ -58,7 +58,7 @@ def close_group(made: GroupOutputs, options: argparse.Namespace) -> None:
     """Say what the group level made."""
     from modelarrayio_bids.derivatives.rscripts.next_steps import next_steps
 
-    # As the folder was typed: shorter, and what a person knows.
+    # As the folder was typed: shorter, and known to the user.
     output = options.output_dir
     scripts = [output / Path(path).relative_to(output.absolute()) for path in made.scripts]
     steps = next_steps(options.bids_dir, output, scripts)

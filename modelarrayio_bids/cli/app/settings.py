@@ -89,9 +89,9 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     Raises
     ------
     SourceNotFoundError, FormatError
-        If there is no such file, or it is no TOML.
+        If there is no such file, or it is not TOML.
     UsageError
-        If it has a key that is no option, or a value that the option does not take.
+        If it has a key that is not an option, or a value that the option does not take.
     """
     file = _config_file(parser.prog, arguments)
     options = parser.parse_args(arguments) if file is None else _merged(parser, arguments, file)

@@ -137,7 +137,7 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_template(parser: argparse.ArgumentParser) -> None:
-    """Add options of the template; an HDF5 file of ours needs none."""
+    """Add options of the template; an HDF5 file of this program needs none."""
     group = parser.add_argument_group('template').add_mutually_exclusive_group()
     add_path(group, '--cohort-file', metavar='CSV', help='use the first image of this cohort')
     add_path(

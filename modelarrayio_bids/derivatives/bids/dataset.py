@@ -187,7 +187,7 @@ def as_options(roots: Iterable[Path]) -> str:
 
 
 def _instead_of(root: Path, followed: Collection[Path]) -> str:
-    """Return what to give in place of a folder that is no dataset."""
+    """Return advice on what to give in place of a folder that is not a dataset."""
     given = {os.path.realpath(path) for path in (root, *followed)}
     held = [path for path in datasets_in(root) if os.path.realpath(path) not in given]
     if held:

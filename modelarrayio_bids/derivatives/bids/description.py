@@ -145,12 +145,12 @@ def _sources(
 
 
 def linked(output_dir: Path) -> list[Dataset]:
-    """Return the datasets that BIDS URIs in an output of ours name."""
+    """Return the datasets named by BIDS URIs in one of our outputs."""
     return [Dataset(name, path_of(url)) for name, url in _earlier_links(output_dir).items()]
 
 
 def study_of(output_dir: Path) -> Path | None:
-    """Return the study that an output of ours was made of, where its description says so."""
+    """Return the study that an output folder was made from, if its description names it."""
     ours = Dataset('', output_dir, read_json(output_dir / DESCRIPTION))
     return next(ours.source_folders(), None)
 
@@ -188,7 +188,7 @@ def _earlier_links(output_dir: Path) -> dict[str, Any]:
 
 
 def _links_of(output_dir: Path) -> dict[str, Any]:
-    """Return the links in the description of an output of ours."""
+    """Return the links in the description of an output of this program."""
     dataset = Dataset.at(output_dir)
     links = dataset.description.get('DatasetLinks')
     return links if dataset.is_own_output and isinstance(links, dict) else {}
@@ -196,7 +196,7 @@ def _links_of(output_dir: Path) -> dict[str, Any]:
 
 def _names_in_uris(output_dir: Path) -> Iterator[str]:
     for folder in sorted(output_dir.glob('*')):
-        # A work folder of ours is hidden, and logs are no sidecars.
+        # Our work folders are hidden, and logs are not sidecars.
         if folder.is_dir() and not folder.name.startswith('.') and folder.name != 'logs':
             for path in folder.rglob('*.json'):
                 yield from _NAME_IN_URI.findall(path.read_text('utf-8'))

@@ -156,7 +156,7 @@ def _labels(key: str, value: Any) -> Iterable[str | None]:
     if value is None:
         return (None,)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == '':
-        raise ValueError(f'{key}: {value!r} is no label; give text, a list, null or "*"')
+        raise ValueError(f'{key}: {value!r} is not a label; give text, a list, null or "*"')
     name = entity_name(key)
     if isinstance(value, int) or (name in _NAMES['indices'] and value.isdecimal()):
         # pybids takes run: 1 and run: "1" for run-01 and run-001, and filter files rely on it.

@@ -46,7 +46,7 @@ class BidsFilters:
         ------
         UsageError
             If it speaks of anything but scalars and masks, of what cannot be an entity, or of a
-            value that is no label: nothing is dropped silently.
+            value that is not a label: nothing is dropped silently.
         """
         if not isinstance(raw, Mapping):
             raise UsageError(

@@ -41,7 +41,7 @@ class NameTemplate:
     """
 
     text: str
-    #: Whether capitals stay as they are: nobody but BIDS mixes them.
+    #: Keep capital letters: only BIDS entities have mixed case.
     keeps_case: bool = False
 
     @classmethod
@@ -56,7 +56,7 @@ class NameTemplate:
         template = cls(text)
         stray = _PART.sub('', text)
         if not re.fullmatch(r'\w*', stray):
-            raise ValueError(f'name: {text!r} is no template such as {{model}}_{{param}}')
+            raise ValueError(f'name: {text!r} is not a template such as {{model}}_{{param}}')
         for name in template.entities:
             if bids_entities.entity_name(name) != name:
                 raise ValueError(f'name: write {bids_entities.entity_name(name)!r} for {name!r}')

@@ -117,7 +117,7 @@ class PathPattern:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names in a folder, sorted, without hidden ones; none of what is no folder."""
+    """Return the names in a folder, sorted, without hidden ones; empty if it is not a folder."""
     held = entries(folder) if is_folder(folder) else []
     return [entry.name for entry in held if not entry.name.startswith('.')]
 

@@ -95,7 +95,7 @@ def find_datasets(
     SourceNotFoundError
         If a folder is not there.
     InvalidDatasetError
-        If one named is no dataset, or an output folder of this program, or there is none with
+        If a given path is not a dataset, or an output folder of this program, or there is none with
         derivatives.
     """
     if given:

@@ -1,7 +1,7 @@
 """Several images where one was expected: never a silent choice, always the filter that decides.
 
 Sessions and runs of one participant are rows of their own where a table of phenotypes has a row
-for each, or where a person names them (``--session-label 1 2``). Otherwise the rows would repeat
+for each, or if the user selects them (``--session-label 1 2``). Otherwise the rows would repeat
 what is known of one person, and a model would take them for several.
 """
 

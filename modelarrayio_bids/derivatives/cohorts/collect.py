@@ -344,7 +344,7 @@ def _participants(request: Request, datasets: Sequence[Dataset]) -> set[str]:
 
 
 def _visits(groups: Sequence[ScalarGroup]) -> list[Visit]:
-    """Return everybody's visits, by what all groups tell: runs of one pipeline are no people."""
+    """Return the visits of all participants, by the entities that all groups have."""
     untold = [
         name
         for name in ('session', 'run')

@@ -27,7 +27,7 @@ KEYS = (PARTICIPANT, SESSION, RUN)
 RESAMPLED = 'resampled'
 _OF_A_ROW = ('subject', 'session', 'run')
 #: Entities that neither divide groups nor make rows, such as those of how an image was acquired.
-#: Images that differ in them are taken together, since it is a person, or a model, that has to
+#: Images that differ in them are combined, since the user, or a model, has to
 #: judge the difference: a column says which is which.
 MIXED = tuple(
     name
@@ -73,5 +73,5 @@ def read_dictionary(path: Path) -> dict[str, dict[str, Any]]:
         logger.warning('%s The columns are used without descriptions.', error)
         return {}
     said = {column: what for column, what in content.items() if isinstance(what, dict)}
-    # Halves of surrogate pairs, which JSON can write, are no text that can be written again.
+    # Halves of surrogate pairs, which JSON can write, are not text that can be written again.
     return json.loads(json.dumps(said, ensure_ascii=False).encode('utf-8', 'replace'))

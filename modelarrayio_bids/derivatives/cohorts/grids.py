@@ -82,7 +82,7 @@ def _reconciled(group: ScalarGroup, policy: str, group_mask: Path | None) -> Sca
 def _without(group: ScalarGroup, odd: Odd, group_mask: Path | None) -> ScalarGroup:
     kept = tuple(row for row in group.rows if not _why(row, odd))
     if not kept or (group_mask is None and 2 * len(kept) <= len(group.rows)):
-        # To leave out half of a study is no repair, and which half would be chance.
+        # Leaving out half of a study is not a solution, and which half would be arbitrary.
         raise SpaceMismatchError(
             f'{group.scalar} ({group.stem}): only {len(kept)} of {len(group.rows)} images are on '
             f'one grid; first of the others: {_first(odd)}',

@@ -131,7 +131,7 @@ class ScalarGroup:
     dataset : str
         The dataset the images are from.
     long_name, units : str
-        For a person; units may be unknown, hence empty.
+        Descriptions for display; units may be unknown, hence empty.
     kind : str
         The kind of elements.
     range : tuple of float, optional

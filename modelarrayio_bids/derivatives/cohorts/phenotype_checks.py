@@ -34,7 +34,7 @@ _FAR_OUT = 3
 _FEWEST_FOR_OUTLIERS = 12
 #: Where more than this part is far out, the distribution has that shape.
 _MOST_OUTLIERS = 0.05
-#: From so many people on, equal columns and one value for everybody are no chance.
+#: From this number of participants, equal or constant columns are not due to chance.
 _FEWEST_PEOPLE = 3
 _AGE = re.compile(r'(?:^|[\W_])age(?:$|[\W_])', re.IGNORECASE)
 #: The oldest person ever was 122 (Robine and Allard, Science 279, 1998); in other units likewise.
@@ -78,7 +78,7 @@ def remarks(
     Parameters
     ----------
     values : pandas.DataFrame
-        A row per person or visit, named by its index; text, blank where there is no value.
+        A row per participant or visit, named by its index; text, blank where there is no value.
     dictionary : mapping, optional
         Column to its ``Levels`` and ``Units``: values that are levels are none to remark on.
     """
@@ -128,7 +128,7 @@ class _Column:
         if self.present.empty:
             return
         if self.levels:
-            what = f'{_listed(self.present)} of {{}} is none of its levels'
+            what = f'{_listed(self.present)} of {{}} is not one of its levels'
             remedy = f'They are: {some(self.levels)}. Correct it, or the data dictionary.'
             yield self._remark('level', what, self.present.index, remedy)
         if len(self.numbers) < len(self.present):
@@ -148,7 +148,7 @@ class _Column:
         rest = self.numbers.drop(codes.index)
         ages = self._implausible_ages(rest)
         if len(ages):
-            what = f'{_listed(ages)} of {{}} is no age of a person'
+            what = f'{_listed(ages)} of {{}} is not a plausible age'
             yield self._remark('age', what, ages.index, 'Correct it, or write n/a.')
         yield from self._outliers(rest.drop(ages.index))
 
@@ -175,7 +175,7 @@ class _Column:
             what = f'has decimal commas ({_listed(odd)} of {{}}), so that R takes it for text'
             yield self._remark('decimal comma', what, odd.index, 'Write points.')
         elif self.said.get('Units') or len(self.numbers) >= _MOSTLY * len(self.present):
-            what = f'{_listed(odd)} of {{}} is no number, so that R takes the column for text'
+            what = f'{_listed(odd)} of {{}} is not a number, so R reads the column as text'
             yield self._remark('no number', what, odd.index, 'Correct it, or write n/a.')
 
     def _numbers_written_twice(self) -> Iterator[Remark]:
@@ -203,7 +203,7 @@ class _Column:
             return numbers[:0]
         units = str(self.said.get('Units', '')).strip().lower()
         old = numbers > _OLDEST.get(units[:1], _OLDEST['y'])
-        # Ages of infants are in days or weeks, whoever says so.
+        # Ages of infants are given in days or weeks.
         return numbers[(numbers < 0) | (old & (old.mean() < 0.5))]
 
     def _outliers(self, numbers: pd.Series) -> Iterator[Remark]:

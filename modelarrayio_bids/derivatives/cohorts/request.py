@@ -68,7 +68,7 @@ class Request:
     on_grid_mismatch : {'error', 'drop', 'resample'}, optional
         Action for images on another grid than the others.
     recipes : tuple of pathlib.Path, optional
-        A person's own recipes, which win over those that come along.
+        Recipes of the user, which take precedence over those of the package.
     images : tuple of PathImages, optional
         The images and masks, by patterns of their paths: no recipe is asked then.
     """

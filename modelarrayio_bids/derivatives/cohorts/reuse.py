@@ -54,7 +54,7 @@ def is_unchanged(
         with _references(sources, threshold, group_mask, threads) as references:
             return is_up_to_date(cohort, space_of(sources, references), outputs.store, layout)
     except (ModelArrayIOError, OSError):
-        # What cannot be compared is told by whoever builds it.
+        # The build reports files that cannot be compared.
         return False
 
 

@@ -56,7 +56,7 @@ def sidecars(
     collection : Collection
         Collection with the group: names of its datasets are used in BIDS URIs.
     threshold : float, optional
-        Fraction of the masks a voxel of the group mask is in; None if a person gave the mask.
+        Fraction of the masks a voxel of the group mask is in; None if the user gave the mask.
 
     Returns
     -------

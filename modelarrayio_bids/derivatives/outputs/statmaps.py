@@ -238,7 +238,7 @@ def label(text: str) -> str:
     """Return any text as a label of BIDS: ASCII letters and digits.
 
     Signs that make a difference are spelled out, accents fall, other letters become their number
-    in Unicode. Two texts can still have one label; whoever writes files must look.
+    in Unicode. Two texts can still have the same label, which callers have to check.
 
     >>> label('age:sexM'), label('I(age^2)'), label('site_müller'), label('年齢'), label('..')
     ('ageXSexM', 'IAgePow2', 'siteMuller', 'U5E74U9F62', 'U002EU002E')

@@ -12,7 +12,7 @@ from modelarrayio_bids.derivatives.bids.patterns import PARTICIPANT, NamesIn, Pa
 from modelarrayio_bids.derivatives.bids.query import Image, whole_images
 from modelarrayio_bids.errors import UsageError
 
-#: The space of images of which nobody says it.
+#: The space of images whose space is unknown.
 UNKNOWN_SPACE = 'unknown'
 MASK = 'mask'
 _ENTITIES = {PARTICIPANT: 'subject', 'session': 'session', 'run': 'run'}

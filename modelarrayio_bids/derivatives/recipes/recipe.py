@@ -25,7 +25,7 @@ entry of a list may be ``as_in: NAME``: the entries of that recipe stand there. 
     The names of other recipes, for a scalar that the pipeline only hands on: where a dataset of
     one of them is looked into and has the same image, the copy is left out.
 ``on_request``
-    Why nobody is to get it who did not name it with ``--scalars``.
+    Reason why it is included only if ``--scalars`` names it.
 ``space``
     The space of the files, where their names hold none.
 
@@ -36,7 +36,7 @@ these images::
     images:
       - {name: gmv, patterns: ['mri/mwp1{participant}_T1w.nii'], space: MNI152NLin2009cAsym}
 
-``docs/recipes.md`` shows how a person writes one; ``data/recipe.schema.json`` is its form.
+``docs/recipes.md`` shows how to write one; ``data/recipe.schema.json`` is its form.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Recipe:
         SourceNotFoundError
             If there is no such file.
         RecipeError
-            If it is no YAML, or a key is missing, unknown or of the wrong kind: which, the line,
+            If it is not YAML, or a key is missing, unknown or of the wrong kind: which, the line,
             and what is allowed there.
         """
         others = builtin_recipes() if others is None else others
@@ -198,7 +198,7 @@ class Recipe:
 
 
 def builtin_recipes() -> tuple[Recipe, ...]:
-    """Return the recipes that come along, the one for any dataset last."""
+    """Return the recipes of the package, the generic one last."""
     folder = files('modelarrayio_bids').joinpath('data', 'recipes')
     names = sorted(path.name.removesuffix('.yaml') for path in folder.iterdir())
     return tuple(_builtin(name) for name in sorted(names, key=lambda name: name == GENERIC))
@@ -221,7 +221,7 @@ def own_recipes(paths: Iterable[Path]) -> tuple[Recipe, ...]:
 def recipe_for(dataset: Dataset, own: Sequence[Recipe] = ()) -> Recipe:
     """Return the recipe for a dataset: by what says it made it, its name, its folder's name.
 
-    A user's own recipes come before those that come along, and what a folder holds comes last.
+    A user's own recipes come before those of the package, and what a folder holds comes last.
     """
     special = [recipe for recipe in builtin_recipes() if recipe.name != GENERIC]
     for recipes in (own, special):

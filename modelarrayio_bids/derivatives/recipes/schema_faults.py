@@ -70,7 +70,7 @@ def _faults(content: Any, schema: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def key_path(keys: Keys) -> str:
-    """Return keys as a person counts.
+    """Return keys with numbers from 1.
 
     >>> key_path(['scalars', 0, 'where'])
     'scalars, entry 1, where'

@@ -1,8 +1,8 @@
 """R scripts that fit a first model to the files of the group level.
 
 A script is ready to run and meant to be changed: it lists the phenotypes, and says why age or sex
-is no term. Its first line has a digest of the others, so that a script which a person
-changed is told from one that is as it was written, and is never replaced.
+is not a term. Its first line has a checksum of the others, so that edited scripts are
+recognised and never replaced.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from modelarrayio_bids.store.schema import in_formula
 
 logger = logging.getLogger(__name__)
 
-# What is no phenotype, and whom a row is of.
+# Columns that are not phenotypes.
 _NOT_LISTED = frozenset({SCALAR, SOURCE, MASK, MASK_SOURCE, PARTICIPANT})
 _MARK = '# modelarrayio-bids sha256 '
 _LONGEST = 60
@@ -62,7 +62,7 @@ class FitScript:
     n_cores: int = 1
 
     def write(self, path: Path) -> Path:
-        """Write it, unless what is there was changed by a person: then beside it.
+        """Write the script; next to the existing one, if that was edited.
 
         Returns
         -------
@@ -192,7 +192,7 @@ def _code_point(found: re.Match[str]) -> str:
 
 @cache
 def _template() -> Any:
-    environment = Environment(  # noqa: S701 - R is no HTML
+    environment = Environment(  # noqa: S701 - R is not HTML
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -245,7 +245,7 @@ def _on_one_line(text: str) -> str:
 
 
 def _write_unless_changed(path: Path, text: str) -> Path:
-    """Write a text under the first of some names that nobody's changes stand under."""
+    """Write a text under the first name that is not in use by an edited file."""
     digest = hashlib.sha256(_bytes(text)).hexdigest()
     for candidate in _names(path):
         there = _read(candidate)

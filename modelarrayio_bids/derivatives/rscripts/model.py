@@ -114,7 +114,7 @@ class Model:
     terms : tuple of Column
         In the order of the formula.
     reasons : dict
-        By its name: why a column is no term.
+        By its name: why a column is not a term.
     """
 
     participants: tuple[str, ...]

@@ -17,7 +17,7 @@ from pathlib import Path
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.derivatives.bids.description import container
 
-#: In a container nobody knows what its folders are called outside: the words that stand for them.
+#: Placeholders for folders outside of a container, whose names are unknown inside.
 _BIDS_DIR, _OUTPUT_DIR = 'BIDS_DIR', 'OUTPUT_DIR'
 # Where Apptainer says which image it was given.
 _IMAGE_FILES = ('APPTAINER_CONTAINER', 'SINGULARITY_CONTAINER')
@@ -30,7 +30,7 @@ class Step:
     Parameters
     ----------
     what : str
-        For a person, without a full stop.
+        Description, without a full stop.
     command : str
         A line for a shell.
     """

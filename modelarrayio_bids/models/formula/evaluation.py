@@ -173,7 +173,7 @@ class Evaluator:
             name = argument.name if isinstance(argument, Name) else ''
             if name in self.names and isinstance(column := self.column(name), Texts):
                 odd = next(text for text in column.data if text and r_number(text) is None)
-                return f'{shortened(name)} is text: {shortened(odd)!r} is no number.'
+                return f'{shortened(name)} is text: {shortened(odd)!r} is not a number.'
         return ''
 
     def _argument(self, call: Call, index: int) -> Value | None:

@@ -60,7 +60,7 @@ def _comparable(first: Vector, second: Vector, *, equality: bool) -> tuple[np.nd
         raise ArgumentError('has an order for numbers and ordered factors alone')
     texts = set(first.texts()) | set(second.texts())
     if unknown := texts - {None} - set(ordered.levels):
-        raise ArgumentError(f'compares with {min(map(str, unknown))!r}, which is no level')
+        raise ArgumentError(f'compares with {min(map(str, unknown))!r}, which is not a level')
     a, b = (as_factor(value.texts(), ordered.levels).codes for value in (first, second))
     return a, b
 

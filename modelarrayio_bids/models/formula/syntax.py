@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from modelarrayio_bids.errors import FormulaError
 from modelarrayio_bids.models.r_numbers import number_text, r_number
 
-#: Limits that no formula of a person reaches. They bound time and memory.
+#: Generous limits for formulas, which bound time and memory.
 LONGEST = 10_000
 DEEPEST = 60
 _PLACE = 30

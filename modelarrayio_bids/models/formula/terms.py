@@ -52,7 +52,7 @@ class Terms:
     variables : dict
         Label of each variable, as R writes it, to its expression, in the order of the formula.
         Variables of terms that were taken away are among them: rows without their values are left
-        out all the same, as R does.
+        out anyway, as R does.
     factors : tuple of tuple of str
         For each term its variables, in the order of ``variables``; terms of fewer variables come
         first.

@@ -224,7 +224,7 @@ def in_order(texts: Iterable[str]) -> list[str]:
 
 
 def as_factor(texts: Sequence[str | None], levels: Sequence[str]) -> Factor:
-    """Return a factor of texts; texts that are no level are missing.
+    """Return a factor of texts; texts that are not levels are missing.
 
     >>> as_factor(['b', 'a', None, 'x'], ['a', 'b']).codes.tolist()
     [1, 0, -1, -1]

@@ -59,7 +59,7 @@ def own_statistics() -> Mapping[str, str]:
 
 
 def _not_taken(terms: Terms, method: str) -> FormulaError:
-    """Return why a formula is refused: its first smooth or random effect that nobody takes."""
+    """Return why a formula is refused: its first smooth or random effect that no model supports."""
     taken = KINDS[method].notation if method else frozenset[str]()
     others = [special for special in terms.special if special.function not in taken]
     what = others[0]

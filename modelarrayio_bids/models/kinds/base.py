@@ -38,10 +38,10 @@ class ModelKind(ABC):
     #: Functions and operators of formulas that ask for it, of :data:`~.formula.terms.SMOOTHS` and
     #: :data:`~.formula.terms.BARS`.
     notation: ClassVar[frozenset[str]] = frozenset()
-    #: Statistics of a coefficient, and those given if nobody asks.
+    #: Statistics of a coefficient, and the default ones.
     term_statistics: ClassVar[tuple[str, ...]]
     default_term_statistics: ClassVar[tuple[str, ...]]
-    #: Statistics of the model, and those given if nobody asks.
+    #: Statistics of the model, and the default ones.
     model_statistics: ClassVar[tuple[str, ...]] = ()
     default_model_statistics: ClassVar[tuple[str, ...]] = ()
     #: Statistics that other kinds do not have, described for sidecars of maps: endings of results.

@@ -1,7 +1,7 @@
 """The anatomy below maps of voxels: a template's, or one of the subjects' in the same space.
 
-Only images in the space that the sources' names tell are taken, so that nobody's own anatomy lies
-below everybody's map. In MNI152 spaces there is always one: the package has a template.
+Only images in the space of the sources are used, so that no subject's own anatomy is drawn below
+maps of the group. In MNI152 spaces there is always one: the package has a template.
 """
 
 from __future__ import annotations

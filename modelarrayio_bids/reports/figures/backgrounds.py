@@ -30,7 +30,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, output: Output, space: ElementSpace, summary: Summary | None) -> Surroundings:
-        """Look for those of a file near its sources, and among the templates at hand."""
+        """Look for those of a file near its sources, and among the available templates."""
         sources = [source.path for source in output.cohort.sources()]
         cortex = space.surface_elements()
         sizes = {name: each.n_vertices for name, each in cortex.items()}

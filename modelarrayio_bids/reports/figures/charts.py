@@ -65,7 +65,7 @@ def chart_of_sources(
     panels = _panels_of_sources(summary, what)
     named = _named(panels, findings, len(names))
     room = _LETTER * max([len(shortened(names[source], _NAME)) for source in named], default=0)
-    # Of numbers as large as there are no squares and no margins.
+    # Very large numbers have no squares and no margins.
     with style.drawing(), np.errstate(over='ignore', invalid='ignore'):
         height = _PANEL * len(panels) + 0.4 + room
         figure = style.titled(f'Each image of {what}', height)

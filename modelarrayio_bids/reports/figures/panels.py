@@ -89,7 +89,7 @@ class Panel:
             If it is a picture of no place.
         """
         if self.plane is None:
-            raise ValueError(f'{self.title} is no place')
+            raise ValueError(f'{self.title} is not a place')
         rows, columns = np.indices(self.image.shape)
         return np.stack([rows, columns, np.ones_like(rows)], axis=-1) @ self.plane.T
 

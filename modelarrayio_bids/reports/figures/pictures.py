@@ -111,7 +111,7 @@ def map_pictures(
     cortex = painted_surfaces(space, values)
     shown = {name: each for name, each in cortex.items() if name in at_hand}
     panels = map_panels(space, values, weights)
-    # A matrix is no place: nothing but itself can lie below.
+    # A matrix has no background but itself.
     below = background if any(panel.plane is not None for panel in panels) else None
     if below is None and np.isnan(values).any():
         below = MapBackground(space, np.ones(len(space)), f'{space.kind} without a value')

@@ -80,7 +80,7 @@ def drawing() -> Iterator[None]:
 
 @functools.cache
 def colour_map(name: str) -> Colormap:
-    """Return a colour map of ours (in ``data/colours``), or else of matplotlib's."""
+    """Return one of our colour maps (in ``data/colours``), or one of matplotlib's."""
     own = files('modelarrayio_bids').joinpath('data', 'colours', f'{name}.txt')
     if not own.is_file():
         return mpl.colormaps[name]

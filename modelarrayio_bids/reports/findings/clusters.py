@@ -117,7 +117,7 @@ def connectivity_rule(space: ElementSpace, meshes: Mapping[str, Mesh]) -> str:
     if surfaces := space.surface_elements():
         joined = 'vertices that an edge of the surface joins'
         at_hand = surfaces.keys() <= meshes.keys()
-        rules.append(joined if at_hand else 'all vertices of a cortex (no surface was at hand)')
+        rules.append(joined if at_hand else 'all vertices of a cortex (no surface was found)')
     if (there := space.grid_elements()) is not None:
         shared = there.voxels.size > there.indices.shape[1]
         rules.append(f'{space.kind} of one voxel, or of {_TOUCHING}' if shared else _TOUCHING)

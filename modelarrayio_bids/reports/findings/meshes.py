@@ -70,7 +70,7 @@ def _of_freesurfer(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
     except (IndexError, OSError, ValueError) as error:
         raise FormatError('holds no mesh of FreeSurfer', path, 'Copy it again.') from error
     if not len(triangles) or not 0 <= triangles.min() <= triangles.max() < len(points):
-        raise FormatError('has triangles of vertices it lacks', path, 'Make it again.')
+        raise FormatError('has triangles with missing vertices', path, 'Make it again.')
     return points.astype(np.float32), triangles.astype(np.int32)
 
 

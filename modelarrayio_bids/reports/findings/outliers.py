@@ -1,9 +1,9 @@
 """Outliers: sources that differ from the others, and the measures that show it.
 
-Of each source a few numbers are compared with everybody's. How far one is out is told in robust
+A few numbers of each source are compared with those of all sources. Distances are in robust
 standard deviations, the distance from the median in units of 1.4826 times the median absolute
 deviation; beyond :data:`MOST_DEVIATIONS` it is named (B. Iglewicz and D. Hoaglin, How to Detect
-and Handle Outliers, 1993, advise 3.5). Naming is all that is done: nobody is left out.
+and Handle Outliers, 1993, advise 3.5). Outliers are only listed, never left out.
 
 >>> values = np.array([0.90, 0.91, 0.92, 0.93, 0.94, 0.2])
 >>> deviations(values).round(1).tolist()
@@ -29,7 +29,7 @@ from modelarrayio_bids.store.summary import ROW, Summary
 MOST_DEVIATIONS = 3.5
 #: Fewer sources say nothing of what is usual.
 FEWEST_SOURCES = 5
-#: Fractions of elements that differ by less are no finding, however alike the others are.
+#: Fractions of elements that differ by less are ignored, however similar the others are.
 LEAST_FRACTION = 0.05
 #: A correlation that differs by less is none either.
 LEAST_CORRELATION = 0.05
@@ -42,7 +42,7 @@ LEAST_LEVEL = 0.5
 MIRRORED, LIKE_OTHERS = 0.8, 2.0
 # Elements that are compared with their mirror images, and runs of them, at least.
 _ELEMENTS, _RUNS, _FEWEST_ELEMENTS = 1024, 64, 50
-# Of z: further away is no further.
+# Larger z are cut off.
 _MOST_SQUARE = 3.0**2
 _TWINS_NAMED = 5
 # Bytes of the values of all sources there: some copies of them are held.
@@ -141,7 +141,7 @@ def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
     values = repack_fields(summary.rows[fields])
     # Maps of so many ones and zeros have all else alike.
     likeness = np.stack([summary.correlation, summary.distance], axis=1)
-    # Of constants and of maps without values that is no wonder.
+    # Constant maps and maps without values are expected to differ.
     varied = summary.rows['maximum'] > summary.rows['minimum']
     for what, keys in (
         ('is the same file as that of', summary.rows['sha256'].tolist()),
@@ -160,7 +160,7 @@ def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
 
 
 def groups_of(keys: Sequence[bytes]) -> list[list[int]]:
-    """Return the positions of each key that is there several times; a blank key is nobody's."""
+    """Return the positions of each key that is there several times; blank keys are ignored."""
     same: dict[bytes, list[int]] = defaultdict(list)
     for source, key in enumerate(keys):
         same[key].append(source)
@@ -250,7 +250,7 @@ def _distances(
         for read in (scalar.columns(at).astype(np.float64) for at in (elements, partners))
     )
     with warnings.catch_warnings():
-        # Of elements that nobody has, and of sources that have none of these.
+        # Elements without any value, and sources without any element.
         warnings.simplefilter('ignore', RuntimeWarning)
         middle = np.nanmedian(values, axis=0)
         spread = 1.4826 * np.nanmedian(np.abs(values - middle), axis=0)

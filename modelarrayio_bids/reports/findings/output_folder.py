@@ -62,7 +62,7 @@ class Output:
         SourceNotFoundError
             If the cohort is not beside it.
         FormatError
-            If a sidecar is no JSON.
+            If a sidecar is not JSON.
         """
         files = Outputs.beside(store)
         cohort = _in_order(Cohort.from_csv(files.cohort), files)

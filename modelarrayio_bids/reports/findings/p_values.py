@@ -63,7 +63,7 @@ class PValues:
         term : str
             Name of the term.
         p : numpy.ndarray
-            (n_rows,) float64; what is no probability is left out.
+            (n_rows,) float64; values that are not probabilities are left out.
         """
         p = np.sort(p[(p >= 0) & (p <= 1)])
         counts, _ = np.histogram(p, BINS, (0, 1))

@@ -16,7 +16,7 @@ from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.runtime.text_format import count
 
-#: Why somebody is not in a file, where nobody said.
+#: Reason of an absence that no table gives.
 NO_IMAGE = 'no image'
 #: A column of whole numbers with as few values as this is of categories as likely as of amounts.
 _FEW = 2
@@ -258,7 +258,7 @@ def phenotype_frame(outputs: Sequence[Output]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row per person or visit, named by its index; text, blank where there is no value.
+        A row per participant or visit, named by its index; text, blank where there is no value.
     """
     known: dict[str, dict[str, str]] = {}
     names = shared_names(outputs)

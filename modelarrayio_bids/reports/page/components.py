@@ -92,7 +92,7 @@ def _map(
     values[slice(None) if positions is None else positions] = found
     if not np.isfinite(values).any():
         return []
-    # What stands behind the colon is told in the table; the bar has room for the rest.
+    # The bar has no room for the text after the colon, which is in the table.
     words = ResultName.of(name).described().partition(':')[0]
     return map_pictures(
         *(space, values, Scale.of(values, words), f'{output.scalar}: {words}'),

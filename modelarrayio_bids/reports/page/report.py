@@ -130,7 +130,7 @@ def write_page(
     ):
         with replacing(path) as partial:
             environment().get_template(name).stream(context).dump(str(partial), 'utf-8')
-    # Said to people who want warnings alone, too: nobody else looks at the images.
+    # Also shown with --quiet: the report is the only check of the images.
     level = logging.WARNING if attention else logging.INFO
     logger.log(level, 'Wrote %s: %s', page, context['verdict'])
     return page

@@ -54,7 +54,7 @@ def validate(
     SourceNotFoundError
         If one of the two is not there.
     FormatError
-        If the one is no HDF5 file, or the other no table.
+        If one is not an HDF5 file, or the other is not a table.
     """
     cohort = None if cohort_file is None else phenotypes.Phenotypes.from_file(cohort_file)
     with open_for_reading(path) as file:

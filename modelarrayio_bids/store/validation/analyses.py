@@ -121,7 +121,7 @@ def _of_ids(matrix: h5py.Dataset, names: Sequence[str], n_elements: int) -> Iter
 def _odd_ids(
     runs: Iterable[np.ndarray], n_elements: int
 ) -> tuple[np.float64 | None, np.int64 | None]:
-    """Return the first that is no element, and the first that was there before.
+    """Return the first value that is not an element, and the first duplicate.
 
     >>> [float(one) for one in _odd_ids([np.array([0.0, 2.0, 9.0]), np.array([2.0])], n_elements=3)]
     [9.0, 2.0]

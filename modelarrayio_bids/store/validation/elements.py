@@ -72,7 +72,7 @@ def of_template(
         return
     found = tables_in(file, kinds)
     tables = {}
-    # Tables of another number of elements, or that cannot be read, are told of by other rules.
+    # Tables of another number of elements, or that cannot be read, are reported by other rules.
     told = [n_elements(kind, found) for kind in kinds_of(found, kinds)] == [len(space)]
     for path, table in found.items() if told else ():
         with suppress(OSError, FormatError):

@@ -37,7 +37,7 @@ _REPLACED = '\N{REPLACEMENT CHARACTER}'
 def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[Finding]:
     """Yield all that is wrong with a scalar, which is added to the views if it is one."""
     if not schema.is_r_name(name) or name == schema.SCALARS:
-        found = f'{name!r} is no name R can use in a formula'
+        found = f'{name!r} is not a valid name in formulas of R'
         yield Finding('scalar-name', f'/{schema.scalar_path(name)}', found)
     beside = item_at(file, schema.scalar_path(name, schema.COLUMN_NAMES))
     if isinstance(beside, h5py.Dataset):
