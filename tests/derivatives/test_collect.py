@@ -526,14 +526,14 @@ def test_entities_nobody_knows_are_named_where_they_alone_differ(dataset, ask, c
     (root / name.format(1, 'b')).unlink()
     dataset('newpipe', [name.format(2, 'b')])
     assert ask(root).table().iloc[0].n_images == 2
-    assert 'differ in kernel-, which is not an entity of BIDS: a, b' in caplog.text
+    assert 'differ in kernel-, which is not an entity of BIDS, are combined: a, b' in caplog.text
 
 
 @pytest.mark.parametrize('entity', ['proc', 'flip', 'inv', 'mod', 'part', 'chunk'])
 def test_whatever_differs_between_people_becomes_a_column(dataset, ask, tmp_path, caplog, entity):
     paths = [f'sub-0{one}/perf/sub-0{one}_{entity}-{one}_space-{MNI}_cbf.nii.gz' for one in (1, 2)]
     found = ask(dataset('aslprep', paths))
-    assert f'images of several {entity} labels are taken together' in caplog.text
+    assert f'images of several {entity} labels are combined' in caplog.text
     (group,) = found.groups
     cohort = group.write_cohort(group.outputs(tmp_path / 'out'), found.phenotypes)
     assert [row[f'{entity}_id'] for row in cohort.rows] == [f'{entity}-1', f'{entity}-2']

@@ -125,4 +125,4 @@ def test_links_that_went_with_a_lost_description_are_named(tmp_path, datasets, c
     (output / 'cbf').mkdir(parents=True)
     (output / 'cbf' / 'space-X_cohort.json').write_text('{"Sources": ["bids:gone:sub-01/a.nii"]}')
     write_description(output, datasets, tmp_path, ['cbf'])
-    assert '"bids:gone:" stands for' in caplog.text
+    assert 'the meaning of "bids:gone:"' in caplog.text

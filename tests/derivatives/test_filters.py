@@ -55,11 +55,11 @@ def test_numbers_that_are_labels_stay_text():
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('{"bold": {"task": "rest"}}', 'filters bold'),
+        ('{"bold": {"task": "rest"}}', 'has filters for bold'),
         ('{"scalar": {"aqcuisition": "a"}}', 'do you mean acquisition'),
         ('{"scalar": {"a-b": "a"}}', "no entity 'a-b'"),
-        ('{"scalar": {"acq": true}}', 'no label'),
-        ('{"scalar": {"acq": {"a": 1}}}', 'no label'),
+        ('{"scalar": {"acq": true}}', 'not a label'),
+        ('{"scalar": {"acq": {"a": 1}}}', 'not a label'),
         ('{"mask": ["brain"]}', 'should map entities'),
         ('[]', 'should be an object'),
     ],

@@ -115,7 +115,7 @@ def test_people_the_table_does_not_list_are_named(write, dataset, caplog):
     *_, cohort = write(root, 'cbf')
     assert cohort.rows[0]['age'] == ''
     assert f'1 with images are not in {root / "participants.tsv"}' in caplog.text
-    assert 'stay blank: sub-01' in caplog.text
+    assert 'are blank: sub-01' in caplog.text
 
 
 def test_all_masks_that_cannot_be_made_are_reported_and_no_cohort_is_written(

@@ -21,7 +21,7 @@ from stores import write_results
 from modelarrayio_bids.cli import files
 from modelarrayio_bids.cli.bids_app import main
 
-LOOK = 'Images that are not like the others'
+LOOK = 'Images that differ from the others'
 
 
 def found(page):
@@ -52,7 +52,7 @@ def test_who_is_not_in_and_why(page):
     assert rows['cbf'][-2:] == [str(N_PEOPLE - 1), '1']
     assert ABSENT in page.texts['people']
     assert 'no image' in page.texts['people']
-    reasons = dict(page.tables['Images that were found and not used'][1:])
+    reasons = dict(page.tables['Images that were found but not used'][1:])
     # Two time series of each: in MNI and without a space.
     assert reasons['a time series'] == str(2 * (N_PEOPLE - 1))
 

@@ -88,8 +88,8 @@ def _say_mixed(groups: Iterable[ScalarGroup]) -> None:
     )
     for (entity, counts), scalars in found.items():
         logger.warning(
-            'images of several %s labels are taken together, told apart in the column %s_id: %s; '
-            'to choose, use --bids-filter-file. Scalars: %s',
+            'images of several %s labels are combined, with a column %s_id: %s; '
+            'to select some, use --bids-filter-file. Scalars: %s',
             *(entity, entity, counts, _each(scalars)),
         )
 
