@@ -135,10 +135,10 @@ def test_a_byte_order_mark_and_tabs_are_understood(tmp_path):
         (
             'scalar_name,source_file\nFA,a.nii\nFA,x/../a.nii\n',
             DuplicateSourceError,
-            'stands twice',
+            'is listed twice',
         ),
-        ('scalar_name,source_file\nFA,a.nii\nFA,a.nii\n', DuplicateSourceError, 'stands twice'),
-        ('scalar_name,source_file\nFA,a.nii\nFA,./a.nii\n', DuplicateSourceError, 'stands twice'),
+        ('scalar_name,source_file\nFA,a.nii\nFA,a.nii\n', DuplicateSourceError, 'is listed twice'),
+        ('scalar_name,source_file\nFA,a.nii\nFA,./a.nii\n', DuplicateSourceError, 'is listed twice'),
         (
             'scalar_name,source_file,participant_id,age\nFA,a.nii,s1,3\nFA,b.nii,s1,3\n',
             DuplicateSourceError,
@@ -179,7 +179,7 @@ def test_a_name_of_a_column_in_other_letters_is_pointed_out(tmp_path):
         Cohort.from_csv(path)
     path = path.with_suffix('.tsv')
     path.write_text('scalar_name,source_file\nFA,a.nii\n')
-    with pytest.raises(CohortError, match='not told apart'):
+    with pytest.raises(CohortError, match='could not be separated'):
         Cohort.from_csv(path)
 
 
@@ -246,7 +246,7 @@ def test_tables_are_read_as_pandas_reads_them(tmp_path):
 def test_an_index_column_tells_nobody_apart(tmp_path):
     path = tmp_path / 'c.csv'
     path.write_text(',scalar_name,source_file,subject_id\n0,FA,a.nii,s1\n1,FA,b.nii,s1\n')
-    with pytest.raises(DuplicateSourceError, match='s1 stands twice'):
+    with pytest.raises(DuplicateSourceError, match='s1 is listed twice'):
         Cohort.from_csv(path)
 
 

@@ -122,7 +122,7 @@ def test_a_row_that_nothing_tells_from_another_changes_nothing(study, output, tm
     before = bytes_of(output)
     cohort = new(study, tmp_path / 'new.csv', header, ['05', *cells])
     assert append(output, cohort) == 65
-    assert 'sub-01 stands twice' in capsys.readouterr().err
+    assert 'sub-01 is listed twice' in capsys.readouterr().err
     assert bytes_of(output) == before
 
 

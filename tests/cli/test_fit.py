@@ -261,7 +261,7 @@ def test_results_are_exported_where_asked(folder):
         ('FA ~ age', ['--analysis-name', 'a/b'], 65, "'a/b' cannot be the name"),
         ('FA ~ age', ['--num-subj-lthr-abs', 'x'], 64, 'not a number from 0'),
         ('FA ~ age', ['--mem-mb', '1'], 64, 'Give at least'),
-        ('FA ~ (1 | participant_id)', [], 65, 'has a participant_id of its own'),
+        ('FA ~ (1 | participant_id)', [], 65, 'has a different participant_id'),
         ('FA ~ s(age)', [], 64, ''),
         ('FA ~ __import__("os").system("true")', [], 64, ''),
     ],

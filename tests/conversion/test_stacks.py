@@ -84,7 +84,7 @@ def test_stacks_stand_beside_files_of_their_own(stack):
         ([0, 7], 'has 7 volumes, and no volume 7'),
         ([-1], "row 1 has the source_volume '-1'"),
         (['1.5'], "row 1 has the source_volume '1.5'"),
-        ([3, 3], 'stands twice'),
+        ([3, 3], 'is listed twice'),
     ],
 )
 def test_volumes_that_cannot_be(stack, volumes, says, capsys):

@@ -68,7 +68,7 @@ def test_a_recipe_nested_too_deep(tmp_path):
         ({'datasets': [3]}, r'line 4 \(datasets, entry 1\): should be text'),
         ({'scalars': [{'where': {}, 'name': 'x y'}]}, r'line 8 \(scalars, entry 1\): .*template'),
         ({'scalars': [{'where': {}, 'name': '{parm}'}]}, "there is no entity 'parm'"),
-        ({'scalars': [{'where': {}, 'name': '{param'}]}, 'no template'),
+        ({'scalars': [{'where': {}, 'name': '{param'}]}, 'not a template'),
         ({'scalars': [{'name': '{param}'}]}, r'entry 1\): lacks where. Allowed here: where, name'),
         ({'scalars': [{'as_in': 'qsireco'}]}, r"no recipe 'qsireco' \(there are: aslprep, "),
         ({'scalars': [{'as_in': 'qsirecon', 'name': 'x'}]}, "no such key as 'name'. .*: as_in"),

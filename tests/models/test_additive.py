@@ -309,7 +309,7 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
         ('t2(age, motion, fx = TRUE)', 'is not fitted here'),
         ('ti(age, age, fx = TRUE)', 'has a covariate twice'),
         ('s(fx = TRUE)', 'is not a smooth of columns'),
-        ('s(4, fx = TRUE)', '4 is not a column'),
+        ('s(4, fx = TRUE)', '4 is neither a column'),
         ('s(age, k = 4, k = 5, fx = TRUE)', 'has k twice'),
         ('s(age + motion, fx = TRUE)', 'is of an expression, of which mgcv would use only a part'),
         ('s(age, k = 4, fx = TRUE) - 1', 'nor an intercept beside s(age, k = 4, fx = TRUE)'),

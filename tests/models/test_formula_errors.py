@@ -99,7 +99,7 @@ def test_what_is_not_known_is_named(formula, said):
         ('FA ~ 0', 'neither terms nor an intercept'),
         ('FA ~ "x"', '"x" is neither a column nor computed from one'),
         ('FA ~ mean(age)', 'mean(age) is neither a column nor computed from one'),
-        ('FA ~ age + NA', 'NA is not a column'),
+        ('FA ~ age + NA', 'NA is neither a column'),
     ],
 )
 def test_what_is_no_formula_is_shown(formula, said):

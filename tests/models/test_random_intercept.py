@@ -337,7 +337,7 @@ def test_elements_without_what_a_random_intercept_needs_are_counted():
             'y ~ participant_id2 + (1 | participant_id)',
             'random intercept of participant_id is collinear',
         ),
-        ('y ~ sex + (1 | row)', 'every image of the model has a row of its own'),
+        ('y ~ sex + (1 | row)', 'every image of the model has a different row'),
         ('y ~ sex + (1 | one)', 'all images of the model have the same one'),
     ],
 )
