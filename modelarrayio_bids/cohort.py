@@ -55,9 +55,9 @@ PATH_COLUMNS = (SOURCE, VOLUME, MASK, MASK_SOURCE)
 #: Columns that say who a row is about, in the words of BIDS and of ModelArray's own examples.
 SUBJECT_COLUMNS = ('participant_id', 'subject_id')
 
-# Where a path belongs, None is no value either.
+# In columns of paths, None is a missing value too.
 _NO_PATH = MISSING | {'None'}
-# What pandas calls a column without a name, and what it writes an index as.
+# Names that pandas gives to columns without a name, and to an index.
 _UNNAMED = 'Unnamed: '
 
 

@@ -137,8 +137,8 @@ def test_a_byte_order_mark_and_tabs_are_understood(tmp_path):
             DuplicateSourceError,
             'is listed twice',
         ),
-        ('scalar_name,source_file\nFA,a.nii\nFA,a.nii\n', DuplicateSourceError, 'is listed twice'),
-        ('scalar_name,source_file\nFA,a.nii\nFA,./a.nii\n', DuplicateSourceError, 'is listed twice'),
+        ('scalar_name,source_file\nFA,a.nii\nFA,a.nii\n', DuplicateSourceError, 'listed twice'),
+        ('scalar_name,source_file\nFA,a.nii\nFA,./a.nii\n', DuplicateSourceError, 'listed twice'),
         (
             'scalar_name,source_file,participant_id,age\nFA,a.nii,s1,3\nFA,b.nii,s1,3\n',
             DuplicateSourceError,

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 _ONLY_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EPIPE}
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-#: What a shell says of other programs in front of ``head``, which the signal itself ends.
+#: Exit code of other programs in front of ``head``, which are ended by the signal.
 EXIT_NOT_READ = 128 + signal.SIGPIPE
 _AGAIN = (
     'nothing half-written was left, and what is whole stays. Run the same command again to finish'

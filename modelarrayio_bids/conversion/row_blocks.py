@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 #: Values of a row block, unless the user says how many there are: minutes of reading, not seconds
 #: of waiting for a node.
 _ROW_BLOCK_BYTES = 1024 * MIB
-# Of the names: changes whenever the same name would mean another content.
+# Version of the names: changes if the same name would mean other content.
 _VERSION = 2
 
 

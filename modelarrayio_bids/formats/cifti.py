@@ -52,7 +52,7 @@ _ATTRIBUTE = re.compile(rb'(\w+)\s*=\s*["\']([^"\']*)["\']')
 _VERSION = re.compile(rb'<CIFTI\b[^>]*\bVersion\s*=\s*["\']([^"\']*)')
 _DIMENSIONS = re.compile(rb'(AppliesToMatrixDimension\s*=\s*["\'])[^"\']*')
 _INDEX_TYPE = 'CIFTI_INDEX_TYPE_'
-# What nibabel's parser raises for bad XML, missing attributes and missing parts.
+# Exceptions of nibabel's parser for bad XML, missing attributes and missing parts.
 _PARSER_ERRORS = (
     *(ExpatError, Cifti2HeaderError, LookupError, ValueError, TypeError, AttributeError),
     *(ArithmeticError, RecursionError),
@@ -103,7 +103,7 @@ _LABELS = 'Labels are not measurements: give scalars, or the proportion of a lab
 _PARCELLATE = 'Parcellate both dimensions to a .pconn.nii, with wb_command -cifti-parcellate.'
 _ONE_PLANE = 'Extract one .pconn.nii from it.'
 
-#: Those of the CIFTI-2 standard (its table of intent codes), and Workbench's sdseries and plabel.
+#: Kinds of the CIFTI-2 standard (its table of intent codes), and Workbench's sdseries and plabel.
 KINDS = (
     DSCALAR,
     PSCALAR,

@@ -148,7 +148,7 @@ def _records(
     fed: list[str] = []
 
     def lines() -> Iterator[str]:
-        # Not str.splitlines(): a cell may hold what ends a line elsewhere, as Excel's vertical tab.
+        # Not str.splitlines(): a cell may hold other line separators, such as Excel's vertical tab.
         for line in io.StringIO(text, newline=''):
             fed.append(line)
             yield line

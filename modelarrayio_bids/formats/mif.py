@@ -43,7 +43,7 @@ _DATA_PLACE = re.compile(r'(\.|\.\S.*?|[^.\s].*?)(?:\s+(\d{1,18}))?')
 _LENGTHS = re.compile(r'\s*0{0,9}[1-9]\d{0,17}\s*(,\s*0{0,9}[1-9]\d{0,17}\s*)*')
 _AXES = re.compile(r'\s*[+-]?\d{1,9}\s*(,\s*[+-]?\d{1,9}\s*)*')
 _FIRST_BYTES = 16384
-#: What the ``file:`` line and the end of the header take at most; MRtrix leaves as much.
+#: Maximal size of the ``file:`` line and the end of the header; MRtrix leaves as much.
 _LAST_LINES = 24
 _ALIGNMENT = 4
 _LONGEST_TOLD = 100

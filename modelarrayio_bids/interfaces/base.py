@@ -22,7 +22,7 @@ from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED, Terminated, terminable
 
-#: What to do about a job that was killed.
+#: Advice for a job that was killed.
 AGAIN = (
     'Check its memory and time in the records of the scheduler, and run the same command again: '
     'what is '

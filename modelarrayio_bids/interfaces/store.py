@@ -78,7 +78,7 @@ class ToModelArrayInputSpec(ReferencesInputSpec):
 
 class _ToModelArrayOutputSpec(TraitedSpec):
     out_file = File(exists=True, desc='HDF5 file that ModelArray opens')
-    # Not undefined: a MapNode drops what is, and the others would move up.
+    # Not undefined: a MapNode drops undefined values, and the others would move up.
     seconds = traits.Either(None, traits.Float, desc='that it took; None of a file that was kept')
     peak_mb = traits.Either(None, traits.Float, desc='most memory the process held, in MiB')
 

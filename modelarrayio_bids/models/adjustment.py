@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-#: What R, and with it ModelArray, ends the name of a p value's row with.
+#: Suffix of the names of p values in R and ModelArray.
 P_VALUE = 'p.value'
 #: R's ``p.adjust.methods``: the endings of adjusted p values. ``fdr`` is another word for ``BH``.
 METHODS = ('holm', 'hochberg', 'hommel', 'bonferroni', 'BH', 'BY', 'fdr', 'none')

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modelarrayio_bids.models.permutation import PermutationTest
 
 ELEMENT_ID = 'element_id'
-#: What results about the whole model begin with.
+#: Prefix of results about the whole model.
 MODEL = 'model'
 
 
@@ -46,7 +46,7 @@ class Outcome(enum.IntEnum):
     NOT_ALL_ESTIMABLE = 4
 
 
-#: How each outcome is reported.
+#: Description of each outcome for messages.
 REASONS: Mapping[int, str] = {
     Outcome.TOO_FEW_IMAGES: 'too few images',
     Outcome.CONSTANT_RESPONSE: 'constant response',
@@ -100,7 +100,7 @@ class ElementwiseModel(ABC):
     #: Names of the results, as ModelArray writes them, without ``element_id`` and corrections. The
     #: ending says what a result is, as broom has it: ``age.estimate``, ``age.p.value``.
     columns: tuple[str, ...]
-    #: Which columns are adjusted for the number of elements, and by which method.
+    #: Columns that are adjusted over all elements, and the methods.
     corrections: tuple[tuple[str, str], ...]
     #: Columns that stand behind the adjusted p values in the file, because R's function adds them
     #: when all others are there.
@@ -109,7 +109,7 @@ class ElementwiseModel(ABC):
     scalars: tuple[str, ...] = ()
     #: Coefficients that have no results, because the other columns determine them.
     aliased: tuple[str, ...] = ()
-    #: How each outcome is reported.
+    #: Description of each outcome for messages.
     reasons: ClassVar[Mapping[int, str]] = REASONS
 
     @abstractmethod

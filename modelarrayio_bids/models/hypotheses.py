@@ -19,7 +19,7 @@ from modelarrayio_bids.models.permutation import LinearHypothesis, PermutationTe
 from modelarrayio_bids.models.system import Sample
 from modelarrayio_bids.runtime.text_format import count, some
 
-# Of a constant, at most this share is outside a reduced model that holds it.
+# Maximal fraction of a constant outside a reduced model that contains it.
 _OUTSIDE = 1e-8
 # Places of all images in all labellings, 4 bytes each.
 _MOST = 2**28

@@ -9,7 +9,7 @@ from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import METHODS
 from modelarrayio_bids.models.kinds.base import checked_choice
 
-#: How images of blocks may change places.
+#: Permutation schemes for images in blocks.
 SHUFFLES = ('within', 'whole', 'both')
 
 

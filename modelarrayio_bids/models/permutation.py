@@ -43,7 +43,7 @@ BATCH = 16
 _TILE, _INCOMPLETE_TILE = 1024, 256
 # Statistics that differ by less than this are equal: labellings that tie differ by rounding.
 _TIE = 1e-9
-# Of a perfect fit, the share of the sum of squares that is left is rounding noise of either sign.
+# Relative residual sum of squares of a perfect fit: rounding noise of either sign.
 _NOISE = 1e-13
 
 

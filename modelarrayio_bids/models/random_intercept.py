@@ -59,7 +59,7 @@ _WITH_RESULTS = (Outcome.FITTED, Outcome.NOT_ALL_ESTIMABLE, SINGULAR)
 _WIDTH = 512
 # Normal equations whose inverse has a greater trace are left to a factorisation.
 _GREATEST_TRACE = 1e5
-# What is left of a group's column outside all others, relative to its length, if anything is.
+# Minimal relative length of the part of a group's column outside all other columns.
 _LEFT = 1e-7
 _LEAST_SQUARES = 'the fixed effects by least squares'
 

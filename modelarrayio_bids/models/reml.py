@@ -23,7 +23,7 @@ import numpy as np
 
 #: Greatest ratio of variances: a response that has no variance within groups goes beyond.
 MOST_RATIO = 1e8
-# Where the least criterion is looked for, before it is narrowed down.
+# Grid on which the minimum of the criterion is bracketed.
 _GRID = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 15)])
 _MOST_STEPS = 80
 _TOLERANCE = 1e-11

@@ -17,7 +17,7 @@ from modelarrayio_bids.runtime.unfinished import Unfinished
 #: Bytes that loading what draws and a figure take, and for each element its maps and places:
 #: measured with 300 and 218,000 elements, as the most beyond what a process held before.
 DRAWING, DRAWING_ELEMENT = 85 * MIB, 300
-#: Where matplotlib keeps its list of fonts, and looks for a user's settings (which we leave aside).
+#: Folder of matplotlib's font list and of a user's settings (which we ignore).
 _CACHE = 'MPLCONFIGDIR'
 
 

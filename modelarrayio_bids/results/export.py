@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 P_VALUE = 'p.value'
 #: Results that tell of how many images an element's model is, and what they leave.
 N_IMAGES, RESIDUAL_DF = 'model.nobs', 'model.df.residual'
-# Of each place of an image that is being written: float32, compressed, and on its way to either.
+# Bytes per voxel of an image being written: float32, compressed, and buffers.
 _PLACE_BYTES = 16
 # Values of all images up to this many bytes are kept in memory, others in a file.
 _IN_MEMORY = 64 * MIB
@@ -84,7 +84,7 @@ class Image:
 class Naming(ABC):
     """Names of images, and the content of their sidecars."""
 
-    #: What to do about two results that would share a name.
+    #: Advice for two results that would have the same name.
     remedy: ClassVar[str]
 
     @abstractmethod

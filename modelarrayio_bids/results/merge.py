@@ -196,7 +196,7 @@ class Merger:
         # p values, their order and what is made of them; then a block is filled beside a slice.
         adjusting = _ROWS_TO_ADJUST * 8 * self.n_columns if self.adjusted else 0
         writing = resources.writing_bytes(0, chunk_bytes)
-        # Of what was inflated, the part that goes into a block is one copy more.
+        # The part of the decompressed data that goes into a block is copied once more.
         inflating = max(one.inflating_bytes for one in self.slices)
         needed = max(adjusting, inflating * 4 // 3 + writing)
         room = resources.room(self.n_columns, needed, 2 * chunk_bytes, to='merge')
@@ -395,9 +395,9 @@ def _read_slice(
             'Run it again, and write the table of ModelArray as it is.',
         )
     ids = results.row(results.names.index(schema.ELEMENT_ID))
-    # Where nothing tells how many there are, any number will do.
+    # If the number is unknown, any number is accepted.
     positions = results.positions(ids, n_elements or _MOST_ELEMENTS)
-    # Those that were appended since follow them.
+    # Sources appended since then follow them.
     then = {scalar: names[: results.n_sources.get(scalar)] for scalar, names in sources.items()}
     elements = np.arange(ids.size) if positions is None else positions
     return Slice(results, elements, then, results.inflating_bytes(threads))
@@ -430,7 +430,7 @@ def _differences(slices: Sequence[Slice]) -> Iterator[SchemaError]:
     for other in slices[1:]:
         what = _difference(first.results, other.results)
         if not what and first.results.n_sources != other.results.n_sources:
-            # Where both files tell of the sources, their names tell more.
+            # If both files list their sources, the names are compared.
             what = (
                 '' if first.sources and other.sources else 'was made of another number of sources'
             )

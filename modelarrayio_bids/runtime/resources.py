@@ -23,9 +23,9 @@ MIB = 2**20
 _CGROUP = Path('/sys/fs/cgroup')
 #: Smallest and largest block that was fast, from 50 sources to 2,000.
 _SMALLEST_WANTED, _LARGEST_WANTED = 16 * MIB, 256 * MIB
-# What the allocator keeps and the HDF5 library caches, measured as the most beyond the rest.
+# Memory of the allocator and of HDF5's caches: the largest measured difference to the rest.
 _SLACK = 10 * MIB
-# What one run holds more than another of the same: measured, between 1 and 2 MiB.
+# Difference in memory between equal runs: measured, between 1 and 2 MiB.
 _SPREAD = 4 * MIB
 # Chunks in the hands of a thread: shuffled, deflated, and waiting to be written.
 _CHUNKS = 4
@@ -136,7 +136,7 @@ class Resources:
         give_back_memory()
         needed += resident_bytes() + _SLACK
         peak = peak_bytes()
-        # What has been needed by now, if it was more: to read a group mask of another type, say.
+        # Peak so far, if it was higher: for example to read a group mask of another type.
         enough = max(needed + least, peak if peak > self._before else 0)
         if memory < enough:
             enough = -(-(enough + _SPREAD) // MIB)

@@ -22,7 +22,7 @@ from modelarrayio_bids.spaces.geometry import GridElements, SurfaceElements
 from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
-#: What makes a space again: arrays by name, stored in the HDF5 file.
+#: Arrays that restore a space, by name, as stored in the HDF5 file.
 Template = Mapping[str, np.ndarray]
 
 
@@ -72,15 +72,15 @@ class ElementSpace(ABC):
     part_entity: ClassVar[str] = ''
     #: The tables of :meth:`tables`, as every file of the kind has them.
     table_forms: ClassVar[tuple[TableForm, ...]]
-    #: Whether images hold more places than elements, so that masks must tell which ones count.
+    #: True if images have voxels that are not elements, so that masks are needed.
     needs_masks: ClassVar[bool] = False
-    #: Whether only the name of a file tells its space, so that one without is a subject's own.
+    #: True if only the name of a file gives its space; without one, it is a subject's own.
     named_spaces: ClassVar[bool] = False
-    #: Whether one file may hold several images, see :meth:`stacked`.
+    #: True if one file may hold several images, see :meth:`stacked`.
     stacks: ClassVar[bool] = False
-    #: Whether an image may hold several maps, one of which is chosen by ``References.map``.
+    #: True if an image may hold several maps, one of which ``References.map`` selects.
     has_maps: ClassVar[bool] = False
-    #: Whether elements next to each other make clusters; regions and connections stand alone.
+    #: True if neighbouring elements form clusters; regions and connections do not.
     has_neighbours: ClassVar[bool] = False
 
     @classmethod

@@ -18,7 +18,7 @@ from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
 
-#: How far a corner of two grids may lie apart, as a fraction of the smallest voxel edge. Affines
+#: Maximal distance of corners of two grids, as a fraction of the smallest voxel edge. Affines
 #: that differ by their rounding to float32 or to six digits, or by having gone through a
 #: quaternion, stay a hundred times below; a shift of a tenth of a voxel is ten times above.
 GRID_TOLERANCE = 0.01

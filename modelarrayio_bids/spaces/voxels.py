@@ -213,7 +213,7 @@ class VoxelSpace(ElementSpace):
         stack.require(number)
         mask = nifti.Volume.from_file(self._own_mask(source))
         self._require_grid(mask)
-        # Of the volume that is read, and of the one that waits.
+        # One volume that is being read, and one that waits.
         return max(2 * stack.size, mask.n_bytes) + len(self) * _VALUE_BYTES
 
     def read(self, source: Source) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 
-#: What h5py, numpy and struct raise where a file is damaged, or holds what they do not know.
+#: Exceptions of h5py, numpy and struct for damaged or unknown content.
 UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, struct.error)
 _REMEDY = 'Copy the file again, or build it again.'
 # Deflate makes a thousandth of zeros; what is small may also never have been written.
@@ -267,7 +267,7 @@ def json_object(said: str, path: str | Path, where: str) -> dict[str, Any]:
     """
     with damage_told(path, where, 'holds JSON that cannot be read'):
         found = json.loads(said)
-        # What cannot be encoded cannot be written again.
+        # Text that cannot be encoded cannot be written again.
         json.dumps(found, ensure_ascii=False).encode()
     if not isinstance(found, dict):
         raise FormatError(f'holds JSON that is not an object at {where}', path, _REMEDY)

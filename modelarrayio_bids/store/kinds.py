@@ -20,7 +20,7 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.items import datasets, group_at, item_at, texts_attribute
 from modelarrayio_bids.store.schema import ElementTable
 
-# What making elements of a damaged template may raise.
+# Exceptions from a damaged template.
 _BROKEN = (
     *(ModelArrayIOError, ArithmeticError, AttributeError, LookupError, MemoryError),
     *(TypeError, ValueError),

@@ -15,7 +15,7 @@ import h5py
 
 _DATATYPE, _LAYOUT = 0x03, 0x08
 _HAS_ORDER, _HAS_PHASES, _HAS_TIMES = 0x04, 0x10, 0x20
-# Of a message: its content is elsewhere.
+# Flag of a message: its content is elsewhere.
 _IS_SHARED = 0x02
 
 #: Newest versions that HDF5 1.10 reads. Those of HDF5 1.12 and 2.0 were tried with R: whichever

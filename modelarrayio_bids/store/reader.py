@@ -32,10 +32,10 @@ from modelarrayio_bids.store.summary import ROW, Summary
 
 logger = logging.getLogger(__name__)
 
-# Of an analysis: the slices it was merged of.
+# Slices that an analysis was merged from.
 _MERGED = f'{schema.PROVENANCE}/{schema.MERGED_ANALYSES}'
 _OF_ELEMENTS = ('count', 'mean', 'sd')
-# What a file system without locks says. EAGAIN is none of these: there is a lock, a writer's.
+# Errors of file systems without locks. EAGAIN is not among them: it means that a writer has a lock.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -348,7 +348,7 @@ class StoreReader:
         ours = items.groups(items.group_at(self._file, schema.PROVENANCE))
         paths = {f'{schema.PROVENANCE}/{name}/{scalar}': group for name, group in ours.items()}
         known = {path: group[scalar] for path, group in paths.items() if scalar in group}
-        # Not of a scalar, whatever its name: what makes the space again.
+        # Not a scalar, whatever its name, but the template of the space.
         known.pop(f'{schema.TEMPLATE}/{scalar}', None)
         return {schema.scalar_path(scalar): scalar_groups(self._file)[scalar], **known}
 
@@ -545,7 +545,7 @@ def read_table(dataset: h5py.Dataset) -> schema.ElementTable:
 
 def is_store(path: Path) -> bool:
     """Return whether a file is HDF5."""
-    # Not Path.is_file(), which raises where it may not be looked at.
+    # Not Path.is_file(), which raises for inaccessible folders.
     return os.path.isfile(path) and bool(h5py.is_hdf5(path))  # noqa: PTH113
 
 

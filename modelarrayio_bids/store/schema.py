@@ -32,13 +32,13 @@ PROVENANCE = 'modelarrayio'
 TEMPLATE = 'modelarrayio/template'
 KIND_ATTRIBUTE = 'kind'
 SOURCES = 'modelarrayio/sources'
-#: What :class:`modelarrayio_bids.store.summary.Summary` holds, by scalar.
+#: Data of :class:`modelarrayio_bids.store.summary.Summary`, by scalar.
 SUMMARIES = 'modelarrayio/summaries'
 #: A digest of everything that decides the content: see ``identity_of`` in ``conversion.build``.
 IDENTITY_ATTRIBUTE = 'identity'
-#: How values are stored, as JSON of a :class:`modelarrayio_bids.store.chunk_layout.Layout`.
+#: Layout of values, as JSON of a :class:`modelarrayio_bids.store.chunk_layout.Layout`.
 LAYOUT_ATTRIBUTE = 'layout'
-#: What made the file before, oldest first: a JSON object each.
+#: Earlier runs that wrote the file, oldest first: a JSON object each.
 HISTORY = 'modelarrayio/history'
 #: Of ``/results/<analysis>/modelarrayio``: how many sources the scalars that have more by now had
 #: when the analysis was made, as JSON.
@@ -59,7 +59,7 @@ SOURCE_SIZES = 'size'
 SOURCE_TIMES = 'modified'
 SOURCE_STATUS = (SOURCE_SIZES, SOURCE_TIMES)
 
-#: What R's parser reads as something other than a name (``?Reserved``).
+#: Reserved words of R's parser (``?Reserved``).
 R_RESERVED = frozenset(
     {'if', 'else', 'repeat', 'while', 'function', 'for', 'next', 'break', 'in', 'TRUE', 'FALSE'}
     | {'NULL', 'Inf', 'NaN', 'NA', 'NA_integer_', 'NA_real_', 'NA_character_', 'NA_complex_'}

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Of the distribution of a row.
+#: Quantiles of the distribution of a row.
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-#: What is known of a row by itself, when it is read.
+#: Statistics of a row that are known when it is read.
 ROW = np.dtype([
     ('n_missing', np.int64),  # outside the own mask, or NaN
     ('n_infinite', np.int64),

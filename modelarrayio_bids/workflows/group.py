@@ -260,7 +260,7 @@ def _report(workflow: Workflow, allowed: Allowance) -> None:
     """Put the report after everything else."""
     collect, fit = map(workflow.get_node, ('collect_cohort', 'write_fit_scripts'))
     report = Node(MakeReport(**allowed.memory()), 'make_report', **allowed.working())
-    # What it is about is a folder, whose files Nipype does not know.
+    # Its input is a folder, whose files Nipype does not know.
     report.overwrite = True
     workflow.connect([
         (collect, report, [
@@ -285,7 +285,7 @@ def _read_in_blocks(workflow: Workflow, allowed: Allowance, **blocks: Any) -> No
         **allowed.working(),
     )
     for node in (plan, read):
-        # What is done is known by its file: see ReadRowBlock.
+        # Finished blocks are recognised by their files: see ReadRowBlock.
         node.overwrite = True
     workflow.connect([
         (collect, plan, [('cohort_files', 'cohort_files')]),

@@ -115,7 +115,7 @@ def _fit_whole(
     fit = MapNode(
         FitModel(**settings, **allowed.inputs()), list(iterated), 'fit_model', **allowed.working()
     )
-    # What the file holds by now is for the library to see, not for Nipype's cache.
+    # The library checks the current content of the file, not Nipype's cache.
     fit.overwrite = True
     workflow.connect([
         (inputnode, fit, [

@@ -267,7 +267,7 @@ def test_signs_flip_where_the_design_is_ones(folder):
             *(65, 'is about 2 contrasts, and there are 4'),
         ),
         (('design.grp', DESIGN), ['--design-grp', 'design.grp'], 65, 'one number a row'),
-        (('design.grp', AGE[:, None]), ['--design-grp', 'design.grp'], 64, 'without --permutations'),
+        (('design.grp', AGE[:, None]), ['--design-grp', 'design.grp'], 64, 'no effect without'),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_line(folder, capsys, make, more, code, error):

@@ -63,7 +63,7 @@ def export_results(options: argparse.Namespace) -> int:
                 options.nprocs,
                 memory=resources(options).memory,
             ),
-            # Where a mask or the file itself says enough, these are not opened.
+            # These are not opened if a mask or the file itself is sufficient.
             named=[options.example_file, options.cohort_file],
         )
     return 0

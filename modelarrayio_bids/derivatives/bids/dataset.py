@@ -30,7 +30,7 @@ from modelarrayio_bids.runtime.data_files import data_table
 
 DESCRIPTION = 'dataset_description.json'
 
-#: Whether a folder holds images that a recipe knows by their paths.
+#: Predicate: True if a folder holds images that a recipe finds by their paths.
 Recognises = Callable[[Path], bool]
 _MOST_OPTIONS = 3
 

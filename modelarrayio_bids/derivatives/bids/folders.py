@@ -32,7 +32,7 @@ def subfolders(folder: Path) -> Iterator[Path]:
 
 def is_folder(path: os.PathLike[str]) -> bool:
     """Return whether there is a folder, or a link to one, that can be reached."""
-    # Those of pathlib and of DirEntry raise where it may not be entered, or links form a circle.
+    # Methods of pathlib and DirEntry raise if a folder is not accessible or links form a circle.
     return os.path.isdir(path)  # noqa: PTH112
 
 

@@ -21,7 +21,7 @@ from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.errors import AmbiguousMatchError
 from modelarrayio_bids.runtime.grouping import grouped
 
-#: What makes an image a row of its own in a cohort.
+#: Entities that give an image its own row in a cohort.
 ROW_ENTITIES = ('subject', 'session', 'run')
 # Labels as they stand in folders right below a dataset's own: any signs, so that none is cut short.
 _FOLDERS = re.compile(r'/sub-(?P<subject>[^/]+?)(?:[/_]ses-(?P<session>[^/]+))?/')

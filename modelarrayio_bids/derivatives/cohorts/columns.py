@@ -23,7 +23,7 @@ PARTICIPANT = 'participant_id'
 SESSION = 'session_id'
 RUN = 'run_id'
 KEYS = (PARTICIPANT, SESSION, RUN)
-#: Whether an image was on another grid than the others: ``yes`` or ``no``.
+#: Column for images that were on another grid than the others: ``yes`` or ``no``.
 RESAMPLED = 'resampled'
 _OF_A_ROW = ('subject', 'session', 'run')
 #: Entities that neither divide groups nor make rows, such as those of how an image was acquired.

@@ -54,7 +54,7 @@ def why_unusable(image: Image) -> str | None:
     if 'subject' not in image.entities:
         return 'of no participant'
     space = image.entities.get('space')
-    # Where the file itself, or its folder, tells which elements it has, a name need not.
+    # A name need not give the elements if the file itself, or its folder, does.
     if bids_entities.is_native(space) and (space is not None or SPACES[kind].named_spaces):
         return f"in the participant's own space (space-{space})" if space else NO_SPACE
     return None

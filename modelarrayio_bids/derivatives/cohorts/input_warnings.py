@@ -9,7 +9,7 @@ from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
 from modelarrayio_bids.derivatives.cohorts.phenotypes import FILE
 from modelarrayio_bids.derivatives.cohorts.request import Request
 
-# Of a table above the dataset's folder: /study for /study/derivatives/qsirecon/derivatives/x.
+# A table above the dataset's folder: /study for /study/derivatives/qsirecon/derivatives/x.
 _LEVELS = 4
 
 

@@ -35,7 +35,7 @@ from modelarrayio_bids.runtime.text_format import some
 logger = logging.getLogger(__name__)
 
 _DECIMAL_COMMA = r'[+-]?[0-9]+(,[0-9]+)?'
-# What people call the columns of visits: taken for phenotypes, unless they are needed as keys.
+# Common names of visit columns: phenotypes, unless they are needed as keys.
 _ALMOST_KEYS = {'session': SESSION, 'ses': SESSION, 'visit': SESSION, 'run': RUN}
 
 

@@ -32,7 +32,7 @@ _MOSTLY = 0.7
 #: Interquartile ranges beyond the quartiles: "far out" (Tukey, Exploratory Data Analysis, 2D).
 _FAR_OUT = 3
 _FEWEST_FOR_OUTLIERS = 12
-#: Where more than this part is far out, the distribution has that shape.
+#: With more outliers than this fraction, the distribution is skewed.
 _MOST_OUTLIERS = 0.05
 #: From this number of participants, equal or constant columns are not due to chance.
 _FEWEST_PEOPLE = 3

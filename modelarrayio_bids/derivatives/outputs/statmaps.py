@@ -48,7 +48,7 @@ from modelarrayio_bids.store.reader import Analysis
 _TABLES = data_table('statistics.toml')
 #: Descriptions of the statistics of ModelArray, by name.
 STATISTICS: Mapping[str, str] = _TABLES['described']
-#: What a group's stem says of its kind, see ``naming.stem``.
+#: Suffixes of a group's stem for its kind, see ``naming.stem``.
 _KINDS = frozenset(f'desc-{kind}' for kind in SPACES)
 _DEGREES_OF_FREEDOM = ('df', 'df.residual', 'edf', 'ref.df')
 _DF = 'DegreesOfFreedom'
@@ -194,7 +194,7 @@ class StatMapNaming(Naming):
     ) -> dict[str, dict[str, Any]]:
         """Return a sidecar for each image."""
         degrees = _degrees_of_freedom(results, values)
-        # Of degrees of freedom each image has its own.
+        # Each image has its own degrees of freedom.
         of_model = {
             key: fact for key, fact in describe_model(results, values).items() if key != _DF
         }
@@ -223,7 +223,7 @@ class StatMapNaming(Naming):
         return list(filter(None, parts[:-1] if parts[-1] == ending else parts))
 
     def _of_scalar(self) -> dict[str, Any]:
-        # Not ``LongName`` and ``Units`` as they stand: those would be the map's own.
+        # Not ``LongName`` and ``Units``, which would describe the map.
         keys = {
             'Scalar': 'Scalar',
             'LongName': 'ScalarLongName',

@@ -19,7 +19,7 @@ from modelarrayio_bids.derivatives.bids.description import container
 
 #: Placeholders for folders outside of a container, whose names are unknown inside.
 _BIDS_DIR, _OUTPUT_DIR = 'BIDS_DIR', 'OUTPUT_DIR'
-# Where Apptainer says which image it was given.
+# Variable with the image that Apptainer runs.
 _IMAGE_FILES = ('APPTAINER_CONTAINER', 'SINGULARITY_CONTAINER')
 
 

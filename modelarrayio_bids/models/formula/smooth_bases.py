@@ -83,7 +83,7 @@ class Curves:
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the curves at some values, (n, k - 1)."""
-        # Of thousands of people few ages differ, and functions are as many numbers for each.
+        # Thousands of participants have few distinct ages: functions are computed once for each.
         distinct, place = np.unique(x, return_inverse=True)
         values = self.functions(distinct) - self.means
         return np.linalg.solve(self.triangle.T, values.T).T[place]

@@ -36,7 +36,7 @@ LEAST_K = 3
 # mgcv's defaults: of s(), and of each margin of te() and ti().
 _K_OF_S, _K_OF_MARGIN = 10, 5
 _ARGUMENTS = ('k', 'fx', 'bs', 'by')
-# What mgcv takes for an argument that is not given.
+# Defaults of mgcv.
 _DEFAULT = ('-1', 'NA')
 _BRACKET = re.compile('[()]')
 

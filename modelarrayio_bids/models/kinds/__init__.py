@@ -46,7 +46,7 @@ def kind_of(terms: Terms, method: str = '') -> ModelKind:
     asked = {special.function for special in terms.special}
     kinds = [KINDS[method]] if method else KINDS.values()
     for kind in kinds:
-        # Of several kinds without a notation of their own the first is meant: least squares.
+        # Among kinds without their own notation, the first is the default: least squares.
         if asked <= kind.notation:
             kind.check(terms)
             return kind

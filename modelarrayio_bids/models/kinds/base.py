@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 class ModelKind(ABC):
     """A kind of model that can be fitted at every element."""
 
-    #: What ``--method`` calls it, after R's function if there is one; results are called so too
+    #: Name for ``--method``, after R's function if there is one; the default name of results
     #: unless they are given a name.
     name: ClassVar[str]
-    #: What it is, in words: "linear model".
+    #: Description in words: "linear model".
     noun: ClassVar[str]
     #: A line of help.
     help: ClassVar[str]

@@ -21,7 +21,7 @@ class AdditiveKind(ModelKind):
     noun = 'additive model'
     help = 'curves of covariates, s(age, k = 4, fx = TRUE), as ModelArray.gam fits them'
     notation = frozenset({'s', 'te', 'ti', 't2'})
-    #: Of coefficients and of smooths; each has those that it can have.
+    #: Statistics of coefficients and of smooths; each has its own subset.
     term_statistics = ('estimate', 'std.error', 'edf', 'ref.df', 'statistic', 'p.value')
     default_term_statistics = ('estimate', 'statistic', 'p.value')
     #: As mgcv's ``summary.gam`` and broom's ``glance`` name them, in ModelArray's order.

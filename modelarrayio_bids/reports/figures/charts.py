@@ -28,9 +28,9 @@ from modelarrayio_bids.reports.findings.participants import Availability, Phenot
 from modelarrayio_bids.runtime.text_format import count
 from modelarrayio_bids.store.summary import QUANTILES, Summary
 
-#: Of more people a drawing of lines is larger than an image of it.
+#: With more participants, a vector drawing is larger than an image.
 _MOST_LINES = 300
-#: Of one panel: more names would hide each other.
+#: Maximal number of names in one panel: more would overlap.
 _MOST_NAMES = 6
 # Letters of a name, and inches that a letter and a line of names take.
 _NAME, _LETTER, _NAME_LINE = 24, 0.09, 0.17
@@ -42,7 +42,7 @@ _LABEL = 26
 _COLUMNS = 2
 _MOST_LEVELS = 8
 _BINS = 20
-# Of a drawing: beyond, the width of an axis or its margin is infinite.
+# Limit of a drawing: beyond, the width of an axis or its margin is infinite.
 _FARTHEST = 1e300
 
 

@@ -16,7 +16,7 @@ from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED
 
 #: Percentiles of the values that the colours span: a few outliers do not make a map pale.
 SPANNED = (2, 98)
-# Of 10 ** digits, a float.
+# 10 ** digits must be finite as a float.
 _MOST_DIGITS = 300
 
 
@@ -107,5 +107,5 @@ def _rounded(value: float, towards: Callable[[float], int]) -> float:
     if not value:
         return 0.0
     digits = min(2 - math.floor(math.log10(abs(value))), _MOST_DIGITS)
-    # What is whole but for the last bits of a float32 stays.
+    # Whole numbers, up to the precision of float32, are kept.
     return round(towards(round(value * 10.0**digits, 3)) / 10.0**digits, max(digits, 0))

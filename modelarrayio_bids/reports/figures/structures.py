@@ -11,7 +11,7 @@ from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.spaces import ElementSpace
 
-#: Of a structure's values: a thin line, a thick one, and a dot.
+#: Quantiles of a structure's values: a thin line, a thick line, and a dot.
 PERCENTILES = (5, 25, 50, 75, 95)
 # Inches.
 _NAMES_WIDTH, _ROW_HEIGHT, _AXIS_HEIGHT = 1.95, 0.26, 0.55

@@ -48,7 +48,7 @@ USUAL, OUT = '#1f4e79', '#b3261e'
 _LINE = 0.22
 # Letters of a title in a line: bold ones, of which an average one is 0.67 of their size wide.
 _LETTERS = 46
-# Of an SVG's own units, points.
+# Units of SVG files, in points.
 _SVG_DPI = 72
 
 _SETTINGS = {

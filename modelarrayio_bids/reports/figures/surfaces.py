@@ -46,7 +46,7 @@ _LONGEST = 400
 # A share of a corner at the opposite edge, but for rounding.
 _EDGE = -1e-9
 _TINY = 1e-30
-# Of gyri and of sulci, from black to white.
+# Grey levels of gyri and sulci, from black to white.
 _LIGHT, _DARK = 0.86, 0.66
 
 
@@ -204,7 +204,7 @@ def _nearest(pixels: np.ndarray, depth: np.ndarray, triangles: np.ndarray) -> np
     columns, rows = np.ceil(pixels.max(axis=0)).astype(int) + 1
     image = np.full((rows, columns), -1, np.int32)
     vertices = seen[np.arange(len(seen)), shares.argmax(axis=1)]
-    # Of several triangles at a pixel the last one stays.
+    # If several triangles cover a pixel, the last one remains.
     image[row[inside][order], column[inside][order]] = vertices[order]
     return image
 

@@ -20,7 +20,7 @@ from modelarrayio_bids.runtime.text_format import count
 NO_IMAGE = 'no image'
 #: A column of whole numbers with as few values as this is of categories as likely as of amounts.
 _FEW = 2
-#: How sessions and runs begin in the name of a visit.
+#: Prefixes of sessions and runs in the name of a visit.
 _OF_VISITS = (' ses-', ' run-')
 # Letters of a category in a table.
 _LONGEST = 40

@@ -23,7 +23,7 @@ from modelarrayio_bids.store.reader import Analysis
 
 #: Below which a p value counts: one that is corrected for many tests, and one that is not.
 CORRECTED, UNCORRECTED = 0.05, 0.001
-#: What is shown of a term, the best first, and what it is called; without any it is -log10 p.
+#: Results shown for a term, in order of preference, with their names; otherwise -log10 p.
 SHOWN = {
     'statistic': 'test statistic',
     'estimate': 'estimate',

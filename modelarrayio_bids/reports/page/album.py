@@ -125,7 +125,7 @@ class Album:
         """Return a file that nothing else has: ``dki_fa`` and ``dkiFa`` have one label."""
         what, suffix = name.rsplit('_', 1)
         names = (f'{what}{number}_{suffix}{extension}' for number in chain([''], count(2)))
-        # Not every file system tells letters by their case.
+        # Some file systems are case-insensitive.
         path = self.folder / next(one for one in names if one.casefold() not in self._taken)
         self._taken.add(path.name.casefold())
         return path

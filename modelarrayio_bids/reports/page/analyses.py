@@ -40,7 +40,7 @@ from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis, StoreReader
 
-# Of the names of figures and tables of one analysis or term.
+# Endings of the names of figures and tables of one analysis or term.
 _ENDINGS = (
     '',
     'Results',
@@ -130,7 +130,7 @@ def analysis_parts(
                     _figures(output, results, space, around, formula, show_intercept=show_intercept)
                 )
             except SchemaError as error:
-                # Of a run that was killed: everything else is there to be seen.
+                # From a killed run: everything else can be shown.
                 yield replace(part, note=f'Not shown: {error.what}.')
                 continue
             fit = fit_of(output, store, name)

@@ -43,10 +43,10 @@ from modelarrayio_bids.store.reader import StoreReader
 
 logger = logging.getLogger(__name__)
 
-#: Of the page, in the output folder.
+#: Name of the page in the output folder.
 NAME_OF_PAGE = 'report.html'
 _LEFT_OUT = 'desc-leftOut_summary'
-#: Of a column with more values, nothing can be drawn.
+#: Columns with more values are not drawn.
 _MOST_CATEGORIES = 30
 
 

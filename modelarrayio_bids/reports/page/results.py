@@ -36,7 +36,7 @@ from modelarrayio_bids.store.reader import Analysis
 
 #: Clusters that are listed.
 MOST_CLUSTERS = 10
-# What an infinite value weighs: it can be added.
+# Finite weight of an infinite value, so that it can be added.
 _HEAVIEST = 1e30
 
 
@@ -195,7 +195,7 @@ def _survival(
     if not found.survived:
         yield f'None of {found.n_tested:,} {kind} has {rule}; all values are shown.'
     else:
-        # Of parcels and edges each is a cluster: to say so would tell nothing.
+        # Every parcel or edge would be its own cluster.
         several = clusters.count not in {0, found.survived}
         pieces = f' They make {count(clusters.count, "cluster")}.' if several else ''
         yield f'{found.survived:,} of {found.n_tested:,} {kind}: {rule}.{pieces}'

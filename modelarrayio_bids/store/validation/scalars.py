@@ -93,7 +93,7 @@ def _of_names(view: ScalarView) -> Iterator[Finding]:
         yield Finding('names-text', where, f'is not UTF-8: {some(odd)}')
     if blank := [number for number, name in enumerate(names, start=1) if not name]:
         yield Finding('names-blank', where, f'has blank names: number {some(blank)}')
-    # Those above would be told twice.
+    # Names above would be reported twice.
     counts = Counter(name for name in names if name and _REPLACED not in name)
     if twice := [name for name, count in counts.items() if count > 1]:
         yield Finding('names-twice', where, f'has names more than once: {some(twice)}')

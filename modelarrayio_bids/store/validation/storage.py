@@ -18,7 +18,7 @@ from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.object_headers import newer_than_r
 from modelarrayio_bids.store.validation.rules import Finding
 
-#: What rhdf5 itself leaves on a dataset that it wrote.
+#: Attribute that rhdf5 adds to datasets.
 _OF_RHDF5 = 'rhdf5-NA.OK'
 _DIMENSION_LABELS = 'DIMENSION_LABELS'
 #: Groups above what R reads, as scalars/scalars/FA/column_names: links of groups may make rings.
