@@ -319,7 +319,7 @@ class ModelFit:
             plan.names, plan.matrix.mean(axis=0), plan.scalars, strict=True
         ):
             times = f' × {" × ".join(scalars)}' if scalars else ''
-            aliased = '  aliased: the other columns determine it' * (name in self.model.aliased)
+            aliased = '  aliased: collinear with other columns' * (name in self.model.aliased)
             yield f'  {name}{times}  {mean:.6g}{aliased}'
         yield from self._particulars()
         yield from self._labellings()
@@ -340,7 +340,7 @@ class ModelFit:
     def _levels(self) -> Iterator[str]:
         if not self.model.design.levels:
             return
-        yield 'Images of each level, and least at any element that has as many as asked for:'
+        yield 'Images of each level: in all, and at the fitted element with the fewest:'
         least = self._least()
         for factor, levels in self.model.design.levels.items():
             for level, images in zip(levels, self.model.design.counts[factor], strict=True):
@@ -377,8 +377,8 @@ class ModelFit:
     def _concerns(self) -> Iterator[str]:
         if self.model.aliased:
             yield (
-                f'{some(self.model.aliased)}: the other columns of the design determine '
-                f'{"it" if len(self.model.aliased) == 1 else "them"}, so no results'
+                f'{some(self.model.aliased)}: collinear with other columns of the design, so '
+                'no results'
             )
         yield from self.model.concerns()
         yield from self._exchanged()
@@ -387,7 +387,7 @@ class ModelFit:
             yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
         if (number := condition(self.model.design, self.model.aliased)) > _ILL_CONDITIONED:
             yield (
-                f'the columns of the design nearly determine each other (condition {number:.2g}): '
+                f'the columns of the design are nearly collinear (condition {number:.2g}): '
                 'standard errors will be large'
             )
 
@@ -399,8 +399,8 @@ class ModelFit:
         has_blocks = options.exchangeability or self.model.groups is not None
         if options.permutations and repeated and not has_blocks:
             yield (
-                f'images of {count(repeated, "participant")} with several are rearranged as if '
-                f'they were of different people: name their blocks, --exchangeability {subject}'
+                f'several images of {count(repeated, "participant")} are permuted as if they were '
+                f'from different participants: give --exchangeability {subject}'
             )
 
     def _digest(self) -> str:

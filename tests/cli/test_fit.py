@@ -475,7 +475,7 @@ def test_repeated_images_are_those_that_the_model_has(folder, capsys):
     capsys.readouterr()
     asked = ['--permutations', 20, '--analysis-name', 'p']
     assert fit('FA ~ age', *asked, '--allow-repeated') == 0
-    told = 'images of 15 participants with several are rearranged as if they were of different'
+    told = 'several images of 15 participants are permuted as if they were from different'
     assert told in capsys.readouterr().err
     blocks = ['--exchangeability', 'participant_id', '--allow-repeated']
     assert fit('FA ~ age', *asked, *blocks, '--overwrite') == 0
@@ -486,7 +486,7 @@ def test_repeated_images_are_those_that_the_model_has(folder, capsys):
 def test_a_column_without_results_makes_no_standard_error_large(folder, capsys):
     assert fit('FA ~ age + I(2 * age)') == 0
     told = capsys.readouterr().err
-    assert 'I(2 * age): the other columns of the design determine it, so no results' in told
+    assert 'I(2 * age): collinear with other columns of the design, so no results' in told
     assert 'condition' not in told
 
 

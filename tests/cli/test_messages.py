@@ -178,7 +178,7 @@ def test_in_a_container_the_next_steps_are_those_outside(group, monkeypatch, tmp
     code, out, _ = group()
     assert code == 0
     for line in (
-        f'(OUTPUT_DIR: what is {tmp_path}/out in the container)',
+        f'(OUTPUT_DIR: the folder that is {tmp_path}/out in the container)',
         '  Rscript OUTPUT_DIR/code/fit_cbf_space-MNI152NLin2009cAsym.R\n',
         f'-v OUTPUT_DIR:{tmp_path}/out modelarrayio-bids:0.1.0 ',
         f' {tmp_path}/out export\n',

@@ -360,7 +360,7 @@ def test_a_model_that_the_file_does_not_have(model, tmp_path):
     file = write_models(tmp_path, MODELS)
     code, _, said = model('--model', file, '--analysis-name', 'aging', 'nobody')
     assert code == 64
-    assert 'asks for no model nobody. It has: aging, both, one.' in said
+    assert 'has no model nobody. It has: aging, both, one.' in said
 
 
 def test_a_dry_run_shows_all_designs_and_writes_nothing(output, model, tmp_path):

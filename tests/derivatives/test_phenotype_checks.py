@@ -127,5 +127,5 @@ def test_many_columns_do_not_flood_the_log(tmp_path, caplog):
     (root / 'participants.tsv').write_text('\n'.join(map('\t'.join, lines)) + '\n')
     (root / 'participants.json').write_text(json.dumps({'q0': {'Levels': {'1': 'yes'}}}))
     collect(Request(root, tmp_path / 'out', scalars=('cbf',)))
-    assert caplog.text.count("is '1' for everybody") == 5
+    assert caplog.text.count("is '1' for all participants") == 5
     assert '35 more like it (constant): q5, q6' in caplog.text

@@ -40,7 +40,7 @@ def test_the_planted_faults_are_named_and_nobody_else(page):
         assert scalar == 'cbf'
         said.setdefault(who, []).append(what)
     assert said.keys() == {FLIPPED, HALF, COPIED, COPY}
-    assert said[FLIPPED] == ['looks flipped: like the others when left and right are exchanged']
+    assert said[FLIPPED] == ['looks flipped: resembles the others after exchanging left and right']
     assert any('is zero at 5' in what for what in said[HALF])
     assert said[COPIED] == [f'is the same file as that of {COPY}']
     assert said[COPY] == [f'is the same file as that of {COPIED}']

@@ -183,7 +183,7 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLi
     if options.model is None:
         if len(names) > 1:
             raise UsageError(
-                f'--analysis-name has {len(names)} names, and one model is fitted',
+                f'--analysis-name has {len(names)} names, but one model is fitted',
                 remedy='Give one; several models are listed in a file: --model.',
             )
         return [_CommandLineModel(names[0] if names else '', options.formula)]
@@ -194,7 +194,7 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLi
     models = read_models(options.model)
     known = [model.name for model in models]
     raise_problems([
-        UsageError(f'asks for no model {name}', options.model, f'It has: {", ".join(known)}.')
+        UsageError(f'has no model {name}', options.model, f'It has: {", ".join(known)}.')
         for name in names
         if name not in known
     ])  # fmt: skip

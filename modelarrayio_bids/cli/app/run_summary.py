@@ -207,7 +207,7 @@ def _of_log(log: Path, output: Path) -> str:
 def _of_files(made: GroupOutputs, output: Path) -> str:
     files = zip(made.scalars, map(Path, made.stores), strict=True)
     rows = [(f'  {scalar}', str(_below(store, output))) for scalar, store in files]
-    beside = 'Beside each: its cohort CSV and, of voxels, the group mask and coverage map.'
+    beside = 'Next to each: its cohort CSV and, for voxels, the group mask and coverage map.'
     headline = f'{count(len(made.stores), "HDF5 file")} in {output}:'
     return '\n'.join([headline, *_first(rows), beside])
 
@@ -223,7 +223,7 @@ def _of_left_out(made: GroupOutputs) -> str:
         others = count(len(rest), 'other reason')
         lines.append(f'  {sum(number for _, number in rest)} for {others}')
     total = sum(made.left_out.values())
-    return '\n'.join([f'Left out {count(total, "image")} (--list-scalars says more):', *lines])
+    return '\n'.join([f'Left out {count(total, "image")} (details: --list-scalars):', *lines])
 
 
 def _of_repeats(made: GroupOutputs) -> str:

@@ -172,7 +172,7 @@ class _Column:
         odd = self.present.drop(self.numbers.index)
         commas = odd.str.fullmatch(r'[+-]?\d+,\d+')
         if commas.all():
-            what = f'has decimal commas ({_listed(odd)} of {{}}), so that R takes it for text'
+            what = f'has decimal commas ({_listed(odd)} of {{}}), so R reads it as text'
             yield self._remark('decimal comma', what, odd.index, 'Write points.')
         elif self.said.get('Units') or len(self.numbers) >= _MOSTLY * len(self.present):
             what = f'{_listed(odd)} of {{}} is not a number, so R reads the column as text'
@@ -182,7 +182,7 @@ class _Column:
         for _, texts in self.present.groupby(self.numbers, sort=False):
             if len(texts.unique()) > 1:
                 shown = ' and '.join(map(repr, texts.unique()))
-                what = f'{shown} are one number, and two levels of a factor: {{}}'
+                what = f'{shown} are the same number, but different levels of a factor: {{}}'
                 yield self._remark('number', what, texts.index, 'Write numbers one way.')
                 return
 
@@ -214,7 +214,7 @@ class _Column:
         far = numbers[(numbers < low - room) | (numbers > high + room)]
         if room and 0 < len(far) <= max(1, _MOST_OUTLIERS * len(numbers)):
             what = f'{_listed(far)} of {{}} is far from the middle half ({low:g} to {high:g})'
-            yield self._remark('outlier', what, far.index, 'Correct it if it is a slip.')
+            yield self._remark('outlier', what, far.index, 'Correct it if it is a mistake.')
 
 
 def _constant(columns: Sequence[_Column]) -> Iterator[Remark]:
@@ -222,8 +222,8 @@ def _constant(columns: Sequence[_Column]) -> Iterator[Remark]:
     for column in columns:
         first, *others = set(column.texts)
         if first and not others and len(column.texts) >= _FEWEST_PEOPLE:
-            what = f'is {first!r} for everybody'
-            yield Remark('constant', (column.name,), what, (), 'No model can have it as a term.')
+            what = f'is {first!r} for all participants'
+            yield Remark('constant', (column.name,), what, (), 'It cannot be a term of a model.')
 
 
 def _equal(columns: Sequence[_Column]) -> Iterator[Remark]:
@@ -235,7 +235,7 @@ def _equal(columns: Sequence[_Column]) -> Iterator[Remark]:
     )
     for names in alike.values():
         if len(names) > 1:
-            remedy = 'A model can have one of them as a term.'
+            remedy = 'Only one of them can be a term of a model.'
             yield Remark('equal', tuple(names), 'have the same values', (), remedy)
 
 

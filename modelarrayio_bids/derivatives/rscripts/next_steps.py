@@ -55,7 +55,7 @@ def next_steps(
     """
     where = ''
     if container() is not None:
-        where = f' ({_OUTPUT_DIR}: what is {output_dir} in the container)'
+        where = f' ({_OUTPUT_DIR}: the folder that is {output_dir} in the container)'
     return [
         Step(f'look at the model, and fit it in R{where}', fit_command(output_dir, scripts)),
         Step('write the results as maps', export_command(bids_dir, output_dir)),

@@ -175,19 +175,19 @@ def _unusual(summary: Summary) -> Iterator[Finding]:
     farther = (LEAST_DISTANCE - 1) * usual(summary.distance)
     level = LEAST_LEVEL * usual(rows['sd'])
     yield from _far(missing, 'missing', LEAST_FRACTION, 1, lambda value, usual: (
-        f'lacks {value:.0%} of the elements, usual are {usual:.0%}'
+        f'lacks {value:.0%} of the elements (cohort median: {usual:.0%})'
     ))  # fmt: skip
     yield from _far(zeros, 'zeros', LEAST_FRACTION, 1, lambda value, usual: (
-        f'is zero at {value:.0%} of the elements, usual are {usual:.0%}'
+        f'is zero at {value:.0%} of the elements (cohort median: {usual:.0%})'
     ))  # fmt: skip
     yield from _far(summary.correlation, 'unlike', LEAST_CORRELATION, -1, lambda value, usual: (
-        f'correlates with the mean of the others by {value:.2f}, usual is {usual:.2f}'
+        f'correlates with the mean of the others by {value:.2f} (cohort median: {usual:.2f})'
     ))  # fmt: skip
     yield from _far(summary.distance, 'unlike', farther, 1, lambda value, usual: (
-        f'is {value:.1f} standard deviations away from the mean, usual are {usual:.1f}'
+        f'is {value:.1f} standard deviations away from the mean (cohort median: {usual:.1f})'
     ))  # fmt: skip
     yield from _far(medians, 'level', level, 0, lambda value, usual: (
-        f'has the median {value:.4g}, usual is {usual:.4g}'
+        f'has the median {value:.4g} (cohort median: {usual:.4g})'
     ))  # fmt: skip
 
 
@@ -224,7 +224,7 @@ def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Find
         own, flipped = _distances(scalar, elements, partners[elements])
         nearer = (flipped < MIRRORED * own) & (flipped < LIKE_OTHERS * usual(own))
         for source in np.flatnonzero(nearer):
-            text = f'looks flipped: like the others when {exchanged} are exchanged'
+            text = f'looks flipped: resembles the others after exchanging {exchanged}'
             found.append(Finding(int(source), 'mirrored', text))
     return found
 
