@@ -68,11 +68,11 @@ class Tiling:
     Parameters
     ----------
     compression : {'zstd', 'gzip', 'none'}
-        Of values.
+        Compression of the values.
     level : int, optional
-        That of the compression.
+        Level of the compression.
     shuffle : bool, optional
-        Whether bytes are ordered by significance first.
+        Order bytes by significance first.
     columns : int, optional
         Elements of a tile; 0 for what makes ``tile_bytes``.
     tile_bytes : float, optional
@@ -155,7 +155,7 @@ def to_tiledb(
     tiling : Tiling, optional
         Form of the matrices.
     threads : int, optional
-        That inflate and compress.
+        Threads that decompress and compress.
     overwrite : bool, optional
         Replace a store that is there.
 
@@ -200,7 +200,7 @@ def from_tiledb(
     output : path-like
         The file. It appears when it is whole.
     threads : int, optional
-        That inflate and compress.
+        Threads that decompress and compress.
     overwrite : bool, optional
         Replace a file even if it holds results.
     with_scalars : bool, optional
@@ -270,7 +270,7 @@ def as_hdf5(path: Path, beside: Path, threads: int = 1) -> Iterator[Path]:
     beside : pathlib.Path
         An output: the file of a store lies where it will be, while the context lasts.
     threads : int, optional
-        That inflate and compress.
+        Threads that decompress and compress.
 
     Raises
     ------
@@ -341,7 +341,7 @@ class _Writing:
     tiling : Tiling
         Form of the matrices.
     threads : int
-        That inflate.
+        Threads that decompress.
     """
 
     tiling: Tiling

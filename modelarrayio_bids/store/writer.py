@@ -277,13 +277,13 @@ class StoreWriter:
         Parameters
         ----------
         path : str
-            Where.
+            Path of the dataset.
         values : numpy.ndarray or ColumnBlocks
             A matrix is stored in the layout of the file.
         attributes : dict
             Texts, numbers or lists of them.
         threads : int, optional
-            That compress a matrix.
+            Threads that compress a matrix.
         """
         if not isinstance(values, np.ndarray):
             self._write_matrix(path, values, path, threads)

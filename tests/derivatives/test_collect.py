@@ -315,8 +315,9 @@ def test_acquisitions_that_differ_between_people_become_a_column(dataset, ask, t
     said = [record.message for record in caplog.records if 'acq labels' in record.message]
     (text,) = said
     assert text == (
-        'images of several acq labels are taken together, told apart in the column acq_id: '
-        'long (2), short (1), none (1); to choose, use --bids-filter-file. Scalars: cbf, cbf_score'
+        'images of several acq labels are combined, with a column acq_id: '
+        'long (2), short (1), none (1); to select some, use --bids-filter-file. Scalars: cbf, '
+        'cbf_score'
     )
     group = found.groups[0]
     cohort = group.write_cohort(group.outputs(tmp_path / 'out'), found.phenotypes)

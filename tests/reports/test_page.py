@@ -58,7 +58,9 @@ def test_who_is_not_in_and_why(page):
 
 
 def test_phenotypes(page):
-    rows = {row[0]: row[1:] for row in page.tables['Columns of the cohorts, over all participants'][1:]}
+    rows = {
+        row[0]: row[1:] for row in page.tables['Columns of the cohorts, over all participants'][1:]
+    }
     ages = [person.age for person in trees.people(N_PEOPLE)]
     # One has no image, one no age.
     del ages[59], ages[1]

@@ -134,7 +134,7 @@ def close_export(
     page : pathlib.Path or None
         The report, if this run made one.
     options : argparse.Namespace
-        Those of the run.
+        Options of the run.
     """
     output = options.output_dir
     lines = [(f'  {name}', str(_below(to, output))) for _, name, to in jobs]

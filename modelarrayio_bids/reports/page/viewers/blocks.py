@@ -32,7 +32,7 @@ class Block:
     text : str
         Base64 of a zlib stream of the bytes: the first bytes of all numbers, then the second ones.
     delta : bool
-        Whether each number is told as its difference from the one before.
+        True if each number is stored as the difference from the one before.
     """
 
     name: str

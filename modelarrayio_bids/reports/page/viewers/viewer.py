@@ -125,7 +125,7 @@ def viewer_link(
     results : Analysis
         The analysis.
     album : Album
-        Where it goes.
+        Album for the page and its figures.
     what : str
         Label of the analysis in names of files.
     model : str
