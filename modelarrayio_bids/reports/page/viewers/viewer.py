@@ -63,7 +63,7 @@ class _Content:
 
     @property
     def rule(self) -> str:
-        """What a cluster is, and that it is not tested."""
+        """Definition of the clusters, which are not tested."""
         rule = connectivity_rule(self.space, meshes_of(self.around.surfaces))
         return f'Clusters: {rule}. They describe where elements pass the threshold; none is tested.'
 
