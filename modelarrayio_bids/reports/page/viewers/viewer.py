@@ -69,12 +69,12 @@ class _Content:
 
     @property
     def held(self) -> str:
-        """Which values of images the page holds."""
+        """Selection of the values of images on the page."""
         return self.sample.described()
 
     @property
     def notes(self) -> list[str]:
-        """What the pictures of this kind of elements do not show."""
+        """Limits of the pictures of this kind of elements, in words."""
         return list(picture_notes(self.space, self.around.surfaces))
 
     def facts(self) -> str:
