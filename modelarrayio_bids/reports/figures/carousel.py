@@ -110,13 +110,13 @@ def sheet_of(shown: Slice, values: np.ndarray, scale: Scale, alt: str) -> Sheet:
     Parameters
     ----------
     shown : Slice
-        What each tile shows.
+        Slice shown in each tile.
     values : numpy.ndarray
         (n_images, n_elements) of its elements.
     scale : Scale
         Colours of all of them.
     alt : str
-        What the sheet shows.
+        Alternative text of the sheet.
     """
     height, width = shown.numbers.shape
     columns = min(_COLUMNS, len(values))

@@ -28,11 +28,11 @@ class Tile:
     name : str
         Participant and visit.
     distance : str
-        How far it is from the others.
+        Distance from the others.
     findings : tuple of str
         Why to look at it.
     place : tuple of float
-        Where it is on the sheet, in percent.
+        Position on the sheet, in percent.
     path, option : str
         Its file, and the option that leaves the participant out; blank if nobody is named.
     """
@@ -54,11 +54,11 @@ class Carousel:
     sheet : Sheet
         All tiles: the mean's is the first.
     tiles : list of Tile
-        Those of the images.
+        Tiles of the images.
     left_out : int
         Images that are not shown: those nearest to the others.
     mean : tuple of float
-        Where the mean's tile is.
+        Position of the mean's tile.
     """
 
     sheet: Sheet
@@ -94,11 +94,11 @@ def carousel_of(
     scalar : Scalar
         The values.
     shown : Slice
-        What is shown.
+        Slice that is shown.
     summary : Summary
-        Of all values.
+        Summary of all values.
     findings : sequence of Finding
-        Who is to be looked at, and why.
+        Images to inspect, with the reasons.
 
     Raises
     ------
