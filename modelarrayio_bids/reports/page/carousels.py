@@ -68,7 +68,7 @@ class Carousel:
 
     @property
     def flagged(self) -> list[Tile]:
-        """Those to look at."""
+        """Tiles of the images to inspect."""
         return [tile for tile in self.tiles if tile.findings]
 
 
