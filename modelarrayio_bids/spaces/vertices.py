@@ -164,7 +164,8 @@ class VertexSpace(ElementSpace):
         if references.mask is None:
             space._included = functools.partial(space._present, images)
         else:
-            space._included = functools.partial(space._masked, references.mask)
+            included = space._masked(references.mask)
+            space._included = lambda: included
         return space
 
     @classmethod
@@ -355,7 +356,18 @@ class VertexSpace(ElementSpace):
         return maps
 
     def _masked(self, mask: Path) -> dict[str, np.ndarray]:
-        """Return the vertices that a pair of masks names."""
+        """Return the vertices that a pair of masks names.
+
+        Raises
+        ------
+        UsageError
+            If it is no mask of a hemisphere.
+        """
+        if not (mask.name.endswith(MASK_EXTENSIONS) and side(mask.name)):
+            raise UsageError(
+                f'{mask} is no mask of a hemisphere, and the images are of vertices',
+                remedy='Give a pair such as lh.cortex.label and rh.cortex.label, naming one.',
+            )
         return {each: read_mask(_require(mask, each), count) for each, count in self.counts.items()}
 
     def _present(self, images: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -387,12 +399,8 @@ def _first_of_each_side(images: Sequence[Path]) -> dict[str, Path]:
     SourceNotFoundError
         If no file is there.
     """
-    if unnamed := next((path for path in images if not side(path.name)), None):
-        raise UnknownSpaceError(
-            'has a name that tells no hemisphere',
-            unnamed,
-            'Write it as lh. and rh., hemi-L and hemi-R, or .L. and .R.; make NIfTI of a volume.',
-        )
+    for path in images:
+        _require_side(path)
     found = {}
     for each in SIDES:
         files = (path.with_name(in_side(path.name, each)) for path in images)
@@ -404,16 +412,28 @@ def _first_of_each_side(images: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
+def _require_side(path: Path) -> None:
+    if not side(path.name):
+        raise UnknownSpaceError(
+            'has a name that tells no hemisphere',
+            path,
+            'Write it as lh. and rh., hemi-L and hemi-R, or .L. and .R.; make NIfTI of a volume.',
+        )
+
+
 def _require(path: Path, each: str) -> Path:
     """Return the file of a hemisphere, of an image or a mask.
 
     Raises
     ------
+    UnknownSpaceError
+        If the name tells no hemisphere.
     SourceNotFoundError
         If it is not there, and the other hemisphere's is.
     """
+    _require_side(path)
     file = path.with_name(in_side(path.name, each))
-    other = next(side_file for side_file in VertexSpace.files_of(path) if side_file != file)
+    (other,) = (both for both in VertexSpace.files_of(path) if both != file)
     if not os.path.lexists(file) and os.path.lexists(other):
         raise absence_error(
             file,

@@ -10,6 +10,7 @@ from images import write_csv
 from vertices import CORTEX, N_ELEMENTS, save_mgh, save_pair, whole
 
 from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.spaces.stored import validate
 
 MGH = 'sub-{:02d}/surf/{{hemi}}.thickness.fwhm10.fsaverage.mgh'
 GIFTI = 'sub-{0:02d}/anat/sub-{0:02d}_hemi-{{hemi}}_space-fsaverage_thickness.shape.gii'
@@ -115,6 +116,23 @@ def test_all_missing_hemispheres_are_told_at_once(folder, capsys):
         assert f'sub-{number:02d}/surf/rh.thickness.fwhm10.fsaverage.mgh: no such file' in said
     assert 'has 41 vertices, expected 40' in said
     assert not (folder / 'x.h5').exists()
+
+
+@pytest.mark.parametrize(
+    ('damage', 'rule'),
+    [
+        (lambda table: table.attrs.__delitem__('structure_names'), 'elements-columns'),
+        (lambda table: table.write_direct(np.zeros(table.shape, np.int32)), 'elements-ids'),
+        (lambda table: table.__setitem__((2, 0), 9), 'elements-template'),
+    ],
+    ids=['names', 'ids', 'vertices'],
+)
+def test_rules_hold_for_their_table(folder, damage, rule):
+    cohort(folder, MGH, range(3))
+    assert build() == 0
+    with h5py.File('x.h5', 'r+') as file:
+        damage(file['vertices'])
+    assert rule in {finding.rule.id for finding in validate(folder / 'x.h5')}
 
 
 def test_later_images_are_added(folder):

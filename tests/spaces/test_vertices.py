@@ -1,4 +1,5 @@
 import subprocess
+from pathlib import Path
 
 import nibabel as nb
 import numpy as np
@@ -26,6 +27,7 @@ from modelarrayio_bids.errors import (
     SpaceError,
     SpaceMismatchError,
     UnknownSpaceError,
+    UsageError,
 )
 from modelarrayio_bids.spaces import References, VertexSpace, space_of
 
@@ -138,6 +140,16 @@ class TestWall:
         with pytest.raises(SpaceMismatchError, match='has 41 vertices, expected 40'):
             len(space_of(list(map(source, images)), references))
 
+    @pytest.mark.parametrize('name', ['group_mask.nii.gz', 'cortex.label', 'lh.mask.nii'])
+    def test_a_mask_of_something_else_is_refused(self, images, name):
+        with pytest.raises(UsageError, match=f'{name} is no mask of a hemisphere'):
+            space_of([source(images[0])], References(mask=Path(name)))
+
+    def test_a_missing_mask_of_one_hemisphere_is_told(self, tmp_path, images):
+        mask = save_mgh(tmp_path / 'lh.cortex.mgh', np.ones(40, np.int32))
+        with pytest.raises(SourceNotFoundError, match=r'the right hemisphere of lh\.cortex\.mgh'):
+            space_of([source(images[0])], References(mask=mask))
+
     def test_nothing_but_zeros_is_refused(self, tmp_path):
         image = save_pair(tmp_path, PATTERN.format(1), np.zeros(N_ELEMENTS, np.float32))
         with pytest.raises(SpaceError, match='no vertex has a value other than 0 in any image'):
@@ -190,6 +202,8 @@ class TestHemispheres:
         path = save_mgh(tmp_path / 'brain.mgz', np.ones((40, 3), np.float32))
         with pytest.raises(UnknownSpaceError, match='has a name that tells no hemisphere'):
             space_of([source(path)], References())
+        with pytest.raises(UnknownSpaceError, match='has a name that tells no hemisphere'):
+            VertexSpace(CORTEX, '.mgz').check(source(path))
 
 
 class TestSurfaces:
