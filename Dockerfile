@@ -28,9 +28,11 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps \
         --wheel-dir /wheels/own /src \
     && /opt/build/bin/pip --python /opt/modelarrayio-bids/bin/python install \
         --no-cache-dir --no-index --no-deps --no-compile /wheels/own/*.whl
-# The tests of other packages are a tenth of them. Nothing can be compiled later, on a read-only
-# root: so it is done here.
+# The tests of other packages are a tenth of them, and of what botocore knows of AWS, 27 MB, S3 and
+# its credentials need 2. Nothing can be compiled later, on a read-only root: so it is done here.
 RUN find /opt/modelarrayio-bids/lib -type d -name tests -prune -exec rm -rf {} + \
+    && find /opt/modelarrayio-bids/lib -type d -path '*/botocore/data/*' -prune \
+        ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
     && python3 -m compileall -q -j 0 /opt/modelarrayio-bids/lib
 # matplotlib keeps a list of fonts, and a user who may write has it in the home otherwise.
 RUN XDG_CACHE_HOME=/opt/modelarrayio-bids/cache XDG_CONFIG_HOME=/opt/modelarrayio-bids/config \

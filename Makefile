@@ -117,7 +117,7 @@ check: $(VENV)/.installed-check  ## style, types, import rules, and what continu
 
 lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lowest anew
 	$(LOCK_IMAGE) requirements/build.in -o requirements/build.txt
-	$(LOCK_IMAGE) pyproject.toml -o requirements/lock.txt
+	$(LOCK_IMAGE) pyproject.toml --extra s3 -o requirements/lock.txt
 	$(LOCK_IMAGE) pyproject.toml --extra test -c requirements/lock.txt -o requirements/test.txt
 	$(LOCK) pyproject.toml --extra test --resolution lowest-direct --python-version 3.11 \
 	    --universal -o requirements/lowest.txt

@@ -37,12 +37,12 @@ from modelarrayio_bids.errors import (
     CohortError,
     DuplicateSourceError,
     EmptyCohortError,
-    UsageError,
     raise_problems,
 )
 from modelarrayio_bids.formats.delimited_text import MISSING, TSV, TextTable, read_table
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.encoding import refusal
+from modelarrayio_bids.runtime.locations import location, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Source:
     name : str
         The path as the cohort wrote it: ModelArray matches sources by this text.
     path : pathlib.Path
-        Path of the image.
+        Path of the image, or its address.
     mask : pathlib.Path, optional
         The subject's own mask, where it has one.
     volume : int, optional
@@ -151,7 +151,7 @@ class Cohort:
         CohortError
             If it is one, and cannot be used.
         """
-        path = Path(path)
+        path = location(path)
         table, columns, rows = read_rows(path)
         if odd := what_r_wants(table):
             logger.warning('%s %s: save it as CSV UTF-8, with commas, for R', path, odd)
@@ -221,11 +221,7 @@ class Cohort:
     def _resolved(self, text: str) -> Path:
         """Find a path from the working folder, as the predecessor did, or the table's own."""
         if '://' in text:
-            raise UsageError(
-                'is a remote address, and only local files can be read yet',
-                text,
-                'Download the files and give their paths.',
-            )
+            return location(text)
         path = _expanded(text)
         if path.is_absolute() and '\\' not in text:
             return path
@@ -372,7 +368,7 @@ def _duplicates(cohort: Cohort, origin: str | None) -> Iterator[CohortError]:
     files: set[tuple[str, str, int | None]] = set()
     people: dict[tuple[str, ...], str] = {}
     for row, source in zip(cohort.rows, cohort.sources(), strict=True):
-        file = (source.scalar, os.path.normpath(source.path.absolute()), source.volume)
+        file = (source.scalar, place_of(source.path), source.volume)
         if file in files:
             yield DuplicateSourceError(
                 f'{source.name} is listed twice for {source.scalar}', origin, 'Remove one row.'

@@ -13,6 +13,7 @@
     │ └ CohortProblemsError             several problems, reported together
     ├ SourceNotFoundError(FileNotFoundError)
     │ └ NotFetchedError                 content that is still in git-annex or Git LFS
+    ├ RemoteFileError(OSError)          a remote file that did not come, and may come later
     ├ SpaceError(ValueError)            geometry
     │ ├ UnknownSpaceError
     │ └ SpaceMismatchError
@@ -172,6 +173,12 @@ class NotFetchedError(SourceNotFoundError):
             f'the content of {len(paths):,} {files} is not here: {shown}',
             remedy=_command(problems[0]).replace(_PATH, shell_pattern(paths)),
         )
+
+
+class RemoteFileError(ModelArrayIOError, OSError):
+    """A remote file that did not come, for a reason that may pass: the network, a busy server."""
+
+    exit_code = EXIT_TRY_AGAIN
 
 
 class SpaceError(ModelArrayIOError, ValueError):

@@ -26,6 +26,7 @@ from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.errors import (
     EmptyCohortError,
     ModelArrayIOError,
+    RemoteFileError,
     SpaceError,
     SpaceMismatchError,
     UsageError,
@@ -34,6 +35,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.resampling import resampled
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.locations import location, readers
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.spaces.geometry import Grid
@@ -123,7 +125,7 @@ def coverage(masks: Sequence[Path], threads: int = 1) -> Coverage:
     CohortProblemsError
         If several of these are found.
     """
-    times = Counter(Path(mask) for mask in masks)
+    times = Counter(location(mask) for mask in masks)
     if not times:
         raise EmptyCohortError('there is no mask to compute a group mask from')
     volumes, problems = _headers(times)
@@ -137,7 +139,7 @@ def coverage(masks: Sequence[Path], threads: int = 1) -> Coverage:
         with lock:
             np.add(counts, np.int32(times[volume.path]), out=counts, where=present)
 
-    counted = ordered_map(count, volumes, threads)
+    counted = ordered_map(count, volumes, readers(times, threads))
     for _ in tracked(counted, 'Counting masks', len(volumes), 'masks'):
         pass
     return Coverage(counts, times.total(), volumes[0].header)
@@ -307,12 +309,22 @@ def grid_problems(images: Sequence[Path], reference: Path | None = None) -> list
 def _headers(paths: Collection[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:
     volumes: list[nifti.Volume] = []
     problems: list[ModelArrayIOError] = []
-    for path in tracked(paths, 'Checking headers', len(paths), 'volumes'):
-        try:
-            volumes.append(nifti.Volume.from_file(path))
-        except ModelArrayIOError as error:
-            problems.append(error)
+    found = ordered_map(_header, paths, readers(paths, 1))
+    for one in tracked(found, 'Checking headers', len(paths), 'volumes'):
+        if isinstance(one, nifti.Volume):
+            volumes.append(one)
+        else:
+            problems.append(one)
     return volumes, problems
+
+
+def _header(path: Path) -> nifti.Volume | ModelArrayIOError:
+    try:
+        return nifti.Volume.from_file(path)
+    except (UsageError, RemoteFileError):
+        raise
+    except ModelArrayIOError as error:
+        return error
 
 
 def _off_grid(

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -273,7 +275,19 @@ def test_a_table_that_is_no_text(tmp_path):
         Cohort.from_csv(tmp_path / 'c.csv')
 
 
-def test_remote_sources_are_refused_by_name():
-    rows = [{'scalar_name': 'FA', 'source_file': 's3://bucket/a.nii.gz'}]
-    with pytest.raises(UsageError, match='s3://bucket/a.nii.gz'):
+def test_remote_sources_keep_their_text():
+    rows = [
+        {'scalar_name': 'FA', 'source_file': address, 'source_mask_file': 's3://b/mask.nii.gz'}
+        for address in ('s3://bucket/a/../b.nii.gz', 's3://bucket/b.nii.gz', 'http://h/c.nii.gz?d')
+    ]
+    sources = Cohort.from_rows(rows).sources()
+    assert [source.name for source in sources] == [row['source_file'] for row in rows]
+    assert [str(source.path) for source in sources] == [row['source_file'] for row in rows]
+    assert [source.path.name for source in sources] == ['b.nii.gz', 'b.nii.gz', 'c.nii.gz']
+    assert pickle.loads(pickle.dumps(sources)) == sources
+
+
+def test_addresses_that_nothing_reads_are_refused_by_name():
+    rows = [{'scalar_name': 'FA', 'source_file': 'ftp://host/a.nii.gz'}]
+    with pytest.raises(UsageError, match='ftp://host/a.nii.gz'):
         Cohort.from_rows(rows)

@@ -40,7 +40,7 @@ folder = Path(sys.argv[1])
 cohort = Cohort.from_csv(folder / 'cohort.csv')
 space = space_of(list(cohort.sources()), References(mask=folder / 'mask.nii.gz'))
 to_modelarray(cohort, space, folder / 'out.h5')
-heavy = {'pandas', 'matplotlib', 'bids', 'nipype', 'sqlalchemy'} & sys.modules.keys()
+heavy = {'pandas', 'matplotlib', 'bids', 'nipype', 'sqlalchemy', 'fsspec'} & sys.modules.keys()
 assert not heavy, heavy
 """
 

@@ -16,7 +16,7 @@ from modelarrayio_bids import errors
 from modelarrayio_bids.__about__ import URL, __version__
 from modelarrayio_bids.cli.app.settings import is_list
 from modelarrayio_bids.cli.bids_app import get_parser
-from modelarrayio_bids.cli.options import positive
+from modelarrayio_bids.cli.options import place, positive
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.cli.run import EXIT_INTERRUPTED
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
@@ -24,7 +24,7 @@ from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
 #: Where the package has it.
 FILE = Path(__file__).parents[2] / 'modelarrayio_bids' / 'data' / 'boutiques.json'
 # Made if they are not there; a File of Boutiques has to be there before.
-_OUTPUTS = {'output_dir', 'work_dir', 'bids_database_dir'}
+_OUTPUTS = {'output_dir', 'work_dir', 'cache_dir', 'bids_database_dir'}
 # Of the machine that prints the descriptor.
 _NO_DEFAULT = {'nprocs'}
 _CODES = {
@@ -109,9 +109,11 @@ def _type(action: argparse.Action) -> dict[str, Any]:
         return {'type': 'Flag'}
     if action.type is positive:
         return {'type': 'Number', 'integer': True, 'minimum': 1}
+    if action.type is int:
+        return {'type': 'Number', 'integer': True}
     if action.type is float:
         return {'type': 'Number'}
-    is_input = action.type is Path and action.dest not in _OUTPUTS
+    is_input = action.type in {Path, place} and action.dest not in _OUTPUTS
     return {'type': 'File' if is_input else 'String'}
 
 

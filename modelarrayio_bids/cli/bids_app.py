@@ -19,9 +19,12 @@ from modelarrayio_bids.cli.options import (
     add_flag,
     add_log_format,
     add_path,
+    add_remote,
     add_resources,
     log_format,
+    place,
     positive,
+    use_remote,
 )
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.cli.run import run
@@ -69,6 +72,7 @@ def get_parser() -> Parser:
     reporting.add_options(parser)
     add_images(parser)
     add_resources(parser)
+    add_remote(parser)
     add_cluster(parser)
     _add_running(parser)
     _add_messages(parser)
@@ -86,6 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault('NIPYPE_NO_ET', '1')
     os.environ.setdefault('NO_ET', '1')
     require_utf8(list(vars(options).values()))
+    use_remote(options)
     unknown = [name for name in options.analysis_level if name not in LEVELS]
     if unknown and {str(options.bids_dir), str(options.output_dir)} & LEVELS.keys():
         raise UnknownLevelError(
@@ -122,7 +127,7 @@ def _level(options: argparse.Namespace) -> str:
 
 
 def _add_positional(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('bids_dir', type=Path, help='BIDS dataset of the study')
+    parser.add_argument('bids_dir', type=place, help='BIDS dataset of the study')
     parser.add_argument('output_dir', type=Path, help='folder for all outputs')
     parser.add_argument(
         'analysis_level',

@@ -22,7 +22,7 @@ from modelarrayio_bids.cli.commands import (
     to_modelarray,
     validate,
 )
-from modelarrayio_bids.cli.options import add, log_format
+from modelarrayio_bids.cli.options import add, log_format, use_remote
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.cli.run import run
 from modelarrayio_bids.errors import EXIT_USAGE
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     require_utf8(list(vars(options).values()))
+    use_remote(options)
     return options.command(options)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.parser import mark_common
 from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.runtime import remote
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.logs import FORMATS as LOG_FORMATS
 
 if TYPE_CHECKING:
@@ -59,9 +61,22 @@ def add_path(parser: argparse._ActionsContainer, *options: str, **keywords: Any)
     add(parser, *options, type=Path, **keywords)
 
 
+def add_input(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
+    """Add an option that names a file or a folder that is read: a path, or an address."""
+    add(parser, *options, type=place, **keywords)
+
+
 def add_list(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
     """Add an option that takes several values, and may be repeated."""
     add(parser, *options, nargs='+', action='extend', default=[], **keywords)
+
+
+def place(text: str) -> Path:
+    """Return a path or an address, for argparse."""
+    try:
+        return location(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def positive(text: str) -> int:
@@ -162,6 +177,33 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_remote(parser: argparse.ArgumentParser) -> None:
+    """Add ``--s3-workers`` and ``--cache-dir``."""
+    group = parser.add_argument_group('remote files (s3://, https://)')
+    add(
+        group,
+        '--s3-workers',
+        type=int,
+        metavar='N',
+        help='number of remote images to read at once (default: 8, or --nprocs if larger)',
+    )
+    add_path(
+        group,
+        '--cache-dir',
+        metavar='DIR',
+        help='folder for copies of remote files, which later runs use (default: no copies)',
+    )
+
+
+def use_remote(options: argparse.Namespace) -> None:
+    """Hand the options about remote files to every process of a run, which asks anew."""
+    remote.forget()
+    given = {remote.WORKERS: 's3_workers', remote.CACHE_DIR: 'cache_dir'}
+    for variable, option in given.items():
+        if (value := getattr(options, option, None)) is not None:
+            os.environ[variable] = str(value.absolute() if isinstance(value, Path) else value)
+
+
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add the options about where nodes run, and in which blocks."""
     group = parser.add_argument_group('on a cluster')
@@ -222,21 +264,21 @@ def plugin(options: argparse.Namespace) -> Plugin:
 def add_references(parser: argparse.ArgumentParser) -> None:
     """Add ``--mask``, ``--index-file`` and ``--directions-file``."""
     group = parser.add_argument_group('which elements')
-    add_path(
+    add_input(
         group,
         '--mask',
         metavar='IMAGE',
         common=True,
         help='binary group mask (voxels), or a mask or label of the cortex (vertices)',
     )
-    add_path(
+    add_input(
         group,
         '--index-file',
         metavar='IMAGE',
         common=True,
         help='fixel directory, or its index image. (default: the directory of the images)',
     )
-    add_path(
+    add_input(
         group,
         '--directions-file',
         metavar='IMAGE',

@@ -32,10 +32,12 @@ from modelarrayio_bids.errors import (
     DuplicateSourceError,
     MixedSpacesError,
     ModelArrayIOError,
+    UsageError,
     WouldLoseResultsError,
     raise_problems,
 )
 from modelarrayio_bids.runtime.disk import require_room
+from modelarrayio_bids.runtime.locations import is_address, location, place_of
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.runtime.user_input import resolved
@@ -77,7 +79,7 @@ class Extension:
         unknown = [''] * len(self.scalar.names)
         paths, masks = facets.get('path', unknown), facets.get('mask', unknown)
         return tuple(
-            Source(self.scalar.name, name, Path(path), Path(mask) if mask else None)
+            Source(self.scalar.name, name, location(path), location(mask) if mask else None)
             for name, path, mask in zip(self.scalar.names, paths, masks, strict=True)
         )
 
@@ -109,12 +111,15 @@ class Extension:
         }
 
     def changed(self) -> list[str]:
-        """Return the names of old sources whose images changed since the file was made."""
+        """Return the names of old sources whose images, on a disk, changed since."""
         sizes, times = (self.scalar.facets.get(name, ()) for name in schema.SOURCE_STATUS)
         return [
             source.name
             for source, size, modified in zip(self.held, sizes, times, strict=False)
-            if size >= 0 and source.path.is_file() and _status(source.path) != (size, modified)
+            if size >= 0
+            and not is_address(str(source.path))
+            and source.path.is_file()
+            and _status(source.path) != (size, modified)
         ]
 
 
@@ -364,7 +369,7 @@ def _facts(plan: _Plan) -> dict[str, str]:
     held = [source for extension in scalars for source in extension.held]
     every = [source for extension in scalars for source in extension.sources]
     # Without an image of the old rows, this cannot be determined.
-    with suppress(OSError):
+    with suppress(OSError, UsageError):
         if plan.old.identity == identity_of(held, plan.space, layout):
             facts[schema.IDENTITY_ATTRIBUTE] = identity_of(every, plan.space, layout)
     return facts
@@ -383,7 +388,7 @@ def _event(facts: Mapping[str, str], n_sources: Mapping[str, int]) -> str:
 
 
 def _normal(path: str | Path) -> str:
-    return os.path.normpath(Path(path).absolute())
+    return place_of(location(path))
 
 
 def _status(path: Path) -> tuple[int, float]:

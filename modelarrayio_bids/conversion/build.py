@@ -30,8 +30,9 @@ from modelarrayio_bids.conversion.row_blocks import (
     joined,
     read_records,
 )
-from modelarrayio_bids.conversion.row_reader import check_sources, read_rows
+from modelarrayio_bids.conversion.row_reader import check_sources, read_rows, readers_of
 from modelarrayio_bids.conversion.summaries import RowRecorder, SummarisedBlocks, memory_needed
+from modelarrayio_bids.runtime.locations import look_up
 from modelarrayio_bids.runtime.resources import Resources, give_back_memory
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
@@ -191,6 +192,8 @@ def identity_of(sources: Iterable[Source], space: ElementSpace, layout: Layout) 
     OSError
         If a source is not there.
     """
+    sources = tuple(sources)
+    look_up(path for source in sources for path in (source.path, source.mask))
     # Each scalar has rows of its own: the order of rows of different scalars does not matter.
     rows = [
         [source.scalar, source.name, *identity_of_source(source)]
@@ -274,7 +277,8 @@ def read_matrix(
     most = max(source_bytes, _INFLATED * above.chunk_bytes if above else 0)
     beside = memory_needed(n_elements, resources.threads) if summaries else 0
     chunk_bytes = held[0] * chunk * dtype.itemsize
-    budget = resources.block_bytes(held, dtype.itemsize, chunk_bytes, most, beside)
+    reading = readers_of(sources, resources.threads) * most
+    budget = resources.block_bytes(held, dtype.itemsize, chunk_bytes, reading, beside)
     blocks = Blocks.within(held, chunk, dtype.itemsize, budget).with_rows(n_new)
     with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
         recorder = RowRecorder(sources, scratch.put, dtype)
@@ -312,6 +316,7 @@ def write_scalar(
 
 def source_provenance(sources: Sequence[Source]) -> dict[str, list]:
     """Return what would show later that a source has changed since."""
+    look_up(source.path for source in sources)
     status = [source.path.stat() for source in sources]
     return {
         'path': [str(source.path.absolute()) for source in sources],

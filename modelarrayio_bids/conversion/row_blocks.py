@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from modelarrayio_bids.cohort import Source
-from modelarrayio_bids.conversion.row_reader import check_sources, read_rows
+from modelarrayio_bids.conversion.row_reader import check_sources, read_rows, readers_of
 from modelarrayio_bids.conversion.summaries import RowRecorder, memory_needed
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.runtime.atomic import replacing
@@ -102,7 +102,8 @@ class RowBlock:
             return self.path
         most = check_sources(self.sources, space, resources.threads)
         beside = memory_needed(len(space), resources.threads)
-        resources.room(len(space), resources.threads * most + beside)
+        reading = readers_of(self.sources, resources.threads) * most
+        resources.room(len(space), reading + beside)
         with replacing(self.path) as partial, open(partial, 'w+b') as file:
             rows = RowFile(file, self.blocks, np.dtype(self.dtype))
             recorder = RowRecorder(self.sources, rows.put, rows.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from modelarrayio_bids.cohort import VOLUME, Source
-from modelarrayio_bids.errors import CohortError, ModelArrayIOError, raise_problems
+from modelarrayio_bids.errors import (
+    CohortError,
+    ModelArrayIOError,
+    RemoteFileError,
+    UsageError,
+    raise_problems,
+)
+from modelarrayio_bids.runtime.locations import held_bytes, readers
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.spaces import ElementSpace
@@ -33,6 +40,8 @@ def check_sources(sources: Sequence[Source], space: ElementSpace, threads: int =
     ------
     ModelArrayIOError
         The one problem, or a :class:`CohortProblemsError` of all.
+    RemoteFileError, UsageError
+        If a remote one does not come, or cannot without a package or credentials.
     """
     most, problems = checked_sources(sources, space, threads)
     raise_problems(problems)
@@ -43,12 +52,17 @@ def checked_sources(
     sources: Sequence[Source], space: ElementSpace, threads: int = 1
 ) -> tuple[int, list[ModelArrayIOError]]:
     """Return the most bytes that reading a source takes, and all problems of headers once."""
-    checks = ordered_map(partial(_check, space), sources, threads)
+    checks = ordered_map(partial(_check, space), sources, readers_of(sources, threads))
     found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
     sizes = [size for size in found if isinstance(size, int)]
     problems = [problem for problem in found if isinstance(problem, ModelArrayIOError)]
     # One mask may serve many rows: say it once.
     return max(sizes, default=0), list({str(problem): problem for problem in problems}.values())
+
+
+def readers_of(sources: Iterable[Source], threads: int) -> int:
+    """Return how many sources are read at a time."""
+    return readers((path for source in sources for path in (source.path, source.mask)), threads)
 
 
 def read_rows(
@@ -87,7 +101,7 @@ def read_rows(
             logger.warning(what, sources[row].path, dtype.name)
         put(row, stored)
 
-    done = ordered_map(read, _parts(sources, space), threads)
+    done = ordered_map(read, _parts(sources, space), readers_of(sources, threads))
     for _ in tracked(done, f'Reading {sources[0].scalar}', len(sources), 'images'):
         pass
 
@@ -112,6 +126,8 @@ def _check(space: ElementSpace, source: Source) -> int | ModelArrayIOError:
                 f'{source.name} has a {VOLUME}, and only NIfTI files of voxels hold several images',
                 remedy='Leave that cell blank.',
             )
-        return space.check(source)
+        return space.check(source) + max(map(held_bytes, (source.path, source.mask)))
+    except (UsageError, RemoteFileError):
+        raise  # of all sources: nothing to wait for as often as there are any
     except ModelArrayIOError as error:
         return error

@@ -16,6 +16,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.runtime.parallel import ordered_map
+from modelarrayio_bids.runtime.user_input import open_regular
 from modelarrayio_bids.spaces.inputs import image_files
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.scratch import ColumnBlocks, as_stored
@@ -107,7 +108,7 @@ def checksum(*paths: Path) -> str:
     """Return the SHA-256 of a file, or of several one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, 'rb') as file:
+        with open_regular(path, whole=True) as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 

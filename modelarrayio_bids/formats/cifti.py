@@ -39,6 +39,7 @@ from nibabel.nifti2 import Nifti2Header
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats import compression, nifti
 from modelarrayio_bids.formats.maps import map_position
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.text_format import by
 
 EXTENSION_CODE = 32
@@ -236,7 +237,7 @@ class Matrix:
         offset = header.get_data_offset()
         if offset > len(start):
             start = compression.read_start(path, offset)
-        matrix = cls(Path(path), header, _index_maps(_xml(start[:offset], header, path), path))
+        matrix = cls(location(path), header, _index_maps(_xml(start[:offset], header, path), path))
         _require_kind(matrix, kind)
         nifti.require_real_numbers(header, path)
         return matrix

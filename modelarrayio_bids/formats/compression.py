@@ -29,6 +29,7 @@ from typing import Any, BinaryIO
 
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats.pointers import opened
+from modelarrayio_bids.runtime.locations import RemotePath, location
 from modelarrayio_bids.runtime.user_input import open_regular
 
 try:
@@ -115,8 +116,14 @@ def write_file(data: bytes | memoryview, path: str | PathLike[str]) -> None:
 
 
 def digest(path: str | PathLike[str]) -> bytes:
-    """Return what tells the bytes of one file from any other's: BLAKE2b, 16 bytes."""
-    with _opened(path) as file:
+    """Return what tells the bytes of one file from any other's: 16 bytes, BLAKE2b of its content.
+
+    That of a remote file is made of what its server tells, since reading it takes as long as using
+    it.
+    """
+    if isinstance(place := location(path), RemotePath):
+        return place.digest()
+    with _opened(path, whole=True) as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
 
 
@@ -144,7 +151,7 @@ def has_size(path: str | PathLike[str], n_bytes: int) -> bool:
     with open_regular(path) as file:
         if _is_gzip(file):
             return _last_size(file) == n_bytes % 2**32
-        return os.fstat(file.fileno()).st_size == n_bytes
+        return _size(file) == n_bytes
 
 
 @contextmanager
@@ -160,7 +167,7 @@ def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytes]]:
     FormatError
         If the compressed data are damaged, or the file ends before so many bytes.
     """
-    with _opened(path) as file:
+    with _opened(path, whole=True) as file:
         source = _inflating(file) if _is_gzip(file) else file
 
         def take(size: int) -> bytes:
@@ -231,8 +238,8 @@ def _is_gzip(file: BinaryIO) -> bool:
 
 def _filled(buffer: bytearray, path: str | PathLike[str]) -> tuple[bytearray, int]:
     """Return a buffer with the bytes of a file, this one if they fit, and their number."""
-    with _opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
+    with _opened(path, whole=True) as file:
+        size = _size(file)
         if not _is_gzip(file):
             return _read_whole(file, _at_least(buffer, size + 1))
         # Deflate makes nothing smaller than 1/1032 (zlib.net, "zlib technical details"): a trailer
@@ -268,9 +275,16 @@ def _inflating(file: BinaryIO) -> Any:
     return igzip.IGzipFile(fileobj=file) if HAS_ISAL else gzip.GzipFile(fileobj=file)
 
 
+def _size(file: BinaryIO) -> int:
+    """Return the size of a file, which is at its start then."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
+
+
 def _last_size(file: BinaryIO) -> int:
     """Return the size that the last member ends in; the file is back at its start."""
-    if os.fstat(file.fileno()).st_size < _SMALLEST_MEMBER:
+    if _size(file) < _SMALLEST_MEMBER:
         raise EOFError
     file.seek(-4, os.SEEK_END)
     size = int.from_bytes(file.read(4), 'little')
@@ -308,9 +322,9 @@ def _inflate_members(file: BinaryIO, whole: bytearray) -> None:
 
 
 @contextmanager
-def _opened(path: str | PathLike[str]) -> Iterator[io.BufferedReader]:
+def _opened(path: str | PathLike[str], *, whole: bool = False) -> Iterator[io.BufferedReader]:
     """Open a file for reading, and turn what is wrong with its compression into an error."""
-    with opened(path) as file:
+    with opened(path, whole=whole) as file:
         try:
             yield file
         except EOFError as error:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats.pointers import opened
+from modelarrayio_bids.runtime.locations import location
 
 #: Texts that mean "no value" in every table: those of pandas.read_csv, hence of R and BIDS, but
 #: for ``None``, which is a level people use (no medication); and a spreadsheet's errors.
@@ -90,7 +91,7 @@ def read_table(path: str | PathLike[str], *, tidy: bool = True) -> TextTable:
     FormatError
         If it is not text, or its quotes do not match.
     """
-    path = Path(path)
+    path = location(path)
     text, encoding = read_text(path)
     separator, n_skipped, text = _separator(text, path)
     header = _first_line(text)

@@ -12,9 +12,10 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
 from nibabel.nifti1 import intent_codes
 
-from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 from modelarrayio_bids.formats import compression
-from modelarrayio_bids.formats.pointers import absence_error
+from modelarrayio_bids.formats.pointers import absence_error, opened
+from modelarrayio_bids.runtime.locations import is_address
 
 #: Of files with values for each vertex.
 EXTENSIONS = ('.shape.gii', '.func.gii')
@@ -33,7 +34,12 @@ def parsed(path: str | PathLike[str]) -> GiftiImage:
         If it is not a GIFTI file.
     """
     try:
+        if is_address(str(path)):
+            with opened(path, whole=True) as file:
+                return GiftiImage.from_bytes(file.read())
         return GiftiImage.from_filename(path)
+    except ModelArrayIOError:
+        raise
     except FileNotFoundError as error:
         raise absence_error(path) from error
     except (ExpatError, ImageFileError, OSError, ValueError, zlib.error) as error:

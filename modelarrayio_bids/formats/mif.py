@@ -19,7 +19,6 @@ question open, the answer here is what MRtrix 3.0 does.
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -34,6 +33,7 @@ from nibabel.affines import from_matvec
 
 from modelarrayio_bids.errors import FormatError, SourceNotFoundError
 from modelarrayio_bids.formats import compression
+from modelarrayio_bids.runtime.locations import is_file, location
 
 EXTENSIONS = ('.mif.gz', '.mif')
 _SEPARATE = '.mih'
@@ -140,7 +140,7 @@ class MifHeader:
             If it is not an MRtrix image, or is truncated.
         """
         header = cls.from_bytes(_whole_header(partial(compression.read_start, path)), path)
-        header.check_size(header.data_file or Path(path))
+        header.check_size(header.data_file or location(path))
         return header
 
     @classmethod
@@ -213,7 +213,7 @@ class MifHeader:
         FormatError
             If it has fewer or more bytes than the header promises.
         """
-        if not os.path.isfile(path):  # noqa: PTH113 - pathlib's own raises where a name is too long
+        if not is_file(location(path)):
             raise SourceNotFoundError(
                 'no such file, though a header names it as its data',
                 _told(str(path)),
@@ -502,7 +502,7 @@ def _data_place(
         )
     offset = int(found[2] or 0)
     if found[1] != '.':
-        return Path(path or '.').parent / found[1], offset
+        return location(path or '.').parent / found[1], offset
     if offset < header_size:
         raise FormatError(
             f'has its data at byte {offset}, which is within the {header_size} bytes of its header',

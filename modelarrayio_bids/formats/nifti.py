@@ -24,6 +24,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats import compression
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.text_format import by
 
 EXTENSIONS = ('.nii.gz', '.nii')
@@ -73,7 +74,7 @@ class Volume:
 
         Several volumes are refused, unless ``single`` is false.
         """
-        volume = cls(Path(path), parse_header(start, path))
+        volume = cls(location(path), parse_header(start, path))
         if single:
             require_volume(volume)
         require_real_numbers(volume.header, path)
@@ -145,8 +146,9 @@ class Stack:
         header = parse_header(start, path).copy()
         shape = header.get_data_shape()
         header.set_data_shape(shape[:3])
-        volume = Volume(Path(path), header)
-        require_volume(volume if len(shape) == 4 else Volume(Path(path), parse_header(start, path)))
+        place = location(path)
+        volume = Volume(place, header)
+        require_volume(volume if len(shape) == 4 else Volume(place, parse_header(start, path)))
         require_real_numbers(header, path)
         return cls(volume, shape[3] if len(shape) == 4 else 1)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from shlex import quote
 
 from modelarrayio_bids.errors import ModelArrayIOError, NotFetchedError, SourceNotFoundError
+from modelarrayio_bids.runtime.locations import RemotePath, location
 from modelarrayio_bids.runtime.user_input import open_regular
 
 # git-annex takes no longer file for a pointer (its page "internals/pointer file").
@@ -49,7 +50,9 @@ def absence_error(
     what, remedy : str, optional
         Said where nothing tells that the path is of content that can be fetched.
     """
-    path = Path(path)
+    path = location(path)
+    if isinstance(path, RemotePath):
+        return SourceNotFoundError(what, path, remedy)
     if path.is_symlink():
         target = path.readlink()
         what, remedy = f'is a link to what is not there ({target})', 'Check the link.'
@@ -62,8 +65,19 @@ def absence_error(
 
 
 @contextmanager
-def opened(path: str | PathLike[str], remedy: str = 'Check the path.') -> Iterator[BufferedReader]:
+def opened(
+    path: str | PathLike[str], remedy: str = 'Check the path.', *, whole: bool = False
+) -> Iterator[BufferedReader]:
     """Open a file in binary whose content is here, and which ends: no device, and no pipe.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, on a disk or behind an address.
+    remedy : str, optional
+        Advice where there is none.
+    whole : bool, optional
+        As for :func:`modelarrayio_bids.runtime.user_input.open_regular`.
 
     Raises
     ------
@@ -71,7 +85,7 @@ def opened(path: str | PathLike[str], remedy: str = 'Check the path.') -> Iterat
         If it is not there, cannot be read, or its content was not fetched.
     """
     try:
-        with open_regular(path) as file:
+        with open_regular(path, whole=whole) as file:
             if error := pointer_error(file.peek(_LONGEST)[:_LONGEST], path):
                 raise error
             yield file
@@ -87,7 +101,7 @@ def opened(path: str | PathLike[str], remedy: str = 'Check the path.') -> Iterat
 def fetch_error(path: Path) -> SourceNotFoundError | None:
     """Return the error that reading a file would meet because its content is not here."""
     try:
-        if path.stat().st_size > _LONGEST:
+        if isinstance(path, RemotePath) or path.stat().st_size > _LONGEST:
             return None
         with open_regular(path) as file:
             return pointer_error(file.read(len(_LFS)), path)
@@ -99,6 +113,8 @@ def fetch_error(path: Path) -> SourceNotFoundError | None:
 
 def not_installed(root: Path) -> list[Path]:
     """Return the subdatasets of a dataset whose folders are empty, by their paths."""
+    if isinstance(root, RemotePath):
+        return []
     try:
         modules = (root / '.gitmodules').read_text('utf-8', 'replace')
     except OSError:

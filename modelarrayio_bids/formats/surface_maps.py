@@ -23,6 +23,7 @@ from nibabel.freesurfer import read_label
 from modelarrayio_bids.errors import FormatError, SpaceMismatchError
 from modelarrayio_bids.formats import compression, gifti, mgh
 from modelarrayio_bids.formats.maps import map_position
+from modelarrayio_bids.runtime.locations import location
 
 EXTENSIONS = (*gifti.EXTENSIONS, *mgh.EXTENSIONS)
 #: Of a label of FreeSurfer's, and of all files that may be a mask.
@@ -68,7 +69,7 @@ class SurfaceMaps:
         SourceNotFoundError, FormatError
             If it cannot be read, or the file holds no values of one surface.
         """
-        path = Path(path)
+        path = location(path)
         if _is_mgh(path):
             n_vertices, n_maps = mgh.dimensions(path)
             return cls(path, n_vertices, tuple(str(number + 1) for number in range(n_maps)))

@@ -19,6 +19,7 @@ from modelarrayio_bids.errors import JobError, ModelArrayIOError, out_of_memory
 from modelarrayio_bids.interfaces.node_errors import forget_error, leave_error
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.encoding import refusal
+from modelarrayio_bids.runtime.locations import is_address, location
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED, Terminated, terminable
 
@@ -34,7 +35,10 @@ class _Absolute:
     """A path; a relative one counts from the folder where it is set, not from the node's."""
 
     def validate(self, *arguments: Any, **keywords: Any) -> Any:
-        """Check the path, and make it absolute without following links."""
+        """Check the path, and make it absolute without following links; let an address be."""
+        *_, given = arguments
+        if is_address(str(given)):
+            return str(given)
         value = super().validate(*arguments, **keywords)  # type: ignore[misc]
         return type(value)(Path(value).absolute())
 
@@ -90,7 +94,7 @@ class LibraryInterface(SimpleInterface, ABC):
     def path(self, name: str) -> Path | None:
         """Return the path that an input was set to, or None."""
         value = self.given(name).get(name)
-        return None if value is None else Path(value)
+        return None if value is None else location(value)
 
     def resources(self) -> Resources:
         """Return the threads and the memory that the inputs allow."""

@@ -31,6 +31,7 @@ from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
 from modelarrayio_bids.runtime.inputs import refuse_inputs
+from modelarrayio_bids.runtime.locations import location
 
 
 class _CollectCohortInputSpec(BaseInterfaceInputSpec):
@@ -80,7 +81,8 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
 class CollectCohortOutputSpec(TraitedSpec):
     """The cohorts that were found, and the paths of their outputs."""
 
-    bids_dir = Directory(exists=True, desc='as given, absolute')
+    # No Directory: of an address Nipype would make a path in the node's folder.
+    bids_dir = traits.Str(desc='as given, absolute')
     output_dir = Directory(exists=True, desc='folder for the outputs, absolute')
     scalars = traits.List(traits.Str, desc='names, one per scalar and space')
     cohort_files = traits.List(File(exists=True), desc='cohort CSV of each')
@@ -117,7 +119,7 @@ class CollectCohort(LibraryInterface):
             ),
         )
         scalars = [group.scalar for group in collection.groups]
-        write_description(output_dir, collection.datasets, Path(inputs.bids_dir), scalars)
+        write_description(output_dir, collection.datasets, location(inputs.bids_dir), scalars)
         outputs = [group.outputs(output_dir) for group in collection.groups]
         tables = self.cohort_paths([files.cohort for files in outputs], output_dir, folder)
         contents: dict[str, Any] = {}

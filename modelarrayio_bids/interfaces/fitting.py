@@ -15,6 +15,7 @@ from nipype.interfaces.base import (
 
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.runtime.locations import location
 
 
 class _WriteFitScriptsInputSpec(BaseInterfaceInputSpec):
@@ -45,7 +46,7 @@ class WriteFitScripts(LibraryInterface):
 
     def _call(self, _folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        folders = Path(inputs.bids_dir), Path(inputs.output_dir)
+        folders = location(inputs.bids_dir), Path(inputs.output_dir)
         # Nipype's pools may be given more threads than there are.
         cores = min(inputs.n_cores, os.cpu_count() or 1)
         files = zip(inputs.cohort_files, inputs.store_files, inputs.script_files, strict=True)

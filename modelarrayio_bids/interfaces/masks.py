@@ -16,6 +16,7 @@ from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD, group_mask
 from modelarrayio_bids.runtime.inputs import refuse_inputs
+from modelarrayio_bids.runtime.locations import location
 
 
 class _GroupMaskInputSpec(BaseInterfaceInputSpec):
@@ -82,7 +83,7 @@ class GroupMask(LibraryInterface):
     def _masks(self) -> list[Path] | None:
         given = self.given('cohort_file', 'in_files')
         if 'in_files' in given:
-            return [Path(path) for path in given['in_files']]
+            return [location(path) for path in given['in_files']]
         cohort = Cohort.from_csv(given['cohort_file'])
         if not cohort.has_masks:
             return None

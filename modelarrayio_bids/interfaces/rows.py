@@ -21,6 +21,7 @@ from modelarrayio_bids.conversion.row_blocks import RowBlock, plan_row_blocks
 from modelarrayio_bids.conversion.row_reader import checked_sources
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
 from modelarrayio_bids.store.chunk_layout import Layout
@@ -115,7 +116,7 @@ class ReadRowBlock(LibraryInterface):
 def _cohort_and_space(cohort_file: str, mask: str | Path | None) -> tuple[Cohort, ElementSpace]:
     """Return a cohort of one scalar, and its elements."""
     cohort = Cohort.from_csv(cohort_file)
-    return cohort, space_of(cohort.sources(), References(mask=Path(mask) if mask else None))
+    return cohort, space_of(cohort.sources(), References(mask=location(mask) if mask else None))
 
 
 def row_blocks(

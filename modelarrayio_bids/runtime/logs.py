@@ -251,8 +251,9 @@ def _quieten_others(*, nipype: bool) -> None:
         theirs.setLevel(logging.INFO if nipype else logging.CRITICAL)
     # Nipype's pools complain of workers that are stopped because another one failed.
     logging.getLogger('concurrent.futures').setLevel(logging.CRITICAL + 1)
-    # The list of matplotlib's fonts is of no interest.
-    logging.getLogger('matplotlib').setLevel(logging.WARNING)
+    # Fonts of matplotlib and endpoints of botocore are of no interest.
+    for name in ('matplotlib', 'botocore', 'aiobotocore', 's3fs', 'fsspec', 'asyncio'):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # nibabel's remarks on headers it repairs are not for the user of a command.
     for name in ('nibabel', 'nibabel.global'):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -82,7 +82,7 @@ class Resources:
         shape: tuple[int, int],
         itemsize: int,
         chunk_bytes: int,
-        source_bytes: int,
+        reading_bytes: int,
         beside: int = 0,
     ) -> int:
         """Return the bytes that a block of columns may have.
@@ -93,8 +93,8 @@ class Resources:
             Rows and columns of the matrix.
         itemsize, chunk_bytes : int
             Bytes of one value, and of a chunk.
-        source_bytes : int
-            Most bytes that reading one source takes.
+        reading_bytes : int
+            Most bytes that reading takes, of all sources that are read at a time.
         beside : int, optional
             Bytes that something else takes meanwhile.
 
@@ -103,7 +103,7 @@ class Resources:
         UsageError
             As :meth:`room`.
         """
-        needed = beside + self.threads * source_bytes + self.writing_bytes(shape[0], chunk_bytes)
+        needed = beside + reading_bytes + self.writing_bytes(shape[0], chunk_bytes)
         room = self.room(shape[1], needed, max(chunk_bytes, MIB))
         return min(wanted_block(shape, itemsize), room)
 

@@ -18,6 +18,7 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
     UsageError,
 )
+from modelarrayio_bids.runtime.locations import RemotePath, location
 
 #: Words of Python's messages, and what they are about.
 _SAID = {
@@ -45,16 +46,27 @@ def input_error(error: Exception) -> ModelArrayIOError | None:
     return None
 
 
-def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+def open_regular(path: str | os.PathLike[str], *, whole: bool = False) -> io.BufferedReader:
     """Open a file for reading in binary, which ends: no device, and no pipe.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, on a disk or behind an address.
+    whole : bool, optional
+        Say that all of it will be read, which makes remote ones come in fewer requests.
 
     Raises
     ------
     SourceNotFoundError
         If it is something else.
+    RemoteFileError
+        If it is remote and does not come.
     OSError
         If it cannot be opened.
     """
+    if isinstance(place := location(path), RemotePath):
+        return place.open_binary(whole=whole)
     mode = Path(path).stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise SourceNotFoundError(

@@ -20,7 +20,6 @@ superior), whichever way a file has them on disk.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,6 +44,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats import compression, mif, nifti
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.locations import is_file, location
 from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.geometry import VOXEL_TABLE, Grid, GridElements, place_names
@@ -269,7 +269,8 @@ class FixelSpace(ElementSpace):
         SpaceError
             If it has several, or as :meth:`from_files`.
         """
-        return cls.from_files(_find(Path(folder), 'index'), _find(Path(folder), 'directions'))
+        place = location(folder)
+        return cls.from_files(_find(place, 'index'), _find(place, 'directions'))
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> FixelSpace:
@@ -500,8 +501,7 @@ def is_fixel_directory(folder: Path) -> bool:
 
 def _candidates(folder: Path, stem: str) -> list[Path]:
     paths = (folder / f'{stem}{ending}' for ending in DIRECTORY_ENDINGS)
-    # pathlib's own raises where the folder may not be entered.
-    return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
+    return [path for path in paths if is_file(path)]
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelarrayio_bids.cohort import Source
+from modelarrayio_bids.runtime.locations import is_there
 from modelarrayio_bids.spaces import files_of
 from modelarrayio_bids.spaces.base import References
 from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS
@@ -15,7 +15,7 @@ from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS
 def image_files(source: Source) -> list[Path]:
     """Return the files of an image: that which the source names and, where there are, others."""
     others = (path for path in files_of(source.path) if path != source.path)
-    return [source.path, *filter(os.path.lexists, others)]
+    return [source.path, *filter(is_there, others)]
 
 
 def files_read(sources: Iterable[Source], references: References) -> Iterator[Path]:

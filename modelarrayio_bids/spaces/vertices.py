@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -48,6 +47,7 @@ from modelarrayio_bids.formats.surface_maps import (
     side,
     write_map,
 )
+from modelarrayio_bids.runtime.locations import is_there
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.geometry import SurfaceElements, structure_counts
@@ -404,7 +404,7 @@ def _first_of_each_side(images: Sequence[Path]) -> dict[str, Path]:
     found = {}
     for each in SIDES:
         files = (path.with_name(in_side(path.name, each)) for path in images)
-        first = next(filter(os.path.lexists, files), None)
+        first = next(filter(is_there, files), None)
         if first is not None:
             found[each] = first
     if not found:
@@ -434,7 +434,7 @@ def _require(path: Path, each: str) -> Path:
     _require_side(path)
     file = path.with_name(in_side(path.name, each))
     (other,) = (both for both in VertexSpace.files_of(path) if both != file)
-    if not os.path.lexists(file) and os.path.lexists(other):
+    if not is_there(file) and is_there(other):
         raise absence_error(
             file,
             f'no such file: the {_WORDS[each]} hemisphere of {other.name} is missing',

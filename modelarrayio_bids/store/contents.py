@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from modelarrayio_bids.errors import SchemaError
+from modelarrayio_bids.runtime.locations import is_address
 from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.filters import filters_of
 from modelarrayio_bids.store.kinds import ElementKind, facts_in, kinds_of, tables_in
@@ -81,11 +82,14 @@ class Images:
         Number of images with unchanged size and modification time.
     changed, gone : tuple of str
         Paths of those that have not, and of those that are not there.
+    remote : tuple of str
+        Addresses of those that were not looked up.
     """
 
     unchanged: int
     changed: tuple[str, ...]
     gone: tuple[str, ...]
+    remote: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -250,14 +254,17 @@ def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:
 
 
 def _images(file: h5py.File, scalar: str) -> Images | None:
-    """Look each image up where it was."""
+    """Look each image up where it was, unless that takes a network."""
     known = items.datasets(items.group_at(file, f'{schema.SOURCES}/{scalar}'))
     if not {_PATHS, *schema.SOURCE_STATUS} <= set(known):
         return None
     paths = items.texts_of(known[_PATHS])
     sizes, times = (np.ravel(items.values_of(known[name])) for name in schema.SOURCE_STATUS)
-    changed, gone = [], []
+    changed, gone, remote = [], [], []
     for path, size, time in zip(paths, sizes, times, strict=True):
+        if is_address(path):
+            remote.append(path)
+            continue
         try:
             status = Path(path).stat()
         except (OSError, ValueError):
@@ -265,7 +272,8 @@ def _images(file: h5py.File, scalar: str) -> Images | None:
             continue
         if (status.st_size, status.st_mtime) != (size, time):
             changed.append(path)
-    return Images(len(paths) - len(changed) - len(gone), tuple(changed), tuple(gone))
+    others = tuple(map(tuple, (changed, gone, remote)))
+    return Images(len(paths) - sum(map(len, others)), *others)
 
 
 def _elements(

@@ -218,7 +218,11 @@ BAD_COHORTS = {
         65,
     ),
     'name of a path': (table(LONG, ['a/b', *FIRST[1:]]), "'a/b' cannot be the name of a", 65),
-    'remote source': (table(LONG, ['FA', 's3://b/x.nii.gz', '']), 's3://b/x.nii.gz', 64),
+    'unknown address': (
+        table(LONG, ['FA', 'ftp://b/x.nii.gz', '']),
+        'ftp://b/x.nii.gz: is an address that cannot be read',
+        64,
+    ),
     'no cohort': (lambda folder: (folder / 'cohort.csv').unlink(), 'cohort.csv: no such file', 66),
     'no group mask': (lambda folder: (folder / 'group_mask.nii.gz').unlink(), 'no such file', 66),
 }

@@ -81,7 +81,7 @@ def test_the_same_for_a_program(folder, info):
         assert tuple(scalar['chunk']) == values.chunks
         assert scalar['sources'] == file['scalars/FA/column_names'].asstr()[()].tolist()
     assert scalar['filters'] == ['shuffle', 'gzip']
-    assert scalar['images'] == {'unchanged': 5, 'changed': [], 'gone': []}
+    assert scalar['images'] == {'unchanged': 5, 'changed': [], 'gone': [], 'remote': []}
     (analysis,) = document['analyses']
     assert analysis == {
         'name': 'mylm', 'problem': '', 'n_elements': N - 4, 'results': RESULTS[1:],

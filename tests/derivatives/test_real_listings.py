@@ -97,15 +97,21 @@ def test_aomic_has_probabilities_of_tissues_alone(found):
     }
 
 
-def test_aomic_vbm_says_no_space_and_is_on_one_grid(found):
+def test_aomic_vbm_is_known_by_its_paths(found):
     """vbm/…_desc-VBM_GMvolume.nii.gz, two of them, among those that are the participant's own."""
-    with pytest.raises(NoMatchError) as caught:
-        found('real_aomic_piop2_ds002790', on_template='VBM')
-    reasons = left_out(caught)
-    (one_grid,) = (count for reason, count in reasons.items() if 'though on one grid' in reason)
-    assert one_grid == 2
+    collection = found('real_aomic_piop2_ds002790', on_template='VBM')
+    # Their space is FSL's, of which fmriprep has no mask.
+    assert table(collection) == {('gmv', 'MNI152NLin6Asym'): (2, 2, {'map-itself': 2})}
     # FA, EVECS, diffmodel and the three probabilities of two subjects.
-    assert reasons["in the participant's own space (no space)"] == 12
+    assert len(collection.left_out["in the participant's own space (no space)"]) == 12
+
+
+def test_images_on_one_grid_that_no_recipe_knows_are_told(found):
+    """The same two without a recipe for their paths: their names say no space."""
+    with pytest.raises(NoMatchError) as caught:
+        found('real_aomic_piop2_ds002790', on_template='FA', select={'suffix': 'FA'})
+    (one_grid,) = (n for reason, n in left_out(caught).items() if 'though on one grid' in reason)
+    assert one_grid == 2
 
 
 def test_a_recipe_says_the_space(found, tmp_path):

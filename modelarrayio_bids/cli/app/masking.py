@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelarrayio_bids.cli.options import add, add_list, add_path
+from modelarrayio_bids.cli.options import add, add_input, add_list
 from modelarrayio_bids.errors import UsageError
 
 # As in derivatives.cohorts.mask_matching, which --help must not load.
@@ -21,7 +21,7 @@ MASK_SOURCES = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group('group: masks and grids')
-    add_path(
+    add_input(
         group,
         '--mask',
         metavar='NIFTI',
@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "task), anatomical (the mask of the anatomy, on the map's grid), map-itself (finite, "
         'non-zero voxels of the map), or no-map-itself (all but map-itself) (default: all)',
     )
-    add_path(
+    add_input(
         group,
         '--group-mask-file',
         metavar='NIFTI',

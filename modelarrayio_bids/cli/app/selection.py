@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cli.options import add, add_flag, add_list, add_path, dataset, label
+from modelarrayio_bids.cli.options import add, add_flag, add_list, add_path, dataset, label, place
 from modelarrayio_bids.errors import UsageError
 
 
@@ -226,7 +226,7 @@ def _add_phenotypes(group: argparse._ArgumentGroup) -> None:
     add_list(
         group,
         '--phenotypes',
-        type=Path,
+        type=place,
         metavar='FILE',
         common=True,
         help='tables of phenotypes to join (TSV or CSV). They are joined to participants.tsv and '

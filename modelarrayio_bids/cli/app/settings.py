@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.options import add, dataset, label, named
+from modelarrayio_bids.cli.options import add, dataset, label, named, place
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.errors import UsageError
 
 #: Types of options whose values are text, which TOML tells from numbers.
-_TEXTS = (None, Path, label, dataset, named)
+_TEXTS = (None, Path, place, label, dataset, named)
 
 
 @dataclass(frozen=True)
@@ -208,8 +208,8 @@ def _text(value: Any) -> str:
 
 def _rooted(action: argparse.Action, text: str, folder: Path) -> str:
     """Return a value with the path in it, if there is one, taken from a folder."""
-    if action.type is Path:
-        return str(folder / text)
+    if action.type in {Path, place}:
+        return text if '://' in text else str(folder / text)
     if action.type is label and text.startswith('@'):
         return f'@{folder / text[1:]}'
     if action.type is dataset:

@@ -7,10 +7,12 @@ import logging
 
 from modelarrayio_bids.cli.options import (
     add_flag,
+    add_input,
     add_log_level,
     add_map,
     add_path,
     add_references,
+    add_remote,
     add_resources,
     add_scalar_columns,
     references,
@@ -38,7 +40,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=append)
     _add_cohort(parser)
     add_references(parser)
-    add_path(
+    add_input(
         parser,
         '--example-file',
         metavar='IMAGE',
@@ -47,6 +49,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     add_map(parser)
     _add_output(parser)
     add_resources(parser)
+    add_remote(parser)
     add_log_level(parser)
 
 
@@ -93,7 +96,7 @@ def append(options: argparse.Namespace) -> int:
 
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:
-    add_path(
+    add_input(
         parser,
         '--cohort-file',
         required=True,

@@ -147,7 +147,8 @@ def _sources(scalar: ScalarContents) -> Iterator[str]:
 def _state(images: Images) -> str:
     """Return how many images have changed since."""
     parts = [f'unchanged since: {images.unchanged:,}']
-    for what, paths in (('changed since', images.changed), ('not found', images.gone)):
+    others = {'changed since': images.changed, 'not found': images.gone}
+    for what, paths in {**others, 'remote, not looked up': images.remote}.items():
         if paths:
             parts.append(f'{what}: {len(paths):,}, such as {paths[0]}')
     return '; '.join(parts)

@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.app import masking, selection
-from modelarrayio_bids.cli.options import add, add_flag, add_log_level, add_path, named
+from modelarrayio_bids.cli.options import (
+    add,
+    add_flag,
+    add_log_level,
+    add_path,
+    add_remote,
+    named,
+    place,
+)
 from modelarrayio_bids.errors import OutputError, UsageError
+from modelarrayio_bids.runtime.locations import location
 
 if TYPE_CHECKING:
     from modelarrayio_bids.cohort import Cohort
@@ -33,7 +42,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=make_cohort, list_scalars=False, dry_run=False, json=False)
     parser.add_argument(
         'bids_dir',
-        type=Path,
+        type=place,
         metavar='FOLDER',
         help='BIDS dataset, derivatives, or any other folder',
     )
@@ -57,6 +66,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     selection.add_options(parser)
     masking.add_options(parser)
+    add_remote(parser)
     add_log_level(parser)
 
 
@@ -95,7 +105,7 @@ def _of_stack(options: argparse.Namespace) -> Cohort:
             remedy='List them with --participants.',
         )
     name, _, file = options.stack.partition('=')
-    stack, mask = Path(file.strip()).absolute(), options.mask and options.mask.absolute()
+    stack, mask = location(file.strip()).absolute(), options.mask and options.mask.absolute()
     labels = [bare_label(text) for text in read_labels(options.participants, 'participant_id')]
     phenotypes = Phenotypes.find([options.bids_dir], options.phenotypes)
     _refuse_inputs(options, [stack, mask, options.participants, *options.phenotypes])

@@ -11,10 +11,12 @@ from modelarrayio_bids.cli.options import (
     MEGABYTE,
     add,
     add_flag,
+    add_input,
     add_log_level,
     add_map,
     add_path,
     add_references,
+    add_remote,
     add_resources,
     add_scalar_columns,
     references,
@@ -50,6 +52,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     _add_output(parser)
     _add_layout(parser)
     add_resources(parser)
+    add_remote(parser)
     _add_unused(parser)
     add_log_level(parser)
 
@@ -130,7 +133,7 @@ def _level(options: argparse.Namespace) -> int | None:
 
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:
-    add_path(
+    add_input(
         parser,
         '--cohort-file',
         required=True,
@@ -227,16 +230,8 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_unused(parser: argparse.ArgumentParser) -> None:
-    """Add options of the predecessor that have no effect here."""
+    """Add an option of the predecessor that has no effect here."""
     group = parser.add_argument_group('accepted for compatibility, without effect')
     group.add_argument(
         '--workers', type=int, default=1, metavar='N', help='workers that write TileDB'
-    )
-    add(
-        group,
-        '--s3-workers',
-        type=int,
-        default=1,
-        metavar='N',
-        help='workers that read remote images',
     )

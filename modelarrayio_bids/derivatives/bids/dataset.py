@@ -27,6 +27,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.formats.pointers import absence_error
 from modelarrayio_bids.runtime.data_files import data_table
+from modelarrayio_bids.runtime.locations import RemotePath, is_there, location
 
 DESCRIPTION = 'dataset_description.json'
 
@@ -165,6 +166,9 @@ class Dataset:
             url = urlsplit(str(source.get('URL', '')) if isinstance(source, dict) else '')
             if url.scheme in {'', 'file'} and url.path:
                 yield self.root / unquote(url.path)
+            elif url.scheme == 's3' and self.is_own_output:
+                # Other people's are those that were downloaded once.
+                yield location(url.geturl())
 
 
 def datasets_in(root: Path) -> list[Path]:
@@ -192,7 +196,7 @@ def _instead_of(root: Path, followed: Collection[Path]) -> str:
     held = [path for path in datasets_in(root) if os.path.realpath(path) not in given]
     if held:
         return f'Of the datasets in it, give one, or several: {as_options(held)}.'
-    above = next((path for path in root.parents if os.path.lexists(path / DESCRIPTION)), None)
+    above = next((path for path in root.parents if is_there(path / DESCRIPTION)), None)
     if above is not None and os.path.realpath(above) not in given:
         return f'It is a folder of the dataset {above}: give that.'
     instead = '; or leave this one out.' if followed else '.'
@@ -208,7 +212,7 @@ def _looks_like(folder: Path) -> bool:
     dataset = Dataset.at(folder)
     if not _is_searched(folder) or dataset.is_own_output:
         return False
-    return os.path.lexists(folder / DESCRIPTION) or any(subject_folders(folder))
+    return is_there(folder / DESCRIPTION) or any(subject_folders(folder))
 
 
 def _program_names(entry: object) -> Iterator[str]:
@@ -222,6 +226,10 @@ def _program_names(entry: object) -> Iterator[str]:
 
 
 def _require_readable(root: Path) -> None:
+    if isinstance(root, RemotePath):
+        if not root.is_dir():
+            raise absence_error(root, 'no such folder', 'Check the address of the dataset.')
+        return
     try:
         os.scandir(root).close()
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.folders import entries, subfolders
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.spaces.fixels import COMPANIONS, DIRECTORY_ENDINGS, is_fixel_directory
 
 #: Entities, each whole, and then perhaps the name of the measure.
@@ -50,7 +51,7 @@ def fixel_files(folder: Path) -> Iterator[tuple[Path, bids_entities.Entities]]:
     The name of the folder is the ``suffix``. A file whose name is not ``sub-<label>``, further
     entities and a measure has no ``subject``.
     """
-    for path in (Path(entry.path) for entry in entries(folder)):
+    for path in (location(entry.path) for entry in entries(folder)):
         ending = next((end for end in _ENDINGS if path.name.endswith(end)), None)
         if ending is None or path.name in _COMPANIONS or path.name.startswith('.'):
             continue

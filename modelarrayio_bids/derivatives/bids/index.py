@@ -22,6 +22,7 @@ from pathlib import Path
 from modelarrayio_bids.derivatives.bids import entities as bids_entities
 from modelarrayio_bids.derivatives.bids.entities import Entities
 from modelarrayio_bids.errors import FormatError
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.progress import tracked
 
 _FOLDERS = re.compile(r'[/\\]')
@@ -73,7 +74,7 @@ def index_names(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, Entiti
     parse = functools.cache(functools.partial(parse_file_entities, config=config))
     for name in tracked(names, f'Indexing {root.name}', len(names), 'names'):
         # Ten times as fast as root / name.
-        yield Path(os.path.join(root, name)), _entities(name, parse)  # noqa: PTH118
+        yield location(os.path.join(root, name)), _entities(name, parse)  # noqa: PTH118
 
 
 def _entities(name: str, parse: Callable[[str], Mapping[str, str]]) -> Entities:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from modelarrayio_bids.errors import FormatError
 from modelarrayio_bids.formats.delimited_text import read_text
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.locations import is_there
 
 
 def parse_file(
@@ -50,7 +50,7 @@ def read_json(path: Path) -> dict[str, Any]:
     FormatError
         If it cannot be read, is not JSON, or holds something else.
     """
-    if not os.path.lexists(path):
+    if not is_there(path):
         return {}
     content = parse_json(path)
     if not isinstance(content, dict):

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from modelarrayio_bids.derivatives.bids.folders import entries, is_folder
+from modelarrayio_bids.derivatives.bids.folders import Entry, entries, is_folder
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.text_format import some
 
@@ -98,7 +98,7 @@ def _found(root: Path, ignored: re.Pattern[str] | None) -> Iterator[str]:
                     links.append((f'{name}/', os.path.realpath(entry.path)))
 
 
-def _candidates(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _candidates(folder: Path) -> Iterator[Entry]:
     """Yield what may be an image or hold some."""
     for entry in entries(folder):
         hidden = entry.name.startswith('.')

@@ -15,7 +15,6 @@ True
 from __future__ import annotations
 
 import functools
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from modelarrayio_bids.derivatives.bids.folders import entries, is_folder
 from modelarrayio_bids.errors import AmbiguousMatchError, UsageError
+from modelarrayio_bids.runtime.locations import is_there
 
 #: The field that every pattern of images has to have.
 PARTICIPANT = 'participant'
@@ -130,7 +130,7 @@ def _found(
         path = folder / name
         if below:
             yield from _found(path, tuple(below), {**known, **fields}, names_in)
-        elif os.path.lexists(path) and not is_folder(path):
+        elif is_there(path) and not is_folder(path):
             yield path, {**known, **fields}
 
 

@@ -25,6 +25,7 @@ from modelarrayio_bids.derivatives.bids.dataset import (
 from modelarrayio_bids.derivatives.bids.folders import subfolders
 from modelarrayio_bids.errors import InvalidDatasetError, UsageError, shell_pattern
 from modelarrayio_bids.formats.pointers import not_installed
+from modelarrayio_bids.runtime.locations import is_there, location
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +45,10 @@ def parse_dataset(text: str) -> tuple[str, Path]:
     """
     name, equals, path = text.partition('=')
     if not equals or '/' in name:
-        name, path = Path(text).absolute().name, text
+        name, path = location(text).absolute().name, text
     if not name or not path:
         raise UsageError(f'{text!r} names no dataset', remedy='Write it as NAME=PATH.')
-    return name, Path(path)
+    return name, location(path)
 
 
 def parse_datasets(texts: Iterable[str]) -> dict[str, Path]:
@@ -101,7 +102,8 @@ def find_datasets(
     if given:
         known = [bids_dir, *given.values()]
         tops = [
-            Dataset.from_folder(Path(path), name, known, recognises) for name, path in given.items()
+            Dataset.from_folder(location(path), name, known, recognises)
+            for name, path in given.items()
         ]
     else:
         tops = _datasets_of(bids_dir, recognises)
@@ -119,7 +121,7 @@ def find_datasets(
 
 def _datasets_of(bids_dir: Path, recognises: Recognises) -> list[Dataset]:
     children = list(_children(bids_dir.absolute(), recognises))
-    if children and not os.path.lexists(bids_dir / DESCRIPTION):
+    if children and not is_there(bids_dir / DESCRIPTION):
         return children
     top = Dataset.from_folder(bids_dir, recognises=recognises)
     if top.is_derivative or recognises(top.root) or not (top.description or children):

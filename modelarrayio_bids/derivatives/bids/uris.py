@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
+from modelarrayio_bids.runtime.locations import is_address, location
 
 
 class Uris:
@@ -44,9 +45,9 @@ class Uris:
 
 
 def path_of(url: str) -> Path:
-    """Return the path of a ``file:`` URL, as ``DatasetLinks`` have them.
+    """Return the path of a ``file:`` URL, or the address, as ``DatasetLinks`` have them.
 
     >>> path_of(Path('/a folder/x').as_uri()).as_posix()
     '/a folder/x'
     """
-    return Path(unquote(urlparse(url).path))
+    return location(url) if is_address(url) else Path(unquote(urlparse(url).path))

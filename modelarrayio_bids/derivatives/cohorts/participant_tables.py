@@ -9,7 +9,6 @@ meant. What BIDS says of its columns is read from the JSON file beside it.
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.entities import Entities, bare_label
+from modelarrayio_bids.derivatives.bids.folders import subject_folders
 from modelarrayio_bids.derivatives.cohorts.columns import (
     KEYS,
     PARTICIPANT,
@@ -30,6 +30,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
 from modelarrayio_bids.errors import FormatError, UsageError
 from modelarrayio_bids.formats.delimited_text import MISSING, TSV, read_table, read_text
 from modelarrayio_bids.runtime.grouping import grouped
+from modelarrayio_bids.runtime.locations import is_there
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
@@ -119,8 +120,8 @@ class Table:
         frames = []
         dictionary = dict(read_dictionary(root / 'sessions.json'))
         # One look for each participant: to list what their folders hold takes far longer.
-        paths = (folder / f'{folder.name}_sessions.tsv' for folder in sorted(root.glob('sub-*')))
-        for path in filter(os.path.lexists, paths):
+        paths = (folder / f'{folder.name}_sessions.tsv' for folder in subject_folders(root))
+        for path in filter(is_there, paths):
             frame = read_frame(path).assign(**{PARTICIPANT: path.parent.name})
             if SESSION not in frame:
                 raise FormatError(f'has no column {SESSION}', path, 'Name its first column so.')

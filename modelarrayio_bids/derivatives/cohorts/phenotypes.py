@@ -8,7 +8,6 @@ taken. Two tables of one grain must not contradict each other.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from modelarrayio_bids.derivatives.cohorts.participant_tables import Table, Visi
 from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError, UsageError, raise_problems
 from modelarrayio_bids.models.r_numbers import r_number
+from modelarrayio_bids.runtime.locations import is_there
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Phenotypes:
             If one is not a table of participants, or two contradict each other.
         """
         # A link whose content was not fetched is there, and an error.
-        found = filter(os.path.lexists, (folder / FILE for folder in folders))
+        found = filter(is_there, (folder / FILE for folder in folders))
         participants = next(found, None)
         sessions = next(filter(None, map(Table.of_sessions, folders)), None)
         paths = [*([participants] if participants else []), *dict.fromkeys(given)]

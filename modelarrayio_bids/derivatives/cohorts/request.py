@@ -26,6 +26,7 @@ from modelarrayio_bids.derivatives.recipes.recipe import (
 )
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.formats.pointers import absence_error
+from modelarrayio_bids.runtime.locations import list_below, location
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.runtime.user_input import open_regular
 
@@ -135,6 +136,8 @@ class Request:
                     f'there is no label after --{name.replace("_", "-")}',
                     remedy='Leave the option out, or check the variable its value came from.',
                 )
+        for folder in (self.bids_dir, *self.datasets.values()):
+            list_below(folder)
         self._check_files()
         allowed(self.mask_source)
         if self.in_mask is not None and self.mask_source:
@@ -223,7 +226,7 @@ class Request:
 def _absolute(given: Any) -> Any:
     if isinstance(given, tuple):
         return tuple(map(_absolute, given))
-    return None if given is None else Path(given).absolute()
+    return None if given is None else location(given).absolute()
 
 
 def _require_file(path: Path, option: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.derivatives.bids.description import container
+from modelarrayio_bids.runtime.locations import is_address
 
 #: Placeholders for folders outside of a container, whose names are unknown inside.
 _BIDS_DIR, _OUTPUT_DIR = 'BIDS_DIR', 'OUTPUT_DIR'
@@ -79,7 +80,7 @@ def fit_command(output_dir: str | PathLike[str], scripts: Sequence[str | PathLik
 def export_command(bids_dir: str | PathLike[str], output_dir: str | PathLike[str]) -> str:
     """Write results as maps, in a container if that is where we run."""
     found = container()
-    if found is None:
+    if found is None or is_address(str(bids_dir)):
         return shlex.join([NAME, str(bids_dir), str(output_dir), 'export'])
     inside = [str(Path(folder).absolute()) for folder in (bids_dir, output_dir)]
     mounts = [f'{_BIDS_DIR}:{inside[0]}:ro', f'{_OUTPUT_DIR}:{inside[1]}']

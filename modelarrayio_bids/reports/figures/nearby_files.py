@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from modelarrayio_bids.runtime.locations import is_address
+
 #: So many people are looked at: what one lacks, everybody does.
 MOST_SUBJECTS = 3
 # A study has tens of derivatives. A folder of more is not one.
@@ -24,7 +26,7 @@ def anatomical_files(sources: Iterable[Path], pattern: str) -> Iterator[Path]:
     Parameters
     ----------
     sources : iterable of pathlib.Path
-        Images in a BIDS dataset; others have no neighbours.
+        Images in a BIDS dataset on a disk. Others have no neighbours: a report needs no network.
     pattern : str
         A glob for the names in a subject's folder, and in its ``anat``, of every session.
 
@@ -97,6 +99,8 @@ def study_folders(dataset: Path) -> list[Path]:
 
 
 def _subject_folder(source: Path) -> Path | None:
+    if is_address(str(source)):
+        return None
     return next((folder for folder in source.parents if folder.name.startswith('sub-')), None)
 
 

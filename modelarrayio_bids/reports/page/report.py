@@ -36,6 +36,7 @@ from modelarrayio_bids.reports.page.methods import done
 from modelarrayio_bids.reports.page.scalars import ScalarPart, scalar_part, shared_files
 from modelarrayio_bids.reports.page.templates import Script, environment
 from modelarrayio_bids.runtime.atomic import replacing
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
@@ -149,7 +150,7 @@ def _steps(
         for one in outputs
         if one.files.fit_script in scripts and not analyses[one.key]
     ]
-    fit, *others = next_steps(Path(bids_dir).absolute(), output_dir, to_fit or scripts)
+    fit, *others = next_steps(location(bids_dir).absolute(), output_dir, to_fit or scripts)
     if to_fit:
         return [fit, *others]
     exported = all(_maps(one, name).is_dir() for one in outputs for name in analyses[one.key])

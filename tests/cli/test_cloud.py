@@ -1,0 +1,378 @@
+"""Images behind addresses: a real S3 server on this machine, and a web server that fails."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+
+import cloud
+import h5py
+import numpy as np
+import pytest
+import trees
+from images import expected_rows, group_mask, subject_map, write_cohort, write_csv
+from stores import write_results
+from vertices import N_ELEMENTS, save_pair
+
+from modelarrayio_bids.cli import bids_app
+from modelarrayio_bids.cli.files import main
+
+# Starts a program as if a module were not installed.
+WITHOUT = """
+import sys
+sys.modules[sys.argv.pop(1)] = None
+from modelarrayio_bids.cli.files import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope='module')
+def s3():
+    with cloud.s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder; in ``data``, three images with masks of their own."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(('AWS_', 'MODELARRAYIO_'))]:
+        monkeypatch.delenv(name)
+    for name, value in cloud.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    # Those that options set are gone after the test too.
+    monkeypatch.setenv('MODELARRAYIO_CACHE_DIR', '')
+    monkeypatch.setenv('MODELARRAYIO_S3_WORKERS', '')
+    write_cohort(tmp_path / 'data')
+    return tmp_path
+
+
+@pytest.fixture
+def bucket(folder, s3, monkeypatch, request):
+    monkeypatch.setenv('AWS_ENDPOINT_URL', s3)
+    return cloud.Bucket(s3, re.sub('[^a-z]+', '-', request.node.name)[:60].strip('-'))
+
+
+@pytest.fixture
+def web(folder):
+    with cloud.web_server(folder / 'data') as (address, requests):
+        yield address, requests
+
+
+def cohort_at(folder, root, rows=slice(None), name='cohort.csv'):
+    """The cohort of the data with all its paths below an address."""
+    with open(folder / 'data' / 'cohort.csv', newline='') as file:
+        header, *found = csv.reader(file)
+    here = str(folder / 'data')
+    return write_csv(
+        folder / name, header, [[cell.replace(here, root) for cell in row] for row in found[rows]]
+    )
+
+
+def build(*more, cohort='cohort.csv', mask='data/group_mask.nii.gz', output='x.h5'):
+    words = ['--mask', mask, '--cohort-file', str(cohort), '--output', output]
+    return main(['to-modelarray', *words, *more])
+
+
+def matrix(path='x.h5'):
+    with h5py.File(path) as file:
+        names = [name.decode() for name in file['scalars/FA/column_names'][()]]
+        return names, file['scalars/FA/values'][()]
+
+
+def said(capsys):
+    """The one line a failed command ends with."""
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if ': error: ' in line]
+    return line.partition(': error: ')[2]
+
+
+def test_images_and_masks_in_a_bucket(folder, bucket, capsys):
+    there = bucket.upload(folder / 'data', 'study/')
+    cohort_at(folder, f's3://{bucket.name}/study')
+    assert build(mask=there['group_mask.nii.gz']) == 0
+    names, values = matrix()
+    # As they are written in the cohort: R looks them up by this text.
+    assert names == [there[f'FA/sub-0{number}_FA.nii.gz'] for number in range(3)]
+    np.testing.assert_array_equal(values, expected_rows())
+    assert main(['info', 'x.h5']) == 0
+    assert '  unchanged since: 0; remote, not looked up: 3' in capsys.readouterr().out
+
+
+def test_the_table_and_everything_else_in_a_bucket(folder, bucket):
+    there = bucket.upload(folder / 'data', 'study/')
+    key = bucket.put(
+        'study/remote.csv', cohort_at(folder, f's3://{bucket.name}/study').read_bytes()
+    )
+    assert build('--s3-workers', '2', cohort=key, mask=there['group_mask.nii.gz']) == 0
+    np.testing.assert_array_equal(matrix()[1], expected_rows())
+
+
+def test_more_images_of_a_bucket(folder, bucket, capsys):
+    bucket.upload(folder / 'data')
+    root = f's3://{bucket.name}'
+    cohort_at(folder, root)
+    assert build(output='whole.h5') == 0
+    cohort_at(folder, root, slice(2))
+    cohort_at(folder, root, slice(2, None), 'more.csv')
+    assert build() == 0
+    assert main(['append', '--cohort-file', 'more.csv', '--output', 'x.h5']) == 0
+    for found, expected in zip(matrix(), matrix('whole.h5'), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    # Images twice are found by their addresses; nothing is read for that.
+    assert main(['append', '--cohort-file', 'more.csv', '--output', 'x.h5']) == 65
+    assert 'holds 1 of the new sources of FA already' in said(capsys)
+
+
+def test_names_that_are_odd_in_a_bucket(folder, bucket):
+    # Keys are any text: empty parts, blanks, plus and hash signs, percent codes, other letters.
+    odd = 'study//a b+c#d%20é/../sub-00_FA.nii.gz'
+    image = (folder / 'data' / 'FA' / 'sub-00_FA.nii.gz').read_bytes()
+    mask = folder / 'data' / 'masks' / 'sub-00_mask.nii.gz'
+    header = ['scalar_name', 'source_file', 'source_mask_file']
+    write_csv(folder / 'cohort.csv', header, [['FA', bucket.put(odd, image), str(mask)]])
+    assert build() == 0
+    names, values = matrix()
+    assert names == [f's3://{bucket.name}/{odd}']
+    np.testing.assert_array_equal(values, expected_rows(1))
+
+
+def test_a_cache_is_used_again_and_follows_the_files(folder, bucket):
+    bucket.upload(folder / 'data')
+    cohort_at(folder, f's3://{bucket.name}')
+    assert build('--cache-dir', 'kept') == 0
+    kept = {path.name: path.stat().st_mtime_ns for path in (folder / 'kept').iterdir()}
+    assert len(kept) == 6
+    before = {path.name: path.stat().st_ino for path in (folder / 'kept').iterdir()}
+    assert build('--cache-dir', 'kept', output='again.h5') == 0
+    assert {path.name: path.stat().st_ino for path in (folder / 'kept').iterdir()} == before
+    other = (folder / 'data' / 'FA' / 'sub-01_FA.nii.gz').read_bytes()
+    bucket.put('FA/sub-00_FA.nii.gz', other + bytes(8))
+    assert build('--cache-dir', 'kept', output='changed.h5') == 0
+    expected = subject_map(1)[group_mask() > 0]
+    expected[np.isnan(expected_rows()[0])] = np.nan
+    np.testing.assert_array_equal(matrix('changed.h5')[1][0], expected)
+    assert len(list((folder / 'kept').iterdir())) == 6
+
+
+def test_anonymous_access_is_that_of_the_predecessor(folder, bucket, monkeypatch, capsys):
+    bucket.upload(folder / 'data')
+    cohort_at(folder, f's3://{bucket.name}')
+    monkeypatch.delenv('AWS_ACCESS_KEY_ID')
+    assert build() == 64
+    message = said(capsys)
+    assert f's3://{bucket.name}/FA/sub-00_FA.nii.gz: needs credentials' in message
+    assert 'MODELARRAYIO_S3_ANON=1' in message
+    monkeypatch.setenv('MODELARRAYIO_S3_ANON', '1')
+    assert build() == 66
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if 'sub-00_FA' in line]
+    assert 'access is denied (Forbidden). Check your credentials' in line
+    bucket.upload(folder / 'data', acl='public-read')
+    assert build() == 0
+    np.testing.assert_array_equal(matrix()[1], expected_rows())
+
+
+def test_what_is_not_in_a_bucket(folder, bucket, capsys):
+    bucket.upload(folder / 'data')
+    bucket.delete('FA/sub-01_FA.nii.gz')
+    cohort_at(folder, f's3://{bucket.name}')
+    assert build() == 66
+    assert (
+        said(capsys) == f's3://{bucket.name}/FA/sub-01_FA.nii.gz: no such file. Check the address.'
+    )
+    cohort_at(folder, 's3://no-such-bucket-here')
+    assert build() == 66
+    assert not list(folder.glob('*.h5*'))
+
+
+@pytest.mark.parametrize('module', ['fsspec', 's3fs'])
+def test_the_extra_is_named_where_it_is_missing(folder, module):
+    cohort_at(folder, 's3://bucket')
+    words = ['to-modelarray', '--mask', 'data/group_mask.nii.gz', '--cohort-file', 'cohort.csv']
+    command = [sys.executable, '-c', WITHOUT, module, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    (line,) = [line for line in done.stderr.splitlines() if 'error: ' in line]
+    assert f'FA/sub-00_FA.nii.gz: is a remote file, and {module} is not installed' in line
+    assert "pip install 'modelarrayio-bids[s3]'" in line
+
+
+def test_images_of_a_web_server(folder, web):
+    address, requests = web
+    cohort_at(folder, f'{address}/well')
+    assert build('--nprocs', '1', '--s3-workers', '1') == 0
+    names, values = matrix()
+    assert names[0] == f'{address}/well/FA/sub-00_FA.nii.gz'
+    np.testing.assert_array_equal(values, expected_rows())
+    # Asked once for what it is, and never for all of a file without saying which bytes.
+    image = '/well/FA/sub-00_FA.nii.gz'
+    assert [method for method, path, _ in requests if path == image].count('HEAD') == 1
+    assert all(span for method, _, span in requests if method == 'GET')
+
+
+def test_an_address_with_a_query(folder, web):
+    address, _ = web
+    cohort = cohort_at(folder, f'{address}/well')
+    text = cohort.read_text().replace('_FA.nii.gz', '_FA.nii.gz?X-Amz-Expires=60&to=http://a/b')
+    cohort.write_text(text)
+    assert build() == 0
+    assert matrix()[0][0].endswith('sub-00_FA.nii.gz?X-Amz-Expires=60&to=http://a/b')
+    np.testing.assert_array_equal(matrix()[1], expected_rows())
+
+
+@pytest.mark.parametrize('fault', ['rangeless', '2-503', '2-cut', '1-slow'])
+def test_what_passes_is_asked_for_again(folder, web, monkeypatch, fault):
+    monkeypatch.setenv('MODELARRAYIO_TIMEOUT', '0.4')
+    cohort_at(folder, f'{web[0]}/{fault}')
+    assert build() == 0
+    np.testing.assert_array_equal(matrix()[1], expected_rows())
+
+
+@pytest.mark.parametrize(
+    ('fault', 'says', 'code'),
+    [
+        ('404', 'no such file. Check the address.', 66),
+        ('403', 'access is denied (403 Forbidden). Check that you may read it', 66),
+        ('400', 'cannot be read (400 Bad Request)', 66),
+        ('503', 'did not come in 4 attempts (503 Service Unavailable). Check the network', 75),
+        ('cut', 'did not come in 4 attempts (', 75),
+        ('slow', 'did not come in 4 attempts (', 75),
+    ],
+)
+def test_what_does_not_come_is_one_line_and_nothing_is_left(
+    folder, web, monkeypatch, capsys, fault, says, code
+):
+    monkeypatch.setenv('MODELARRAYIO_TIMEOUT', '0.2')
+    address, _ = web
+    cohort = cohort_at(folder, f'{address}/well')
+    image = f'{address}/{fault}/FA/sub-01_FA.nii.gz'
+    cohort.write_text(cohort.read_text().replace(f'{address}/well/FA/sub-01_FA.nii.gz', image))
+    h5py.File(folder / 'x.h5', 'w').close()
+    before = (folder / 'x.h5').read_bytes()
+    assert build('--cache-dir', 'kept') == code
+    assert said(capsys).startswith(f'{image}: {says}')
+    assert (folder / 'x.h5').read_bytes() == before
+    assert sorted(path.name for path in folder.iterdir()) == ['cohort.csv', 'data', 'kept', 'x.h5']
+    assert not [path for path in (folder / 'kept').iterdir() if 'sub-01_FA' in path.name]
+
+
+def test_a_server_that_is_not_there(folder, capsys, monkeypatch):
+    monkeypatch.setenv('MODELARRAYIO_TIMEOUT', '0.2')
+    with cloud.web_server(folder) as (address, _):
+        pass
+    cohort_at(folder, address)
+    assert build() == 75
+    assert 'did not come in 4 attempts' in said(capsys)
+    monkeypatch.setenv('AWS_ENDPOINT_URL', address)
+    cohort_at(folder, 's3://bucket')
+    assert build() == 75
+    assert 's3://bucket/FA/sub-00_FA.nii.gz: did not come in 4 attempts' in said(capsys)
+
+
+def test_a_time_that_is_none(folder, web, monkeypatch, capsys):
+    monkeypatch.setenv('MODELARRAYIO_TIMEOUT', 'soon')
+    cohort_at(folder, f'{web[0]}/well')
+    assert build() == 64
+    assert "MODELARRAYIO_TIMEOUT is 'soon'. Give seconds above 0" in said(capsys)
+
+
+def test_results_of_remote_images_are_exported_without_the_network(folder, bucket, monkeypatch):
+    bucket.upload(folder / 'data')
+    cohort_at(folder, f's3://{bucket.name}')
+    assert build() == 0
+    write_results(folder / 'x.h5', 'mylm', ['age.p.value'], np.full((24, 1), 0.5))
+    monkeypatch.setenv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9')
+    words = ['--analysis-name', 'mylm', '--input-hdf5', 'x.h5', '--output-dir', 'maps']
+    assert main(['export-results', *words, '--cohort-file', 'cohort.csv']) == 0
+
+
+@pytest.mark.parametrize('pattern', ['{}/{{hemi}}.thickness.mgh', '{}_hemi-{{hemi}}.shape.gii'])
+def test_pairs_of_surfaces_in_a_bucket(folder, bucket, pattern):
+    values = np.random.default_rng(3).normal(size=(2, N_ELEMENTS)).astype(np.float32)
+    pairs = [save_pair(folder / 'pairs', pattern.format(n), row) for n, row in enumerate(values)]
+    there = bucket.upload(folder / 'pairs')
+    names = [there[path.relative_to(folder / 'pairs').as_posix()] for path in pairs]
+    rows = [['thickness', name] for name in names]
+    write_csv(folder / 'cohort.csv', ['scalar_name', 'source_file'], rows)
+    words = ['to-modelarray', '--cohort-file', 'cohort.csv', '--output', 'x.h5']
+    assert main(words) == 0
+    with h5py.File('x.h5') as file:
+        np.testing.assert_array_equal(file['scalars/thickness/values'][()], values)
+    assert main(['append', *words[1:]]) == 65
+
+
+SCALARS = ['cbf', 'fd', 'thickness', 'pearsoncorrelation']
+
+
+@pytest.fixture(scope='module')
+def study(tmp_path_factory):
+    return trees.write_demo(tmp_path_factory.mktemp('study') / 'study', trees.people(3))
+
+
+def group(root, output, *more):
+    return bids_app.main([str(root), str(output), 'group', '--no-report', *more])
+
+
+def stores(output):
+    """Sources and values of all scalars in an output folder."""
+    found = {}
+    for path in sorted(output.rglob('*_modelarray.h5')):
+        with h5py.File(path) as file:
+            for name, scalar in file['scalars'].items():
+                texts = [text.decode() for text in scalar['column_names'][()]]
+                found[name] = texts, scalar['values'][()]
+    return found
+
+
+def test_a_dataset_in_a_bucket_is_built_as_one_on_a_disk(folder, bucket, study):
+    bucket.upload(study, 'data/study/')
+    root = f's3://{bucket.name}/data/study'
+    assert group(study, folder / 'local', '--scalars', *SCALARS) == 0
+    assert group(root, folder / 'out', '--scalars', *SCALARS) == 0
+    local, remote = stores(folder / 'local'), stores(folder / 'out')
+    assert list(remote) == sorted(SCALARS)
+    for name, (sources, values) in local.items():
+        assert remote[name][0] == [source.replace(str(study), root) for source in sources]
+        np.testing.assert_array_equal(remote[name][1], values)
+    for path in (folder / 'local').rglob('*_cohort.csv'):
+        expected = path.read_text().replace(str(study), root)
+        assert (folder / 'out' / path.relative_to(folder / 'local')).read_text() == expected
+    # What was made is known again: by the address, the size and the time of each image.
+    before = {path: path.stat().st_ino for path in (folder / 'out').rglob('*.h5')}
+    assert group(root, folder / 'out', '--scalars', *SCALARS) == 0
+    assert {path: path.stat().st_ino for path in (folder / 'out').rglob('*.h5')} == before
+
+
+def test_derivatives_in_a_bucket_with_people_on_a_disk(folder, bucket, study):
+    bucket.upload(study / 'derivatives' / 'aslprep')
+    words = ['-d', f'aslprep=s3://{bucket.name}', '--scalars', 'cbf']
+    assert group(study, folder / 'out', *words) == 0
+    (names, _), *_ = stores(folder / 'out').values()
+    assert all(name.startswith(f's3://{bucket.name}/sub-') for name in names)
+    text = next((folder / 'out').rglob('*_cohort.csv')).read_text()
+    assert {'age', 'sex'} <= set(text.splitlines()[0].split(','))
+
+
+def test_patterns_of_paths_in_a_bucket(folder, bucket, capsys):
+    bucket.upload(folder / 'data', 'study/')
+    words = [
+        '--images',
+        'FA=FA/{participant}_FA.nii.gz',
+        '--masks',
+        'masks/{participant}_mask.nii.gz',
+    ]
+    root = f's3://{bucket.name}/study/'
+    assert main(['make-cohort', root, *words, '--output', 'cohort.csv']) == 0
+    assert build() == 0
+    names, values = matrix()
+    assert names == [f's3://{bucket.name}/study/FA/sub-0{number}_FA.nii.gz' for number in range(3)]
+    np.testing.assert_array_equal(values, expected_rows())
+
+
+def test_folders_that_are_not_there(folder, bucket, web, capsys):
+    assert group(f's3://{bucket.name}/nothing', folder / 'out') == 66
+    assert said(capsys) == (
+        f's3://{bucket.name}/nothing: no such folder. Give the BIDS dataset first.'
+    )
+    assert group(web[0], folder / 'out') == 66
+    assert not (folder / 'out').exists()
