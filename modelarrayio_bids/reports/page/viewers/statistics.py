@@ -37,7 +37,7 @@ class Statistics:
         room = max(2 * len(figures), MOST_BYTES // (4 * max(n_elements, 1)))
         wanted = list(dict.fromkeys(name for _, name in sorted(self._wanted())))
         self.names, self.left_out = wanted[:room], wanted[room:]
-        self.positions = self._positions()
+        self._positions: np.ndarray | None = None
 
     def _wanted(self) -> Iterator[tuple[tuple[int, int], str]]:
         """Yield names of results with their rank: what the report shows comes first."""
@@ -102,26 +102,23 @@ class Statistics:
         into : numpy.ndarray
             (n_coefficients, n) float32: filled on the way, so that the file is read once.
         """
-        names = [*self.names, *(name for name in coefficients if name not in self.names)]
+        ids = [name for name in (schema.ELEMENT_ID,) if name in self.results.names]
+        names = list(dict.fromkeys([*ids, *self.names, *coefficients]))
         together = max(1, IN_MEMORY // (8 * self.results.matrix.shape[1]))
         for start in range(0, len(names), together):
             rows = read_rows(self.results, names[start : start + together])
-            for name, values in rows.items():
-                by_element = self._by_element(values)
+            if ids and not start:
+                self._positions = self.results.positions(rows[ids[0]], self.n_elements)
+            for name in (each for each in rows if each not in ids):
+                by_element = self._by_element(rows[name])
                 if name in coefficients:
                     into[coefficients.index(name)] = by_element[elements]
                 if name in self.names:
                     yield Block.of(name, by_element)
 
-    def _positions(self) -> np.ndarray | None:
-        if schema.ELEMENT_ID not in self.results.names:
-            return None
-        ids = self.results.row(self.results.names.index(schema.ELEMENT_ID))
-        return self.results.positions(ids, self.n_elements)
-
     def _by_element(self, values: np.ndarray) -> np.ndarray:
-        if self.positions is None:
+        if self._positions is None:
             return values.astype(np.float32)
         found = np.full(self.n_elements, np.nan, np.float32)
-        found[self.positions] = values
+        found[self._positions] = values
         return found
