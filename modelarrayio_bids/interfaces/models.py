@@ -149,7 +149,7 @@ class FitModel(ModelInterface):
         elements = self.given('elements').get('elements')
         written = self.path('out_file') or Path(inputs.in_file)
         analysis = self.given('analysis_name').get('analysis_name') or fit.kind.name
-        if not (inputs.reuse_existing and fit.is_made(analysis)):
+        if not (inputs.reuse_existing and fit.is_up_to_date(analysis)):
             fit.run(
                 analysis,
                 output=self.path('out_file'),

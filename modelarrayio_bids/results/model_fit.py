@@ -283,7 +283,7 @@ class ModelFit:
             part = self.permutation.block(*block)
             return null_distribution(self.permutation, values, part, threads=resources.threads)
 
-    def is_made(self, analysis: str) -> bool:
+    def is_up_to_date(self, analysis: str) -> bool:
         """Return whether the file holds the results of just this model, at all elements.
 
         The cohort may lie elsewhere by now; what the model takes from it must be the same.

@@ -59,7 +59,7 @@ def run_workflow(
         except Exception as error:
             # Before workers are stopped: files they leave afterwards are not causes.
             was_killed = isinstance(pool, WorkerPool) and pool.is_broken
-            reasons = _killed(folder) if was_killed else _reasons(error, folder, plugin)
+            reasons = _killed_job_errors(folder) if was_killed else _reasons(error, folder, plugin)
             if reasons:
                 # These say all there is to say: the crash files of this run would not add to it.
                 for path in set(log_dir.glob('crash-*')) - before:
@@ -112,10 +112,10 @@ def _reasons(error: Exception, folder: Path, plugin: Plugin) -> list[BaseExcepti
         # A node of this machine that only began is one that still runs.
         ends = [end for end in ends if not isinstance(end, JobError)]
     interrupts = [end for end in ends if not isinstance(end, ModelArrayIOError)]
-    return interrupts[:1] or ends or [*_lost(error, folder)]
+    return interrupts[:1] or ends or [*_missing_job_errors(error, folder)]
 
 
-def _killed(folder: Path) -> list[BaseException]:
+def _killed_job_errors(folder: Path) -> list[BaseException]:
     """Name the nodes that were begun when a worker was killed; others were told to end then."""
     begun = [end for end in errors_below(folder) if isinstance(end, JobError)]
     whats = [end.what for end in begun] or ['a worker process was killed']
@@ -128,7 +128,7 @@ def _raise(reasons: Sequence[BaseException]) -> NoReturn:
     raise reasons[0]
 
 
-def _lost(error: BaseException | None, folder: Path) -> list[ModelArrayIOError]:
+def _missing_job_errors(error: BaseException | None, folder: Path) -> list[ModelArrayIOError]:
     """Return the error of a job that a scheduler ended before its node began.
 
     Nipype looks for its result, finds none, and fails over telling that.

@@ -8,7 +8,7 @@ import trees
 from modelarrayio_bids.__about__ import NAME
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.search import find_datasets, parse_dataset, parse_datasets
-from modelarrayio_bids.derivatives.cohorts.input_warnings import advice
+from modelarrayio_bids.derivatives.cohorts.input_warnings import input_warnings
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.errors import InvalidDatasetError, SourceNotFoundError, UsageError
 
@@ -160,7 +160,7 @@ def test_a_damaged_description_stops_nobody(tmp_path, damage):
     found = {dataset.name: dataset for dataset in find_datasets(tmp_path)}
     assert list(found) == ['aslprep', 'fmriprep']
     assert found['aslprep'].problem.startswith(('is not', 'cannot'))
-    lines = advice(Request(tmp_path, tmp_path / 'out'), found.values())
+    lines = input_warnings(Request(tmp_path, tmp_path / 'out'), found.values())
     (line,) = (line for line in lines if 'aslprep' in line)
     assert line.endswith('taken for what its folder is called')
 

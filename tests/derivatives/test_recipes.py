@@ -44,9 +44,9 @@ def test_a_recipe_names_describes_and_leaves_out(write):
     assert recipe.why_left_out({'suffix': 'statmap', 'stat': 'p'}) == 'a p value'
     assert 'not among the scalars' in recipe.why_left_out({'suffix': 'bold'})
     assert matches({'suffix': 'mask'}, recipe.masks)
-    assert recipe.wording('z_map').long_name == 'z value'
-    assert recipe.wording('z_map').range == (-3, 3)
-    assert recipe.wording('t_map').long_name == 't_map'
+    assert recipe.described('z_map').long_name == 'z value'
+    assert recipe.described('z_map').range == (-3, 3)
+    assert recipe.described('t_map').long_name == 't_map'
 
 
 def test_a_recipe_nested_too_deep(tmp_path):
@@ -133,7 +133,7 @@ def test_a_recipe_borrows_from_others_where_it_says_so(write, tmp_path):
     assert recipe.scalar_name(dwimap | {'param': 'fa'}) == 'dki_fa'
     assert recipe.scalar_name(dwimap | {'param': 'md'}) == 'own_md'
     assert recipe.scalar_name({'suffix': 'statmap', 'stat': 'Z'}) == 'z_map'
-    assert recipe.wording('dki_fa').long_name == 'fractional anisotropy'
+    assert recipe.described('dki_fa').long_name == 'fractional anisotropy'
     with pytest.raises(RecipeError, match="no recipe 'mine'"):
         own_recipes([second])
 
@@ -300,7 +300,7 @@ def test_a_long_name_is_known_for_what_the_pipelines_document():
         for name, models in documented.items()
         for model, params in models.items()
         for param in params.split()
-        if recipes[name].wording(f'{model}_{param}').long_name == f'{model}_{param}'
+        if recipes[name].described(f'{model}_{param}').long_name == f'{model}_{param}'
     ]
     assert not unknown
 

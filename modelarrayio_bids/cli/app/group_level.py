@@ -52,9 +52,9 @@ def run_group(options: argparse.Namespace) -> int:
 
 
 def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
-    from modelarrayio_bids.derivatives.cohorts.input_warnings import advice
+    from modelarrayio_bids.derivatives.cohorts.input_warnings import input_warnings
 
-    for line in advice(request, datasets):
+    for line in input_warnings(request, datasets):
         logger.warning(line)
 
 

@@ -143,7 +143,7 @@ def sort_jobs(
     problems: list[ModelArrayIOError] = []
     for job in jobs:
         try:
-            if not overwrite and job.fit.is_made(job.analysis):
+            if not overwrite and job.fit.is_up_to_date(job.analysis):
                 done.append(job)
                 continue
             with StoreReader(job.store) as reader:

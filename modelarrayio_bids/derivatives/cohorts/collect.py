@@ -433,16 +433,16 @@ def _groups(
         mixed = _mixed(images)
         rows = (_row(*both, mixed) for both in zip(images, pairings, strict=True))
         entities = images[0].entities
-        wording = members.recipe.iloc[0].wording(scalar)
+        description = members.recipe.iloc[0].described(scalar)
         yield ScalarGroup(
             scalar,
             {name: entities[name] for name in GROUP_ENTITIES if name in entities},
             tuple(sorted(rows, key=attrgetter('visit'))),
             ', '.join(sorted({image.dataset for image in images})),
-            wording.long_name,
-            wording.units,
+            description.long_name,
+            description.units,
             kind,
-            wording.range,
+            description.range,
             left_out=tuple(dropped.get((scalar, stem), ())),
         )
     log_messages.say_passed_over(passed_over)

@@ -13,7 +13,7 @@ from modelarrayio_bids.derivatives.cohorts.request import Request
 _LEVELS = 4
 
 
-def advice(request: Request, datasets: Iterable[Dataset]) -> list[str]:
+def input_warnings(request: Request, datasets: Iterable[Dataset]) -> list[str]:
     """Return warnings to give before a run, a line each.
 
     Parameters

@@ -96,7 +96,7 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
-class Wording:
+class ScalarDescription:
     """Long name, units and range of the scalars whose name fits a shell pattern."""
 
     names: str
@@ -115,7 +115,7 @@ class Recipe:
     masks: Conditions
     scalars: tuple[ScalarRule, ...]
     leave_out: tuple[Exclusion, ...] = ()
-    known: tuple[Wording, ...] = ()
+    known: tuple[ScalarDescription, ...] = ()
     documentation: str = ''
     images: tuple[PathImages, ...] = ()
 
@@ -191,10 +191,10 @@ class Recipe:
         """Return the rule that makes a scalar of a file, if one does."""
         return next((rule for rule in self.scalars if rule.fits(entities)), None)
 
-    def wording(self, scalar: str) -> Wording:
-        """Return the wording of a scalar: its own name where nothing better is known."""
+    def described(self, scalar: str) -> ScalarDescription:
+        """Return the description of a scalar: by default its own name."""
         found = next((w for w in self.known if fnmatchcase(scalar, w.names)), None)
-        return replace(found, names=scalar) if found else Wording(scalar, scalar)
+        return replace(found, names=scalar) if found else ScalarDescription(scalar, scalar)
 
 
 def builtin_recipes() -> tuple[Recipe, ...]:
@@ -328,7 +328,7 @@ def _read(path: Path, other: Callable[[str], Recipe]) -> Recipe:
         parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', masks)),
         (*each('scalars', _scalar_rule), *each('images', _path_rule_of)),
         tuple(each('leave_out', _exclusion)),
-        (*each('known', _wording), *each('images', _path_wording)),
+        (*each('known', _described), *each('images', _path_description)),
         raw.get('documentation', '').strip(),
         tuple(one for several in each('images', _path_images) for one in several),
     )
@@ -367,17 +367,17 @@ def _path_images(raw: Mapping[str, Any]) -> list[PathImages]:
     return [PathImages(name, found, space) for name, found in patterns.items() if found]
 
 
-def _path_wording(raw: Mapping[str, Any]) -> Wording:
-    return _wording({'long_name': raw['name'], **raw, 'names': raw['name'].strip()})
+def _path_description(raw: Mapping[str, Any]) -> ScalarDescription:
+    return _described({'long_name': raw['name'], **raw, 'names': raw['name'].strip()})
 
 
 def _exclusion(raw: Mapping[str, Any]) -> Exclusion:
     return Exclusion(bids_entities.parse_conditions(raw['where']), raw['reason'].strip())
 
 
-def _wording(raw: Mapping[str, Any]) -> Wording:
+def _described(raw: Mapping[str, Any]) -> ScalarDescription:
     low, high = raw.get('range', (0, 1))
     if not low < high:
         raise ValueError(f'range: {low} should be less than {high}')
     bounds = (float(low), float(high)) if 'range' in raw else None
-    return Wording(raw['names'], raw['long_name'].strip(), raw.get('units', ''), bounds)
+    return ScalarDescription(raw['names'], raw['long_name'].strip(), raw.get('units', ''), bounds)
