@@ -178,7 +178,7 @@ def test_a_damaged_description_alone_makes_no_dataset(tmp_path, damage):
     (tmp_path / 'dataset_description.json').write_bytes(damage)
     with pytest.raises(InvalidDatasetError, match='dataset_description') as caught:
         Dataset.from_folder(tmp_path)
-    assert 'Mend' not in str(caught.value)
+    assert 'Fix' not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def facts(error):
 
 @pytest.mark.parametrize('kind', [*KINDS, OfAnotherProgram], ids=lambda kind: kind.__name__)
 def test_errors_come_back_whole(tmp_path, kind):
-    error = kind('is "wrong"', tmp_path / 'a b', 'Mend it.')
+    error = kind('is "wrong"', tmp_path / 'a b', 'Fix it.')
     assert facts(travelled(error, tmp_path)) == facts(error)
 
 
