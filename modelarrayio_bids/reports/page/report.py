@@ -103,7 +103,8 @@ def write_page(
         for output in outputs
         for part in analysis_parts(output, album, show_intercept=show_intercept)
     ]
-    album.table((row for part in results for row in part.results), RESULTS, 'results')
+    if rows := [row for part in results for row in part.results]:
+        album.table(rows, RESULTS, 'results')
     context = {
         'program': f'{NAME} {__version__}',
         'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
