@@ -142,6 +142,13 @@ def test_methods_and_what_they_cite(page, reported):
     assert '10.1016/j.neuroimage.2023.120037' in page.texts['methods']
 
 
+def test_methods_tell_of_the_models(modelled):
+    text = (modelled / 'logs' / 'CITATION.md').read_text('utf-8')
+    assert 'modelled by ~ age + sex + site (in the notation of R)' in text
+    assert 'corrected for the number of elements (FDR)' in text
+    assert Page((modelled / 'report.html').read_text('utf-8')).texts['methods'].count('FDR') == 1
+
+
 def test_the_same_files_make_the_same_page_again(planted, reported, tmp_path):
     figures = {path: path.read_bytes() for path in (reported / 'figures').iterdir()}
     before = without_time((reported / 'report.html').read_text('utf-8'))

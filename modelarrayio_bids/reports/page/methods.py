@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +14,9 @@ import yaml
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.reports.findings.output_folder import Output
+
+# In a table, where there is nothing to say.
+_NONE = 'n/a'
 
 
 def works(pipelines: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -30,7 +33,12 @@ def works(pipelines: Iterable[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def done(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) -> dict[str, Any]:
+def done(
+    outputs: Sequence[Output],
+    people: str,
+    pipelines: Sequence[str],
+    results: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Return what the text says, by the parameters of its template.
 
     Parameters
@@ -41,7 +49,10 @@ def done(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) -> di
         Number of participants and visits, in words.
     pipelines : sequence of str
         Programs that made the images.
+    results : sequence of dict, optional
+        A row for each term, as ``columns.yaml`` describes them.
     """
+    models = dict.fromkeys(row['formula'].partition('~')[2].strip() for row in results)
     asked = {
         one.known['GroupMaskThreshold'] for one in outputs if 'GroupMaskThreshold' in one.known
     }
@@ -52,6 +63,8 @@ def done(outputs: Sequence[Output], people: str, pipelines: Sequence[str]) -> di
         'pipelines': pipelines,
         'program': f'{NAME} {__version__} ({URL})',
         'thresholds': [f'{100 * threshold:g}%' for threshold in sorted(asked)],
+        'models': [f'~ {model}' for model in models if model],
+        'corrections': sorted({row['correction'] for row in results} - {_NONE}),
         'resampled': any('Resampling' in output.said for output in outputs),
     }
 

@@ -103,7 +103,8 @@ def write_page(
         for output in outputs
         for part in analysis_parts(output, album, show_intercept=show_intercept)
     ]
-    if rows := [row for part in results for row in part.results]:
+    rows = [row for part in results for row in part.results]
+    if rows:
         album.table(rows, RESULTS, 'results')
     context = {
         'program': f'{NAME} {__version__}',
@@ -122,7 +123,7 @@ def write_page(
         'limits': outliers,
         'notes': [*repeated_measures(outputs), *map(str, _remarks(outputs))],
         'script': Script.of('report.js'),
-        'done': done(outputs, availability.counts, pipelines),
+        'done': done(outputs, availability.counts, pipelines, rows),
     }
     page = output_dir / NAME_OF_PAGE
     for name, path in (
