@@ -16,6 +16,7 @@ from benchmarks.tasks import (
     Memory,
     PerSubject,
     ReadElement,
+    Stack,
 )
 
 TWO_MM = Voxels('voxels-2mm')
@@ -61,6 +62,7 @@ SMALL = (
 LARGE = (
     Build('voxels-2mm-400', Goal(10, memory=128, floor=1.6, size=SIZE), TWO_MM, 400),
     PerSubject('voxels-2mm-2000', Goal(1, memory=160), TWO_MM, 2000, files=400),
+    Stack('voxels-2mm-stack-200', Goal(1, memory=128), TWO_MM, 200),
     Build('voxels-1mm-20', Goal(8, memory=256, size=SIZE), ONE_MM, 20),
     Build('fixels-mif-50', Goal(6, memory=128, size=SIZE), FIXELS, 50),
     Build('fixels-mif.gz-50', Goal(6, memory=128, size=SIZE), FIXELS_GZ, 50),

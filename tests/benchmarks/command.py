@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     rows, notes = measure(cases, _bench(options))
     facts = ', '.join(f'{name} {value}' for name, value in report.machine().items())
-    print(f'\n{report.table(rows)}\n\n{facts}; median of {options.runs} runs')
+    if rows:
+        print(f'\n{report.table(rows)}\n\n{facts}; median of {options.runs} runs')
     print('\n'.join(notes))
     if options.json:
         report.save(options.json, rows, notes, options.runs)

@@ -25,6 +25,8 @@ from nibabel.cifti2 import BrainModelAxis, ParcelsAxis, ScalarAxis
 #: nibabel's own level, and zlib's streams: what most tools leave behind.
 LEVEL = 1
 ANALYSIS = 'mylm'
+#: Bytes before the data of a NIfTI file without extensions.
+DATA_OFFSET = 352
 #: Vertices of fsLR-32k, and those of them that are not medial wall.
 SURFACES = {'CortexLeft': 29_696, 'CortexRight': 29_716}
 N_VERTICES = 32_492
@@ -241,6 +243,32 @@ def cohort(kind: Kind, home: Path, subjects: int, files: int | None = None) -> C
     for number in range(own, subjects):
         _link(_paths(kind, folder, number % own), _paths(kind, folder, number))
     return Cohort(_table(kind, folder, subjects), references)
+
+
+def stacked(cohort: Cohort) -> Cohort:
+    """The cohort whose images are the volumes of one 4-D file, the masks as they are."""
+    with open(cohort.csv, newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    stack = cohort.csv.with_name(f'stack-{len(rows)}.nii.gz')
+    if not stack.exists():
+        _write(stack, _gzipped(_merged([row['source_file'] for row in rows])))
+    table = cohort.csv.with_name(f'stack-{len(rows)}.csv')
+    with open(table, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, [*rows[0], 'source_volume'])
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            writer.writerow({**row, 'source_file': stack, 'source_volume': number})
+    return Cohort(table, cohort.references)
+
+
+def _merged(paths: list[str]) -> bytes:
+    """Return a 4-D file, one volume after another."""
+    first = nb.load(paths[0])
+    header = first.header.copy()
+    header.set_data_shape((*first.shape, len(paths)))
+    header['vox_offset'] = DATA_OFFSET
+    start = header.binaryblock.ljust(DATA_OFFSET, b'\0')
+    return start + b''.join(np.asarray(nb.load(p).dataobj).tobytes(order='F') for p in paths)
 
 
 def results(home: Path, elements: int, count: int) -> Path:

@@ -160,6 +160,25 @@ class PerSubject(Build):
 
 
 @dataclass(frozen=True)
+class Stack(Build):
+    """A 4-D file against as many single files: the ratio is of their times."""
+
+    def rows(self, bench):
+        bench = replace(bench, peer=None)
+        single = data.cohort(self.kind, bench.data, bench.subjects or self.subjects)
+        cohorts = {'single': single, 'stack': data.stacked(single)}
+        measured = bench.in_turn(
+            *(
+                replace(next(self.commands(bench, cohort)), name=name)
+                for name, cohort in cohorts.items()
+            )
+        )
+        stack = measured['stack']
+        ratio = measured['single'].seconds / stack.seconds
+        yield self._row({'ours': stack}, n=self.subjects, ratio=ratio)
+
+
+@dataclass(frozen=True)
 class Export(Task):
     """``modelarrayio export-results`` of an analysis: each program exports its own file."""
 
