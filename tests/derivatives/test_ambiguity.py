@@ -64,6 +64,14 @@ def test_an_entity_that_one_image_lacks_is_a_choice_as_well(dataset, refused, ta
     assert taken(root, {'acq': None}) == [cbf(1)[12:], cbf(2)[12:]]
 
 
+def test_the_first_image_lacks_an_entity(dataset, refused, taken):
+    root = dataset('aslprep', [cbf(1), cbf(1, '', 'zz-b_cbf.nii.gz'), cbf(2)])
+    (error,) = refused(root)
+    assert 'they differ in zz: absent, b)' in str(error)
+    assert 'Choose with --select zz=, or' in str(error)
+    assert taken(root, advice(error)) == [cbf(1)[12:], cbf(2)[12:]]
+
+
 def test_runs_beside_images_of_none(dataset, refused, taken):
     root = dataset('aslprep', [cbf(1), cbf(1, '_run-1'), cbf(2), cbf(2, '_run-1')])
     (error,) = refused(root)
