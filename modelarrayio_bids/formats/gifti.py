@@ -21,6 +21,18 @@ from modelarrayio_bids.runtime.locations import is_address
 EXTENSIONS = ('.shape.gii', '.func.gii')
 STRUCTURE = 'AnatomicalStructurePrimary'
 _MESH = {intent_codes['NIFTI_INTENT_POINTSET'], intent_codes['NIFTI_INTENT_TRIANGLE']}
+_LISTED_VERTICES = intent_codes['NIFTI_INTENT_NODE_INDEX']
+# nibabel's parser looks up words of the format in dictionaries, and asserts numbers of dimensions.
+_DAMAGE = (
+    AssertionError,
+    AttributeError,
+    ExpatError,
+    ImageFileError,
+    LookupError,
+    OSError,
+    ValueError,
+    zlib.error,
+)
 
 
 def parsed(path: str | PathLike[str]) -> GiftiImage:
@@ -36,15 +48,19 @@ def parsed(path: str | PathLike[str]) -> GiftiImage:
     try:
         if is_address(str(path)):
             with opened(path, whole=True) as file:
-                return GiftiImage.from_bytes(file.read())
-        return GiftiImage.from_filename(path)
+                image = GiftiImage.from_bytes(file.read())
+        else:
+            image = GiftiImage.from_filename(path)
     except ModelArrayIOError:
         raise
     except FileNotFoundError as error:
         raise absence_error(path) from error
-    except (ExpatError, ImageFileError, OSError, ValueError, zlib.error) as error:
+    except _DAMAGE as error:
         compression.read_start(path, 1)  # has a word on content that is elsewhere
         raise FormatError(f'is not a GIFTI file ({error})', path, 'Copy it again.') from error
+    if image is None:
+        raise FormatError('is not a GIFTI file', path, 'Copy it again.')
+    return image
 
 
 def columns(image: GiftiImage, path: str | PathLike[str]) -> np.ndarray:
@@ -53,9 +69,13 @@ def columns(image: GiftiImage, path: str | PathLike[str]) -> np.ndarray:
     Raises
     ------
     FormatError
-        If there are none, or of several numbers of vertices.
+        If there are none, of several numbers of vertices, or of vertices that the file lists.
     """
     found = _value_arrays(image)
+    if any(array.intent == _LISTED_VERTICES for array in found):
+        raise FormatError(
+            'lists the vertices it has values of', path, 'Write values of all vertices.'
+        )
     counts = {len(array.data) if array.data is not None else 0 for array in found}
     if len(counts) != 1 or counts == {0}:
         what = 'holds no values' if not counts or counts == {0} else 'holds maps of several sizes'

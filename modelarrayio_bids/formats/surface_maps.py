@@ -158,11 +158,15 @@ def side(name: str) -> str:
 
 
 def in_side(name: str, wanted: str) -> str:
-    """Return the name of the same file of a hemisphere; as it is if it tells none."""
+    """Return the name of the same file of a hemisphere; as it is if it tells none.
+
+    >>> in_side('lh.thickness.reg.rh.mgh', 'R')
+    'rh.thickness.reg.rh.mgh'
+    """
     for spellings in _SPELLINGS:
         pattern = _pattern(spellings)
         if pattern.search(name):
-            return pattern.sub(spellings[SIDES.index(wanted)], name)
+            return pattern.sub(spellings[SIDES.index(wanted)], name, count=1)
     return name
 
 
