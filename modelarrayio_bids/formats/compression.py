@@ -49,6 +49,8 @@ _ZLIB_LEVEL = 4
 _GZIP_BITS = 31
 # A header and a trailer (RFC 1952, 2.3).
 _SMALLEST_MEMBER = 18
+# Deflate makes nothing smaller than 1/1032 (zlib.net, "zlib technical details").
+_MOST_DEFLATED = 1032
 # More bytes than gzip adds to a start that cannot be compressed, and than name a pointer.
 _PIECE = 4096
 # Bytes inflated at a time: what goes through Python's gzip objects is there twice.
@@ -154,6 +156,12 @@ def has_size(path: str | PathLike[str], n_bytes: int) -> bool:
         return _size(file) == n_bytes
 
 
+def may_hold(path: str | PathLike[str], n_bytes: int) -> bool:
+    """Return whether a file is large enough to hold so many bytes once inflated."""
+    with open_regular(path) as file:
+        return n_bytes <= (_MOST_DEFLATED if _is_gzip(file) else 1) * _size(file)
+
+
 @contextmanager
 def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytes]]:
     """Hand over a function that returns the next bytes of a file, inflated where they are gzip.
@@ -242,9 +250,8 @@ def _filled(buffer: bytearray, path: str | PathLike[str]) -> tuple[bytearray, in
         size = _size(file)
         if not _is_gzip(file):
             return _read_whole(file, _at_least(buffer, size + 1))
-        # Deflate makes nothing smaller than 1/1032 (zlib.net, "zlib technical details"): a trailer
-        # that says more is none.
-        expected = min(_last_size(file), 1032 * size)
+        # A trailer that says more is none.
+        expected = min(_last_size(file), _MOST_DEFLATED * size)
         try:
             # One byte more, so that the end of the stream is met and its checksum read.
             return _read_whole(_inflating(file), _at_least(buffer, expected + 1))

@@ -31,9 +31,14 @@ def dimensions(path: str | PathLike[str]) -> tuple[int, int]:
     SourceNotFoundError
         If there is no such file.
     FormatError
-        If it is not of this format, or a volume.
+        If it is not of this format, a volume, or far too small for what its header promises.
     """
-    return _dimensions(_header(compression.read_start(path, DATA_OFFSET), path), path)
+    header = _header(compression.read_start(path, DATA_OFFSET), path)
+    n_vertices, n_maps = _dimensions(header, path)
+    if not compression.may_hold(path, n_vertices * n_maps * header.get_data_dtype().itemsize):
+        what = f'is too small for {n_maps:,} maps of {n_vertices:,} vertices, as its header has it'
+        raise FormatError(what, path, 'Copy or make the file again.')
+    return n_vertices, n_maps
 
 
 def read(path: str | PathLike[str], index: int = 0) -> np.ndarray:

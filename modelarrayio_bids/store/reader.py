@@ -494,7 +494,8 @@ def require_file(path: Path) -> None:
         said = f'cannot be read ({getattr(error, "strerror", error)})'
         raise SourceNotFoundError(said, path, remedy) from error
     if stat.S_ISDIR(mode):
-        raise SourceNotFoundError('is a folder', path, 'Name the HDF5 file in it.')
+        remedy = 'Name the HDF5 file in it; make one of a TileDB store with modelarrayio convert.'
+        raise SourceNotFoundError('is a folder', path, remedy)
     if not stat.S_ISREG(mode):
         raise SourceNotFoundError('is a pipe, a socket or a device', path, remedy)
     if not os.access(path, os.R_OK):

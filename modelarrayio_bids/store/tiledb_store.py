@@ -28,6 +28,7 @@ import numpy as np
 
 from modelarrayio_bids.errors import (
     FormatError,
+    ModelArrayIOError,
     OutputError,
     SourceNotFoundError,
     UnfinishedOutputError,
@@ -59,6 +60,7 @@ _RESERVED = '__'
 # What TileDB has in a folder that is a group.
 _MARKS = ('__tiledb_group.tdb', '__group')
 _COMPRESSIONS = ('zstd', 'gzip', 'none')
+_REMEDY = 'Name a store of modelarrayio.'
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ def refuse_to_replace(output: Path, *, overwrite: bool = False) -> None:
     Raises
     ------
     OutputError
-        With the reason.
+        With the reason; also for an output inside a store, which would become a part of it.
     """
+    _refuse_inside(output)
     if not output.exists():
         return
     if not is_tiledb(output):
@@ -134,6 +137,12 @@ def refuse_to_replace(output: Path, *, overwrite: bool = False) -> None:
         raise OutputError(
             'is there', output, 'Write to another folder, or replace this one with --overwrite.'
         )
+
+
+def _refuse_inside(output: Path) -> None:
+    store = next(filter(is_tiledb, resolved(output).parents), None)
+    if store is not None:
+        raise OutputError(f'is inside the TileDB store {store}', output, 'Write to another folder.')
 
 
 def to_tiledb(
@@ -175,6 +184,9 @@ def to_tiledb(
     """
     path, output = Path(path), Path(output)
     _library()
+    if resolved(path).is_relative_to(resolved(output)):
+        what = f'holds {path}, which is read by this very run, and would be replaced'
+        raise UsageError(what, output, 'Write to another folder.')
     refuse_to_replace(output, overwrite=overwrite)
     require_readable(path)
     with open_finished(path) as file, _new_folder(output) as folder:
@@ -225,12 +237,17 @@ def from_tiledb(
         raise SourceNotFoundError('no such folder', folder, 'Check the path.')
     if not is_tiledb(folder):
         raise FormatError('is no TileDB store', folder, 'Name the folder that holds "scalars".')
+    if is_tiledb(folder.absolute().parent):
+        remedy = 'Name the folder that holds "scalars".'
+        raise FormatError('is a part of a TileDB store', folder, remedy)
+    _refuse_inside(output)
     folder = folder.absolute()
-    left_out = () if with_scalars else (schema.SCALARS, schema.SUMMARIES)
-    found = {path: kind for path, kind in _walk(folder) if not path.startswith(left_out)}
-    with _damage_told(folder), StoreWriter(output, _layout(folder), overwrite=overwrite) as store:
-        for path, kind in found.items():
-            _read_item(store, folder, path, kind, threads)
+    left_out = () if with_scalars else (f'{schema.SCALARS}/', f'{schema.SUMMARIES}/')
+    found = [(path, kind) for path, kind in _walk(folder) if not f'{path}/'.startswith(left_out)]
+    with StoreWriter(output, _layout(folder), overwrite=overwrite) as store:
+        for path, kind in found:
+            with _damage_told(folder / path):
+                _read_item(store, folder, path, kind, threads)
     logger.info('Wrote %s', output)
     return output
 
@@ -306,14 +323,15 @@ def _library() -> Any:
 
 @contextmanager
 def _new_folder(output: Path) -> Iterator[Path]:
-    """Make a folder that gets its name when the context ends well."""
+    """Make a folder that gets its name, or what it links to, when the context ends well."""
+    # TileDB takes a relative path from where the process was when it first asked.
+    place = resolved(output)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(output.parent, f'-{output.name}')
-        # TileDB takes a relative path from where the process was when it first asked.
-        with Unfinished(output.absolute(), folder=True) as unfinished:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(place.parent, f'-{place.name}')
+        with Unfinished(place, folder=True) as unfinished:
             yield unfinished.path
-            _put_in_place(unfinished.path, output)
+            _put_in_place(unfinished.path, place)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
@@ -490,11 +508,29 @@ class _TiledMatrix:
 
 
 @contextmanager
-def _damage_told(folder: Path) -> Iterator[None]:
+def _damage_told(item: Path) -> Iterator[None]:
     try:
         yield
+    except ModelArrayIOError:
+        raise
     except _library().TileDBError as error:
-        raise FormatError(f'cannot be read ({error})', folder, 'Copy the store again.') from error
+        raise FormatError(f'cannot be read ({error})', item, 'Copy the store again.') from error
+    except (TypeError, ValueError) as error:  # JSON, shapes, and what HDF5 has no type for
+        raise FormatError(f'cannot be an item of an HDF5 file ({error})', item, _REMEDY) from error
+
+
+def _require_form(array: Any, uri: str) -> None:
+    """Refuse arrays of other programs, and those that are not all there."""
+    lengths = [(0, length - 1) for length in array.shape]
+    domains = [tuple(map(int, array.dim(axis).domain)) for axis in range(array.ndim)]
+    if array.schema.sparse or array.nattr != 1 or domains != lengths:
+        what = 'is not a dense array of one attribute with dimensions from 0'
+        raise FormatError(what, uri, _REMEDY)
+    # TileDB hands over fill values for what was never written, or was deleted.
+    written = _library().array_fragments(uri).nonempty_domain
+    n_written = sum(math.prod(int(last - first) + 1 for first, last in part) for part in written)
+    if n_written < math.prod(array.shape):
+        raise FormatError('lacks some of its values', uri, 'Copy or write the store again.')
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
@@ -531,16 +567,18 @@ def _read_item(store: StoreWriter, folder: Path, path: str, kind: str, threads: 
             store.write_group(path or '/', _attributes(dict(group.meta)))
         return
     with library.open(uri) as array:
+        _require_form(array, uri)
         metadata = dict(array.meta)
         shape = metadata.pop(_SHAPE, None)
-        names = metadata.pop(schema.COLUMN_NAMES, None) if path.endswith(_VALUES) else None
-        if array.ndim == 2 and array.attr(0).dtype.kind == 'f':
-            values: Any = _matrix(store, array)
-        else:
-            values = _cells(array[:])
+        is_values = Path(path).name == schema.VALUES
+        names = metadata.pop(schema.COLUMN_NAMES, None) if is_values else None
         if shape is not None:
             shape = tuple(json.loads(shape))
-            values = values[: math.prod(shape)].reshape(shape)
+            values: Any = _cells(array[:])[: math.prod(shape)].reshape(shape)
+        elif array.ndim == 2 and array.attr(0).dtype.kind == 'f':
+            values = _matrix(store, array)
+        else:
+            values = _cells(array[:])
         store.write_dataset(path, values, _attributes(metadata), threads)
     if names is not None and not (folder / path).with_name(schema.COLUMN_NAMES).is_dir():
         beside = path.rpartition('/')[0] + '/' + schema.COLUMN_NAMES

@@ -212,7 +212,8 @@ def test_files_that_cannot_be_opened(folder, capsys, spoil, says, code):
 def test_a_folder(folder, capsys):
     assert main(['info', 'FA']) == 66
     assert capsys.readouterr().err == (
-        'modelarrayio: error: FA: is a folder. Name the HDF5 file in it.\n'
+        'modelarrayio: error: FA: is a folder. Name the HDF5 file in it; make one of a '
+        'TileDB store with modelarrayio convert.\n'
     )
 
 

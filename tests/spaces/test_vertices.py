@@ -1,3 +1,4 @@
+import gzip
 import subprocess
 from pathlib import Path
 
@@ -205,6 +206,13 @@ class TestHemispheres:
         with pytest.raises(UnknownSpaceError, match='has a name that tells no hemisphere'):
             VertexSpace(CORTEX, '.mgz').check(source(path))
 
+    @pytest.mark.parametrize('name', ['lh.x.reg.rh.mgh', 'R.lh.x.mgh', 'sub-lh01.rh.x.mgh'])
+    def test_a_file_is_of_its_own_pair(self, tmp_path, name):
+        """Whatever else in a name looks like a hemisphere."""
+        files = VertexSpace.files_of(tmp_path / name)
+        assert tmp_path / name in files
+        assert {VertexSpace.files_of(file) for file in files} == {files}
+
 
 class TestSurfaces:
     def test_other_counts_are_refused(self, tmp_path, images):
@@ -242,6 +250,53 @@ class TestSurfaces:
         nb.save(volume, tmp_path / 'lh.ribbon.mgz')
         with pytest.raises(FormatError, match=r'holds a volume \(4 × 5 × 6\)'):
             space_of([source(tmp_path / 'lh.ribbon.mgz')], References())
+
+
+class TestDamage:
+    """Each is told in a line, by commands too: no other exception leaves the space."""
+
+    @pytest.mark.parametrize(
+        ('word', 'other'),
+        [
+            ('NIFTI_TYPE_FLOAT32', 'NIFTI_TYPE_FLOAT99'),
+            ('NIFTI_INTENT_SHAPE', 'NIFTI_INTENT_FORM'),
+            ('GZipBase64Binary', 'Base65'),
+            ('RowMajorOrder', 'AnyOrder'),
+            ('LittleEndian', 'MiddleEndian'),
+            ('Dim0="40"', ''),
+            ('Dim0="40"', 'Dim0="41"'),
+            ('Dimensionality="1"', 'Dimensionality="3"'),
+            ('<Data>', '<Data></Data><Data>'),
+            ('GIFTI ', 'SVG '),
+        ],
+    )
+    def test_of_gifti(self, images, word, other):
+        text = images[0].read_text()
+        assert word in text
+        images[0].write_text(text.replace(word, other).replace('/GIFTI', f'/{other.strip()}'))
+        with pytest.raises(FormatError, match='is not a GIFTI file'):
+            space_of([source(images[0])], References())
+
+    def test_listed_vertices_are_not_all(self, tmp_path):
+        arrays = [
+            nb.gifti.GiftiDataArray(np.arange(9, dtype=np.int32), 'NIFTI_INTENT_NODE_INDEX'),
+            nb.gifti.GiftiDataArray(np.arange(9, dtype=np.float32), 'NIFTI_INTENT_SHAPE'),
+        ]
+        path = tmp_path / 'x_hemi-L.func.gii'
+        nb.save(nb.gifti.GiftiImage(darrays=arrays), path)
+        with pytest.raises(FormatError, match='lists the vertices it has values of'):
+            space_of([source(path)], References(map='2'))
+
+    @pytest.mark.parametrize('name', ['lh.x.mgh', 'lh.x.mgz'])
+    @pytest.mark.parametrize('offset', [4, 16])  # the numbers of vertices and of maps
+    def test_of_sizes_no_file_holds(self, tmp_path, name, offset):
+        path = save_mgh(tmp_path / 'lh.whole.mgh', np.ones(40, np.float32))
+        data = bytearray(path.read_bytes())
+        data[offset : offset + 4] = b'\x7f\xff\xff\xff'
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(data) if name.endswith('z') else data)
+        with pytest.raises(FormatError, match='is too small for'):
+            space_of([source(path)], References())
 
 
 class TestMaps:

@@ -1,6 +1,7 @@
 """HDF5 files as TileDB stores and back: nothing is lost on the way."""
 
 import json
+import shutil
 from pathlib import Path
 
 import h5py
@@ -119,24 +120,29 @@ def test_a_build(folder, compression):
     assert [path.name for path in folder.iterdir() if path.suffix in {'.h5', '.tdb'}] == ['x.tdb']
 
 
-def test_a_store_of_another_program(folder):
-    """One array of values, its sources in the metadata: all that modelarrayio 26.0.0 is sure of."""
+def of_another_program(folder, metadata=(), *, start=0, names=('values',), **keywords):
+    """A store with one array of values from 0 to 5 for two subjects, as another program has it."""
     for name in ('old.tdb', 'old.tdb/scalars', 'old.tdb/scalars/FA'):
         tiledb.group_create(str(folder / name))
     dimensions = [
-        tiledb.Dim(name=name, domain=(0, n - 1), tile=n, dtype=np.int64)
+        tiledb.Dim(name=name, domain=(start, start + n - 1), tile=n, dtype=np.int64)
         for name, n in (('subjects', 2), ('items', 3))
     ]
-    attributes = [tiledb.Attr(name='values', dtype='f4')]
-    schema = tiledb.ArraySchema(domain=tiledb.Domain(*dimensions), attrs=attributes)
+    attributes = [tiledb.Attr(name=name, dtype='f4') for name in names]
+    schema = tiledb.ArraySchema(tiledb.Domain(*dimensions), attributes, **keywords)
     tiledb.Array.create(str(folder / 'old.tdb/scalars/FA/values'), schema)
-    values = np.arange(6, dtype='f4').reshape(2, 3)
-    with opened('old.tdb/scalars/FA/values', 'w') as array:
-        array[:] = {'values': values}
-        array.meta['column_names'] = json.dumps(['a.nii.gz', 'b.nii.gz'])
+    if not keywords and not start:
+        with opened(folder / 'old.tdb/scalars/FA/values', 'w') as array:
+            array[:] = {name: np.arange(6, dtype='f4').reshape(2, 3) for name in names}
+            array.meta.update(metadata)
+
+
+def test_a_store_of_another_program(folder):
+    """One array of values, its sources in the metadata: all that modelarrayio 26.0.0 is sure of."""
+    of_another_program(folder, {'column_names': json.dumps(['a.nii.gz', 'b.nii.gz'])})
     assert main(['convert', 'old.tdb', 'new.h5']) == 0
     with h5py.File('new.h5') as file:
-        np.testing.assert_array_equal(file['scalars/FA/values'], values)
+        np.testing.assert_array_equal(file['scalars/FA/values'], np.arange(6).reshape(2, 3))
         names = file['scalars/FA/column_names'].asstr()[()]
     assert names.tolist() == ['a.nii.gz', 'b.nii.gz']
 
@@ -191,6 +197,73 @@ def test_a_store_that_lacks_a_part(folder):
     with pytest.raises(FormatError, match=r'x\.tdb.* cannot be read'):
         from_tiledb('x.tdb', 'x.h5')
     assert not (folder / 'x.h5').exists()
+
+
+def test_values_that_were_not_copied_are_missed(folder):
+    """TileDB itself hands over NaN for them."""
+    assert build() == 0
+    shutil.rmtree(folder / 'x.tdb/scalars/FA/values/__commits')
+    with pytest.raises(FormatError, match='values: lacks some of its values'):
+        from_tiledb('x.tdb', 'x.h5')
+    assert not (folder / 'x.h5').exists()
+
+
+@pytest.mark.parametrize('form', [{'sparse': True}, {'start': 1}, {'names': ('a', 'b')}], ids=str)
+def test_arrays_of_another_form_are_refused(folder, capsys, form):
+    of_another_program(folder, **form)
+    assert main(['convert', 'old.tdb', 'x.h5']) == 65
+    said = 'FA/values: is not a dense array of one attribute with dimensions from 0'
+    assert said in capsys.readouterr().err
+    assert not Path('x.h5').exists()
+
+
+@pytest.mark.parametrize(
+    'metadata',
+    [
+        {'column_names': '["a"'},
+        {'column_names': '{"a": 1}'},
+        {'column_names': 3},
+        {'column_names': '[1, 2]'},
+        {'modelarrayio_lists': 'x'},
+        {'modelarrayio_lists': '["x"]', 'x': '[[1], {"a": 2}]'},
+        {'modelarrayio_shape': '[7, 8]'},
+        {'modelarrayio_shape': '"x"'},
+    ],
+    ids=str,
+)
+def test_metadata_that_mean_nothing_are_refused(folder, capsys, metadata):
+    of_another_program(folder, metadata)
+    assert main(['convert', 'old.tdb', 'x.h5']) == 65
+    assert 'FA/values: cannot be an item of an HDF5 file' in capsys.readouterr().err
+    assert not Path('x.h5').exists()
+
+
+def test_a_store_keeps_what_is_in_it(folder, capsys):
+    assert build() == 0
+    assert main(['convert', 'x.tdb', 'x.h5']) == 0
+    inside = Path('x.h5').rename('x.tdb/in.h5')
+    for words, says in (
+        (['x.tdb/in.h5', 'x.tdb', '--overwrite'], 'holds x.tdb/in.h5, which is read'),
+        (['x.tdb/in.h5', 'x.tdb/y.tdb'], 'is inside the TileDB store'),
+        (['x.tdb', 'x.tdb/scalars/x.h5'], 'is inside the TileDB store'),
+        (['x.tdb/scalars', 'y.h5'], 'is a part of a TileDB store'),
+    ):
+        assert main(['convert', *words]) in {64, 65, 73}
+        assert says in capsys.readouterr().err
+    assert inside.exists()
+    assert main(['info', 'x.tdb']) == 66
+    assert 'make one of a TileDB store with modelarrayio convert' in capsys.readouterr().err
+
+
+def test_a_link_stays_one(folder):
+    Path('disk').mkdir()
+    Path('x.tdb').symlink_to('disk/far.tdb')
+    assert build() == 0
+    assert build('--overwrite') == 0
+    assert Path('x.tdb').is_symlink()
+    assert is_tiledb(folder / 'disk/far.tdb')
+    assert [path.name for path in Path('disk').iterdir()] == ['far.tdb']
+    assert main(['convert', 'x.tdb', 'x.h5']) == 0
 
 
 def test_a_folder_that_cannot_be_written(folder):
