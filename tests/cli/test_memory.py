@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import h5py
+import nibabel as nb
 import numpy as np
 import pytest
 from images import save
@@ -56,12 +57,14 @@ def test_merging_and_exporting_keep_to_the_memory_allowed(tmp_path, limit):
     """Results whose slices R put into one chunk each: 29 MiB of values, and several copies."""
     shape, n_results, store = (50, 50, 25), 30, tmp_path / 'x.h5'
     n, names = 62_500, ['element_id', *(f'x{number}.p.value' for number in range(29))]
+    order, expected = np.random.default_rng(2).permutation(n), np.empty((n_results, n))
     save(tmp_path / 'mask.nii.gz', np.ones(shape, np.uint8), np.eye(4))
     with h5py.File(store, 'w') as file:
         for number in range(2):
-            ids = np.arange(number * n // 2, (number + 1) * n // 2)
+            ids = order[number * n // 2 : (number + 1) * n // 2]
             values = np.random.default_rng(number).random((n_results, ids.size))
             values[0] = ids
+            expected[:, ids] = values
             matrix = file.create_dataset(
                 f'results/part{number}/results_matrix', data=values, chunks=values.shape,
                 compression='gzip', compression_opts=1,
@@ -84,3 +87,6 @@ def test_merging_and_exporting_keep_to_the_memory_allowed(tmp_path, limit):
             return
         assert done.returncode == 0, done.stderr
         assert int(done.stdout.split()[-1]) // 1024 <= limit
+    for name, values in zip(names, expected, strict=True):
+        data = nb.load(tmp_path / 'maps' / f'all_{name}.nii.gz').get_fdata(dtype=np.float32)
+        np.testing.assert_array_equal(data.ravel(), values.astype(np.float32))

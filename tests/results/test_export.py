@@ -43,6 +43,18 @@ def matrix():
     return values
 
 
+def in_chunks(store, analysis, width):
+    """Store results as chunks of some elements, which are read one after another."""
+    with h5py.File(store, 'a') as file:
+        group = file[f'results/{analysis}']
+        values, names = group['results_matrix'][()], group['results_matrix'].attrs['colnames']
+        del group['results_matrix']
+        dataset = group.create_dataset(
+            'results_matrix', data=values, chunks=(len(values), width), compression='gzip'
+        )
+        dataset.attrs['colnames'] = names
+
+
 def volume(values, outside=0.0):
     data = np.full(SHAPE, outside, np.float32)
     data[INSIDE] = values
@@ -83,6 +95,31 @@ def test_a_subset_is_placed_by_element_id(tmp_path, store, matrix):
         assert data[index] == np.float32(value)
     assert np.isnan(data[INSIDE]).sum() == N - 4
     assert (data[~INSIDE] == 0).all()
+
+
+@pytest.mark.parametrize('threads', [1, 3])
+def test_elements_in_any_order_and_several_chunks(tmp_path, store, matrix, threads):
+    write_results(store, 'mylm', NAMES, matrix[np.random.default_rng(6).permutation(N)])
+    in_chunks(store, 'mylm', 4)
+    maps = tmp_path / 'maps'
+    export_results(store, 'mylm', maps, options=ExportOptions(threads=threads))
+    for column, name in enumerate(NAMES):
+        data = nb.load(maps / f'mylm_{name}.nii.gz').get_fdata(dtype=np.float32)
+        np.testing.assert_array_equal(data, volume(matrix[:, column]))
+
+
+def test_numbers_that_a_map_cannot_hold_are_infinite(tmp_path, store, matrix):
+    # -log10 of 0, and what is above the largest float32, 3.4e38.
+    matrix[5, 2], matrix[6, 1], matrix[7, 1] = 0, 1e300, -1e300
+    write_results(store, 'mylm', NAMES, matrix)
+    export_results(store, 'mylm', tmp_path / 'maps', options=ExportOptions(log_p=True))
+    logarithms, estimates = (
+        nb.load(tmp_path / 'maps' / f'mylm_{name}.nii.gz').get_fdata(dtype=np.float32)[INSIDE]
+        for name in ('age.mlog10.p.value', 'Intercept.estimate')
+    )
+    assert np.flatnonzero(np.isinf(logarithms)).tolist() == [5]
+    assert np.flatnonzero(np.isinf(estimates)).tolist() == [6, 7]
+    assert (logarithms[5], estimates[6], estimates[7]) == (np.inf, np.inf, -np.inf)
 
 
 def test_options(tmp_path, store, matrix):
