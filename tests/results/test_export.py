@@ -15,6 +15,7 @@ from modelarrayio_bids.errors import (
     FormatError,
     OutputError,
     ResultNameCollisionError,
+    SchemaError,
     SpaceMismatchError,
     UsageError,
 )
@@ -108,9 +109,27 @@ def test_elements_in_any_order_and_several_chunks(tmp_path, store, matrix, threa
         np.testing.assert_array_equal(data, volume(matrix[:, column]))
 
 
-def test_numbers_that_a_map_cannot_hold_are_infinite(tmp_path, store, matrix):
-    # -log10 of 0, and what is above the largest float32, 3.4e38.
-    matrix[5, 2], matrix[6, 1], matrix[7, 1] = 0, 1e300, -1e300
+def test_more_values_than_are_kept_in_memory(tmp_path):
+    # 21 images of 96 x 96 x 96 float32 are 71 MiB, above 64 MiB: they go through a file.
+    shape, names = (96, 96, 96), [f'x{number}.p.value' for number in range(7)]
+    mask = save(tmp_path / 'mask.nii.gz', np.ones(shape, np.uint8))
+    p = np.random.default_rng(7).random((np.prod(shape), len(names)))
+    write_results(tmp_path / 'x.h5', 'big', names, p)
+    options = ExportOptions(compress=False, log_p=True, threads=2)
+    export_results(tmp_path / 'x.h5', 'big', tmp_path / 'maps', References(mask=mask), options)
+    for name, values in zip(names, p.T, strict=True):
+        stem = name.removesuffix('.p.value')
+        forms = {'p.value': values, '1m.p.value': 1 - values, 'mlog10.p.value': -np.log10(values)}
+        for form, expected in forms.items():
+            image = nb.load(tmp_path / 'maps' / f'big_{stem}.{form}.nii')
+            np.testing.assert_array_equal(
+                image.get_fdata(dtype=np.float32), expected.astype(np.float32).reshape(shape)
+            )
+
+
+def test_numbers_that_a_map_cannot_hold(tmp_path, store, matrix):
+    # -log10 of 0 and of what is no p-value; and what is above the largest float32, 3.4e38.
+    matrix[5, 2], matrix[8, 2], matrix[6, 1], matrix[7, 1] = 0, -1, 1e300, -1e300
     write_results(store, 'mylm', NAMES, matrix)
     export_results(store, 'mylm', tmp_path / 'maps', options=ExportOptions(log_p=True))
     logarithms, estimates = (
@@ -118,6 +137,7 @@ def test_numbers_that_a_map_cannot_hold_are_infinite(tmp_path, store, matrix):
         for name in ('age.mlog10.p.value', 'Intercept.estimate')
     )
     assert np.flatnonzero(np.isinf(logarithms)).tolist() == [5]
+    assert np.flatnonzero(np.isnan(logarithms)).tolist() == [3, 8]
     assert np.flatnonzero(np.isinf(estimates)).tolist() == [6, 7]
     assert (logarithms[5], estimates[6], estimates[7]) == (np.inf, np.inf, -np.inf)
 
@@ -218,6 +238,20 @@ def test_a_companion_does_not_replace_a_result(tmp_path, store, matrix):
     write_results(store, 'mylm', ['element_id', 'age.p.value', 'age.1m.p.value'], matrix[:, :3])
     with pytest.raises(ResultNameCollisionError):
         export_results(store, 'mylm', tmp_path / 'maps')
+
+
+def test_some_elements_without_their_numbers_are_refused(tmp_path, store, matrix):
+    write_results(store, 'mylm', ['age.estimate'], matrix[:-1, 1:2])
+    with pytest.raises(SchemaError, match=f'{N - 1} rows and no element_id, the file {N} elements'):
+        export_results(store, 'mylm', tmp_path / 'maps')
+    assert not (tmp_path / 'maps').exists()
+
+
+def test_all_elements_without_their_numbers_are_in_the_order_of_the_file(tmp_path, store, matrix):
+    write_results(store, 'mylm', ['age.estimate'], matrix[:, 1:2])
+    (image,) = export_results(store, 'mylm', tmp_path / 'new' / 'maps')
+    data = nb.load(image).get_fdata(dtype=np.float32)
+    np.testing.assert_array_equal(data, volume(matrix[:, 1]))
 
 
 def test_an_analysis_that_is_not_there(tmp_path, store, matrix):
