@@ -11,9 +11,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -38,8 +39,11 @@ from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.locations import location, readers
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
+from modelarrayio_bids.runtime.text_format import count
 from modelarrayio_bids.spaces.geometry import Grid
 from modelarrayio_bids.spaces.voxels import VoxelSpace
+
+logger = logging.getLogger(__name__)
 
 #: Fraction of the masks a voxel must be in: the default of ``num.subj.lthr.rel`` in ModelArray,
 #: which leaves out an element that fewer subjects have. So no voxel it would analyse by default is
@@ -133,13 +137,13 @@ def coverage(masks: Sequence[Path], threads: int = 1) -> Coverage:
     counts = np.zeros(volumes[0].shape, np.int32)
     lock = Lock()
 
-    def count(volume: nifti.Volume) -> None:
+    def add(volume: nifti.Volume) -> None:
         with nifti.opened(volume.path) as mask:
             present = mask.positive()
         with lock:
             np.add(counts, np.int32(times[volume.path]), out=counts, where=present)
 
-    counted = ordered_map(count, volumes, readers(times, threads))
+    counted = ordered_map(add, volumes, readers(times, threads))
     for _ in tracked(counted, 'Counting masks', len(volumes), 'masks'):
         pass
     return Coverage(counts, times.total(), volumes[0].header)
@@ -202,6 +206,36 @@ def _given(path: Path, grid: Grid) -> np.ndarray:
             grid.mismatch(space.grid), path, 'Give a group mask on the grid of the images.'
         )
     return space.mask
+
+
+def say_unless_binary(path: Path) -> None:
+    """Warn of a mask given by the user that is not 0 (or NaN) and one value above.
+
+    Its voxels above 0 are taken all the same, as ``modelarrayio`` takes them. An image that cannot
+    be read is left to its reader.
+    """
+    try:
+        with nifti.opened(path) as voxels:
+            size, parts = voxels.flat.size, _in_parts(voxels)
+            found = [np.unique(np.nan_to_num(part), return_counts=True) for part in parts]
+    except ModelArrayIOError:
+        return
+    different = np.unique(np.concatenate([values for values, _ in found]))
+    if different[-1] <= 0 or (different.size == 2 and different[0] == 0):
+        return
+    inside = sum(int(times[values > 0].sum()) for values, times in found)
+    taken = 'all' if inside == size else f'{inside:,} of {size:,}'
+    logger.warning(
+        '%s: has %s, a mask has two, 0 and another: voxels above 0 are taken, %s. Give a brain '
+        'mask if this is not one.',
+        *(path, count(different.size, 'different value'), taken),
+    )
+
+
+def _in_parts(voxels: nifti.Voxels) -> Iterator[np.ndarray]:
+    """Yield the values of an image, a part at a time: less memory."""
+    for start in range(0, voxels.flat.size, _PART):
+        yield voxels.take(np.arange(start, min(start + _PART, voxels.flat.size)))
 
 
 def write_resampled(mask: Path, like: Path, output: str | PathLike[str]) -> None:
@@ -268,8 +302,7 @@ def coverage_counts(path: Path, n_masks: int) -> np.ndarray:
     """
     counts = np.zeros(n_masks + 1, np.int64)
     with nifti.opened(path) as voxels:
-        for start in range(0, voxels.flat.size, _PART):
-            part = voxels.take(np.arange(start, min(start + _PART, voxels.flat.size)))
+        for part in _in_parts(voxels):
             # A map of an earlier cohort, of more people, is not counted beyond them.
             inside = np.clip(part.astype(np.int64), 0, n_masks)
             counts += np.bincount(inside, minlength=n_masks + 1)

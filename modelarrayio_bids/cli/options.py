@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 MEGABYTE = 2**20
+# Masks that are volumes; those of the cortex have other names.
+_VOLUMES = ('.nii', '.nii.gz')
 
 
 def add(
@@ -373,6 +375,9 @@ def resources(options: argparse.Namespace) -> Resources:
 
 def references(options: argparse.Namespace, **more: Any) -> References:
     """Return the reference files that the parsed options name, and others that are known."""
+    from modelarrayio_bids.masks import say_unless_binary
     from modelarrayio_bids.spaces import References
 
+    if options.mask is not None and options.mask.name.endswith(_VOLUMES):
+        say_unless_binary(options.mask)
     return References(options.mask, options.index_file, options.directions_file, **more)

@@ -240,6 +240,46 @@ def test_bad_cohorts(folder, capsys, case):
     assert contents(folder) == before
 
 
+def a_constant():
+    return np.full(SHAPE, 0.3, np.float32)
+
+
+def an_image():
+    return np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+
+
+def from_zero_to_one():
+    return np.linspace(0, 1, np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+
+
+@pytest.mark.parametrize(
+    ('values', 'says'),
+    [
+        (
+            a_constant,
+            'has 1 different value, a mask has two, 0 and another: voxels above 0 are taken, all.',
+        ),
+        (an_image, 'has 120 different values, '),
+        (from_zero_to_one, 'voxels above 0 are taken, 119 of 120. Give a brain mask'),
+    ],
+)
+def test_an_image_that_is_not_a_mask_is_not_taken_silently(folder, capsys, values, says):
+    save(folder / 'group_mask.nii.gz', values())
+    assert build() == 0
+    said = capsys.readouterr().err
+    assert said.count('group_mask.nii.gz: has ') == 1
+    assert says in said
+
+
+@pytest.mark.parametrize('above', [1, 255, np.float32(0.7)])
+@pytest.mark.parametrize('outside', [0, np.nan])
+def test_masks_have_two_values(folder, capsys, above, outside):
+    mask = np.where(group_mask() > 0, above, outside)
+    save(folder / 'group_mask.nii.gz', mask.astype(np.float32))
+    assert build() == 0
+    assert 'different value' not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('options', 'says'),
     [

@@ -110,6 +110,17 @@ def test_a_group_mask_says_which_voxels_and_own_masks_which_values(group, cohort
     assert np.isnan(values).any()
 
 
+@pytest.mark.parametrize('option', ['--mask', '--group-mask-file'])
+def test_an_image_given_as_a_mask_is_not_taken_silently(group, unmasked, tmp_path, option):
+    shades = np.arange(np.prod(trees.TEMPLATE.shape), dtype=np.float32) + 1
+    trees.save(shades.reshape(trees.TEMPLATE.shape), tmp_path / 'T1w.nii.gz')
+    code, _, said = group(option, tmp_path / 'T1w.nii.gz', root=unmasked, scalars=())
+    assert code == 0
+    warning = f'has {shades.size:,} different values, a mask has two, 0 and another'
+    assert said.count(f'T1w.nii.gz: {warning}') == 1
+    assert 'voxels above 0 are taken, all.' in said
+
+
 @pytest.fixture
 def odd(tmp_path):
     """Blood flow of four people, that of the third and its mask on a coarser grid."""

@@ -98,6 +98,7 @@ def _of_stack(options: argparse.Namespace) -> Cohort:
     from modelarrayio_bids.derivatives.cohorts.participant_tables import read_labels
     from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
     from modelarrayio_bids.derivatives.cohorts.single_table import cohort_of_stack
+    from modelarrayio_bids.masks import say_unless_binary
 
     if options.participants is None:
         raise UsageError(
@@ -107,6 +108,8 @@ def _of_stack(options: argparse.Namespace) -> Cohort:
     name, _, file = options.stack.partition('=')
     stack, mask = location(file.strip()).absolute(), options.mask and options.mask.absolute()
     labels = [bare_label(text) for text in read_labels(options.participants, 'participant_id')]
+    if mask is not None:
+        say_unless_binary(mask)
     phenotypes = Phenotypes.find([options.bids_dir], options.phenotypes)
     _refuse_inputs(options, [stack, mask, options.participants, *options.phenotypes])
     return cohort_of_stack(stack, name.strip(), labels, mask, phenotypes)

@@ -57,6 +57,7 @@ from modelarrayio_bids.errors import (
     raise_problems,
 )
 from modelarrayio_bids.formats.pointers import fetch_error
+from modelarrayio_bids.masks import say_unless_binary
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.spaces import SPACES
 from modelarrayio_bids.store.reader import appended_to
@@ -260,6 +261,8 @@ def collect(request: Request, *, to_look_at: bool = False) -> Collection:
     """
     log_messages.say_not_installed([request.bids_dir, *request.datasets.values()])
     datasets = request.look_into()
+    for given in filter(None, (request.in_mask, request.group_mask_file)):
+        say_unless_binary(given)
     log_messages.say_not_installed(dataset.root for dataset in datasets)
     _require_participants(request, datasets)
     _say_not_there(request, datasets)
