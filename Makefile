@@ -1,7 +1,7 @@
 # make hooks  everything a contributor needs: an environment, and the checks before each commit
 # make demo   a study of 24 brains, from derivatives to maps of an effect
-# make test   every test that this machine has the programs for, on all cores (REQUIRE_TOOLS=1: a missing
-#             one fails; PARALLEL= for one core)
+# make test   all tests that can run on this machine, on all cores (REQUIRE_TOOLS=1: a missing program
+#             fails its tests; PARALLEL= for one core)
 # make check  style, types and import rules
 # make docs   the documentation, warnings as errors
 # make benchmark   how fast and in how much memory, beside the predecessor: five minutes

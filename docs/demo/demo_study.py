@@ -70,7 +70,7 @@ class Effect:
 
 EFFECTS = {
     'cbf': Effect('left thalamus', (-12, -18, 8), 9, -1.0),
-    'fa': Effect('genu of the corpus callosum', (0, 28, 4), 9, -0.007),
+    'dki_fa': Effect('genu of the corpus callosum', (0, 28, 4), 9, -0.007),
     'thickness': Effect('left precentral gyrus', (-40, -10, 52), 14, -0.02),
     'fd': Effect('left corticospinal tract', (-25, -20, 20), 18, -0.008),
     'reho': Effect('left posterior cingulate', (-6, -48, 28), 6, -0.004),
@@ -198,7 +198,7 @@ def measure(person: Person, name: str, age: float, visit: str = '') -> np.ndarra
     values += smooth_field(noise, 8, name, person.label) + smooth_field(
         noise / 2, 3, name, person.label, visit
     )
-    values += EFFECTS[name].at(places(), age)
+    values += EFFECTS['cbf' if flow else 'dki_fa'].at(places(), age)
     values += SHIFT * (flow and person.site == HIGH_SITE)
     return np.where(brain, values.clip(0.001), 0).astype(np.float32)
 
@@ -547,7 +547,9 @@ def main() -> None:
     for name, effect in EFFECTS.items():
         if name == 'cbf' or not arguments.visits:
             place = ', '.join(map(str, effect.centre))
-            print(f'  {name:10} {effect.per_year:+.3f} a year  {effect.place} ({place}) mm')
+            print(f'  {name:18} {effect.per_year:+.3f} a year  {effect.place} ({place}) mm')
+    if not arguments.visits:
+        print(f'  {"pearsoncorrelation":18} {EDGE_PER_YEAR:+.3f} a year  {" – ".join(WEAK_EDGE)}')
 
 
 if __name__ == '__main__':

@@ -51,7 +51,7 @@ def null_distribution(
     with one_blas_thread():
         maxima = tracked(
             *(_maxima(test, values, parts, threads), f'Permuting {values.response.name}'),
-            *(len(parts) * n_blocks, 'blocks'),
+            *(len(parts) * n_blocks, 'parts'),
         )
         for _, several in groupby(maxima, itemgetter(0)):
             greatest: Maxima = {}

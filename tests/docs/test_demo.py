@@ -15,7 +15,6 @@ from modelarrayio_bids.reports.findings.results_table import read_results
 
 README = (ROOT / 'README.md').read_text('utf-8')
 #: Scalars by the measure whose effect they show.
-SCALARS = {'cbf': 'cbf', 'dki_fa': 'fa', 'fd': 'fd', 'thickness': 'thickness'}
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +49,7 @@ def test_make_demo_runs_the_command_of_the_readme():
 
 
 def test_every_effect_is_found(ages):
-    assert set(ages) == {*SCALARS, 'reho', 'pearsoncorrelation'}
+    assert set(ages) == {*demo_study.EFFECTS, 'pearsoncorrelation'}
     # Each is a decline, and 23 people tell it from noise.
     assert all(int(row['survived']) and float(row['peak']) < 0 for row in ages.values())
 
@@ -58,7 +57,7 @@ def test_every_effect_is_found(ages):
 @pytest.mark.parametrize('scalar', ['cbf', 'dki_fa', 'fd'])
 def test_the_peak_is_where_the_effect_was_planted(ages, scalar):
     place = re.search(r'\((.*)\) mm', ages[scalar]['where'])[1].split(', ')
-    effect = demo_study.EFFECTS[SCALARS[scalar]]
+    effect = demo_study.EFFECTS[scalar]
     # Within the radius of the effect.
     assert np.linalg.norm(np.array(place, float) - effect.centre) < effect.radius
 

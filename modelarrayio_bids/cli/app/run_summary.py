@@ -167,7 +167,8 @@ def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
         is_corrected = correction != 'n/a'
         rule = f'corrected ({correction})' if is_corrected else 'not corrected'
         desc = f'_desc-{correction}' * is_corrected
-        where = f'In maps …_stat-1mp{desc}_statmap they are above {1 - float(level):g}.'
+        least = f'{1 - float(level):g}'
+        where = f'These elements have values above {least} in …_stat-1mp{desc}_statmap.'
         lines = [f'Found, p < {level}, {rule}:', *_first([_RESULT_COLUMNS, *cells]), where]
         yield '\n'.join(lines)
     if n_others := len(terms) - sum(map(len, found.values())):
