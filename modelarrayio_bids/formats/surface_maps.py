@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from nibabel.freesurfer import read_label
 
 from modelarrayio_bids.errors import FormatError, SpaceMismatchError
 from modelarrayio_bids.formats import compression, gifti, mgh
@@ -118,8 +117,9 @@ def read_mask(path: Path, n_vertices: int) -> np.ndarray:
     """
     if path.name.endswith(LABEL):
         listed = _listed(path)
-        if listed.size and not 0 <= listed.min() <= listed.max() < n_vertices:
-            raise _other_size(path, f'has a vertex {listed.max():,}', n_vertices)
+        outside = listed[(listed < 0) | (listed >= n_vertices)]
+        if outside.size:
+            raise _other_size(path, f'has a vertex {outside[0]:,}', n_vertices)
         return np.isin(np.arange(n_vertices), listed)
     maps = SurfaceMaps.from_file(path)
     if maps.n_vertices != n_vertices:
@@ -128,11 +128,19 @@ def read_mask(path: Path, n_vertices: int) -> np.ndarray:
 
 
 def _listed(path: Path) -> np.ndarray:
-    compression.read_start(path, 1)  # has a word on content that is elsewhere
+    """Return the vertices in a label: a comment, their number, then a row for each."""
+    with compression.inflated(path) as data:
+        text = bytes(data).decode('latin-1')
     try:
-        return np.atleast_1d(read_label(path))
-    except (IndexError, OSError, UnicodeDecodeError, ValueError) as error:
+        _, count, *rows = text.splitlines()
+        listed = [int(row.split()[0]) for row in rows if row.strip()]
+        promised = int(count)
+    except ValueError as error:
         raise FormatError('is not a label of FreeSurfer', path, 'Copy it again.') from error
+    if len(listed) != promised:
+        what = f'lists {len(listed):,} vertices of the {promised:,} that it promises'
+        raise FormatError(what, path, 'Copy it again.')
+    return np.array(listed, int)
 
 
 def _other_size(path: Path, what: str, n_vertices: int) -> SpaceMismatchError:

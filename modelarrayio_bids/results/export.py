@@ -273,6 +273,7 @@ def export_results(
     options: ExportOptions = ExportOptions(),
     *,
     named: Iterable[Path | None] = (),
+    shown: Path | None = None,
 ) -> list[Path]:
     """Write every result of an analysis as a float32 image.
 
@@ -294,6 +295,8 @@ def export_results(
         Compression, companions, names and what stands outside.
     named : iterable of pathlib.Path, optional
         Further files of the user's that no image may replace, read or not.
+    shown : pathlib.Path, optional
+        The file that ``store`` was made of, which messages and sidecars name instead.
 
     Returns
     -------
@@ -316,8 +319,8 @@ def export_results(
         If an image would replace a file that is read.
     """
     output_dir = Path(output_dir)
-    logger.info('Reading %s', store)
-    with StoreReader(Path(store)) as reader:
+    logger.info('Reading %s', shown or store)
+    with StoreReader(Path(store), shown) as reader:
         results, space, files = _plan(reader, analysis, references, options)
         if results.n_sources:
             then = ', '.join(f'{n} of {scalar}' for scalar, n in results.n_sources.items())

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -53,6 +54,8 @@ from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.geometry import SurfaceElements, structure_counts
 from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable
+
+logger = logging.getLogger(__name__)
 
 _STRUCTURES = {'L': 'CIFTI_STRUCTURE_CORTEX_LEFT', 'R': 'CIFTI_STRUCTURE_CORTEX_RIGHT'}
 _WORDS = {'L': 'left', 'R': 'right'}
@@ -209,7 +212,8 @@ class VertexSpace(ElementSpace):
         """Return the surface and the number of vertices of each hemisphere, where they are told."""
         facts: dict[str, Any] = {}
         if 'surface' in template:
-            facts['surface'] = np.asarray(template['surface'][()], np.uint8).tobytes().decode()
+            surface = np.asarray(template['surface'][()], np.uint8).tobytes()
+            facts['surface'] = surface.decode('latin-1')
         if (counts := structure_counts(tables.get('vertices'))) is not None:
             facts['structures'] = counts
         return facts
@@ -409,6 +413,11 @@ def _first_of_each_side(images: Sequence[Path]) -> dict[str, Path]:
             found[each] = first
     if not found:
         raise absence_error(images[0])
+    for each in set(SIDES) - set(found):
+        other = images[0].with_name(in_side(images[0].name, each))
+        logger.warning(
+            'Only one hemisphere: no image has a %s one, such as %s', _WORDS[each], other
+        )
     return found
 
 

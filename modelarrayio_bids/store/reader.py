@@ -182,10 +182,11 @@ class StoreReader:
         If it is being written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self._file = open_finished(self.path)
-        self._status = _file_status(self.path)
+    def __init__(self, path: Path, shown: Path | None = None) -> None:
+        self.path = Path(shown or path)
+        self._place = Path(path)
+        self._file = open_finished(self._place)
+        self._status = _file_status(self._place)
 
     def __enter__(self) -> Self:
         return self
@@ -309,7 +310,7 @@ class StoreReader:
         OutputError
             If its size, its time or the file itself has changed.
         """
-        if _file_status(self.path) != self._status:
+        if _file_status(self._place) != self._status:
             raise OutputError(
                 'was changed by another program while it was read; it stays as it is now',
                 self.path,

@@ -201,7 +201,6 @@ def from_tiledb(
     *,
     threads: int = 1,
     overwrite: bool = False,
-    with_scalars: bool = True,
 ) -> Path:
     """Write all that a TileDB store holds to an HDF5 file that ModelArray opens.
 
@@ -215,8 +214,6 @@ def from_tiledb(
         Threads that decompress and compress.
     overwrite : bool, optional
         Replace a file even if it holds results.
-    with_scalars : bool, optional
-        The scalars too: maps of results need none.
 
     Returns
     -------
@@ -241,13 +238,7 @@ def from_tiledb(
         remedy = 'Name the folder that holds "scalars".'
         raise FormatError('is a part of a TileDB store', folder, remedy)
     _refuse_inside(output)
-    folder = folder.absolute()
-    left_out = () if with_scalars else (f'{schema.SCALARS}/', f'{schema.SUMMARIES}/')
-    found = [(path, kind) for path, kind in _walk(folder) if not f'{path}/'.startswith(left_out)]
-    with StoreWriter(output, _layout(folder), overwrite=overwrite) as store:
-        for path, kind in found:
-            with _damage_told(folder / path):
-                _read_item(store, folder, path, kind, threads)
+    _write_hdf5(folder.absolute(), output, threads, overwrite=overwrite)
     logger.info('Wrote %s', output)
     return output
 
@@ -300,7 +291,7 @@ def as_hdf5(path: Path, beside: Path, threads: int = 1) -> Iterator[Path]:
         return
     folder = next(parent for parent in resolved(beside).parents if parent.is_dir())
     with Unfinished(folder / f'{path.stem}.h5') as unfinished:
-        from_tiledb(path, unfinished.path, threads=threads, overwrite=True, with_scalars=False)
+        _write_hdf5(path.absolute(), unfinished.path, threads, overwrite=True, scalars=False)
         yield unfinished.path
 
 
@@ -372,9 +363,17 @@ class _Writing:
             made.meta.update(_metadata(group))
         for name, item in items.members(group).items():
             if name.startswith(_RESERVED):
-                raise items.unexpected(item, 'has a name that TileDB keeps for itself')
-            write = self.group if isinstance(item, h5py.Group) else self._dataset
-            write(item, folder / name)
+                raise _cannot_hold(item, 'has a name that TileDB keeps for itself', 'Rename it.')
+            if isinstance(item, h5py.Group):
+                self.group(item, folder / name)
+                continue
+            try:
+                self._dataset(item, folder / name)
+            except ModelArrayIOError:
+                raise
+            except (NotImplementedError, TypeError, ValueError) as error:
+                what = f'is of a type that TileDB cannot hold ({error})'
+                raise _cannot_hold(item, what, 'Write it as float32, or remove it.') from error
 
     def _dataset(self, dataset: h5py.Dataset, folder: Path) -> None:
         metadata = _metadata(dataset)
@@ -398,12 +397,16 @@ class _Writing:
         n_rows, n_columns = dataset.shape
         subjects = _dimension('subjects', n_rows, n_rows)
         domain = library.Domain(subjects, _dimension('items', n_columns, width))
-        _create(folder, domain, dataset.dtype, self.tiling.filters())
+        _create(folder, domain, _native(dataset), self.tiling.filters())
         stripes = _stripes(dataset, width, self.threads)
         n_stripes = len(range(0, n_columns, _stripe_width(dataset, width)))
         with library.open(str(folder), 'w') as made:
             for start, block in tracked(stripes, f'Writing {dataset.name}', n_stripes, 'stripes'):
                 made[:, start : start + block.shape[1]] = {_VALUES: block}
+
+
+def _cannot_hold(item: h5py.HLObject, what: str, remedy: str) -> FormatError:
+    return FormatError(f'{item.name} {what}', item.file.filename, remedy)
 
 
 def _is_matrix(dataset: h5py.Dataset) -> bool:
@@ -421,7 +424,7 @@ def _stripes(dataset: h5py.Dataset, tile: int, threads: int) -> Iterator[tuple[i
     items.require_stored(dataset)
     n_rows, n_columns = dataset.shape
     width = _stripe_width(dataset, tile)
-    stripe, first = np.empty((n_rows, min(width, n_columns)), dataset.dtype), 0
+    stripe, first = np.empty((n_rows, min(width, n_columns)), _native(dataset)), 0
     with items.damage_told(dataset.file.filename, dataset.name):
         for start, block in column_blocks(dataset, threads):
             taken = 0
@@ -443,9 +446,15 @@ def _write_array(array: np.ndarray, folder: Path) -> None:
     else:
         lengths = enumerate(array.shape)
         domain = library.Domain(*(_dimension(f'd{axis}', n, n) for axis, n in lengths))
+        array = array.astype(_native(array), copy=False)
         _create(folder, domain, array.dtype, Tiling().filters())
     with library.open(str(folder), 'w') as made:
         made[:] = {_VALUES: array}
+
+
+def _native(item: Any) -> np.dtype:
+    """Return the type in this machine's order of bytes, the only one TileDB has."""
+    return item.dtype.newbyteorder('=')
 
 
 def _dimension(name: str, length: int, tile: int) -> Any:
@@ -505,6 +514,17 @@ class _TiledMatrix:
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         for start, stop in self.blocks.spans():
             yield start, np.ascontiguousarray(_cells(self.array[:, start:stop]))
+
+
+def _write_hdf5(
+    folder: Path, output: Path, threads: int, *, overwrite: bool, scalars: bool = True
+) -> None:
+    left_out = () if scalars else (f'{schema.SCALARS}/', f'{schema.SUMMARIES}/')
+    found = [(path, kind) for path, kind in _walk(folder) if not f'{path}/'.startswith(left_out)]
+    with StoreWriter(output, _layout(folder), overwrite=overwrite) as store:
+        for path, kind in found:
+            with _damage_told(folder / path):
+                _read_item(store, folder, path, kind, threads)
 
 
 @contextmanager

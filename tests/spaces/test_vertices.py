@@ -141,6 +141,23 @@ class TestWall:
         with pytest.raises(SpaceMismatchError, match='has 41 vertices, expected 40'):
             len(space_of(list(map(source, images)), references))
 
+    @pytest.mark.parametrize(
+        ('text', 'error', 'says'),
+        [
+            ('3\n1 0 0 0 0\n5 0 0 0 0\n', FormatError, 'lists 2 vertices of the 3'),
+            ('1\n1 0 0 0 0\n5 0 0 0 0\n', FormatError, 'lists 2 vertices of the 1'),
+            ('2\n1 0 0 0 0\n-5 0 0 0 0\n', SpaceMismatchError, 'has a vertex -5, expected 40'),
+            ('2\n1 0 0 0 0\n40 0 0 0 0\n', SpaceMismatchError, 'has a vertex 40, expected 40'),
+            ('1\n1.5 0 0 0 0\n', FormatError, 'is not a label of FreeSurfer'),
+            ('', FormatError, 'is not a label of FreeSurfer'),
+        ],
+    )
+    def test_a_label_of_other_vertices_is_refused(self, tmp_path, images, text, error, says):
+        for side in ('lh', 'rh'):
+            (tmp_path / f'{side}.cortex.label').write_text(f'#!ascii label\n{text}')
+        with pytest.raises(error, match=says):
+            space_of([source(images[0])], References(mask=tmp_path / 'lh.cortex.label'))
+
     @pytest.mark.parametrize('name', ['group_mask.nii.gz', 'cortex.label', 'lh.mask.nii'])
     def test_a_mask_of_something_else_is_refused(self, images, name):
         with pytest.raises(UsageError, match=f'{name} is no mask of a hemisphere'):
@@ -177,12 +194,13 @@ class TestHemispheres:
         )
 
     @pytest.mark.parametrize(('gone', 'kept'), [('L', 'R'), ('R', 'L')])
-    def test_a_study_may_have_one(self, tmp_path, images, gone, kept):
+    def test_a_study_may_have_one(self, tmp_path, images, caplog, gone, kept):
         named = {'L': images, 'R': list(map(right, images))}
         for path in named[gone]:
             path.unlink()
         space = space_of(list(map(source, named[kept])), References())
         assert space.counts == {kept: 40}
+        assert 'Only one hemisphere: no image has a' in caplog.text
         part = slice(0, 37) if kept == 'L' else slice(37, None)
         np.testing.assert_array_equal(space.read(source(named[kept][2])), values_of(2)[part])
         (written,) = space.written_files(tmp_path / f'x_hemi-{kept}.shape.gii')

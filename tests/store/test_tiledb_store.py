@@ -147,7 +147,7 @@ def test_a_store_of_another_program(folder):
     assert names.tolist() == ['a.nii.gz', 'b.nii.gz']
 
 
-def test_maps_from_a_store(folder):
+def test_maps_from_a_store(folder, capsys):
     command = ['to-modelarray', '--cohort-file', 'cohort.csv', '--mask', 'group_mask.nii.gz']
     assert main([*command, '--output', 'x.h5']) == 0
     n = expected_rows().shape[1]
@@ -161,6 +161,11 @@ def test_maps_from_a_store(folder):
         folder / 'from_store' / image
     ).read_bytes()
     assert sorted(path.name for path in folder.glob('.*')) == []
+    sidecar = json.loads(Path('from_store/mylm_results.json').read_text())
+    assert sidecar['Sources'] == [str(folder / 'x.tdb')]
+    words = ['--analysis-name', 'other', '--input-hdf5', 'x.tdb', '--output-dir', 'maps']
+    assert main(['export-results', *words]) == 66
+    assert "error: x.tdb: holds no analysis 'other'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -236,6 +241,34 @@ def test_metadata_that_mean_nothing_are_refused(folder, capsys, metadata):
     assert main(['convert', 'old.tdb', 'x.h5']) == 65
     assert 'FA/values: cannot be an item of an HDF5 file' in capsys.readouterr().err
     assert not Path('x.h5').exists()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'says'),
+    [
+        ('__x', np.ones(3), '/more/__x has a name that TileDB keeps for itself'),
+        ('half', np.ones((2, 3), 'f2'), '/more/half is of a type that TileDB cannot hold'),
+        ('table', np.zeros(2, [('a', 'f4')]), '/more/table '),
+    ],
+)
+def test_an_item_that_tiledb_cannot_hold_is_told(folder, capsys, name, value, says):
+    write_scalar(folder / 'x.h5', 'FA', np.ones((2, 3), 'f4'), ['a', 'b'])
+    with h5py.File('x.h5', 'a') as file:
+        file[f'more/{name}'] = value
+    assert main(['convert', 'x.h5', 'x.tdb']) == 65
+    assert f'error: x.h5: {says}' in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir() if 'tdb' in path.name] == []
+
+
+def test_numbers_of_another_order_of_bytes(folder):
+    values = np.arange(6).reshape(2, 3)
+    write_scalar(folder / 'x.h5', 'FA', values.astype('>f4'), ['a', 'b'])
+    with h5py.File('x.h5', 'a') as file:
+        file['more'] = values.astype('>i4')
+    there_and_back(folder / 'x.h5', folder)
+    with h5py.File('back.h5') as file:
+        np.testing.assert_array_equal(file['scalars/FA/values'], values)
+        np.testing.assert_array_equal(file['more'], values)
 
 
 def test_a_store_keeps_what_is_in_it(folder, capsys):

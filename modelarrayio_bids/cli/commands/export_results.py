@@ -65,6 +65,7 @@ def export_results(options: argparse.Namespace) -> int:
             ),
             # These are not opened if a mask or the file itself is sufficient.
             named=[options.example_file, options.cohort_file],
+            shown=options.input_hdf5,
         )
     return 0
 

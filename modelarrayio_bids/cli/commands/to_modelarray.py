@@ -41,8 +41,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         'to-modelarray',
         help='write the images of a cohort to one HDF5 file',
         description='Write the images of a cohort CSV to one HDF5 file for ModelArray. The image '
-        'type (voxels, fixels, greyordinates, parcels or edges) is inferred from the file '
-        'extension.',
+        'type (voxels, fixels, greyordinates, vertices, parcels or edges) is inferred from the '
+        'file extension.',
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=to_modelarray)
