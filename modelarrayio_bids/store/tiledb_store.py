@@ -356,7 +356,7 @@ class _Writing:
     tiling: Tiling
     threads: int
 
-    def group(self, group: h5py.Group, folder: Path) -> None:
+    def group(self, group: h5py.Group, folder: Path, *above: h5py.Group) -> None:
         library = _library()
         library.group_create(str(folder))
         with library.Group(str(folder), 'w') as made:
@@ -365,7 +365,9 @@ class _Writing:
             if name.startswith(_RESERVED):
                 raise _cannot_hold(item, 'has a name that TileDB keeps for itself', 'Rename it.')
             if isinstance(item, h5py.Group):
-                self.group(item, folder / name)
+                if item in (group, *above):
+                    raise _cannot_hold(item, 'is a link to what holds it', 'Remove it.')
+                self.group(item, folder / name, group, *above)
                 continue
             try:
                 self._dataset(item, folder / name)

@@ -249,6 +249,7 @@ def test_metadata_that_mean_nothing_are_refused(folder, capsys, metadata):
         ('__x', np.ones(3), '/more/__x has a name that TileDB keeps for itself'),
         ('half', np.ones((2, 3), 'f2'), '/more/half is of a type that TileDB cannot hold'),
         ('table', np.zeros(2, [('a', 'f4')]), '/more/table '),
+        ('loop', h5py.SoftLink('/'), '/more/loop is a link to what holds it'),
     ],
 )
 def test_an_item_that_tiledb_cannot_hold_is_told(folder, capsys, name, value, says):
