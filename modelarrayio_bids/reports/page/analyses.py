@@ -21,7 +21,6 @@ from modelarrayio_bids.reports.page.curves import picture_of_curves
 from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
 from modelarrayio_bids.reports.page.models import (
     ModelPart,
-    fit_of,
     links_to_maps,
     model_part,
     p_value_part,
@@ -32,13 +31,11 @@ from modelarrayio_bids.reports.page.results import (
     ResultFigure,
     result_figures,
 )
+from modelarrayio_bids.reports.page.topic import Topic
 from modelarrayio_bids.reports.page.viewers.viewer import viewer_link
-from modelarrayio_bids.results.model_facts import ModelFacts
-from modelarrayio_bids.results.model_fit import ModelFit
-from modelarrayio_bids.spaces import ElementSpace, References
+from modelarrayio_bids.spaces import References
 from modelarrayio_bids.spaces.stored import space_of_store
-from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.reader import Analysis, StoreReader
+from modelarrayio_bids.store.reader import StoreReader
 
 # Endings of the names of figures and tables of one analysis or term.
 _ENDINGS = (
@@ -124,50 +121,35 @@ def analysis_parts(
         for name, what in names.of(analyses):
             part = AnalysisPart(anchor=f'{output.key}-{what}', title=f'{output.scalar}: {name}')
             try:
-                formula = store.described(name).get(schema.FORMULA_ATTRIBUTE, '')
-                results = store.analysis(name)
-                figures = list(
-                    _figures(output, results, space, around, formula, show_intercept=show_intercept)
-                )
+                topic = Topic(output, store, store.analysis(name), space, around, album, what)
+                figures = list(_figures(topic, show_intercept=show_intercept))
             except SchemaError as error:
                 # From a killed run: everything else can be shown.
                 yield replace(part, note=f'Not shown: {error.what}.')
                 continue
-            fit = fit_of(output, store, name)
-            model = model_part(output, store, name, album, what, fit=fit)
+            model = model_part(topic)
             maps = links_to_maps(output, name)
             if not figures:
                 yield replace(part, note='No result has a p value.', model=model, maps=maps)
                 continue
             terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
             rows = [_row(output, figure) for figure in figures]
-            table = album.table(
-                rows,
-                figure_name(output, f'{what}Results', 'summary'),
-                'results',
-            )
-            told = _model(results, formula)
-            viewer = viewer_link(
-                *(output, store, results, album, what),
-                model=told,
-                figures=figures,
-                space=space,
-                around=around,
-                fit=fit,
-            )
+            told = _model(topic)
+            table = topic.table(rows, 'Results', 'results')
+            viewer = viewer_link(topic, told, figures)
             yield replace(
                 part,
                 links=[('Numbers (TSV)', table)],
                 note=told,
                 terms=[
-                    _term(output, figure, fit, album, term)
+                    _term(topic, figure, term)
                     for figure, (_, term) in zip(figures, terms, strict=True)
                 ],
                 results=rows,
                 model=model,
-                p_values=p_value_part(output, results, album, what),
-                components=component_part(output, results, album, what, space=space, around=around),
-                permutations=permutation_part(output, store, name, album, what),
+                p_values=p_value_part(topic),
+                components=component_part(topic),
+                permutations=permutation_part(topic),
                 maps=maps,
                 viewer=viewer,
             )
@@ -205,33 +187,25 @@ class _Names:
         return found
 
 
-def _model(results: Analysis, formula: str) -> str:
+def _model(topic: Topic) -> str:
     """Return the formula, or what the names of results tell of it."""
-    if formula:
-        return f'Model: {formula}.'
-    terms = model_terms(results.names)
+    if topic.formula:
+        return f'Model: {topic.formula}.'
+    terms = model_terms(topic.results.names)
     return f'Terms of the model: {", ".join(terms)}. The file does not keep its formula.' * bool(
         terms
     )
 
 
-def _figures(
-    output: Output,
-    results: Analysis,
-    space: ElementSpace,
-    around: Surroundings,
-    formula: str,
-    *,
-    show_intercept: bool,
-) -> Iterator[ResultFigure]:
-    facts = ModelFacts.of(results.described)
+def _figures(topic: Topic, *, show_intercept: bool) -> Iterator[ResultFigure]:
+    output, results = topic.output, topic.results
     all_images = results.n_sources.get(output.scalar, len(output.names))
-    n_images = all_images if facts is None else facts.n_images
+    n_images = all_images if topic.facts is None else topic.facts.n_images
     return result_figures(
-        *(results, space, n_images, output.scalar),
-        formula=formula,
-        surfaces=around.surfaces,
-        background=around.background,
+        *(results, topic.space, n_images, output.scalar),
+        formula=topic.formula,
+        surfaces=topic.around.surfaces,
+        background=topic.around.background,
         show_intercept=show_intercept,
     )
 
@@ -242,14 +216,13 @@ def _row(output: Output, figure: ResultFigure) -> dict[str, Any]:
     return {'scalar': output.scalar, 'store': store.as_posix(), **figure.numbers}
 
 
-def _term(
-    output: Output, figure: ResultFigure, fit: ModelFit | None, album: Album, what: str
-) -> TermPart:
+def _term(topic: Topic, figure: ResultFigure, what: str) -> TermPart:
+    output, album = topic.output, topic.album
     pictures = [
         album.add(picture, figure_name(output, what + 'Structures' * place, 'map'))
         for place, picture in enumerate(figure.pictures)
     ]
-    if (curves := picture_of_curves(fit, figure)) is not None:
+    if (curves := picture_of_curves(topic.fit, figure)) is not None:
         pictures.append(album.add(curves, figure_name(output, what + CURVES)))
     rows = figure.rows()
     if rows:

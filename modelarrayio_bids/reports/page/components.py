@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
-from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.pictures import map_pictures
 from modelarrayio_bids.reports.figures.scales import Scale, number
-from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.album import Album, Part, figure_name
-from modelarrayio_bids.results.model_facts import ModelFacts
-from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.reports.page.album import Part
+from modelarrayio_bids.reports.page.topic import Topic
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis
 
@@ -23,42 +20,17 @@ ENDING = 'Components'
 _PERCENTILES = {'p5': 5, 'median': 50, 'p95': 95}
 
 
-def component_part(
-    output: Output,
-    results: Analysis,
-    album: Album,
-    what: str,
-    *,
-    space: ElementSpace,
-    around: Surroundings,
-) -> Part | None:
-    """Describe the results that a model wants summarised; None of one that has none.
-
-    Parameters
-    ----------
-    output : Output
-        The files they are of.
-    results : Analysis
-        The analysis.
-    album : Album
-        Album for figures and tables.
-    what : str
-        Label of the analysis in their names.
-    space : ElementSpace
-        The file's elements.
-    around : Surroundings
-        Backgrounds of the maps.
-    """
-    facts = ModelFacts.of(results.described)
-    summarised = facts.summarised if facts else ()
-    names = [name for name in summarised if name in results.names]
+def component_part(topic: Topic) -> Part | None:
+    """Describe the results that a model wants summarised; None of one that has none."""
+    summarised = topic.facts.summarised if topic.facts else ()
+    names = [name for name in summarised if name in topic.results.names]
     if not names:
         return None
-    rows = list(_rows(results, names))
-    table = album.table(rows, figure_name(output, f'{what}{ENDING}', 'summary'), 'components')
+    rows = list(_rows(topic.results, names))
+    table = topic.table(rows, ENDING, 'components')
     pictures = [
-        album.add(picture, figure_name(output, f'{what}{ENDING}' + 'Structures' * place, 'map'))
-        for place, picture in enumerate(_map(results, names[0], space, around, output))
+        topic.add(picture, ENDING + 'Structures' * place, 'map')
+        for place, picture in enumerate(_map(topic, names[0]))
     ]
     shown = [
         (row['description'], f'{row["elements"]:,}', *(number(row[key]) for key in _PERCENTILES))
@@ -80,9 +52,8 @@ def _rows(results: Analysis, names: list[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _map(
-    results: Analysis, name: str, space: ElementSpace, around: Surroundings, output: Output
-) -> list[Any]:
+def _map(topic: Topic, name: str) -> list[Any]:
+    results, space = topic.results, topic.space
     ids = None
     if schema.ELEMENT_ID in results.names:
         ids = results.row(results.names.index(schema.ELEMENT_ID))
@@ -95,8 +66,8 @@ def _map(
     # The bar has no room for the text after the colon, which is in the table.
     words = ResultName.of(name).described().partition(':')[0]
     return map_pictures(
-        *(space, values, Scale.of(values, words), f'{output.scalar}: {words}'),
-        surfaces=around.surfaces,
-        background=around.background,
-        alt=f'Map of {output.scalar}: {words}',
+        *(space, values, Scale.of(values, words), f'{topic.output.scalar}: {words}'),
+        surfaces=topic.around.surfaces,
+        background=topic.around.background,
+        alt=f'Map of {topic.output.scalar}: {words}',
     )

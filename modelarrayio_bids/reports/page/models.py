@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,14 +17,13 @@ from modelarrayio_bids.reports.figures.models import (
     chart_of_p_values,
 )
 from modelarrayio_bids.reports.figures.scales import cell, number
-from modelarrayio_bids.reports.findings.designs import DesignFindings, find_fit
+from modelarrayio_bids.reports.findings.designs import DesignFindings
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.p_values import BINS, PValues, find_p_values
-from modelarrayio_bids.reports.page.album import Album, Part, figure_name
+from modelarrayio_bids.reports.page.album import Part
+from modelarrayio_bids.reports.page.topic import Topic
 from modelarrayio_bids.results.model_facts import ModelFacts
-from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.runtime.text_format import some
-from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 #: Endings of the names of figures and tables about a model.
 ENDINGS = ('Design', 'Correlations', 'Columns', 'PValues')
@@ -57,64 +55,21 @@ class ModelPart(Part):
     not_fitted: list[tuple[str, str]] = field(default_factory=list)
 
 
-def fit_of(output: Output, store: StoreReader, analysis: str) -> ModelFit | None:
-    """Make the model of an analysis again; None if that was not made here, or cannot be."""
-    facts = ModelFacts.of(store.described(analysis))
-    if facts is None:
+def model_part(topic: Topic) -> ModelPart | None:
+    """Draw the model of an analysis, and write its numbers; None of one ``fit`` did not make."""
+    if (facts := topic.facts) is None:
         return None
-    n_images = len(_names(output, store, facts))
-    return find_fit(output.files.store, facts, _cohorts(output, facts), n_images)
-
-
-def model_part(
-    output: Output,
-    store: StoreReader,
-    analysis: str,
-    album: Album,
-    what: str,
-    *,
-    fit: ModelFit | None,
-) -> ModelPart | None:
-    """Draw the model of an analysis, and write its numbers.
-
-    Parameters
-    ----------
-    output : Output
-        The files it is of.
-    store : StoreReader
-        The HDF5 file.
-    analysis : str
-        Name of the analysis.
-    album : Album
-        Album for figures and tables.
-    what : str
-        Label of the analysis in their names.
-    fit : ModelFit or None
-        Its model, made again.
-
-    Returns
-    -------
-    ModelPart or None
-        None of an analysis that was not made by ``fit``.
-    """
-    facts = ModelFacts.of(store.described(analysis))
-    if facts is None:
-        return None
-    names = _names(output, store, facts)
-    design = None if fit is None else DesignFindings.of(fit, names)
-    of = f'{output.scalar}: {analysis}'
-    facts_told = list(_facts(facts, len(names), {} if design is None else design.levels))
+    design = None if topic.fit is None else DesignFindings.of(topic.fit, topic.images)
+    levels = {} if design is None else design.levels
+    facts_told = list(_facts(facts, len(topic.images), levels))
     not_fitted = [(reason, f'{number:,}') for reason, number in facts.not_fitted.items()]
     if design is None:
         left_out = [(name, f'{number:,}', 'n/a') for name, number in facts.left_out.items()]
         return ModelPart(note=_CHANGED, facts=facts_told, left_out=left_out, not_fitted=not_fitted)
     rows = list(_rows(design))
-    table = album.table(rows, figure_name(output, f'{what}Columns', 'summary'), 'design')
+    table = topic.table(rows, 'Columns', 'design')
     return ModelPart(
-        [
-            album.add(picture, figure_name(output, what + name))
-            for name, picture in _pictures(design, of)
-        ],
+        [topic.add(picture, name) for name, picture in _pictures(design, topic.title)],
         [('Columns of the design (TSV)', table)],
         [_shown(row) for row in rows],
         facts=facts_told,
@@ -124,17 +79,6 @@ def model_part(
         ],
         not_fitted=not_fitted,
     )
-
-
-def _cohorts(output: Output, facts: ModelFacts) -> list[Path]:
-    """Return where the cohort may be: where it was, or beside the file, if the folder moved."""
-    return [*([Path(facts.cohort)] if facts.cohort else []), output.files.cohort.absolute()]
-
-
-def _names(output: Output, store: StoreReader, facts: ModelFacts) -> tuple[str, ...]:
-    if facts.response == output.scalar:
-        return output.names
-    return store.sources.get(facts.response, ())
 
 
 def _facts(
@@ -199,19 +143,17 @@ def _shown(row: Mapping[str, str]) -> tuple[str, ...]:
     return (row['column'], *numbers, aliased or scalars)
 
 
-def p_value_part(output: Output, results: Analysis, album: Album, what: str) -> Part | None:
+def p_value_part(topic: Topic) -> Part | None:
     """Draw the p values of an analysis, and write their counts; None where it has none."""
-    found = [one for one in find_p_values(results) if one.n]
+    found = [one for one in find_p_values(topic.results) if one.n]
     if not found:
         return None
-    of = f'{output.scalar}: {results.name}'
-    name = figure_name(output, what + _P)
+    title = f'p values of {topic.title}'
     pictures = [
-        album.add(chart_of_p_values(found[start : start + MOST_TERMS], f'p values of {of}'), name)
+        topic.add(chart_of_p_values(found[start : start + MOST_TERMS], title), _P)
         for start in range(0, len(found), MOST_TERMS)
     ]
-    table = album.table(_bins(found), figure_name(output, f'{what}{_P}', 'summary'), 'p_values')
-    return Part(pictures, [('Histograms of p (TSV)', table)])
+    return Part(pictures, [('Histograms of p (TSV)', topic.table(_bins(found), _P, 'p_values'))])
 
 
 def _bins(found: list[PValues]) -> Iterator[dict[str, Any]]:

@@ -16,10 +16,10 @@ from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED, colour_map
 from modelarrayio_bids.reports.figures.surfaces import meshes_of
 from modelarrayio_bids.reports.findings.clusters import connectivity_rule
-from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.album import Album, figure_name
+from modelarrayio_bids.reports.page.album import figure_name
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.templates import Script, environment
+from modelarrayio_bids.reports.page.topic import Topic
 from modelarrayio_bids.reports.page.viewers.blocks import Block
 from modelarrayio_bids.reports.page.viewers.places import (
     anatomy_block,
@@ -31,9 +31,7 @@ from modelarrayio_bids.reports.page.viewers.places import (
 )
 from modelarrayio_bids.reports.page.viewers.samples import Sample
 from modelarrayio_bids.reports.page.viewers.statistics import Statistics
-from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.spaces import ElementSpace
-from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 _SUFFIX = 'viewer'
 _SCRIPTS = tuple(
@@ -101,43 +99,17 @@ class _Content:
         yield from self.sample.blocks()
 
 
-def viewer_link(
-    output: Output,
-    store: StoreReader,
-    results: Analysis,
-    album: Album,
-    what: str,
-    *,
-    model: str,
-    figures: Sequence[ResultFigure],
-    space: ElementSpace,
-    around: Surroundings,
-    fit: ModelFit | None,
-) -> str:
+def viewer_link(topic: Topic, model: str, figures: Sequence[ResultFigure]) -> str:
     """Write the viewer of an analysis, and return where it is from the report.
 
     Parameters
     ----------
-    output : Output
-        The files it is of.
-    store : StoreReader
-        The HDF5 file.
-    results : Analysis
+    topic : Topic
         The analysis.
-    album : Album
-        Album for the page and its figures.
-    what : str
-        Label of the analysis in names of files.
     model : str
         The formula, or what is known of it.
     figures : sequence of ResultFigure
         Its terms.
-    space : ElementSpace
-        The file's elements.
-    around : Surroundings
-        Surfaces and anatomy.
-    fit : ModelFit or None
-        The model, made again.
 
     Raises
     ------
@@ -146,11 +118,12 @@ def viewer_link(
     OutputError
         If it cannot be written.
     """
+    output, store, fit = topic.output, topic.store, topic.fit
     scalar = fit.response if fit is not None else output.scalar
-    statistics = Statistics(results, figures, len(space))
+    statistics = Statistics(topic.results, figures, len(topic.space))
     summary = store.summary(output.scalar)
     content = _Content(
-        *(f'{output.scalar}: {results.name}', model, space, around),
+        *(topic.title, model, topic.space, topic.around),
         mean=None if summary is None else summary.mean,
         statistics=statistics,
         sample=Sample(output, store.scalar(scalar), fit, statistics, figures),
@@ -160,7 +133,7 @@ def viewer_link(
         .get_template('viewer.html')
         .stream(content=content, script=Script.of(*_SCRIPTS), program=f'{NAME} {__version__}')
     )
-    return album.page(page, figure_name(output, what, _SUFFIX))
+    return topic.album.page(page, figure_name(output, topic.what, _SUFFIX))
 
 
 def _colours(name: str) -> list[list[int]]:
