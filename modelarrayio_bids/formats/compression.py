@@ -191,11 +191,11 @@ def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytes]]:
         yield take
 
 
-def gzip_compress(data: bytes | memoryview, level: int = _ISAL_LEVEL) -> bytes:
+def gzip_compress(data: bytes | memoryview) -> bytes:
     """Compress into one gzip member without a time stamp: equal data give equal files."""
     if HAS_ISAL:
-        return igzip.compress(data, compresslevel=min(level, 3), mtime=0)
-    return gzip.compress(data, compresslevel=level, mtime=0)
+        return igzip.compress(data, compresslevel=_ISAL_LEVEL, mtime=0)
+    return gzip.compress(data, compresslevel=_ISAL_LEVEL, mtime=0)
 
 
 def deflate(data: bytes | memoryview, level: int | None = None) -> bytes:

@@ -71,9 +71,7 @@ class LinearHypothesis:
     is_t: bool
 
     @classmethod
-    def after(
-        cls, name: str, reduced: np.ndarray, tested: np.ndarray, *, is_t: bool = False
-    ) -> LinearHypothesis:
+    def after(cls, name: str, reduced: np.ndarray, tested: np.ndarray) -> LinearHypothesis:
         """Test what coordinates add to others.
 
         Parameters
@@ -83,7 +81,7 @@ class LinearHypothesis:
         """
         both = np.hstack([reduced, tested])
         basis = np.linalg.qr(both, mode='complete')[0]
-        return cls(name, basis, reduced.shape[1], tested.shape[1], is_t)
+        return cls(name, basis, reduced.shape[1], tested.shape[1], is_t=False)
 
     @classmethod
     def of_combination(cls, name: str, combination: np.ndarray) -> LinearHypothesis:

@@ -18,7 +18,7 @@ TOLERANCE = 1e-7
 _ESTIMABLE = 1e-6
 
 
-def independent_columns(matrix: np.ndarray, tolerance: float = TOLERANCE) -> list[int]:
+def independent_columns(matrix: np.ndarray) -> list[int]:
     """Return the columns that R's ``lm`` keeps: those with a part of their own after earlier ones.
 
     Parameters
@@ -39,7 +39,7 @@ def independent_columns(matrix: np.ndarray, tolerance: float = TOLERANCE) -> lis
         rest = column - before @ (before.T @ column)
         rest -= before @ (before.T @ rest)
         length, left = np.linalg.norm(column), np.linalg.norm(rest)
-        if len(kept) < len(matrix) and left > 0 and left >= tolerance * length:
+        if len(kept) < len(matrix) and left > 0 and left >= TOLERANCE * length:
             basis[:, len(kept)] = rest / left
             kept.append(index)
     return kept

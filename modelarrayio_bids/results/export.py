@@ -31,6 +31,7 @@ from modelarrayio_bids.errors import (
     SchemaError,
     UnfinishedOutputError,
 )
+from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.inputs import refuse_inputs
 from modelarrayio_bids.runtime.parallel import ordered_map
@@ -48,7 +49,6 @@ from modelarrayio_bids.store.scratch import Scratch
 
 logger = logging.getLogger(__name__)
 
-P_VALUE = 'p.value'
 #: Results that tell of how many images an element's model is, and what they leave.
 N_IMAGES, RESIDUAL_DF = 'model.nobs', 'model.df.residual'
 # Bytes per voxel of an image being written: float32, compressed, and buffers.
@@ -380,12 +380,11 @@ def _write(
 def planned_files(
     store: str | os.PathLike[str],
     analysis: str,
-    references: References = References(),
     options: ExportOptions = ExportOptions(),
 ) -> list[str]:
     """Return names of the images that :func:`export_results` would write, after its checks."""
     with StoreReader(Path(store)) as reader:
-        _, space, files = _plan(reader, analysis, references, options)
+        _, space, files = _plan(reader, analysis, References(), options)
         return [part.name for file in files for part in space.written_files(Path(file))]
 
 

@@ -59,6 +59,8 @@ _LAYOUT = Layout('float64', chunk_columns=1000)
 _IN_MEMORY = 128 * MIB
 # As many rows as adjusting one takes, measured with a million p values.
 _ROWS_TO_ADJUST = 8
+# Runs of elements that an error lists.
+_MOST_RANGES = 3
 # Up to here float64 counts one by one.
 _MOST_ELEMENTS = 2**53
 
@@ -593,7 +595,7 @@ def _judge_gaps(missing: np.ndarray, n_slices: int, *, allow_gaps: bool) -> None
     )
 
 
-def _ranges(elements: np.ndarray, most: int = 3) -> str:
+def _ranges(elements: np.ndarray) -> str:
     """Say which runs of ascending numbers there are.
 
     >>> _ranges(np.array([0, 1, 2, 7, 9, 10, 12, 14]))
@@ -603,9 +605,13 @@ def _ranges(elements: np.ndarray, most: int = 3) -> str:
     firsts, lasts = elements[np.append(0, breaks + 1)], elements[np.append(breaks, -1)]
     shown = [
         f'{first:,}' if first == last else f'{first:,}–{last:,}'
-        for first, last in zip(firsts[:most], lasts[:most], strict=True)
+        for first, last in zip(firsts[:_MOST_RANGES], lasts[:_MOST_RANGES], strict=True)
     ]
-    more = f' and {count(firsts.size - most, "more range")}' if firsts.size > most else ''
+    more = (
+        f' and {count(firsts.size - _MOST_RANGES, "more range")}'
+        if firsts.size > _MOST_RANGES
+        else ''
+    )
     return ', '.join(shown) + more
 
 

@@ -314,8 +314,7 @@ class _MaskCache:
     They are distinguished by their bytes: pipelines copy one mask beside every map.
     """
 
-    def __init__(self, most: int = 8) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._kept: dict[bytes, tuple[np.ndarray, int]] = {}
         self._lock = Lock()
 
@@ -328,7 +327,7 @@ class _MaskCache:
             inside = read(path)
             with self._lock:
                 self._kept[key] = (np.packbits(inside), inside.size)
-                while len(self._kept) > self._most:
+                while len(self._kept) > _MOST_REMEMBERED:
                     del self._kept[next(iter(self._kept))]
             return inside
         return np.unpackbits(kept[0], count=kept[1]).view(bool)

@@ -232,7 +232,7 @@ def test_sidecars_lead_back_from_any_name(tmp_path_factory, analysis, names):
     write_results(store, analysis, names, values(names))
     naming = StatMapNaming.of(store, folder)
     try:
-        files = planned_files(store, analysis, options=ExportOptions(naming=naming))
+        files = planned_files(store, analysis, ExportOptions(naming=naming))
     except ResultNameCollisionError:
         return
     assert len({file.casefold() for file in files}) == len(files)

@@ -122,7 +122,7 @@ def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[
     for store, analysis, _ in jobs:
         naming = StatMapNaming.of(store, options.output_dir)
         how = ExportOptions(options.compress, options.log_p, naming=naming)
-        yield planned_files(store, analysis, options=how)
+        yield planned_files(store, analysis, how)
 
 
 def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> tuple[Path, Path | None]:

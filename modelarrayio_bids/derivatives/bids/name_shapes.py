@@ -15,6 +15,8 @@ from modelarrayio_bids.spaces import SPACES, files_of
 
 #: Images that are looked at, folders deep: enough to know the shapes of a large study.
 _MOST_IMAGES, _DEEPEST = 20_000, 6
+# That a suggestion lists.
+_MOST_SHAPES = 3
 # A label of BIDS, or else the first number of two digits or more: most studies count people.
 _LABEL = re.compile(
     r'sub-[A-Za-z0-9]+|(?<![A-Za-z0-9])[A-Za-z]{0,4}[0-9]{2,}(?![A-Za-z0-9])|[0-9]{2,}'
@@ -23,7 +25,7 @@ _LABEL = re.compile(
 _ENDING = r'(\.[a-z]+)?(\.nii|\.gii)(\.gz)?$|\.mif(\.gz)?$|\.mg[hz]$'
 
 
-def common_shapes(root: Path, most: int = 3) -> list[tuple[str, int]]:
+def common_shapes(root: Path) -> list[tuple[str, int]]:
     """Return the commonest shapes of the paths of images below a folder, and how many have each.
 
     >>> shape('01/T1/01_thickness.dscalar.nii')
@@ -33,7 +35,7 @@ def common_shapes(root: Path, most: int = 3) -> list[tuple[str, int]]:
     """
     names = itertools.islice(_images(root), _MOST_IMAGES)
     counted = Counter(filter(None, map(shape, names)))
-    return [found for found in counted.most_common(most) if found[1] > 1]
+    return [found for found in counted.most_common(_MOST_SHAPES) if found[1] > 1]
 
 
 def suggestion(root: Path) -> str:

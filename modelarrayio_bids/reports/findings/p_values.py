@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
-from modelarrayio_bids.reports.findings.terms import IN_MEMORY, read_rows
+from modelarrayio_bids.models.adjustment import P_VALUE
+from modelarrayio_bids.reports.findings.terms import (
+    IN_MEMORY,
+    INTERCEPT,
+    NO_CORRECTION,
+    read_together,
+)
 from modelarrayio_bids.store.reader import Analysis
 
 #: Bins of equal width from 0 to 1.
@@ -21,9 +27,6 @@ BINS = 20
 _MOST_POINTS = 300
 # As 0 has no logarithm.
 _LEAST = float(np.finfo(np.float64).tiny)
-_P = 'p.value'
-_NO_CORRECTION = ('', 'none')
-_INTERCEPT = ('Intercept', '(Intercept)')
 _BYTES_PER_ROW = 8
 
 
@@ -81,19 +84,13 @@ def _ranks(n: int) -> np.ndarray:
     return np.unique(np.geomspace(1, n, _MOST_POINTS).round().astype(int))
 
 
-def find_p_values(
-    results: Analysis, threads: int = 1, memory: int = IN_MEMORY
-) -> Iterator[PValues]:
+def find_p_values(results: Analysis, memory: int = IN_MEMORY) -> Iterator[PValues]:
     """Yield the distribution of each term's p values; the intercept's only if there is no other.
-
-    The matrix is read once for as many terms as fit the memory: of most analyses for all.
 
     Parameters
     ----------
     results : Analysis
         The analysis.
-    threads : int, optional
-        Threads that inflate.
     memory : int, optional
         Bytes for the values of terms.
 
@@ -102,14 +99,11 @@ def find_p_values(
     FormatError
         If the file is damaged.
     """
-    terms = list(raw_p_values(results.names).items())
-    together = max(1, memory // (results.matrix.shape[1] * _BYTES_PER_ROW))
-    for start in range(0, len(terms), together):
-        some = dict(terms[start : start + together])
-        for term, p in zip(
-            some, read_rows(results, list(some.values()), threads).values(), strict=True
-        ):
-            yield PValues.of(term, p)
+    named = raw_p_values(results.names)
+    groups = [[name] for name in named.values()]
+    found = read_together(results, groups, _BYTES_PER_ROW, memory=memory)
+    for (term, name), rows in zip(named.items(), found, strict=True):
+        yield PValues.of(term, rows[name])
 
 
 def raw_p_values(names: Sequence[str]) -> dict[str, str]:
@@ -121,7 +115,7 @@ def raw_p_values(names: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         result = ResultName.of(name)
-        if result.statistic == _P and result.correction in _NO_CORRECTION:
+        if result.statistic == P_VALUE and result.correction in NO_CORRECTION:
             found.setdefault(result.term, name)
-    others = {term: name for term, name in found.items() if term not in _INTERCEPT}
+    others = {term: name for term, name in found.items() if term not in INTERCEPT}
     return others if others.keys() - {'model'} else found

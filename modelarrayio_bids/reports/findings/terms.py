@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName, statistics
-from modelarrayio_bids.models.adjustment import FWE
+from modelarrayio_bids.models.adjustment import FWE, P_VALUE
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
@@ -31,11 +31,11 @@ SHOWN = {
     'delta.adj.rsq': 'change of adjusted R²',
 }
 LOG_P = '-log10 p'
-_P = 'p.value'
 #: The result that tells the residual degrees of freedom.
 DF = f'{MODEL}.df.residual'
-_NO_CORRECTION = ('', 'none')
-_INTERCEPT = ('Intercept', '(Intercept)')
+#: In names of results: corrections that are none, and the terms that are the intercept.
+NO_CORRECTION = ('', 'none')
+INTERCEPT = ('Intercept', '(Intercept)')
 #: Bytes of what is kept of terms that are read together.
 IN_MEMORY = 64 * MIB
 # Three results, and what is made of them.
@@ -83,7 +83,7 @@ class Term:
     @property
     def proof(self) -> str:
         """Name of the uncorrected p value of the statistic; blank without one."""
-        return f'{self.name}.{_P}' if self.shown == f'{self.name}.statistic' else ''
+        return f'{self.name}.{P_VALUE}' if self.shown == f'{self.name}.statistic' else ''
 
     @property
     def own_df(self) -> tuple[str, ...]:
@@ -168,18 +168,18 @@ def terms_of(names: Sequence[str], *, show_intercept: bool = False) -> list[Term
     parsed = {name: ResultName.of(name) for name in names}
     deciding: dict[str, str] = {}
     for name, result in parsed.items():
-        if result.statistic == _P:
+        if result.statistic == P_VALUE:
             other = parsed.get(deciding.get(result.term, ''))
-            if other is None or other.correction in _NO_CORRECTION or result.correction == FWE:
+            if other is None or other.correction in NO_CORRECTION or result.correction == FWE:
                 deciding[result.term] = name
     terms = [
         Term(term, _shown(term, parsed), p, parsed[p].correction.replace('none', ''))
         for term, p in deciding.items()
     ]
-    asked = [term for term in terms if term.name not in _INTERCEPT]
+    asked = [term for term in terms if term.name not in INTERCEPT]
     if show_intercept or all(term.name == MODEL for term in asked):
         asked = terms
-    return sorted(asked, key=lambda term: (term.name in _INTERCEPT, term.name == MODEL))
+    return sorted(asked, key=lambda term: (term.name in INTERCEPT, term.name == MODEL))
 
 
 def model_terms(names: Sequence[str]) -> list[str]:
@@ -190,22 +190,48 @@ def model_terms(names: Sequence[str]) -> list[str]:
     """
     known = statistics()
     found = (result.term for result in map(ResultName.of, names) if result.statistic in known)
-    return [term for term in dict.fromkeys(found) if term not in {'', MODEL, *_INTERCEPT}]
+    return [term for term in dict.fromkeys(found) if term not in {'', MODEL, *INTERCEPT}]
 
 
-def read_rows(results: Analysis, names: Sequence[str], threads: int = 1) -> dict[str, np.ndarray]:
-    """Read some results in one pass: (n_rows,) float64 each, by name.
+def read_together(
+    results: Analysis,
+    groups: Sequence[Sequence[str]],
+    row_bytes: int,
+    threads: int = 1,
+    memory: int = IN_MEMORY,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield for each group of results those of them there are: (n_rows,) float64 each, by name.
+
+    The matrix is read once for as many groups as fit the memory: of most analyses for all.
+
+    Parameters
+    ----------
+    results : Analysis
+        The analysis.
+    groups : sequence of sequence of str
+        Names of results that are wanted together.
+    row_bytes : int
+        Bytes that a group takes for each row.
+    threads : int, optional
+        Threads that inflate.
+    memory : int, optional
+        Bytes for what is kept of groups.
 
     Raises
     ------
     FormatError
         If the file is damaged.
     """
-    values = np.empty((len(names), results.matrix.shape[1]))
-    rows = [results.names.index(name) for name in names]
-    for start, block in results.blocks(threads):
-        values[:, start : start + block.shape[1]] = block[rows]
-    return dict(zip(names, values, strict=True))
+    together = max(1, memory // (results.matrix.shape[1] * row_bytes))
+    for start in range(0, len(groups), together):
+        some = groups[start : start + together]
+        wanted = dict.fromkeys(name for group in some for name in group)
+        places = {name: results.names.index(name) for name in wanted if name in results.names}
+        values = np.empty((len(places), results.matrix.shape[1]))
+        for first, block in results.blocks(threads):
+            values[:, first : first + block.shape[1]] = block[[*places.values()]]
+        rows = dict(zip(places, values, strict=True))
+        yield from (rows for _ in some)
 
 
 def read_terms(
@@ -217,8 +243,6 @@ def read_terms(
     show_intercept: bool = False,
 ) -> Iterator[TermValues]:
     """Yield the values of each term.
-
-    The matrix is read once for as many terms as fit the memory: of most analyses for all.
 
     Parameters
     ----------
@@ -240,16 +264,10 @@ def read_terms(
     """
     terms = terms_of(results.names, show_intercept=show_intercept)
     shared = [schema.ELEMENT_ID, DF, *_counts_of_images(results.names)]
-    together = max(1, memory // (results.matrix.shape[1] * _BYTES_PER_ROW))
-    for start in range(0, len(terms), together):
-        some = terms[start : start + together]
-        of_terms = (
-            name for term in some for name in (term.shown, term.p, term.proof, *term.own_df)
-        )
-        asked = dict.fromkeys(name for name in (*shared, *of_terms) if name in results.names)
-        rows = read_rows(results, list(asked), threads)
-        for term in some:
-            yield _values(results, term, rows, n_images)
+    groups = [(*shared, term.shown, term.p, term.proof, *term.own_df) for term in terms]
+    found = read_together(results, groups, _BYTES_PER_ROW, threads, memory)
+    for term, rows in zip(terms, found, strict=True):
+        yield _values(results, term, rows, n_images)
 
 
 def _values(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName
-from modelarrayio_bids.reports.findings.terms import IN_MEMORY, SHOWN, read_rows
+from modelarrayio_bids.models.adjustment import P_VALUE
+from modelarrayio_bids.reports.findings.terms import SHOWN, read_together
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.viewers.blocks import Block
 from modelarrayio_bids.store import schema
@@ -16,7 +17,6 @@ from modelarrayio_bids.store.reader import Analysis
 
 #: Most bytes of results that a page holds, as float32.
 MOST_BYTES = 10 * 2**20
-_P = 'p.value'
 
 
 class Statistics:
@@ -37,7 +37,6 @@ class Statistics:
         room = max(2 * len(figures), MOST_BYTES // (4 * max(n_elements, 1)))
         wanted = list(dict.fromkeys(name for _, name in sorted(self._wanted())))
         self.names, self.left_out = wanted[:room], wanted[room:]
-        self._positions: np.ndarray | None = None
 
     def _wanted(self) -> Iterator[tuple[tuple[int, int], str]]:
         """Yield names of results with their rank: what the report shows comes first."""
@@ -45,7 +44,7 @@ class Statistics:
             told = figure.numbers
             for name in self._of_term(figure):
                 statistic = ResultName.of(name).statistic
-                rank = 0 if name in {told['shown'], told['p']} else 1 if statistic == _P else 2
+                rank = 0 if name in {told['shown'], told['p']} else 1 if statistic == P_VALUE else 2
                 yield (rank, number), name
 
     def _of_term(self, figure: ResultFigure) -> list[str]:
@@ -54,7 +53,7 @@ class Statistics:
         return [
             name
             for name, one in found.items()
-            if one.term == term and (one.statistic in SHOWN or one.statistic == _P)
+            if one.term == term and (one.statistic in SHOWN or one.statistic == P_VALUE)
         ]
 
     def facts(self) -> list[dict[str, Any]]:
@@ -71,12 +70,12 @@ class Statistics:
             'shown': [
                 {'array': name, 'label': self._noun(one.statistic, told)}
                 for name, one in shown.items()
-                if one.statistic != _P
+                if one.statistic != P_VALUE
             ],
             'p': [
                 {'array': name, 'correction': one.correction}
                 for name, one in shown.items()
-                if one.statistic == _P
+                if one.statistic == P_VALUE
             ],
             'first': told['shown'],
             'deciding': told['p'],
@@ -102,23 +101,23 @@ class Statistics:
         into : numpy.ndarray
             (n_coefficients, n) float32: filled on the way, so that the file is read once.
         """
-        ids = [name for name in (schema.ELEMENT_ID,) if name in self.results.names]
-        names = list(dict.fromkeys([*ids, *self.names, *coefficients]))
-        together = max(1, IN_MEMORY // (8 * self.results.matrix.shape[1]))
-        for start in range(0, len(names), together):
-            rows = read_rows(self.results, names[start : start + together])
-            if ids and not start:
-                self._positions = self.results.positions(rows[ids[0]], self.n_elements)
-            for name in (each for each in rows if each not in ids):
-                by_element = self._by_element(rows[name])
-                if name in coefficients:
-                    into[coefficients.index(name)] = by_element[elements]
-                if name in self.names:
-                    yield Block.of(name, by_element)
+        names = list(dict.fromkeys([*self.names, *coefficients]))
+        groups = [[schema.ELEMENT_ID, name] for name in names]
+        positions: np.ndarray | None = None
+        for number, rows in enumerate(read_together(self.results, groups, 8)):
+            if not number:
+                element_ids = rows.get(schema.ELEMENT_ID)
+                positions = self.results.positions(element_ids, self.n_elements)
+            name = names[number]
+            by_element = self._by_element(rows[name], positions)
+            if name in coefficients:
+                into[coefficients.index(name)] = by_element[elements]
+            if name in self.names:
+                yield Block.of(name, by_element)
 
-    def _by_element(self, values: np.ndarray) -> np.ndarray:
-        if self._positions is None:
+    def _by_element(self, values: np.ndarray, positions: np.ndarray | None) -> np.ndarray:
+        if positions is None:
             return values.astype(np.float32)
         found = np.full(self.n_elements, np.nan, np.float32)
-        found[self._positions] = values
+        found[positions] = values
         return found
