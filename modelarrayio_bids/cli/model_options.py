@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from modelarrayio_bids.cli.options import add, named
+from modelarrayio_bids.cli.options import add, add_flag, named
 from modelarrayio_bids.models.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -99,10 +99,9 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
         + _listed('default_model_statistics')
         + ')',
     )
-    add(
+    add_flag(
         group,
         '--full-outputs',
-        action='store_true',
         help='write all statistics of --var-terms and --var-model',
     )
     for option, what in (('terms', 'each coefficient'), ('model', 'the model')):
@@ -115,10 +114,9 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
             help=f'adjust p values of {what} over all elements by these methods: fdr, holm, '
             'hochberg, hommel, bonferroni, BH, BY or none (default: fdr)',
         )
-    add(
+    add_flag(
         group,
         '--effect-sizes',
-        action='store_true',
         help="also standardised coefficients, partial R squared and Cohen's f squared; gam: of "
         'each term partial R squared and the change of adjusted R squared',
     )
@@ -145,7 +143,7 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
         help="F test of terms, coefficients or contrasts together, NAME='age + age:sexM'; may be "
         'repeated',
     )
-    add(group, '--anova', action='store_true', help='also write the type II F test of each term')
+    add_flag(group, '--anova', help='also write the type II F test of each term')
 
 
 def _listed(attribute: str) -> str:

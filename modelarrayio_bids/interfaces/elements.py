@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
 from modelarrayio_bids.results.merge import merge_results
 from modelarrayio_bids.results.values import block_width
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.store.reader import StoreReader
 
 
@@ -30,13 +31,30 @@ class _PlanElementBlocksInputSpec(ModelsInputSpec):
     n_blocks = traits.Range(low=1, mandatory=True, desc='blocks of elements of each file')
 
 
-class _PlanElementBlocksOutputSpec(TraitedSpec):
+class ModelBlocksOutputSpec(TraitedSpec):
+    """The model of each block."""
+
     in_files = traits.List(File, desc='HDF5 file of each block')
     cohort_files = traits.List(File, desc='cohort of each block')
     formula = traits.List(traits.Str, desc='model of each block')
+    identities = traits.List(traits.Str, desc='of what the HDF5 file of each block was made')
+
+
+class MadeBlocksInputSpec(BaseInterfaceInputSpec):
+    """Blocks that were made, and whose they are."""
+
+    in_files = InputMultiObject(
+        File(exists=True), hash_files=False, mandatory=True, desc='HDF5 files with scalars'
+    )
+    block_files = InputMultiObject(
+        File(exists=True), mandatory=True, desc='results of the blocks of all files, in order'
+    )
+    block_of = InputMultiObject(File, mandatory=True, desc='HDF5 file with the scalar of each')
+
+
+class _PlanElementBlocksOutputSpec(ModelBlocksOutputSpec):
     elements = traits.List(traits.Tuple(traits.Int, traits.Int), desc='elements of each block')
     out_files = traits.List(File, desc='HDF5 file for the results of each block')
-    identities = traits.List(traits.Str, desc='of what the HDF5 file of each block was made')
 
 
 class PlanElementBlocks(LibraryInterface):
@@ -46,14 +64,12 @@ class PlanElementBlocks(LibraryInterface):
     output_spec = _PlanElementBlocksOutputSpec
 
     def _call(self, folder: Path) -> dict[str, Any]:
-        planned: dict[str, list] = {name: [] for name in self.output_spec().trait_get()}
-        for number, model in enumerate(models_of(self.inputs)):
-            for first, end in _spans(model['in_files'], self.inputs.n_blocks):
-                planned['elements'].append((first, end))
-                planned['out_files'].append(str(folder / f'{number}_{first}.h5'))
-                for name, value in model.items():
-                    planned[name].append(value)
-        return planned
+        rows = [
+            {'elements': span, 'out_files': str(folder / f'{number}_{span[0]}.h5'), **model}
+            for number, model in enumerate(models_of(self.inputs))
+            for span in _spans(model['in_files'], self.inputs.n_blocks)
+        ]
+        return as_lists(rows)
 
 
 def models_of(inputs: Any) -> Iterator[dict[str, str]]:
@@ -68,6 +84,11 @@ def models_of(inputs: Any) -> Iterator[dict[str, str]]:
             'formula': formula,
             'identities': _identity(store),
         }
+
+
+def as_lists(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the outputs of blocks, of which each has the same, as a list for each output."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _identity(store: str) -> str:
@@ -88,14 +109,7 @@ def _spans(store: str, n_blocks: int) -> list[tuple[int, int]]:
     return [(first, end) for first, end in pairwise(ends) if first < end]
 
 
-class _JoinElementBlocksInputSpec(BaseInterfaceInputSpec):
-    in_files = InputMultiObject(
-        File(exists=True), hash_files=False, mandatory=True, desc='HDF5 files with scalars'
-    )
-    block_files = InputMultiObject(
-        File(exists=True), mandatory=True, desc='results of the blocks of all files, in order'
-    )
-    block_of = InputMultiObject(File, mandatory=True, desc='HDF5 file with the scalar of each')
+class _JoinElementBlocksInputSpec(MadeBlocksInputSpec):
     analysis_name = traits.Str(mandatory=True, desc='name of the results')
     overwrite = traits.Bool(False, usedefault=True, desc='replace an analysis of that name')
     num_threads = traits.Int(
@@ -115,10 +129,10 @@ class JoinElementBlocks(LibraryInterface):
 
     def _call(self, _folder: Path) -> dict[str, Any]:
         inputs = self.inputs
-        pairs = list(zip(inputs.block_files, inputs.block_of, strict=True))
+        blocks = grouped(zip(inputs.block_of, inputs.block_files, strict=True))
         for store in inputs.in_files:
             merge_results(
-                [block for block, owner in pairs if owner == store],
+                blocks.get(store, []),
                 [inputs.analysis_name],
                 inputs.analysis_name,
                 store,

@@ -23,10 +23,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action='store_false',
         help='do not make report.html (--reports-only can make it later)',
     )
-    add(
+    add_flag(
         section,
         '--show-intercept',
-        action='store_true',
         help='also draw maps of the intercept in the report (by default only of models without '
         'other terms)',
     )

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.options import add, dataset, label, named, place
+from modelarrayio_bids.cli.options import add_path, dataset, label, named, place
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.errors import UsageError
 
@@ -68,10 +68,9 @@ class Settings:
 
 def add_config_file(group: argparse._ActionsContainer) -> None:
     """Add ``--config-file``."""
-    add(
+    add_path(
         group,
         '--config-file',
-        type=Path,
         metavar='TOML',
         help='TOML file with options by their long names and paths relative to the file. Options '
         'of the command line take precedence. Each run writes its own to OUTPUT_DIR/logs',

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.model_options import add_model, model_options
-from modelarrayio_bids.cli.options import add, add_log_level, add_path, add_resources, resources
+from modelarrayio_bids.cli.options import (
+    add,
+    add_flag,
+    add_log_level,
+    add_path,
+    add_resources,
+    resources,
+)
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.kinds import KINDS
 
@@ -112,12 +119,10 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="design matrix of FSL's Glm. Has a row for each image, in the order of the cohort or, "
         'without a cohort, of the HDF5 file',
     )
-    add(
+    add_path(
         parser,
         '--cohort-file',
         '--phenotypes',
-        dest='cohort_file',
-        type=Path,
         metavar='CSV',
         common=True,
         help='cohort with the covariates. Its rows are matched to the images by source_file; with '
@@ -130,10 +135,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         common=True,
         help='name of the results in the file (default: the name of the method, such as lm)',
     )
-    add(
+    add_flag(
         parser,
         '--allow-repeated',
-        action='store_true',
         help='treat several images of one participant as independent',
     )
 
@@ -160,25 +164,22 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar='FIRST:END',
         help='fit only elements FIRST to END - 1, counted from 0; merge-results joins such parts',
     )
-    add(
+    add_flag(
         group,
         '--overwrite',
-        action='store_true',
         common=True,
         help='replace an analysis of the same name',
     )
-    add(
+    add_path(
         group,
         '--export',
-        type=Path,
         metavar='DIR',
         common=True,
         help='also write the results as images into this folder',
     )
-    add(
+    add_flag(
         group,
         '--dry-run',
-        action='store_true',
         common=True,
         help='show the design and fit nothing. Shows its columns and which images are left out, '
         'and why',

@@ -46,7 +46,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar='FOLDER',
         help='BIDS dataset, derivatives, or any other folder',
     )
-    add(parser, '--output', type=Path, required=True, metavar='CSV', help='cohort to write')
+    add_path(parser, '--output', required=True, metavar='CSV', help='cohort to write')
     add_flag(parser, '--overwrite', common=True, help='replace the cohort if it exists')
     stack = parser.add_argument_group('a 4-D stack')
     add(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from modelarrayio_bids.cli.options import (
     add,
@@ -64,11 +63,10 @@ def _add_slices(parser: argparse.ArgumentParser) -> None:
         metavar='NAME',
         help='names of the analyses to join. Or patterns in quotes: "mylm_part*"',
     )
-    add(
+    add_path(
         parser,
         '--input-hdf5',
         nargs='+',
-        type=Path,
         required=True,
         metavar='H5',
         help='files with these analyses. One file, or one for each job',
