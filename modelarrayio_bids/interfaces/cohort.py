@@ -30,8 +30,8 @@ from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
-from modelarrayio_bids.runtime.inputs import refuse_inputs
 from modelarrayio_bids.runtime.locations import location
+from modelarrayio_bids.runtime.overwriting import refuse_inputs
 
 
 class _CollectCohortInputSpec(BaseInterfaceInputSpec):

@@ -15,8 +15,8 @@ from nipype.interfaces.base import (
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD, group_mask
-from modelarrayio_bids.runtime.inputs import refuse_inputs
 from modelarrayio_bids.runtime.locations import location
+from modelarrayio_bids.runtime.overwriting import refuse_inputs
 
 
 class _GroupMaskInputSpec(BaseInterfaceInputSpec):

@@ -22,7 +22,7 @@ from modelarrayio_bids.conversion.build import is_up_to_date, to_modelarray
 from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.results.export import ExportOptions, ResultNaming, export_results
-from modelarrayio_bids.runtime.inputs import refuse_inputs
+from modelarrayio_bids.runtime.overwriting import refuse_inputs
 from modelarrayio_bids.runtime.resources import MIB, peak_bytes
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
 from modelarrayio_bids.spaces.inputs import files_read

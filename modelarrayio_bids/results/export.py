@@ -33,7 +33,7 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.results.model_facts import ModelFacts
-from modelarrayio_bids.runtime.inputs import refuse_inputs
+from modelarrayio_bids.runtime.overwriting import refuse_inputs
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources

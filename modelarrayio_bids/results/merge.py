@@ -37,7 +37,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.models.adjustment import FWE, P_VALUE, corrected, p_adjust
 from modelarrayio_bids.results.model_facts import joined
 from modelarrayio_bids.runtime.disk import require_room
-from modelarrayio_bids.runtime.inputs import refuse_links
+from modelarrayio_bids.runtime.overwriting import refuse_links
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.text_format import amount, count, some

@@ -38,7 +38,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def convert(options: argparse.Namespace) -> int:
     """Run the command."""
-    from modelarrayio_bids.runtime.inputs import refuse_inputs
+    from modelarrayio_bids.runtime.overwriting import refuse_inputs
     from modelarrayio_bids.store.tiledb_store import from_tiledb, to_tiledb
 
     refuse_inputs([options.output], [options.source])

@@ -116,6 +116,6 @@ def _of_stack(options: argparse.Namespace) -> Cohort:
 
 
 def _refuse_inputs(options: argparse.Namespace, read: Iterable[Path | None]) -> None:
-    from modelarrayio_bids.runtime.inputs import refuse_inputs
+    from modelarrayio_bids.runtime.overwriting import refuse_inputs
 
     refuse_inputs([options.output], read)

@@ -62,7 +62,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.conversion import build
     from modelarrayio_bids.conversion.row_reader import check_sources
-    from modelarrayio_bids.runtime.inputs import refuse_inputs
+    from modelarrayio_bids.runtime.overwriting import refuse_inputs
     from modelarrayio_bids.spaces import space_of
     from modelarrayio_bids.spaces.inputs import files_read
 
