@@ -29,7 +29,7 @@ from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.runtime.atomic import replacing
 from modelarrayio_bids.runtime.resources import MIB, Resources, wanted_block
 from modelarrayio_bids.spaces import ElementSpace
-from modelarrayio_bids.spaces.inputs import image_files
+from modelarrayio_bids.spaces.input_files import image_files
 from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.scratch import RowFile, StackedRows
 from modelarrayio_bids.store.summary import ROW

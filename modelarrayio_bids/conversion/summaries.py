@@ -17,7 +17,7 @@ import numpy as np
 from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.user_input import open_regular
-from modelarrayio_bids.spaces.inputs import image_files
+from modelarrayio_bids.spaces.input_files import image_files
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.scratch import ColumnBlocks, as_stored
 from modelarrayio_bids.store.summary import QUANTILES, ROW, Summary

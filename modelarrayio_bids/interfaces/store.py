@@ -25,7 +25,7 @@ from modelarrayio_bids.results.export import ExportOptions, ResultNaming, export
 from modelarrayio_bids.runtime.overwriting import refuse_inputs
 from modelarrayio_bids.runtime.resources import MIB, peak_bytes
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
-from modelarrayio_bids.spaces.inputs import files_read
+from modelarrayio_bids.spaces.input_files import files_read
 from modelarrayio_bids.store.chunk_layout import COMPRESSIONS, DEFAULT_CHUNK_BYTES, DTYPES, Layout
 
 logger = logging.getLogger(__name__)

@@ -39,7 +39,7 @@ from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.spaces import ElementSpace, References
-from modelarrayio_bids.spaces.inputs import reference_files
+from modelarrayio_bids.spaces.input_files import reference_files
 from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_layout import Blocks

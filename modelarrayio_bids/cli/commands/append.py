@@ -59,7 +59,7 @@ def append(options: argparse.Namespace) -> int:
     from modelarrayio_bids.conversion.append import append_sources
     from modelarrayio_bids.derivatives.outputs.append_outputs import AppendOutputs
     from modelarrayio_bids.runtime.overwriting import refuse_inputs
-    from modelarrayio_bids.spaces.inputs import files_read
+    from modelarrayio_bids.spaces.input_files import files_read
     from modelarrayio_bids.store.readability import require_readable
     from modelarrayio_bids.store.reader import is_store
 

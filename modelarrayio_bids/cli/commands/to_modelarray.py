@@ -64,7 +64,7 @@ def to_modelarray(options: argparse.Namespace) -> int:
     from modelarrayio_bids.conversion.row_reader import check_sources
     from modelarrayio_bids.runtime.overwriting import refuse_inputs
     from modelarrayio_bids.spaces import space_of
-    from modelarrayio_bids.spaces.inputs import files_read
+    from modelarrayio_bids.spaces.input_files import files_read
 
     layout, allowed = _layout(options), resources(options)
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)

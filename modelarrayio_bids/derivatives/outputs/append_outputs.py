@@ -19,7 +19,7 @@ from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.output_names import STORE_NAME, Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
-from modelarrayio_bids.spaces.inputs import image_files
+from modelarrayio_bids.spaces.input_files import image_files
 from modelarrayio_bids.store.reader import StoreReader
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SEARCH_ORDER
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
-from modelarrayio_bids.spaces.inputs import image_files
+from modelarrayio_bids.spaces.input_files import image_files
 
 _COLUMNS = {
     SCALAR: 'The name of the scalar in the HDF5 file.',
