@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelarrayio_bids.cli.columns import aligned
+from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.errors import by_command, raise_problems
 from modelarrayio_bids.runtime.text_format import count
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelarrayio_bids.cli.columns import aligned
+from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.text_format import count
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelarrayio_bids.cli.columns import aligned
+from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.cli.options import add_json, add_log_level
 from modelarrayio_bids.runtime.text_format import amount, by, count
 
