@@ -1,7 +1,8 @@
 """The library as Nipype interfaces: each reads its traits, calls the library once, sets results.
 
-What only the group level's own wiring needs is in :mod:`~modelarrayio_bids.interfaces.rows`, and no
-part of the public names below.
+Belongs here: traits, and how errors pass through Nipype. Nodes of blocks for a cluster (``rows``,
+``elements``, ``permutations``) are wiring of the workflows, and no part of the public names below.
+Does not: what nodes are connected to (``workflows``).
 """
 
 from modelarrayio_bids.interfaces.cohort import CollectCohort, WriteSidecars

@@ -1,7 +1,7 @@
 """The report of an output folder: an HTML page, its figures, and its numbers as tables.
 
-What is said comes from the outputs alone: HDF5 files with the summaries made while they were
-built, cohorts, and their sidecars. So a report can be made again at any time.
+Belongs here: everything that is said and drawn of outputs that are there, from these alone.
+Does not: making them; so a report can be made again at any time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The spaces, and which of them answers for which file."""
+"""The spaces, and which of them answers for which file.
+
+Belongs here: which elements there are, in which order and place, for each kind of images.
+Does not: bytes on disk (``formats``), how HDF5 keeps them (``store``).
+"""
 
 from __future__ import annotations
 

@@ -4,4 +4,7 @@ In the order of the work: ``syntax`` reads text, ``terms`` expands it, ``evaluat
 values of variables, with ``operators`` and ``functions`` (``numeric``, ``factors``, ``intervals``,
 ``curves``), ``frame`` keeps the rows that have all of them, and ``coding`` makes factors
 columns.
+
+Belongs here: what R makes of a formula and a table, up to the columns.
+Does not: fitting.
 """

@@ -1,5 +1,8 @@
 """The kinds of models, and which of them a formula asks for.
 
+Belongs here: name, help and statistics of each kind, and when a formula means it.
+Does not: its arithmetic, which is in ``models``.
+
 >>> from modelarrayio_bids.models.formula.terms import Terms
 >>> kind_of(Terms.of('FA ~ age + sex')).name
 'lm'

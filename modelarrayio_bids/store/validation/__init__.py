@@ -3,6 +3,8 @@
 Headers, links, names, the first column of element tables and the ``element_id`` of results are
 read; values are not, whatever the size of the file. So nothing is said of what they are: infinite
 values, and zeros that stand for something missing, are seen when the file is built.
+
+Belongs here: what a file breaks, rule by rule. Does not: the rules, which are data.
 """
 
 from __future__ import annotations
