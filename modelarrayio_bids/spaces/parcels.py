@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelarrayio_bids.formats import cifti
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.spaces.cifti_base import MapSpace, Parcels, spoken_structure
 from modelarrayio_bids.spaces.geometry import Grid, GridElements, SurfaceElements
 from modelarrayio_bids.store.kinds import TableForm
@@ -67,8 +68,9 @@ class ParcelSpace(MapSpace):
 
     def structures(self) -> dict[str, np.ndarray]:
         """Return parcels by the structures of their vertices; those of voxels have no name."""
-        groups: dict[str, list[int]] = {}
-        for parcel, members in enumerate(self.axis.vertices):
-            structures = [spoken_structure(name) for name in members if len(members[name])]
-            groups.setdefault(' and '.join(structures) or 'voxels', []).append(parcel)
+        structures = (
+            ' and '.join(spoken_structure(name) for name in members if len(members[name]))
+            for members in self.axis.vertices
+        )
+        groups = grouped((name or 'voxels', parcel) for parcel, name in enumerate(structures))
         return {name: np.array(parcels) for name, parcels in groups.items()}

@@ -14,6 +14,7 @@ from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.formats.nifti import Stack
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)
@@ -27,9 +28,7 @@ def cohort_of_images(collection: Collection) -> Cohort:
     UsageError
         If a scalar exists in several spaces: a file holds one.
     """
-    spaces: dict[str, list[str]] = {}
-    for group in collection.groups:
-        spaces.setdefault(group.scalar, []).append(group.space or group.stem)
+    spaces = grouped((group.scalar, group.space or group.stem) for group in collection.groups)
     several = {scalar: found for scalar, found in spaces.items() if len(found) > 1}
     for scalar, found in several.items():
         raise UsageError(

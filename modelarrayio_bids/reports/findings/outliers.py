@@ -13,13 +13,13 @@ and Handle Outliers, 1993, advise 3.5). Outliers are only listed, never left out
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.recfunctions import repack_fields
 
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store.scalars import Scalar
@@ -161,9 +161,7 @@ def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
 
 def groups_of(keys: Sequence[bytes]) -> list[list[int]]:
     """Return the positions of each key that is there several times; blank keys are ignored."""
-    same: dict[bytes, list[int]] = defaultdict(list)
-    for source, key in enumerate(keys):
-        same[key].append(source)
+    same = grouped((key, source) for source, key in enumerate(keys))
     return [sources for key, sources in same.items() if key and len(sources) > 1]
 
 

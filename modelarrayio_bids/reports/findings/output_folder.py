@@ -18,6 +18,7 @@ from modelarrayio_bids.derivatives.bids.output_names import (
     sidecar,
 )
 from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT, RUN, SESSION
+from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.errors import SourceNotFoundError
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.reader import StoreReader
@@ -100,6 +101,10 @@ class Output:
     def key(self) -> str:
         """Identifier for anchors and names of figures, unique in the folder."""
         return '_'.join(filter(None, (*self.folders, self.files.stem)))
+
+    def maps_folder(self, analysis: str) -> Path:
+        """Return the folder of the maps that are exported of an analysis."""
+        return StatMapNaming.of(self.files.store, self.root).folder(analysis)
 
     @property
     def folders(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS, said_of_r
 from modelarrayio_bids.formats.delimited_text import MISSING
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import count
 
 #: Reason of an absence that no table gives.
@@ -113,10 +114,8 @@ class Availability:
     def absent(self, output: Output) -> dict[str, list[str]]:
         """Return those who are not in a file, by the reason, the commonest first."""
         inside = frozenset(self.names[output.key])
-        found: dict[str, list[str]] = {}
-        for visit in self.visits:
-            if visit not in inside:
-                found.setdefault(self.why_not(output, visit), []).append(visit)
+        absent = (visit for visit in self.visits if visit not in inside)
+        found = grouped((self.why_not(output, visit), visit) for visit in absent)
         return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
 
     def rows(self) -> Iterator[dict[str, str]]:
@@ -164,7 +163,7 @@ def _without(visit: str, marks: frozenset[str]) -> str:
 
 def _told_apart(output: Output) -> str:
     """``cbf (space-MNI152NLin6Asym)``, after the folders of several runs."""
-    apart = ' '.join(filter(None, (*output.folders[:-1], output.files.stem.replace('_', ' '))))
+    apart = ' '.join(filter(None, (*output.folders[:-1], output.place)))
     return f'{output.scalar} ({apart})' if apart else output.scalar
 
 

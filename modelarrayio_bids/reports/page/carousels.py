@@ -12,6 +12,7 @@ from modelarrayio_bids.reports.figures.scales import Scale, number
 from modelarrayio_bids.reports.findings.outliers import Finding
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.participants import participant
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.store.scalars import Scalar
 from modelarrayio_bids.store.summary import Summary
 
@@ -112,9 +113,7 @@ def carousel_of(
     ])  # fmt: skip
     alt = f'{shown.title} of the mean of {output.scalar}, then of each image.'
     sheet = sheet_of(shown, values, Scale.of(summary.mean, output.measure), alt)
-    said: dict[int, list[str]] = {}
-    for one in findings:
-        said.setdefault(one.source, []).append(one.text)
+    said = grouped((one.source, one.text) for one in findings)
     sources = output.cohort.sources()
     tiles = [
         Tile(

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import numpy as np
 
-from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.reports.figures.models import (
     MOST_TERMS,
     chart_of_correlations,
@@ -169,10 +168,9 @@ def _bins(found: list[PValues]) -> Iterator[dict[str, Any]]:
 
 def links_to_maps(output: Output, analysis: str) -> list[tuple[str, str]]:
     """Return the maps that were exported of an analysis: names, and where they are from a page."""
-    folder = StatMapNaming.of(output.files.store, output.root).folder(analysis)
     root = output.root.absolute()
     return [
         (path.name, quote(path.relative_to(root).as_posix()))
-        for path in sorted(folder.glob('*_statmap.*'))
+        for path in sorted(output.maps_folder(analysis).glob('*_statmap.*'))
         if path.suffix != '.json'
     ]

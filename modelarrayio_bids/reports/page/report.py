@@ -16,7 +16,6 @@ from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.derivatives.bids.dataset import DESCRIPTION, Dataset
 from modelarrayio_bids.derivatives.bids.uris import path_of
 from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
-from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.derivatives.rscripts.next_steps import Step, next_steps
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.reports.figures.charts import chart_of_availability, chart_of_phenotypes
@@ -155,7 +154,7 @@ def _steps(
     fit, *others = next_steps(location(bids_dir).absolute(), output_dir, to_fit or scripts)
     if to_fit:
         return [fit, *others]
-    exported = all(_maps(one, name).is_dir() for one in outputs for name in analyses[one.key])
+    exported = all(one.maps_folder(name).is_dir() for one in outputs for name in analyses[one.key])
     return [] if exported else others
 
 
@@ -163,11 +162,6 @@ def _analyses(output: Output) -> frozenset[str]:
     """Return the analyses of a file, without slices that were merged."""
     with StoreReader(output.files.store) as store:
         return frozenset(store.analyses) - store.slices
-
-
-def _maps(output: Output, analysis: str) -> Path:
-    """Return the folder of the maps of an analysis."""
-    return StatMapNaming.of(output.files.store, output.root).folder(analysis)
 
 
 def _attention(

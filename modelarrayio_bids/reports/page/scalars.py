@@ -22,6 +22,7 @@ from modelarrayio_bids.reports.findings.outliers import Finding, findings, group
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.page.album import Album, column_texts, figure_name
 from modelarrayio_bids.reports.page.carousels import Carousel, carousel_of
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import amount, some
 from modelarrayio_bids.spaces import ElementSpace, References
@@ -140,8 +141,8 @@ def scalar_part(output: Output, album: Album, resources: Resources = Resources()
 
 def _title(output: Output) -> str:
     units = f' ({output.units})' if output.units else ''
-    space = output.files.stem.replace('_', ' ')
-    return f'{output.scalar}: {output.title}{units}' + (f', {space}' if space else '')
+    space = f', {output.place}' if output.place else ''
+    return f'{output.scalar}: {output.title}{units}{space}'
 
 
 def _files(output: Output) -> Iterator[Path]:
@@ -208,9 +209,7 @@ def _pictures(
 
 def _rows(output: Output, summary: Summary, found: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     """Yield the numbers of each source, as ``columns.yaml`` says."""
-    said: dict[int, list[str]] = {}
-    for finding in found:
-        said.setdefault(finding.source, []).append(finding.text)
+    said = grouped((finding.source, finding.text) for finding in found)
     sources = output.cohort.sources()
     plain = [name for name in ROW.names or () if name not in {'quantiles', 'sha256'}]
     quantiles = [name for name in column_texts()['sources'] if name.startswith('q')]

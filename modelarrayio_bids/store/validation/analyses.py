@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import h5py
 import numpy as np
 
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_reader import block_columns
@@ -71,9 +71,9 @@ def of_analysis(file: h5py.File, name: str, n_elements: int) -> Iterator[Finding
 def _of_names(names: Sequence[str], path: str) -> Iterator[Finding]:
     if blank := [number for number, name in enumerate(names, start=1) if not name]:
         yield Finding('results-blank', path, f'has blank names: number {some(blank)}')
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in filter(None, names):
-        alike[schema.in_file_name(name).casefold()].append(repr(name))
+    alike = grouped(
+        (schema.in_file_name(name).casefold(), repr(name)) for name in filter(None, names)
+    )
     for group in alike.values():
         if len(group) > 1:
             yield Finding('results-collide', path, f'has results {" and ".join(group)}')
