@@ -165,7 +165,6 @@ class ExportResults(LibraryInterface):
         default = folder / 'results' if by_bids is None else by_bids.folder(inputs.analysis_name)
         fill = math.nan if inputs.outside == 'nan' else 0.0
         naming = by_bids or ResultNaming()
-        memory = MIB * self.given('mem_mb').get('mem_mb', 0) or None
         images = export_results(
             inputs.in_file,
             inputs.analysis_name,
@@ -173,7 +172,7 @@ class ExportResults(LibraryInterface):
             references(self),
             ExportOptions(
                 *(inputs.compress, inputs.log_p, fill, inputs.num_threads, naming),
-                memory=memory,
+                memory=self.resources().memory,
             ),
         )
         return {'out_files': [str(path) for path in images]}
