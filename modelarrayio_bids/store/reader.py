@@ -171,6 +171,8 @@ class StoreReader:
     ----------
     path : path-like
         The file.
+    shown : path-like, optional
+        The file that it was made of, which messages name instead.
 
     Raises
     ------
