@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from modelarrayio_bids.__about__ import __version__
@@ -21,6 +20,7 @@ from modelarrayio_bids.cli.options import (
     add_path,
     add_remote,
     add_resources,
+    disk_path,
     log_format,
     place,
     positive,
@@ -128,7 +128,7 @@ def _level(options: argparse.Namespace) -> str:
 
 def _add_positional(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bids_dir', type=place, help='BIDS dataset of the study')
-    parser.add_argument('output_dir', type=Path, help='folder for all outputs')
+    parser.add_argument('output_dir', type=disk_path, help='folder for all outputs')
     parser.add_argument(
         'analysis_level',
         nargs='+',

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelarrayio_bids.cli.parser import mark_common
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime import remote
-from modelarrayio_bids.runtime.locations import location
+from modelarrayio_bids.runtime.locations import location, names_address
 from modelarrayio_bids.runtime.logs import FORMATS as LOG_FORMATS
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def add_flag(parser: argparse._ActionsContainer, *options: str, **keywords: Any)
 
 
 def add_path(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
-    """Add an option that names a file or a folder."""
-    add(parser, *options, type=Path, **keywords)
+    """Add an option that names a file or a folder on a disk."""
+    add(parser, *options, type=disk_path, **keywords)
 
 
 def add_input(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
@@ -79,6 +79,17 @@ def place(text: str) -> Path:
         return location(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def disk_path(text: str) -> Path:
+    """Return a path, for argparse: outputs, and files that are read at many places, are on a disk.
+
+    >>> disk_path('maps/FA.h5').as_posix()
+    'maps/FA.h5'
+    """
+    if names_address(text):
+        raise argparse.ArgumentTypeError(f'{text} is an address: give a path on a disk')
+    return Path(text)
 
 
 def positive(text: str) -> int:

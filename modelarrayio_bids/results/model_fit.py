@@ -28,6 +28,7 @@ from modelarrayio_bids.results.fsl_design import FSLDesign
 from modelarrayio_bids.results.permutations import null_distribution, working_bytes
 from modelarrayio_bids.results.phenotypes import Phenotypes
 from modelarrayio_bids.results.values import Values
+from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.store import schema
@@ -116,7 +117,7 @@ class ModelFit:
         UsageError
             If participants have several images and ``allow_repeated`` is false.
         """
-        store, cohort_file = Path(store), Path(cohort_file)
+        store, cohort_file = Path(store), location(cohort_file)
         with StoreReader(store) as reader:
             sources = reader.sources
             response = _response(formula, sources, store)
@@ -180,7 +181,7 @@ class ModelFit:
         if cohort_file is None:
             phenotypes = Phenotypes.of_names(path, response, sources[response])
         else:
-            phenotypes = Phenotypes.of(Path(cohort_file), response, sources[response])
+            phenotypes = Phenotypes.of(location(cohort_file), response, sources[response])
         phenotypes = files.beside(phenotypes)
         columns = design(formula, phenotypes.table, [response], path=path)
         return cls._of_columns(

@@ -20,6 +20,7 @@ from typing import Any
 
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime import remote
+from modelarrayio_bids.runtime.redaction import redacted
 
 SCHEMES = ('s3', 'https', 'http')
 
@@ -35,16 +36,22 @@ def location(place: str | os.PathLike[str]) -> Path:
     if isinstance(place, RemotePath):
         return place
     text = os.fspath(place)
-    scheme, separator, rest = text.partition('://')
-    if not separator or not scheme.isalnum():
+    if not names_address(text):
         return Path(place)
+    scheme, _, rest = text.partition('://')
     if scheme.lower() not in SCHEMES or not rest.strip('/'):
         raise UsageError(
             'is an address that cannot be read',
             text,
             f'Give a file, or an address of {", ".join(f"{known}://" for known in SCHEMES)}.',
         )
-    return RemotePath.of(text)
+    return RemotePath.of(f'{scheme.lower()}://{rest}')
+
+
+def names_address(text: str) -> bool:
+    """Return whether a text is an address, be it one that cannot be read."""
+    scheme, separator, _ = text.partition('://')
+    return bool(separator) and scheme.isalnum()
 
 
 def is_address(text: str) -> bool:
@@ -229,5 +236,5 @@ class RemotePath(PosixPath):
         return self
 
     def as_uri(self) -> str:
-        """Return the address."""
-        return str(self)
+        """Return the address, without what gives access to it: it is for descriptions of files."""
+        return redacted(str(self))

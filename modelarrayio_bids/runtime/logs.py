@@ -25,6 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from modelarrayio_bids.runtime.redaction import redacted
+
 TEXT, JSON = FORMATS = ('text', 'json')
 
 # Processes that Nipype starts know nothing of the command's logging but what the environment says.
@@ -114,7 +116,7 @@ def say_done(text: str, facts: Mapping[str, Any]) -> None:
         The same for a program: where messages are JSON, to standard error.
     """
     if not _is_quiet():
-        print(f'\n{text}')  # noqa: T201 - users look at the last lines
+        print(f'\n{redacted(text)}')  # noqa: T201 - users look at the last lines
     logger.info('%s', text, extra={'facts': dict(facts), 'is_printed': True})
 
 
@@ -152,6 +154,9 @@ class _Text(logging.Formatter):
         super().__init__(datefmt='%Y-%m-%d %H:%M:%S')
         self._dated, self._coloured = dated, coloured
 
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         if self._dated:
             return f'{self.formatTime(record, self.datefmt)} {record.levelname}: {record.message}'
@@ -181,7 +186,7 @@ class _Json(logging.Formatter):
         if record.exc_info:
             said['traceback'] = self.formatException(record.exc_info)
         # ASCII alone: a terminal of another encoding would make other escapes of the rest.
-        return json.dumps(said, default=str)
+        return redacted(json.dumps(said, default=str)).replace('…', r'\u2026')
 
 
 class _Console(logging.StreamHandler[IO[str]]):

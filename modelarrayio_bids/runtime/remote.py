@@ -263,7 +263,7 @@ def _cached(address: str, folder: Path) -> Path:
     facts = status(address)
     name = address.partition('?')[0].rpartition('/')[2]
     key = hashlib.sha256(address.encode()).hexdigest()[:16]
-    path = folder / f'{key}_{name[-200:]}'
+    path = folder / f'{key}_{_fitting(name)}'
     if not _is_copy(path, facts):
         with replacing(path) as partial, open(partial, 'wb') as file:
             for start in range(0, facts.st_size, PIECE):
@@ -272,6 +272,11 @@ def _cached(address: str, folder: Path) -> Path:
             file.flush()
             os.utime(partial, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
     return path
+
+
+def _fitting(name: str) -> str:
+    """Return the end of a name that fits file systems, which count 255 bytes, with room around."""
+    return name.encode(errors='replace')[-180:].decode(errors='ignore')
 
 
 def _is_copy(path: Path, facts: os.stat_result) -> bool:
@@ -353,9 +358,9 @@ def _system_of(scheme: str, anonymous: bool, patience: float, _process: int) -> 
 
     if scheme != 's3':
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=patience, sock_read=patience)
-        return fsspec.filesystem(
-            scheme, client_kwargs={'timeout': timeout}, skip_instance_cache=True
-        )
+        # Offsets are those of the file, not of what a server would make of it on the way.
+        client = {'timeout': timeout, 'headers': {'Accept-Encoding': 'identity'}}
+        return fsspec.filesystem(scheme, client_kwargs=client, skip_instance_cache=True)
     config = {
         'connect_timeout': patience,
         'read_timeout': patience,
@@ -439,7 +444,7 @@ def _did_not_come(error: Exception, address: str) -> RemoteFileError:
 def _said(error: Exception) -> str:
     """Return the reason in one line."""
     code, message = getattr(error, 'status', None), getattr(error, 'message', None)
-    text = f'{code} {message or ""}' if isinstance(code, int) else str(error)
+    text = f'{code} {message or ""}' if isinstance(code, int) and code else str(error)
     return ' '.join(text.split()) or type(error).__name__
 
 

@@ -6,6 +6,7 @@ import sys
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.runtime.clock import run_date
+from modelarrayio_bids.runtime.redaction import redacted
 
 
 def run_provenance() -> dict[str, str]:
@@ -16,6 +17,6 @@ def run_provenance() -> dict[str, str]:
     return {
         'software': NAME,
         'version': __version__,
-        'command': ' '.join(sys.argv),
+        'command': redacted(' '.join(sys.argv)),
         'created': run_date().isoformat(timespec='seconds'),
     }

@@ -137,6 +137,61 @@ def test_names_that_are_odd_in_a_bucket(folder, bucket):
     np.testing.assert_array_equal(values, expected_rows(1))
 
 
+def test_a_cache_takes_names_of_any_length(folder, bucket):
+    # 255 bytes are the longest name of most file systems; these letters have three each.
+    key = f'{"脑" * 250}_FA.nii.gz'
+    image = (folder / 'data' / 'FA' / 'sub-00_FA.nii.gz').read_bytes()
+    mask = folder / 'data' / 'masks' / 'sub-00_mask.nii.gz'
+    header = ['scalar_name', 'source_file', 'source_mask_file']
+    write_csv(folder / 'cohort.csv', header, [['FA', bucket.put(key, image), str(mask)]])
+    assert build('--cache-dir', 'kept') == 0
+    np.testing.assert_array_equal(matrix()[1], expected_rows(1))
+    (kept,) = (folder / 'kept').iterdir()
+    assert kept.name.endswith('脑_FA.nii.gz')
+
+
+def test_schemes_are_case_insensitive(folder, bucket):
+    # RFC 3986, section 3.1.
+    there = bucket.upload(folder / 'data')
+    cohort_at(folder, f'S3://{bucket.name}')
+    assert build(mask=there['group_mask.nii.gz'].replace('s3://', 'S3://')) == 0
+    np.testing.assert_array_equal(matrix()[1], expected_rows())
+
+
+@pytest.mark.parametrize(
+    ('words', 'option'),
+    [
+        (['to-modelarray', '--cohort-file', 'cohort.csv', '--output', 'ADDRESS'], '--output'),
+        (['to-modelarray', '--cohort-file', 'cohort.csv', '--cache-dir', 'ADDRESS'], '--cache-dir'),
+        (['make-cohort', 'data', '--output', 'ADDRESS'], '--output'),
+        (['append', '--cohort-file', 'cohort.csv', '--output', 'ADDRESS'], '--output'),
+        (['info', 'ADDRESS'], 'FILE'),
+        (['validate', 'ADDRESS'], 'FILE'),
+        (['fit', 'ADDRESS', '--formula', '~ age'], 'FILE'),
+        (['export-results', '--input-hdf5', 'x.h5', '--output-dir', 'ADDRESS'], '--output-dir'),
+        (['convert', 'x.h5', 'ADDRESS'], 'OUTPUT'),
+    ],
+)
+@pytest.mark.parametrize('address', ['s3://bucket/x', 'gs://bucket/x', 'https://host/x'])
+def test_what_must_be_on_a_disk_is_no_address(folder, capsys, words, option, address):
+    with pytest.raises(SystemExit) as ended:
+        main([address if word == 'ADDRESS' else word for word in words])
+    assert ended.value.code == 64
+    message = said(capsys)
+    assert message.startswith(f'argument {option}')
+    assert message.endswith(f'{address} is an address: give a path on a disk')
+    assert sorted(path.name for path in folder.iterdir()) == ['data']
+
+
+@pytest.mark.parametrize('words', [['s3://b/out', 'group'], ['out', 'group', '-w', 's3://b/w']])
+def test_the_app_writes_to_a_disk_alone(folder, capsys, words):
+    with pytest.raises(SystemExit) as ended:
+        bids_app.main(['s3://bucket/study', *words])
+    assert ended.value.code == 64
+    assert said(capsys).endswith('is an address: give a path on a disk')
+    assert sorted(path.name for path in folder.iterdir()) == ['data']
+
+
 def test_a_cache_is_used_again_and_follows_the_files(folder, bucket):
     bucket.upload(folder / 'data')
     cohort_at(folder, f's3://{bucket.name}')
@@ -220,6 +275,38 @@ def test_an_address_with_a_query(folder, web):
     np.testing.assert_array_equal(matrix()[1], expected_rows())
 
 
+SIGNED = '?X-Amz-Credential=HIDDEN&part=7&X-Amz-Signature=HIDDEN'
+
+
+@pytest.mark.parametrize('form', ['text', 'json'])
+@pytest.mark.parametrize('fault', ['404', '403', '503'])
+def test_errors_do_not_tell_what_gives_access(folder, web, monkeypatch, capsys, fault, form):
+    monkeypatch.setenv('MODELARRAYIO_TIMEOUT', '0.2')
+    root = web[0].replace('http://', 'http://me:HIDDEN@')
+    cohort = cohort_at(folder, f'{root}/{fault}')
+    cohort.write_text(cohort.read_text().replace('_FA.nii.gz', f'_FA.nii.gz{SIGNED}'))
+    assert build('--log-format', form) != 0
+    message = capsys.readouterr().err
+    assert 'HIDDEN' not in message
+    assert 'sub-00_FA.nii.gz?X-Amz-Credential=' in message
+    assert '&part=7&' in message
+
+
+def test_no_output_tells_what_gives_access(folder, web, study):
+    (folder / 'data' / 'people.tsv').write_bytes((study / 'participants.tsv').read_bytes())
+    root = web[0].replace('http://', 'http://me:HIDDEN@')
+    words = ['--phenotypes', f'{root}/well/people.tsv{SIGNED}', '--scalars', 'cbf']
+    done = subprocess.run(
+        [sys.executable, '-m', 'modelarrayio_bids', study, 'out', 'group', *words],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b'HIDDEN' not in done.stdout + done.stderr
+    files = [path for path in (folder / 'out').rglob('*') if path.is_file()]
+    assert not [path for path in files if b'HIDDEN' in path.read_bytes()]
+
+
 @pytest.mark.parametrize('fault', ['rangeless', '2-503', '2-cut', '1-slow'])
 def test_what_passes_is_asked_for_again(folder, web, monkeypatch, fault):
     monkeypatch.setenv('MODELARRAYIO_TIMEOUT', '0.4')
@@ -274,6 +361,19 @@ def test_a_time_that_is_none(folder, web, monkeypatch, capsys):
     cohort_at(folder, f'{web[0]}/well')
     assert build() == 64
     assert "MODELARRAYIO_TIMEOUT is 'soon'. Give seconds above 0" in said(capsys)
+
+
+def test_phenotypes_and_template_cohort_in_a_bucket(folder, bucket):
+    there = bucket.upload(folder / 'data')
+    cohort_at(folder, f's3://{bucket.name}')
+    table = bucket.put('remote.csv', (folder / 'cohort.csv').read_bytes())
+    assert build() == 0
+    words = ['--formula', '~ age', '--analysis-name', 'mylm', '--phenotypes', table]
+    assert main(['fit', 'x.h5', *words]) == 0
+    words = ['--analysis-name', 'mylm', '--input-hdf5', 'x.h5', '--output-dir', 'maps']
+    assert main(['export-results', *words, '--cohort-file', table]) == 0
+    example = ['--example-file', there['FA/sub-00_FA.nii.gz'], '--mask', 'data/group_mask.nii.gz']
+    assert main(['export-results', *words, *example]) == 0
 
 
 def test_results_of_remote_images_are_exported_without_the_network(folder, bucket, monkeypatch):

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cli.options import add, add_flag, add_list, add_path, dataset, label, place
+from modelarrayio_bids.cli.options import (
+    add,
+    add_flag,
+    add_list,
+    add_path,
+    dataset,
+    disk_path,
+    label,
+    place,
+)
 from modelarrayio_bids.errors import UsageError
 
 
@@ -165,7 +174,7 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         '--recipe',
-        type=Path,
+        type=disk_path,
         action='append',
         default=[],
         metavar='YAML',

@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.options import add_path, dataset, label, named, place
+from modelarrayio_bids.cli.options import add_path, dataset, disk_path, label, named, place
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.runtime.redaction import redacted
 
 #: Types of options whose values are text, which TOML tells from numbers.
-_TEXTS = (None, Path, place, label, dataset, named)
+_TEXTS = (None, disk_path, place, label, dataset, named)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Settings:
             f'Not set: {", ".join(self.unset)}',
         ]
         comments = '\n'.join(map(_comment, header))
-        path.write_text(f'{comments}\n\n{tomli_w.dumps(self.values)}', 'utf-8')
+        path.write_text(redacted(f'{comments}\n\n{tomli_w.dumps(self.values)}'), 'utf-8')
 
 
 def add_config_file(group: argparse._ActionsContainer) -> None:
@@ -207,8 +208,10 @@ def _text(value: Any) -> str:
 
 def _rooted(action: argparse.Action, text: str, folder: Path) -> str:
     """Return a value with the path in it, if there is one, taken from a folder."""
-    if action.type in {Path, place}:
-        return text if '://' in text else str(folder / text)
+    if action.type in {disk_path, place, dataset} and '://' in text:
+        return text
+    if action.type in {disk_path, place}:
+        return str(folder / text)
     if action.type is label and text.startswith('@'):
         return f'@{folder / text[1:]}'
     if action.type is dataset:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from modelarrayio_bids.cli.options import add_flag, add_log_level, add_nprocs
+from modelarrayio_bids.cli.options import add_flag, add_log_level, add_nprocs, disk_path
 
 _EXAMPLES = """examples:
   modelarrayio convert FA.h5 FA.tdb
@@ -24,8 +23,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=convert)
-    parser.add_argument('source', type=Path, metavar='SOURCE', help='an HDF5 file or a store')
-    parser.add_argument('output', type=Path, metavar='OUTPUT', help='the store or file to write')
+    parser.add_argument('source', type=disk_path, metavar='SOURCE', help='an HDF5 file or a store')
+    parser.add_argument(
+        'output', type=disk_path, metavar='OUTPUT', help='the store or file to write'
+    )
     add_flag(
         parser,
         '--overwrite',

@@ -10,6 +10,7 @@ from pathlib import Path
 from modelarrayio_bids.cli.options import (
     add,
     add_flag,
+    add_input,
     add_log_level,
     add_path,
     add_references,
@@ -140,7 +141,7 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
 def _add_template(parser: argparse.ArgumentParser) -> None:
     """Add options of the template; an HDF5 file of this program needs none."""
     group = parser.add_argument_group('template').add_mutually_exclusive_group()
-    add_path(group, '--cohort-file', metavar='CSV', help='use the first image of this cohort')
-    add_path(
+    add_input(group, '--cohort-file', metavar='CSV', help='use the first image of this cohort')
+    add_input(
         group, '--example-file', metavar='IMAGE', common=True, help='use this image as template'
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.model_options import add_model, model_options
 from modelarrayio_bids.cli.options import (
     add,
     add_flag,
+    add_input,
     add_log_level,
     add_path,
     add_resources,
+    disk_path,
     resources,
 )
 from modelarrayio_bids.errors import UsageError
@@ -39,7 +40,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=fit)
-    parser.add_argument('file', type=Path, metavar='FILE', help='HDF5 file with the scalar')
+    parser.add_argument('file', type=disk_path, metavar='FILE', help='HDF5 file with the scalar')
     _add_what(parser)
     _add_design(parser)
     add_model(parser)
@@ -119,7 +120,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="design matrix of FSL's Glm. Has a row for each image, in the order of the cohort or, "
         'without a cohort, of the HDF5 file',
     )
-    add_path(
+    add_input(
         parser,
         '--cohort-file',
         '--phenotypes',

@@ -6,11 +6,10 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.aligned_text import aligned
-from modelarrayio_bids.cli.options import add_json, add_log_level
+from modelarrayio_bids.cli.options import add_json, add_log_level, disk_path
 from modelarrayio_bids.runtime.text_format import amount, by, count
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=info)
-    parser.add_argument('file', type=Path, metavar='FILE', help='the HDF5 file')
+    parser.add_argument('file', type=disk_path, metavar='FILE', help='the HDF5 file')
     add_json(parser)
     add_log_level(parser)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.options import add_json, add_log_level, add_path
+from modelarrayio_bids.cli.options import add_json, add_log_level, add_path, disk_path
 from modelarrayio_bids.errors import EXIT_DATA
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
     )
     parser.set_defaults(command=validate)
-    parser.add_argument('file', type=Path, metavar='FILE', help='the HDF5 file')
+    parser.add_argument('file', type=disk_path, metavar='FILE', help='the HDF5 file')
     add_path(
         parser,
         '--cohort-file',
