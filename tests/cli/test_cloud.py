@@ -292,17 +292,14 @@ def test_errors_do_not_tell_what_gives_access(folder, web, monkeypatch, capsys, 
     assert '&part=7&' in message
 
 
-def test_no_output_tells_what_gives_access(folder, web, study):
+def test_no_output_tells_what_gives_access(folder, web, study, monkeypatch, capfd):
     (folder / 'data' / 'people.tsv').write_bytes((study / 'participants.tsv').read_bytes())
     root = web[0].replace('http://', 'http://me:HIDDEN@')
     words = ['--phenotypes', f'{root}/well/people.tsv{SIGNED}', '--scalars', 'cbf']
-    done = subprocess.run(
-        [sys.executable, '-m', 'modelarrayio_bids', study, 'out', 'group', *words],
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert b'HIDDEN' not in done.stdout + done.stderr
+    arguments = [str(study), 'out', 'group', *words]
+    monkeypatch.setattr(sys, 'argv', ['modelarrayio-bids', *arguments])
+    assert bids_app.main(arguments) == 0
+    assert 'HIDDEN' not in ''.join(capfd.readouterr())
     files = [path for path in (folder / 'out').rglob('*') if path.is_file()]
     assert not [path for path in files if b'HIDDEN' in path.read_bytes()]
 
