@@ -69,8 +69,9 @@ class Faulty(http.server.BaseHTTPRequestHandler):
     """A web server of a folder that knows ranges, and fails as the first part of a path says.
 
     ``/404/FA.nii.gz`` is answered with that code; ``/cut/…`` with half of what was asked for,
-    ``/slow/…`` after a second, ``/rangeless/…`` with the whole file, ``/2-503/…`` and ``/2-cut/…``
-    so two times, and then well. Any other first part is that of a file that is well.
+    ``/slow/…`` after a second, ``/rangeless/…`` with the whole file, ``/changing/…`` with a file
+    that is another each time it is asked for, ``/2-503/…`` and ``/2-cut/…`` so two times, and then
+    well. Any other first part is that of a file that is well.
     """
 
     protocol_version = 'HTTP/1.1'
@@ -111,7 +112,8 @@ class Faulty(http.server.BaseHTTPRequestHandler):
         self.send_header('Content-Length', str(len(data)))
         if data is not whole:
             self.send_header('Content-Range', f'bytes {first}-{last}/{len(whole)}')
-        self.send_header('Last-Modified', self.date_time_string(int(file.stat().st_mtime)))
+        age = len(self.server.requests) if fault == 'changing' else 0
+        self.send_header('Last-Modified', self.date_time_string(int(file.stat().st_mtime) + age))
         self.end_headers()
         if body:
             self.close_connection = self.close_connection or fault == 'cut'

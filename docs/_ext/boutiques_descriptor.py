@@ -16,7 +16,7 @@ from modelarrayio_bids import errors
 from modelarrayio_bids.__about__ import URL, __version__
 from modelarrayio_bids.cli.app.settings import is_list
 from modelarrayio_bids.cli.bids_app import get_parser
-from modelarrayio_bids.cli.options import place, positive
+from modelarrayio_bids.cli.options import disk_path, place, positive
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.cli.run import EXIT_INTERRUPTED
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED
@@ -113,7 +113,7 @@ def _type(action: argparse.Action) -> dict[str, Any]:
         return {'type': 'Number', 'integer': True}
     if action.type is float:
         return {'type': 'Number'}
-    is_input = action.type in {Path, place} and action.dest not in _OUTPUTS
+    is_input = action.type in {disk_path, place} and action.dest not in _OUTPUTS
     return {'type': 'File' if is_input else 'String'}
 
 

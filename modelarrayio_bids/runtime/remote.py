@@ -139,7 +139,10 @@ def digest(address: str) -> bytes:
 
     S3's ETag is made of the content, so copies of a mask are one; elsewhere the address counts.
     """
-    info = _info(address)
+    return _mark(address, _info(address))
+
+
+def _mark(address: str, info: Info) -> bytes:
     told = f'{address} {info.get("size")} {_modified(info)}'
     if address.startswith('s3://') and info.get('ETag'):
         told = f'{info["ETag"]} {info["size"]}'
@@ -225,8 +228,11 @@ class _RemoteFile(io.RawIOBase):
         if self._position == end:
             self._start = end
             self._piece = b''  # not two at a time
-            self._piece = _bytes(self._address, end, min(end + self._next, self._size), self._size)
+            stop = min(end + self._next, self._size)
+            self._piece = _bytes(self._address, end, stop, self._size)
             self._next = PIECE
+            if end and stop == self._size:
+                _check_unchanged(self._address)
         if self._start <= self._position < self._start + len(self._piece):
             first = self._position - self._start
             data = memoryview(self._piece)[first : first + wanted]
@@ -258,6 +264,17 @@ def _bytes(address: str, start: int, stop: int, size: int) -> bytes:
     return data
 
 
+def _check_unchanged(address: str) -> None:
+    """Check that the pieces of a file that was read are of one file."""
+    system = _system(address)
+    system.invalidate_cache(address)
+    now = _asked(address, lambda: system.info(address))
+    if now.get('size') != _info(address).get('size') or _mark(address, now) != digest(address):
+        raise RemoteFileError(
+            'was changed while it was read', address, 'Run again when it is complete.'
+        )
+
+
 def _cached(address: str, folder: Path) -> Path:
     """Return the local copy of a file, made now or from an earlier run if the file is the same."""
     facts = status(address)
@@ -269,6 +286,7 @@ def _cached(address: str, folder: Path) -> Path:
             for start in range(0, facts.st_size, PIECE):
                 stop = min(start + PIECE, facts.st_size)
                 file.write(_bytes(address, start, stop, facts.st_size))
+            _check_unchanged(address)
             file.flush()
             os.utime(partial, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
     return path

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import trees
-from images import expected_rows, group_mask, subject_map, write_cohort, write_csv
+from images import expected_rows, group_mask, save, subject_map, write_cohort, write_csv
 from stores import write_results
 from vertices import N_ELEMENTS, save_pair
 
@@ -338,6 +338,31 @@ def test_what_does_not_come_is_one_line_and_nothing_is_left(
     assert (folder / 'x.h5').read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == ['cohort.csv', 'data', 'kept', 'x.h5']
     assert not [path for path in (folder / 'kept').iterdir() if 'sub-01_FA' in path.name]
+
+
+CHANGED = 'was changed while it was read. Run again when it is complete.'
+
+
+def test_copies_are_of_one_version_of_a_file(folder, web, capsys):
+    cohort_at(folder, f'{web[0]}/changing')
+    assert build('--cache-dir', 'kept') == 75
+    assert said(capsys).endswith(CHANGED)
+    assert not list((folder / 'kept').iterdir())
+
+
+def test_images_of_several_requests_are_of_one_version(folder, web, capsys):
+    # 352 bytes more than one request asks for.
+    save(folder / 'data' / 'large.nii', np.ones((256, 256, 256), np.uint8))
+    mask = np.zeros((256, 256, 256), np.uint8)
+    mask[:2] = 1
+    save(folder / 'mask.nii.gz', mask)
+    for fault, code in (('well', 0), ('changing', 75)):
+        image = f'{web[0]}/{fault}/large.nii'
+        header = ['scalar_name', 'source_file', 'source_mask_file']
+        write_csv(folder / 'cohort.csv', header, [['FA', image, 'mask.nii.gz']])
+        assert build(mask='mask.nii.gz', output=f'{fault}.h5') == code
+    assert said(capsys) == f'{image}: {CHANGED}'
+    assert not list(folder.glob('changing*'))
 
 
 def test_a_server_that_is_not_there(folder, capsys, monkeypatch):
