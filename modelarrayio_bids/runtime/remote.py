@@ -300,7 +300,7 @@ def _fitting(name: str) -> str:
 def _is_copy(path: Path, facts: os.stat_result) -> bool:
     try:
         kept = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return (kept.st_size, kept.st_mtime_ns) == (facts.st_size, facts.st_mtime_ns)
 

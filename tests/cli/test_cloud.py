@@ -137,6 +137,14 @@ def test_names_that_are_odd_in_a_bucket(folder, bucket):
     np.testing.assert_array_equal(values, expected_rows(1))
 
 
+def test_a_cache_that_is_a_file_is_named(folder, bucket, capsys):
+    bucket.upload(folder / 'data')
+    cohort_at(folder, f's3://{bucket.name}')
+    (folder / 'kept').write_text('')
+    assert build('--cache-dir', 'kept') == 73
+    assert f'{folder}/kept/' in capsys.readouterr().err
+
+
 def test_a_cache_takes_names_of_any_length(folder, bucket):
     # 255 bytes are the longest name of most file systems; these letters have three each.
     key = f'{"脑" * 250}_FA.nii.gz'
