@@ -336,3 +336,39 @@ def test_what_is_not_of_voxels_is_left_out_or_an_error(group, cohort, tmp_path):
     rows, sidecar = cohort()
     assert [row['participant_id'] for row in rows] == ['sub-01', 'sub-02']
     assert sidecar['LeftOut'][0]['Of'] == 'sub-03'
+
+
+@pytest.mark.parametrize(
+    ('name', 'options'),
+    [
+        ('{}/FA.nii.gz', ['--images', 'FA={participant}/FA.nii.gz']),
+        ('FA_{}.nii.gz', ['--images', 'FA=FA_{participant}.nii.gz']),
+    ],
+)
+def test_files_made_for_images_of_one_name_are_each_images_own(
+    group, cohort, tmp_path, name, options
+):
+    root = trees.describe(tmp_path / 'maps', 'tractseg')
+    shifted = nb.affines.from_matvec(np.eye(3), [1, 0, 0])
+    for number in range(1, 6):
+        # Each has a number, in as many slices; two are a voxel further along the first axis.
+        values = np.zeros((8, 8, 8), np.float32)
+        values[1:7, 1:7, :number] = number
+        path = root / name.format(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nb.save(nb.Nifti1Image(values, shifted if number > 3 else np.eye(4)), path)
+    threshold = ['--group-mask-threshold', '0.1']
+    resample = ['--on-grid-mismatch', 'resample']
+    code, _, _ = group(*options, *resample, *threshold, root=root, scalars=())
+    assert code == 0
+    rows, _ = cohort()
+    for column in ('source_file', 'source_mask_file'):
+        assert len({row[column] for row in rows}) == 5
+    (store,) = (tmp_path / 'out').rglob('*.h5')
+    with h5py.File(store) as file:
+        (scalar,) = file['scalars'].values()
+        stored = scalar['values'][()]
+    # Where a shifted image has its edge, linear interpolation has nothing to mix but zeros.
+    assert [set(row[np.isfinite(row)]) for row in stored] == [{n} for n in range(1, 6)]
+    # Slices of 6 x 6 voxels, moved by one along the first axis, which the grid has room for.
+    assert [np.isfinite(row).sum() for row in stored] == [36 * n for n in range(1, 6)]

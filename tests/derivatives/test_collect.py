@@ -204,6 +204,18 @@ def test_runs_and_sessions_are_rows_and_tasks_groups(dataset, ask):
     assert {row.session for row in only.groups[0].rows} == {'2'}
 
 
+def test_rows_are_in_the_order_of_participants_sessions_and_runs(dataset, ask):
+    """Not of paths: there ``run-10_`` stands before ``run-1_``."""
+    start = f'sub-01/perf/sub-01_{{}}space-{MNI}_cbf.nii.gz'
+    names = [start.format(f'run-{run}_') for run in (1, 10, 2)]
+    root = dataset('aslprep', [*names, start.format('').replace('01', '02')])
+    (root / 'participants.tsv').write_text('participant_id\trun_id\n01\t1\n01\t10\n01\t2\n02\t1\n')
+    (group,) = ask(root).groups
+    assert [(row.participant, row.run) for row in group.rows] == [
+        ('01', '1'), ('01', '10'), ('01', '2'), ('02', None),
+    ]  # fmt: skip
+
+
 def test_an_image_of_no_session_is_left_out_where_sessions_are_asked_for(dataset, ask):
     root = dataset(
         'aslprep',

@@ -151,23 +151,23 @@ class Outputs:
         """Folder of the masks that had to be made for single images."""
         return self.folder / 'masks'
 
-    def own_mask(self, image: Path, desc: str) -> Path:
-        """Return the mask made for one image: ``desc`` says how.
+    def own_mask(self, image: str, desc: str) -> Path:
+        """Return the mask made for one image, by the image's name: ``desc`` says how.
 
         >>> outputs = Outputs(Path('cbf_scrub'), 'space-X')
-        >>> outputs.own_mask(Path('sub-01_space-X_desc-scrub_cbf.nii.gz'), 'present').name
+        >>> outputs.own_mask('sub-01_space-X_desc-scrub_cbf.nii.gz', 'present').name
         'sub-01_space-X_desc-present_mask.nii.gz'
         """
-        base = re.sub(r'(_desc-[^_]+)?_[^_]+$', '', image.name)
+        base = re.sub(r'(_desc-[^_]+)?_[^_]+$', '', image)
         return self.masks / f'{base}_desc-{desc}_mask.nii.gz'
 
-    def own_map(self, image: Path) -> Path:
-        """Return the map on the group's grid, where the image has another.
+    def own_map(self, image: str) -> Path:
+        """Return the map on the group's grid, by the image's name, where that has another grid.
 
-        >>> Outputs(Path('cbf_scrub'), '').own_map(Path('sub-01_space-X_desc-scrub_cbf.nii')).name
+        >>> Outputs(Path('cbf_scrub'), '').own_map('sub-01_space-X_desc-scrub_cbf.nii').name
         'sub-01_space-X_desc-resampled_cbf.nii.gz'
         """
-        base, _, suffix = re.sub(r'_desc-[^_]+', '', image.name).rpartition('_')
+        base, _, suffix = re.sub(r'_desc-[^_]+', '', image).rpartition('_')
         return self.folder / 'maps' / f'{base}_desc-resampled_{suffix.partition(".")[0]}.nii.gz'
 
     def _named(self, ending: str) -> Path:

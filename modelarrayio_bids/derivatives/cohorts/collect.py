@@ -180,8 +180,11 @@ class Collection:
             for file in (outputs.store, outputs.cohort, outputs.group_mask, outputs.coverage):
                 yield from (file, sidecar(file))
             for row in group.rows:
-                yield from (outputs.own_map(row.image), outputs.own_mask(row.image, 'present'))
-                yield outputs.own_mask(row.image, 'resampled')
+                yield from (
+                    outputs.own_map(row.own_name),
+                    outputs.own_mask(row.own_name, 'present'),
+                )
+                yield outputs.own_mask(row.own_name, 'resampled')
 
     def check_outputs(
         self,

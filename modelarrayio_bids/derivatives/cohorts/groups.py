@@ -79,6 +79,17 @@ class CohortRow:
         """Participant and visit of this image."""
         return Visit(self.participant, self.session or '', self.run or '')
 
+    @property
+    def own_name(self) -> str:
+        """The image's name, with participant, session and run before it unless it has them.
+
+        Files made for the image are named after this: names that paths tell apart are often alike.
+        """
+        pairs = zip(('sub', 'ses', 'run'), self.visit, strict=True)
+        told = [f'{key}-{label}' for key, label in pairs if label]
+        name = self.image.name
+        return name if {*told} <= {*name.split('_')[:-1]} else '_'.join([*told, name])
+
     def to_csv_row(self, scalar: str, image: Path, mask: Path | None) -> dict[str, str]:
         """Return the row of a cohort without phenotypes; mask, session and run if there are any."""
         row = {
@@ -329,7 +340,7 @@ def _files_or_problem(
 def _map_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
     if not row.resampled or reference is None:
         return row.image
-    moved = outputs.own_map(row.image)
+    moved = outputs.own_map(row.own_name)
     resampling.write_map(row.image, reference, moved)
     return moved
 
@@ -337,12 +348,12 @@ def _map_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
 def _mask_file(row: CohortRow, reference: Path | None, outputs: Outputs) -> Path:
     """Return the mask that serves a row, made where there is none on the grid of its map."""
     if row.mask_source == MAP_ITSELF or row.mask is None:
-        own = outputs.own_mask(row.image, 'present')
+        own = outputs.own_mask(row.own_name, 'present')
         masks.write_present(row.image, own, reference if row.resampled else None)
         return own
     like = reference or row.image
     if (reference or row.mask_source == ANATOMICAL) and not masks.same_grid(row.mask, like):
-        own = outputs.own_mask(row.image, 'resampled')
+        own = outputs.own_mask(row.own_name, 'resampled')
         masks.write_resampled(row.mask, like, own)
         return own
     return row.mask.absolute()

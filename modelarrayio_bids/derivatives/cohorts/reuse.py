@@ -61,15 +61,15 @@ def is_unchanged(
 def _is_same(group: ScalarGroup, number: int, source: Source, outputs: Outputs) -> bool:
     """Return whether a row of the earlier cohort is of the same image and the same mask."""
     row = group.rows[number]
-    image = outputs.own_map(row.image) if row.resampled else row.image
+    image = outputs.own_map(row.own_name) if row.resampled else row.image
     if source.path.absolute() != image.absolute() or _is_older(source.path, row.image):
         return False
     if source.mask is None:
         return not group.needs_masks
     if row.mask is None or row.mask_source == MAP_ITSELF:
-        own, origin = outputs.own_mask(row.image, 'present'), row.image
+        own, origin = outputs.own_mask(row.own_name, 'present'), row.image
     else:
-        own, origin = outputs.own_mask(row.image, 'resampled'), row.mask
+        own, origin = outputs.own_mask(row.own_name, 'resampled'), row.mask
     return source.mask.absolute() in {own, origin.absolute()} and not _is_older(source.mask, origin)
 
 

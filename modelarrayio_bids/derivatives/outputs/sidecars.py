@@ -149,7 +149,7 @@ def _of_grids(group: ScalarGroup, outputs: Outputs, uris: Uris) -> dict[str, Any
     if group.reference is None:
         return {}
     originals = {
-        uris.one(outputs.own_map(row.image)): uris.one(row.image)
+        uris.one(outputs.own_map(row.own_name)): uris.one(row.image)
         for row in group.rows
         if row.resampled
     }
