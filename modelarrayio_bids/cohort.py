@@ -293,6 +293,8 @@ def _column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _require_columns(columns: Sequence[str], origin: str | None) -> None:
+    if not columns:
+        raise CohortError('is empty', origin, 'Give a table with a header and a row per image.')
     missing = [column for column in (SCALAR, SOURCE) if column not in columns]
     if not missing:
         return

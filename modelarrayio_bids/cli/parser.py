@@ -13,6 +13,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,12 +53,30 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the command line, and stop."""
+        message += self._suggested(message)
         if self.file is not None:
             raise UsageError(re.sub(r'argument -*([\w-]+)[^:]*', r'\1', message), self.file)
         if not logs.is_json():
             self.print_usage(sys.stderr)
         logs.say_end(self.prog, message, {'what': message, 'exit_code': EXIT_USAGE})
         self.exit(EXIT_USAGE)
+
+    def _suggested(self, message: str) -> str:
+        """Return the option that may have been meant by one that is not known."""
+        unknown = re.search(r'unrecognized arguments: (--[\w-]+)', message)
+        close = get_close_matches(unknown[1], sorted(self._spelled()), 1) if unknown else []
+        return f'. Did you mean {close[0]}?' if close else ''
+
+    def _spelled(self) -> set[str]:
+        """Return the long options of this parser and of its commands."""
+        commands = [
+            action.choices
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+        ]
+        own = {word for word in self._option_string_actions if '_' not in word}
+        parsers = (parser for choices in commands for parser in choices.values())
+        return own.union(*(parser._spelled() for parser in parsers))  # noqa: SLF001
 
     # argparse has no public access to the options of a parser.
 

@@ -16,6 +16,7 @@ from modelarrayio_bids.errors import (
     CohortError,
     ModelArrayIOError,
     RemoteFileError,
+    SpaceMismatchError,
     UsageError,
     raise_problems,
 )
@@ -56,8 +57,21 @@ def checked_sources(
     found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
     sizes = [size for size in found if isinstance(size, int)]
     problems = [problem for problem in found if isinstance(problem, ModelArrayIOError)]
+    if space.origin is not None and _all_differ_alike(problems, len(sources)):
+        what = f'is on another grid than all {len(sources)} images: each {problems[0].what}'
+        remedy = 'Give a mask on the grid of the images.'
+        return 0, [SpaceMismatchError(what, space.origin, remedy)]
     # One mask may serve many rows: say it once.
     return max(sizes, default=0), list({str(problem): problem for problem in problems}.values())
+
+
+def _all_differ_alike(problems: Sequence[ModelArrayIOError], n_sources: int) -> bool:
+    """Return whether several images differ from the space, and none otherwise than the others."""
+    return (
+        1 < n_sources == len(problems)
+        and all(isinstance(problem, SpaceMismatchError) for problem in problems)
+        and len({problem.what for problem in problems}) == 1
+    )
 
 
 def readers_of(sources: Iterable[Source], threads: int) -> int:

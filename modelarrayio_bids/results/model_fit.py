@@ -33,6 +33,7 @@ from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import StoreReader
+from modelarrayio_bids.store.schema import ELEMENT_ID
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +259,7 @@ class ModelFit:
         )
         logger.info(
             'Wrote %s of %s: %s at %s%s',
-            *(analysis, fitted.path, count(len(fitted.names), 'result')),
+            *(analysis, fitted.path, count(len(set(fitted.names) - {ELEMENT_ID}), 'result')),
             *(count(fitted.n_elements, 'element'), _told(fitted.not_fitted)),
         )
         return fitted

@@ -82,6 +82,8 @@ class ElementSpace(ABC):
     has_maps: ClassVar[bool] = False
     #: True if neighbouring elements form clusters; regions and connections do not.
     has_neighbours: ClassVar[bool] = False
+    #: The file that gave the elements, where that is one apart from the images.
+    origin: Path | None = None
 
     @classmethod
     @abstractmethod

@@ -111,14 +111,18 @@ class VoxelSpace(ElementSpace):
             header, mask = voxels.volume.header, voxels.positive()
         if not mask.any():
             raise SpaceError('is an empty mask', path, 'Give a mask with voxels above 0.')
-        return cls(mask, header)
+        space = cls(mask, header)
+        space.origin = Path(path)
+        return space
 
     @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> VoxelSpace:
         """Make the space of ``references.mask``, which voxels always need."""
         if references.mask is None:
             raise UsageError(
-                'voxels need a group mask', remedy='Give a binary NIfTI image with --mask.'
+                'voxels need a group mask',
+                remedy='Give a binary NIfTI image with --mask: modelarrayio-bids group writes '
+                '…_desc-group_mask.nii.gz, or take the brain mask of the template.',
             )
         if sources and not any(source.mask for source in sources):
             raise CohortError(

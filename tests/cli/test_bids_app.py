@@ -228,7 +228,10 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
     before = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
     again = [*chosen, '--participant-label', '01', '02']
     assert main([str(study), str(output), 'group', *again]) == 73
-    assert 'holds results that would be lost: mygam, mylm' in said(capsys)
+    assert (
+        'holds results that would be lost: mygam, mylm. Give another OUTPUT_DIR, or replace the '
+        'file with --overwrite.'
+    ) in said(capsys)
     after = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
     assert after == before
     assert main([str(study), str(output), 'group', *chosen, '--overwrite']) == 0

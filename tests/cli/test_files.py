@@ -223,6 +223,7 @@ BAD_COHORTS = {
         'ftp://b/x.nii.gz: is an address that cannot be read',
         64,
     ),
+    'empty table': (lambda folder: (folder / 'cohort.csv').write_text(''), 'is empty', 65),
     'no cohort': (lambda folder: (folder / 'cohort.csv').unlink(), 'cohort.csv: no such file', 66),
     'no group mask': (lambda folder: (folder / 'group_mask.nii.gz').unlink(), 'no such file', 66),
 }
@@ -269,6 +270,25 @@ def test_an_image_that_is_not_a_mask_is_not_taken_silently(folder, capsys, value
     said = capsys.readouterr().err
     assert said.count('group_mask.nii.gz: has ') == 1
     assert says in said
+
+
+def test_a_mask_on_another_grid_than_all_images_is_what_is_named(folder, capsys):
+    save(folder / 'group_mask.nii.gz', group_mask((4, 5, 7)))
+    ended = build()
+    assert ended == 65
+    assert failed(ended, capsys).endswith(
+        'group_mask.nii.gz: is on another grid than all 6 images: each has shape 4 × 5 × 6, '
+        'expected 4 × 5 × 7. Give a mask on the grid of the images.'
+    )
+
+
+def test_an_option_close_to_the_unknown_one_is_named(capsys):
+    with pytest.raises(SystemExit) as ended:
+        build('--outputs', 'x.h5')
+    assert ended.value.code == 64
+    assert 'unrecognized arguments: --outputs x.h5. Did you mean --output?' in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize('above', [1, 255, np.float32(0.7)])

@@ -64,7 +64,7 @@ def fit(formula='FA ~ age + sex', *more, file='FA.h5', cohort='cohort.csv'):
 def test_results_are_those_of_modelarray_lm(folder, capsys):
     assert fit() == 0
     assert capsys.readouterr().err == (
-        'INFO: Wrote lm of FA.h5: 16 results at 60 elements; 10 with too few images; '
+        'INFO: Wrote lm of FA.h5: 15 results at 60 elements; 10 with too few images; '
         '1 with constant response\n'
     )
     found = read_results('FA.h5', 'lm')

@@ -23,7 +23,8 @@ def study(tmp_path, monkeypatch):
 
 def test_from_bids_to_a_file(study, capsys):
     assert main(['make-cohort', str(study), '--scalars', 'cbf', '--output', 'cohort.csv']) == 0
-    assert 'Next: modelarrayio to-modelarray --cohort-file cohort.csv' in capsys.readouterr().out
+    next_one = 'to-modelarray --cohort-file cohort.csv --mask GROUP_MASK.nii.gz --output FILE.h5'
+    assert f'Next: modelarrayio {next_one}' in capsys.readouterr().out
     found = rows('cohort.csv')
     assert [row['participant_id'] for row in found] == ['sub-01', 'sub-02', 'sub-03', 'sub-04']
     assert {row['scalar_name'] for row in found} == {'cbf'}

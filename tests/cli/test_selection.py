@@ -171,6 +171,20 @@ def test_people_to_exclude_need_not_be_there(group):
     assert 'no dataset has these participants to exclude: 9' in said
 
 
+@pytest.mark.parametrize(
+    ('labels', 'code', 'says'),
+    [
+        (['9', 'sub-10'], 18, 'no dataset has any of the participants to exclude: 10, 9'),
+        (['sub-01,sub-03'], 64, 'Labels are separated by spaces, not commas: 01 03'),
+        (['01,', '03'], 64, 'Labels are separated by spaces, not commas: 01 03'),
+    ],
+)
+def test_labels_that_exclude_nobody(group, labels, code, says):
+    ended, printed, said = group('--list-scalars', '--exclude-participant-label', *labels)
+    assert (ended, printed) == (code, '')
+    assert says in said
+
+
 @pytest.fixture(scope='module')
 def spaces(tmp_path_factory):
     """Grey matter in two templates, one at two resolutions."""

@@ -140,6 +140,7 @@ def sort_jobs(
     from modelarrayio_bids.store.reader import StoreReader
 
     wanted, done = [], []
+    rename = 'Give the model another name, with --analysis-name NAME or in the file of --model'
     problems: list[ModelArrayIOError] = []
     for job in jobs:
         try:
@@ -152,11 +153,12 @@ def sort_jobs(
             problems += _named(error, job, jobs)
             continue
         if job.analysis in held and not overwrite:
+            remedy = f'{rename}, or replace the analysis with --overwrite.'
             problems.append(
                 WouldLoseResultsError(
                     f'holds an analysis {job.analysis} of another model, that would be lost',
                     job.store,
-                    'Give the model another name, or replace the analysis with --overwrite.',
+                    remedy,
                 )
             )
         wanted.append(job)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.runtime import logs
-from modelarrayio_bids.runtime.text_format import count
+from modelarrayio_bids.runtime.text_format import count, some
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.rscripts.next_steps import Step
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: So many reasons, and files, are shown: a terminal has 40 lines.
 _MOST_REASONS = 5
 _MOST_FILES = 20
+_MOST_TERMS = 8
 _RESULT_COLUMNS = ('  SCALAR', 'ANALYSIS', 'TERM', 'ELEMENTS', 'STRONGEST', 'P', 'WHERE')
 #: The test of all terms at once, in the names of results.
 _MODEL = 'model'
@@ -171,8 +172,15 @@ def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
         where = f'These elements have values above {least} in …_stat-1mp{desc}_statmap.'
         lines = [f'Found, p < {level}, {rule}:', *_first([_RESULT_COLUMNS, *cells]), where]
         yield '\n'.join(lines)
-    if n_others := len(terms) - sum(map(len, found.values())):
-        yield f'Nothing found for {count(n_others, "other term" if found else "term")}.'
+    if others := [row for row in terms if not int(row['survived'])]:
+        yield f'Nothing found for: {_of_nothing(others)}.'
+
+
+def _of_nothing(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return the terms, several scalars' and analyses' once, and the smallest p of all."""
+    smallest = [float(row['smallest_p']) for row in rows if row['smallest_p'] != 'n/a']
+    best = f' (smallest p {min(smallest):.2g})' if smallest else ''
+    return some(dict.fromkeys(row['term'] for row in rows), _MOST_TERMS) + best
 
 
 def _result(row: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from modelarrayio_bids.cli.options import (
     place,
 )
 from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.runtime.text_format import some
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +88,12 @@ def _labels(words: Sequence[str], column: str) -> list[str]:
     """Return the labels given, with those in files in place of ``@FILE``."""
     from modelarrayio_bids.derivatives.cohorts.participant_tables import read_labels
 
+    if any(',' in word for word in words if word[:1] != '@'):
+        bare = [label.removeprefix('sub-') for word in words for label in word.split(',') if label]
+        raise UsageError(
+            f'{some(words)} is not a list of labels',
+            remedy=f'Labels are separated by spaces, not commas: {" ".join(bare)}',
+        )
     labels = [
         one
         for word in words
@@ -121,6 +128,7 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
         '--exclude-participant-label',
         type=label,
         metavar='LABEL',
+        common=True,
         help='leave these participants out; @FILE as for --participant-label',
     )
     add_list(

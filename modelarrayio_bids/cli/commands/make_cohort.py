@@ -77,7 +77,9 @@ def make_cohort(options: argparse.Namespace) -> int:
     cohort = _of_images(options) if options.stack is None else _of_stack(options)
     cohort.to_csv(options.output)
     print(f'{options.output}: {len(cohort.rows)} images of {", ".join(cohort.scalars)}')
-    print(f'Next: modelarrayio to-modelarray --cohort-file {options.output} --output FILE.h5')
+    mask = '--mask GROUP_MASK.nii.gz ' if any(one.mask for one in cohort.sources()) else ''
+    files = f'--cohort-file {options.output} {mask}--output FILE.h5'
+    print(f'Next: modelarrayio to-modelarray {files}')
     return 0
 
 

@@ -138,8 +138,8 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         '--cohort-file',
         required=True,
         metavar='CSV',
-        help='table with one row per image. Columns are scalar_name, source_file, source_mask_file '
-        'and phenotypes; relative paths start from the working folder, otherwise from the folder '
+        help='table with one row per image: scalar_name, source_file, source_mask_file, '
+        'phenotypes. Relative paths start from the working folder, otherwise from the folder '
         'of the CSV',
     )
     add_scalar_columns(parser)

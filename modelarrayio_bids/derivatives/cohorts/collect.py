@@ -215,7 +215,8 @@ class Collection:
                 refuse_to_replace(group.outputs(output_dir).store, overwrite=overwrite)
             except WouldLoseResultsError as error:
                 if not is_kept(group):
-                    problems.append(error)
+                    remedy = 'Give another OUTPUT_DIR, or replace the file with --overwrite.'
+                    problems.append(WouldLoseResultsError(error.what, error.path, remedy))
             except ModelArrayIOError as error:
                 problems.append(error)
         raise_problems(problems)
@@ -393,9 +394,20 @@ def _require_sessions(request: Request, datasets: Sequence[Dataset], found: Imag
 
 
 def _say_not_there(request: Request, datasets: Sequence[Dataset]) -> None:
-    """Warn of participants to exclude who are not there: such a list often serves many datasets."""
+    """Warn of participants to exclude who are not there: such a list often serves many datasets.
+
+    If none of them is, the labels must be wrong.
+    """
     excluded = set(request.exclude_participant_label)
-    if excluded and (absent := sorted(excluded - _participants(request, datasets))):
+    if not excluded:
+        return
+    there = _participants(request, datasets)
+    if not excluded & there:
+        raise NoMatchError(
+            f'no dataset has any of the participants to exclude: {", ".join(sorted(excluded))}',
+            remedy=_there_are(excluded, there),
+        )
+    if absent := sorted(excluded - there):
         logger.warning('no dataset has these participants to exclude: %s', ', '.join(absent))
 
 

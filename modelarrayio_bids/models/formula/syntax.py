@@ -220,7 +220,9 @@ class _Parser:
         if self.ahead.kind == 'end':
             return FormulaError('the formula ends too early', remedy='Close what is open.')
         if self.is_at('<-', '<<-', '->', '->>', '='):
-            return FormulaError(f'a formula cannot contain an assignment ({self.ahead.text})')
+            return FormulaError(
+                f'a formula cannot contain an assignment ({self.ahead.text})', remedy='Write ~.'
+            )
         return FormulaError(f'the formula cannot be read from {_quoted(self.ahead.place)} on')
 
     def expression(self, loosest: int = 0) -> Expression:
