@@ -75,7 +75,9 @@ def test_json_all_the_way(group, tmp_path, plugin):
         [str(script)],
     )
     assert last['left_out']['a time series'] == 8  # of 4 people, in two spaces
-    assert [step['command'].split()[0] for step in last['next']] == ['Rscript', 'modelarrayio-bids']
+    programs = ['modelarrayio-bids', 'Rscript', 'modelarrayio-bids']
+    assert [step['command'].split()[0] for step in last['next']] == programs
+    assert last['next'][0]['command'].endswith('/out model export')
     assert last['message'] in out
     logged = [json.loads(line) for line in log_of(tmp_path / 'out').splitlines()]
     assert logged == said[-len(logged) :]

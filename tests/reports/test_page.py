@@ -126,6 +126,7 @@ def test_figures_are_files_too(page, reported):
 
 
 def test_what_to_do_next(page, reported, planted):
+    assert f'modelarrayio-bids {planted} {reported} model export' in page.texts['next']
     assert f'modelarrayio-bids {planted} {reported} export' in page.texts['next']
     assert f'{reported}/code/fit_' in page.texts['next']
 

@@ -247,5 +247,6 @@ def _of_steps(steps: Sequence[Step]) -> str:
 
 
 def _of_step(number: int, step: Step) -> Iterator[str]:
-    yield f'{"Then" if number else "Next"}, {step.what}:'
+    first = 'Or' if step.instead else 'Then' if number else 'Next'
+    yield f'{first}, {step.what}:'
     yield f'  {step.command}'

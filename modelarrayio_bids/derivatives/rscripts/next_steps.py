@@ -2,6 +2,7 @@
 
 >>> for step in next_steps('study', 'my results', ['my results/code/fit_cbf_space-X.R']):
 ...     print(step.command)
+modelarrayio-bids study 'my results' model export
 Rscript 'my results/code/fit_cbf_space-X.R'
 modelarrayio-bids study 'my results' export
 """
@@ -34,10 +35,13 @@ class Step:
         Description, without a full stop.
     command : str
         A line for a shell.
+    instead : bool, optional
+        It takes the place of the step before.
     """
 
     what: str
     command: str
+    instead: bool = False
 
 
 def next_steps(
@@ -57,8 +61,13 @@ def next_steps(
     where = ''
     if container() is not None:
         where = f' ({_OUTPUT_DIR}: the folder that is {output_dir} in the container)'
+    in_r = f'look at the model, and fit it in R{where}'
     return [
-        Step(f'look at the model, and fit it in R{where}', fit_command(output_dir, scripts)),
+        Step(
+            "fit the model proposed, or your own (add --formula '~ …'), and write its maps",
+            export_command(bids_dir, output_dir, 'model'),
+        ),
+        Step(in_r, fit_command(output_dir, scripts), instead=True),
         Step('write the results as maps', export_command(bids_dir, output_dir)),
     ]
 
@@ -77,11 +86,13 @@ def fit_command(output_dir: str | PathLike[str], scripts: Sequence[str | PathLik
     return f'for script in {scripts_there}; do Rscript "$script" || break; done'
 
 
-def export_command(bids_dir: str | PathLike[str], output_dir: str | PathLike[str]) -> str:
-    """Write results as maps, in a container if that is where we run."""
-    found = container()
+def export_command(
+    bids_dir: str | PathLike[str], output_dir: str | PathLike[str], *before: str
+) -> str:
+    """Write results as maps, after other levels, in a container if that is where we run."""
+    found, levels = container(), [*before, 'export']
     if found is None or is_address(str(bids_dir)):
-        return shlex.join([NAME, str(bids_dir), str(output_dir), 'export'])
+        return shlex.join([NAME, str(bids_dir), str(output_dir), *levels])
     inside = [str(Path(folder).absolute()) for folder in (bids_dir, output_dir)]
     mounts = [f'{_BIDS_DIR}:{inside[0]}:ro', f'{_OUTPUT_DIR}:{inside[1]}']
     if found['Type'] == 'docker':
@@ -89,4 +100,4 @@ def export_command(bids_dir: str | PathLike[str], output_dir: str | PathLike[str
     else:
         image = next((environ[name] for name in _IMAGE_FILES if environ.get(name)), 'IMAGE')
         run = [found['Type'], 'run', '--cleanenv', '-B', mounts[0], '-B', mounts[1], image]
-    return shlex.join([*run, *inside, 'export'])
+    return shlex.join([*run, *inside, *levels])

@@ -151,11 +151,11 @@ def _steps(
         for one in outputs
         if one.files.fit_script in scripts and not analyses[one.key]
     ]
-    fit, *others = next_steps(location(bids_dir).absolute(), output_dir, to_fit or scripts)
+    steps = next_steps(location(bids_dir).absolute(), output_dir, to_fit or scripts)
     if to_fit:
-        return [fit, *others]
+        return steps
     exported = all(one.maps_folder(name).is_dir() for one in outputs for name in analyses[one.key])
-    return [] if exported else others
+    return [] if exported else steps[-1:]
 
 
 def _analyses(output: Output) -> frozenset[str]:
