@@ -308,6 +308,22 @@ class ModelFit:
             values[name] = np.where(rows < 0, np.nan, values[name])
         return self.model.curve(term, values.pop(self.response), values)
 
+    def images_by_element(self) -> np.ndarray:
+        """Count the images that an element's model is of: (n_elements,) int32."""
+        rows = self.model.design.rows
+        return np.concatenate([
+            finite[rows].sum(axis=0, dtype=np.int32) for finite in self._finite_values()
+        ])  # fmt: skip
+
+    def _finite_values(self) -> Iterator[np.ndarray]:
+        """Yield which images have all values at some elements, (n_images, width) boolean."""
+        with StoreReader(self.store) as reader:
+            values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
+            n_elements = values.response.shape[1]
+            for start in range(0, n_elements, _COUNTED):
+                read = values.inflate(values.stored(start, min(start + _COUNTED, n_elements)))
+                yield np.logical_and.reduce([np.isfinite(part) for part in read.values()])
+
     def described(self) -> Iterator[str]:
         """Describe the design: its columns, who is left out and why, images of each level."""
         plan = self.model.design
@@ -358,15 +374,10 @@ class ModelFit:
         n_images = len(self.phenotypes.table)
         enough = options.fewest(n_images)
         least = np.full(len(names), n_images)
-        with StoreReader(self.store) as reader:
-            values = Values({name: reader.scalar(name) for name in self.rows}, self.rows)
-            n_elements = values.response.shape[1]
-            for start in range(0, n_elements, _COUNTED):
-                read = values.inflate(values.stored(start, min(start + _COUNTED, n_elements)))
-                finite = np.logical_and.reduce([np.isfinite(part) for part in read.values()])
-                fitted = finite[plan.rows][:, finite.sum(axis=0) > enough]
-                images = members.astype(np.int32) @ fitted.astype(np.int32)
-                least = np.minimum(least, images.min(axis=1, initial=n_images))
+        for finite in self._finite_values():
+            fitted = finite[plan.rows][:, finite.sum(axis=0) > enough]
+            images = members.astype(np.int32) @ fitted.astype(np.int32)
+            least = np.minimum(least, images.min(axis=1, initial=n_images))
         return dict(zip(names, least.tolist(), strict=True))
 
     def _who(self, row: int) -> str:

@@ -295,6 +295,13 @@ class ElementSpace(ABC):
         """Return the vertices that belong to elements, by structure as CIFTI calls it."""
         return {}
 
+    def mirror(self) -> np.ndarray | None:
+        """Return the element at the other side of the diagonal, (n_elements,) int; else None.
+
+        Only of elements that make a matrix with the same places along both dimensions.
+        """
+        return None
+
     def matrix_shape(self) -> tuple[int, int] | None:
         """Return rows and columns of elements that make a matrix, in C order; else None."""
         return None

@@ -93,3 +93,10 @@ class EdgeSpace(CiftiSpace):
         """Return the numbers of parcels along the rows and along the columns."""
         rows, columns = self.axes
         return len(rows), len(columns)
+
+    def mirror(self) -> np.ndarray | None:
+        """Return for the edge from one parcel to another that from the other to the one."""
+        rows, columns = self.axes
+        if rows != columns:
+            return None
+        return np.arange(len(self)).reshape(self.matrix_shape()).T.ravel()

@@ -63,11 +63,12 @@ def test_the_peak_is_where_the_effect_was_planted(ages, scalar):
 
 
 def test_the_cortex_thins_at_the_precentral_gyrus(ages):
-    vertex, side = re.fullmatch(
-        r'vertex (\d+) of (left) cortex', ages['thickness']['where']
+    vertex, side, place = re.fullmatch(
+        r'vertex (\d+) of (left) cortex \((.*)\) mm', ages['thickness']['where']
     ).groups()
     point = demo_study.cortex()['midthickness'][0 if side == 'left' else 1, int(vertex)]
     effect = demo_study.EFFECTS['thickness']
+    np.testing.assert_allclose(np.array(place.split(', '), float), point, atol=0.5)
     assert np.linalg.norm(point - effect.centre) < effect.radius
 
 

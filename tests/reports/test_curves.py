@@ -11,6 +11,7 @@ from scipy.stats import f as f_distribution
 
 from modelarrayio_bids.cli.bids_app import main
 from modelarrayio_bids.cli.files import main as files
+from modelarrayio_bids.reports.findings.results_table import read_results
 
 #: Voxels with a U-curve of age, lowest at 40 years; at 20 and 60 it is five standard deviations of
 #: the noise higher.
@@ -70,6 +71,15 @@ def test_the_sidecar_says_what_the_statistic_is(found):
     # Everybody has these voxels: 39 people with an age, 3 curves, an intercept and sex.
     middle = (10, 8, 8)
     assert p[middle] == pytest.approx(f_distribution.sf(values[middle], 3, 34), rel=1e-4)
+
+
+def test_the_table_has_the_degrees_of_freedom_of_the_sidecar(found):
+    told = statmap(found, 'stat-statistic')[1]
+    (row,) = (row for row in read_results(found) if row['term'] == 's_age')
+    assert float(row['df_max']) == told['DegreesOfFreedom']['model.df.residual'] == 34
+    # An intercept, sex and 3 curves, at every element.
+    assert float(row['n_peak']) - float(row['df_peak']) == 5
+    assert float(row['n_min']) - float(row['df_min']) == 5
 
 
 def test_a_line_finds_nothing_there(found, tmp_path):

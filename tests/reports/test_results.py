@@ -1,5 +1,6 @@
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,9 @@ def planted():
     return np.column_stack([column.ravel() for column in columns])
 
 
-def figures(tmp_path, space, names, matrix, **options):
+def figures(tmp_path, space, names, matrix, n_images=30, **options):
     with StoreReader(write_results(tmp_path / 'x.h5', 'mylm', names, matrix)) as reader:
-        return list(result_figures(reader.analysis('mylm'), space, 30, 'cbf', **options))
+        return list(result_figures(reader.analysis('mylm'), space, n_images, 'cbf', **options))
 
 
 def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
@@ -112,6 +113,8 @@ def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
         'clusters': 2,
         'peak': '8.5',
         'where': '(-6, 4, 4) mm',
+        'n_peak': '24',
+        'df_peak': 'n/a',
         'kind': 'voxels',
     }
     # A file and its scalar stand before them.
@@ -179,8 +182,27 @@ def test_every_term_has_its_figure(tmp_path, space, planted):
 def test_the_number_of_images_may_differ_between_elements(tmp_path, space, planted):
     planted[5:, 4] = 20
     (figure,) = figures(tmp_path, space, NAMES, planted)
-    assert figure.finding.endswith('N = 20 to 24, by element.')
+    assert figure.finding.endswith('N = 20 there (20 to 24 by element).')
     assert (figure.numbers['n_min'], figure.numbers['n_max']) == (20, 24)
+
+
+def test_the_smallest_p_is_the_strongest_and_tells_its_own_n_and_df(tmp_path, space):
+    names, matrix = fitted()
+    n_images = np.full(len(space), 24)
+    # With 7 images, 4 degrees of freedom remain: p of t = 12 is larger than that of t = 10 with 21.
+    n_images[5] = 7
+    matrix[5, 4:6] = 12, 2 * stats.t.sf(12, 4)
+    matrix[8, 4:6] = 10, 2 * stats.t.sf(10, 21)
+    matrix[3, :] = np.nan  # not fitted, of fewer images still
+    n_images[3] = 1
+    figure = figures(tmp_path, space, names, matrix, n_images=n_images)[0]
+    assert f'Strongest: {space.labels(np.array([8]))[0]}, t = 10.' in figure.finding
+    assert figure.finding.endswith(
+        'N = 24 there (7 to 24 by element), df = 21 there (4 to 21 by element).'
+    )
+    told = [figure.numbers[name] for name in ('n_min', 'n_max', 'df_min', 'df_max')]
+    assert told == [7, 24, '4', '21']
+    assert (figure.numbers['n_peak'], figure.numbers['df_peak']) == ('24', '21')
 
 
 def test_numbers_that_are_none(tmp_path, space, planted):
@@ -243,6 +265,23 @@ def test_parcels_and_edges_are_listed_by_name(tmp_path):
     assert figure.rule == 'each edge by itself'
 
 
+def test_an_edge_and_its_mirror_image_are_one(tmp_path):
+    edges = EdgeSpace.from_axes(parcels(), parcels())
+    # Of 4 x 4 entries 6 pairs; the diagonal has no result. One pair survives.
+    t = np.array([[np.nan, 1, 2, 3], [1, np.nan, 4, -9], [2, 4, np.nan, 6], [3, -9, 6, np.nan]])
+    p = np.where(np.isnan(t), np.nan, np.where(t == -9, 0.001, 0.5))
+    names, matrix = ['a.statistic', 'a.p.value.fdr'], np.column_stack([t.ravel(), p.ravel()])
+    (figure,) = figures(tmp_path, edges, names, matrix)
+    assert figure.finding.startswith('1 of 6 edges (each is there twice): p < 0.05')
+    assert (figure.numbers['survived'], figure.numbers['elements']) == (1, 6)
+    assert [row['where'] for row in figure.rows()] == edges.labels(np.array([7]))
+    # Other values in one triangle: every entry is by itself.
+    matrix[13, 0] = -8
+    (tmp_path / 'x.h5').unlink()
+    (figure,) = figures(tmp_path, edges, names, matrix)
+    assert figure.finding.startswith('2 of 12 edges: p < 0.05')
+
+
 def test_fixels_are_found_in_their_voxels(tmp_path):
     space = FixelSpace.from_arrays(index_values(), direction_values(), FIXEL_AFFINE)
     figure = small(tmp_path, space, [0, 1, 4])
@@ -272,6 +311,15 @@ def test_greyordinates_use_a_surface_where_there_is_one(tmp_path):
         'vertex 3 of left cortex',
     ]
     assert [picture.extension for picture in figure.pictures] == ['.png']
+    (tmp_path / 'x.h5').unlink()
+    # Where each vertex is in the head, beside the inflated shape.
+    places = np.arange(3 * N_VERTICES, dtype=np.float32).reshape(-1, 3)
+    placed = Surface('L', replace(mesh, places=places), np.ones(N_VERTICES), Path('x'))
+    left = {'CIFTI_STRUCTURE_CORTEX_LEFT': placed}
+    figure = small(tmp_path, space, kept[1:2], surfaces={**surface, **left})
+    (row,) = figure.rows()
+    assert row['where'] == figure.numbers['where'] == 'vertex 39 of left cortex (117, 118, 119) mm'
+    assert (row['x'], row['y'], row['z']) == ('117', '118', '119')
 
 
 def fitted(n_people=24):

@@ -43,11 +43,14 @@ class Slice:
         (n,) positions in the space, ascending.
     numbers : numpy.ndarray
         (rows, columns) int: which of ``elements`` each pixel shows, -1 for none.
+    sides : tuple of str, optional
+        Labels of the left and right edge: ``('L', 'R')``.
     """
 
     title: str
     elements: np.ndarray
     numbers: np.ndarray
+    sides: tuple[str, str] | None = None
 
     @classmethod
     def of(
@@ -61,12 +64,12 @@ class Slice:
         found = _element_numbers(space, surfaces)
         if found is None:
             return None
-        title, image = found
+        title, image, sides = found
         image = image[_steps(image.shape, n_images)]
         elements, places = np.unique(image[image >= 0], return_inverse=True)
         numbers = np.full(image.shape, -1)
         numbers[image >= 0] = places
-        return cls(title, elements, numbers)
+        return cls(title, elements, numbers, sides)
 
     def image(self, values: np.ndarray) -> np.ndarray:
         """Return values of its elements, (n,), as (rows, columns) float; NaN where none is."""
@@ -87,6 +90,8 @@ class Sheet:
         Width of a tile as a share of its height.
     title : str
         The slice.
+    sides : tuple of str, optional
+        Labels of its left and right edge.
     """
 
     picture: Picture
@@ -94,6 +99,7 @@ class Sheet:
     rows: int
     ratio: float
     title: str
+    sides: tuple[str, str] | None
 
     def place(self, number: int) -> tuple[float, float]:
         """Return where a tile is, as CSS counts the position of a background: in percent."""
@@ -129,19 +135,19 @@ def sheet_of(shown: Slice, values: np.ndarray, scale: Scale, alt: str) -> Sheet:
         tile[:] = np.where(np.isnan(share), _BLANK, np.nan_to_num(share) * (_COLOURS - 1))
     data = _png(pixels, scale)
     picture = Picture(data, 'image/png', pixels.shape[::-1], alt, scale.described())
-    return Sheet(picture, columns, rows, width / height, shown.title)
+    return Sheet(picture, columns, rows, width / height, shown.title, shown.sides)
 
 
 def _element_numbers(
     space: ElementSpace, surfaces: Mapping[str, Surface]
-) -> tuple[str, np.ndarray] | None:
-    """Return a title, and the element at each pixel of a picture: -1 where there is none."""
+) -> tuple[str, np.ndarray, tuple[str, str] | None] | None:
+    """Return a title, the element at each pixel of a picture (-1 for none), and its sides."""
     numbers = np.arange(len(space), dtype=np.float64)
     left = next((name for name, each in surfaces.items() if each.hemisphere == 'L'), None)
     if left is not None:
         painted = painted_surfaces(space, numbers)[left]
         panel = surfaces[left].views[0].panel(painted, 'left cortex, from outside')
-        return panel.title, _whole(panel.image)
+        return panel.title, _whole(panel.image), panel.sides
     if (there := space.grid_elements()) is not None:
         first = np.full(len(space), np.nan)
         chosen = there.elements[np.unique(there.voxels, return_index=True)[1]]
@@ -153,7 +159,7 @@ def _element_numbers(
     # Of four axial slices, from below, the third.
     panel = panels[min(2, len(panels) - 1)]
     title = 'the whole matrix' if panel.plane is None else panel.title
-    return title, _whole(panel.image)
+    return title, _whole(panel.image), panel.sides
 
 
 def _whole(image: np.ndarray) -> np.ndarray:

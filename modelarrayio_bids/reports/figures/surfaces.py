@@ -15,7 +15,7 @@ import functools
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -139,12 +139,17 @@ def find_surfaces(
         shown = next(filter(None, (_of_shape(place, shape, wanted) for shape in SHAPES)), None)
         if shown is None:
             continue
-        folded = next(filter(None, (_of_shape(place, shape, wanted) for shape in FOLDED)), shown)
+        folded = next(filter(None, (_of_shape(place, shape, wanted) for shape in FOLDED)), None)
         return {
-            name: Surface(_hemisphere_of(name), mesh, shade(folded[name][1]), path)
+            name: _surface(name, path, mesh, None if folded is None else folded[name][1])
             for name, (path, mesh) in shown.items()
         }
     return {}
+
+
+def _surface(name: str, path: Path, mesh: Mesh, folded: Mesh | None) -> Surface:
+    placed = mesh if folded is None else replace(mesh, places=folded.points)
+    return Surface(_hemisphere_of(name), placed, shade(mesh if folded is None else folded), path)
 
 
 def meshes_of(surfaces: Mapping[str, Surface]) -> dict[str, Mesh]:

@@ -15,6 +15,7 @@ from scipy import ndimage, sparse
 
 from modelarrayio_bids.reports.findings.meshes import Mesh
 from modelarrayio_bids.spaces import ElementSpace
+from modelarrayio_bids.spaces.geometry import place_names
 
 _TOUCHING = 'voxels that touch by a face, an edge or a corner'
 
@@ -106,7 +107,29 @@ def find_clusters(
     starts = np.cumsum(counts) - counts
     chosen = np.lexsort((-strength[order[starts]], -counts))[:most]
     members = (elements[order[starts[label] : starts[label] + counts[label]]] for label in chosen)
-    return Clusters(counts.size, tuple(_cluster(space, values, each) for each in members))
+    return Clusters(counts.size, tuple(_cluster(space, values, each, meshes) for each in members))
+
+
+def name_of(space: ElementSpace, element: int, meshes: Mapping[str, Mesh]) -> str:
+    """Return the name of an element, that of a vertex with its place where a mesh tells it."""
+    at = np.array([element])
+    name = space.labels(at)[0]
+    place = coordinates_of(space, element, meshes)
+    if not np.isfinite(place).all() or np.isfinite(space.coordinates(at)).all():
+        return name
+    return f'{name} {place_names(place[np.newaxis], 1)[0]}'
+
+
+def coordinates_of(space: ElementSpace, element: int, meshes: Mapping[str, Mesh]) -> np.ndarray:
+    """Return the place of an element, of a vertex on its mesh, in mm: (3,); NaN without one."""
+    place = space.coordinates(np.array([element]))[0]
+    # A parcel has many vertices, and so no place.
+    for structure, surface in space.surface_elements().items() if space.has_neighbours else ():
+        places = meshes[structure].places if structure in meshes else None
+        at = np.flatnonzero(surface.elements == element)
+        if places is not None and at.size:
+            place = places[surface.vertices[at[0]]].astype(np.float64)
+    return place
 
 
 def connectivity_rule(space: ElementSpace, meshes: Mapping[str, Mesh]) -> str:
@@ -178,16 +201,18 @@ def _joined(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
     return sparse.csgraph.connected_components(edges[vertices][:, vertices], directed=False)[1]
 
 
-def _cluster(space: ElementSpace, values: np.ndarray, members: np.ndarray) -> Cluster:
+def _cluster(
+    space: ElementSpace, values: np.ndarray, members: np.ndarray, meshes: Mapping[str, Mesh]
+) -> Cluster:
     """Describe the cluster of some elements, the peak first."""
     peak = members[:1]
-    place = space.coordinates(peak)[0]
+    place = coordinates_of(space, int(peak[0]), meshes)
     volume = space.volumes(members).sum()
     return Cluster(
         np.sort(members),
         int(peak[0]),
         float(values[peak[0]]),
-        space.labels(peak)[0],
+        name_of(space, int(peak[0]), meshes),
         tuple(place.tolist()) if np.isfinite(place).all() else None,
         float(volume) if np.isfinite(volume) else None,
     )

@@ -29,11 +29,15 @@ class Mesh:
         (n_triangles, 3) int32, positions in ``points``.
     structure : str, optional
         As GIFTI writes it: ``CortexLeft``; empty where the file does not say.
+    places : numpy.ndarray, optional
+        (n_vertices, 3) float32, mm in RAS+: where vertices are in the head, if ``points`` may be
+        those of an inflated surface.
     """
 
     points: np.ndarray
     triangles: np.ndarray
     structure: str = ''
+    places: np.ndarray | None = None
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Mesh:

@@ -181,12 +181,20 @@ def _unusual(summary: Summary) -> Iterator[Finding]:
     yield from _far(summary.correlation, 'unlike', LEAST_CORRELATION, -1, lambda value, usual: (
         f'correlates with the mean of the others by {value:.2f} (cohort median: {usual:.2f})'
     ))  # fmt: skip
+    limit = _limit(summary.distance, farther)
     yield from _far(summary.distance, 'unlike', farther, 1, lambda value, usual: (
-        f'is {value:.1f} standard deviations away from the mean (cohort median: {usual:.1f})'
+        f'differs from the mean map by {value:.1f} SD on average; others by {usual:.1f} (median), '
+        f'listed from {limit:.1f}'
     ))  # fmt: skip
     yield from _far(medians, 'level', level, 0, lambda value, usual: (
         f'has the median {value:.4g} (cohort median: {usual:.4g})'
     ))  # fmt: skip
+
+
+def _limit(values: np.ndarray, least: float) -> float:
+    """Return the value above which one is far from the median."""
+    middle = usual(values)
+    return middle + max(MOST_DEVIATIONS * 1.4826 * usual(np.abs(values - middle)), least)
 
 
 def _far(

@@ -40,6 +40,28 @@ INTERCEPT = ('Intercept', '(Intercept)')
 IN_MEMORY = 64 * MIB
 # Three results, and what is made of them.
 _BYTES_PER_ROW = 29
+# Relative difference of values of one edge and of its mirror image, by rounding.
+_SAME = 1e-4
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The row with the smallest p, and of several the value furthest from zero.
+
+    Parameters
+    ----------
+    place : int
+        Row of the analysis, or the element.
+    value : float
+        Its value.
+    n_images, df : float
+        Images and degrees of freedom there; NaN if unknown.
+    """
+
+    place: int
+    value: float
+    n_images: float
+    df: float
 
 
 @dataclass(frozen=True)
@@ -118,6 +140,8 @@ class TermValues:
         Least and greatest number of images of a model: NaN where the analysis does not say.
     df : tuple of float, optional
         Least and greatest degrees of freedom of the statistic, where something tells.
+    peak : Peak, optional
+        The strongest row, of those that survived or of all; None where none has a value.
     element_ids : numpy.ndarray, optional
         (n_rows,) float64: the element of each row, where the analysis says.
     """
@@ -130,6 +154,7 @@ class TermValues:
     statistic: str
     n_images: tuple[float, float]
     df: tuple[float, float] | None
+    peak: Peak | None
     element_ids: np.ndarray | None
 
     @property
@@ -155,7 +180,32 @@ class TermValues:
             return self
         values, kept = np.full(n_elements, np.nan, np.float32), np.zeros(n_elements, bool)
         values[positions], kept[positions] = self.shown, self.kept
-        return replace(self, shown=values, kept=kept)
+        peak = self.peak and replace(self.peak, place=int(positions[self.peak.place]))
+        return replace(self, shown=values, kept=kept, peak=peak)
+
+    def once(self, mirror: np.ndarray | None) -> TermValues | None:
+        """Return it with one of each two elements of a symmetric matrix; None of any other.
+
+        Parameters
+        ----------
+        mirror : numpy.ndarray, optional
+            See :meth:`~modelarrayio_bids.spaces.base.ElementSpace.mirror`; of values by element.
+        """
+        if mirror is None or not (self.kept == self.kept[mirror]).all():
+            return None
+        if not np.allclose(self.shown, self.shown[mirror], rtol=_SAME, equal_nan=True):
+            return None
+        numbers = np.arange(mirror.size)
+        on_diagonal = int(np.isfinite(self.shown[mirror == numbers]).sum())
+        peak = self.peak
+        if peak is not None:
+            peak = replace(peak, place=min(peak.place, int(mirror[peak.place])))
+        return replace(
+            self,
+            kept=self.kept & (numbers <= mirror),
+            n_tested=(self.n_tested + on_diagonal) // 2,
+            peak=peak,
+        )
 
 
 def terms_of(names: Sequence[str], *, show_intercept: bool = False) -> list[Term]:
@@ -238,7 +288,7 @@ def read_terms(
     results: Analysis,
     threads: int = 1,
     memory: int = IN_MEMORY,
-    n_images: float = np.nan,
+    n_images: float | np.ndarray = np.nan,
     *,
     show_intercept: bool = False,
 ) -> Iterator[TermValues]:
@@ -252,8 +302,8 @@ def read_terms(
         Threads that inflate.
     memory : int, optional
         Bytes for what is kept of terms.
-    n_images : int, optional
-        Number of images of a model, where the analysis does not say.
+    n_images : int or numpy.ndarray, optional
+        Number of images of a model, where the analysis does not say; or (n_elements,) at each.
     show_intercept : bool, optional
         The intercept too, of a model with other terms.
 
@@ -271,26 +321,59 @@ def read_terms(
 
 
 def _values(
-    results: Analysis, term: Term, rows: Mapping[str, np.ndarray], n_images: float
+    results: Analysis,
+    term: Term,
+    rows: Mapping[str, np.ndarray],
+    n_images: float | np.ndarray,
 ) -> TermValues:
     p, facts = rows[term.p], ModelFacts.of(results.described)
     with np.errstate(over='ignore', divide='ignore', invalid='ignore'):
         shown = (rows[term.shown] if term.shown else -np.log10(p)).astype(np.float32)
-    df = _degrees_of_freedom(results.names, rows, n_images)
-    if facts is not None and facts.df_residual is None and DF not in rows:
-        df = np.full(p.size, np.nan)
+    images = _images(results, rows, n_images)
+    df = rows[DF] if DF in rows else images - _lost(results.names, facts)
     said = _told(facts, term)
     proved = term.proof in rows and _proves(results.names, term, rows, df)
     own = next((rows[name] for name in term.own_df if name in rows), df)
     knows_df = np.isfinite(own).any() and (said or proved or DF in rows)
-    counts = [rows[name] for name in _counts_of_images(results.names)]
+    tested, kept = np.isfinite(p), p < term.level
+    counted = tested if tested.any() else slice(None)
     return TermValues(
-        *(term, shown, p < term.level, int(np.isfinite(p).sum()), float(np.fmin.reduce(p))),
+        *(term, shown, kept, int(tested.sum()), float(np.fmin.reduce(p))),
         statistic=said or ('F' if term.name == MODEL else 't') * proved,
-        n_images=_ends(np.concatenate(counts)) if counts else (np.nan, np.nan),
-        df=_ends(own) if knows_df else None,
+        n_images=_ends(images[counted]),
+        df=_ends(own[counted]) if knows_df else None,
+        peak=_peak(shown, kept, p, images, own),
         element_ids=rows.get(schema.ELEMENT_ID),
     )
+
+
+def _images(
+    results: Analysis, rows: Mapping[str, np.ndarray], n_images: float | np.ndarray
+) -> np.ndarray:
+    """Return the number of images by row of the analysis, (n_rows,) float64."""
+    by_row = np.asarray(n_images, float)
+    if by_row.ndim:
+        positions = results.positions(rows.get(schema.ELEMENT_ID), by_row.size)
+        by_row = by_row if positions is None else by_row[positions]
+    counted = next((rows[name] for name in _counts_of_images(results.names)), np.array(np.nan))
+    n_rows = results.matrix.shape[1]
+    return np.broadcast_to(np.where(np.isfinite(counted), counted, by_row), n_rows)
+
+
+def _peak(
+    shown: np.ndarray, kept: np.ndarray, p: np.ndarray, images: np.ndarray, df: np.ndarray
+) -> Peak | None:
+    """Find the strongest row; None where none has a value.
+
+    Where degrees of freedom differ, the largest statistic need not have the smallest p.
+    """
+    rows = np.flatnonzero(kept & ~np.isnan(shown) if kept.any() else np.isfinite(shown))
+    if not rows.size:
+        return None
+    of_rows = np.nan_to_num(p[rows], nan=np.inf)
+    rows = rows[of_rows == of_rows.min()]
+    place = int(rows[np.argmax(abs(shown[rows]))])
+    return Peak(place, float(shown[place]), float(images[place]), float(df[place]))
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:
@@ -329,15 +412,14 @@ def _count_coefficients(names: Sequence[str]) -> int:
     return sum(one.statistic == 'estimate' and one.term != MODEL for one in results)
 
 
-def _degrees_of_freedom(
-    names: Sequence[str], rows: Mapping[str, np.ndarray], n_images: float
-) -> np.ndarray:
-    """Return them by row: as the analysis says, else what the coefficients leave of the images."""
-    if DF in rows:
-        return rows[DF]
-    counts, n_coefficients = _counts_of_images(names), _count_coefficients(names)
-    images = rows[counts[0]] if counts else np.full(next(iter(rows.values())).size, n_images)
-    return images - (n_coefficients or np.nan)
+def _lost(names: Sequence[str], facts: ModelFacts | None) -> float:
+    """Return how many images more than residual degrees of freedom there are; NaN if unknown.
+
+    The model says it, as in the sidecars of its maps; else it is the number of coefficients.
+    """
+    if facts is not None:
+        return np.nan if facts.df_residual is None else facts.n_images - facts.df_residual
+    return _count_coefficients(names) or np.nan
 
 
 def _shown(term: str, parsed: Mapping[str, ResultName]) -> str:

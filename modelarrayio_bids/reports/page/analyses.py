@@ -198,11 +198,8 @@ def _model(topic: Topic) -> str:
 
 
 def _figures(topic: Topic, *, show_intercept: bool) -> Iterator[ResultFigure]:
-    output, results = topic.output, topic.results
-    all_images = results.n_sources.get(output.scalar, len(output.names))
-    n_images = all_images if topic.facts is None else topic.facts.n_images
     return result_figures(
-        *(results, topic.space, n_images, output.scalar),
+        *(topic.results, topic.space, topic.n_images, topic.output.scalar),
         formula=topic.formula,
         surfaces=topic.around.surfaces,
         background=topic.around.background,

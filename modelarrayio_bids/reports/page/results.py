@@ -23,6 +23,7 @@ from modelarrayio_bids.reports.findings.clusters import (
     Clusters,
     connectivity_rule,
     find_clusters,
+    name_of,
 )
 from modelarrayio_bids.reports.findings.terms import (
     LOG_P,
@@ -58,6 +59,8 @@ class ResultFigure:
         Clusters of significant elements.
     numbers : dict
         As ``columns.yaml`` says: a row of a table of results.
+    once : bool, optional
+        True if elements make a symmetric matrix: one of each two is counted and listed.
     """
 
     title: str
@@ -66,6 +69,7 @@ class ResultFigure:
     pictures: tuple[Picture, ...]
     clusters: Clusters
     numbers: Mapping[str, Any]
+    once: bool = False
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the largest clusters, as ``columns.yaml`` says."""
@@ -75,7 +79,7 @@ class ResultFigure:
 def result_figures(
     results: Analysis,
     space: ElementSpace,
-    n_images: int,
+    n_images: int | np.ndarray,
     subject: str,
     *,
     formula: str = '',
@@ -92,8 +96,9 @@ def result_figures(
         Results in an open file.
     space : ElementSpace
         The file's elements.
-    n_images : int
-        Number of images in the analysis, if the number per element is unknown.
+    n_images : int or numpy.ndarray
+        Number of images in the analysis, or (n_elements,) at each element, where the results do
+        not say.
     subject : str
         Name of the scalar that was analysed.
     formula : str, optional
@@ -119,28 +124,36 @@ def result_figures(
     meshes = meshes_of(at_hand)
     terms = read_terms(results, threads, n_images=n_images, show_intercept=show_intercept)
     for by_row in terms:
-        found = by_row.by_element(results, len(space))
-        images = found.n_images if np.isfinite(found.n_images[0]) else (n_images, n_images)
+        everywhere = by_row.by_element(results, len(space))
+        once = everywhere.once(space.mirror())
+        found = everywhere if once is None else once
         clusters = find_clusters(space, found.shown, found.kept, meshes, MOST_CLUSTERS)
-        peak = _peak(found, space)
+        peak = found.peak
+        where = name_of(space, peak.place, meshes) if peak else ''
         title = _title(found.term, formula or subject)
-        said = [*_survival(found, space, clusters, peak), *_circumstances(found, images)]
+        said = [
+            *_survival(found, space, clusters, where, once=once is not None),
+            *_circumstances(found),
+        ]
         finding = ' '.join(said)
         alt = f'{title}: {finding}'
-        pictures = _pictures(found, space, title, alt, surfaces=at_hand, background=background)
+        pictures = _pictures(everywhere, space, title, alt, surfaces=at_hand, background=background)
         numbers = {
             'analysis': results.name,
-            **_numbers(found, images),
+            **_numbers(found),
             'formula': formula or 'n/a',
             'statistic': found.statistic or 'n/a',
             **dict(zip(('df_min', 'df_max'), map(cell, found.df or (np.nan, np.nan)), strict=True)),
             'clusters': clusters.count,
             'peak': cell(peak.value) if peak else 'n/a',
-            'where': peak.where if peak else 'n/a',
+            'where': where or 'n/a',
+            'n_peak': cell(peak.n_images) if peak else 'n/a',
+            'df_peak': cell(peak.df) if peak and found.df else 'n/a',
             'kind': space.kind,
         }
         yield ResultFigure(
-            title, finding, connectivity_rule(space, meshes), tuple(pictures), clusters, numbers
+            *(title, finding, connectivity_rule(space, meshes), tuple(pictures), clusters, numbers),
+            once=once is not None,
         )
 
 
@@ -149,7 +162,7 @@ def _title(term: Term, subject: str) -> str:
     return named.get(term.name, f'{subject}: {term.name}')
 
 
-def _numbers(found: TermValues, images: tuple[float, float]) -> dict[str, Any]:
+def _numbers(found: TermValues) -> dict[str, Any]:
     """Return the columns of ``columns.yaml`` about a term and its p values."""
     term = found.term
     return {
@@ -158,34 +171,16 @@ def _numbers(found: TermValues, images: tuple[float, float]) -> dict[str, Any]:
         'p': term.p,
         'correction': term.correction or 'n/a',
         'level': term.level,
-        'n_min': int(images[0]),
-        'n_max': int(images[1]),
+        'n_min': int(found.n_images[0]),
+        'n_max': int(found.n_images[1]),
         'elements': found.n_tested,
         'survived': found.survived,
         'smallest_p': cell(found.smallest_p),
     }
 
 
-@dataclass(frozen=True)
-class _Peak:
-    """The element whose value is furthest from zero, of those that survived or of all."""
-
-    value: float
-    where: str
-
-
-def _peak(found: TermValues, space: ElementSpace) -> _Peak | None:
-    """Find the strongest element; None where none has a value."""
-    shown = found.kept if found.survived else np.isfinite(found.shown)
-    strength = np.where(shown, abs(found.shown), np.nan)
-    if np.isnan(strength).all():
-        return None
-    strongest = np.array([np.nanargmax(strength)])
-    return _Peak(float(found.shown[strongest[0]]), space.labels(strongest)[0])
-
-
 def _survival(
-    found: TermValues, space: ElementSpace, clusters: Clusters, peak: _Peak | None
+    found: TermValues, space: ElementSpace, clusters: Clusters, where: str, *, once: bool
 ) -> Iterator[str]:
     """Yield sentences: how many elements survive, and the strongest."""
     kind, rule = space.kind, found.term.rule
@@ -198,19 +193,35 @@ def _survival(
         # Every parcel or edge would be its own cluster.
         several = clusters.count not in {0, found.survived}
         pieces = f' They make {count(clusters.count, "cluster")}.' if several else ''
-        yield f'{found.survived:,} of {found.n_tested:,} {kind}: {rule}.{pieces}'
-    if peak is not None:
+        twice = ' (each is there twice)' * once
+        yield f'{found.survived:,} of {found.n_tested:,} {kind}{twice}: {rule}.{pieces}'
+    if found.peak is not None:
         what = 'Strongest' if found.survived else 'Highest peak, below the threshold'
-        yield f'{what}: {peak.where}, {found.noun} = {number(peak.value)}.'
+        yield f'{what}: {where}, {found.noun} = {number(found.peak.value)}.'
 
 
-def _circumstances(found: TermValues, images: tuple[float, float]) -> Iterator[str]:
+def _circumstances(found: TermValues) -> Iterator[str]:
     """Yield sentences: the smallest p, N and df."""
     if np.isfinite(found.smallest_p):
         yield f'Smallest p: {number(found.smallest_p)}, {found.term.corrected}.'
-    several = len({*images}) > 1 or len({*(found.df or ())}) > 1
-    told = [f'N = {_range(images)}', *([f'df = {_range(found.df)}'] if found.df else [])]
-    yield ', '.join([*told, *(['by element'] if several else [])]) + '.'
+    peak = found.peak
+    told = [_at_peak('N', found.n_images, peak.n_images if peak else None)]
+    if found.df:
+        told.append(_at_peak('df', found.df, peak.df if peak else None))
+    yield ', '.join(told) + '.'
+
+
+def _at_peak(name: str, ends: tuple[float, float], there: float | None) -> str:
+    """Return a number at the peak, and where elements differ their range.
+
+    >>> _at_peak('N', (23, 23), 23), _at_peak('N', (12, 23), 20), _at_peak('df', (7, 18), None)
+    ('N = 23', 'N = 20 there (12 to 23 by element)', 'df = 7 to 18 by element')
+    """
+    if ends[0] == ends[1]:
+        return f'{name} = {_range(ends)}'
+    if there is None:
+        return f'{name} = {_range(ends)} by element'
+    return f'{name} = {_range((there, there))} there ({_range(ends)} by element)'
 
 
 def _pictures(

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.designs import find_fit
@@ -81,6 +83,21 @@ class Topic:
         there = [Path(self.facts.cohort)] if self.facts.cohort else []
         cohorts = [*there, self.output.files.cohort.absolute()]
         return find_fit(self.output.files.store, self.facts, cohorts, len(self.images))
+
+    @cached_property
+    def n_images(self) -> int | np.ndarray:
+        """Images of the model: how many, or (n_elements,) if some lack values."""
+        facts, fit, everybody = self.facts, self.fit, len(self.output.names)
+        if facts is None:
+            return self.results.n_sources.get(self.output.scalar, everybody)
+        summary = self.store.summary(self.output.scalar)
+        alone = fit is None or set(fit.rows) == {self.output.scalar}
+        if summary is not None and alone and facts.response == self.output.scalar:
+            if (summary.count == everybody).all():
+                return facts.n_images
+            if facts.n_images == everybody:
+                return summary.count
+        return facts.n_images if fit is None else fit.images_by_element()
 
     def add(self, picture: Picture, ending: str, suffix: str = 'plot') -> Picture:
         """Write a picture under the label of the analysis with an ending: see :class:`Album`."""

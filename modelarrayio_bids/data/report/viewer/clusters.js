@@ -4,10 +4,10 @@
  * Find clusters among elements that pass the threshold: those that touch, within a structure, with
  * values of one sign. Return how many there are and the largest ones, as the report does.
  */
-function findClusters(places, alive, values, most) {
+function findClusters(places, alive, values, most, once) {
   const clusters = places.touching
     ? [...flooded(places, alive, values)]
-    : [...alone(alive, values)];
+    : [...alone(alive, values, (element) => places.counts(element, once))];
   clusters.sort((a, b) => b.size - a.size || Math.abs(b.value) - Math.abs(a.value));
   const volume = places.grid && places.grid.volume;
   const largest = clusters.slice(0, most).map((cluster) => ({
@@ -17,9 +17,9 @@ function findClusters(places, alive, values, most) {
   return { count: clusters.length, largest };
 }
 
-function* alone(alive, values) {
+function* alone(alive, values, counts) {
   for (let element = 0; element < alive.length; element++) {
-    if (alive[element]) yield { size: 1, peak: element, value: values[element], inVoxels: false };
+    if (alive[element] && counts(element)) yield { size: 1, peak: element, value: values[element], inVoxels: false };
   }
 }
 

@@ -17,6 +17,7 @@ class Viewer {
     this.scatter = new Scatter(facts.sample, arrays);
     this.alive = new Uint8Array(this.places.n);
     this.element = -1;
+    this.adjusts = true;
     this.tables = Object.fromEntries(Object.entries(facts.colours).map(([name, colours]) => [
       name, Uint32Array.from(colours, ([red, green, blue]) => opaque(red, green, blue)),
     ]));
@@ -65,7 +66,10 @@ class Viewer {
     by('sign').onchange = () => this.apply();
     by('background').onchange = () => this.redraw();
     by('covariate').onchange = () => this.describe();
-    by('adjusted').onchange = () => this.describe();
+    by('adjusted').onchange = () => {
+      this.adjusts = by('adjusted').checked;
+      this.describe();
+    };
     by('which').onchange = () => this.choose(Number(by('which').value), false);
     for (const button of by('turns').querySelectorAll('button')) {
       button.onclick = () => {
@@ -182,14 +186,15 @@ class Viewer {
     let tested = 0;
     for (let i = 0; i < values.length; i++) {
       const known = Number.isFinite(values[i]) || Math.abs(values[i]) === Infinity;
-      tested += known;
+      const counts = this.places.counts(i, this.term.once);
+      tested += known && counts;
       const passes = isP ? level >= 1 || judged[i] < level : Math.abs(judged[i]) >= level;
       alive[i] = known && passes && (!side || values[i] * side > 0);
-      count += alive[i];
+      count += alive[i] && counts;
     }
     this.count = count;
     const { kind } = this.places;
-    by('count').textContent = `${count.toLocaleString('en-US')} of ${tested.toLocaleString('en-US')} ${kind}: ${this.rule()}.`;
+    by('count').textContent = `${count.toLocaleString('en-US')} of ${tested.toLocaleString('en-US')} ${kind}${this.term.once ? ' (each is there twice)' : ''}: ${this.rule()}.`;
     by('count').dataset.count = count;
     this.redraw();
     clearTimeout(this.later);
@@ -211,7 +216,7 @@ class Viewer {
   }
 
   listClusters() {
-    const { count, largest } = findClusters(this.places, this.alive, this.values, MOST_CLUSTERS);
+    const { count, largest } = findClusters(this.places, this.alive, this.values, MOST_CLUSTERS, this.term.once);
     const { kind } = this.places;
     const few = largest.length < count ? `, the ${this.places.touching ? 'largest' : 'strongest'} ${largest.length} listed` : '';
     const noun = this.places.touching ? (count === 1 ? 'cluster' : 'clusters') : kind.replace(/s$/, count === 1 ? '' : 's');
@@ -276,14 +281,24 @@ class Viewer {
     const { element, term } = this;
     by('where').textContent = this.places.label(element);
     const shown = [...term.shown, ...term.p.map((p) => ({ ...p, label: `p, ${corrected(p)}` }))];
-    by('numbers').replaceChildren(...shown.flatMap(({ array, label }) => {
+    const numbers = shown.map(({ array, label }) => [label, this.arrays.get(array)[element]]);
+    by('numbers').replaceChildren(...[...numbers, ...this.ofImages(element)].map(([label, value]) => {
       const pair = document.createElement('div');
       pair.innerHTML = '<dt></dt><dd></dd>';
       pair.firstChild.textContent = label;
-      pair.lastChild.textContent = number(this.arrays.get(array)[element]);
+      pair.lastChild.textContent = number(value);
       return pair;
     }));
     this.drawScatter();
+  }
+
+  /** Return how many images the model of an element is of, and the degrees of freedom left. */
+  ofImages(element) {
+    const { images } = this.facts;
+    if (!images) return [];
+    const n = this.arrays.has('images') ? this.arrays.get('images')[element] : images.n;
+    const df = images.lost === null ? 0 : n - images.lost;
+    return [['N', n], ...(df > 0 ? [['residual df', df]] : [])];
   }
 
   drawScatter() {
@@ -291,8 +306,10 @@ class Viewer {
     by('plot').hidden = !there;
     by('no-values').hidden = there;
     if (!there) return;
-    const adjust = by('adjusted').checked;
-    by('adjusted').disabled = !this.scatter.facts.fitted || !this.covariate;
+    const fits = this.scatter.fits(this.covariate);
+    const adjust = fits && this.adjusts;
+    by('adjusted').disabled = !fits;
+    by('adjusted').checked = adjust;
     by('readout').textContent = 'Point at a dot to see whose it is.';
     const n = this.scatter.draw(by('scatter'), this.element, this.covariate, adjust, (text) => { by('readout').textContent = text; });
     const against = this.covariate ? ` against ${this.covariate.name}` : '';

@@ -30,6 +30,7 @@ class Places {
       this.vertexOf[elements[pair]] = vertices[pair];
     }
     surface.points = arrays.get(`surface${index}.points`);
+    surface.places = arrays.get(`surface${index}.places`);
     if (!surface.points) return;
     surface.triangles = arrays.get(`surface${index}.triangles`);
     surface.shade = arrays.get(`surface${index}.shade`);
@@ -56,6 +57,13 @@ class Places {
     return applied(this.grid.affine, this.indices(element));
   }
 
+  /** Return whether an element is to be counted: of a symmetric matrix one of each two. */
+  counts(element, once) {
+    if (!once) return true;
+    const columns = this.matrix[1];
+    return Math.floor(element / columns) <= element % columns;
+  }
+
   label(element) {
     if (this.names) return this.names[element];
     const where = this.structure ? this.structures[this.structure[element]] : '';
@@ -65,7 +73,12 @@ class Places {
       const text = `(${place.map((mm) => (Number(mm.toFixed(digits)) + 0).toFixed(digits)).join(', ')}) mm`;
       return where ? `${text}, ${where}` : text;
     }
-    if (this.surfaceOf[element] >= 0) return `vertex ${this.vertexOf[element]} of ${where || this.surfaces[this.surfaceOf[element]].structure}`;
+    if (this.surfaceOf[element] >= 0) {
+      const vertex = this.vertexOf[element];
+      const { structure, places } = this.surfaces[this.surfaceOf[element]];
+      const at = places && this.touching ? ` (${[0, 1, 2].map((axis) => places[3 * vertex + axis]).join(', ')}) mm` : '';
+      return `vertex ${vertex} of ${where || structure}${at}`;
+    }
     if (this.matrix) return `row ${Math.floor(element / this.matrix[1]) + 1}, column ${(element % this.matrix[1]) + 1}`;
     return `element ${element}`;
   }

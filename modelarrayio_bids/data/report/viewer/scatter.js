@@ -20,6 +20,11 @@ class Scatter {
 
   has(element) { return this.place.has(element); }
 
+  /** Return whether the page has a fit against a covariate, and so adjusted values. */
+  fits(covariate) {
+    return this.facts.fitted && Boolean(covariate) && this.facts.columns.some(({ of }) => of.includes(covariate.name));
+  }
+
   /** Return the values of the images at an element: NaN where there is none. */
   at(element) {
     const place = this.place.get(element);

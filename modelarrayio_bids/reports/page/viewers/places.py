@@ -86,6 +86,9 @@ def _mesh_blocks(number: int, surface: Surface) -> Iterator[Block]:
     units = np.clip(np.round(points / _UNIT), -longest, longest).astype(np.int16)
     yield Block.of(f'surface{number}.points', units)
     yield _integers(f'surface{number}.triangles', surface.mesh.triangles.reshape(-1))
+    if surface.mesh.places is not None:
+        places = np.round(surface.mesh.places).astype(np.int16)
+        yield Block.of(f'surface{number}.places', places)
     shade = np.clip(255 * surface.shade, 0, 255).astype(np.uint8)
     yield Block.of(f'surface{number}.shade', shade)
 

@@ -81,6 +81,7 @@ class Statistics:
             'deciding': told['p'],
             'level': told['level'],
             'finding': figure.finding,
+            'once': figure.once,
         }
 
     def _noun(self, statistic: str, told: Any) -> str:

@@ -44,6 +44,7 @@ _SCRIPTS = tuple(
 class _Content:
     """Everything that one viewer holds."""
 
+    topic: Topic
     title: str
     model: str
     space: ElementSpace
@@ -81,6 +82,7 @@ class _Content:
             'title': self.title,
             'places': place_facts(self.space, self.around.surfaces),
             'terms': self.statistics.facts(),
+            'images': self._images(),
             'leftOut': self.statistics.left_out,
             'anatomy': self.anatomy[1] if self.anatomy else None,
             'sample': self.sample.facts(),
@@ -89,8 +91,19 @@ class _Content:
         # Nothing in it ends the element it is in.
         return json.dumps(told, allow_nan=False).replace('<', '\\u003c')
 
+    def _images(self) -> dict[str, Any] | None:
+        """Return N, and how many images more than residual degrees of freedom there are."""
+        facts = self.topic.facts
+        if facts is None:
+            return None
+        df = facts.df_residual
+        return {'n': facts.n_images, 'lost': None if df is None else facts.n_images - df}
+
     def blocks(self) -> Iterator[Block]:
         """Yield the arrays, one at a time in memory."""
+        n_images = self.topic.n_images
+        if isinstance(n_images, np.ndarray):
+            yield Block.of('images', n_images.astype(np.int32), delta=True)
         yield from place_blocks(self.space, self.around.surfaces)
         if self.mean is not None:
             yield mean_block(self.mean)
@@ -123,7 +136,7 @@ def viewer_link(topic: Topic, model: str, figures: Sequence[ResultFigure]) -> st
     statistics = Statistics(topic.results, figures, len(topic.space))
     summary = store.summary(output.scalar)
     content = _Content(
-        *(topic.title, model, topic.space, topic.around),
+        *(topic, topic.title, model, topic.space, topic.around),
         mean=None if summary is None else summary.mean,
         statistics=statistics,
         sample=Sample(output, store.scalar(scalar), fit, statistics, figures),
