@@ -22,6 +22,7 @@ from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
 from modelarrayio_bids.reports.page.models import (
     ModelPart,
     links_to_maps,
+    maps_of_term,
     model_part,
     p_value_part,
 )
@@ -142,7 +143,7 @@ def analysis_parts(
                 links=[('Numbers (TSV)', table)],
                 note=told,
                 terms=[
-                    _term(topic, figure, term)
+                    _term(topic, figure, term, maps)
                     for figure, (_, term) in zip(figures, terms, strict=True)
                 ],
                 results=rows,
@@ -213,7 +214,9 @@ def _row(output: Output, figure: ResultFigure) -> dict[str, Any]:
     return {'scalar': output.scalar, 'store': store.as_posix(), **figure.numbers}
 
 
-def _term(topic: Topic, figure: ResultFigure, what: str) -> TermPart:
+def _term(
+    topic: Topic, figure: ResultFigure, what: str, maps: Sequence[tuple[str, str]]
+) -> TermPart:
     output, album = topic.output, topic.album
     pictures = [
         album.add(picture, figure_name(output, what + 'Structures' * place, 'map'))
@@ -228,7 +231,7 @@ def _term(topic: Topic, figure: ResultFigure, what: str) -> TermPart:
     short = [row | {'peak': number(float(row['peak']))} for row in rows]
     shown = [tuple(row[name] for name in _SHOWN) for row in short]
     return TermPart(
-        *(pictures, [], shown),
+        *(pictures, maps_of_term(maps, topic.results.name, figure.numbers['p']), shown),
         title=figure.title,
         finding=figure.finding,
         rule=figure.rule,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
+from modelarrayio_bids.derivatives.outputs.statmaps import ResultName, label
 from modelarrayio_bids.reports.figures.models import (
     MOST_TERMS,
     chart_of_correlations,
@@ -174,3 +175,12 @@ def links_to_maps(output: Output, analysis: str) -> list[tuple[str, str]]:
         for path in sorted(output.maps_folder(analysis).glob('*_statmap.*'))
         if path.suffix != '.json'
     ]
+
+
+def maps_of_term(maps: Sequence[tuple[str, str]], analysis: str, p: str) -> list[tuple[str, str]]:
+    """Return those of some maps that show 1 - p of a term, by the name of its p value."""
+    result = ResultName.of(p)
+    entities = replace(result, statistic=f'1m.{result.statistic}').entities()
+    named = '_'.join(f'{key}-{value}' for key, value in entities.items())
+    ending = f'_node-{label(analysis)}_{named}_statmap.'
+    return [(name, href) for name, href in maps if ending in name]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from modelarrayio_bids.reports.figures.permutations import (
     MOST_TESTS,
     chart_of_null_distributions,
@@ -19,6 +21,10 @@ from modelarrayio_bids.reports.page.topic import Topic
 
 #: Ending of the names of figures and tables about permutations.
 ENDING = 'Permutations'
+_MISSING = (
+    'Elements where images are missing count here with the |t| or F that has the same p if none '
+    'were missing, so that maps may have larger values than those observed here.'
+)
 
 
 def permutation_part(topic: Topic) -> Part | None:
@@ -36,7 +42,10 @@ def permutation_part(topic: Topic) -> Part | None:
         (one.term, one.statistic, *map(number, (one.threshold, one.observed, one.p)))
         for one in found
     ]
-    return Part(pictures, [('Thresholds (TSV)', table)], rows, topic.facts.permutation_method)
+    note = topic.facts.permutation_method
+    if np.unique(topic.n_images).size > 1:
+        note = f'{note} {_MISSING}'
+    return Part(pictures, [('Thresholds (TSV)', table)], rows, note)
 
 
 def _rows(found: list[NullDistribution]) -> Iterator[dict[str, Any]]:

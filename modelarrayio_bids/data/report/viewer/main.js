@@ -99,6 +99,7 @@ class Viewer {
     const wanted = this.facts.sample.covariates.findIndex(({ name }) => own && own.of.includes(name));
     if (wanted >= 0) by('covariate').selectedIndex = wanted;
     by('finding').textContent = term.finding;
+    by('file').textContent = this.facts.maps[by('term').selectedIndex];
     this.chooseMap(true);
   }
 

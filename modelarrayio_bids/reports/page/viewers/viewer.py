@@ -17,6 +17,7 @@ from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED, colour
 from modelarrayio_bids.reports.figures.surfaces import meshes_of
 from modelarrayio_bids.reports.findings.clusters import connectivity_rule
 from modelarrayio_bids.reports.page.album import figure_name
+from modelarrayio_bids.reports.page.models import links_to_maps, maps_of_term
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.templates import Script, environment
 from modelarrayio_bids.reports.page.topic import Topic
@@ -83,6 +84,7 @@ class _Content:
             'places': place_facts(self.space, self.around.surfaces),
             'terms': self.statistics.facts(),
             'images': self._images(),
+            'maps': [self._map(figure) for figure in self.statistics.figures],
             'leftOut': self.statistics.left_out,
             'anatomy': self.anatomy[1] if self.anatomy else None,
             'sample': self.sample.facts(),
@@ -90,6 +92,12 @@ class _Content:
         }
         # Nothing in it ends the element it is in.
         return json.dumps(told, allow_nan=False).replace('<', '\\u003c')
+
+    def _map(self, figure: ResultFigure) -> str:
+        """Return the name of the thresholded map of a term; blank if none was exported."""
+        analysis = self.topic.results.name
+        maps = links_to_maps(self.topic.output, analysis)
+        return ', '.join(name for name, _ in maps_of_term(maps, analysis, figure.numbers['p']))
 
     def _images(self) -> dict[str, Any] | None:
         """Return N, and how many images more than residual degrees of freedom there are."""
