@@ -186,3 +186,19 @@ def test_what_a_killed_run_left_stops_this_one_before_it_begins(study, output, c
     assert main([str(study), str(output), 'export']) == 65
     assert 'analysis killed has results without names' in said(capsys)
     assert files_of(output) == before
+
+
+def test_maps_whose_analysis_the_file_has_lost_are_named(study, output, capfd):
+    store = store_of(output)
+    analyse(store, 'mylm', ['age.estimate'])
+    analyse(store, 'other', ['age.estimate'])
+    arguments = [str(study), str(output), 'export', '--no-report']
+    assert main(arguments) == 0
+    assert 'no longer have' not in capfd.readouterr().err
+    with h5py.File(store, 'a') as file:
+        del file['results/other']
+    assert main(arguments) == 0
+    err = capfd.readouterr().err
+    assert err.count('maps of analyses that their HDF5 files no longer have') == 1
+    assert f'{output}/cbf/{CBF}_node-other. Remove these folders' in err
+    assert 'node-mylm. Remove' not in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
     ResultNameCollisionError,
 )
+from modelarrayio_bids.runtime.text_format import some
+
+logger = logging.getLogger(__name__)
 
 #: HDF5 file, analysis, and the folder for its maps.
 Job = tuple[Path, str, Path]
@@ -42,8 +46,29 @@ def run_export(options: argparse.Namespace) -> int:
             print(*(f'  {file}' for file in files), sep='\n')
         return 0
     log, page = _export(options, jobs)
+    if stale := [str(folder) for folder in _stale_folders(options.output_dir)]:
+        logger.warning(
+            'maps of analyses that their HDF5 files no longer have, maybe of other participants: '
+            '%s. Remove these folders, or fit the models again.',
+            some(stale),
+        )
     close_export(jobs, log, page, options)
     return 0
+
+
+def _stale_folders(output_dir: Path) -> Iterator[Path]:
+    """Yield the folders of maps whose analysis is no longer in the HDF5 file beside them."""
+    from modelarrayio_bids.derivatives.bids.output_names import require_stores
+    from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
+    from modelarrayio_bids.store.reader import analyses_of
+
+    for store in require_stores(output_dir):
+        naming = StatMapNaming.of(store, output_dir.absolute())
+        kept = {naming.folder(analysis).name for analysis in analyses_of(store)}
+        start = naming.folder('x').name.removesuffix('x')
+        for folder in sorted(store.parent.iterdir()):
+            if folder.name.startswith(start) and folder.is_dir() and folder.name not in kept:
+                yield folder
 
 
 def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
