@@ -28,7 +28,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this level."""
     group = parser.add_argument_group('export')
     add_list(
-        group, '--analysis-name', metavar='NAME', help='use only these analyses (default: all)'
+        group,
+        '--analysis-name',
+        metavar='NAME',
+        help='model: name of the fit. export: use only these analyses (default: all)',
     )
 
 
