@@ -519,9 +519,7 @@ def _placed(values: np.ndarray, positions: np.ndarray | None, n_elements: int) -
 def _prepare(output_dir: Path) -> None:
     if output_dir.exists():
         logger.warning(
-            'Output directory exists. Files of the current output list are overwritten, all '
-            'others are left unchanged: %s',
-            output_dir,
+            '%s exists: files with the same names are replaced, others kept.', output_dir
         )
     try:
         output_dir.mkdir(parents=True, exist_ok=True)

@@ -358,7 +358,7 @@ class ModelFit:
     def _levels(self) -> Iterator[str]:
         if not self.model.design.levels:
             return
-        yield 'Images of each level: in all, and at the fitted element with the fewest:'
+        yield 'Images of each level: in all, and fewest at any fitted element:'
         least = self._least()
         for factor, levels in self.model.design.levels.items():
             for level, images in zip(levels, self.model.design.counts[factor], strict=True):

@@ -96,7 +96,9 @@ def test_images_and_masks_in_a_bucket(folder, bucket, capsys):
     assert names == [there[f'FA/sub-0{number}_FA.nii.gz'] for number in range(3)]
     np.testing.assert_array_equal(values, expected_rows())
     assert main(['info', 'x.h5']) == 0
-    assert '  unchanged since: 0; remote, not looked up: 3' in capsys.readouterr().out
+    assert (
+        '  0 unchanged since the file was made; remote, not looked up: 3' in capsys.readouterr().out
+    )
 
 
 def test_the_table_and_everything_else_in_a_bucket(folder, bucket):

@@ -62,7 +62,7 @@ def test_a_file_of_ours(folder, info):
     assert 'Sources of MD, as source_file must name them:' in lines
     assert f'  {folder}/FA/sub-02_FA.nii.gz' in lines
     assert lines.count('  ... 2 more') == 2
-    assert lines.count('  unchanged since: 5') == 2
+    assert lines.count('  5 unchanged since the file was made') == 2
     shown = ', '.join(RESULTS[1:7])
     assert lines[-1] == f'  mylm  7 results at {N - 4} elements: {shown}, ...'
 
@@ -93,7 +93,10 @@ def test_images_that_changed_or_are_gone(folder, info):
     gone.unlink()
     os.utime(newer, (1, 1))
     longer.write_bytes(longer.read_bytes() + b'x')
-    line = f'  unchanged since: 2; changed since: 2, such as {newer}; not found: 1, such as {gone}'
+    line = (
+        f'  2 unchanged since the file was made; changed since: 2, such as {newer}; '
+        f'not found: 1, such as {gone}'
+    )
     assert line in info().splitlines()
 
 
@@ -110,7 +113,7 @@ def test_a_file_of_another_program(folder, info):
     lines = info().splitlines()
     assert lines[1] == 'Made by   unknown: the file does not say'
     assert lines[2] == f'Elements  {N} voxels'
-    assert 'unchanged since' not in info()
+    assert 'unchanged since the file' not in info()
     assert json.loads(info('--json'))['scalars'][0]['images'] is None
 
 
@@ -259,7 +262,7 @@ def test_parts_of_ours_that_are_not_as_we_write_them(folder, info):
         file['results/odd/results_matrix/x'] = 1
     lines = info().splitlines()
     assert lines[3] == f'Elements  {N} voxels'
-    assert lines.count('  unchanged since: 5') == 1
+    assert lines.count('  5 unchanged since the file was made') == 1
     assert '  odd   cannot be used: has no results matrix' in lines
 
 

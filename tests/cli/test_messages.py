@@ -161,7 +161,7 @@ def test_what_was_left_out_is_said_the_commonest_first(group):
     assert sum(counts) == int(block[0].split()[0])
     assert counts[:5] == sorted(counts[:5], reverse=True)
     # The three kinds of blood flow that aslprep writes.
-    assert '  3 of a participant excluded' in block
+    assert '  3 images of excluded participants' in block
 
 
 def test_images_on_another_grid_are_counted(tmp_path, capsys):

@@ -273,7 +273,7 @@ def test_nobody_left(group):
     everybody = ['--exclude-participant-label', '01', '02', '03', '04']
     code, printed, said = group('--list-scalars', '--json', *everybody, scalars=())
     assert (code, printed) == (18, '')
-    assert 'of a participant excluded' in said
+    assert 'images of excluded participants' in said
 
 
 @pytest.mark.parametrize('option', ['--list-scalars', '--dry-run'])

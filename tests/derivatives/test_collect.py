@@ -58,7 +58,7 @@ def test_a_study_of_three_pipelines(study, ask):
         "in the participant's own space (space-T1w)": 4 * 3,
         'a time series': 4 * 2,
         'a time series, or one volume of it': 4,
-        'an anatomical image, whose intensities are arbitrary': 4,
+        'anatomical images (intensities are not comparable)': 4,
         "anatomical, which is fMRIPrep's or sMRIPrep's to give": 4,
         'a reference image or field map, not a measure': 4,
     }

@@ -102,13 +102,13 @@ LEFT_OUT = {
         # desc-denoised and desc-denoisedSmoothed of two runs, both together, and task-rest.
         'a time series': 8,
         # desc-preproc_T1w.
-        'an anatomical image, whose intensities are arbitrary': 1,
+        'anatomical images (intensities are not comparable)': 1,
     },
     'xcp_d_pnc_cifti': {
         # desc-{denoised,denoisedSmoothed}_bold.dtseries, and one ptseries for each atlas.
         'a time series': 5,
         # desc-preproc_T1w.
-        'an anatomical image, whose intensities are arbitrary': 1,
+        'anatomical images (intensities are not comparable)': 1,
     },
     'qsirecon_scalar_mapper': {
         # The same 32 maps in T1w space.

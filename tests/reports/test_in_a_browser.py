@@ -69,7 +69,7 @@ def test_nothing_is_wider_than_the_screen(opened):
 
 def test_by_keyboard(opened):
     opened.keyboard.press('Tab')
-    assert opened.evaluate('document.activeElement.textContent') == 'To the content'
+    assert opened.evaluate('document.activeElement.textContent') == 'Skip to content'
     opened.keyboard.press('Enter')
     assert opened.url.endswith('#main')
     # Every link, and everything that scrolls, can be reached.

@@ -182,7 +182,7 @@ def test_results_are_on_it_after_export(planted, reported, tmp_path):
     write_results(store, 'killed', names, matrix, where=None)
     assert main([str(planted), str(output), 'export', '--analysis-name', 'mylm']) == 0
     page = Page((output / 'report.html').read_text('utf-8'))
-    assert f'2 of {n_elements:,} voxels: p < 0.05, corrected (fdr)' in page.texts['results']
+    assert f'2 of {n_elements:,} voxels have FDR-corrected p < 0.05' in page.texts['results']
     assert 'N = 58.' in page.texts['results']
     assert 'killed has results without names: it was not finished' in page.texts['results']
     (caption,) = (one for one in page.tables if one and one.startswith('Largest clusters'))

@@ -73,7 +73,7 @@ def test_the_report_shows_the_null_distribution(permuted):
         assert float(told[test]['smallest_p']) == pytest.approx(np.nanmin(p), rel=1e-4)
     assert 'Freedman and Lane, 60 random permutations, seed 2' in page.texts['results']
     # What counts in the maps is the correction by permutations.
-    assert 'corrected (fwe)' in page.texts['results']
+    assert 'FWE-corrected p < 0.05' in page.texts['results']
 
 
 def test_the_same_command_again_keeps_the_analysis(permuted, capsys):

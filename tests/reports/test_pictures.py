@@ -96,7 +96,7 @@ def test_values_have_their_colours_on_white(space):
     assert (pixels(picture)[[0, -1]] == 255).all()
     assert picture.size[0] == 896  # 5.6 inches of 160 pixels
     assert picture.alt == 'Mean of cbf. 9,600 voxels, values from 30 to 90, median 60.'
-    assert picture.caption == 'Colours: viridis, from 0 to 100.'
+    assert picture.caption == 'Colour map: viridis, from 0 to 100.'
     assert picture.extension == '.png'
 
 
@@ -107,7 +107,7 @@ def test_what_has_no_value_is_grey(space):
     (picture,) = map_pictures(space, values, scale, 'age')
     assert has(picture, coloured(scale, -1))
     assert has(picture, '0.87')
-    assert picture.caption == 'Colours: vik, from -2 to 2. Grey: voxels without a value.'
+    assert picture.caption == 'Colour map: vik, from -2 to 2. Grey: voxels without a value.'
     assert '4,600 without a value' in picture.alt
 
 
@@ -266,7 +266,7 @@ def test_edges_are_a_matrix():
 def test_fixels_show_their_density():
     space = FixelSpace.from_arrays(index_values(), direction_values(), FIXEL_AFFINE)
     picture = density_picture(space, 'Fixel density')
-    assert picture.caption == 'Colours: viridis, from 0 to 3.'
+    assert picture.caption == 'Colour map: viridis, from 0 to 3.'
     for count in (1, 2, 3):
         assert has(picture, coloured(Scale(0, 3, ''), count), tolerance=8)
     assert picture.alt == 'Fixel density. 6 fixels, up to 3 in a voxel shown.'
@@ -284,7 +284,7 @@ def test_text_is_taken_as_it_is(space):
 
 def test_a_long_title_stays_in_the_picture(space):
     values = np.arange(float(len(space)))
-    title = 'pearsoncorrelation ~ age: test statistic where p < 0.05, corrected (fdr)'
+    title = 'pearsoncorrelation ~ age: test statistic where FDR-corrected p < 0.05'
     short, long = (
         map_pictures(space, values, Scale.of(values, 'x'), each)[0] for each in ('x', title)
     )

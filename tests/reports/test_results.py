@@ -61,7 +61,7 @@ def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
     assert figure.title == 'cbf: age'
     # AFFINE: the voxel (9, 8, 9) lies at (12 - 18, -12 + 16, -14 + 18).
     assert figure.finding == (
-        '35 of 2,184 voxels: p < 0.05, corrected (fdr). They make 2 clusters. '
+        '35 of 2,184 voxels have FDR-corrected p < 0.05, in 2 clusters. '
         'Strongest: (-6, 4, 4) mm, test statistic = 8.5. '
         'Smallest p: 1e-05, corrected (fdr). N = 24.'
     )
@@ -144,8 +144,8 @@ def test_nothing_survives(tmp_path, space, planted):
     planted[:, 3] += 0.1
     (figure,) = figures(tmp_path, space, NAMES, planted)
     assert figure.finding == (
-        'None of 2,184 voxels has p < 0.05, corrected (fdr); all values are shown. '
-        'Highest peak, below the threshold: (-6, 4, 4) mm, test statistic = 8.5. '
+        'None of 2,184 voxels has FDR-corrected p < 0.05; all values are shown. '
+        'Largest test statistic, below the threshold: (-6, 4, 4) mm, test statistic = 8.5. '
         'Smallest p: 0.1, corrected (fdr). N = 24.'
     )
     assert not figure.rows()
@@ -157,9 +157,7 @@ def test_without_a_correction_that_is_said(tmp_path, space, planted):
     # p / 10 is below 0.001 in one voxel, and at exactly 0.001 in the others of the first cube.
     planted[planted[:, 2] == 0.001, 2] = 0.0009
     (figure,) = figures(tmp_path, space, NAMES[:3], planted[:, :3])
-    assert figure.finding.startswith(
-        '28 of 2,184 voxels: p < 0.001, not corrected for the number of tests.'
-    )
+    assert figure.finding.startswith('28 of 2,184 voxels have uncorrected p < 0.001.')
     # Without model.nobs it is what the file has.
     assert figure.finding.endswith('N = 30.')
     assert figure.numbers['correction'] == 'n/a'
@@ -251,7 +249,7 @@ def test_parcels_and_edges_are_listed_by_name(tmp_path):
     space = ParcelSpace.from_axes(parcels())
     figure = small(tmp_path, space, [0, 2, 3])
     assert figure.finding.startswith(
-        '3 of 4 parcels: p < 0.05, corrected (fdr). Strongest: Thalamus, test statistic = 4.'
+        '3 of 4 parcels have FDR-corrected p < 0.05. Strongest: Thalamus, test statistic = 4.'
     )
     assert [(row['where'], row['x'], row['volume_mm3']) for row in figure.rows()] == [
         ('Thalamus', 'n/a', 'n/a'),

@@ -51,8 +51,8 @@ def test_the_formulas_terms_come_first():
 
 def test_the_rule_says_what_was_not_corrected():
     corrected, uncorrected = terms_of(['a.p.value.BH', 'b.p.value'])
-    assert corrected.rule == 'p < 0.05, corrected (BH)'
-    assert uncorrected.rule == 'p < 0.001, not corrected for the number of tests'
+    assert corrected.rule == 'BH-corrected p < 0.05'
+    assert uncorrected.rule == 'uncorrected p < 0.001'
 
 
 @pytest.mark.parametrize('memory', [1, 10**9])

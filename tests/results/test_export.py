@@ -172,7 +172,7 @@ def test_an_existing_folder_keeps_what_is_not_ours(tmp_path, store, matrix, capl
     (maps / 'mylm_model.nobs.nii.gz').write_text('stale')
     with caplog.at_level(logging.WARNING):
         export_results(store, 'mylm', maps)
-    assert 'Output directory exists' in caplog.text
+    assert 'files with the same names are replaced' in caplog.text
     assert (maps / 'notes.txt').read_text() == 'mine'
     assert nb.load(maps / 'mylm_model.nobs.nii.gz').shape == SHAPE
 

@@ -184,16 +184,10 @@ def _of_nothing(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _result(row: Mapping[str, str]) -> tuple[str, ...]:
-    strongest = f'{float(row["peak"]):.3g}'
-    return (
-        f'  {row["scalar"]}',
-        row['analysis'],
-        row['term'],
-        f'{int(row["survived"]):,} of {int(row["elements"]):,} {row["kind"]}',
-        strongest if row['statistic'] == 'n/a' else f'{row["statistic"]} = {strongest}',
-        f'{float(row["smallest_p"]):.2g}',
-        row['where'],
-    )
+    from modelarrayio_bids.reports.findings.results_table import finding
+
+    scalar, *others = finding(row)
+    return (f'  {scalar}', *others)
 
 
 def _first(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -145,7 +145,7 @@ def _sources(scalar: ScalarContents) -> Iterator[str]:
 
 def _state(images: Images) -> str:
     """Return how many images have changed since."""
-    parts = [f'unchanged since: {images.unchanged:,}']
+    parts = [f'{images.unchanged:,} unchanged since the file was made']
     others = {'changed since': images.changed, 'not found': images.gone}
     for what, paths in {**others, 'remote, not looked up': images.remote}.items():
         if paths:

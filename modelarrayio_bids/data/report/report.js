@@ -11,6 +11,7 @@ function narrow() {
     const title = part.dataset.filter.toLowerCase();
     part.hidden = !words.every((word) => title.includes(word));
   }
+  document.getElementById('no-match').hidden = document.querySelector('[data-filter]:not([hidden])') !== null;
 }
 
 /** Open what holds the place that a link leads to. */

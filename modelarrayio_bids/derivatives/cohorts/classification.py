@@ -242,7 +242,7 @@ def _why_left_out(request: Request, image: Image, recipe: Recipe) -> str | None:
     if request.session_label and image.entities.get('session') not in request.session_label:
         return 'of no session asked for'
     excluded = image.entities['subject'] in request.exclude_participant_label
-    return 'of a participant excluded' if excluded else None
+    return 'images of excluded participants' if excluded else None
 
 
 def _visit(image: Image) -> Visit:

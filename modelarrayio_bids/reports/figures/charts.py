@@ -85,7 +85,7 @@ def chart_of_sources(
         alt = _alt_of_sources(summary, names, findings, what)
         caption = (
             'Above: thin lines from the 5th to the 95th percentile, thick ones from the 25th to '
-            'the 75th, dots at the median. Images to look at are red, where they are unusual.'
+            'the 75th, dots at the median. Images to check are red, where they are unusual.'
         )
         draw_as = style.svg if len(names) <= _MOST_LINES else style.png
         return draw_as(figure, alt, caption)
@@ -100,7 +100,7 @@ def _alt_of_sources(
     return (
         f'Distribution of {what} in each of {count(len(names), "image")}, their correlation with '
         f'the mean of the others (median {told}), and their missing and zero elements. '
-        + (f'To look at: {people}.' if people else 'None stands out.')
+        + (f'To check: {people}.' if people else 'None stands out.')
     )
 
 

@@ -162,9 +162,9 @@ def chart_of_p_values(found: Sequence[PValues], title: str) -> Picture:
         axes[-1, 0].set_xlabel('p, not corrected')
         axes[-1, 1].set_xlabel('−log10 p expected')
         caption = (
-            'Left: how many elements have which p. Right: quantiles of −log10 p. Red: as it is '
-            'without any effect. Elements are not independent of each other: both vary by more '
-            'than chance alone tells.'
+            'Left: how many elements have which p. Right: quantiles of −log10 p. Red: '
+            'expected without an effect. Elements are not independent of each other, so both '
+            'deviate more than independent tests would.'
         )
         return style.svg(figure, f'{title}. {" ".join(map(described, found))}', caption)
 

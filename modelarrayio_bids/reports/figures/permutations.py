@@ -39,7 +39,7 @@ def chart_of_null_distributions(found: Sequence[NullDistribution], title: str) -
         for axis in axes[len(found) :]:
             axis.set_visible(False)
         caption = (
-            'Blue: how many labellings have which greatest statistic over all elements. Dashed: '
+            'Blue: null distribution of the maximum statistic over all elements. Dashed: '
             f'the threshold of p < {LEVEL:g}, corrected for all elements. Red: the greatest that '
             'was observed.'
         )

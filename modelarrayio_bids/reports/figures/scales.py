@@ -1,7 +1,7 @@
 """Scales: colours that stand for values.
 
 >>> Scale.of(np.array([1.0, 2, 3]), 'thickness (mm)').described()
-'Colours: viridis, from 1.04 to 2.96.'
+'Colour map: viridis, from 1.04 to 2.96.'
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Scale:
 
     def described(self) -> str:
         """Describe map and limits."""
-        return f'Colours: {self.colours}, from {number(self.low)} to {number(self.high)}.'
+        return f'Colour map: {self.colours}, from {number(self.low)} to {number(self.high)}.'
 
 
 def number(value: float) -> str:

@@ -179,7 +179,7 @@ def _unusual(summary: Summary) -> Iterator[Finding]:
         f'is zero at {value:.0%} of the elements (cohort median: {usual:.0%})'
     ))  # fmt: skip
     yield from _far(summary.correlation, 'unlike', LEAST_CORRELATION, -1, lambda value, usual: (
-        f'correlates with the mean of the others by {value:.2f} (cohort median: {usual:.2f})'
+        f'correlation with the mean of the others: {value:.2f} (cohort median: {usual:.2f})'
     ))  # fmt: skip
     limit = _limit(summary.distance, farther)
     yield from _far(summary.distance, 'unlike', farther, 1, lambda value, usual: (

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from modelarrayio_bids.derivatives.outputs.statmaps import MODEL
 
 #: Its name in the folder of figures, without an extension.
 RESULTS = 'desc-results_summary'
+
+
+def significant(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of terms with significant elements, but not of whole models."""
+    yield from (row for row in rows if row['term'] != MODEL and int(row['survived']))
+
+
+def finding(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a term for people: scalar, analysis, term, elements, strongest, smallest p, where."""
+    strongest = f'{float(row["peak"]):.3g}'
+    return (
+        *(row['scalar'], row['analysis'], row['term']),
+        f'{int(row["survived"]):,} of {int(row["elements"]):,} {row["kind"]}',
+        strongest if row['statistic'] == 'n/a' else f'{row["statistic"]} = {strongest}',
+        f'{float(row["smallest_p"]):.2g}',
+        row['where'],
+    )
 
 
 def read_results(output_dir: Path) -> list[dict[str, str]]:

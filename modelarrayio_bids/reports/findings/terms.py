@@ -23,6 +23,8 @@ from modelarrayio_bids.store.reader import Analysis
 
 #: Below which a p value counts: one that is corrected for many tests, and one that is not.
 CORRECTED, UNCORRECTED = 0.05, 0.001
+# Corrections with names as short as this are abbreviations: FDR, FWE, BH.
+_LONGEST_ABBREVIATION = 3
 #: Results shown for a term, in order of preference, with their names; otherwise -log10 p.
 SHOWN = {
     'statistic': 'test statistic',
@@ -92,8 +94,12 @@ class Term:
 
     @property
     def rule(self) -> str:
-        """Level and correction, in words."""
-        return f'p < {self.level:g}, {self.corrected}'
+        """Correction and level, in words."""
+        if not self.correction:
+            return f'uncorrected p < {self.level:g}'
+        short = len(self.correction) <= _LONGEST_ABBREVIATION
+        name = self.correction.upper() if short else self.correction.capitalize()
+        return f'{name}-corrected p < {self.level:g}'
 
     @property
     def corrected(self) -> str:

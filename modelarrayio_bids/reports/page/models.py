@@ -98,7 +98,7 @@ def _facts(
     for kind, named in (('Contrast', facts.contrasts), ('F test', facts.f_tests)):
         yield from ((f'{kind} {name}', text) for name, text in named.items())
     yield (
-        'Fitted are elements with',
+        'Elements are fitted if they have',
         f'more than {facts.fewest:g} images, and more than {100 * facts.smallest_share:g}% of all',
     )
 

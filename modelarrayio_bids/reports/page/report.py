@@ -28,7 +28,7 @@ from modelarrayio_bids.reports.findings.participants import (
     phenotypes_of,
     repeated_measures,
 )
-from modelarrayio_bids.reports.findings.results_table import RESULTS
+from modelarrayio_bids.reports.findings.results_table import RESULTS, finding, significant
 from modelarrayio_bids.reports.page.album import Album
 from modelarrayio_bids.reports.page.analyses import analysis_parts
 from modelarrayio_bids.reports.page.methods import done
@@ -106,6 +106,8 @@ def write_page(
     if rows:
         album.table(rows, RESULTS, 'results')
     context = {
+        'title': _title(bids_dir) if rows else 'Group files for ModelArray',
+        'found': [finding(row) for row in significant(rows)],
         'program': f'{NAME} {__version__}',
         'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
         'output_dir': output_dir,
@@ -136,6 +138,14 @@ def write_page(
     level = logging.WARNING if attention else logging.INFO
     logger.log(level, 'Wrote %s: %s', page, context['verdict'])
     return page
+
+
+def _title(bids_dir: str | PathLike[str] | None) -> str:
+    """Return the title of a page with results, with the name of the study if it has one."""
+    if not bids_dir:
+        return 'Results of the group analysis'
+    study = Dataset.at(location(bids_dir).absolute())
+    return f'Results of {study.description.get("Name") or study.name or "the group analysis"}'
 
 
 def _steps(

@@ -42,7 +42,7 @@ class Viewer {
     by('clusters').classList.toggle('single', !this.places.touching);
     by('clusters').classList.toggle('without-volume', !(this.places.grid && this.places.grid.volume));
     options(by('term'), this.facts.terms.map(({ title }) => title));
-    options(by('covariate'), [...this.facts.sample.covariates.map(({ name }) => name), 'order of the file']);
+    options(by('covariate'), [...this.facts.sample.covariates.map(({ name }) => name), 'image number']);
     this.below = { anatomy: this.anatomy(), "the cohort's mean": this.mean(), nothing: null };
     options(by('background'), Object.keys(this.below).filter((name) => this.below[name] || name === 'nothing'));
     by('background').parentElement.hidden = !this.slices;

@@ -111,7 +111,7 @@ class Frame {
       this.add('path', { d: `M${LEFT} ${this.top(at)}H${WIDTH - 10}`, class: 'gridline' });
     }
     this.add('path', { d: `M${LEFT} ${ABOVE}V${HEIGHT - BELOW}H${WIDTH - 10}`, class: 'axis' });
-    this.text(this.covariate ? this.covariate.name : 'images, in the order of the file', (LEFT + WIDTH) / 2, HEIGHT - 6, 'middle');
+    this.text(this.covariate ? this.covariate.name : 'image number', (LEFT + WIDTH) / 2, HEIGHT - 6, 'middle');
     this.text(measure, 0, 0, 'middle').setAttribute('transform', `translate(13 ${(HEIGHT - BELOW) / 2}) rotate(-90)`);
   }
 

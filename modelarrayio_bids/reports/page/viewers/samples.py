@@ -29,6 +29,7 @@ from modelarrayio_bids.store.scalars import Scalar
 MOST_BYTES = 2 * 2**20
 # Values are whole numbers from 1 to this, between the least and the greatest of their element.
 _STEPS = 65_535
+_NO_FIT = ' The fit is not shown: the file does not store all coefficients of this model.'
 # Covariates that are offered, of an analysis without a design, and levels of one that is a factor.
 _MOST_COVARIATES, _MOST_LEVELS = 30, 12
 
@@ -81,10 +82,11 @@ class Sample:
     def described(self) -> str:
         """Return of which elements the page holds the values of the images, as a sentence."""
         held, n_elements = self.elements.size, self.statistics.n_elements
-        which = 'all' if held == n_elements else f'{held:,} of {n_elements:,}'
+        which = 'every element' if held == n_elements else f'{held:,} of {n_elements:,} elements'
         some = ': those of the largest clusters, and others all over' * (held < n_elements)
-        fit = '' if self._estimates() else ' The fit is not shown: the file does not hold it whole.'
-        return f'Values of {len(self._rows):,} images are here of {which} elements{some}.{fit}'
+        fit = '' if self._estimates() else _NO_FIT
+        images = f'{len(self._rows):,} images'
+        return f'This page holds the values of {images} at {which}{some}.{fit}'
 
     @property
     def _rows(self) -> np.ndarray:

@@ -65,7 +65,8 @@ class _Content:
     def rule(self) -> str:
         """Definition of the clusters, which are not tested."""
         rule = connectivity_rule(self.space, meshes_of(self.around.surfaces))
-        return f'Clusters: {rule}. They describe where elements pass the threshold; none is tested.'
+        limits = 'They describe where elements pass the threshold; cluster sizes are not tested.'
+        return f'Clusters: {rule}. {limits}'
 
     @property
     def held(self) -> str:
