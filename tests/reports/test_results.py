@@ -157,7 +157,9 @@ def test_without_a_correction_that_is_said(tmp_path, space, planted):
     # p / 10 is below 0.001 in one voxel, and at exactly 0.001 in the others of the first cube.
     planted[planted[:, 2] == 0.001, 2] = 0.0009
     (figure,) = figures(tmp_path, space, NAMES[:3], planted[:, :3])
-    assert figure.finding.startswith('28 of 2,184 voxels have uncorrected p < 0.001.')
+    assert figure.finding.startswith(
+        '28 of 2,184 voxels have uncorrected p < 0.001, in 2 clusters.'
+    )
     # Without model.nobs it is what the file has.
     assert figure.finding.endswith('N = 30.')
     assert figure.numbers['correction'] == 'n/a'
@@ -270,14 +272,16 @@ def test_an_edge_and_its_mirror_image_are_one(tmp_path):
     p = np.where(np.isnan(t), np.nan, np.where(t == -9, 0.001, 0.5))
     names, matrix = ['a.statistic', 'a.p.value.fdr'], np.column_stack([t.ravel(), p.ravel()])
     (figure,) = figures(tmp_path, edges, names, matrix)
-    assert figure.finding.startswith('1 of 6 edges (each is there twice): p < 0.05')
+    assert figure.finding.startswith(
+        '1 of 6 edges (each is there twice) has FDR-corrected p < 0.05'
+    )
     assert (figure.numbers['survived'], figure.numbers['elements']) == (1, 6)
     assert [row['where'] for row in figure.rows()] == edges.labels(np.array([7]))
     # Other values in one triangle: every entry is by itself.
     matrix[13, 0] = -8
     (tmp_path / 'x.h5').unlink()
     (figure,) = figures(tmp_path, edges, names, matrix)
-    assert figure.finding.startswith('2 of 12 edges: p < 0.05')
+    assert figure.finding.startswith('2 of 12 edges have FDR-corrected p < 0.05')
 
 
 def test_fixels_are_found_in_their_voxels(tmp_path):
