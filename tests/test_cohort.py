@@ -128,7 +128,7 @@ def test_a_byte_order_mark_and_tabs_are_understood(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'error', 'says'),
     [
-        ('', CohortError, 'no column scalar_name and no column source_file'),
+        ('', CohortError, 'is empty. Give a table with a header'),
         ('scalar_name,age\nFA,1\n', CohortError, 'no column source_file'),
         ('scalar_name,source_file\n', EmptyCohortError, 'lists no source'),
         ('scalar_name,source_file\nFA,\n,a.nii\n', EmptyCohortError, 'lists no source'),

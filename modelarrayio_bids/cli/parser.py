@@ -74,7 +74,9 @@ class Parser(argparse.ArgumentParser):
             for action in self._actions
             if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
         ]
-        own = {word for word in self._option_string_actions if '_' not in word}
+        own = {
+            word for action in self._actions for word in action.option_strings if '_' not in word
+        }
         parsers = (parser for choices in commands for parser in choices.values())
         return own.union(*(parser._spelled() for parser in parsers))  # noqa: SLF001
 

@@ -50,7 +50,7 @@ def fit(formula=FORMULA, *more, file='FA.h5'):
 def test_a_formula_with_a_smooth_is_an_additive_model(folder, capsys):
     assert fit() == 0
     assert capsys.readouterr().err == (
-        'INFO: Wrote gam of FA.h5: 13 results at 30 elements; 1 with too few images\n'
+        'INFO: Wrote gam of FA.h5: 12 results at 30 elements; 1 with too few images\n'
     )
     found = read_results('FA.h5', 'gam')
     p = found['s_age.p.value.fdr']

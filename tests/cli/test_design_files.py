@@ -155,7 +155,10 @@ def test_rows_are_in_the_order_of_the_cohort(folder):
 def test_one_of_several_scalars_is_named(folder, capsys):
     write_scalar('FA.h5', 'MD', VALUES[::-1], NAMES)
     assert fit() == 64
-    assert 'FA.h5: holds several scalars. Say which' in capsys.readouterr().err
+    assert (
+        'FA.h5: holds several scalars. Select one with --scalar. It holds: FA, MD.'
+        in capsys.readouterr().err
+    )
     assert fit('--scalar', 'MD') == 0
     expected = np.linalg.lstsq(DESIGN, VALUES[::-1], rcond=None)[0][3]
     assert read_results('FA.h5', 'lm')['EV4.estimate'].tolist() == pytest.approx(expected, 1e-4)

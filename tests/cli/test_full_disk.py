@@ -18,7 +18,10 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
     rng = np.random.default_rng(1)
     mask = folder / 'mask.nii.gz'
-    nb.save(nb.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE), mask)
+    inside = np.ones(SHAPE, np.uint8)
+    # A mask that leaves nothing out is warned of.
+    inside[0, 0, 0] = 0
+    nb.save(nb.Nifti1Image(inside, AFFINE), mask)
     lines = ['scalar_name,source_file,source_mask_file']
     for number in range(8):
         image = nb.Nifti1Image(rng.random(SHAPE, np.float32), AFFINE)

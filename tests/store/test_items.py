@@ -36,7 +36,8 @@ def file(tmp_path):
 def test_nothing_else_reads_from_a_file():
     reading = re.compile(r'\[\(\)\]|\.attrs\.get\(|\.attrs\[[^]]*\](?! =)|json\.loads|file\.get\(')
     for path in STORE.rglob('*.py'):
-        if path.name != 'items.py':
+        # TileDB has a library of its own, and what is copied to it is copied to the letter.
+        if path.name not in {'items.py', 'tiledb_store.py'}:
             lines = [line for line in path.read_text('utf-8').splitlines() if '>>>' not in line]
             assert not [line for line in lines if reading.search(line)], path
 
