@@ -57,7 +57,7 @@ def checked_sources(
     found = list(tracked(checks, 'Checking headers', len(sources), 'images'))
     sizes = [size for size in found if isinstance(size, int)]
     problems = [problem for problem in found if isinstance(problem, ModelArrayIOError)]
-    if space.origin is not None and _all_differ_alike(problems, len(sources)):
+    if space.origin is not None and _all_differ_alike(problems, sources):
         what = f'is on another grid than all {len(sources)} images: each {problems[0].what}'
         remedy = 'Give a mask on the grid of the images.'
         return 0, [SpaceMismatchError(what, space.origin, remedy)]
@@ -65,11 +65,16 @@ def checked_sources(
     return max(sizes, default=0), list({str(problem): problem for problem in problems}.values())
 
 
-def _all_differ_alike(problems: Sequence[ModelArrayIOError], n_sources: int) -> bool:
+def _all_differ_alike(problems: Sequence[ModelArrayIOError], sources: Sequence[Source]) -> bool:
     """Return whether several images differ from the space, and none otherwise than the others."""
     return (
-        1 < n_sources == len(problems)
+        1 < len(sources) == len(problems)
         and all(isinstance(problem, SpaceMismatchError) for problem in problems)
+        # Not their own masks, where the images are as they should be.
+        and all(
+            problem.path == str(source.path)
+            for problem, source in zip(problems, sources, strict=True)
+        )
         and len({problem.what for problem in problems}) == 1
     )
 
