@@ -315,7 +315,7 @@ def test_a_stats_model_that_says_something_else_is_one_line(output, model, tmp_p
         ('[[model]]\nname = "a/b"\nformula = "~ age"', 65, ["'a/b' cannot be the name"]),
         ('[[model]]\nname = "a"\nformula = "~ age"\nvar_terms = ["t"]', 65, ['model a: ', "'t'"]),
         ('[[model]]\nname = "a"\nformula = "~ age"\n' * 2, 65, ['2 models are called a']),
-        ('[[model]]\nname = "a"\nformula = "~ age"\nscalars = ["fa"]', 18, ['model a is for a scalar']),
+        ('[[model]]\nname = "a"\nformula = "~ age"\nscalars = ["fa"]', 18, ['model a is for']),
         (
             '[[model]]\nname = "a"\nformla = "~ age"\n[[model]]\nname = 3\nformula = "~ age"',
             65,
