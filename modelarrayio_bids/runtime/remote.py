@@ -4,15 +4,14 @@ Anonymous access, the local cache, patience and the number of readers are said b
 variables, which reach every process of a run, those on a cluster too. A request that fails for a
 reason that may pass is made again a few times; what cannot pass is an error at once.
 
-fsspec and s3fs are imported when the first address is asked for.
+fsspec and s3fs are imported when the first address is asked for, and so is what only answers need:
+this module is loaded with every command.
 """
 
 from __future__ import annotations
 
-import email.utils
 import errno
 import functools
-import hashlib
 import io
 import os
 import re
@@ -31,8 +30,6 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
     UsageError,
 )
-from modelarrayio_bids.runtime.atomic import replacing
-from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.remote_facts import Info, RemoteFacts
 
 #: Of the predecessor: no credentials, for public buckets.
@@ -146,7 +143,13 @@ def _mark(address: str, info: Info) -> bytes:
     told = f'{address} {info.get("size")} {_modified(info)}'
     if address.startswith('s3://') and info.get('ETag'):
         told = f'{info["ETag"]} {info["size"]}'
-    return hashlib.blake2b(told.encode(), digest_size=16).digest()
+    return _checksum(told)
+
+
+def _checksum(text: str) -> bytes:
+    from hashlib import blake2b  # noqa: PLC0415 - see the module
+
+    return blake2b(text.encode(), digest_size=16).digest()
 
 
 def open_binary(address: str, *, whole: bool = False) -> io.BufferedReader:
@@ -277,10 +280,11 @@ def _check_unchanged(address: str) -> None:
 
 def _cached(address: str, folder: Path) -> Path:
     """Return the local copy of a file, made now or from an earlier run if the file is the same."""
+    from modelarrayio_bids.runtime.atomic import replacing  # noqa: PLC0415 - see the module
+
     facts = status(address)
     name = address.partition('?')[0].rpartition('/')[2]
-    key = hashlib.sha256(address.encode()).hexdigest()[:16]
-    path = folder / f'{key}_{_fitting(name)}'
+    path = folder / f'{_checksum(address).hex()[:16]}_{_fitting(name)}'
     if not _is_copy(path, facts):
         with replacing(path) as partial, open(partial, 'wb') as file:
             for start in range(0, facts.st_size, PIECE):
@@ -347,11 +351,13 @@ def _modified(info: Info) -> int:
     """Return when a file was changed, in seconds; a number made of its ETag where none is told."""
     when = info.get('LastModified') or info.get('Last-Modified')
     if isinstance(when, str):
-        when = email.utils.parsedate_to_datetime(when)
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - see the module
+
+        when = parsedate_to_datetime(when)
     if isinstance(when, datetime):
         return int(when.timestamp())
-    tag = hashlib.sha256(str(info.get('ETag', '')).encode()).digest()
-    return int.from_bytes(tag[:4], 'big') if info.get('ETag') else 0
+    tag = info.get('ETag')
+    return int.from_bytes(_checksum(str(tag))[:4], 'big') if tag else 0
 
 
 def _system(address: str) -> Any:
@@ -468,6 +474,7 @@ def _said(error: Exception) -> str:
 
 def look_up(addresses: Iterable[str]) -> None:
     """Ask for sizes and times of many files at a time, for :func:`status` to know."""
+    from modelarrayio_bids.runtime.parallel import ordered_map  # noqa: PLC0415 - see the module
 
     def ask(address: str) -> None:
         with suppress(SourceNotFoundError):  # told where it is read

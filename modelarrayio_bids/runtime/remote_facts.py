@@ -69,4 +69,5 @@ class RemoteFacts:
 
     def clear(self) -> None:
         """Know nothing any more."""
-        self.__init__()  # type: ignore[misc]
+        for known in (self._infos, self._folders, self._roots):
+            known.clear()
