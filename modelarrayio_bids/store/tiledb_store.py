@@ -12,6 +12,7 @@ its shape in the metadata.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
@@ -190,9 +191,7 @@ def to_tiledb(
         raise UsageError(what, output, 'Write to another folder.')
     refuse_to_replace(output, overwrite=overwrite)
     require_readable(path)
-    with open_finished(path) as file, _new_folder(output) as folder:
-        _Writing(tiling, threads).group(file, folder)
-    logger.info('Wrote %s', output)
+    _write_store(path, output, tiling, threads)
     return output
 
 
@@ -265,7 +264,8 @@ def made_of_hdf5(
     output.parent.mkdir(parents=True, exist_ok=True)
     with Unfinished(output.with_suffix('.h5')) as unfinished:
         yield unfinished.path
-        to_tiledb(unfinished.path, output, tiling, threads=threads, overwrite=overwrite)
+        refuse_to_replace(output, overwrite=overwrite)
+        _write_store(unfinished.path, output, tiling, threads)
 
 
 @contextmanager
@@ -296,6 +296,7 @@ def as_hdf5(path: Path, beside: Path, threads: int = 1) -> Iterator[Path]:
         yield unfinished.path
 
 
+@functools.cache
 def _library() -> Any:
     """Load TileDB, which few need."""
     try:
@@ -311,6 +312,12 @@ def _library() -> Any:
 
 
 # ---------------------------------------------------------------------------- HDF5 to TileDB
+
+
+def _write_store(path: Path, output: Path, tiling: Tiling, threads: int) -> None:
+    with open_finished(path) as file, _new_folder(output) as folder:
+        _Writing(tiling, threads).group(file, folder)
+    logger.info('Wrote %s', output)
 
 
 @contextmanager
@@ -337,9 +344,13 @@ def _put_in_place(new: Path, output: Path) -> None:
         new.replace(output)
         return
     with Unfinished(output, folder=True) as old:
-        # Never a moment without either: a folder replaces only one that is empty.
+        # A folder replaces only one that is empty: the old one makes room, and is kept until then.
         output.replace(old.path)
-        new.replace(output)
+        try:
+            new.replace(output)
+        except BaseException:
+            old.path.replace(output)
+            raise
 
 
 @dataclass(frozen=True)
