@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import count, some
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _MOST_REASONS = 5
 _MOST_FILES = 20
 _MOST_TERMS = 8
 _RESULT_COLUMNS = ('  SCALAR', 'ANALYSIS', 'TERM', 'ELEMENTS', 'STRONGEST', 'P', 'WHERE')
-#: The test of all terms at once, in the names of results.
-_MODEL = 'model'
 
 
 @dataclass(frozen=True)
@@ -158,12 +157,10 @@ def _found_by(jobs: Sequence[tuple[Path, str, Path]], output: Path) -> list[dict
 
 
 def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """Yield a table of terms with surviving elements for each rule, and how many have none."""
-    terms = [row for row in rows if row['term'] != _MODEL]
-    found: dict[tuple[str, str], list[tuple[str, ...]]] = {}
-    for row in terms:
-        if int(row['survived']):
-            found.setdefault((row['level'], row['correction']), []).append(_result(row))
+    """Yield a table of terms with significant elements for each rule, then the other terms."""
+    from modelarrayio_bids.reports.findings.results_table import significant
+
+    found = grouped(((row['level'], row['correction']), _result(row)) for row in significant(rows))
     for (level, correction), cells in found.items():
         is_corrected = correction != 'n/a'
         rule = f'corrected ({correction})' if is_corrected else 'not corrected'
@@ -172,7 +169,7 @@ def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
         where = f'These elements have values above {least} in …_stat-1mp{desc}_statmap.'
         lines = [f'Found, p < {level}, {rule}:', *_first([_RESULT_COLUMNS, *cells]), where]
         yield '\n'.join(lines)
-    if others := [row for row in terms if not int(row['survived'])]:
+    if others := list(significant(rows, found=False)):
         yield f'Nothing found for: {_of_nothing(others)}.'
 
 

@@ -13,9 +13,13 @@ from modelarrayio_bids.derivatives.outputs.statmaps import MODEL
 RESULTS = 'desc-results_summary'
 
 
-def significant(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of terms with significant elements, but not of whole models."""
-    yield from (row for row in rows if row['term'] != MODEL and int(row['survived']))
+def significant(
+    rows: Iterable[Mapping[str, Any]], *, found: bool = True
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of terms, but not of whole models, that have significant elements, or none."""
+    for row in rows:
+        if row['term'] != MODEL and bool(int(row['survived'])) == found:
+            yield row
 
 
 def finding(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class _Content:
             'places': place_facts(self.space, self.around.surfaces),
             'terms': self.statistics.facts(),
             'images': self._images(),
-            'maps': [self._map(figure) for figure in self.statistics.figures],
+            'maps': self._maps(),
             'leftOut': self.statistics.left_out,
             'anatomy': self.anatomy[1] if self.anatomy else None,
             'sample': self.sample.facts(),
@@ -94,11 +94,14 @@ class _Content:
         # Nothing in it ends the element it is in.
         return json.dumps(told, allow_nan=False).replace('<', '\\u003c')
 
-    def _map(self, figure: ResultFigure) -> str:
-        """Return the name of the thresholded map of a term; blank if none was exported."""
+    def _maps(self) -> list[str]:
+        """Return the name of the thresholded map of each term; blank if none was exported."""
         analysis = self.topic.results.name
         maps = links_to_maps(self.topic.output, analysis)
-        return ', '.join(name for name, _ in maps_of_term(maps, analysis, figure.numbers['p']))
+        of_terms = (
+            maps_of_term(maps, analysis, figure.numbers['p']) for figure in self.statistics.figures
+        )
+        return [', '.join(name for name, _ in found) for found in of_terms]
 
     def _images(self) -> dict[str, Any] | None:
         """Return N, and how many images more than residual degrees of freedom there are."""
