@@ -110,7 +110,7 @@ def test_the_licences_are_those_of_the_docs(docker, image):
 
 def test_it_says_where_it_works(built):
     _, done = built
-    assert re.search(r'Intermediate files are in /out/\S+ and removed', done.stderr)
+    assert re.search(r'Intermediate files are in /out/\S+, removed at the end', done.stderr)
 
 
 def test_r_reads_what_the_image_built(built, rscript, tmp_path):
