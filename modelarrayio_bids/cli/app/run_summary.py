@@ -7,7 +7,7 @@ same as data.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,8 +160,9 @@ def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Yield a table of terms with significant elements for each rule, then the other terms."""
     from modelarrayio_bids.reports.findings.results_table import significant
 
-    found = grouped(((row['level'], row['correction']), _result(row)) for row in significant(rows))
-    for (level, correction), cells in found.items():
+    found = list(significant(rows))
+    rules = grouped(((row['level'], row['correction']), _result(row)) for row in found)
+    for (level, correction), cells in rules.items():
         is_corrected = correction != 'n/a'
         rule = f'corrected ({correction})' if is_corrected else 'not corrected'
         desc = f'_desc-{correction}' * is_corrected
@@ -170,14 +171,18 @@ def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
         lines = [f'Found, p < {level}, {rule}:', *_first([_RESULT_COLUMNS, *cells]), where]
         yield '\n'.join(lines)
     if others := list(significant(rows, found=False)):
-        yield f'Nothing found for: {_of_nothing(others)}.'
+        yield f'Nothing found for: {_of_nothing(others, {row["term"] for row in found})}.'
 
 
-def _of_nothing(rows: Sequence[Mapping[str, str]]) -> str:
+def _of_nothing(rows: Sequence[Mapping[str, str]], above: Collection[str]) -> str:
     """Return the terms, several scalars' and analyses' once, and the smallest p of all."""
+    terms = dict.fromkeys(row['term'] for row in rows)
     smallest = [float(row['smallest_p']) for row in rows if row['smallest_p'] != 'n/a']
     best = f' (smallest p {min(smallest):.2g})' if smallest else ''
-    return some(dict.fromkeys(row['term'] for row in rows), _MOST_TERMS) + best
+    # Those that stand in the table for another scalar come last.
+    ordered = sorted(terms, key=above.__contains__)
+    named = [term + ' elsewhere' * (term in above) for term in ordered]
+    return some(named, _MOST_TERMS) + best
 
 
 def _result(row: Mapping[str, str]) -> tuple[str, ...]:
