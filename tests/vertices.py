@@ -44,6 +44,12 @@ def save(path, data, side=None):
     return save_mgh(path, data)
 
 
+def load(path):
+    """Return the values of one map, (n_vertices,), as nibabel reads them."""
+    image = nb.load(path)
+    return image.agg_data() if path.name.endswith('.gii') else image.get_fdata().ravel()
+
+
 def whole(values, fill=0.0, cortex=CORTEX):
     """Return values of the elements, (72,), on both surfaces, by hemisphere."""
     values, start, found = np.asarray(values), 0, {}

@@ -1,12 +1,14 @@
 """Real layouts, from names to maps: the values that nibabel reads, and a slope that NumPy finds.
 
-The trees are the listings of ``tests/data/listings`` for twelve participants, each image with
-values of its own, and an effect of age of 0.1 a year.
+The trees are the listings of ``tests/data/listings``, and names that programs document, for twelve
+participants, each image with values of its own, and an effect of age of 0.1 a year.
 """
 
 import csv
 import hashlib
 import re
+import subprocess
+import tarfile
 from pathlib import Path
 
 import h5py
@@ -14,6 +16,7 @@ import listings
 import nibabel as nb
 import numpy as np
 import pytest
+import vertices
 
 from modelarrayio_bids.cli.bids_app import main
 
@@ -32,62 +35,141 @@ LAYOUTS = {
     ),
     'real_fmriprep1_narps_ds001734': ('', ['--scalars', 'csf_probseg']),
     'real_hcp_mninonlinear': ('', ['--scalars', 'thickness']),
+    'real_pet_energetic_costs_ds004513': (
+        'derivatives/energetic-costs',
+        [
+            *('--images-space', 'MNI152NLin6Asym:res-3mm', '--session-label', 'open', '--images'),
+            'CMRglc=sub-{participant}/ses-{session}/pet/*_desc-CMRglc_pet.nii.gz',
+        ],
+    ),
     'real_rsHRF_TVB_ds001226': ('', []),
     'real_spm_dartel': ('', ['--scalars', 'gmv']),
     'real_tbss': ('', []),
 }
+#: Paths of one participant, as a program's pages have them, and the scalar that is taken of them.
+_FS_LR = 'MNINonLinear/fsaverage_LR32k/sub-01.{}.32k_fs_LR.dscalar.nii'
+DOCUMENTED = {
+    'cat12_smoothed': (['mri/mwp1sub-01_T1w.nii', 'mri/s6mwp1sub-01_T1w.nii'], 'gmv_smoothed'),
+    'ciftify': ([f'sub-01/{_FS_LR.format("curvature")}'], 'curvature'),
+    'dartel_smoothed': (
+        ['sub-01/mwc1sub-01_T1w.nii', 'sub-01/smwc1sub-01_T1w.nii'],
+        'gmv_smoothed',
+    ),
+    'freesurfer': (
+        [f'sub-01/surf/{side}.area.fwhm5.fsaverage.mgh' for side in ('lh', 'rh')],
+        'area_fwhm5',
+    ),
+    'freesurfer_sessions': (
+        [f'sub-01_ses-1/surf/{side}.thickness.fwhm10.fsaverage.mgh' for side in ('lh', 'rh')],
+        'thickness_fwhm10',
+    ),
+    'freesurfer-post': (['sub-01/sub-01_space-fsLR_den-164k_curv.dscalar.nii'], 'curv'),
+    'fslvbm': (['struc/sub-01_struc_GM_to_template_GM_mod.nii.gz'], 'gmv'),
+    'gifti': (
+        [
+            f'sub-01/anat/sub-01_hemi-{side}_space-fsaverage5_thickness.shape.gii'
+            for side in ('L', 'R')
+        ],
+        'thickness',
+    ),
+    'hcp_corrected': ([f'sub-01/{_FS_LR.format("corrThickness")}'], 'corrThickness'),
+    'hcp_myelin': ([f'sub-01/{_FS_LR.format("MyelinMap_BC")}'], 'MyelinMap_BC'),
+}
 #: Images of these that are on one grid, though no name tells a space.
-ON_TEMPLATE = r'/s?mwp[12]|/s?mwc1|_to_target|mean_FA|all_FA'
-_LABEL = re.compile(r'(?<=sub-)[a-zA-Z0-9]+|\b[0-9]{6}\b')
+ON_TEMPLATE = r'/s?6?mwp[12]|/s?mwc1|_to_target|mean_FA|all_FA|_to_template'
+SURFACE = ('.mgh', '.gii')
+IMAGES = (*SURFACE, '.nii', '.nii.gz')
+LABEL = re.compile(r'(?<=sub-)[a-zA-Z0-9]+|\b[0-9]{6}\b')
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
 def test_from_names_to_maps(tmp_path, name):
     below, words = LAYOUTS[name]
-    study, output = plant(tmp_path / 'study', name), tmp_path / 'out'
+    study = plant(tmp_path / 'study', listings.paths(name))
+    run_and_check(study / below, tmp_path, words)
+
+
+@pytest.mark.parametrize('name', DOCUMENTED)
+def test_from_documented_names_to_maps(tmp_path, name):
+    paths, scalar = DOCUMENTED[name]
+    run_and_check(plant(tmp_path / name, paths), tmp_path, ['--scalars', scalar])
+
+
+def test_archives_of_freesurfer_are_unpacked_by_the_command_of_the_message(tmp_path, capsys):
+    name = 'real_rbc_freesurfer_archives_nki'
+    study = plant(tmp_path / 'study', listings.paths(name)) / 'freesurfer'
+    for archive in study.glob('*/*.tar.xz'):
+        pack(archive, tmp_path / archive.name.removesuffix('.tar.xz'))
+    assert main([str(study), str(tmp_path / 'out'), 'group']) == 18
+    said = capsys.readouterr().err
+    assert '(12 *_freesurfer.tar.xz, 12 *_fsLR_den-164k.tar.xz, 12 *_fsaverage.tar.xz)' in said
+    command = said.strip().partition('unpack them with ')[2]
+    subprocess.run(command, shell=True, check=True)
+    run_and_check(study, tmp_path, ['--scalars', 'thickness', 'thickness_fwhm10'], stores=2)
+
+
+def pack(archive, folder):
+    """Put into an archive what freesurfer-post's scripts put into it: a folder of its name."""
+    names = {
+        'freesurfer': [],
+        'fsaverage': [f'{side}.thickness.fwhm10.fsaverage.mgh' for side in ('lh', 'rh')],
+        'fsLR_den-164k': [f'{archive.parent.name}_space-fsLR_den-164k_thickness.dscalar.nii'],
+    }
+    (kind,) = (kind for kind in names if folder.name.endswith(kind))
+    plant(folder, names[kind], {LABEL.search(folder.name)[0]})
+    archive.unlink()
+    with tarfile.open(archive, 'w:xz') as file:
+        if folder.exists():
+            file.add(folder, folder.name)
+
+
+def run_and_check(study, folder, words, stores=1):
+    """Run all levels on a folder, and compare its HDF5 files and maps with the images."""
+    table, output = folder / 'people.tsv', folder / 'out'
     people = [f'{label}\t{age}' for label, age in PEOPLE.items()]
-    table = tmp_path / 'people.tsv'
     table.write_text('\n'.join(['participant_id\tage', *people]) + '\n')
     levels = ['group', 'model', 'export', '--formula', '~ age', '--no-report', '--nprocs', '1']
-    command = [str(study / below), str(output), *levels, '--phenotypes', str(table), *words]
-    assert main(command) == 0
-    stores = sorted(output.rglob('*.h5'))
-    assert stores
-    for store in stores:
+    assert main([str(study), str(output), *levels, '--phenotypes', str(table), *words]) == 0
+    found = sorted(output.rglob('*.h5'))
+    assert len(found) >= stores
+    for store in found:
         check(store)
 
 
-def plant(root, name):
+def plant(root, paths, people=PEOPLE):
     """The tree of a listing, each participant with the paths of the first of it."""
-    paths = listings.paths(name)
-    first = min(label for path in paths for label in _LABEL.findall(path))
-    of_first = [path for path in paths if {*_LABEL.findall(path)} <= {first}]
-    listed = {_LABEL.sub(label, path) for path in of_first for label in PEOPLE}
+    first = min((label for path in paths for label in LABEL.findall(path)), default='')
+    of_first = [path for path in paths if {*LABEL.findall(path)} <= {first}]
+    listed = {LABEL.sub(label, path) for path in of_first for label in people}
     listings.plant(root, sorted(listed), ON_TEMPLATE)
-    for path in root.rglob('*.nii*'):
-        if 'mask' not in path.name:
+    for path in root.rglob('*'):
+        if 'mask' not in path.name and path.name.endswith(IMAGES):
             give_values(path)
     return root
 
 
 def give_values(path):
     """Replace an image, a link to many, by one of values of its own, all positive."""
-    image = nb.load(path)
-    labels = _LABEL.findall(str(path))
+    is_surface = path.name.endswith(SURFACE)
+    image = None if is_surface else nb.load(path)
+    labels = LABEL.findall(str(path))
     seed = int.from_bytes(hashlib.blake2b(path.name.encode(), digest_size=4).digest())
-    noise = np.random.default_rng(seed).normal(size=image.shape)
+    noise = np.random.default_rng(seed).normal(size=42 if is_surface else image.shape)
     values = (50 + 0.1 * PEOPLE.get(labels[-1] if labels else '', 0) + noise).astype(np.float32)
+    path.unlink()
+    if is_surface:
+        vertices.save(path, values, 'R' if 'hemi-R' in path.name else 'L')
+        return
     if isinstance(image, nb.Nifti1Image):
         made = nb.Nifti1Image(values, image.affine)
     else:
         made = nb.Cifti2Image(values, image.header, image.nifti_header)
-    path.unlink()
     nb.save(made, path)
 
 
 def check(store):
     """Compare a file with its images, and the map of the slope with that of least squares."""
-    (cohort,) = store.parent.glob('*_cohort.csv')
+    (cohort,) = store.parent.glob(f'{store.stem.removesuffix("_modelarray")}_cohort.csv')
     with open(cohort, newline='', encoding='utf-8') as file:
         rows = list(csv.DictReader(file))
     assert [row['participant_id'].removeprefix('sub-') for row in rows] == list(PEOPLE)
@@ -98,7 +180,10 @@ def check(store):
     np.testing.assert_array_equal(found, expected)
     whole = np.isfinite(expected).all(axis=0)
     assert whole.sum() > 10
-    (image,) = store.parent.glob('*/*contrast-age_stat-effect_statmap*.nii*')
+    maps = store.parent.glob(
+        f'{store.stem.removesuffix("_modelarray")}*/*contrast-age_stat-effect_*'
+    )
+    (image,) = (path for path in maps if path.name.endswith(IMAGES) and 'hemi-R' not in path.name)
     slopes = np.polyfit(list(PEOPLE.values()), expected[:, whole].astype(float), 1)[0]
     # float32, as the map is.
     np.testing.assert_allclose(at(image, places)[whole], slopes, rtol=1e-5, atol=1e-6)
@@ -112,5 +197,8 @@ def values_of(row, places):
 
 
 def at(path, places):
+    if path.name.endswith(SURFACE):
+        right = path.with_name(path.name.replace('lh.', 'rh.').replace('hemi-L', 'hemi-R'))
+        return np.concatenate([vertices.load(file) for file in (path, right)])
     data = nb.load(path).get_fdata()
     return data.reshape(-1) if places is None else data.squeeze()[places]

@@ -3,11 +3,10 @@
 import json
 
 import h5py
-import nibabel as nb
 import numpy as np
 import pytest
 from images import write_csv
-from vertices import CORTEX, N_ELEMENTS, save_mgh, save_pair, whole
+from vertices import CORTEX, N_ELEMENTS, load, save_mgh, save_pair, whole
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.spaces.stored import validate
@@ -46,11 +45,6 @@ def fit(*more):
     return main(['fit', 'x.h5', *options, *more])
 
 
-def surface_data(path):
-    image = nb.load(path)
-    return image.agg_data() if path.name.endswith('.gii') else image.get_fdata().ravel()
-
-
 def identity():
     with h5py.File('x.h5') as file:
         return file['modelarrayio'].attrs['identity']
@@ -74,7 +68,7 @@ def test_pairs_there_and_back(folder, pattern, ending):
     # Slopes of NumPy's least squares, another road to the same numbers.
     slopes = np.polyfit(AGES, VALUES.astype(np.float64), 1)[0]
     for side, expected in whole(slopes).items():
-        shown = surface_data(folder / f'maps/lm_age.estimate_hemi-{side}{ending}')
+        shown = load(folder / f'maps/lm_age.estimate_hemi-{side}{ending}')
         np.testing.assert_allclose(shown, expected, rtol=1e-4, atol=1e-7)
     sidecar = json.loads((folder / 'maps/lm_results.json').read_text())
     assert f'lm_age.estimate_hemi-R{ending}' in sidecar['Images']
@@ -87,7 +81,7 @@ def test_outside_may_be_nan(folder):
     options = ['--analysis-name', 'lm', '--input-hdf5', 'x.h5', '--output-dir', 'maps']
     assert main(['export-results', *options, '--outside', 'nan']) == 0
     for side, inside in CORTEX.items():
-        shown = surface_data(folder / f'maps/lm_age.p.value_hemi-{side}.mgh')
+        shown = load(folder / f'maps/lm_age.p.value_hemi-{side}.mgh')
         np.testing.assert_array_equal(np.isfinite(shown), inside)
 
 

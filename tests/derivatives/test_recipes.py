@@ -49,6 +49,21 @@ def test_a_recipe_names_describes_and_leaves_out(write):
     assert recipe.described('t_map').long_name == 't_map'
 
 
+def test_an_entry_for_each_of_some_values(write):
+    entry = {
+        'each': {'fwhm': [5, 10]},
+        'name': 'area_{fwhm}',
+        'patterns': ['{participant}/area{fwhm}.mgh'],
+        'long_name': 'area, smoothed by {fwhm} mm',
+    }
+    recipe = Recipe.from_yaml(write({'name': 'mine', 'datasets': ['x'], 'images': [entry]}))
+    assert [(one.name, one.patterns[0].text) for one in recipe.images] == [
+        ('area_5', '{participant}/area5.mgh'),
+        ('area_10', '{participant}/area10.mgh'),
+    ]
+    assert recipe.described('area_10').long_name == 'area, smoothed by 10 mm'
+
+
 def test_a_recipe_nested_too_deep(tmp_path):
     (tmp_path / 'deep.yaml').write_text('[' * 10_000)
     with pytest.raises(RecipeError, match=r'deep\.yaml: is nested too deep'):

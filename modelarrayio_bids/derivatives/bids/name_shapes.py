@@ -1,12 +1,13 @@
-"""Patterns of the names of images in a folder, as suggestions for ``--images``."""
+"""Patterns of the names of images in a folder, as suggestions for ``--images``; its archives."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import re
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from modelarrayio_bids.derivatives.bids.folders import entries, is_folder
@@ -21,7 +22,14 @@ _MOST_SHAPES = 3
 _LABEL = re.compile(
     r'sub-[A-Za-z0-9]+|(?<![A-Za-z0-9])[A-Za-z]{0,4}[0-9]{2,}(?![A-Za-z0-9])|[0-9]{2,}'
 )
+_OF_WHOM = re.compile(r'^(_?(sub|ses|run)-[A-Za-z0-9]+)+')
+# Ending of archives: the command that unpacks one beside itself.
+_UNPACK = {
+    **dict.fromkeys(('.tar', '.tar.gz', '.tar.xz', '.tar.bz2', '.tgz'), 'tar -xf'),
+    '.zip': 'unzip -qn',
+}
 # Of images; what stands before ``.nii`` or ``.gii`` tells its kind.
+_ENDINGS = tuple(ending for space in SPACES.values() for ending in space.extensions)
 _ENDING = r'(\.[a-z]+)?(\.nii|\.gii)(\.gz)?$|\.mif(\.gz)?$|\.mg[hz]$'
 
 
@@ -33,18 +41,32 @@ def common_shapes(root: Path) -> list[tuple[str, int]]:
     >>> shape('mri/mwp1sub-01_T1w.nii')
     'mri/mwp1{participant}_T1w.nii'
     """
-    names = itertools.islice(_images(root), _MOST_IMAGES)
+    names = itertools.islice(_files(root, _is_image), _MOST_IMAGES)
     counted = Counter(filter(None, map(shape, names)))
     return [found for found in counted.most_common(_MOST_SHAPES) if found[1] > 1]
 
 
 def suggestion(root: Path) -> str:
-    """Return a sentence with ready ``--images``; blank where no shape is common."""
+    """Return a sentence with ready ``--images``, or how to unpack archives; blank if none is."""
     lines = [
         f"--images '{_scalar_of(pattern)}={pattern}' ({count} images)"
         for pattern, count in common_shapes(root)
     ]
-    return f'If it is one of these, give it: {"; ".join(lines)}.' if lines else ''
+    if lines:
+        return f'If it is one of these, give it: {"; ".join(lines)}.'
+    return unpacking(root)
+
+
+def unpacking(root: Path) -> str:
+    """Return a sentence with the command that unpacks the archives below a folder, if any."""
+    names = itertools.islice(_files(root, lambda name: name.endswith(tuple(_UNPACK))), _MOST_IMAGES)
+    kinds = Counter(_OF_WHOM.sub('*', PurePosixPath(name).name) for name in names)
+    if not kinds:
+        return ''
+    ending = next(ending for ending in _UNPACK if next(iter(kinds)).endswith(ending))
+    listed = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common(_MOST_SHAPES))
+    how = f"find {shlex.quote(str(root))} -name '*{ending}' -execdir {_UNPACK[ending]} {{}} ';'"
+    return f'It holds archives ({listed}), in which nothing is looked for: unpack them with {how}'
 
 
 def shape(name: str) -> str:
@@ -53,16 +75,19 @@ def shape(name: str) -> str:
     return '' if found is None else name.replace(found[0], f'{{{PARTICIPANT}}}')
 
 
-def _images(root: Path) -> Iterator[str]:
-    endings = tuple(ending for space in SPACES.values() for ending in space.extensions)
+def _is_image(name: str) -> bool:
+    # Of a pair of hemispheres, one names both.
+    return name.endswith(_ENDINGS) and files_of(Path(name))[0].name == name
+
+
+def _files(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the paths of files whose name is wanted."""
     waiting = [PurePosixPath()]
     while waiting:
         folder = waiting.pop()
         for entry in entries(root / folder):
-            if entry.name.endswith(endings):
-                # Of a pair of hemispheres, one names both.
-                if files_of(Path(entry.name))[0].name == entry.name:
-                    yield (folder / entry.name).as_posix()
+            if wanted(entry.name):
+                yield (folder / entry.name).as_posix()
             elif (
                 not entry.name.startswith('.')
                 and len(folder.parts) < _DEEPEST

@@ -428,7 +428,8 @@ def _require_scalars(found: ImageTriage, request: Request, datasets: Sequence[Da
     raise NoMatchError(
         f'nothing to analyse among {len(found.table)} images{request.selection()} of {places}'
         + (f'. Left out: {reasons}' if reasons else ''),
-        remedy='Name other datasets with -d NAME=PATH, or ask for less with the filters.',
+        remedy=(not len(found.table) and suggestion(datasets[0].root))
+        or 'Name other datasets with -d NAME=PATH, or ask for less with the filters.',
     )
 
 

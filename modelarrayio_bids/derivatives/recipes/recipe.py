@@ -35,6 +35,7 @@ these images::
 
     images:
       - {name: gmv, patterns: ['mri/mwp1{participant}_T1w.nii'], space: MNI152NLin2009cAsym}
+      - {each: {fwhm: [5, 10]}, name: 'x_{fwhm}', patterns: ['{participant}/x{fwhm}.nii']}
 
 ``docs/recipes.md`` shows how to write one; ``data/recipe.schema.json`` is its form.
 """
@@ -42,6 +43,7 @@ these images::
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -319,7 +321,8 @@ def _read(path: Path, other: Callable[[str], Recipe]) -> Recipe:
             if 'as_in' in entry:
                 yield from getattr(parsed((key, number), other, entry['as_in']), key)
             else:
-                yield parsed((key, number), parse, entry)
+                for one in _each(entry):
+                    yield parsed((key, number), parse, one)
 
     masks = {'suffix': MASK} if 'images' in raw else _MASKS
     return Recipe(
@@ -332,6 +335,17 @@ def _read(path: Path, other: Callable[[str], Recipe]) -> Recipe:
         raw.get('documentation', '').strip(),
         tuple(one for several in each('images', _path_images) for one in several),
     )
+
+
+def _each(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield an entry for each value of its key ``each``, in place of that name between braces."""
+    if 'each' not in entry:
+        yield entry
+        return
+    ((name, values),) = entry['each'].items()
+    text = json.dumps({key: value for key, value in entry.items() if key != 'each'})
+    for value in values:
+        yield json.loads(text.replace(f'{{{name}}}', json.dumps(str(value))[1:-1]))
 
 
 def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:
