@@ -1,4 +1,4 @@
-"""FreeSurfer's ``.mgh`` and ``.mgz`` files, as far as they hold values of a surface.
+"""FreeSurfer's ``.mgh`` and ``.mgz`` files, as far as they hold values of a surface, and ``curv``.
 
 nibabel parses the header and writes files; data are taken from the bytes, since it would read them
 through a file object again.
@@ -7,6 +7,7 @@ through a file object again.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from os import PathLike
 
 import numpy as np
@@ -20,6 +21,8 @@ EXTENSIONS = ('.mgh', '.mgz')
 # Of nibabel's and FreeSurfer's: 8, 32 and 16 bits of integers, and float32.
 _TYPES = (0, 1, 3, 4)
 _VERSION = 1
+# Of files in the format of lh.curv: numbers of vertices, triangles and values for each, float32.
+_CURV_MAGIC, _CURV_START = b'\xff\xff\xff', 15
 _REMEDY = 'Give surface data, as mri_surf2surf and mris_preproc write them.'
 
 
@@ -59,6 +62,50 @@ def read(path: str | PathLike[str], index: int = 0) -> np.ndarray:
         start = DATA_OFFSET + index * n_vertices * dtype.itemsize
         values = np.frombuffer(data, dtype, n_vertices, start)
         return values.astype(np.float32 if dtype.kind == 'f' else np.float64)
+
+
+def maps(path: str | PathLike[str], numbers: Sequence[int]) -> Iterator[np.ndarray]:
+    """Yield some maps, by number from 0, in rising order: each as :func:`read`, inflated once.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        As :func:`read`.
+    """
+    with compression.in_pieces(path) as take:
+        header = _header(take(DATA_OFFSET), path)
+        n_vertices, _ = _dimensions(header, path)
+        dtype, wanted = header.get_data_dtype(), set(numbers)
+        for number in range(max(wanted, default=-1) + 1):
+            data = take(n_vertices * dtype.itemsize)
+            if number in wanted:
+                values = np.frombuffer(data, dtype)
+                yield values.astype(np.float32 if dtype.kind == 'f' else np.float64)
+
+
+def read_curv(path: str | PathLike[str]) -> np.ndarray:
+    """Return the values of a file in the format of ``lh.curv``, (n_vertices,) float32.
+
+    Raises
+    ------
+    SourceNotFoundError, FormatError
+        If there is no such file, or it is not of this format, as ``lh.white`` is not.
+    """
+    with compression.inflated(path) as data:
+        start = bytes(data[:_CURV_START])
+        if len(start) < _CURV_START or not start.startswith(_CURV_MAGIC):
+            what = 'holds no values of vertices in a format of FreeSurfer'
+            raise FormatError(what, path, 'Give a file such as lh.thickness, or .mgh.')
+        n_vertices, _, n_values = np.frombuffer(start, '>i4', offset=len(_CURV_MAGIC)).tolist()
+        expected = _CURV_START + 4 * n_vertices
+        if n_vertices < 1 or n_values != 1 or len(data) < expected:
+            raise FormatError(
+                f'promises {n_values} values for each of {n_vertices:,} vertices in '
+                f'{len(data):,} bytes',
+                path,
+                'Copy or make the file again.',
+            )
+        return np.frombuffer(data, '>f4', n_vertices, _CURV_START).astype(np.float32)
 
 
 def write(values: np.ndarray, path: str | PathLike[str]) -> None:

@@ -1,6 +1,7 @@
 """Values of the vertices of one hemisphere, in the formats of FreeSurfer and GIFTI.
 
-Which hemisphere a file is of is told by its name, as FreeSurfer, BIDS and the HCP write it.
+Which hemisphere a file is of is told by its name, as FreeSurfer, BIDS and the HCP write it. CAT12's
+``s12.mesh.….gii`` holds both, the left half of its vertices before the right one.
 
 >>> side('lh.thickness.fwhm10.fsaverage.mgh'), side('sub-1_hemi-R_space-fsLR_sulc.shape.gii')
 ('L', 'R')
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -32,6 +34,10 @@ MASK_EXTENSIONS = (*EXTENSIONS, '.label.gii', LABEL)
 SIDES = ('L', 'R')
 #: Spellings of both in names of files, between dots and underscores, the plainest first.
 _SPELLINGS = (('hemi-L', 'hemi-R'), ('hemi-lh', 'hemi-rh'), ('lh', 'rh'), ('L', 'R'))
+_BOTH = re.compile(r'(?:^|\.)mesh\..*\.gii$')
+# FreeSurfer's values and, with the participant's name behind, CAT12's. Other files have an ending.
+_OTHER = 'annot|asc|csv|ctab|dat|gii|gz|json|label|log|mat|mgh|mgz|nii|png|stats|tsv|txt|w'
+_CURV = re.compile(rf'[lr]h\.(?!.*\.(?:{_OTHER})$)')
 _STRUCTURES = {'CortexLeft': 'L', 'CortexRight': 'R'}
 
 
@@ -60,8 +66,15 @@ class SurfaceMaps:
     columns: np.ndarray | None = None
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str]) -> Self:
+    def from_file(cls, path: str | PathLike[str], half: str = '') -> Self:
         """Read the header.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        half : str, optional
+            The hemisphere, ``L`` or ``R``, to take of a file that holds both.
 
         Raises
         ------
@@ -72,10 +85,15 @@ class SurfaceMaps:
         if _is_mgh(path):
             n_vertices, n_maps = mgh.dimensions(path)
             return cls(path, n_vertices, tuple(str(number + 1) for number in range(n_maps)))
+        if is_curv(path.name):
+            values = mgh.read_curv(path)
+            return cls(path, len(values), ('1',), columns=values[:, np.newaxis])
         image = gifti.parsed(path)
         columns = gifti.columns(image, path)
         names = tuple(gifti.map_names(image, columns.shape[1]))
         of = _STRUCTURES.get(gifti.structure(image), '')
+        if half and holds_both(path.name):
+            columns = _half(columns, half, path)
         return cls(path, len(columns), names, of, columns)
 
     def read(self, choice: str | None = None) -> np.ndarray:
@@ -92,12 +110,48 @@ class SurfaceMaps:
             If that is no one map, or the data cannot be read.
         """
         index = map_position(self.names, choice, self.path)
+        return mgh.read(self.path, index) if self.columns is None else self._column(index)
+
+    def maps(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        """Yield some maps, by number from 0, in rising order: each as :meth:`read`."""
         if self.columns is None:
-            return mgh.read(self.path, index)
+            return mgh.maps(self.path, numbers)
+        return map(self._column, sorted(numbers))
+
+    def _column(self, index: int) -> np.ndarray:
+        assert self.columns is not None
         dtype = self.columns.dtype
         if dtype.kind not in 'fiu':
             raise FormatError(f'holds values of type {dtype}', self.path, 'Give real numbers.')
-        return self.columns[:, index].astype(np.float32 if dtype == np.float32 else np.float64)
+        is_single = dtype.newbyteorder('=') == np.float32
+        return self.columns[:, index].astype(np.float32 if is_single else np.float64)
+
+
+def is_curv(name: str) -> bool:
+    """Return whether a file is FreeSurfer's, of values, without an ending.
+
+    >>> is_curv('lh.thickness'), is_curv('rh.thickness.sub-01_T1w'), is_curv('lh.cortex.label')
+    (True, True, False)
+    """
+    return _CURV.match(name) is not None
+
+
+def holds_both(name: str) -> bool:
+    """Return whether a file holds both hemispheres.
+
+    >>> holds_both('s12.mesh.thickness.resampled_32k.sub-01.gii'), holds_both('lh.mesh.gii')
+    (True, False)
+    """
+    return _BOTH.search(name) is not None and not side(name)
+
+
+def _half(columns: np.ndarray, half: str, path: Path) -> np.ndarray:
+    n_vertices, odd = divmod(len(columns), len(SIDES))
+    if odd:
+        what = f'has {len(columns):,} vertices, which two hemispheres cannot share'
+        raise FormatError(what, path, 'Resample it again, both hemispheres merged.')
+    start = SIDES.index(half) * n_vertices
+    return columns[start : start + n_vertices]
 
 
 def read_mask(path: Path, n_vertices: int) -> np.ndarray:

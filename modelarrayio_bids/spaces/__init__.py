@@ -60,7 +60,7 @@ def space_class(name: str) -> type[ElementSpace]:
     """
     _refuse_other_cifti(name)
     for space in SPACES.values():
-        if name.endswith(space.extensions):
+        if space.reads(name):
             return space
     endings = ', '.join(ending for space in SPACES.values() for ending in space.extensions)
     raise UnknownSpaceError('is not of a supported format', name, f'Endings read: {endings}.')

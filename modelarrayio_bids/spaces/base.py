@@ -102,6 +102,22 @@ class ElementSpace(ABC):
         """Make the space again of its :meth:`template`."""
 
     @classmethod
+    def reads(cls, name: str) -> bool:
+        """Return whether images of this kind are named like this."""
+        return name.endswith(cls.extensions)
+
+    @classmethod
+    def n_stacked(cls, path: Path) -> int:
+        """Return how many images a file holds. Only of kinds that have ``stacks``.
+
+        Raises
+        ------
+        SourceNotFoundError, FormatError
+            If the header cannot be read.
+        """
+        raise NotImplementedError
+
+    @classmethod
     def holds_several(cls, path: Path) -> bool:
         """Return whether an image's header tells of several maps: volumes, contrasts, times.
 

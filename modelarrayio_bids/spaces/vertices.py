@@ -1,7 +1,7 @@
 """Vertices: those of both cortices, from pairs of FreeSurfer's or GIFTI files of surface data.
 
 An image is a pair of files, named by either of them: the other one is found by its name. A study of
-one hemisphere has one file a row.
+one hemisphere has one file a row, and so has one whose files hold both hemispheres.
 
 >>> space = VertexSpace({'L': [True, False, True], 'R': [True, True]}, '.mgh')
 >>> space
@@ -19,7 +19,7 @@ import copy
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -43,11 +43,14 @@ from modelarrayio_bids.formats.surface_maps import (
     MASK_EXTENSIONS,
     SIDES,
     SurfaceMaps,
+    holds_both,
     in_side,
+    is_curv,
     read_mask,
     side,
     write_map,
 )
+from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.locations import is_there
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
@@ -76,6 +79,12 @@ _SURFACES = {
 _NAMED = re.compile(r'(?:^|[._])(?:space-([A-Za-z0-9]+)|(fsaverage\d?)|\w*(fs_LR))(?=[._])')
 _BUILD_AGAIN = 'Build the file again.'
 _RESAMPLE = 'Resample it to the surface of the example or first source, or leave it out.'
+_TO_ONE_SURFACE = (
+    'Resample each to fsaverage (FreeSurfer: recon-all -s SUBJECT -qcache, or mri_surf2surf; '
+    'CAT12: Resample and Smooth Surface Data), and give those files.'
+)
+# Images that tell whether all are on surfaces of their own.
+_OWN_LOOKED_AT = 3
 # Bytes that reading takes for each vertex: what is on disk, inflated, and as numbers.
 _VERTEX_BYTES = 24
 _READERS = 4
@@ -107,6 +116,7 @@ class VertexSpace(ElementSpace):
     part_entity = 'hemi'
     named_spaces = True
     has_maps = True
+    stacks = True
     has_neighbours = True
 
     def __init__(
@@ -140,6 +150,16 @@ class VertexSpace(ElementSpace):
         return found
 
     @classmethod
+    def reads(cls, name: str) -> bool:
+        """Return whether it is a file of one hemisphere, or of both, by its ending or its start."""
+        return super().reads(name) or holds_both(name) or is_curv(name)
+
+    @classmethod
+    def n_stacked(cls, path: Path) -> int:
+        """Return the number of maps."""
+        return len(SurfaceMaps.from_file(path).names)
+
+    @classmethod
     def from_references(cls, references: References, sources: Sequence[Source]) -> Self:
         """Make the space of ``references.example``, else of the sources.
 
@@ -156,7 +176,8 @@ class VertexSpace(ElementSpace):
             )
         _require_one_row_each(sources)
         files = _first_of_each_side(images)
-        headers = {each: SurfaceMaps.from_file(path) for each, path in files.items()}
+        headers = {each: SurfaceMaps.from_file(path, each) for each, path in files.items()}
+        _require_one_surface(images)
         n_vertices = max(header.n_vertices for header in headers.values())
         space = cls(
             {each: np.zeros(header.n_vertices, bool) for each, header in headers.items()},
@@ -165,7 +186,8 @@ class VertexSpace(ElementSpace):
             references.map,
         )
         if references.mask is None:
-            space._included = functools.partial(space._present, images)
+            volumes = grouped((one.path, one.volume) for one in sources if one.volume is not None)
+            space._included = functools.partial(space._present, images, volumes)
         else:
             included = space._masked(references.mask)
             space._included = lambda: included
@@ -245,7 +267,7 @@ class VertexSpace(ElementSpace):
     @classmethod
     def holds_several(cls, path: Path) -> bool:
         """Return whether the file holds more than one map."""
-        return len(SurfaceMaps.from_file(path).names) > 1
+        return cls.n_stacked(path) > 1
 
     def __len__(self) -> int:
         return sum(map(len, self.vertices.values()))
@@ -287,9 +309,8 @@ class VertexSpace(ElementSpace):
 
     def check(self, source: Source) -> int:
         """Compare the hemispheres, their numbers of vertices, and the name of the surface."""
-        return sum(self._checked(source.path, each).n_vertices for each in self.counts) * (
-            _VERTEX_BYTES
-        )
+        files = (self._checked(source.path, each, source.volume) for each in self.counts)
+        return sum(file.n_vertices for file in files) * _VERTEX_BYTES
 
     def read(self, source: Source) -> np.ndarray:
         """Read the one map of each hemisphere, or that chosen: float32 if so on disk."""
@@ -299,6 +320,18 @@ class VertexSpace(ElementSpace):
                 for each, vertices in self.vertices.items()
             ]
         )
+
+    def stacked(self, path: Path, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        """Yield the values of some maps of a file, in rising order."""
+        files = [self._checked(path, each, max(numbers)).maps(numbers) for each in self.counts]
+        vertices = self.vertices.values()
+        for maps in zip(*files, strict=True):
+            pairs = zip(maps, vertices, strict=True)
+            yield np.concatenate([values[elements] for values, elements in pairs])
+
+    def read_stacked(self, source: Source, stored: np.ndarray) -> np.ndarray:
+        """Return the values, which :meth:`stacked` took from both hemispheres."""
+        return stored
 
     def write(self, values: np.ndarray, path: Path, fill: float = 0.0, name: str = '') -> None:
         """Write a map of each hemisphere, ``fill`` at vertices that are no elements."""
@@ -338,9 +371,9 @@ class VertexSpace(ElementSpace):
         pairs = zip(self.counts, pairwise(bounds), strict=True)
         return {each: np.arange(*ends) for each, ends in pairs}
 
-    def _checked(self, path: Path, each: str) -> SurfaceMaps:
-        """Return the header of a hemisphere's file of an image, which fits this space."""
-        maps = SurfaceMaps.from_file(_require(path, each))
+    def _checked(self, path: Path, each: str, number: int | None = None) -> SurfaceMaps:
+        """Return the header of a hemisphere's file, which fits this space and has such a map."""
+        maps = SurfaceMaps.from_file(_require(path, each), each)
         if maps.side not in {'', each}:
             raise SpaceMismatchError(
                 f'is of the {_WORDS[maps.side]} hemisphere, as it says itself',
@@ -356,7 +389,11 @@ class VertexSpace(ElementSpace):
         told = _told_surface(maps.path, maps.n_vertices)
         if told and self.surface and told != self.surface:
             raise SpaceMismatchError(f'is on {told}, expected {self.surface}', maps.path, _RESAMPLE)
-        map_position(maps.names, self.map_choice, maps.path)
+        if number is None:
+            map_position(maps.names, self.map_choice, maps.path)
+        elif number >= len(maps.names):
+            what = f'has {len(maps.names)} maps, and no map {number}'
+            raise FormatError(what, maps.path, 'Count maps from 0.')
         return maps
 
     def _masked(self, mask: Path) -> dict[str, np.ndarray]:
@@ -374,23 +411,67 @@ class VertexSpace(ElementSpace):
             )
         return {each: read_mask(_require(mask, each), count) for each, count in self.counts.items()}
 
-    def _present(self, images: Sequence[Path]) -> dict[str, np.ndarray]:
+    def _present(
+        self, images: Sequence[Path], volumes: Mapping[Path, Sequence[int]]
+    ) -> dict[str, np.ndarray]:
         """Return the vertices that are neither 0 nor missing in every image."""
         present = {each: np.zeros(count, bool) for each, count in self.counts.items()}
-        for found in ordered_map(self._nonzero, images, _READERS):
+        nonzero_of = functools.partial(self._nonzero, volumes)
+        for found in ordered_map(nonzero_of, images, _READERS):
             for each, nonzero in found.items():
                 present[each] |= nonzero
             if all(inside.all() for inside in present.values()):
                 break
         return present
 
-    def _nonzero(self, path: Path) -> dict[str, np.ndarray]:
+    def _nonzero(self, volumes: Mapping[Path, Sequence[int]], path: Path) -> dict[str, np.ndarray]:
         """Return the vertices of an image that are not; what cannot be read is told by others."""
         try:
-            values = {each: self._checked(path, each).read(self.map_choice) for each in self.counts}
+            return {each: _any_value(self._maps(path, each, volumes)) for each in self.counts}
         except ModelArrayIOError:
             return {}
-        return {each: (array != 0) & np.isfinite(array) for each, array in values.items()}
+
+    def _maps(
+        self, path: Path, each: str, volumes: Mapping[Path, Sequence[int]]
+    ) -> Iterator[np.ndarray]:
+        """Yield the one map of a hemisphere that is an image; of a stack, those that are."""
+        if numbers := volumes.get(path):
+            yield from self._checked(path, each, max(numbers)).maps(numbers)
+        else:
+            yield self._checked(path, each).read(self.map_choice)
+
+
+def _any_value(maps: Iterable[np.ndarray]) -> np.ndarray:
+    """Return where any of some maps is neither 0 nor missing: (n_vertices,) boolean."""
+    present = ((values != 0) & np.isfinite(values) for values in maps)
+    return functools.reduce(np.logical_or, present)
+
+
+def _require_one_surface(images: Sequence[Path]) -> None:
+    """Refuse the participants' own surfaces, whose vertices do not correspond.
+
+    Raises
+    ------
+    SpaceMismatchError
+        If the first few images all have other numbers of vertices than each other, none of them
+        that of a surface known. A single odd one is reported with all others that are.
+    """
+    counts = {}
+    for path in images[:_OWN_LOOKED_AT]:
+        try:
+            counts[path] = SurfaceMaps.from_file(path, SIDES[0]).n_vertices
+        except ModelArrayIOError:
+            return
+    if len(set(counts.values())) < len(counts) or not _SURFACES.keys().isdisjoint(counts.values()):
+        return
+    if len(counts) > 1:
+        first, *others = (f'{count:,}' for count in counts.values())
+        raise SpaceMismatchError(
+            f'has {first} vertices, and the next images have {", ".join(others)}: they are on the '
+            "participants' own surfaces, whose vertices do not correspond",
+            images[0],
+            _TO_ONE_SURFACE,
+        )
 
 
 def _first_of_each_side(images: Sequence[Path]) -> dict[str, Path]:
@@ -422,7 +503,7 @@ def _first_of_each_side(images: Sequence[Path]) -> dict[str, Path]:
 
 
 def _require_side(path: Path) -> None:
-    if not side(path.name):
+    if not (side(path.name) or holds_both(path.name)):
         raise UnknownSpaceError(
             'has a name that tells no hemisphere',
             path,
@@ -442,6 +523,8 @@ def _require(path: Path, each: str) -> Path:
     """
     _require_side(path)
     file = path.with_name(in_side(path.name, each))
+    if holds_both(path.name):
+        return file
     (other,) = (both for both in VertexSpace.files_of(path) if both != file)
     if not is_there(file) and is_there(other):
         raise absence_error(
@@ -480,4 +563,6 @@ def _told_surface(path: Path, n_vertices: int) -> str:
 
 
 def _extension(path: Path) -> str:
-    return next(ending for ending in EXTENSIONS if path.name.endswith(ending))
+    """Return the ending of maps that are made of such images; where these have none, the usual."""
+    usual = '.mgh' if is_curv(path.name) else '.shape.gii'
+    return next((ending for ending in EXTENSIONS if path.name.endswith(ending)), usual)

@@ -192,6 +192,11 @@ class VoxelSpace(ElementSpace):
         self._locate(self._positions, values[1:])
         return {'voxels': ElementTable(values, VOXEL_TABLE.columns)}
 
+    @classmethod
+    def n_stacked(cls, path: Path) -> int:
+        """Return the number of volumes."""
+        return nifti.Stack.from_file(path).n_volumes
+
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each axis of the array, reversed: so it goes wrong where orientations are lost."""
         numbers = np.full(self.mask.shape, -1, np.int32)

@@ -1,12 +1,14 @@
 """``modelarrayio`` on surface data: pairs of hemispheres to HDF5 and back."""
 
 import json
+import re
 
 import h5py
+import nibabel as nb
 import numpy as np
 import pytest
 from images import write_csv
-from vertices import CORTEX, N_ELEMENTS, load, save_mgh, save_pair, whole
+from vertices import CORTEX, N_ELEMENTS, load, save_gifti, save_mgh, save_pair, whole
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.spaces.stored import validate
@@ -156,6 +158,99 @@ def test_a_changed_right_hemisphere_makes_the_file_again(folder):
     save_mgh(folder / names[0].replace('lh.', 'rh.'), np.ones(40, np.float32))
     assert build('--overwrite') == 0
     assert identity() != before
+
+
+def test_freesurfers_files_without_ending(folder):
+    names = []
+    for n in range(COUNT):
+        left = f'sub-{n:02d}/surf/lh.thickness.fsaverage'
+        for name, values in zip(
+            (left, left.replace('lh.', 'rh.')), whole(VALUES[n]).values(), strict=True
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            nb.freesurfer.write_morph_data(folder / name, values)
+        names.append(left)
+    write_csv('cohort.csv', ['scalar_name', 'source_file'], [['thickness', name] for name in names])
+    assert build() == 0
+    with h5py.File('x.h5') as file:
+        np.testing.assert_array_equal(file['scalars/thickness/values'][()], VALUES)
+
+
+def test_own_surfaces_of_participants_are_refused_in_one_line(folder, capsys):
+    for n in range(COUNT):
+        for side in ('lh', 'rh'):
+            path = folder / f'sub-{n:02d}/surf/{side}.thickness'
+            path.parent.mkdir(parents=True) if side == 'lh' else None
+            nb.freesurfer.write_morph_data(path, np.ones(1000 + n))
+    rows = [['thickness', f'sub-{n:02d}/surf/lh.thickness'] for n in range(COUNT)]
+    write_csv('cohort.csv', ['scalar_name', 'source_file'], rows)
+    assert build() == 65
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'has 1,000 vertices, and the next images have 1,001, 1,002' in line
+    assert 'mri_surf2surf' in line
+
+
+def test_a_surface_itself_is_no_image(folder, capsys):
+    nb.freesurfer.write_geometry(folder / 'lh.white', np.eye(3), np.array([[0, 1, 2]]))
+    write_csv('cohort.csv', ['scalar_name', 'source_file'], [['x', 'lh.white']])
+    assert build() == 65
+    assert 'lh.white: holds no values of vertices' in capsys.readouterr().err
+
+
+def test_both_hemispheres_in_one_file(folder):
+    """As CAT12 merges them; every second with its data in a file beside it, as SPM writes them."""
+    names = [f's12.mesh.thickness.resampled_32k.sub-{n:02d}.gii' for n in range(COUNT)]
+    for n, name in enumerate(names):
+        values = np.concatenate(list(whole(VALUES[n]).values()))
+        save_gifti(folder / name, values)
+        if n % 2:
+            keep_data_beside(folder / name, values)
+    rows = [['thickness', name, age] for name, age in zip(names, AGES, strict=True)]
+    write_csv('cohort.csv', ['scalar_name', 'source_file', 'age'], rows)
+    assert build() == 0
+    with h5py.File('x.h5') as file:
+        np.testing.assert_array_equal(file['scalars/thickness/values'][()], VALUES)
+    assert fit('--export', 'maps') == 0
+    slopes = np.polyfit(AGES, VALUES.astype(np.float64), 1)[0]
+    for side, expected in whole(slopes).items():
+        shown = load(folder / f'maps/lm_age.estimate_hemi-{side}.shape.gii')
+        np.testing.assert_allclose(shown, expected, rtol=1e-4, atol=1e-7)
+
+
+def keep_data_beside(path, values):
+    beside = path.with_suffix('.dat')
+    values.tofile(beside)
+    text = path.read_text()
+    text = re.sub(r'Encoding="\w+"', 'Encoding="ExternalFileBinary"', text)
+    text = re.sub(r'ExternalFileName="" ?', f'ExternalFileName="{beside.name}" ', text)
+    path.write_text(re.sub('<Data>.*</Data>', '<Data></Data>', text, flags=re.DOTALL))
+
+
+def test_stacks_of_both_hemispheres(folder, capsys):
+    """As mris_preproc concatenates them: a map of each participant."""
+    for side, values in zip(('lh', 'rh'), whole_of_all(), strict=True):
+        save_mgh(folder / f'{side}.thickness.fsaverage.stack.mgh', values.T)
+    (folder / 'order.txt').write_text('\n'.join(f'{n:02d}' for n in range(COUNT)))
+    (folder / 'people.csv').write_text(
+        '\n'.join(['participant_id,age', *(f'{n:02d},{AGES[n]}' for n in range(COUNT))])
+    )
+    stack = ['--stack', 'thickness=lh.thickness.fsaverage.stack.mgh', '--participants', 'order.txt']
+    words = ['--phenotypes', 'people.csv', '--output', 'cohort.csv']
+    assert main(['make-cohort', '.', *stack, *words]) == 0
+    assert build() == 0
+    with h5py.File('x.h5') as file:
+        np.testing.assert_array_equal(file['scalars/thickness/values'][()], VALUES)
+    assert main(['validate', 'x.h5', '--cohort-file', 'cohort.csv']) == 0
+    assert fit('--export', 'maps') == 0
+    slopes = np.polyfit(AGES, VALUES.astype(np.float64), 1)[0]
+    for side, expected in whole(slopes).items():
+        shown = load(folder / f'maps/lm_age.estimate_hemi-{side}.mgh')
+        np.testing.assert_allclose(shown, expected, rtol=1e-4, atol=1e-7)
+
+
+def whole_of_all():
+    """Return values of all participants on both surfaces, (n_participants, n_vertices) each."""
+    return [np.stack(both) for both in zip(*(whole(row).values() for row in VALUES), strict=True)]
 
 
 def test_an_output_may_not_replace_the_right_hemisphere(folder, capsys):

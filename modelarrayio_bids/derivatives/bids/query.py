@@ -59,7 +59,7 @@ class Image:
         UnknownSpaceError
             If no space reads files named so.
         """
-        return _kind(self.path.name[self.path.name.index('.') :])
+        return _kind(_ending(self.path.name))
 
 
 def find_images(
@@ -128,7 +128,7 @@ def whole_images(files: Iterable[Image]) -> Iterator[Image]:
     """
     found: set[Path] = set()
     for file in files:
-        space = _space(file.path.name[file.path.name.find('.') :])
+        space = _space(_ending(file.path.name))
         if space is None or not (part := space.part_entity):
             yield file
         elif (first := space.files_of(file.path)[0]) not in found:
@@ -136,6 +136,11 @@ def whole_images(files: Iterable[Image]) -> Iterator[Image]:
             entities = {name: label for name, label in file.entities.items() if name != part}
             columns = tuple(column for column in file.columns if column[0] != part)
             yield replace(file, entities=entities, columns=columns)
+
+
+def _ending(name: str) -> str:
+    """Return what tells the kind of an image; FreeSurfer's values without ending begin with it."""
+    return name if name.startswith(('lh.', 'rh.')) else name[name.find('.') :]
 
 
 @functools.cache

@@ -13,9 +13,9 @@ from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.errors import CohortError, UsageError
-from modelarrayio_bids.formats.nifti import Stack
 from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.spaces import space_class
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,11 @@ def cohort_of_stack(
     CohortError
         If the participants are not as many as the volumes.
     """
-    n_volumes = Stack.from_file(stack).n_volumes
+    space = space_class(stack.name)
+    if not space.stacks:
+        what = f'holds {space.kind}, and stacks are read of NIfTI, .mgh and .mgz files'
+        raise CohortError(what, stack, 'Give one of these, or a file for each participant.')
+    n_volumes = space.n_stacked(stack)
     if n_volumes != len(labels):
         raise CohortError(
             f'has {n_volumes} volumes for {len(labels)} participants',
