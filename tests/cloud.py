@@ -5,6 +5,7 @@ import http.server
 import logging
 import threading
 import time
+import urllib.parse
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -89,7 +90,7 @@ class Faulty(http.server.BaseHTTPRequestHandler):
 
     def _fault(self, method):
         self.server.requests.append((method, self.path, self.headers.get('Range')))
-        fault = self.path.split('/')[1]
+        fault = self.path.partition('?')[0].split('/')[1]
         times, _, transient = fault.rpartition('-')
         if not times:
             return fault
@@ -97,7 +98,8 @@ class Faulty(http.server.BaseHTTPRequestHandler):
         return transient if len(met) <= int(times) else 'well'
 
     def _answer(self, fault, *, body):
-        file = self.server.folder / self.path.partition('?')[0].split('/', 2)[2]
+        name = urllib.parse.unquote(self.path.partition('?')[0])
+        file = self.server.folder.joinpath(*name.split('/')[2:])
         if fault.isdecimal() or not file.is_file():
             self.send_error(int(fault) if fault.isdecimal() else 404)
             return

@@ -196,7 +196,7 @@ def add_remote(parser: argparse.ArgumentParser) -> None:
     add(
         group,
         '--s3-workers',
-        type=int,
+        type=positive,
         metavar='N',
         help='number of remote images to read at once (default: 8, or --nprocs if larger)',
     )

@@ -60,6 +60,7 @@ def to_modelarray(
     *,
     overwrite: bool = False,
     summaries: bool = False,
+    is_final: bool = True,
 ) -> Path:
     """Write every scalar of a cohort to one HDF5 file that ModelArray opens.
 
@@ -79,6 +80,8 @@ def to_modelarray(
         Replace a file even if it holds results.
     summaries : bool, optional
         Keep a :class:`~modelarrayio_bids.store.summary.Summary` of each scalar, as reports need it.
+    is_final : bool, optional
+        False where another file is made of this one, which is not announced then.
 
     Returns
     -------
@@ -105,7 +108,8 @@ def to_modelarray(
             summaries=summaries,
         )
         _fill(store, cohort, space, read, resources.threads)
-    logger.info('Wrote %s: %s', output, _contents(cohort, space))
+    if is_final:
+        logger.info('Wrote %s: %s', output, _contents(cohort, space))
     return Path(output)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from shlex import quote
 
 from modelarrayio_bids.errors import ModelArrayIOError, NotFetchedError, SourceNotFoundError
-from modelarrayio_bids.runtime.locations import RemotePath, location
+from modelarrayio_bids.runtime.locations import RemotePath, is_address, location
 from modelarrayio_bids.runtime.user_input import open_regular
 
 # git-annex takes no longer file for a pointer (its page "internals/pointer file").
@@ -35,6 +35,8 @@ def pointer_error(start: bytes, path: str | PathLike[str]) -> NotFetchedError | 
         what, remedy = 'names its content in Git LFS', 'Get it, in its repository: git lfs pull'
     else:
         return None
+    if is_address(str(path)):
+        remedy = 'Give the address of its content, or get the dataset and give files of it.'
     return NotFetchedError(f'{what}, which is not here', path, remedy)
 
 

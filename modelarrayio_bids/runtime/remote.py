@@ -56,6 +56,8 @@ _DENIED = frozenset({401, 403, 407})
 _GONE = frozenset({404, 410})
 # Names of botocore's errors about what a user has not set up, or has not renewed.
 _OF_CREDENTIALS = re.compile('Credential|Profile|Token|Login|SSO')
+_DENIAL = 'access is denied'
+_NAME_THEM = 'name them in a cohort CSV, for to-modelarray.'
 _PUBLIC = f'for a public bucket set {ANONYMOUS}=1'
 
 Answer = TypeVar('Answer')
@@ -119,9 +121,15 @@ def entries(address: str) -> dict[str, bool]:
     if not address.startswith('s3://'):
         raise UsageError('cannot be listed', address, 'Give folders at s3://, and files here.')
     if not _FACTS.covers(address):
-        if _FACTS.holds_part_of(address):
-            return _own_entries(address)
-        _FACTS.add_tree(address, _listing(address))
+        try:
+            if _FACTS.holds_part_of(address):
+                return _own_entries(address)
+            _FACTS.add_tree(address, _listing(address))
+        except SourceNotFoundError as error:
+            if not error.what.startswith(_DENIAL):
+                raise
+            remedy = f'{error.remedy} Files that may be read but not listed: {_NAME_THEM}'
+            raise SourceNotFoundError(f'cannot be listed: {error.what}', address, remedy) from error
     return _FACTS.entries(address)
 
 
@@ -283,6 +291,7 @@ def _cached(address: str, folder: Path) -> Path:
     from modelarrayio_bids.runtime.atomic import replacing  # noqa: PLC0415 - see the module
 
     facts = status(address)
+    _remove_leftovers(folder, os.getpid())
     name = address.partition('?')[0].rpartition('/')[2]
     path = folder / f'{_checksum(address).hex()[:16]}_{_fitting(name)}'
     if not _is_copy(path, facts):
@@ -294,6 +303,14 @@ def _cached(address: str, folder: Path) -> Path:
             file.flush()
             os.utime(partial, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
     return path
+
+
+@functools.cache
+def _remove_leftovers(folder: Path, _process: int) -> None:
+    """Remove what a killed run left in the cache, once."""
+    from modelarrayio_bids.runtime.unfinished import remove_leftovers  # noqa: PLC0415
+
+    remove_leftovers(folder)
 
 
 def _fitting(name: str) -> str:
@@ -436,12 +453,13 @@ def _final(error: Exception, address: str) -> ModelArrayIOError | None:
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     code = getattr(error, 'status', None)
     if isinstance(error, FileNotFoundError) or code in _GONE:
-        return SourceNotFoundError('no such file', address, 'Check the address.')
+        escape = ' Write a # in a name as %23.' if _has_fragment(address) else ''
+        return SourceNotFoundError('no such file', address, f'Check the address.{escape}')
     if isinstance(error, PermissionError) or code in _DENIED:
         remedy = 'Check that you may read it, and its spelling.'
         if address.startswith('s3://'):
             remedy = f'Check your credentials, and the spelling; {_PUBLIC}.'
-        return SourceNotFoundError(f'access is denied ({_said(error)})', address, remedy)
+        return SourceNotFoundError(f'{_DENIAL} ({_said(error)})', address, remedy)
     if _OF_CREDENTIALS.search(type(error).__name__):
         return UsageError(
             f'needs credentials ({_said(error)})',
@@ -453,6 +471,11 @@ def _final(error: Exception, address: str) -> ModelArrayIOError | None:
         what = f'cannot be read ({_said(error)})'
         return SourceNotFoundError(what, address, 'Check the address.')
     return None
+
+
+def _has_fragment(address: str) -> bool:
+    """Return whether a # ends what a web server is asked for; keys of S3 may hold one."""
+    return address.startswith('http') and '#' in address
 
 
 def _did_not_come(error: Exception, address: str) -> RemoteFileError:

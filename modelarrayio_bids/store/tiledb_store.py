@@ -13,10 +13,12 @@ its shape in the metadata.
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import logging
 import math
 import os
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -261,11 +263,29 @@ def made_of_hdf5(
     """
     _library()
     refuse_to_replace(output, overwrite=overwrite)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with Unfinished(output.with_suffix('.h5')) as unfinished:
-        yield unfinished.path
+    store = output.with_suffix('.h5')
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(output.parent, f'-{store.name}')
+        unfinished = Unfinished(store)
+    except OSError as error:
+        raise OutputError.from_os_error(error, output) from error
+    with unfinished:
+        with _named(output, unfinished.path):
+            yield unfinished.path
         refuse_to_replace(output, overwrite=overwrite)
         _write_store(unfinished.path, output, tiling, threads)
+
+
+@contextmanager
+def _named(output: Path, unfinished: Path) -> Iterator[None]:
+    """Let errors of a file on the way name what was asked for."""
+    try:
+        yield
+    except OutputError as error:
+        if error.path is None or Path(error.path) != unfinished:
+            raise
+        raise type(error)(error.what, output, error.remedy) from error
 
 
 @contextmanager
@@ -329,7 +349,13 @@ def _new_folder(output: Path) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(place.parent, f'-{place.name}')
         with Unfinished(place, folder=True) as unfinished:
-            yield unfinished.path
+            try:
+                yield unfinished.path
+            except BaseException as error:
+                # Groups that are open write once more when they go: before the folder does.
+                traceback.clear_frames(error.__traceback__)
+                gc.collect()
+                raise
             _put_in_place(unfinished.path, place)
     except OSError as error:
         if isinstance(error, OutputError):

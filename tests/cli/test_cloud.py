@@ -13,11 +13,14 @@ import pytest
 import trees
 from images import expected_rows, group_mask, save, subject_map, write_cohort, write_csv
 from stores import write_results
+from tools import files_of_at_most
 from vertices import N_ELEMENTS, save_pair
 
 from modelarrayio_bids.cli import bids_app
 from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.runtime.unfinished import Unfinished
 
+COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files']
 # Starts a program as if a module were not installed.
 WITHOUT = """
 import sys
@@ -145,6 +148,75 @@ def test_a_cache_that_is_a_file_is_named(folder, bucket, capsys):
     (folder / 'kept').write_text('')
     assert build('--cache-dir', 'kept') == 73
     assert f'{folder}/kept/' in capsys.readouterr().err
+
+
+def test_a_cache_on_a_full_disk(folder, bucket):
+    there = bucket.upload(folder / 'data')
+    cohort_at(folder, f's3://{bucket.name}')
+    words = ['--mask', there['group_mask.nii.gz'], '--cohort-file', 'cohort.csv']
+    done = subprocess.run(
+        [*COMMAND, 'to-modelarray', *words, '--cache-dir', 'kept'],
+        check=False,
+        capture_output=True,
+        text=True,
+        **files_of_at_most(64),
+    )
+    assert done.returncode == 74
+    (line,) = [line for line in done.stderr.splitlines() if ': error: ' in line]
+    assert 'group_mask.nii.gz: could not be written (File too large). Free some space.' in line
+    assert not list((folder / 'kept').iterdir())
+
+
+def test_what_a_killed_run_left_in_a_cache_is_removed(folder, bucket):
+    bucket.upload(folder / 'data')
+    cohort_at(folder, f's3://{bucket.name}')
+    (folder / 'kept').mkdir()
+    unfinished = Unfinished(folder / 'kept' / 'sub-00_FA.nii.gz')
+    unfinished.release()
+    assert build('--cache-dir', 'kept') == 0
+    assert not unfinished.path.exists()
+
+
+def test_a_bucket_that_may_not_be_listed(folder, web, monkeypatch, capsys):
+    # The web server's fault stands where the name of a bucket does.
+    monkeypatch.setenv('AWS_ENDPOINT_URL', web[0])
+    assert group('s3://403/study', folder / 'out') == 66
+    message = said(capsys)
+    assert message.startswith('s3://403/study: cannot be listed: access is denied (Forbidden).')
+    assert message.endswith('name them in a cohort CSV, for to-modelarray.')
+
+
+def test_pointers_in_a_bucket(folder, bucket, capsys):
+    bucket.upload(folder / 'data')
+    bucket.put('FA/sub-01_FA.nii.gz', b'/annex/objects/MD5E-s9--0123.nii.gz\n')
+    cohort_at(folder, f's3://{bucket.name}')
+    assert build() == 66
+    assert said(capsys) == (
+        f's3://{bucket.name}/FA/sub-01_FA.nii.gz: holds the key of its content in git-annex, '
+        'which is not here. Give the address of its content, or get the dataset and give files of '
+        'it.'
+    )
+
+
+def test_a_hash_sign_of_a_web_address(folder, web, capsys):
+    image = folder / 'data' / 'FA' / 'sub-00_FA.nii.gz'
+    image.rename(image.with_name('sub#00_FA.nii.gz'))
+    cohort = cohort_at(folder, f'{web[0]}/well', slice(1))
+    text = cohort.read_text()
+    cohort.write_text(text.replace('sub-00_FA', 'sub#00_FA'))
+    assert build() == 66
+    assert said(capsys).endswith('no such file. Check the address. Write a # in a name as %23.')
+    cohort.write_text(text.replace('sub-00_FA', 'sub%2300_FA'))
+    assert build() == 0
+    np.testing.assert_array_equal(matrix()[1], expected_rows(1))
+
+
+@pytest.mark.parametrize('number', ['0', '-1', 'two'])
+def test_a_number_of_readers_that_is_none(folder, capsys, number):
+    with pytest.raises(SystemExit) as ended:
+        build(f'--s3-workers={number}')
+    assert ended.value.code == 64
+    assert said(capsys).endswith(f'{number!r} is not a number from 1')
 
 
 def test_a_cache_takes_names_of_any_length(folder, bucket):
@@ -506,5 +578,6 @@ def test_folders_that_are_not_there(folder, bucket, web, capsys):
     assert said(capsys) == (
         f's3://{bucket.name}/nothing: no such folder. Give the BIDS dataset first.'
     )
-    assert group(web[0], folder / 'out') == 66
+    assert group(web[0], folder / 'out') == 64
+    assert said(capsys).endswith('cannot be listed. Give folders at s3://, and files here.')
     assert not (folder / 'out').exists()

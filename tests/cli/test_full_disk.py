@@ -9,6 +9,7 @@ import pytest
 from images import AFFINE
 from tools import files_of_at_most
 
+COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files']
 SHAPE = (20, 24, 20)
 
 
@@ -31,15 +32,39 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize('limit', [0, 2048, 100_000])
+def test_a_store_of_tiledb(data, tmp_path, limit):
+    """While the HDF5 file is written that it is made of, and while a store is made of one."""
+    pytest.importorskip('tiledb')
+    words = ['--mask', data / 'mask.nii.gz', '--cohort-file', data / 'cohort.csv', '--output']
+    if not (data / 'whole.h5').exists():
+        subprocess.run([*COMMAND, 'to-modelarray', *words, data / 'whole.h5'], check=True)
+    commands = (
+        ['to-modelarray', *words, tmp_path / 'x.tdb', '--backend', 'tiledb'],
+        ['convert', data / 'whole.h5', tmp_path / 'x.tdb'],
+    )
+    for command in commands:
+        done = subprocess.run(
+            [*COMMAND, *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            **files_of_at_most(limit),
+        )
+        assert done.returncode == 74, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f'modelarrayio: error: {tmp_path}/x.tdb: could not be written')
+        assert not list(tmp_path.iterdir())
+
+
 # At the file's head, among tables, chunks, and at the very end.
 @pytest.mark.parametrize('limit', [0, 1, 2048, 8192, 20_000, 60_000, 200_000, 280_000])
 @pytest.mark.parametrize('compression', ['gzip', 'lzf', 'none'])
 def test_to_modelarray(data, tmp_path, compression, limit):
     files = ['--mask', data / 'mask.nii.gz', '--cohort-file', data / 'cohort.csv']
     options = ['--output', tmp_path / 'x.h5', '--compression', compression]
-    command = [sys.executable, '-m', 'modelarrayio_bids.cli.files', 'to-modelarray']
     done = subprocess.run(
-        [*command, *files, *options],
+        [*COMMAND, 'to-modelarray', *files, *options],
         check=False,
         capture_output=True,
         text=True,

@@ -120,6 +120,13 @@ def test_a_build(folder, compression):
     assert [path.name for path in folder.iterdir() if path.suffix in {'.h5', '.tdb'}] == ['x.tdb']
 
 
+def test_the_store_has_a_name_of_its_own(folder, capsys):
+    command = ['to-modelarray', '--cohort-file', 'cohort.csv', '--mask', 'group_mask.nii.gz']
+    assert main([*command, '--backend', 'tiledb']) == 0
+    assert is_tiledb(Path('modelarray.tdb'))
+    assert capsys.readouterr().err.splitlines() == ['INFO: Wrote modelarray.tdb']
+
+
 def of_another_program(folder, metadata=(), *, start=0, names=('values',), **keywords):
     """A store with one array of values from 0 to 5 for two subjects, as another program has it."""
     for name in ('old.tdb', 'old.tdb/scalars', 'old.tdb/scalars/FA'):

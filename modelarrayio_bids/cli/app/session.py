@@ -14,6 +14,7 @@ from pathlib import Path
 
 from modelarrayio_bids.errors import OutputError, SourceNotFoundError, UsageError
 from modelarrayio_bids.runtime import logs
+from modelarrayio_bids.runtime.locations import list_below
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
     """Refuse folders that would get into each other, before any is made."""
     if not _is_folder(bids_dir):
+        list_below(bids_dir)  # says more of addresses
         remedy = 'Give the BIDS dataset first.'
         if (output_dir / 'dataset_description.json').exists() or any(output_dir.glob('sub-*')):
             remedy += f' {output_dir} looks like one: the order is BIDS_DIR OUTPUT_DIR.'

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.store.chunk_layout import Layout
 
-
+_NAMES = {'hdf5': 'modelarray.h5', 'tiledb': 'modelarray.tdb'}
 _EXAMPLES = """examples:
   modelarrayio to-modelarray --cohort-file cohort_FA.csv --mask group_mask.nii.gz --output FA.h5
   modelarrayio to-modelarray --cohort-file wide.csv --scalar-columns FA MD \\
@@ -66,6 +66,8 @@ def to_modelarray(options: argparse.Namespace) -> int:
     from modelarrayio_bids.spaces import space_of
     from modelarrayio_bids.spaces.input_files import files_read
 
+    if options.output is None:
+        options.output = Path(_NAMES[options.backend])
     layout, allowed = _layout(options), resources(options)
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
     sources, named = cohort.sources(), references(options, map=options.map)
@@ -77,7 +79,15 @@ def to_modelarray(options: argparse.Namespace) -> int:
         check_sources(sources, space, options.nprocs)
     for output, part in outputs.items():
         with _file(options, output) as file:
-            build.to_modelarray(part, space, file, layout, allowed, overwrite=options.overwrite)
+            build.to_modelarray(
+                part,
+                space,
+                file,
+                layout,
+                allowed,
+                overwrite=options.overwrite,
+                is_final=file == output,
+            )
     return 0
 
 
@@ -150,10 +160,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add_path(
         group,
         '--output',
-        default=Path('modelarray.h5'),
         metavar='H5',
         common=True,
-        help='file to write (default: %(default)s)',
+        help='file to write (default: modelarray.h5; with --backend tiledb, modelarray.tdb)',
     )
     split = group.add_mutually_exclusive_group()
     add(
