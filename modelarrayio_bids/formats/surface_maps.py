@@ -93,7 +93,7 @@ class SurfaceMaps:
         names = tuple(gifti.map_names(image, columns.shape[1]))
         of = _STRUCTURES.get(gifti.structure(image), '')
         if half and holds_both(path.name):
-            columns = _half(columns, half, path)
+            columns, of = _half(columns, half, path), ''
         return cls(path, len(columns), names, of, columns)
 
     def read(self, choice: str | None = None) -> np.ndarray:

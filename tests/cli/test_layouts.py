@@ -7,6 +7,7 @@ participants, each image with values of its own, and an effect of age of 0.1 a y
 import csv
 import hashlib
 import re
+import shlex
 import subprocess
 import tarfile
 from pathlib import Path
@@ -17,7 +18,9 @@ import nibabel as nb
 import numpy as np
 import pytest
 import vertices
+from pages import DOCS
 
+from modelarrayio_bids.cli import files
 from modelarrayio_bids.cli.bids_app import main
 
 # As many as a model takes by default at an element.
@@ -46,35 +49,30 @@ LAYOUTS = {
     'real_spm_dartel': ('', ['--scalars', 'gmv']),
     'real_tbss': ('', []),
 }
-#: Paths of one participant, as a program's pages have them, and the scalar that is taken of them.
-_FS_LR = 'MNINonLinear/fsaverage_LR32k/sub-01.{}.32k_fs_LR.dscalar.nii'
+_FS_LR = 'sub-01/MNINonLinear/fsaverage_LR32k/sub-01.{}.32k_fs_LR.dscalar.nii'
+_GIFTI = 'sub-01/anat/sub-01_hemi-{}_space-fsaverage5_thickness.shape.gii'
+#: Folder that ``docs/patterns.md`` has a command for: paths of one participant, as their programs
+#: document them.
 DOCUMENTED = {
-    'cat12_smoothed': (['mri/mwp1sub-01_T1w.nii', 'mri/s6mwp1sub-01_T1w.nii'], 'gmv_smoothed'),
-    'ciftify': ([f'sub-01/{_FS_LR.format("curvature")}'], 'curvature'),
-    'dartel_smoothed': (
-        ['sub-01/mwc1sub-01_T1w.nii', 'sub-01/smwc1sub-01_T1w.nii'],
-        'gmv_smoothed',
-    ),
-    'freesurfer': (
-        [f'sub-01/surf/{side}.area.fwhm5.fsaverage.mgh' for side in ('lh', 'rh')],
-        'area_fwhm5',
-    ),
-    'freesurfer_sessions': (
-        [f'sub-01_ses-1/surf/{side}.thickness.fwhm10.fsaverage.mgh' for side in ('lh', 'rh')],
-        'thickness_fwhm10',
-    ),
-    'freesurfer-post': (['sub-01/sub-01_space-fsLR_den-164k_curv.dscalar.nii'], 'curv'),
-    'fslvbm': (['struc/sub-01_struc_GM_to_template_GM_mod.nii.gz'], 'gmv'),
-    'gifti': (
-        [
-            f'sub-01/anat/sub-01_hemi-{side}_space-fsaverage5_thickness.shape.gii'
-            for side in ('L', 'R')
-        ],
-        'thickness',
-    ),
-    'hcp_corrected': ([f'sub-01/{_FS_LR.format("corrThickness")}'], 'corrThickness'),
-    'hcp_myelin': ([f'sub-01/{_FS_LR.format("MyelinMap_BC")}'], 'MyelinMap_BC'),
+    'cat12': ['mri/mwp1sub-01_T1w.nii', 'mri/s6mwp1sub-01_T1w.nii'],
+    'cat12_surfaces': ['surf/s12.mesh.thickness.resampled_32k.sub-01_T1w.gii'],
+    'ciftify': [_FS_LR.format('curvature')],
+    'dartel': ['sub-01/mwc1sub-01_T1w.nii', 'sub-01/smwc1sub-01_T1w.nii'],
+    'freesurfer': [f'sub-01/surf/{side}.area.fwhm5.fsaverage.mgh' for side in ('lh', 'rh')],
+    'freesurfer_sessions': [
+        f'sub-01_ses-1/surf/{side}.thickness.fwhm10.fsaverage.mgh' for side in ('lh', 'rh')
+    ],
+    'freesurfer-post': ['sub-01/sub-01_space-fsLR_den-164k_curv.dscalar.nii'],
+    'fslvbm': ['struc/sub-01_struc_GM_to_template_GM_mod.nii.gz'],
+    'gifti': [_GIFTI.format(side) for side in 'LR'],
+    'hcp': [_FS_LR.format('corrThickness'), _FS_LR.format('MyelinMap_BC')],
+    'tbss': ['FA/sub-01_FA_to_target.nii.gz', 'MD/sub-01_FA_to_target_MD.nii.gz'],
 }
+_PAGE = (DOCS / 'patterns.md').read_text('utf-8').replace('\\\n', '')
+#: Options of the command for each folder on the page.
+COMMANDS = dict(re.findall(r'(?m)^\$ modelarrayio-bids (\w[\w-]*) results group *(.*)$', _PAGE))
+del COMMANDS['study']  # of any other layout
+STACKS = re.findall(r'(?m)^\$ modelarrayio (make-cohort .*--stack.*)$', _PAGE)
 #: Images of these that are on one grid, though no name tells a space.
 ON_TEMPLATE = r'/s?6?mwp[12]|/s?mwc1|_to_target|mean_FA|all_FA|_to_template'
 SURFACE = ('.mgh', '.gii')
@@ -89,10 +87,16 @@ def test_from_names_to_maps(tmp_path, name):
     run_and_check(study / below, tmp_path, words)
 
 
-@pytest.mark.parametrize('name', DOCUMENTED)
-def test_from_documented_names_to_maps(tmp_path, name):
-    paths, scalar = DOCUMENTED[name]
-    run_and_check(plant(tmp_path / name, paths), tmp_path, ['--scalars', scalar])
+@pytest.mark.parametrize('name', COMMANDS)
+def test_the_command_of_a_layout(tmp_path, name):
+    words = COMMANDS[name].split()
+    scalars = words[1:] or [None]
+    study = plant(tmp_path / name, DOCUMENTED[name])
+    run_and_check(study, tmp_path, words, stores=len(scalars))
+
+
+def test_every_layout_has_a_command():
+    assert set(COMMANDS) == set(DOCUMENTED)
 
 
 def test_archives_of_freesurfer_are_unpacked_by_the_command_of_the_message(tmp_path, capsys):
@@ -106,6 +110,43 @@ def test_archives_of_freesurfer_are_unpacked_by_the_command_of_the_message(tmp_p
     command = said.strip().partition('unpack them with ')[2]
     subprocess.run(command, shell=True, check=True)
     run_and_check(study, tmp_path, ['--scalars', 'thickness', 'thickness_fwhm10'], stores=2)
+
+
+@pytest.mark.parametrize('command', STACKS)
+def test_the_command_of_a_stack(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    scalar, _, name = words[words.index('--stack') + 1].partition('=')
+    mask = words[words.index('--mask') :][:2] if '--mask' in words else []
+    values = 50 + np.random.default_rng(5).normal(size=(12, 42)).astype(np.float32)
+    values += 0.1 * np.array([*PEOPLE.values()], np.float32)[:, np.newaxis]
+    save_stack(Path(name), values)
+    if mask:
+        save_stack(Path(mask[1]), np.ones((1, 42), np.uint8))
+    Path('order.txt').write_text('\n'.join(PEOPLE))
+    rows = [f'sub-{label},{age}' for label, age in PEOPLE.items()]
+    Path('people.csv').write_text('\n'.join(['participant_id,age', *rows]))
+    cohort = ['--cohort-file', 'cohort.csv']
+    assert files.main(words) == 0
+    assert files.main(['to-modelarray', *cohort, *mask, '--output', 'x.h5']) == 0
+    assert files.main(['validate', 'x.h5', *cohort]) == 0
+    fit = ['fit', 'x.h5', '--formula', f'{scalar} ~ age', *cohort, '--export', 'maps']
+    assert files.main(fit) == 0
+    sides = 2 if name.endswith('.mgh') else 1
+    slopes = np.tile(np.polyfit([*PEOPLE.values()], values.astype(float), 1)[0], sides)
+    (image,) = (path for path in Path('maps').glob('lm_age.estimate*') if 'hemi-R' not in path.name)
+    np.testing.assert_allclose(at(image, None), slopes, rtol=1e-4, atol=1e-6)
+
+
+def save_stack(path, values):
+    """Save rows, a volume each; of surfaces both hemispheres alike."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == '.mgh':
+        for name in (path.name, path.name.replace('lh.', 'rh.')):
+            vertices.save_mgh(path.with_name(name), values.T)
+    else:
+        volumes = values.reshape(-1, 2, 3, 7).transpose(1, 2, 3, 0).squeeze()
+        nb.save(nb.Nifti1Image(volumes, np.eye(4)), path)
 
 
 def pack(archive, folder):
@@ -199,6 +240,6 @@ def values_of(row, places):
 def at(path, places):
     if path.name.endswith(SURFACE):
         right = path.with_name(path.name.replace('lh.', 'rh.').replace('hemi-L', 'hemi-R'))
-        return np.concatenate([vertices.load(file) for file in (path, right)])
+        return np.concatenate([vertices.load(file) for file in dict.fromkeys((path, right))])
     data = nb.load(path).get_fdata()
     return data.reshape(-1) if places is None else data.squeeze()[places]

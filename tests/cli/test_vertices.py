@@ -226,31 +226,14 @@ def keep_data_beside(path, values):
     path.write_text(re.sub('<Data>.*</Data>', '<Data></Data>', text, flags=re.DOTALL))
 
 
-def test_stacks_of_both_hemispheres(folder, capsys):
-    """As mris_preproc concatenates them: a map of each participant."""
-    for side, values in zip(('lh', 'rh'), whole_of_all(), strict=True):
-        save_mgh(folder / f'{side}.thickness.fsaverage.stack.mgh', values.T)
-    (folder / 'order.txt').write_text('\n'.join(f'{n:02d}' for n in range(COUNT)))
-    (folder / 'people.csv').write_text(
-        '\n'.join(['participant_id,age', *(f'{n:02d},{AGES[n]}' for n in range(COUNT))])
-    )
-    stack = ['--stack', 'thickness=lh.thickness.fsaverage.stack.mgh', '--participants', 'order.txt']
-    words = ['--phenotypes', 'people.csv', '--output', 'cohort.csv']
-    assert main(['make-cohort', '.', *stack, *words]) == 0
-    assert build() == 0
-    with h5py.File('x.h5') as file:
-        np.testing.assert_array_equal(file['scalars/thickness/values'][()], VALUES)
-    assert main(['validate', 'x.h5', '--cohort-file', 'cohort.csv']) == 0
-    assert fit('--export', 'maps') == 0
-    slopes = np.polyfit(AGES, VALUES.astype(np.float64), 1)[0]
-    for side, expected in whole(slopes).items():
-        shown = load(folder / f'maps/lm_age.estimate_hemi-{side}.mgh')
-        np.testing.assert_allclose(shown, expected, rtol=1e-4, atol=1e-7)
-
-
-def whole_of_all():
-    """Return values of all participants on both surfaces, (n_participants, n_vertices) each."""
-    return [np.stack(both) for both in zip(*(whole(row).values() for row in VALUES), strict=True)]
+def test_a_map_that_a_stack_lacks(folder, capsys):
+    for side, values in whole(VALUES[0]).items():
+        name = f'{side.lower()}h.thickness.stack.mgh'
+        save_mgh(folder / name, np.stack([values, values], axis=1))
+    rows = [['x', 'lh.thickness.stack.mgh', str(number)] for number in (0, 2)]
+    write_csv('cohort.csv', ['scalar_name', 'source_file', 'source_volume'], rows)
+    assert build() == 65
+    assert 'has 2 maps, and no map 2. Count maps from 0' in capsys.readouterr().err
 
 
 def test_an_output_may_not_replace_the_right_hemisphere(folder, capsys):
