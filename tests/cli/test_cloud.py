@@ -18,6 +18,7 @@ from vertices import N_ELEMENTS, save_pair
 
 from modelarrayio_bids.cli import bids_app
 from modelarrayio_bids.cli.files import main
+from modelarrayio_bids.interfaces import ToModelArray
 from modelarrayio_bids.runtime.unfinished import Unfinished
 
 COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files']
@@ -111,6 +112,13 @@ def test_the_table_and_everything_else_in_a_bucket(folder, bucket):
     )
     assert build('--s3-workers', '2', cohort=key, mask=there['group_mask.nii.gz']) == 0
     np.testing.assert_array_equal(matrix()[1], expected_rows())
+
+
+def test_interfaces_of_nipype_take_addresses(folder, bucket):
+    there = bucket.upload(folder / 'data')
+    table = bucket.put('remote.csv', cohort_at(folder, f's3://{bucket.name}').read_bytes())
+    ToModelArray(cohort_file=table, in_mask=there['group_mask.nii.gz']).run()
+    np.testing.assert_array_equal(matrix('modelarray.h5')[1], expected_rows())
 
 
 def test_more_images_of_a_bucket(folder, bucket, capsys):
