@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -107,34 +108,14 @@ class ModelInterface(LibraryInterface):
     def _fit(self) -> ModelFit:
         """Return the model, ready to be fitted."""
         inputs = self.inputs
+        given = self.given(*(option.name for option in fields(ModelOptions)))
         return ModelFit.of(
             inputs.in_file,
             inputs.formula,
             inputs.cohort_file,
-            self._options(),
+            ModelOptions(**{name: _plain(value) for name, value in given.items()}),
             weights=self.given('weights').get('weights'),
             allow_repeated=inputs.allow_repeated,
-        )
-
-    def _options(self) -> ModelOptions:
-        several = (
-            'var_terms', 'var_model', 'correct_p_value_terms', 'correct_p_value_model',
-        )  # fmt: skip
-        lists: dict[str, Any] = {
-            name: tuple(values) for name, values in self.given(*several).items()
-        }
-        return ModelOptions(
-            **lists,
-            **self.given('method', 'exchangeability', 'shuffle'),
-            permutations=self.inputs.permutations,
-            seed=self.inputs.seed,
-            full_outputs=self.inputs.full_outputs,
-            contrasts=dict(self.inputs.contrasts),
-            f_tests=dict(self.inputs.f_tests),
-            num_subj_lthr_abs=self.inputs.num_subj_lthr_abs,
-            num_subj_lthr_rel=self.inputs.num_subj_lthr_rel,
-            anova=self.inputs.anova,
-            effect_sizes=self.inputs.effect_sizes,
         )
 
 
@@ -159,6 +140,13 @@ class FitModel(ModelInterface):
                 resources=self.resources(),
             )
         return {'out_file': str(written), 'analysis_name': analysis}
+
+
+def _plain(value: Any) -> Any:
+    """Return a list or a dictionary of Nipype's as options have it."""
+    if isinstance(value, dict):
+        return dict(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _joined(null_files: Sequence[str]) -> np.ndarray | None:

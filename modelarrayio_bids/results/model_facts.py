@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from modelarrayio_bids.models.adjustment import FWE
@@ -66,8 +66,8 @@ class ModelFacts:
     """
 
     formula: str
-    response: str
-    columns: tuple[str, ...]
+    response: str = ''
+    columns: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     aliased: tuple[str, ...] = ()
     n_images: int = 0
@@ -98,27 +98,24 @@ class ModelFacts:
         told = _object(described.get(schema.MODEL_ATTRIBUTE, ''))
         if schema.FORMULA_ATTRIBUTE not in described or not told:
             return None
+        known = {each.name for each in fields(cls)}
+        plain = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in told.items()
+            if name in known and value is not None
+        }
         return cls(
-            formula=described[schema.FORMULA_ATTRIBUTE],
-            response=told.get('response', ''),
-            columns=tuple(told.get('columns', ())),
-            terms=tuple(told.get('terms', ())),
-            aliased=tuple(told.get('aliased', ())),
-            n_images=told.get('n_images', 0),
-            left_out=told.get('left_out', {}),
-            not_fitted=_object(described.get(schema.NOT_FITTED_ATTRIBUTE, '')),
-            weights=told.get('weights') or '',
-            cohort=told.get('cohort', ''),
-            design_files=told.get('design_files', {}),
-            contrasts=told.get('contrasts', {}),
-            f_tests=told.get('f_tests', {}),
-            tested={name: Hypothesis(**each) for name, each in told.get('tested', {}).items()},
-            kind=told.get('kind', ''),
-            particulars=tuple(told.get('particulars', ())),
-            summarised=tuple(told.get('summarised', ())),
-            fewest=told.get('num_subj_lthr_abs', 0),
-            smallest_share=told.get('num_subj_lthr_rel', 0),
-            permutation=_permutation(told),
+            **{
+                **plain,
+                'formula': described[schema.FORMULA_ATTRIBUTE],
+                'not_fitted': _object(described.get(schema.NOT_FITTED_ATTRIBUTE, '')),
+                'tested': {
+                    name: Hypothesis(**each) for name, each in told.get('tested', {}).items()
+                },
+                'fewest': told.get('num_subj_lthr_abs', 0),
+                'smallest_share': told.get('num_subj_lthr_rel', 0),
+                'permutation': _permutation(told),
+            }
         )
 
     @property

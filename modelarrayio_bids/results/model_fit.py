@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.schema import ELEMENT_ID
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -84,26 +87,32 @@ class ModelFit:
     def of(
         cls,
         store: str | os.PathLike[str],
-        formula: str,
-        cohort_file: str | os.PathLike[str],
+        source: str | FSLDesign,
+        cohort_file: str | os.PathLike[str] | None = None,
         options: ModelOptions = ModelOptions(),
         *,
+        scalar: str = '',
         weights: str | None = None,
         allow_repeated: bool = False,
     ) -> ModelFit:
-        """Read a formula, the scalar it is about, and the phenotypes of its images.
+        """Read a model, the scalar it is about, and the phenotypes of its images.
 
         Parameters
         ----------
         store : path-like
             The HDF5 file.
-        formula : str
+        source : str or FSLDesign
             The model in R's words, such as ``FA ~ age + sex``; other scalars of the file may stand
-            on the right. The left side may be missing where the file has one scalar.
-        cohort_file : path-like
-            A table with the covariates; rows are matched by ``source_file``.
+            on the right. The left side may be missing where the file has one scalar. Or a design
+            of FSL's files, with a row for each image of the scalar.
+        cohort_file : path-like, optional
+            A table whose rows are matched by ``source_file``. It has the covariates of a formula;
+            of a design, it is the order of the rows, without it that of the HDF5 file.
         options : ModelOptions, optional
-            Statistics to estimate, and thresholds for the elements.
+            Statistics to estimate, and thresholds for the elements; of a design, what is asked
+            for besides the contrasts and tests of its files.
+        scalar : str, optional
+            Scalar to model by a design, if the file has several.
         weights : str, optional
             A column of weights.
         allow_repeated : bool, optional
@@ -113,107 +122,41 @@ class ModelFit:
         ------
         FormulaError
             If the formula cannot be read, or names what is not there.
-        CohortError
-            If the cohort lacks an image, or a column of it cannot be used.
-        UsageError
-            If participants have several images and ``allow_repeated`` is false.
-        """
-        store, cohort_file = Path(store), location(cohort_file)
-        with StoreReader(store) as reader:
-            sources = reader.sources
-            response = _response(formula, sources, store)
-        kind = kind_of(Terms.of(formula), options.method)
-        phenotypes = Phenotypes.of(cohort_file, response, sources[response])
-        columns = design(formula, phenotypes.covariates(sources), sources, path=cohort_file)
-        return cls._of_columns(
-            *(store, kind, phenotypes, columns),
-            options=options,
-            sources=sources,
-            weights=weights,
-            allow_repeated=allow_repeated,
-        )
-
-    @classmethod
-    def of_files(
-        cls,
-        store: str | os.PathLike[str],
-        files: FSLDesign,
-        cohort_file: str | os.PathLike[str] | None = None,
-        options: ModelOptions = ModelOptions(),
-        *,
-        scalar: str = '',
-        weights: str | None = None,
-        allow_repeated: bool = False,
-    ) -> ModelFit:
-        """Take the columns of FSL's files for a model.
-
-        Parameters
-        ----------
-        store : path-like
-            The HDF5 file.
-        files : FSLDesign
-            The design; a row for each image of the scalar.
-        cohort_file : path-like, optional
-            A table whose order the rows are in, matched by ``source_file``; without one it is the
-            order of the HDF5 file.
-        options : ModelOptions, optional
-            Statistics to estimate besides the contrasts and tests of the files.
-        scalar : str, optional
-            Scalar to model, if the file has several.
-        weights, allow_repeated
-            See :meth:`of`.
-
-        Raises
-        ------
         FormatError
             If the design has not as many rows as there are images.
         CohortError
-            If the cohort lacks an image.
+            If the cohort lacks an image, or a column of it cannot be used.
         UsageError
-            As of :meth:`of`, and if options and files do not go together.
+            If participants have several images and ``allow_repeated`` is false, or if options and
+            files do not go together.
         """
-        store, path = Path(store), files.matrix.path
-        options = files.options(options)
+        store = Path(store)
         with StoreReader(store) as reader:
             sources = reader.sources
-            response = _scalar(scalar, sources, store)
-        formula = files.formula(response)
+        if isinstance(source, FSLDesign):
+            files, path, options = source, source.matrix.path, source.options(options)
+            response = _response(scalar, sources, store)
+            formula = files.formula(response)
+        else:
+            files, path, formula = None, location(cohort_file or store), source
+            response = _response(Terms.of(formula).response, sources, store, formula)
         kind = kind_of(Terms.of(formula), options.method)
         if cohort_file is None:
             phenotypes = Phenotypes.of_names(path, response, sources[response])
         else:
             phenotypes = Phenotypes.of(location(cohort_file), response, sources[response])
-        phenotypes = files.beside(phenotypes)
-        columns = design(formula, phenotypes.table, [response], path=path)
-        return cls._of_columns(
-            *(store, kind, phenotypes, columns),
-            options=options,
-            sources=sources,
-            weights=weights,
-            allow_repeated=allow_repeated,
-            files=files,
-        )
-
-    @classmethod
-    def _of_columns(
-        cls,
-        store: Path,
-        kind: ModelKind,
-        phenotypes: Phenotypes,
-        columns: Design,
-        *,
-        options: ModelOptions,
-        sources: Mapping[str, tuple[str, ...]],
-        weights: str | None,
-        allow_repeated: bool,
-        files: FSLDesign | None = None,
-    ) -> ModelFit:
+        if files is None:
+            table, scalars = phenotypes.covariates(sources), [*sources]
+        else:
+            phenotypes = files.beside(phenotypes)
+            table, scalars = phenotypes.table, [response]
+        columns = design(formula, table, scalars, path=path)
         model = kind.build(columns, options, _weights(phenotypes, weights))
         if not allow_repeated:
             phenotypes.require_one_row_each(columns.rows, model.groups)
-        rows = {phenotypes.response: np.arange(len(phenotypes.table))}
-        for scalar in model.scalars:
-            rows[scalar] = phenotypes.rows_of(scalar, sources[scalar])
+        rows = {response: np.arange(len(phenotypes.table))}
+        for other in model.scalars:
+            rows[other] = phenotypes.rows_of(other, sources[other])
         permutation = None
         if options.permutations:
             blocks = _blocks(phenotypes, options.exchangeability, columns.rows)
@@ -485,48 +428,40 @@ def condition(plan: Design, aliased: Collection[str] = ()) -> float:
     return float(np.linalg.cond(matrix / np.where(lengths > 0, lengths, 1)))
 
 
-def _response(formula: str, sources: Mapping[str, tuple[str, ...]], store: Path) -> str:
-    named = Terms.of(formula).response
-    if named in sources:
-        return named
-    held = some(sorted(sources), most=8) or 'none'
-    if named:
-        raise UsageError(
-            f'holds no scalar {named}, the left side of the formula', store, f'It holds: {held}.'
-        )
-    if len(sources) != 1:
-        raise UsageError(
-            'the formula does not say which scalar is modelled',
-            store,
-            f"Put it on the left: '{min(sources, default='FA')} {formula.strip()}'. "
-            f'The file holds: {held}.',
-        )
-    return next(iter(sources))
-
-
-def _scalar(name: str, sources: Mapping[str, tuple[str, ...]], store: Path) -> str:
+def _response(
+    named: str, sources: Mapping[str, tuple[str, ...]], store: Path, formula: str = ''
+) -> str:
     """Return the scalar that is modelled: the one that is named, or the only one."""
     held = some(sorted(sources), most=8) or 'none'
-    if name and name not in sources:
-        raise UsageError(f'holds no scalar {name}', store, f'It holds: {held}.')
-    if not name and len(sources) != 1:
-        raise UsageError(
-            'holds several scalars', store, f'Select one with --scalar. It holds: {held}.'
-        )
-    return name or next(iter(sources))
+    if named and named not in sources:
+        whose = ', the left side of the formula' * bool(formula)
+        raise UsageError(f'holds no scalar {named}{whose}', store, f'It holds: {held}.')
+    if not named and len(sources) != 1:
+        what, how = 'holds several scalars', 'Select one with --scalar. It holds'
+        if formula:
+            what = 'the formula does not say which scalar is modelled'
+            left = f"'{min(sources, default='FA')} {formula.strip()}'"
+            how = f'Put it on the left: {left}. The file holds'
+        raise UsageError(what, store, f'{how}: {held}.')
+    return named or next(iter(sources))
+
+
+def _column(phenotypes: Phenotypes, name: str, what: str) -> pd.Series:
+    """Return a column of the table that an option names."""
+    table = phenotypes.table
+    if name not in table:
+        what = f'has no column {name} of {what}'
+        raise CohortError(what, phenotypes.path, f'It has: {some([*table])}.')
+    return table[name]
 
 
 def _weights(phenotypes: Phenotypes, column: str | None) -> np.ndarray | None:
     """Return the weights of the rows, NaN where blank: (n_images,) float64."""
     if column is None:
         return None
-    table = phenotypes.table
-    if column not in table:
-        raise CohortError(
-            f'has no column {column} of weights', phenotypes.path, f'It has: {some([*table])}.'
-        )
+    cells = _column(phenotypes, column, 'weights')
     try:
-        return table[column].to_numpy(np.float64, na_value=np.nan)
+        return cells.to_numpy(np.float64, na_value=np.nan)
     except ValueError as error:
         raise CohortError(
             f'{column} is not a column of weights ({error})', phenotypes.path, 'Give numbers.'
@@ -537,12 +472,7 @@ def _blocks(phenotypes: Phenotypes, column: str, rows: np.ndarray) -> np.ndarray
     """Return the block of exchangeability of each image, (n_images,) int; None without blocks."""
     if not column:
         return None
-    table = phenotypes.table
-    if column not in table:
-        raise CohortError(
-            f'has no column {column} of blocks', phenotypes.path, f'It has: {some([*table])}.'
-        )
-    cells = table[column]
+    cells = _column(phenotypes, column, 'blocks')
     if blank := int(cells.iloc[rows].isna().sum()):
         raise CohortError(
             f'{column} is blank for {count(blank, "image")}, which then has no block',

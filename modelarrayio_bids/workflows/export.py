@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from nipype import MapNode, Node, Workflow
+from nipype import Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
 from modelarrayio_bids.interfaces import ExportResults, MakeReport
-from modelarrayio_bids.workflows.node_resources import Allowance
-
-#: Fields of ``inputnode``.
-INPUTS = ('in_files', 'analysis_name', 'output_dirs')
+from modelarrayio_bids.workflows.nodes import Allowance, absolute, inputnode_of
 
 
 def init_export_wf(
@@ -95,14 +91,13 @@ def init_export_wf(
         iterated.append('output_dir')
     named = {} if root is None else {'bids_root': root}
     settings = {'compress': compress, 'log_p': log_p, 'outside': outside}
-    export = MapNode(
-        ExportResults(**settings, **named, **allowed.inputs()),
-        iterated,
-        'export_results',
-        **allowed.working(),
+    exported = ExportResults(**settings, **named, **allowed.inputs())
+    export = allowed.node(exported, 'export_results', iterated)
+    inputnode = inputnode_of(
+        in_files=absolute(in_files),
+        analysis_name=analysis_name,
+        output_dirs=absolute(output_dirs),
     )
-    inputnode = Node(IdentityInterface(INPUTS, mandatory_inputs=False), 'inputnode')
-    inputnode.inputs.trait_set(**_given(in_files, analysis_name, output_dirs))
     outputnode = Node(IdentityInterface(['out_files', 'report']), 'outputnode')
 
     workflow = Workflow(name)
@@ -115,22 +110,7 @@ def init_export_wf(
     if report_of is not None and root is not None:
         about = {'output_dir': root, 'bids_dir': report_of, 'show_intercept': show_intercept}
         report = MakeReport(**about, **allowed.memory())
-        node = Node(report, 'make_report', **allowed.working())
-        node.overwrite = True
+        node = allowed.node(report, 'make_report', overwrite=True)
         workflow.connect(export, 'out_files', node, 'in_files')
         workflow.connect(node, 'out_file', outputnode, 'report')
     return workflow
-
-
-def _given(
-    in_files: Sequence[str | PathLike[str]],
-    analysis_name: str | Sequence[str],
-    output_dirs: Sequence[str | PathLike[str]],
-) -> dict[str, Any]:
-    """Return what was given to be the workflow's inputs, paths made absolute."""
-    inputs = {
-        'in_files': [str(Path(path).absolute()) for path in in_files],
-        'analysis_name': analysis_name,
-        'output_dirs': [str(Path(path).absolute()) for path in output_dirs],
-    }
-    return {field: value for field, value in inputs.items() if value}

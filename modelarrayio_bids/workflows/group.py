@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from nipype import MapNode, Node, Workflow
+from nipype import Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
 from modelarrayio_bids.interfaces import GroupMask, MakeReport, WriteFitScripts, WriteSidecars
 from modelarrayio_bids.interfaces.group import BuildStore, StageCohorts
 from modelarrayio_bids.interfaces.rows import PlanRowBlocks, ReadRowBlock
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
-from modelarrayio_bids.workflows.node_resources import Allowance
+from modelarrayio_bids.workflows.nodes import Allowance, inputnode_of
 
 #: Fields of ``inputnode``: inputs of CollectCohort that another pipeline may find out as it runs.
 INPUTS = (
@@ -42,6 +42,8 @@ OUTPUTS = (
     'left_out',
     'report',
 )
+# Names of the parameters that are inputs of CollectCohort.
+_COLLECTED = frozenset(StageCohorts.input_spec().copyable_trait_names())
 
 
 def init_modelarray_wf(
@@ -145,35 +147,20 @@ def init_modelarray_wf(
     >>> build.n_procs, build.mem_gb
     (4, 4.0)
     """
+    given = {name: value for name, value in locals().items() if name in _COLLECTED and value}
     allowed = Allowance(nprocs, mem_mb)
-    collect = _collect_node(
-        allowed,
-        bids_dir=bids_dir,
-        output_dir=output_dir,
-        datasets=dict(datasets or {}),
-        participant_label=list(participant_label),
-        session_label=list(session_label),
-        exclude_participant_label=list(exclude_participant_label),
-        scalars=list(scalars),
-        space=list(space),
-        bids_filters=dict(bids_filters or {}),
-        in_mask=in_mask,
-        mask_source=list(mask_source),
-        group_mask_file=group_mask_file,
-        threshold=threshold,
-        on_grid_mismatch=on_grid_mismatch,
-        phenotypes=list(phenotypes),
-        required_columns=list(required_columns),
-        recipes=list(recipes),
-        images=list(images),
-        masks=list(masks),
-        images_space=images_space,
-        overwrite=overwrite,
-    )
+    # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
+    # collected anew, the cohorts are newer than any cached node after them.
+    collect = allowed.node(StageCohorts(**given), 'collect_cohort', overwrite=True)
+    of_masks = ['cohort_file', 'out_mask', 'out_coverage']
+    group_mask = allowed.node(GroupMask(threshold=threshold), 'group_mask', of_masks)
     blocks = {} if blocks_dir is None else {'blocks_dir': blocks_dir, 'n_blocks': n_blocks}
-    group_mask = _mask_node(allowed, threshold=threshold)
-    build = _build_node(allowed, overwrite=overwrite, reuse_existing=not overwrite, **blocks)
-    workflow = _connected(Workflow(name), collect, group_mask, build)
+    replaced = {'overwrite': overwrite, 'reuse_existing': not overwrite}
+    stores = BuildStore(**replaced, **blocks, **allowed.inputs(), summaries=True)
+    of_stores = ['cohort_file', 'final_cohort_file', 'in_mask', 'out_file']
+    build = allowed.node(stores, 'to_modelarray', of_stores)
+    workflow = Workflow(name)
+    _connect(workflow, collect, group_mask, build)
     _write_scripts(workflow, allowed)
     if blocks:
         _read_in_blocks(workflow, allowed, **blocks)
@@ -182,30 +169,9 @@ def init_modelarray_wf(
     return workflow
 
 
-def _collect_node(allowed: Allowance, **inputs: Any) -> Node:
-    given = {trait: value for trait, value in inputs.items() if value}
-    collect = Node(StageCohorts(**given), 'collect_cohort', **allowed.working())
-    # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
-    # collected anew, the cohorts are newer than any cached node after them.
-    collect.overwrite = True
-    return collect
-
-
-def _mask_node(allowed: Allowance, **settings: Any) -> MapNode:
-    iterated = ['cohort_file', 'out_mask', 'out_coverage']
-    return MapNode(GroupMask(**settings), iterated, 'group_mask', **allowed.working())
-
-
-def _build_node(allowed: Allowance, **settings: Any) -> MapNode:
-    iterated = ['cohort_file', 'final_cohort_file', 'in_mask', 'out_file']
-    build = BuildStore(**settings, **allowed.inputs(), summaries=True)
-    return MapNode(build, iterated, 'to_modelarray', **allowed.working())
-
-
-def _connected(workflow: Workflow, collect: Node, group_mask: MapNode, build: MapNode) -> Workflow:
-    inputnode = Node(IdentityInterface(INPUTS, mandatory_inputs=False), 'inputnode')
-    # As CollectCohort has checked them, and made them absolute.
-    inputnode.inputs.trait_set(**collect.interface.given(*INPUTS))
+def _connect(workflow: Workflow, collect: Node, group_mask: Node, build: Node) -> None:
+    # Inputs as CollectCohort has checked them, and made them absolute.
+    inputnode = inputnode_of(**dict.fromkeys(INPUTS) | collect.interface.given(*INPUTS))
     outputnode = Node(IdentityInterface(OUTPUTS, mandatory_inputs=False), 'outputnode')
     workflow.connect([
         (inputnode, collect, [(field, field) for field in INPUTS]),
@@ -229,7 +195,6 @@ def _connected(workflow: Workflow, collect: Node, group_mask: MapNode, build: Ma
         (group_mask, outputnode, [('out_mask', 'group_masks'), ('out_coverage', 'coverages')]),
         (build, outputnode, [('out_file', 'store_files')]),
     ])  # fmt: skip
-    return workflow
 
 
 def _write_scripts(workflow: Workflow, allowed: Allowance) -> None:
@@ -237,8 +202,8 @@ def _write_scripts(workflow: Workflow, allowed: Allowance) -> None:
     collect, build, outputnode = map(
         workflow.get_node, ('collect_cohort', 'to_modelarray', 'outputnode')
     )
-    describe = Node(WriteSidecars(), 'write_sidecars', **allowed.light())
-    fit = Node(WriteFitScripts(n_cores=allowed.nprocs), 'write_fit_scripts', **allowed.light())
+    describe = allowed.light_node(WriteSidecars(), 'write_sidecars')
+    fit = allowed.light_node(WriteFitScripts(n_cores=allowed.nprocs), 'write_fit_scripts')
     workflow.connect([
         (collect, describe, [('sidecars_file', 'sidecars_file')]),
         (build, describe, [
@@ -259,9 +224,8 @@ def _write_scripts(workflow: Workflow, allowed: Allowance) -> None:
 def _report(workflow: Workflow, allowed: Allowance) -> None:
     """Put the report after everything else."""
     collect, fit = map(workflow.get_node, ('collect_cohort', 'write_fit_scripts'))
-    report = Node(MakeReport(**allowed.memory()), 'make_report', **allowed.working())
     # Its input is a folder, whose files Nipype does not know.
-    report.overwrite = True
+    report = allowed.node(MakeReport(**allowed.memory()), 'make_report', overwrite=True)
     workflow.connect([
         (collect, report, [
             ('bids_dir', 'bids_dir'), ('output_dir', 'output_dir'), ('left_out', 'left_out'),
@@ -277,16 +241,10 @@ def _read_in_blocks(workflow: Workflow, allowed: Allowance, **blocks: Any) -> No
         workflow.get_node, ('collect_cohort', 'group_mask', 'to_modelarray')
     )
     settings = blocks | allowed.inputs()
-    plan = Node(PlanRowBlocks(**settings), 'plan_row_blocks', **allowed.working())
-    read = MapNode(
-        ReadRowBlock(**settings),
-        ['cohort_file', 'in_mask', 'number'],
-        'read_row_block',
-        **allowed.working(),
-    )
-    for node in (plan, read):
-        # Finished blocks are recognised by their files: see ReadRowBlock.
-        node.overwrite = True
+    # Finished blocks are recognised by their files: see ReadRowBlock.
+    plan = allowed.node(PlanRowBlocks(**settings), 'plan_row_blocks', overwrite=True)
+    of_block = ['cohort_file', 'in_mask', 'number']
+    read = allowed.node(ReadRowBlock(**settings), 'read_row_block', of_block, overwrite=True)
     workflow.connect([
         (collect, plan, [('cohort_files', 'cohort_files')]),
         (group_mask, plan, [('out_mask', 'in_masks')]),

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-from nipype import MapNode, Node, Workflow
+from nipype import Node, Workflow
 from nipype.interfaces.utility import IdentityInterface
 
 from modelarrayio_bids.interfaces import FitModel
-from modelarrayio_bids.interfaces.elements import JoinElementBlocks, PlanElementBlocks
-from modelarrayio_bids.interfaces.permutations import (
-    GatherPermutationBlocks,
+from modelarrayio_bids.interfaces.model_blocks import (
+    JoinElementBlocks,
     PermuteModel,
+    PlanElementBlocks,
     PlanPermutationBlocks,
 )
-from modelarrayio_bids.workflows.node_resources import Allowance
+from modelarrayio_bids.workflows.nodes import Allowance, absolute, inputnode_of
 
 #: Fields of ``inputnode``: lists in one order; of formulas also one for all files.
 INPUTS = ('in_files', 'cohort_files', 'formula')
@@ -92,8 +91,11 @@ def init_model_wf(
     """
     allowed = Allowance(nprocs, mem_mb)
     settings = {'analysis_name': analysis_name, 'overwrite': overwrite, **(options or {})}
-    inputnode = Node(IdentityInterface(INPUTS, mandatory_inputs=False), 'inputnode')
-    inputnode.inputs.trait_set(**_given(in_files, cohort_files, formula))
+    inputnode = inputnode_of(
+        in_files=absolute(in_files),
+        cohort_files=absolute(cohort_files),
+        formula=formula if isinstance(formula, str) else list(formula),
+    )
     outputnode = Node(IdentityInterface(['store_files']), 'outputnode')
     workflow = Workflow(name)
     workflow.add_nodes([inputnode, outputnode])
@@ -109,14 +111,12 @@ def init_model_wf(
 
 def _fit_whole(
     workflow: Workflow, allowed: Allowance, settings: Mapping[str, Any], iterated: Sequence[str]
-) -> MapNode:
+) -> Node:
     """Fit each file in a node of its own; return the node."""
     inputnode, outputnode = map(workflow.get_node, ('inputnode', 'outputnode'))
-    fit = MapNode(
-        FitModel(**settings, **allowed.inputs()), list(iterated), 'fit_model', **allowed.working()
-    )
     # The library checks the current content of the file, not Nipype's cache.
-    fit.overwrite = True
+    model = FitModel(**settings, **allowed.inputs())
+    fit = allowed.node(model, 'fit_model', iterated, overwrite=True)
     workflow.connect([
         (inputnode, fit, [
             ('in_files', 'in_file'), ('cohort_files', 'cohort_file'), ('formula', 'formula'),
@@ -135,14 +135,11 @@ def _permute_in_blocks(
 ) -> None:
     """Make permutations in nodes that may run on different machines, and fit with all of them."""
     inputnode = workflow.get_node('inputnode')
-    plan = Node(PlanPermutationBlocks(n_blocks=n_blocks), 'plan_permutations', **allowed.light())
+    blocks = PlanPermutationBlocks(n_blocks=n_blocks)
+    plan = allowed.light_node(blocks, 'plan_permutations', overwrite=True)
     of_block = ['in_file', 'in_identity', 'cohort_file', 'formula', 'block']
     own = {name: value for name, value in settings.items() if name not in _OF_RESULTS}
-    permute = MapNode(
-        PermuteModel(**own, **allowed.inputs()), of_block, 'permute_model', **allowed.working()
-    )
-    gather = Node(GatherPermutationBlocks(), 'gather_permutations', **allowed.light())
-    plan.overwrite = True
+    permute = allowed.node(PermuteModel(**own, **allowed.inputs()), 'permute_model', of_block)
     fit = _fit_whole(workflow, allowed, settings, [*iterated, 'null_files'])
     workflow.connect([
         (inputnode, plan, [(field, field) for field in INPUTS]),
@@ -150,10 +147,7 @@ def _permute_in_blocks(
             ('in_files', 'in_file'), ('cohort_files', 'cohort_file'), ('formula', 'formula'),
             ('block', 'block'), ('identities', 'in_identity'),
         ]),
-        (inputnode, gather, [('in_files', 'in_files')]),
-        (plan, gather, [('in_files', 'block_of')]),
-        (permute, gather, [('out_file', 'block_files')]),
-        (gather, fit, [('null_files', 'null_files')]),
+        (permute, fit, [(('out_file', _by_file, n_blocks), 'null_files')]),
     ])  # fmt: skip
 
 
@@ -162,17 +156,15 @@ def _fit_in_blocks(
 ) -> None:
     """Fit blocks of elements in nodes that may run on different machines, and join them."""
     inputnode, outputnode = map(workflow.get_node, ('inputnode', 'outputnode'))
-    plan = Node(PlanElementBlocks(n_blocks=n_blocks), 'plan_element_blocks', **allowed.light())
+    blocks = PlanElementBlocks(n_blocks=n_blocks)
+    plan = allowed.light_node(blocks, 'plan_element_blocks', overwrite=True)
     iterated = ['in_file', 'in_identity', 'cohort_file', 'formula', 'elements', 'out_file']
     # Files of blocks are in the work folder, where they may be replaced.
     own = {**settings, 'overwrite': True}
-    fit = MapNode(FitModel(**own, **allowed.inputs()), iterated, 'fit_model', **allowed.working())
+    fit = allowed.node(FitModel(**own, **allowed.inputs()), 'fit_model', iterated)
     shared = {name: settings[name] for name in ('analysis_name', 'overwrite')}
-    join = Node(
-        JoinElementBlocks(**shared, num_threads=allowed.nprocs), 'join_blocks', **allowed.working()
-    )
-    for node in (plan, join):
-        node.overwrite = True
+    joined = JoinElementBlocks(**shared, num_threads=allowed.nprocs)
+    join = allowed.node(joined, 'join_blocks', overwrite=True)
     workflow.connect([
         (inputnode, plan, [(field, field) for field in INPUTS]),
         (plan, fit, [
@@ -186,15 +178,6 @@ def _fit_in_blocks(
     ])  # fmt: skip
 
 
-def _given(
-    in_files: Sequence[str | PathLike[str]],
-    cohort_files: Sequence[str | PathLike[str]],
-    formula: str | Sequence[str],
-) -> dict[str, Any]:
-    """Return what was given to be the workflow's inputs, paths made absolute."""
-    inputs = {
-        'in_files': [str(Path(path).absolute()) for path in in_files],
-        'cohort_files': [str(Path(path).absolute()) for path in cohort_files],
-        'formula': formula if isinstance(formula, str) else list(formula),
-    }
-    return {field: value for field, value in inputs.items() if value}
+def _by_file(blocks: list[str], n_blocks: int) -> list[list[str]]:
+    """Return the blocks of each file; Nipype runs the text of this function."""
+    return [blocks[first : first + n_blocks] for first in range(0, len(blocks), n_blocks)]

@@ -73,16 +73,19 @@ def _model(options: argparse.Namespace) -> ModelFit:
     from modelarrayio_bids.results.fsl_design import FSLDesign
     from modelarrayio_bids.results.model_fit import ModelFit
 
-    how = {'weights': options.weights, 'allow_repeated': options.allow_repeated}
+    source = options.formula
     if options.design_mat is None:
         _check_formula(options)
-        what = options.file, options.formula, options.cohort_file, model_options(options)
-        return ModelFit.of(*what, **how)
-    files = FSLDesign.of(
-        options.design_mat, options.design_con, options.design_fts, options.design_grp
+    else:
+        source = FSLDesign.of(
+            options.design_mat, options.design_con, options.design_fts, options.design_grp
+        )
+    return ModelFit.of(
+        *(options.file, source, options.cohort_file, model_options(options)),
+        scalar=options.scalar or '',
+        weights=options.weights,
+        allow_repeated=options.allow_repeated,
     )
-    asked = options.file, files, options.cohort_file, model_options(options)
-    return ModelFit.of_files(*asked, scalar=options.scalar or '', **how)
 
 
 def _check_formula(options: argparse.Namespace) -> None:

@@ -181,17 +181,16 @@ def find_fit(
 
 
 def _fit(store: Path, facts: ModelFacts, cohort: Path) -> ModelFit:
-    options, weights = ModelOptions(method=facts.kind), facts.weights or None
-    if not facts.design_files:
-        return ModelFit.of(
-            *(store, facts.formula, cohort, options), weights=weights, allow_repeated=True
-        )
-    # Rows are in the order of the table that was given, whatever other there is.
-    table = None if facts.cohort == facts.design_files['mat'] else facts.cohort
-    return ModelFit.of_files(
-        *(store, FSLDesign.of(facts.design_files['mat']), table, options),
+    source: str | FSLDesign = facts.formula
+    table: Path | str | None = cohort
+    if facts.design_files:
+        source = FSLDesign.of(facts.design_files['mat'])
+        # Rows are in the order of the table that was given, whatever other there is.
+        table = None if facts.cohort == facts.design_files['mat'] else facts.cohort
+    return ModelFit.of(
+        *(store, source, table, ModelOptions(method=facts.kind)),
         scalar=facts.response,
-        weights=weights,
+        weights=facts.weights or None,
         allow_repeated=True,
     )
 
