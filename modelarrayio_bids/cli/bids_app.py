@@ -8,18 +8,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.app import export_level, group_level, model_level, reporting
 from modelarrayio_bids.cli.app.settings import add_config_file, parse
 from modelarrayio_bids.cli.commands.export_results import add_images
 from modelarrayio_bids.cli.options import (
-    add,
-    add_cluster,
-    add_flag,
-    add_log_format,
-    add_path,
-    add_remote,
-    add_resources,
+    Section,
     disk_path,
     log_format,
     place,
@@ -65,17 +58,18 @@ def get_parser() -> Parser:
         'results as images (export).',
         epilog=_EXAMPLES,
     )
-    _add_positional(parser)
-    group_level.add_options(parser)
-    model_level.add_options(parser)
-    export_level.add_options(parser)
-    reporting.add_options(parser)
-    add_images(parser)
-    add_resources(parser)
-    add_remote(parser)
-    add_cluster(parser)
-    _add_running(parser)
-    _add_messages(parser)
+    options = Section(parser)
+    _add_positional(options)
+    group_level.add_options(options)
+    model_level.add_options(options)
+    export_level.add_options(options)
+    reporting.add_options(options)
+    add_images(options)
+    options.add_resources()
+    options.add_remote()
+    options.add_cluster()
+    _add_running(options)
+    _add_messages(options)
     return parser
 
 
@@ -126,25 +120,17 @@ def _level(options: argparse.Namespace) -> str:
     return 'WARNING' if options.quiet else 'DEBUG' if options.verbose else 'INFO'
 
 
-def _add_positional(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('bids_dir', type=place, help='BIDS dataset of the study')
-    parser.add_argument('output_dir', type=disk_path, help='folder for all outputs')
-    parser.add_argument(
+def _add_positional(options: Section) -> None:
+    options.add('bids_dir', type=place, help='BIDS dataset of the study')
+    options.add('output_dir', type=disk_path, help='folder for all outputs')
+    options.add(
         'analysis_level',
         nargs='+',
         metavar='{group,model,export}',
         help='one or more levels, which run in this order; there is no participant level',
     )
-    add(
-        parser,
-        '--version',
-        action='version',
-        version=f'{PROGRAM} {__version__}',
-        common=True,
-        help='show the version',
-    )
-    add(
-        parser,
+    options.add_version(PROGRAM, '--version')
+    options.add(
         '--bids-exec-spec',
         action=_PrintDescriptor,
         nargs=0,
@@ -153,10 +139,9 @@ def _add_positional(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_running(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('running')
-    add_path(
-        group,
+def _add_running(options: Section) -> None:
+    group = options.section('running')
+    group.add_path(
         '-w',
         '--work-dir',
         metavar='DIR',
@@ -164,46 +149,32 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help='folder for intermediate files. The default is a folder in output_dir, removed at the '
         'end',
     )
-    add_flag(group, '--dry-run', common=True, help='check everything, write nothing')
-    add(
-        group,
-        '--omp-nthreads',
-        type=positive,
-        metavar='N',
-        help='BLAS threads; rarely matters',
-    )
+    group.add_flag('--dry-run', common=True, help='check everything, write nothing')
+    group.add('--omp-nthreads', type=positive, metavar='N', help='BLAS threads; rarely matters')
     add_config_file(group)
-    add_flag(
-        group,
-        '--notrack',
-        help='accepted for compatibility with other BIDS Apps; nothing is ever tracked',
+    group.add_flag(
+        '--notrack', help='accepted for compatibility with other BIDS Apps; nothing is ever tracked'
     )
 
 
-def _add_messages(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('messages')
-    group.add_argument(
+def _add_messages(options: Section) -> None:
+    group = options.section('messages')
+    group.add(
         '-v',
         '--verbose',
         action='count',
         default=0,
         help='print more messages, and tracebacks of errors; -vv also prints messages of Nipype',
     )
-    group.add_argument(
-        '--debug',
-        action='store_const',
-        dest='verbose',
-        const=2,
-        default=0,
-        help='same as -vv',
+    group.add(
+        '--debug', action='store_const', dest='verbose', const=2, default=0, help='same as -vv'
     )
-    add_flag(
-        group,
+    group.add_flag(
         '-q',
         '--quiet',
         help='print only warnings and errors; the log in OUTPUT_DIR/logs has all messages',
     )
-    add_log_format(group)
+    group.add_log_format()
 
 
 class _PrintDescriptor(argparse.Action):

@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.commands import (
     append,
     convert,
@@ -22,7 +21,7 @@ from modelarrayio_bids.cli.commands import (
     to_modelarray,
     validate,
 )
-from modelarrayio_bids.cli.options import add, log_format, use_remote
+from modelarrayio_bids.cli.options import Section, log_format, use_remote
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.cli.run import run
 from modelarrayio_bids.errors import EXIT_USAGE
@@ -70,15 +69,7 @@ def get_parser() -> argparse.ArgumentParser:
         'write the results as images. COMMAND --help shows the options of a command.',
         epilog=_EXAMPLES,
     )
-    add(
-        parser,
-        '-V',
-        '--version',
-        action='version',
-        version=f'{PROGRAM} {__version__}',
-        common=True,
-        help='show the version',
-    )
+    Section(parser).add_version(PROGRAM, '-V', '--version')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', prog=PROGRAM)
     for command in _MODULES:
         command.add_command(commands)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.options import add, add_flag, named
+from modelarrayio_bids.cli.options import Section, named
 from modelarrayio_bids.models.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -17,50 +18,39 @@ def model_options(options: argparse.Namespace) -> ModelOptions:
     """Return what the parsed options ask of a model."""
     from modelarrayio_bids.models.options import ModelOptions
 
-    return ModelOptions(
-        method=options.method or '',
-        var_terms=options.var_terms and tuple(options.var_terms),
-        var_model=options.var_model and tuple(options.var_model),
-        full_outputs=options.full_outputs,
-        correct_p_value_terms=tuple(options.correct_p_value_terms),
-        correct_p_value_model=tuple(options.correct_p_value_model),
-        num_subj_lthr_abs=options.num_subj_lthr_abs,
-        num_subj_lthr_rel=options.num_subj_lthr_rel,
-        contrasts=_by_name(options.contrast),
-        f_tests=_by_name(options.f_test),
-        anova=options.anova,
-        effect_sizes=options.effect_sizes,
-        permutations=options.permutations or 0,
-        seed=options.seed,
-        exchangeability=options.exchangeability or '',
-        shuffle=options.shuffle or '',
-    )
+    given: dict[str, Any] = {
+        option.name: getattr(options, option.name, None) for option in fields(ModelOptions)
+    }
+    given |= {'contrasts': _by_name(options.contrast), 'f_tests': _by_name(options.f_test)}
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    return ModelOptions(**plain)
 
 
-def add_model(parser: argparse._ActionsContainer) -> None:
+def add_model(parser: Section) -> None:
     """Add the options of a model, named as the arguments of ``ModelArray.lm``."""
-    add(
-        parser,
+    parser.add(
         '--method',
         metavar='NAME',
         help='kind of model, if the formula does not determine it: '
         + '; '.join(f'{kind.name} ({kind.help})' for kind in KINDS.values()),
     )
-    _add_statistics(parser.add_argument_group('statistics'))
-    tests = parser.add_argument_group('tests')
+    _add_statistics(parser.section('statistics'))
+    tests = parser.section('tests')
     _add_hypotheses(tests)
     _add_permutations(tests)
-    group = parser.add_argument_group('images')
-    add(
-        group,
+    group = parser.section('images')
+    group.add(
         '--num-subj-lthr-abs',
         type=_threshold,
         default=10.0,
         metavar='N',
         help='fit only elements where more than N images have a value (default: 10)',
     )
-    add(
-        group,
+    group.add(
         '--num-subj-lthr-rel',
         type=_threshold,
         default=0.2,
@@ -68,17 +58,15 @@ def add_model(parser: argparse._ActionsContainer) -> None:
         help='fit only elements where more than this fraction of all images has a value (default: '
         '%(default)s)',
     )
-    add(
-        group,
+    group.add(
         '--weights',
         metavar='COLUMN',
         help='column with the weights of images, as weights of lm in R',
     )
 
 
-def _add_statistics(group: argparse._ArgumentGroup) -> None:
-    add(
-        group,
+def _add_statistics(group: Section) -> None:
+    group.add(
         '--var-terms',
         nargs='+',
         metavar='STATISTIC',
@@ -88,8 +76,7 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
         + _listed('default_term_statistics')
         + ')',
     )
-    add(
-        group,
+    group.add(
         '--var-model',
         nargs='+',
         metavar='STATISTIC',
@@ -99,14 +86,9 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
         + _listed('default_model_statistics')
         + ')',
     )
-    add_flag(
-        group,
-        '--full-outputs',
-        help='write all statistics of --var-terms and --var-model',
-    )
+    group.add_flag('--full-outputs', help='write all statistics of --var-terms and --var-model')
     for option, what in (('terms', 'each coefficient'), ('model', 'the model')):
-        add(
-            group,
+        group.add(
             f'--correct-p-value-{option}',
             nargs='+',
             default=('fdr',),
@@ -114,17 +96,15 @@ def _add_statistics(group: argparse._ArgumentGroup) -> None:
             help=f'adjust p values of {what} over all elements by these methods: fdr, holm, '
             'hochberg, hommel, bonferroni, BH, BY or none (default: fdr)',
         )
-    add_flag(
-        group,
+    group.add_flag(
         '--effect-sizes',
         help="also standardised coefficients, partial R squared and Cohen's f squared; gam: of "
         'each term partial R squared and the change of adjusted R squared',
     )
 
 
-def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
-    add(
-        group,
+def _add_hypotheses(group: Section) -> None:
+    group.add(
         '--contrast',
         type=named,
         action='append',
@@ -133,8 +113,7 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
         common=True,
         help="contrast of coefficients, NAME='sexM - age'; may be repeated",
     )
-    add(
-        group,
+    group.add(
         '--f-test',
         type=named,
         action='append',
@@ -143,7 +122,7 @@ def _add_hypotheses(group: argparse._ArgumentGroup) -> None:
         help="F test of terms, coefficients or contrasts together, NAME='age + age:sexM'; may be "
         'repeated',
     )
-    add_flag(group, '--anova', help='also write the type II F test of each term')
+    group.add_flag('--anova', help='also write the type II F test of each term')
 
 
 def _listed(attribute: str) -> str:
@@ -158,9 +137,8 @@ def _listed(attribute: str) -> str:
     return '; '.join(f'{", ".join(kinds)}: {names}' for names, kinds in named.items())
 
 
-def _add_permutations(group: argparse._ArgumentGroup) -> None:
-    add(
-        group,
+def _add_permutations(group: Section) -> None:
+    group.add(
         '--permutations',
         type=_number_from(2),
         metavar='N',
@@ -168,8 +146,7 @@ def _add_permutations(group: argparse._ArgumentGroup) -> None:
         help='FWE-corrected p values from N permutations. 5000 is usual; the unpermuted data count '
         'as one of them, and for the formula ~ 1, signs are flipped instead',
     )
-    add(
-        group,
+    group.add(
         '--seed',
         '--random-seed',
         type=_number_from(0),
@@ -178,15 +155,13 @@ def _add_permutations(group: argparse._ArgumentGroup) -> None:
         help='seed of the permutations; the same seed gives the same results (default: '
         '%(default)s)',
     )
-    add(
-        group,
+    group.add(
         '--exchangeability',
         metavar='COLUMN',
         help='column with the exchangeability block of each image, such as participant_id '
         '(default: the groups of the random intercept, if the formula has one)',
     )
-    add(
-        group,
+    group.add(
         '--shuffle',
         choices=('within', 'whole', 'both'),
         help='permute images within their block, whole blocks, or both (default: whole if no '

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelarrayio_bids.__about__ import __version__
 from modelarrayio_bids.cli.parser import mark_common
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime import remote
@@ -25,52 +26,6 @@ LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 MEGABYTE = 2**20
 # Masks that are volumes; those of the cortex have other names.
 _VOLUMES = ('.nii', '.nii.gz')
-
-
-def add(
-    parser: argparse._ActionsContainer, *options: str, common: bool = False, **keywords: Any
-) -> None:
-    """Add an option in both spellings: ``--like-this`` and the predecessor's ``--like_this``.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser or group of one
-        Gets the option.
-    *options : str
-        Spellings, with hyphens.
-    common : bool, optional
-        Show it with ``--help``; otherwise only ``--help-all`` does.
-    **keywords
-        As for :meth:`argparse.ArgumentParser.add_argument`.
-    """
-    spellings = [
-        spelling
-        for option in options
-        for spelling in (option, option[:2] + option[2:].replace('-', '_'))
-    ]
-    action = parser.add_argument(*dict.fromkeys(spellings), **keywords)
-    if common:
-        mark_common(action)
-
-
-def add_flag(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
-    """Add an option that is given or not."""
-    add(parser, *options, action='store_true', **keywords)
-
-
-def add_path(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
-    """Add an option that names a file or a folder on a disk."""
-    add(parser, *options, type=disk_path, **keywords)
-
-
-def add_input(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
-    """Add an option that names a file or a folder that is read: a path, or an address."""
-    add(parser, *options, type=place, **keywords)
-
-
-def add_list(parser: argparse._ActionsContainer, *options: str, **keywords: Any) -> None:
-    """Add an option that takes several values, and may be repeated."""
-    add(parser, *options, nargs='+', action='extend', default=[], **keywords)
 
 
 def place(text: str) -> Path:
@@ -143,22 +98,6 @@ def named(text: str) -> str:
     return text
 
 
-def add_nprocs(group: argparse._ActionsContainer) -> None:
-    """Add ``--nprocs``, in the words of several BIDS Apps."""
-    add(
-        group,
-        '--nprocs',
-        '--nthreads',
-        '--n-cpus',
-        dest='nprocs',
-        type=positive,
-        default=_processors(),
-        metavar='N',
-        common=True,
-        help='threads (default: one per processor)',
-    )
-
-
 def _processors() -> int:
     """Return the processors of this process: Slurm and containers give some of the machine's."""
     if hasattr(os, 'sched_getaffinity'):
@@ -166,46 +105,226 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def add_resources(parser: argparse.ArgumentParser) -> None:
-    """Add ``--nprocs`` and ``--mem-mb``."""
-    group = parser.add_argument_group('resources')
-    add_nprocs(group)
-    add(
-        group,
-        '--mem-mb',
-        '--mem',
-        type=memory,
-        metavar='MB',
-        common=True,
-        help='memory limit in MB, or such as 8G. It covers the whole run, Python included '
-        '(default: the least of what the machine, its container and Slurm allow)',
-    )
-    add(
-        group,
-        '--mem-gb',
-        dest='mem_mb',
-        type=gigabytes,
-        metavar='GB',
-        help='the same in GB, as in FitLins and XCP-D',
-    )
+class Section:
+    """A parser, or a section of it, that gets options."""
+
+    def __init__(self, container: argparse._ActionsContainer) -> None:
+        self._container = container
+
+    def section(self, title: str) -> Section:
+        """Begin a section of the help."""
+        return Section(self._container.add_argument_group(title))
+
+    def exclusive(self, *, required: bool = False) -> Section:
+        """Begin options that exclude each other."""
+        return Section(self._container.add_mutually_exclusive_group(required=required))
+
+    def set_defaults(self, **values: Any) -> None:
+        """Set values of options that it does not have."""
+        self._container.set_defaults(**values)
+
+    def add(self, *spellings: str, common: bool = False, **keywords: Any) -> None:
+        """Add an option as ``--like-this`` and in the predecessor's spelling, ``--like_this``.
+
+        Parameters
+        ----------
+        *spellings : str
+            Names of the option, with hyphens.
+        common : bool, optional
+            Show it with ``--help``; otherwise only ``--help-all`` does.
+        **keywords
+            As for :meth:`argparse.ArgumentParser.add_argument`.
+        """
+        both = [
+            spelling
+            for option in spellings
+            for spelling in (option, option[:2] + option[2:].replace('-', '_'))
+        ]
+        action = self._container.add_argument(*dict.fromkeys(both), **keywords)
+        if common:
+            mark_common(action)
+
+    def add_flag(self, *spellings: str, **keywords: Any) -> None:
+        """Add an option that is given or not."""
+        self.add(*spellings, action='store_true', **keywords)
+
+    def add_path(self, *spellings: str, **keywords: Any) -> None:
+        """Add an option that names a file or a folder on a disk."""
+        self.add(*spellings, type=disk_path, **keywords)
+
+    def add_input(self, *spellings: str, **keywords: Any) -> None:
+        """Add an option that names a file or a folder that is read: a path, or an address."""
+        self.add(*spellings, type=place, **keywords)
+
+    def add_list(self, *spellings: str, **keywords: Any) -> None:
+        """Add an option that takes several values, and may be repeated."""
+        self.add(*spellings, nargs='+', action='extend', default=[], **keywords)
+
+    def add_version(self, program: str, *spellings: str) -> None:
+        """Add an option that prints the version and stops."""
+        how: dict[str, Any] = {'action': 'version', 'version': f'{program} {__version__}'}
+        self.add(*spellings, **how, common=True, help='show the version')
+
+    def add_nprocs(self) -> None:
+        """Add ``--nprocs``, in the words of several BIDS Apps."""
+        self.add(
+            '--nprocs',
+            '--nthreads',
+            '--n-cpus',
+            dest='nprocs',
+            type=positive,
+            default=_processors(),
+            metavar='N',
+            common=True,
+            help='threads (default: one per processor)',
+        )
+
+    def add_resources(self) -> None:
+        """Add ``--nprocs`` and ``--mem-mb``."""
+        group = self.section('resources')
+        group.add_nprocs()
+        group.add(
+            '--mem-mb',
+            '--mem',
+            type=memory,
+            metavar='MB',
+            common=True,
+            help='memory limit in MB, or such as 8G. It covers the whole run, Python included '
+            '(default: the least of what the machine, its container and Slurm allow)',
+        )
+        group.add(
+            '--mem-gb',
+            dest='mem_mb',
+            type=gigabytes,
+            metavar='GB',
+            help='the same in GB, as in FitLins and XCP-D',
+        )
+
+    def add_remote(self) -> None:
+        """Add ``--s3-workers`` and ``--cache-dir``."""
+        group = self.section('remote files (s3://, https://)')
+        group.add(
+            '--s3-workers',
+            type=positive,
+            metavar='N',
+            help='number of remote images to read at once (default: 8, or --nprocs if larger)',
+        )
+        group.add_path(
+            '--cache-dir',
+            metavar='DIR',
+            help='folder for copies of remote files, which later runs use (default: no copies)',
+        )
+
+    def add_cluster(self) -> None:
+        """Add the options about where nodes run, and in which blocks."""
+        group = self.section('on a cluster')
+        plugin = group.exclusive()
+        plugin.add(
+            '--nipype-plugin',
+            metavar='NAME',
+            help='where steps run: Linear (here, the default), MultiProc, SLURM, PBS, SGE, LSF, '
+            'OAR or Condor. --nprocs and --mem-mb then apply to each job',
+        )
+        plugin.add_path(
+            '--nipype-plugin-file',
+            '--use-plugin',
+            metavar='YAML',
+            help='YAML file with the Nipype plugin and its arguments: "plugin: SLURM" and '
+            '"plugin_args: {...}"',
+        )
+        group.add(
+            '--blocks',
+            type=positive,
+            metavar='N',
+            help='read each cohort in N blocks, each in its own job (default: on a cluster, one '
+            'block per gigabyte of values; on this machine, no blocks)',
+        )
+        group.add_flag(
+            '--stop-on-first-crash',
+            help='stop when a job fails (default: on a cluster, other jobs finish and a later run '
+            'uses their results; on this machine, stop)',
+        )
+
+    def add_references(self) -> None:
+        """Add ``--mask``, ``--index-file`` and ``--directions-file``."""
+        group = self.section('which elements')
+        group.add_input(
+            '--mask',
+            metavar='IMAGE',
+            common=True,
+            help='binary group mask (voxels), or a mask or label of the cortex (vertices)',
+        )
+        group.add_input(
+            '--index-file',
+            metavar='IMAGE',
+            common=True,
+            help='fixel directory, or its index image. (default: the directory of the images)',
+        )
+        group.add_input(
+            '--directions-file',
+            metavar='IMAGE',
+            common=True,
+            help='directions image of the fixel directory',
+        )
+
+    def add_json(self) -> None:
+        """Add ``--json``."""
+        self.add_flag('--json', common=True, help='print one JSON object instead')
+
+    def add_scalar_columns(self) -> None:
+        """Add ``--scalar-columns``."""
+        self.add(
+            '--scalar-columns',
+            nargs='+',
+            default=[],
+            metavar='COLUMN',
+            common=True,
+            help='columns of paths in a wide cohort. Each is named after its scalar',
+        )
+
+    def add_map(self) -> None:
+        """Add ``--map``."""
+        self.add(
+            '--map',
+            metavar='NAME',
+            help='name or number of the map to use, for images with several maps',
+        )
+
+    def add_log_level(self) -> None:
+        """Add ``--log-level``, its short ways ``-v`` and ``-q``, and ``--log-format``."""
+        group = self.section('messages')
+        level = group.exclusive()
+        level.add(
+            '--log-level',
+            choices=LOG_LEVELS,
+            default='INFO',
+            help='show messages from this level on (default: %(default)s)',
+        )
+        short: dict[str, Any] = {'dest': 'log_level', 'action': 'store_const', 'default': 'INFO'}
+        level.add('-v', '--verbose', const='DEBUG', help='same as --log-level DEBUG', **short)
+        level.add(
+            *('-q', '--quiet'), const='WARNING', help='same as --log-level WARNING', **short
+        )  # fmt: skip
+        group.add_log_format()
+
+    def add_log_format(self) -> None:
+        """Add ``--log-format``."""
+        self.add(
+            '--log-format',
+            choices=LOG_FORMATS,
+            default=LOG_FORMATS[0],
+            help='format of messages on standard error and in the log file: text, or one JSON '
+            'object per line (default: %(default)s)',
+        )
 
 
-def add_remote(parser: argparse.ArgumentParser) -> None:
-    """Add ``--s3-workers`` and ``--cache-dir``."""
-    group = parser.add_argument_group('remote files (s3://, https://)')
-    add(
-        group,
-        '--s3-workers',
-        type=positive,
-        metavar='N',
-        help='number of remote images to read at once (default: 8, or --nprocs if larger)',
-    )
-    add_path(
-        group,
-        '--cache-dir',
-        metavar='DIR',
-        help='folder for copies of remote files, which later runs use (default: no copies)',
-    )
+def command(
+    commands: argparse._SubParsersAction, run: Callable[[argparse.Namespace], int], **texts: Any
+) -> Section:
+    """Add a command that is called as the function that runs it, and return its parser."""
+    parser = commands.add_parser(run.__name__.replace('_', '-'), **texts)
+    parser.set_defaults(command=run)
+    return Section(parser)
 
 
 def use_remote(options: argparse.Namespace) -> None:
@@ -215,41 +334,6 @@ def use_remote(options: argparse.Namespace) -> None:
     for variable, option in given.items():
         if (value := getattr(options, option, None)) is not None:
             os.environ[variable] = str(value.absolute() if isinstance(value, Path) else value)
-
-
-def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Add the options about where nodes run, and in which blocks."""
-    group = parser.add_argument_group('on a cluster')
-    plugin = group.add_mutually_exclusive_group()
-    add(
-        plugin,
-        '--nipype-plugin',
-        metavar='NAME',
-        help='where steps run: Linear (here, the default), MultiProc, SLURM, PBS, SGE, LSF, OAR or '
-        'Condor. --nprocs and --mem-mb then apply to each job',
-    )
-    add_path(
-        plugin,
-        '--nipype-plugin-file',
-        '--use-plugin',
-        metavar='YAML',
-        help='YAML file with the Nipype plugin and its arguments: "plugin: SLURM" and '
-        '"plugin_args: {...}"',
-    )
-    add(
-        group,
-        '--blocks',
-        type=positive,
-        metavar='N',
-        help='read each cohort in N blocks, each in its own job (default: on a cluster, one block '
-        'per gigabyte of values; on this machine, no blocks)',
-    )
-    add_flag(
-        group,
-        '--stop-on-first-crash',
-        help='stop when a job fails (default: on a cluster, other jobs finish and a later run uses '
-        'their results; on this machine, stop)',
-    )
 
 
 def plugin(options: argparse.Namespace) -> Plugin:
@@ -274,90 +358,6 @@ def plugin(options: argparse.Namespace) -> Plugin:
     return replace(chosen, stops_at_once=options.stop_on_first_crash)
 
 
-def add_references(parser: argparse.ArgumentParser) -> None:
-    """Add ``--mask``, ``--index-file`` and ``--directions-file``."""
-    group = parser.add_argument_group('which elements')
-    add_input(
-        group,
-        '--mask',
-        metavar='IMAGE',
-        common=True,
-        help='binary group mask (voxels), or a mask or label of the cortex (vertices)',
-    )
-    add_input(
-        group,
-        '--index-file',
-        metavar='IMAGE',
-        common=True,
-        help='fixel directory, or its index image. (default: the directory of the images)',
-    )
-    add_input(
-        group,
-        '--directions-file',
-        metavar='IMAGE',
-        common=True,
-        help='directions image of the fixel directory',
-    )
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json``."""
-    add_flag(parser, '--json', common=True, help='print one JSON object instead')
-
-
-def add_scalar_columns(parser: argparse.ArgumentParser) -> None:
-    """Add ``--scalar-columns``."""
-    add(
-        parser,
-        '--scalar-columns',
-        nargs='+',
-        default=[],
-        metavar='COLUMN',
-        common=True,
-        help='columns of paths in a wide cohort. Each is named after its scalar',
-    )
-
-
-def add_map(parser: argparse.ArgumentParser) -> None:
-    """Add ``--map``."""
-    parser.add_argument(
-        '--map',
-        metavar='NAME',
-        help='name or number of the map to use, for images with several maps',
-    )
-
-
-def add_log_level(parser: argparse.ArgumentParser) -> None:
-    """Add ``--log-level``, its short ways ``-v`` and ``-q``, and ``--log-format``."""
-    group = parser.add_argument_group('messages')
-    level = group.add_mutually_exclusive_group()
-    add(
-        level,
-        '--log-level',
-        choices=LOG_LEVELS,
-        default='INFO',
-        help='show messages from this level on (default: %(default)s)',
-    )
-    short: dict[str, Any] = {'dest': 'log_level', 'action': 'store_const', 'default': 'INFO'}
-    level.add_argument('-v', '--verbose', const='DEBUG', help='same as --log-level DEBUG', **short)
-    level.add_argument(
-        *('-q', '--quiet'), const='WARNING', help='same as --log-level WARNING', **short
-    )  # fmt: skip
-    add_log_format(group)
-
-
-def add_log_format(group: argparse._ActionsContainer) -> None:
-    """Add ``--log-format``."""
-    add(
-        group,
-        '--log-format',
-        choices=LOG_FORMATS,
-        default=LOG_FORMATS[0],
-        help='format of messages on standard error and in the log file: text, or one JSON object '
-        'per line (default: %(default)s)',
-    )
-
-
 def log_format(arguments: Sequence[str]) -> str:
     """Return ``--log-format`` before the rest of a command line is parsed.
 
@@ -369,7 +369,7 @@ def log_format(arguments: Sequence[str]) -> str:
     'text'
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    add_log_format(parser)
+    Section(parser).add_log_format()
     try:
         return parser.parse_known_args(arguments)[0].log_format
     except argparse.ArgumentError:

@@ -2,7 +2,7 @@
 
 ``--help`` shows the options that most runs need, each with the first sentence of its help;
 ``--help-all`` shows every option in full. An option is marked where it is added:
-``add(group, '--formula', common=True, ...)``.
+``group.add('--formula', common=True, ...)``.
 """
 
 from __future__ import annotations

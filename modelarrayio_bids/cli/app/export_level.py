@@ -10,8 +10,8 @@ from pathlib import Path
 
 from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_export
-from modelarrayio_bids.cli.app.session import session
-from modelarrayio_bids.cli.options import add_list, plugin
+from modelarrayio_bids.cli.app.session import page_of, session
+from modelarrayio_bids.cli.options import Section, plugin
 from modelarrayio_bids.errors import (
     AnalysisNotFoundError,
     ResultNameCollisionError,
@@ -24,11 +24,10 @@ logger = logging.getLogger(__name__)
 Job = tuple[Path, str, Path]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Section) -> None:
     """Add the options of this level."""
-    group = parser.add_argument_group('export')
-    add_list(
-        group,
+    group = parser.section('export')
+    group.add_list(
         '--analysis-name',
         metavar='NAME',
         help='model: name of the fit. export: use only these analyses (default: all)',
@@ -157,9 +156,7 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> tuple[Path, Pat
     """Run the workflow, and return its log and its report."""
     from modelarrayio_bids.derivatives.bids.description import complete_description
     from modelarrayio_bids.workflows import init_export_wf
-    from modelarrayio_bids.workflows.execution import run_workflow
 
-    where = plugin(options)
     with session(options) as folders:
         stores, analyses, maps = zip(*jobs, strict=True)
         workflow = init_export_wf(
@@ -175,10 +172,7 @@ def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> tuple[Path, Pat
             nprocs=options.nprocs,
             mem_mb=options.mem_mb,
         )
-        where.ask_for(workflow, options.nprocs, options.mem_mb)
-        outputs = run_workflow(workflow, folders.work, folders.logs, where)
+        outputs = folders.run(workflow)
         written = {folder.relative_to(folders.output).parts[0] for _, _, folder in jobs}
         complete_description(folders.output, options.bids_dir, written)
-    page = outputs['make_report'].out_file if options.report else None
-    # Undefined where the memory was not enough for it.
-    return folders.log, Path(page) if isinstance(page, str) else None
+    return folders.log, page_of(outputs)

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.cli.app import masking, selection
-from modelarrayio_bids.cli.app.listing import show
 from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import GroupOutputs, close_group
-from modelarrayio_bids.cli.app.session import check_folders, session
-from modelarrayio_bids.cli.options import add_flag, plugin
+from modelarrayio_bids.cli.app.session import check_folders, page_of, session
+from modelarrayio_bids.cli.options import Section, plugin
+from modelarrayio_bids.errors import by_command, raise_problems
+from modelarrayio_bids.runtime.text_format import count
 
 if TYPE_CHECKING:
     from modelarrayio_bids.derivatives.bids.dataset import Dataset
+    from modelarrayio_bids.derivatives.cohorts.collect import Collection
     from modelarrayio_bids.derivatives.cohorts.request import Request
 
 logger = logging.getLogger(__name__)
 
+_FEW = 3
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+
+def add_options(parser: Section) -> None:
     """Add the options of this level."""
     selection.add_options(parser)
     masking.add_options(parser)
-    group = parser.add_argument_group('group: outputs')
-    add_flag(group, '--overwrite', help='replace HDF5 files even if they hold results')
+    group = parser.section('group: outputs')
+    group.add_flag('--overwrite', help='replace HDF5 files even if they hold results')
 
 
 def run_group(options: argparse.Namespace) -> int:
@@ -46,7 +52,7 @@ def run_group(options: argparse.Namespace) -> int:
     if options.dry_run:
         plugin(options)
     if options.list_scalars or options.dry_run:
-        return show(request, check=options.dry_run, as_json=options.json)
+        return _show(request, check=options.dry_run, as_json=options.json)
     close_group(_build(options, inputs, threshold), options)
     return 0
 
@@ -63,11 +69,9 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
     from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
     from modelarrayio_bids.workflows import init_modelarray_wf
-    from modelarrayio_bids.workflows.execution import run_workflow
 
-    where = plugin(options)
     with session(options) as folders:
-        in_blocks = options.blocks or not where.is_local
+        in_blocks = options.blocks or not folders.plugin.is_local
         blocks_dir = folders.work / 'row_blocks' if in_blocks else None
         workflow = init_modelarray_wf(
             **inputs,
@@ -79,14 +83,12 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
             n_blocks=options.blocks or 0,
             report=options.report,
         )
-        where.ask_for(workflow, options.nprocs, options.mem_mb)
-        outputs = run_workflow(workflow, folders.work, folders.logs, where)
+        outputs = folders.run(workflow)
         if blocks_dir is not None:
             # As large as the data, and of no use once they are assembled.
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
     cohorts = map(Cohort.from_csv, collected.final_cohort_files)
-    page = outputs['make_report'].out_file if options.report else None
     if not options.report and (folders.output / 'report.html').exists():
         logger.warning('report.html is from an earlier run: update it with --reports-only')
     return GroupOutputs(
@@ -95,7 +97,59 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
         tuple(written.out_files),
         dict(collected.left_out),
         folders.log,
-        # Undefined where the memory was not enough for it.
-        Path(page) if isinstance(page, str) else None,
+        page_of(outputs),
         tuple(filter(None, map(said_of_repeats, cohorts))),
     )
+
+
+def _show(request: Request, *, check: bool, as_json: bool) -> int:
+    """Print what a request finds; with ``check``, whether its headers agree.
+
+    Raises
+    ------
+    ModelArrayIOError
+        After that, if it cannot be built so.
+    """
+    from modelarrayio_bids.derivatives.cohorts.collect import collect
+
+    collection = collect(request, to_look_at=True)
+    if as_json:
+        print(json.dumps(collection.document(), indent=2, ensure_ascii=False))
+    else:
+        _print_table(collection)
+    raise_problems(collection.problems)
+    if check:
+        collection.reconciled()
+        files = count(len(collection.groups), 'HDF5 file')
+        print(f'\nAll headers agree. {files} would be written to {request.output_dir}.')
+    return 0
+
+
+def _print_table(collection: Collection) -> None:
+    """Print the scalars found as aligned columns, and what was left out and why."""
+    lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
+    for row in collection.table().astype(object).to_dict('records'):
+        texts = (str(row[name]) for name in ('scalar', 'kind', 'label', 'n_subjects', 'n_images'))
+        lines.append((*texts, _masks(row['mask_sources']), row['dataset']))
+    print('\n'.join(aligned(lines)))
+    if collection.left_out:
+        print('\nLeft out:')
+    for reason, paths in collection.left_out.items():
+        print(f'  {len(paths)} {reason}{_examples(paths)}')
+    for error in by_command(collection.not_fetched, most=0):
+        print(f'\nNot fetched: {error}')
+
+
+def _examples(paths: Sequence[Path]) -> str:
+    """Return the names of all if they are few, else of one."""
+    if len(paths) > _FEW:
+        return f', such as {paths[0].name}'
+    return ': ' + ', '.join(path.name for path in paths)
+
+
+def _masks(mask_sources: Mapping[str, int]) -> str:
+    from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED
+
+    if set(mask_sources) == {NOT_NEEDED}:
+        return 'not needed'
+    return ', '.join(f'{source} ({count})' for source, count in mask_sources.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelarrayio_bids.cli.options import add, add_input, add_list
+from modelarrayio_bids.cli.options import Section
 from modelarrayio_bids.errors import UsageError
 
 # As in derivatives.cohorts.mask_matching, which --help must not load.
@@ -18,17 +18,15 @@ MASK_SOURCES = (
 )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Section) -> None:
     """Add the options."""
-    group = parser.add_argument_group('group: masks and grids')
-    add_input(
-        group,
+    group = parser.section('group: masks and grids')
+    group.add_input(
         '--mask',
         metavar='NIFTI',
         help='use this mask for every volume image, in place of the masks found',
     )
-    add_list(
-        group,
+    group.add_list(
         '--mask-source',
         choices=MASK_SOURCES,
         metavar='SOURCE',
@@ -37,23 +35,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "task), anatomical (the mask of the anatomy, on the map's grid), map-itself (finite, "
         'non-zero voxels of the map), or no-map-itself (all but map-itself) (default: all)',
     )
-    add_input(
-        group,
+    group.add_input(
         '--group-mask-file',
         metavar='NIFTI',
         help="mask of the voxels to analyse, such as the template's, on the grid of the images. "
         "Values outside a subject's own mask are still missing",
     )
-    add(
-        group,
+    group.add(
         '--group-mask-threshold',
         type=float,
         metavar='FRACTION',
         help='analyse voxels present in at least this fraction of subject masks (default: 0.2, the '
         'same as num.subj.lthr.rel in ModelArray)',
     )
-    add(
-        group,
+    group.add(
         '--on-grid-mismatch',
         choices=('error', 'drop', 'resample'),
         default='error',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 from operator import attrgetter
@@ -14,31 +14,28 @@ from typing import TYPE_CHECKING
 from modelarrayio_bids.cli.app.model_jobs import ModelJob, find_jobs, sort_jobs
 from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_model
-from modelarrayio_bids.cli.app.session import session
+from modelarrayio_bids.cli.app.session import Session, session
 from modelarrayio_bids.cli.model_options import add_model
-from modelarrayio_bids.cli.options import add, add_flag, add_path, plugin
+from modelarrayio_bids.cli.options import Section, plugin
 
 if TYPE_CHECKING:
     from nipype import Workflow
 
-    from modelarrayio_bids.workflows.plugins import Plugin
 
 logger = logging.getLogger(__name__)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Section) -> None:
     """Add the options of this level."""
-    group = parser.add_argument_group('model')
-    add(
-        group,
+    group = parser.section('model')
+    group.add(
         '--formula',
         metavar='FORMULA',
         common=True,
         help="model in R's notation, '~ age + sex'. It is fitted to every scalar (default: the "
         'model proposed in the R script of each scalar)',
     )
-    add_path(
-        group,
+    group.add_path(
         '-m',
         '--model',
         metavar='FILE',
@@ -46,10 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help='file with several models. TOML with names and formulas (docs/models.md), or a BIDS '
         'Stats Model (JSON), of which the dataset level is fitted; --analysis-name selects some',
     )
-    add_flag(
-        group,
-        '--allow-repeated',
-        help='treat several images of one participant as independent',
+    group.add_flag(
+        '--allow-repeated', help='treat several images of one participant as independent'
     )
     add_model(parser)
 
@@ -88,25 +83,18 @@ def _fit(options: argparse.Namespace, jobs: Sequence[ModelJob]) -> Path:
 
     Two models of one file at once would refuse each other: each writes a copy of it.
     """
-    from modelarrayio_bids.workflows.execution import run_workflow
-
-    where = plugin(options)
     with session(options) as folders:
         for number, (_, several) in enumerate(groupby(jobs, attrgetter('settings'))):
-            workflow = _workflow(options, list(several), f'model{number or ""}_wf', where)
-            where.ask_for(workflow, options.nprocs, options.mem_mb)
-            run_workflow(workflow, folders.work, folders.logs, where)
+            folders.run(_workflow(folders, list(several), f'model{number or ""}_wf'))
         if options.report:
             only_report(options)
     return folders.log
 
 
-def _workflow(
-    options: argparse.Namespace, jobs: Sequence[ModelJob], name: str, where: Plugin
-) -> Workflow:
+def _workflow(folders: Session, jobs: Sequence[ModelJob], name: str) -> Workflow:
     from modelarrayio_bids.workflows import init_model_wf
 
-    job = jobs[0]
+    job, options = jobs[0], folders.options
     asked = asdict(job.options) | {'allow_repeated': job.allow_repeated}
     if job.weights is not None:
         asked['weights'] = job.weights
@@ -115,17 +103,10 @@ def _workflow(
         [job.cohort for job in jobs],
         [job.formula for job in jobs],
         job.analysis,
-        options=dict(_traits(asked)),
+        options={key: value for key, value in asked.items() if value is not None and value != ''},
         overwrite=options.overwrite,
-        n_blocks=options.blocks or (0 if where.is_local else 1),
+        n_blocks=options.blocks or (0 if folders.plugin.is_local else 1),
         nprocs=options.nprocs,
         mem_mb=options.mem_mb,
         name=name,
     )
-
-
-def _traits(asked: dict[str, object]) -> Iterator[tuple[str, object]]:
-    """Return options as Nipype's traits take them: lists, not tuples; none that is not set."""
-    for name, value in asked.items():
-        if value is not None and value != '':
-            yield name, list(value) if isinstance(value, tuple) else value

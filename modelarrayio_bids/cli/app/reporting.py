@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from modelarrayio_bids.cli.options import add, add_flag
+from modelarrayio_bids.cli.options import Section
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Section) -> None:
     """Add the options of both levels."""
-    section = parser.add_argument_group('report')
-    group = section.add_mutually_exclusive_group()
-    add_flag(
-        group,
-        '--reports-only',
-        help='only make report.html again from what is in output_dir',
-    )
-    add(
-        group,
+    section = parser.section('report')
+    group = section.exclusive()
+    group.add_flag('--reports-only', help='only make report.html again from what is in output_dir')
+    group.add(
         '--no-report',
         dest='report',
         action='store_false',
         help='do not make report.html (--reports-only can make it later)',
     )
-    add_flag(
-        section,
+    section.add_flag(
         '--show-intercept',
         help='also draw maps of the intercept in the report (by default only of models without '
         'other terms)',

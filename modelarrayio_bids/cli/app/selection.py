@@ -7,27 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.cli.options import (
-    add,
-    add_flag,
-    add_list,
-    add_path,
-    dataset,
-    disk_path,
-    label,
-    place,
-)
+from modelarrayio_bids.cli.options import Section, dataset, disk_path, label, place
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime.text_format import some
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Section) -> None:
     """Add the options."""
-    group = parser.add_argument_group('group: which images')
+    group = parser.section('group: which images')
     _add_people(group)
     _add_images(group)
     _add_views(group)
-    _add_phenotypes(parser.add_argument_group('group: phenotypes'))
+    _add_phenotypes(parser.section('group: phenotypes'))
 
 
 def inputs(options: argparse.Namespace) -> dict[str, Any]:
@@ -102,9 +93,8 @@ def _labels(words: Sequence[str], column: str) -> list[str]:
     return list(dict.fromkeys(labels))
 
 
-def _add_people(group: argparse._ArgumentGroup) -> None:
-    add_list(
-        group,
+def _add_people(group: Section) -> None:
+    group.add_list(
         '-d',
         '--datasets',
         '--derivatives',
@@ -114,8 +104,7 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
         help='derivatives to search for images. Folders of fixel directories are searched too. '
         'May be repeated (default: bids_dir if it is a derivative, otherwise its derivatives/*)',
     )
-    add_list(
-        group,
+    group.add_list(
         '--participant-label',
         type=label,
         metavar='LABEL',
@@ -123,16 +112,14 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
         help='use only these participants. Labels may have the prefix sub- or not; @FILE reads '
         'them from a file with one label per line, or from the column participant_id of a table',
     )
-    add_list(
-        group,
+    group.add_list(
         '--exclude-participant-label',
         type=label,
         metavar='LABEL',
         common=True,
         help='leave these participants out; @FILE as for --participant-label',
     )
-    add_list(
-        group,
+    group.add_list(
         '--session-label',
         '--session-id',
         type=label,
@@ -143,44 +130,34 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_images(group: argparse._ArgumentGroup) -> None:
-    add_list(
-        group,
-        '--scalars',
-        metavar='NAME',
-        common=True,
-        help='use only these scalars (names or patterns)',
+def _add_images(group: Section) -> None:
+    group.add_list(
+        '--scalars', metavar='NAME', common=True, help='use only these scalars (names or patterns)'
     )
-    add_list(
-        group,
+    group.add_list(
         '--space',
         metavar='NAME',
         common=True,
         help='use only images in these spaces. Names such as MNI152NLin6Asym or '
         'MNI152NLin6Asym:res-2, or shell patterns',
     )
-    add_path(
-        group,
+    group.add_path(
         '--bids-filter-file',
         metavar='JSON',
         help='select images and masks by entities: {"scalar": {"acq": "x"}, "mask": {...}}. null '
         'means that the entity must be absent, "*" that it must be present',
     )
-    add_list(
-        group,
-        *('-t', '--task-id', '--task-label'),
-        metavar='TASK',
-        help='use only images of these tasks',
+    group.add_list(
+        *('-t', '--task-id', '--task-label'), metavar='TASK', help='use only images of these tasks'
     )
-    add_list(
-        group,
+    group.add_list(
         '--select',
         metavar='KEY=LABEL',
         help='use only images with these values of any entity: atlas=4S456Parcels desc=smooth. '
         'KEY=A,B accepts either value, KEY= requires that the entity is absent, KEY=* that it is '
         'present',
     )
-    group.add_argument(
+    group.add(
         '--recipe',
         type=disk_path,
         action='append',
@@ -189,22 +166,19 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
         help='description of what your own pipeline writes (docs/recipes.md). May be repeated; '
         'goes before the recipes of the package',
     )
-    add_list(
-        group,
+    group.add_list(
         '--images',
         metavar='NAME=PATTERN',
         help='images without BIDS names, by a pattern of their paths below the folder: '
         "'gmv=mri/mwp1{participant}_T1w.nii'. {session}, {run} and other names become columns of "
         'the cohort; * matches any part of a name (docs/patterns.md)',
     )
-    add_list(
-        group,
+    group.add_list(
         '--masks',
         metavar='PATTERN',
         help='masks of the images of --images, by a pattern: {participant}/brain_mask.nii.gz',
     )
-    add(
-        group,
+    group.add(
         '--images-space',
         default='',
         metavar='SPACE',
@@ -212,36 +186,30 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_views(group: argparse._ArgumentGroup) -> None:
-    add_flag(
-        group,
+def _add_views(group: Section) -> None:
+    group.add_flag(
         '--skip-bids-validation',
         help='do not warn about what BIDS requires of the datasets but this program does not need',
     )
-    add_path(
-        group,
+    group.add_path(
         '--bids-database-dir',
         '--database-path',
         metavar='DIR',
         help='accepted for compatibility with other BIDS Apps; has no effect, as file names are '
         'read faster than a database',
     )
-    add_flag(
-        group,
+    group.add_flag(
         '--list-scalars',
         common=True,
         help='list the scalars found and stop. Shows their spaces, subjects and masks',
     )
-    add_flag(
-        group,
-        '--json',
-        help='with --list-scalars: print one JSON document that lists every image',
+    group.add_flag(
+        '--json', help='with --list-scalars: print one JSON document that lists every image'
     )
 
 
-def _add_phenotypes(group: argparse._ArgumentGroup) -> None:
-    add_list(
-        group,
+def _add_phenotypes(group: Section) -> None:
+    group.add_list(
         '--phenotypes',
         type=place,
         metavar='FILE',
@@ -250,8 +218,7 @@ def _add_phenotypes(group: argparse._ArgumentGroup) -> None:
         'sub-*/sub-*_sessions.tsv by participant_id and, if present, session_id and run_id: one '
         'row per participant or per visit. A JSON data dictionary of the same name is read too',
     )
-    add_list(
-        group,
+    group.add_list(
         '--require',
         metavar='COLUMN',
         help='leave out participants, or visits, without a value of these phenotypes',

@@ -11,18 +11,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.errors import OutputError, SourceNotFoundError, UsageError
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.locations import list_below
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
+
+if TYPE_CHECKING:
+    from nipype import Workflow
+
+    from modelarrayio_bids.workflows.plugins import Plugin
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Session:
-    """Folders of a run.
+    """Folders of a run, and what runs its workflows.
 
     Parameters
     ----------
@@ -30,12 +37,31 @@ class Session:
         Absolute folders that exist.
     log : pathlib.Path
         The log of the run.
+    plugin : Plugin
+        Where nodes run.
+    options : argparse.Namespace
+        The parsed options.
     """
 
     output: Path
     logs: Path
     work: Path
     log: Path
+    plugin: Plugin
+    options: argparse.Namespace
+
+    def run(self, workflow: Workflow) -> dict[str, Any]:
+        """Run a workflow, and return the outputs of its nodes by name."""
+        from modelarrayio_bids.workflows.execution import run_workflow
+
+        self.plugin.ask_for(workflow, self.options.nprocs, self.options.mem_mb)
+        return run_workflow(workflow, self.work, self.logs, self.plugin)
+
+
+def page_of(outputs: dict[str, Any]) -> Path | None:
+    """Return the report that a workflow made; None where the memory was not enough for it."""
+    page = outputs['make_report'].out_file if 'make_report' in outputs else None
+    return Path(page) if isinstance(page, str) else None
 
 
 @contextmanager
@@ -53,7 +79,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
     OutputError
         If they cannot be made.
     """
-    output_dir, work_dir = options.output_dir, options.work_dir
+    output_dir, work_dir, where = options.output_dir, options.work_dir, plugin(options)
     check_folders(options.bids_dir, output_dir, work_dir)
     output = output_dir.absolute()
     log_dir = output / 'logs'
@@ -68,7 +94,7 @@ def session(options: argparse.Namespace) -> Iterator[Session]:
             raise OutputError.from_os_error(error, work_dir or output) from error
         options.settings.write(log.with_name(f'{log.stem}_settings.toml'))
         with _alone(work):
-            yield Session(output, log_dir, work, log)
+            yield Session(output, log_dir, work, log, where, options)
 
 
 def check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:

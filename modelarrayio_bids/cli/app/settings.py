@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.options import add_path, dataset, disk_path, label, named, place
+from modelarrayio_bids.cli.options import Section, dataset, disk_path, label, named, place
 from modelarrayio_bids.cli.parser import Parser
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime.redaction import redacted
@@ -67,10 +67,9 @@ class Settings:
         path.write_text(redacted(f'{comments}\n\n{tomli_w.dumps(self.values)}'), 'utf-8')
 
 
-def add_config_file(group: argparse._ActionsContainer) -> None:
+def add_config_file(group: Section) -> None:
     """Add ``--config-file``."""
-    add_path(
-        group,
+    group.add_path(
         '--config-file',
         metavar='TOML',
         help='TOML file with options by their long names and paths relative to the file. Options '
@@ -111,7 +110,7 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
 def _config_file(program: str, arguments: Sequence[str]) -> Path | None:
     """Return the settings file: what is in it need not be on the command line."""
     parser = Parser(prog=program, add_help=False)
-    add_config_file(parser)
+    add_config_file(Section(parser))
     return parser.parse_known_args(arguments)[0].config_file
 
 

@@ -5,19 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from modelarrayio_bids.cli.options import (
-    add_flag,
-    add_input,
-    add_log_level,
-    add_map,
-    add_path,
-    add_references,
-    add_remote,
-    add_resources,
-    add_scalar_columns,
-    references,
-    resources,
-)
+from modelarrayio_bids.cli.options import Section, command, references, resources
 
 logger = logging.getLogger(__name__)
 
@@ -29,28 +17,26 @@ _EXAMPLES = """examples:
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'append',
+    parser = command(
+        *(commands, append),
         help='add images to an HDF5 file',
         description='Add the images of a cohort CSV to an HDF5 file. The result is the same as if '
         'all images had been converted together; the old images are not read and need not exist '
         'any more.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=append)
     _add_cohort(parser)
-    add_references(parser)
-    add_input(
-        parser,
+    parser.add_references()
+    parser.add_input(
         '--example-file',
         metavar='IMAGE',
         help='image with the same elements; needed if another program made the file',
     )
-    add_map(parser)
+    parser.add_map()
     _add_output(parser)
-    add_resources(parser)
-    add_remote(parser)
-    add_log_level(parser)
+    parser.add_resources()
+    parser.add_remote()
+    parser.add_log_level()
 
 
 def append(options: argparse.Namespace) -> int:
@@ -95,43 +81,29 @@ def append(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_cohort(parser: argparse.ArgumentParser) -> None:
-    add_input(
-        parser,
+def _add_cohort(parser: Section) -> None:
+    parser.add_input(
         '--cohort-file',
         required=True,
         metavar='CSV',
         help='cohort of the new images only. The columns are those of to-modelarray',
     )
-    add_scalar_columns(parser)
+    parser.add_scalar_columns()
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('output')
-    add_path(
-        group,
+def _add_output(parser: Section) -> None:
+    group = parser.section('output')
+    group.add_path(
         '--output',
         required=True,
         metavar='H5',
         help='file to add to, or to write with --input-hdf5',
     )
-    add_path(
-        group,
-        '--input-hdf5',
-        metavar='H5',
-        common=True,
-        help='file to add to, which stays unchanged',
+    group.add_path(
+        '--input-hdf5', metavar='H5', common=True, help='file to add to, which stays unchanged'
     )
-    results = group.add_mutually_exclusive_group()
-    add_flag(
-        results,
-        '--keep-results',
-        common=True,
-        help='keep results, marked as results of fewer images',
+    results = group.exclusive()
+    results.add_flag(
+        '--keep-results', common=True, help='keep results, marked as results of fewer images'
     )
-    add_flag(
-        results,
-        '--overwrite',
-        common=True,
-        help='replace the file even if it holds results',
-    )
+    results.add_flag('--overwrite', common=True, help='replace the file even if it holds results')

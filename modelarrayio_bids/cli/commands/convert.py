@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelarrayio_bids.cli.options import add_flag, add_log_level, add_nprocs, disk_path
+from modelarrayio_bids.cli.options import command, disk_path
 
 _EXAMPLES = """examples:
   modelarrayio convert FA.h5 FA.tdb
@@ -14,27 +14,21 @@ _EXAMPLES = """examples:
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'convert',
+    parser = command(
+        *(commands, convert),
         help='convert an HDF5 file to a TileDB store, or back',
         description='Copy everything in an HDF5 file to a TileDB store, or everything in a store '
         'to an HDF5 file that ModelArray opens. The direction depends on what SOURCE is. Needs '
         "TileDB: pip install 'modelarrayio-bids[tiledb]'.",
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=convert)
-    parser.add_argument('source', type=disk_path, metavar='SOURCE', help='an HDF5 file or a store')
-    parser.add_argument(
-        'output', type=disk_path, metavar='OUTPUT', help='the store or file to write'
+    parser.add('source', type=disk_path, metavar='SOURCE', help='an HDF5 file or a store')
+    parser.add('output', type=disk_path, metavar='OUTPUT', help='the store or file to write')
+    parser.add_flag(
+        '--overwrite', common=True, help='replace an existing output, even if it contains results'
     )
-    add_flag(
-        parser,
-        '--overwrite',
-        common=True,
-        help='replace an existing output, even if it contains results',
-    )
-    add_nprocs(parser)
-    add_log_level(parser)
+    parser.add_nprocs()
+    parser.add_log_level()
 
 
 def convert(options: argparse.Namespace) -> int:

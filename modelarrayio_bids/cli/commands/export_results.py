@@ -7,17 +7,7 @@ import logging
 import math
 from pathlib import Path
 
-from modelarrayio_bids.cli.options import (
-    add,
-    add_flag,
-    add_input,
-    add_log_level,
-    add_path,
-    add_references,
-    add_resources,
-    references,
-    resources,
-)
+from modelarrayio_bids.cli.options import Section, command, references, resources
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +20,19 @@ _EXAMPLES = """examples:
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'export-results',
+    parser = command(
+        *(commands, export_results),
         help='write the results in an HDF5 file as images',
         description='Write every result of an analysis in an HDF5 file as a float32 image. Files '
         'made by another program need --mask, --index-file or --example-file.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=export_results)
     _add_analysis(parser)
-    add_references(parser)
+    parser.add_references()
     _add_template(parser)
     add_images(parser)
-    add_resources(parser)
-    add_log_level(parser)
+    parser.add_resources()
+    parser.add_log_level()
 
 
 def export_results(options: argparse.Namespace) -> int:
@@ -89,17 +78,17 @@ def _example(options: argparse.Namespace, store: Path) -> Path | None:
     return options.example_file
 
 
-def add_images(parser: argparse.ArgumentParser) -> None:
+def add_images(parser: Section) -> None:
     """Add options of what images hold and how they are written."""
-    group = parser.add_argument_group('exported images')
-    group.add_argument(
+    group = parser.section('exported images')
+    group.add(
         '--no-compress',
         dest='compress',
         action='store_false',
         help='write .nii and .mif files instead of .nii.gz and .mif.gz',
     )
-    add_flag(group, '--log-p', help='also write -log10 p of each p value')
-    group.add_argument(
+    group.add_flag('--log-p', help='also write -log10 p of each p value')
+    group.add(
         '--outside',
         type=_fill,
         default=0.0,
@@ -114,23 +103,10 @@ def _fill(text: str) -> float:
     return math.nan if text.lower() == 'nan' else 0.0
 
 
-def _add_analysis(parser: argparse.ArgumentParser) -> None:
-    add(
-        parser,
-        '--analysis-name',
-        required=True,
-        metavar='NAME',
-        help='name of the analysis',
-    )
-    add_path(
-        parser,
-        '--input-hdf5',
-        required=True,
-        metavar='H5',
-        help='file with the results',
-    )
-    add_path(
-        parser,
+def _add_analysis(parser: Section) -> None:
+    parser.add('--analysis-name', required=True, metavar='NAME', help='name of the analysis')
+    parser.add_path('--input-hdf5', required=True, metavar='H5', help='file with the results')
+    parser.add_path(
         '--output-dir',
         required=True,
         metavar='DIR',
@@ -138,10 +114,10 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_template(parser: argparse.ArgumentParser) -> None:
+def _add_template(parser: Section) -> None:
     """Add options of the template; an HDF5 file of this program needs none."""
-    group = parser.add_argument_group('template').add_mutually_exclusive_group()
-    add_input(group, '--cohort-file', metavar='CSV', help='use the first image of this cohort')
-    add_input(
-        group, '--example-file', metavar='IMAGE', common=True, help='use this image as template'
+    group = parser.section('template').exclusive()
+    group.add_input('--cohort-file', metavar='CSV', help='use the first image of this cohort')
+    group.add_input(
+        '--example-file', metavar='IMAGE', common=True, help='use this image as template'
     )

@@ -6,16 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.model_options import add_model, model_options
-from modelarrayio_bids.cli.options import (
-    add,
-    add_flag,
-    add_input,
-    add_log_level,
-    add_path,
-    add_resources,
-    disk_path,
-    resources,
-)
+from modelarrayio_bids.cli.options import Section, command, disk_path, resources
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.kinds import KINDS
 
@@ -31,22 +22,21 @@ _EXAMPLES = """examples:
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'fit',
+    parser = command(
+        *(commands, fit),
         help='fit a model at every element',
         description='Fit a model at every element of a scalar, to the images with a value there:\n'
         + ''.join(f'  {kind.name}: {kind.help}\n' for kind in KINDS.values())
         + 'Options have the names and defaults of the arguments in R.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=fit)
-    parser.add_argument('file', type=disk_path, metavar='FILE', help='HDF5 file with the scalar')
+    parser.add('file', type=disk_path, metavar='FILE', help='HDF5 file with the scalar')
     _add_what(parser)
     _add_design(parser)
     add_model(parser)
     _add_output(parser)
-    add_resources(parser)
-    add_log_level(parser)
+    parser.add_resources()
+    parser.add_log_level()
 
 
 def fit(options: argparse.Namespace) -> int:
@@ -106,25 +96,22 @@ def _export(options: argparse.Namespace, analysis: str) -> None:
     export_results(options.file, analysis, options.export, options=how)
 
 
-def _add_what(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_mutually_exclusive_group(required=True)
-    add(
-        what,
+def _add_what(parser: Section) -> None:
+    what = parser.exclusive(required=True)
+    what.add(
         '--formula',
         common=True,
         help="model in R's notation: 'FA ~ age + sex'. Other scalars of the file may stand on the "
         'right side',
     )
-    add_path(
-        what,
+    what.add_path(
         '--design-mat',
         metavar='MAT',
         common=True,
         help="design matrix of FSL's Glm. Has a row for each image, in the order of the cohort or, "
         'without a cohort, of the HDF5 file',
     )
-    add_input(
-        parser,
+    parser.add_input(
         '--cohort-file',
         '--phenotypes',
         metavar='CSV',
@@ -132,57 +119,41 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help='cohort with the covariates. Its rows are matched to the images by source_file; with '
         '--design-mat, it gives the order of the rows',
     )
-    add(
-        parser,
+    parser.add(
         '--analysis-name',
         metavar='NAME',
         common=True,
         help='name of the results in the file (default: the name of the method, such as lm)',
     )
-    add_flag(
-        parser,
-        '--allow-repeated',
-        help='treat several images of one participant as independent',
+    parser.add_flag(
+        '--allow-repeated', help='treat several images of one participant as independent'
     )
 
 
-def _add_design(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("FSL's design files, with --design-mat")
-    add_path(group, '--design-con', metavar='CON', common=True, help='contrasts')
-    add_path(group, '--design-fts', metavar='FTS', help='F tests of contrasts')
-    add_path(
-        group,
-        '--design-grp',
-        metavar='GRP',
-        help='exchangeability blocks for --permutations',
-    )
-    add(group, '--scalar', metavar='NAME', help='scalar to model, if the file has several')
+def _add_design(parser: Section) -> None:
+    group = parser.section("FSL's design files, with --design-mat")
+    group.add_path('--design-con', metavar='CON', common=True, help='contrasts')
+    group.add_path('--design-fts', metavar='FTS', help='F tests of contrasts')
+    group.add_path('--design-grp', metavar='GRP', help='exchangeability blocks for --permutations')
+    group.add('--scalar', metavar='NAME', help='scalar to model, if the file has several')
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('output')
-    add(
-        group,
+def _add_output(parser: Section) -> None:
+    group = parser.section('output')
+    group.add(
         '--elements',
         type=_span,
         metavar='FIRST:END',
         help='fit only elements FIRST to END - 1, counted from 0; merge-results joins such parts',
     )
-    add_flag(
-        group,
-        '--overwrite',
-        common=True,
-        help='replace an analysis of the same name',
-    )
-    add_path(
-        group,
+    group.add_flag('--overwrite', common=True, help='replace an analysis of the same name')
+    group.add_path(
         '--export',
         metavar='DIR',
         common=True,
         help='also write the results as images into this folder',
     )
-    add_flag(
-        group,
+    group.add_flag(
         '--dry-run',
         common=True,
         help='show the design and fit nothing. Shows its columns and which images are left out, '

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.aligned_text import aligned
-from modelarrayio_bids.cli.options import add_json, add_log_level, disk_path
+from modelarrayio_bids.cli.options import command, disk_path
 from modelarrayio_bids.runtime.text_format import amount, by, count
 
 if TYPE_CHECKING:
@@ -31,17 +31,16 @@ _RESULTS_SHOWN = 6
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'info',
+    parser = command(
+        *(commands, info),
         help='show what is in an HDF5 file',
         description='Show the elements, the scalars with their source images, and the analyses of '
         'an HDF5 file for ModelArray, whichever program made it. Values are not read.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=info)
-    parser.add_argument('file', type=disk_path, metavar='FILE', help='the HDF5 file')
-    add_json(parser)
-    add_log_level(parser)
+    parser.add('file', type=disk_path, metavar='FILE', help='the HDF5 file')
+    parser.add_json()
+    parser.add_log_level()
 
 
 def info(options: argparse.Namespace) -> int:

@@ -8,15 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.app import masking, selection
-from modelarrayio_bids.cli.options import (
-    add,
-    add_flag,
-    add_log_level,
-    add_path,
-    add_remote,
-    named,
-    place,
-)
+from modelarrayio_bids.cli.options import command, named, place
 from modelarrayio_bids.errors import OutputError, UsageError
 from modelarrayio_bids.runtime.locations import location
 
@@ -32,33 +24,31 @@ _EXAMPLES = """examples:
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'make-cohort',
+    parser = command(
+        *(commands, make_cohort),
         help='write a cohort CSV from BIDS derivatives, path patterns or a 4-D stack',
         description='Find images, their masks and phenotypes, and write the cohort CSV that '
         'to-modelarray, append and fit read.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=make_cohort, list_scalars=False, dry_run=False, json=False)
-    parser.add_argument(
+    parser.set_defaults(list_scalars=False, dry_run=False, json=False)
+    parser.add(
         'bids_dir',
         type=place,
         metavar='FOLDER',
         help='BIDS dataset, derivatives, or any other folder',
     )
-    add_path(parser, '--output', required=True, metavar='CSV', help='cohort to write')
-    add_flag(parser, '--overwrite', common=True, help='replace the cohort if it exists')
-    stack = parser.add_argument_group('a 4-D stack')
-    add(
-        stack,
+    parser.add_path('--output', required=True, metavar='CSV', help='cohort to write')
+    parser.add_flag('--overwrite', common=True, help='replace the cohort if it exists')
+    stack = parser.section('a 4-D stack')
+    stack.add(
         '--stack',
         type=named,
         metavar='NAME=FILE',
         common=True,
         help='file whose volumes are the images; nothing is searched',
     )
-    add_path(
-        stack,
+    stack.add_path(
         '--participants',
         metavar='LIST',
         common=True,
@@ -66,8 +56,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     selection.add_options(parser)
     masking.add_options(parser)
-    add_remote(parser)
-    add_log_level(parser)
+    parser.add_remote()
+    parser.add_log_level()
 
 
 def make_cohort(options: argparse.Namespace) -> int:

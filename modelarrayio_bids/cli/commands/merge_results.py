@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelarrayio_bids.cli.options import (
-    add,
-    add_flag,
-    add_log_level,
-    add_path,
-    add_resources,
-    resources,
-)
+from modelarrayio_bids.cli.options import Section, command, resources
 
 _EXAMPLES = """examples:
   modelarrayio merge-results --input-hdf5 FA.h5 --analysis-name 'part*' --merged-name lm
@@ -22,18 +15,17 @@ _EXAMPLES = """examples:
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'merge-results',
+    parser = command(
+        *(commands, merge_results),
         help='join analyses that cover parts of the elements',
         description='Join analyses that were each run on some of the elements. Adjusted p values, '
         'such as .fdr, are computed again over all elements, as p.adjust in R does.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=merge_results)
     _add_slices(parser)
     _add_output(parser)
-    add_resources(parser)
-    add_log_level(parser)
+    parser.add_resources()
+    parser.add_log_level()
 
 
 def merge_results(options: argparse.Namespace) -> int:
@@ -54,45 +46,32 @@ def merge_results(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_slices(parser: argparse.ArgumentParser) -> None:
-    add(
-        parser,
+def _add_slices(parser: Section) -> None:
+    parser.add(
         '--analysis-name',
         nargs='+',
         required=True,
         metavar='NAME',
         help='names of the analyses to join. Or patterns in quotes: "mylm_part*"',
     )
-    add_path(
-        parser,
+    parser.add_path(
         '--input-hdf5',
         nargs='+',
         required=True,
         metavar='H5',
         help='files with these analyses. One file, or one for each job',
     )
-    add_flag(
-        parser,
-        '--allow-gaps',
-        help='accept that some elements are in none of the analyses',
-    )
+    parser.add_flag('--allow-gaps', help='accept that some elements are in none of the analyses')
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('output')
-    add(
-        group,
-        '--merged-name',
-        required=True,
-        metavar='NAME',
-        help='name of the joined analysis',
-    )
-    add_path(
-        group,
+def _add_output(parser: Section) -> None:
+    group = parser.section('output')
+    group.add('--merged-name', required=True, metavar='NAME', help='name of the joined analysis')
+    group.add_path(
         '--output-hdf5',
         metavar='H5',
         common=True,
         help='file to write it into. Its content is kept; it is created if it does not exist '
         '(default: the input file)',
     )
-    add_flag(group, '--overwrite', common=True, help='replace an analysis of the same name')
+    group.add_flag('--overwrite', common=True, help='replace an analysis of the same name')

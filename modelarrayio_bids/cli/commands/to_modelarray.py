@@ -5,23 +5,9 @@ from __future__ import annotations
 import argparse
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.options import (
-    MEGABYTE,
-    add,
-    add_flag,
-    add_input,
-    add_log_level,
-    add_map,
-    add_path,
-    add_references,
-    add_remote,
-    add_resources,
-    add_scalar_columns,
-    references,
-    resources,
-)
+from modelarrayio_bids.cli.options import MEGABYTE, Section, command, references, resources
 
 if TYPE_CHECKING:
     from modelarrayio_bids.cohort import Cohort
@@ -37,24 +23,23 @@ _EXAMPLES = """examples:
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'to-modelarray',
+    parser = command(
+        *(commands, to_modelarray),
         help='write the images of a cohort to one HDF5 file',
         description='Write the images of a cohort CSV to one HDF5 file for ModelArray. The image '
         'type (voxels, fixels, greyordinates, vertices, parcels or edges) is inferred from the '
         'file extension.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=to_modelarray)
     _add_cohort(parser)
-    add_references(parser)
-    add_map(parser)
+    parser.add_references()
+    parser.add_map()
     _add_output(parser)
     _add_layout(parser)
-    add_resources(parser)
-    add_remote(parser)
+    parser.add_resources()
+    parser.add_remote()
     _add_unused(parser)
-    add_log_level(parser)
+    parser.add_log_level()
 
 
 def to_modelarray(options: argparse.Namespace) -> int:
@@ -97,14 +82,7 @@ def _file(options: argparse.Namespace, output: Path) -> AbstractContextManager[P
 
     if options.backend == 'hdf5':
         return nullcontext(output)
-    chunk_mb = options.target_chunk_mb
-    tiling = tiledb_store.Tiling(
-        options.compression,
-        _level(options),
-        options.shuffle,
-        max(options.chunk_voxels, 0),
-        tiledb_store.TILE_BYTES if chunk_mb is None else chunk_mb * MEGABYTE,
-    )
+    tiling = tiledb_store.Tiling(*_storage(options, tiledb_store.TILE_BYTES))
     return tiledb_store.made_of_hdf5(output, tiling, options.nprocs, overwrite=options.overwrite)
 
 
@@ -125,26 +103,26 @@ def _layout(options: argparse.Namespace) -> Layout:
 
     if options.backend == 'tiledb':
         return Layout(options.dtype)
-    chunk_mb = options.target_chunk_mb
-    return Layout(
-        options.dtype,
+    return Layout(options.dtype, *_storage(options, DEFAULT_CHUNK_BYTES))
+
+
+def _storage(options: argparse.Namespace, chunk_bytes: int) -> tuple[Any, ...]:
+    """Return compression, its level, order of bytes, columns of a chunk and its bytes.
+
+    Numbers that are out of range are taken as the predecessor does.
+    """
+    level, chunk_mb = options.compression_level, options.target_chunk_mb
+    return (
         options.compression,
-        _level(options),
+        None if level is None else min(max(level, 0), 9),
         options.shuffle,
         max(options.chunk_voxels, 0),
-        DEFAULT_CHUNK_BYTES if chunk_mb is None else chunk_mb * MEGABYTE,
+        chunk_bytes if chunk_mb is None else chunk_mb * MEGABYTE,
     )
 
 
-def _level(options: argparse.Namespace) -> int | None:
-    """Return the level of compression; out of range, it is taken as the predecessor does."""
-    level = options.compression_level
-    return None if level is None else min(max(level, 0), 9)
-
-
-def _add_cohort(parser: argparse.ArgumentParser) -> None:
-    add_input(
-        parser,
+def _add_cohort(parser: Section) -> None:
+    parser.add_input(
         '--cohort-file',
         required=True,
         metavar='CSV',
@@ -152,21 +130,19 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         'phenotypes. Relative paths start from the working folder, otherwise from the folder '
         'of the CSV',
     )
-    add_scalar_columns(parser)
+    parser.add_scalar_columns()
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('output')
-    add_path(
-        group,
+def _add_output(parser: Section) -> None:
+    group = parser.section('output')
+    group.add_path(
         '--output',
         metavar='H5',
         common=True,
         help='file to write (default: modelarray.h5; with --backend tiledb, modelarray.tdb)',
     )
-    split = group.add_mutually_exclusive_group()
-    add(
-        split,
+    split = group.exclusive()
+    split.add(
         '--split-files',
         dest='split',
         action='store_true',
@@ -174,63 +150,58 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         common=True,
         help='one file per scalar. Names start with SCALAR_ (default for wide cohorts)',
     )
-    add(
-        split,
+    split.add(
         '--no-split-files',
         dest='split',
         action='store_false',
         default=None,
         help='write all scalars to one file (default for long cohorts)',
     )
-    add_flag(group, '--overwrite', common=True, help='replace the file even if it holds results')
+    group.add_flag('--overwrite', common=True, help='replace the file even if it holds results')
 
 
-def _add_layout(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('storage')
-    group.add_argument(
+def _add_layout(parser: Section) -> None:
+    group = parser.section('storage')
+    group.add(
         '--backend',
         choices=('hdf5', 'tiledb'),
         default='hdf5',
         help='format of the output; tiledb, a folder that R cannot read, needs the extra [tiledb] '
         '(default: %(default)s)',
     )
-    group.add_argument(
+    group.add(
         '--dtype',
         choices=('float32', 'float64'),
         default='float32',
         help='data type of the values (default: %(default)s)',
     )
-    group.add_argument(
+    group.add(
         '--compression',
         choices=('gzip', 'zstd', 'lzf', 'none'),
         default='gzip',
         help='compression of the values; zstd is for TileDB, lzf for HDF5 (default: %(default)s)',
     )
-    add(
-        group,
+    group.add(
         '--compression-level',
         type=int,
         metavar='0-9',
         help='level of zlib (default: a compressor faster than zlib, with files about 1%% larger)',
     )
-    add(
-        group,
+    group.add(
         '--no-shuffle',
         dest='shuffle',
         action='store_false',
         help='do not reorder the bytes of values before compression',
     )
-    chunk = group.add_mutually_exclusive_group()
-    add(
-        chunk,
+    chunk = group.exclusive()
+    chunk.add(
         '--chunk-voxels',
         type=int,
         default=0,
         metavar='N',
         help='elements in each chunk, which spans all images (default: by --target-chunk-mb)',
     )
-    add(
-        chunk,
+    chunk.add(
         '--target-chunk-mb',
         type=float,
         metavar='MIB',
@@ -238,9 +209,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_unused(parser: argparse.ArgumentParser) -> None:
+def _add_unused(parser: Section) -> None:
     """Add an option of the predecessor that has no effect here."""
-    group = parser.add_argument_group('accepted for compatibility, without effect')
-    group.add_argument(
-        '--workers', type=int, default=1, metavar='N', help='workers that write TileDB'
-    )
+    group = parser.section('accepted for compatibility, without effect')
+    group.add('--workers', type=int, default=1, metavar='N', help='workers that write TileDB')

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelarrayio_bids.cli.options import add_json, add_log_level, add_path, disk_path
+from modelarrayio_bids.cli.options import command, disk_path
 from modelarrayio_bids.errors import EXIT_DATA
 
 if TYPE_CHECKING:
@@ -25,25 +25,20 @@ _WIDTH = 100
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to a parser."""
-    parser = commands.add_parser(
-        'validate',
+    parser = command(
+        *(commands, validate),
         help='check whether R can use an HDF5 file',
         description='Check an HDF5 file, whichever program made it, against every rule of '
         "ModelArray's format, and explain the effect of each violation in R. Values are not read. "
         'The exit code is 65 if there are errors, otherwise 0.',
         epilog=_EXAMPLES,
     )
-    parser.set_defaults(command=validate)
-    parser.add_argument('file', type=disk_path, metavar='FILE', help='the HDF5 file')
-    add_path(
-        parser,
-        '--cohort-file',
-        metavar='CSV',
-        common=True,
-        help='also compare the file with this cohort',
+    parser.add('file', type=disk_path, metavar='FILE', help='the HDF5 file')
+    parser.add_path(
+        '--cohort-file', metavar='CSV', common=True, help='also compare the file with this cohort'
     )
-    add_json(parser)
-    add_log_level(parser)
+    parser.add_json()
+    parser.add_log_level()
 
 
 def validate(options: argparse.Namespace) -> int:
