@@ -58,6 +58,12 @@ _IN_MEMORY = 64 * MIB
 # In bytes, on most file systems.
 _LONGEST_NAME = 255
 
+#: From a result's name to its values, (n_rows,) float32.
+ValuesOf = Callable[[str], np.ndarray]
+#: Content of JSON files, by name.
+Sidecars = dict[str, dict[str, Any]]
+Derivation = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Image:
@@ -78,7 +84,7 @@ class Image:
     row: int
     result: str
     name: str
-    derive: Callable[[np.ndarray], np.ndarray]
+    derive: Derivation
 
 
 class Naming(ABC):
@@ -105,11 +111,8 @@ class Naming(ABC):
 
     @abstractmethod
     def sidecars(
-        self,
-        results: Analysis,
-        images: Mapping[str, Image],
-        values: Callable[[str], np.ndarray],
-    ) -> dict[str, dict[str, Any]]:
+        self, results: Analysis, images: Mapping[str, Image], values: ValuesOf
+    ) -> Sidecars:
         """Return what to say of the images.
 
         Parameters
@@ -145,11 +148,8 @@ class ResultNaming(Naming):
         return f'{analysis}_{schema.in_file_name(name)}{more}{extension}'
 
     def sidecars(
-        self,
-        results: Analysis,
-        images: Mapping[str, Image],
-        values: Callable[[str], np.ndarray],
-    ) -> dict[str, dict[str, Any]]:
+        self, results: Analysis, images: Mapping[str, Image], values: ValuesOf
+    ) -> Sidecars:
         """Return ``<analysis>_results.json``: the result of each image, levels of factors."""
         sidecar = {
             'Analysis': results.name,
@@ -177,7 +177,7 @@ def levels(results: Analysis, result: str) -> dict[str, dict[str, str]]:
     return {'Levels': {str(code): name for code, name in enumerate(names, start=1)}}
 
 
-def describe_model(results: Analysis, values: Callable[[str], np.ndarray]) -> dict[str, Any]:
+def describe_model(results: Analysis, values: ValuesOf) -> dict[str, Any]:
     """Return formula, number of images and degrees of freedom of the model, where known.
 
     Numbers are those that the analysis kept, the least and the most over elements where they
@@ -378,9 +378,7 @@ def _write(
 
 
 def planned_files(
-    store: str | os.PathLike[str],
-    analysis: str,
-    options: ExportOptions = ExportOptions(),
+    store: str | os.PathLike[str], analysis: str, options: ExportOptions = ExportOptions()
 ) -> list[str]:
     """Return names of the images that :func:`export_results` would write, after its checks."""
     with StoreReader(Path(store)) as reader:
@@ -437,19 +435,13 @@ def _named(
     return files
 
 
-def _versions(
-    result: str, *, log_p: bool
-) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
+def _versions(result: str, *, log_p: bool) -> Iterator[tuple[str, Derivation]]:
     """Yield the result itself and, for a p-value, what is derived from it."""
     yield result, np.asarray
     if P_VALUE in result:
-        yield result.replace(P_VALUE, f'1m.{P_VALUE}'), _one_minus
+        yield result.replace(P_VALUE, f'1m.{P_VALUE}'), lambda p: 1 - p
         if log_p:
             yield result.replace(P_VALUE, f'mlog10.{P_VALUE}'), _minus_log10
-
-
-def _one_minus(p: np.ndarray) -> np.ndarray:
-    return 1 - p
 
 
 def _minus_log10(p: np.ndarray) -> np.ndarray:

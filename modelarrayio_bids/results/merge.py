@@ -14,10 +14,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
@@ -25,9 +24,6 @@ from pathlib import Path
 import numpy as np
 
 from modelarrayio_bids.errors import (
-    AnalysisNotFoundError,
-    CohortError,
-    ModelArrayIOError,
     SchemaError,
     SpaceMismatchError,
     UsageError,
@@ -36,11 +32,12 @@ from modelarrayio_bids.errors import (
 )
 from modelarrayio_bids.models.adjustment import FWE, P_VALUE, corrected, p_adjust
 from modelarrayio_bids.results.model_facts import joined
+from modelarrayio_bids.results.slices import Slice, Sources, find_slices, require_alike
 from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.overwriting import refuse_links
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
-from modelarrayio_bids.runtime.text_format import amount, count, some
+from modelarrayio_bids.runtime.text_format import amount, count
 from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.stored import space_of_store
@@ -61,70 +58,6 @@ _IN_MEMORY = 128 * MIB
 _ROWS_TO_ADJUST = 8
 # Runs of elements that an error lists.
 _MOST_RANGES = 3
-# Up to here float64 counts one by one.
-_MOST_ELEMENTS = 2**53
-
-
-@dataclass(frozen=True)
-class Slice:
-    """An analysis of some of the elements.
-
-    Parameters
-    ----------
-    results : Analysis
-        Analysis without its numbers; its file is closed.
-    elements : numpy.ndarray
-        (n_rows,) int64: which element each row is about.
-    sources : dict of tuple
-        By scalar of its file: names of those it was made of. Empty where the file holds results
-        alone.
-    inflating_bytes : int
-        Bytes that reading it takes at a time.
-    """
-
-    results: Analysis
-    elements: np.ndarray
-    sources: Mapping[str, tuple[str, ...]]
-    inflating_bytes: int
-
-    def __str__(self) -> str:
-        return f'{self.results.name} ({self.results.path})'
-
-    def blocks(
-        self, levels: Mapping[str, tuple[str, ...]], threads: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield elements, (width,), and values, (n_results, width) float64, of runs of rows.
-
-        Parameters
-        ----------
-        levels : dict
-            By result name: the levels of factors, for the codes to stand for.
-        threads : int
-            Number of threads that inflate.
-        """
-        with StoreReader(self.results.path) as reader:
-            for start, values in reader.analysis(self.results.name).blocks(threads):
-                yield self.elements[start : start + values.shape[1]], self._coded(values, levels)
-
-    def _coded(self, values: np.ndarray, levels: Mapping[str, tuple[str, ...]]) -> np.ndarray:
-        """Return values whose codes stand for the joined levels."""
-        for name, own in self.results.levels.items():
-            if own == levels[name]:
-                continue
-            row = self.results.names.index(name)
-            known = ~np.isnan(values[row])
-            codes = values[row, known]
-            if not np.isin(codes, np.arange(1, len(own) + 1)).all():
-                raise SchemaError(
-                    f'result {name} of {self.results.name} is a factor of '
-                    f'{count(len(own), "level")}, and has other codes',
-                    self.results.path,
-                    'Run the analysis again.',
-                )
-            joined = np.array([levels[name].index(level) + 1.0 for level in own])
-            values = values.copy()
-            values[row, known] = joined[codes.astype(int) - 1]
-        return values
 
 
 @dataclass(frozen=True)
@@ -298,9 +231,9 @@ def merge_results(
                 'Give another --merged-name, or replace it with --overwrite.',
             )
         space, n_elements = _elements([*paths, *([] if old is None else [target])])
-        slices = _slices(paths, analyses, merged, n_elements, resources.threads)
+        slices = find_slices(paths, analyses, merged, n_elements, resources.threads)
         held = {} if old is None else old.sources
-        raise_problems([*_differences(slices), *_cohort_problems(slices, held, target)])
+        require_alike(slices, held, target)
         merger = _planned(slices, n_elements, held, allow_gaps=allow_gaps)
         _write(merger, merged, target, old, space=space, resources=resources)
     logger.info(
@@ -344,73 +277,8 @@ def _elements(paths: Sequence[Path]) -> tuple[ElementSpace | None, int | None]:
     return space, next(iter(counts), None)
 
 
-def _slices(
-    paths: Sequence[Path],
-    patterns: Sequence[str],
-    merged: str,
-    n_elements: int | None,
-    threads: int,
-) -> list[Slice]:
-    """Return the analyses that patterns mean; all that is wrong with them is raised together."""
-    slices: list[Slice] = []
-    problems: list[ModelArrayIOError] = []
-    for path in paths:
-        logger.info('Reading %s', path)
-        with StoreReader(path) as reader:
-            names, sources = reader.analyses, reader.sources
-            wanted = [n for n in names if any(_means(pattern, n, merged) for pattern in patterns)]
-            if not wanted:
-                what = f'holds no analysis {" or ".join(map(repr, patterns))}'
-                held = f'Analyses it holds: {some(names) or "none"}.'
-                problems.append(AnalysisNotFoundError(what, path, held))
-            for name in wanted:
-                try:
-                    results = reader.analysis(name)
-                    slices.append(_read_slice(results, sources, n_elements, threads))
-                except ModelArrayIOError as error:
-                    problems.append(error)
-    found = [one.results.name for one in slices]
-    for pattern in patterns if slices else ():
-        if not any(_means(pattern, name, merged) for name in found):
-            what = f'no file holds an analysis {pattern!r}'
-            problems.append(AnalysisNotFoundError(what, remedy='Check how it is spelled.'))
-    raise_problems(problems)
-    return slices
-
-
-def _means(pattern: str, name: str, merged: str) -> bool:
-    """Return whether a pattern means an analysis: none means the merged one, unless it is named."""
-    return pattern == name or (name != merged and fnmatchcase(name, pattern))
-
-
-def _read_slice(
-    results: Analysis,
-    sources: Mapping[str, tuple[str, ...]],
-    n_elements: int | None,
-    threads: int,
-) -> Slice:
-    if schema.ELEMENT_ID not in results.names:
-        raise SchemaError(
-            f'analysis {results.name} has no {schema.ELEMENT_ID}: nothing tells which elements it '
-            'is about',
-            results.path,
-            'Run it again, and write the table of ModelArray as it is.',
-        )
-    ids = results.row(results.names.index(schema.ELEMENT_ID))
-    # If the number is unknown, any number is accepted.
-    positions = results.positions(ids, n_elements or _MOST_ELEMENTS)
-    # Sources appended since then follow them.
-    then = {scalar: names[: results.n_sources.get(scalar)] for scalar, names in sources.items()}
-    elements = np.arange(ids.size) if positions is None else positions
-    return Slice(results, elements, then, results.inflating_bytes(threads))
-
-
 def _planned(
-    slices: Sequence[Slice],
-    n_elements: int | None,
-    held: Mapping[str, tuple[str, ...]],
-    *,
-    allow_gaps: bool,
+    slices: Sequence[Slice], n_elements: int | None, held: Sources, *, allow_gaps: bool
 ) -> Merger:
     """Return how the slices make one analysis, if they do."""
     if n_elements is None and not allow_gaps:
@@ -427,85 +295,7 @@ def _planned(
     return Merger(tuple(slices), columns, n_columns, adjusted, _n_sources(slices, held))
 
 
-def _differences(slices: Sequence[Slice]) -> Iterator[SchemaError]:
-    first = slices[0]
-    for other in slices[1:]:
-        what = _difference(first.results, other.results)
-        if not what and first.results.n_sources != other.results.n_sources:
-            # If both files list their sources, the names are compared.
-            what = (
-                '' if first.sources and other.sources else 'was made of another number of sources'
-            )
-        if what:
-            yield SchemaError(
-                f'analysis {other.results.name} {what}, unlike {first}',
-                other.results.path,
-                'Merge analyses of the same model, run in the same way.',
-            )
-
-
-def _difference(one: Analysis, other: Analysis) -> str:
-    """Say what keeps the results of another analysis apart from those of one; empty if nothing."""
-    if len(one.names) != len(other.names):
-        details = _exchanged(one.names, other.names)
-        return f'has {count(len(other.names), "result")}, not {len(one.names)} ({details})'
-    for number, (mine, its) in enumerate(zip(one.names, other.names, strict=True), start=1):
-        if mine != its:
-            return f'has {its!r} as its result {number}, not {mine!r}'
-    if factors := set(one.levels) ^ set(other.levels):
-        return f'has numbers where the other has levels, or the reverse, in {some(sorted(factors))}'
-    return ''
-
-
-def _exchanged(names: Sequence[str], others: Sequence[str]) -> str:
-    """Say what other names lack of some, and what they have besides; empty if nothing.
-
-    >>> _exchanged(['a', 'b'], ['b', 'c'])
-    'without a, with c'
-    """
-    known, new = set(names), set(others)
-    lacking = some([name for name in names if name not in new], most=3)
-    besides = some([name for name in others if name not in known], most=3)
-    return ', '.join([f'without {lacking}'] * bool(lacking) + [f'with {besides}'] * bool(besides))
-
-
-def _cohort_problems(
-    slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]], target: Path
-) -> Iterator[ModelArrayIOError]:
-    """Yield what slices of other scalars or sources than the first there are, or a file lacks."""
-    known = [one for one in slices if one.sources]
-    for other in known[1:]:
-        whose = f'analysis {other.results.name}'
-        yield from _other_cohort(known[0], other.sources, whose, other.results.path)
-    if known and held:
-        # It may have grown since.
-        then = {
-            scalar: tuple(set(names) & set(known[0].sources.get(scalar, ())))
-            for scalar, names in held.items()
-        }
-        yield from _other_cohort(known[0], then, 'the file to write to', target)
-
-
-def _other_cohort(
-    first: Slice, sources: Mapping[str, tuple[str, ...]], whose: str, path: Path
-) -> Iterator[ModelArrayIOError]:
-    if sources.keys() != first.sources.keys():
-        yield SchemaError(
-            f'{whose} is of {some(sorted(sources))}, {first} of {some(sorted(first.sources))}',
-            path,
-            'Merge analyses of one scalar, from files that hold the same.',
-        )
-        return
-    for scalar, names in first.sources.items():
-        if what := _exchanged(names, sources[scalar]):
-            yield CohortError(
-                f'{whose} is of other sources of {scalar} than {first}: {what}',
-                path,
-                'Merge analyses of the same images.',
-            )
-
-
-def _n_sources(slices: Sequence[Slice], held: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+def _n_sources(slices: Sequence[Slice], held: Sources) -> dict[str, int]:
     """Return how many sources slices were made of, of scalars that have more in the target."""
     known = next((one.sources for one in slices if one.sources), {})
     if known and held:
@@ -607,12 +397,8 @@ def _ranges(elements: np.ndarray) -> str:
         f'{first:,}' if first == last else f'{first:,}–{last:,}'
         for first, last in zip(firsts[:_MOST_RANGES], lasts[:_MOST_RANGES], strict=True)
     ]
-    more = (
-        f' and {count(firsts.size - _MOST_RANGES, "more range")}'
-        if firsts.size > _MOST_RANGES
-        else ''
-    )
-    return ', '.join(shown) + more
+    others = firsts.size - _MOST_RANGES
+    return ', '.join(shown) + (f' and {count(others, "more range")}' if others > 0 else '')
 
 
 def _write(

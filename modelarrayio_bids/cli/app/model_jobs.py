@@ -74,26 +74,6 @@ class ModelJob:
         return self.analysis, self.options, self.weights, self.allow_repeated
 
 
-@dataclass(frozen=True)
-class _CommandLineModel:
-    """The model of the command line; without a formula, the one that each R script proposes.
-
-    Without a name, its results are called as the kind of model.
-    """
-
-    name: str
-    formula: str | None
-
-    def takes(self, scalar: str) -> bool:
-        return True
-
-    def formula_for(self, columns: Any) -> str | None:
-        return self.formula
-
-    def settings_for(self, columns: Any) -> dict[str, Any]:
-        return {}
-
-
 def find_jobs(options: argparse.Namespace) -> list[ModelJob]:
     """Return the models to fit: model by model, each of the HDF5 files it is of.
 
@@ -180,7 +160,9 @@ def _distinct(problems: Sequence[ModelArrayIOError]) -> list[ModelArrayIOError]:
     return list({str(problem): problem for problem in problems}.values())
 
 
-def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLineModel]:
+def _requests(options: argparse.Namespace) -> Sequence[ModelRequest]:
+    from modelarrayio_bids.derivatives.model_files.requests import FormulaModel, read_models
+
     names = options.analysis_name
     if options.model is None:
         if len(names) > 1:
@@ -188,11 +170,9 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest | _CommandLi
                 f'--analysis-name has {len(names)} names, but one model is fitted',
                 remedy='Give one; several models are listed in a file: --model.',
             )
-        return [_CommandLineModel(names[0] if names else '', options.formula)]
+        return [FormulaModel(names[0] if names else '', options.formula, ('*',))]
     if options.formula is not None:
         raise UsageError('--formula and --model contradict each other', remedy='Give one of them.')
-    from modelarrayio_bids.derivatives.model_files.requests import read_models
-
     models = read_models(options.model)
     known = [model.name for model in models]
     raise_problems([
@@ -207,7 +187,10 @@ def _stores(options: argparse.Namespace) -> list[Path]:
     from modelarrayio_bids.derivatives.bids.output_names import require_stores
 
     stores = require_stores(options.output_dir)
-    wanted = [store for store in stores if _is_wanted(store.parent.name, options.scalars)]
+    patterns = options.scalars or ['*']
+    wanted = [
+        store for store in stores if any(fnmatchcase(store.parent.name, each) for each in patterns)
+    ]
     if not wanted:
         held = ', '.join(sorted({store.parent.name for store in stores}))
         raise NoMatchError(
@@ -218,15 +201,9 @@ def _stores(options: argparse.Namespace) -> list[Path]:
     return wanted
 
 
-def _is_wanted(scalar: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatchcase(scalar, pattern) for pattern in patterns)
-
-
-def _job(
-    options: argparse.Namespace, request: ModelRequest | _CommandLineModel, store: Path
-) -> ModelJob:
+def _job(options: argparse.Namespace, request: ModelRequest, store: Path) -> ModelJob:
     from modelarrayio_bids.derivatives.bids.output_names import Outputs
-    from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
+    from modelarrayio_bids.derivatives.model_files.stats_models import CohortColumns
     from modelarrayio_bids.models.formula.terms import Terms
     from modelarrayio_bids.models.kinds import kind_of
 

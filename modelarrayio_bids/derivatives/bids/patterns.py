@@ -5,10 +5,9 @@ A pattern is a path below a folder in which ``{participant}``, ``{session}``, ``
 same both times. That is the syntax of Snakemake's wildcards and of ``str.format``; nothing else is
 special, and everything has to fit from the first character to the last.
 
->>> pattern = PathPattern('mri/mwp1{participant}_T1w.nii')
->>> pattern.fields('mri/mwp1sub-01_T1w.nii')
+>>> _fields('mwp1{participant}_T1w.nii', 'mwp1sub-01_T1w.nii', known={})
 {'participant': 'sub-01'}
->>> pattern.fields('mri/smwp1sub-01_T1w.nii') is None
+>>> _fields('mwp1{participant}_T1w.nii', 'smwp1sub-01_T1w.nii', known={}) is None
 True
 """
 
@@ -73,25 +72,6 @@ class PathPattern:
                 remedy=f'{_REMEDY[:-1]}; a file of all participants goes into a cohort.',
             )
 
-    def fields(self, name: str) -> dict[str, str] | None:
-        """Return what the fields are in a path below the folder; None if it does not fit.
-
-        Raises
-        ------
-        AmbiguousMatchError
-            If it fits in several ways.
-        """
-        found: dict[str, str] = {}
-        parts, names = self._parts, PurePosixPath(name).parts
-        if len(parts) != len(names):
-            return None
-        for part, one in zip(parts, names, strict=True):
-            more = _fields(part, one, found)
-            if more is None:
-                return None
-            found |= more
-        return found
-
     def find(
         self, root: Path, listing: NamesIn | None = None
     ) -> Iterator[tuple[Path, dict[str, str]]]:
@@ -109,11 +89,7 @@ class PathPattern:
         AmbiguousMatchError
             If a path fits in several ways.
         """
-        yield from _found(root, self._parts, {}, listing or names_in)
-
-    @functools.cached_property
-    def _parts(self) -> tuple[str, ...]:
-        return PurePosixPath(self.text).parts
+        yield from _found(root, PurePosixPath(self.text).parts, {}, listing or names_in)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -27,10 +27,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from modelarrayio_bids.derivatives.bids.json_files import parse_file, parse_json
-from modelarrayio_bids.derivatives.model_files.stats_models import ModelNode, nodes_of
+from modelarrayio_bids.derivatives.model_files.stats_models import (
+    CohortColumns,
+    ModelNode,
+    nodes_of,
+)
 from modelarrayio_bids.derivatives.recipes.schema_faults import Fault, key_path, schema_faults
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
@@ -44,28 +48,8 @@ from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.runtime.data_files import data_table
 from modelarrayio_bids.store.schema import check_analysis_name
 
-if TYPE_CHECKING:
-    from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
-
 _SHOW_FORM = 'docs/models.md shows the form.'
 _OPTIONS = frozenset(each.name for each in fields(ModelOptions))
-
-
-class ModelRequest(Protocol):
-    """A model that a file asks for."""
-
-    @property
-    def name(self) -> str:
-        """Name of the analysis."""
-
-    def takes(self, scalar: str) -> bool:
-        """Return whether the model is of this scalar."""
-
-    def formula_for(self, columns: CohortColumns) -> str:
-        """Return the model in R's words for a cohort with these columns; its left side may lack."""
-
-    def settings_for(self, columns: CohortColumns) -> dict[str, Any]:
-        """Return options of the model: of ``ModelOptions``, ``weights``, ``allow_repeated``."""
 
 
 @dataclass(frozen=True)
@@ -76,27 +60,26 @@ class FormulaModel:
     ----------
     name : str
         Name of the analysis.
-    formula : str
-        The model in R's words.
+    formula : str or None
+        The model in R's words; None for the one that the R script of each cohort proposes.
     scalars : tuple of str
         Names or patterns of scalars; empty for all.
     settings : dict
-        See :class:`ModelRequest`.
+        Options of the model: of ``ModelOptions``, ``weights``, ``allow_repeated``.
     """
 
     name: str
-    formula: str
+    formula: str | None
     scalars: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def takes(self, scalar: str) -> bool:
         """Return whether the model is of this scalar: one it names, or the formula's left side."""
-        response = Terms.of(self.formula).response
-        patterns = self.scalars or ((response,) if response else ('*',))
+        patterns = self.scalars or (Terms.of(self.formula or '').response or '*',)
         return any(fnmatchcase(scalar, pattern) for pattern in patterns)
 
-    def formula_for(self, columns: CohortColumns) -> str:
-        """Return the formula."""
+    def formula_for(self, columns: CohortColumns) -> str | None:
+        """Return the formula, whose left side may lack."""
         return self.formula
 
     def settings_for(self, columns: CohortColumns) -> dict[str, Any]:
@@ -104,7 +87,10 @@ class FormulaModel:
         return dict(self.settings)
 
 
-def read_models(path: Path) -> list[FormulaModel | ModelNode]:
+ModelRequest = FormulaModel | ModelNode
+
+
+def read_models(path: Path) -> list[ModelRequest]:
     """Read the models that a file asks for, in its order.
 
     Parameters
@@ -123,7 +109,7 @@ def read_models(path: Path) -> list[FormulaModel | ModelNode]:
     CohortProblemsError
         If several things are wrong with it.
     """
-    models: Sequence[FormulaModel | ModelNode]
+    models: Sequence[ModelRequest]
     if path.suffix.lower() == '.json':
         content = parse_json(path)
         _check(content, 'stats_model.schema.json', path)
@@ -184,7 +170,7 @@ def _problems(models: Sequence[FormulaModel], path: Path) -> Iterator[ModelFileE
 
 
 def _kind_of(model: FormulaModel) -> ModelKind:
-    return kind_of(Terms.of(model.formula), model.settings.get('method', ''))
+    return kind_of(Terms.of(model.formula or ''), model.settings.get('method', ''))
 
 
 def _options_of(model: FormulaModel) -> ModelOptions:
@@ -192,9 +178,7 @@ def _options_of(model: FormulaModel) -> ModelOptions:
     return _kind_of(model).settled(ModelOptions(**own))
 
 
-def _name_problems(
-    models: Sequence[FormulaModel | ModelNode], path: Path
-) -> Iterator[ModelFileError]:
+def _name_problems(models: Sequence[ModelRequest], path: Path) -> Iterator[ModelFileError]:
     for model in models:
         try:
             check_analysis_name(model.name)

@@ -16,12 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modelarrayio_bids.derivatives.model_files.columns import CohortColumns
+from modelarrayio_bids.cohort import read_rows
 from modelarrayio_bids.errors import ModelFileError, raise_problems
+from modelarrayio_bids.models.formula.syntax import quoted_name
 from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.formula.values import Numbers, Vector, column_values, factor_of
 from modelarrayio_bids.runtime.text_format import some
 
 _FACTORS = ('Factor', 'Dummy')
@@ -31,6 +34,40 @@ _CONSTRAINTS = ('none', 'drop_one')
 _INTERCEPT = 1
 # No exponents: they would make endless numbers.
 _WEIGHT = re.compile(r'[-+]?\d{1,20}(\.\d{1,20})?(/\d{1,20})?')
+
+
+@dataclass(frozen=True)
+class CohortColumns:
+    """Columns of a cohort CSV.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    """
+
+    path: Path
+
+    @cached_property
+    def values(self) -> Mapping[str, Vector]:
+        """Values of each column.
+
+        Raises
+        ------
+        CohortError
+            If the file cannot be read.
+        """
+        _, names, rows = read_rows(self.path)
+        return {name: column_values([row[name] for row in rows]) for name in names}
+
+    def is_numeric(self, name: str) -> bool:
+        """Return whether a formula takes a column for numbers, not for levels."""
+        values = self.values[name]
+        return isinstance(values, Numbers) and values.kind != 'logical'
+
+    def levels(self, name: str) -> tuple[str, ...]:
+        """Return the levels of a column as ``factor()`` of R orders them."""
+        return tuple(factor_of(self.values[name]).levels)
 
 
 def nodes_of(content: Mapping[str, Any], path: Path) -> list[ModelNode]:
@@ -272,7 +309,7 @@ def _require_one_reference_each(
 
 def _factor_label(column: str, used: Sequence[str], columns: CohortColumns) -> str:
     """Return how a formula writes a factor whose reference is the level that is not used."""
-    name, levels = _quoted(column), columns.levels(column)
+    name, levels = quoted_name(column), columns.levels(column)
     reference = next((level for level in levels if level not in used), levels[0])
     if reference != levels[0]:
         return _as_r_writes(f'relevel(factor({name}), {json.dumps(reference)})')
@@ -285,12 +322,7 @@ def _numeric_label(name: str, columns: CohortColumns) -> str:
             f'X: {name} is not numbers',
             'Make columns of its levels by the transformation Factor, and name these in X.',
         )
-    return _as_r_writes(_quoted(name))
-
-
-def _quoted(name: str) -> str:
-    """Return the name of a column as a formula writes it."""
-    return name if name.isidentifier() and not name.startswith('_') else f'`{name}`'
+    return _as_r_writes(quoted_name(name))
 
 
 def _as_r_writes(term: str) -> str:

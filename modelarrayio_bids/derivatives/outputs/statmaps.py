@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from modelarrayio_bids.derivatives.bids.description import software
 from modelarrayio_bids.derivatives.bids.json_files import read_json
@@ -34,6 +32,8 @@ from modelarrayio_bids.models.kinds import own_statistics
 from modelarrayio_bids.results.export import (
     Image,
     Naming,
+    Sidecars,
+    ValuesOf,
     describe_model,
     describe_test,
     extent,
@@ -187,11 +187,8 @@ class StatMapNaming(Naming):
         return '_'.join(parts) + extension
 
     def sidecars(
-        self,
-        results: Analysis,
-        images: Mapping[str, Image],
-        values: Callable[[str], np.ndarray],
-    ) -> dict[str, dict[str, Any]]:
+        self, results: Analysis, images: Mapping[str, Image], values: ValuesOf
+    ) -> Sidecars:
         """Return a sidecar for each image."""
         degrees = _degrees_of_freedom(results, values)
         # Each image has its own degrees of freedom.
@@ -285,9 +282,7 @@ def _of_result(
     }
 
 
-def _degrees_of_freedom(
-    results: Analysis, values: Callable[[str], np.ndarray]
-) -> dict[str, dict[str, Any]]:
+def _degrees_of_freedom(results: Analysis, values: ValuesOf) -> dict[str, dict[str, Any]]:
     """Return by term and result: the one number, or the least and the most of the elements'."""
     facts = ModelFacts.of(results.described)
     degrees: dict[str, dict[str, Any]] = {} if facts is None else dict(facts.degrees_of_freedom)

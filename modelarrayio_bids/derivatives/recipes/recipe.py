@@ -145,13 +145,18 @@ class Recipe:
 
     def of(self, dataset: Dataset) -> Recipe:
         """Return the recipe as one of its datasets has it: without the rules for others."""
-        rules = (one for one in self.scalars if not one.datasets or _fits(one.datasets, dataset))
+        names = _names(dataset)
+        rules = (
+            rule
+            for rule in self.scalars
+            if not rule.datasets or any(_is_for(rule.datasets, name) for name in names)
+        )
         return replace(self, scalars=tuple(rules))
 
     @classmethod
     def of_paths(cls, name: str, images: Sequence[PathImages]) -> Recipe:
         """Return a recipe for images that are found by their paths alone, in any dataset."""
-        rules = tuple(_path_rule(one.name) for one in images if one.name != MASK)
+        rules = tuple(_path_rule({'name': one.name}) for one in images if one.name != MASK)
         return cls(name, ('*',), _MASK_OF_PATHS, rules, images=tuple(images))
 
     def finds_in(self, root: Path, listing: NamesIn) -> bool:
@@ -296,10 +301,6 @@ def _names(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*dataset.generators, dataset.name, dataset.root.name)))
 
 
-def _fits(patterns: Sequence[str], dataset: Dataset) -> bool:
-    return any(_is_for(patterns, name) for name in _names(dataset))
-
-
 def _is_for(patterns: Sequence[str], name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
@@ -329,7 +330,7 @@ def _read(path: Path, other: Callable[[str], Recipe]) -> Recipe:
         raw['name'].strip(),
         tuple(raw['datasets']),
         parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', masks)),
-        (*each('scalars', _scalar_rule), *each('images', _path_rule_of)),
+        (*each('scalars', _scalar_rule), *each('images', _path_rule)),
         tuple(each('leave_out', _exclusion)),
         (*each('known', _described), *each('images', _path_description)),
         raw.get('documentation', '').strip(),
@@ -359,14 +360,12 @@ def _scalar_rule(raw: Mapping[str, Any]) -> ScalarRule:
     )
 
 
-def _path_rule(name: str, on_request: str = '') -> ScalarRule:
+def _path_rule(raw: Mapping[str, Any]) -> ScalarRule:
     """Return the rule that gives images found by their paths their scalar's name."""
+    name = raw['name'].strip()
     where = bids_entities.parse_conditions({'suffix': name})
-    return ScalarRule(where, NameTemplate(name, keeps_case=True), on_request=on_request)
-
-
-def _path_rule_of(raw: Mapping[str, Any]) -> ScalarRule:
-    return _path_rule(raw['name'].strip(), raw.get('on_request', ''))
+    template = NameTemplate(name, keeps_case=True)
+    return ScalarRule(where, template, on_request=raw.get('on_request', ''))
 
 
 def _path_images(raw: Mapping[str, Any]) -> list[PathImages]:

@@ -12,9 +12,11 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
+from itertools import count as number_from
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -246,10 +248,12 @@ def _on_one_line(text: str) -> str:
 
 def _write_unless_changed(path: Path, text: str) -> Path:
     """Write a text under the first name that is not in use by an edited file."""
-    digest = hashlib.sha256(_bytes(text)).hexdigest()
-    for candidate in _names(path):
+    digest = _digest(_bytes(text))
+    # No glob for the first name finds the others, which would have the same results.
+    others = (path.with_name(f'new{number}_{path.name}') for number in chain([''], number_from(2)))
+    for candidate in chain([path], others):
         there = _read(candidate)
-        if there is not None and not _is_as_written(there):
+        if there is not None and _mark(there) != _digest(there.partition(b'\n')[2]):
             if _mark(there) == digest:
                 logger.info('Kept, because it was edited: %s', candidate)
                 return candidate
@@ -258,16 +262,6 @@ def _write_unless_changed(path: Path, text: str) -> Path:
             partial.write_bytes(_bytes(f'{_MARK}{digest}\n{text}'))
         return candidate
     raise AssertionError('names do not end')
-
-
-def _names(path: Path) -> Iterator[Path]:
-    """Yield names, so that no glob for the first finds others with the same results."""
-    yield path
-    yield path.with_name(f'new_{path.name}')
-    number = 2
-    while True:
-        yield path.with_name(f'new{number}_{path.name}')
-        number += 1
 
 
 def _read(path: Path) -> bytes | None:
@@ -286,8 +280,8 @@ def _mark(there: bytes) -> str:
     return found[1] if found else ''
 
 
-def _is_as_written(there: bytes) -> bool:
-    return hashlib.sha256(there.partition(b'\n')[2]).hexdigest() == _mark(there)
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def _bytes(text: str) -> bytes:
