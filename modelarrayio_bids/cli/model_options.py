@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.options import Section, named
@@ -140,7 +141,7 @@ def _listed(attribute: str) -> str:
 def _add_permutations(group: Section) -> None:
     group.add(
         '--permutations',
-        type=_number_from(2),
+        type=partial(_number, 2),
         metavar='N',
         common=True,
         help='FWE-corrected p values from N permutations. 5000 is usual; the unpermuted data count '
@@ -149,7 +150,7 @@ def _add_permutations(group: Section) -> None:
     group.add(
         '--seed',
         '--random-seed',
-        type=_number_from(0),
+        type=partial(_number, 0),
         default=0,
         metavar='N',
         help='seed of the permutations; the same seed gives the same results (default: '
@@ -169,13 +170,10 @@ def _add_permutations(group: Section) -> None:
     )
 
 
-def _number_from(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and least <= int(text) < 2**63):
-            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least}')
-        return int(text)
-
-    return number
+def _number(least: int, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and least <= int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least}')
+    return int(text)
 
 
 def _by_name(texts: Iterable[str]) -> dict[str, str]:

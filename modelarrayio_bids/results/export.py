@@ -361,11 +361,11 @@ def _write(
         positions = results.positions(element_ids, len(space))
         space.write_companions(output_dir)
 
-        def write(number: int, file: str) -> None:
+        def _save(number: int, file: str) -> None:
             row = _placed(values.row(number), positions, len(space))
             space.write(row, folder / file, options.fill, files[file].name)
 
-        saved = ordered_map(lambda item: write(*item), enumerate(files), options.threads)
+        saved = ordered_map(lambda item: _save(*item), enumerate(files), options.threads)
         for _ in tracked(saved, f'Writing {results.name}', len(files), 'images'):
             pass
         parts = {

@@ -200,10 +200,12 @@ class ModelFit:
             null=null,
             resources=resources,
         )
+        outcomes = fitted.not_fitted.items()
+        not_fitted = ''.join(f'; {number:,} with {reason}' for reason, number in outcomes)
         logger.info(
             'Wrote %s of %s: %s at %s%s',
             *(analysis, fitted.path, count(len(set(fitted.names) - {ELEMENT_ID}), 'result')),
-            *(count(fitted.n_elements, 'element'), _told(fitted.not_fitted)),
+            *(count(fitted.n_elements, 'element'), not_fitted),
         )
         return fitted
 
@@ -480,7 +482,3 @@ def _blocks(phenotypes: Phenotypes, column: str, rows: np.ndarray) -> np.ndarray
             'Fill it in, or leave these images out.',
         )
     return np.asarray(cells.astype('category').cat.codes)
-
-
-def _told(not_fitted: Mapping[str, int]) -> str:
-    return ''.join(f'; {number:,} with {reason}' for reason, number in not_fitted.items())

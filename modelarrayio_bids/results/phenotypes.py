@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Columns that tell the images of one participant apart.
 _VISIT_COLUMNS = ('session_id', 'run_id')
+_GIVE = 'Give the cohort that the HDF5 file was made of'
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,10 @@ def _rows_of(cohort: pd.DataFrame, scalar: str, names: Sequence[str], path: Path
     known = cohort.loc[sources.index].set_axis(sources, axis='index')
     lacking = [name for name in names if name not in known.index]
     twice = sorted(set(sources[sources.duplicated()]) & set(names))
+    lacked = f'{count(len(lacking), "image")} of {scalar}: {some(lacking, most=3)}'
+    remedy = f'{_GIVE}, each image by the name it has there.'
     raise_problems([
-        *([_lacks(lacking, scalar, path)] if lacking else ()),
+        *([CohortError(f'has no row for {lacked}', path, remedy)] if lacking else ()),
         *(CohortError(f'has several rows for {name}', path, 'Leave one.') for name in twice),
     ])  # fmt: skip
     return known.loc[list(names)].reset_index(drop=True)
@@ -211,17 +214,9 @@ def _sources(cohort: pd.DataFrame, scalar: str, path: Path) -> pd.Series:
         raise CohortError(
             f'has neither a column {SOURCE} nor one named {scalar}',
             path,
-            'Give the cohort that the HDF5 file was made of.',
+            f'{_GIVE}.',
         )
     return mine[column].str.strip()
-
-
-def _lacks(names: Sequence[str], scalar: str, path: Path) -> CohortError:
-    return CohortError(
-        f'has no row for {count(len(names), "image")} of {scalar}: {some(names, most=3)}',
-        path,
-        'Give the cohort that the HDF5 file was made of, each image by the name it has there.',
-    )
 
 
 def _partners(cohort: pd.DataFrame, table: pd.DataFrame, scalar: str, path: Path) -> Iterable[str]:

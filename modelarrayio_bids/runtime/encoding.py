@@ -10,7 +10,6 @@ from modelarrayio_bids.errors import UsageError
 
 _WHAT = 'holds bytes that are not UTF-8, which tables and HDF5 files cannot hold'
 _REMEDY = 'Rename it, or give another path.'
-_NO_BYTE = re.compile('[\ud800-\udc7f\udd00-\udfff]')
 # Characters that end a path within other text.
 _END = re.compile(r'["\'\n\t,]|: ')
 

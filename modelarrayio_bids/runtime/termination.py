@@ -45,22 +45,22 @@ def terminable() -> Iterator[None]:
     hook = sys.unraisablehook
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
 
-    def terminate(_signal: int, frame: FrameType | None) -> None:
+    def _terminate(_signal: int, frame: FrameType | None) -> None:
         # Again and again until it is seen on its way: Python drops what is raised in callbacks, of
         # an import's lock or an object that goes, and a system call that was about to begin does
         # not see a signal.
         signal.setitimer(signal.ITIMER_REAL, _SOON, _SOON)
-        in_hook = frame is not None and frame.f_code is unraisable.__code__
+        in_hook = frame is not None and frame.f_code is _unraisable.__code__
         if not in_hook and not was_terminated(sys.exception()):
             raise Terminated
 
-    def unraisable(dropped: UnraisableHookArgs) -> None:
+    def _unraisable(dropped: UnraisableHookArgs) -> None:
         if not issubclass(dropped.exc_type, Terminated):
             hook(dropped)
 
-    sys.unraisablehook = unraisable
+    sys.unraisablehook = _unraisable
     for number in before:
-        signal.signal(number, terminate)
+        signal.signal(number, _terminate)
     try:
         yield
     finally:

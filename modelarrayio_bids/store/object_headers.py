@@ -40,13 +40,13 @@ def newer_than_r(file: h5py.File, binary: BinaryIO) -> dict[str, str]:
     """
     found: dict[str, str] = {}
 
-    def visit(name: str, item: h5py.HLObject) -> None:
+    def _visit(name: str, item: h5py.HLObject) -> None:
         if isinstance(item, h5py.Dataset):
             binary.seek(file.userblock_size + h5py.h5o.get_info(item.id).addr)
             if newer := _newer(binary):
                 found[f'/{name}'] = newer
 
-    file.visititems(visit)
+    file.visititems(_visit)
     return found
 
 

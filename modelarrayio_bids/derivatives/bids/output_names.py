@@ -74,14 +74,7 @@ class NameTemplate:
 
     def fill(self, entities: Entities) -> str:
         """Return the name: lower case, and one that R takes in a formula."""
-
-        def part(found: re.Match[str]) -> str:
-            if found['entity']:
-                return entities[found['entity']]
-            label = entities.get(found['option'])
-            return '' if label is None else f'{found["before"]}{label}{found["after"]}'
-
-        filled = _PART.sub(part, self.text)
+        filled = _PART.sub(functools.partial(_filled, entities), self.text)
         return syntactic(filled if self.keeps_case else filled.lower())
 
 
@@ -172,6 +165,14 @@ class Outputs:
 
     def _named(self, ending: str) -> Path:
         return self.folder / '_'.join(part for part in (self.stem, ending) if part)
+
+
+def _filled(entities: Entities, part: re.Match[str]) -> str:
+    """Return a part of a template with its entity's label; blank if an optional one is absent."""
+    if part['entity']:
+        return entities[part['entity']]
+    label = entities.get(part['option'])
+    return '' if label is None else f'{part["before"]}{label}{part["after"]}'
 
 
 def stores_below(folder: Path) -> list[Path]:

@@ -148,20 +148,15 @@ def _fields(part: str, name: str, known: Mapping[str, str]) -> dict[str, str] | 
 def _compiled(part: str, known: tuple[tuple[str, str], ...], greedy: bool) -> re.Pattern[str]:
     """Return the expression of one part of a pattern, its fields as short or as long as can be."""
     any_part, fixed = '[^/]+' if greedy else '[^/]+?', dict(known)
-    seen: set[str] = set()
-
-    def expression(piece: str) -> str:
+    expression = ''
+    for piece in re.split(r'(\{[^{}]*\}|\*)', part):
+        field = piece[1:-1] if piece.startswith('{') else None
         if piece == '*':
-            return '[^/]*' if greedy else '[^/]*?'
-        if not piece.startswith('{'):
-            return re.escape(piece)
-        field = piece[1:-1]
-        if field in fixed:
-            return re.escape(fixed[field])
-        if field in seen:
-            return f'(?P={field})'
-        seen.add(field)
-        return f'(?P<{field}>{any_part})'
-
-    pieces = re.split(r'(\{[^{}]*\}|\*)', part)
-    return re.compile(''.join(map(expression, pieces)), re.DOTALL)
+            expression += '[^/]*' if greedy else '[^/]*?'
+        elif field is None or field in fixed:
+            expression += re.escape(piece if field is None else fixed[field])
+        elif f'(?P<{field}>' in expression:
+            expression += f'(?P={field})'
+        else:
+            expression += f'(?P<{field}>{any_part})'
+    return re.compile(expression, re.DOTALL)

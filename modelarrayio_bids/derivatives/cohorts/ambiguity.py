@@ -71,7 +71,7 @@ def _odd(
         datasets = {image.dataset for image in images}
         if len(datasets) > 1:
             yield (_of_datasets, frozenset(datasets)), (key, images)
-        elif several := _several(images):
+        elif several := [row for row in _by(images, *ROW_ENTITIES) if len(row) > 1]:
             yield (_of_images, _labels_of(several[0])), (key, several)
         else:
             for entity, alike in _repeated(images, phenotypes):
@@ -147,10 +147,6 @@ def _by(images: Sequence[Image], *names: str) -> list[list[Image]]:
     return list(grouped(pairs).values())
 
 
-def _several(images: Sequence[Image]) -> list[list[Image]]:
-    return [row for row in _by(images, *ROW_ENTITIES) if len(row) > 1]
-
-
 def _of_datasets(
     datasets: Collection[str], found: Sequence[tuple[Key, Sequence[Image]]]
 ) -> AmbiguousMatchError:
@@ -190,7 +186,11 @@ def row_of(image: Image) -> tuple[str | None, ...]:
 
 def _labels_of(images: Sequence[Image]) -> str:
     """Return what tells images apart: entities and their labels."""
-    return '; '.join(f'{name}: {_labels(name, images)}' for name in _differing(images))
+    labels = {
+        name: dict.fromkeys(image.entities.get(name, 'absent') for image in images)
+        for name in _differing(images)
+    }
+    return '; '.join(f'{name}: {", ".join(several)}' for name, several in labels.items())
 
 
 def _of_repeated(entity: str, found: Sequence[tuple[Key, Sequence[Image]]]) -> AmbiguousMatchError:
@@ -230,11 +230,6 @@ def _differing(images: Sequence[Image]) -> list[str]:
         for name in dict.fromkeys([*bids_entities.names(), *further])
         if len({image.entities.get(name) for image in images}) > 1
     ]
-
-
-def _labels(name: str, images: Sequence[Image]) -> str:
-    labels = dict.fromkeys(image.entities.get(name, 'absent') for image in images)
-    return ', '.join(labels)
 
 
 def _remedy(differing: Sequence[str], image: Image) -> str:

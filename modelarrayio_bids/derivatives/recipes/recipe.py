@@ -185,14 +185,9 @@ class Recipe:
         for exclusion in self.leave_out:
             if bids_entities.matches(entities, exclusion.where):
                 return exclusion.reason
-        if self.scalar_name(entities) is None:
+        if self.rule(entities) is None:
             return f'not among the scalars of the recipe {self.name!r}'
         return None
-
-    def scalar_name(self, entities: Entities) -> str | None:
-        """Return the name of a file as a scalar, if it is one."""
-        rule = self.rule(entities)
-        return None if rule is None else rule.name.fill(entities)
 
     def rule(self, entities: Entities) -> ScalarRule | None:
         """Return the rule that makes a scalar of a file, if one does."""
@@ -311,30 +306,30 @@ def _read(path: Path, other: Callable[[str], Recipe]) -> Recipe:
     document.check(data_table('recipe.schema.json'))
     raw = document.content
 
-    def parsed(keys: tuple[str | int, ...], parse: Callable[[Any], Item], value: Any) -> Item:
+    def _parsed(keys: tuple[str | int, ...], parse: Callable[[Any], Item], value: Any) -> Item:
         try:
             return parse(value)
         except ValueError as error:
             raise document.error(keys, str(error)) from error
 
-    def each(key: str, parse: Callable[[Mapping[str, Any]], Item]) -> Iterator[Item]:
+    def _entries(key: str, parse: Callable[[Mapping[str, Any]], Item]) -> Iterator[Item]:
         for number, entry in enumerate(raw.get(key, ())):
             if 'as_in' in entry:
-                yield from getattr(parsed((key, number), other, entry['as_in']), key)
+                yield from getattr(_parsed((key, number), other, entry['as_in']), key)
             else:
                 for one in _each(entry):
-                    yield parsed((key, number), parse, one)
+                    yield _parsed((key, number), parse, one)
 
     masks = {'suffix': MASK} if 'images' in raw else _MASKS
     return Recipe(
         raw['name'].strip(),
         tuple(raw['datasets']),
-        parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', masks)),
-        (*each('scalars', _scalar_rule), *each('images', _path_rule)),
-        tuple(each('leave_out', _exclusion)),
-        (*each('known', _described), *each('images', _path_description)),
+        _parsed(('masks',), bids_entities.parse_conditions, raw.get('masks', masks)),
+        (*_entries('scalars', _scalar_rule), *_entries('images', _path_rule)),
+        tuple(_entries('leave_out', _exclusion)),
+        (*_entries('known', _described), *_entries('images', _path_description)),
         raw.get('documentation', '').strip(),
-        tuple(one for several in each('images', _path_images) for one in several),
+        tuple(one for several in _entries('images', _path_images) for one in several),
     )
 
 
