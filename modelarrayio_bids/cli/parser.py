@@ -189,10 +189,7 @@ class _PrintHelp(argparse.Action):
     """Print the help that a formatter makes, and stop."""
 
     def __init__(
-        self,
-        option_strings: Sequence[str],
-        formatter: type[FullHelp],
-        **keywords: Any,
+        self, option_strings: Sequence[str], formatter: type[FullHelp], **keywords: Any
     ) -> None:
         keywords |= {'dest': argparse.SUPPRESS, 'default': argparse.SUPPRESS, 'nargs': 0}
         super().__init__(option_strings, **keywords)

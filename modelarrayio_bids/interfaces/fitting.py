@@ -6,12 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    InputMultiObject,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, TraitedSpec, traits
 
 from modelarrayio_bids.derivatives.rscripts.fit_script import FitScript
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface

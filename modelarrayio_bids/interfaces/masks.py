@@ -5,12 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    InputMultiObject,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, TraitedSpec, traits
 
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.interfaces.base import File, LibraryInterface

@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    InputMultiObject,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, TraitedSpec, traits
 
 from modelarrayio_bids.interfaces.base import File, LibraryInterface
 from modelarrayio_bids.models.options import SHUFFLES, ModelOptions

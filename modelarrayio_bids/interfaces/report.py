@@ -6,11 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, TraitedSpec, traits
 
 from modelarrayio_bids.errors import SourceNotFoundError, UsageError
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface

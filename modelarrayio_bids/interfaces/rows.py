@@ -9,12 +9,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    InputMultiObject,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, TraitedSpec, traits
 
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.conversion.row_blocks import RowBlock, plan_row_blocks
@@ -78,11 +73,7 @@ class PlanRowBlocks(LibraryInterface):
         if kept := len(planned) - len(missing):
             logger.info('Kept from an earlier run: %d of %d row blocks', kept, len(planned))
         cohort_files, masks, numbers = zip(*(missing or planned[:1]), strict=True)
-        return {
-            'cohort_files': list(cohort_files),
-            'masks': list(masks),
-            'numbers': list(numbers),
-        }
+        return {'cohort_files': list(cohort_files), 'masks': list(masks), 'numbers': list(numbers)}
 
 
 class _ReadRowBlockInputSpec(_RowBlocksInputSpec):

@@ -396,10 +396,7 @@ class ModelFit:
             told[_FILES] = dict(self.files.files)
         if self.permutation is not None:
             told['permutation'] = self.permutation.facts()
-        return {
-            schema.FORMULA_ATTRIBUTE: plan.formula,
-            schema.MODEL_ATTRIBUTE: json.dumps(told),
-        }
+        return {schema.FORMULA_ATTRIBUTE: plan.formula, schema.MODEL_ATTRIBUTE: json.dumps(told)}
 
 
 def _comparable(facts: Mapping[str, str]) -> tuple[str | None, Any]:

@@ -212,9 +212,7 @@ def _sources(cohort: pd.DataFrame, scalar: str, path: Path) -> pd.Series:
     column = SOURCE if SOURCE in mine else scalar
     if column not in mine:
         raise CohortError(
-            f'has neither a column {SOURCE} nor one named {scalar}',
-            path,
-            f'{_GIVE}.',
+            f'has neither a column {SOURCE} nor one named {scalar}', path, f'{_GIVE}.'
         )
     return mine[column].str.strip()
 

@@ -177,11 +177,7 @@ class Layout:
         if self.compression == 'none':
             return {}
         level = (4 if self.level is None else self.level) if self.compression == 'gzip' else None
-        return {
-            'compression': self.compression,
-            'compression_opts': level,
-            'shuffle': self.shuffle,
-        }
+        return {'compression': self.compression, 'compression_opts': level, 'shuffle': self.shuffle}
 
 
 def shuffled(block: np.ndarray, start: int, stop: int, columns: int) -> np.ndarray:

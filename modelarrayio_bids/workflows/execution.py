@@ -98,10 +98,7 @@ def _execution(work_dir: Path, log_dir: Path, plugin: Plugin) -> dict[str, str]:
     if not plugin.is_local:
         # A scheduler is not to be asked ten times a second, and a file of another machine may take
         # a while to be seen here.
-        settings |= {
-            'poll_sleep_duration': '2',
-            'job_finished_timeout': '15',
-        }
+        settings |= {'poll_sleep_duration': '2', 'job_finished_timeout': '15'}
     return settings
 
 

@@ -94,9 +94,7 @@ def init_export_wf(
     exported = ExportResults(**settings, **named, **allowed.inputs())
     export = allowed.node(exported, 'export_results', iterated)
     inputnode = inputnode_of(
-        in_files=absolute(in_files),
-        analysis_name=analysis_name,
-        output_dirs=absolute(output_dirs),
+        in_files=absolute(in_files), analysis_name=analysis_name, output_dirs=absolute(output_dirs)
     )
     outputnode = Node(IdentityInterface(['out_files', 'report']), 'outputnode')
 

@@ -12,10 +12,7 @@ from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_export
 from modelarrayio_bids.cli.app.session import page_of, session
 from modelarrayio_bids.cli.options import Section, plugin
-from modelarrayio_bids.errors import (
-    AnalysisNotFoundError,
-    ResultNameCollisionError,
-)
+from modelarrayio_bids.errors import AnalysisNotFoundError, ResultNameCollisionError
 from modelarrayio_bids.runtime.text_format import some
 
 logger = logging.getLogger(__name__)

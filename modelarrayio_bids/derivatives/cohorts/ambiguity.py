@@ -41,9 +41,7 @@ class Ambiguity(NamedTuple):
 
 
 def ambiguities(
-    scalars: Mapping[Key, Sequence[Image]],
-    phenotypes: Phenotypes,
-    chosen: Collection[str] = (),
+    scalars: Mapping[Key, Sequence[Image]], phenotypes: Phenotypes, chosen: Collection[str] = ()
 ) -> Iterator[Ambiguity]:
     """Yield what is not one image per row from one dataset, or has rows that nothing tells apart.
 

@@ -44,10 +44,7 @@ from modelarrayio_bids.derivatives.cohorts.mask_matching import (
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
-from modelarrayio_bids.derivatives.recipes.recipe import (
-    Recipe,
-    fixel_recipe,
-)
+from modelarrayio_bids.derivatives.recipes.recipe import Recipe, fixel_recipe
 from modelarrayio_bids.errors import (
     ModelArrayIOError,
     NoMatchError,

@@ -12,11 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelarrayio_bids.derivatives.cohorts.groups import CohortRow, Dropped, ScalarGroup
-from modelarrayio_bids.errors import (
-    ModelArrayIOError,
-    SpaceMismatchError,
-    raise_problems,
-)
+from modelarrayio_bids.errors import ModelArrayIOError, SpaceMismatchError, raise_problems
 from modelarrayio_bids.resampling import require_overlap
 from modelarrayio_bids.runtime.text_format import some
 

@@ -92,11 +92,7 @@ class CohortRow:
 
     def to_csv_row(self, scalar: str, image: Path, mask: Path | None) -> dict[str, str]:
         """Return the row of a cohort without phenotypes; mask, session and run if there are any."""
-        row = {
-            SCALAR: scalar,
-            SOURCE: str(image),
-            PARTICIPANT: f'sub-{self.participant}',
-        }
+        row = {SCALAR: scalar, SOURCE: str(image), PARTICIPANT: f'sub-{self.participant}'}
         if mask is not None:
             row |= {MASK: str(mask), MASK_SOURCE: self.mask_source}
         if self.session is not None:
@@ -232,11 +228,7 @@ class ScalarGroup:
         return masks.grid_problems([*(row.image for row in self.rows), *own], group_mask)
 
     def write_cohort(
-        self,
-        outputs: Outputs,
-        phenotypes: Phenotypes,
-        threads: int = 1,
-        table: Path | None = None,
+        self, outputs: Outputs, phenotypes: Phenotypes, threads: int = 1, table: Path | None = None
     ) -> Cohort:
         """Make the maps and masks that are still to be made, and write the cohort CSV.
 

@@ -36,12 +36,7 @@ from modelarrayio_bids.derivatives.model_files.stats_models import (
     nodes_of,
 )
 from modelarrayio_bids.derivatives.recipes.schema_faults import Fault, key_path, schema_faults
-from modelarrayio_bids.errors import (
-    ModelArrayIOError,
-    ModelFileError,
-    SchemaError,
-    raise_problems,
-)
+from modelarrayio_bids.errors import ModelArrayIOError, ModelFileError, SchemaError, raise_problems
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import ModelKind, kind_of
 from modelarrayio_bids.models.options import ModelOptions

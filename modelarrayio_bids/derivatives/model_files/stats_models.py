@@ -256,9 +256,7 @@ class _Design:
 
 
 def _expanded(
-    wanted: Sequence[str | int],
-    made: Mapping[_Factor, Mapping[str, str]],
-    columns: CohortColumns,
+    wanted: Sequence[str | int], made: Mapping[_Factor, Mapping[str, str]], columns: CohortColumns
 ) -> list[str | int]:
     """Return the columns that ``X`` names, patterns replaced by what they match."""
     replaced = {factor.column for factor in made}

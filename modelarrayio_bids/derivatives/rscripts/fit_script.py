@@ -195,10 +195,7 @@ def _code_point(found: re.Match[str]) -> str:
 @cache
 def _template() -> Any:
     environment = Environment(  # noqa: S701 - R is not HTML
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {'r_text': r_text, 'r_path': r_path, 'one_line': _on_one_line}
     return environment.from_string(data_text('fit.R.j2'))

@@ -45,9 +45,7 @@ def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[F
     view = scalar_view(file, name)
     if view.values is None and _has_matrix_beside(file, name):
         yield Finding(
-            'scalar-stray',
-            f'/{schema.scalar_path(name)}',
-            _without(item_at(file, view.path)),
+            'scalar-stray', f'/{schema.scalar_path(name)}', _without(item_at(file, view.path))
         )
         return
     views.append(view)
