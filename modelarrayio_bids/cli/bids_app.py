@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
-from modelarrayio_bids.cli.app import export_level, group_level, model_level, reporting
+from modelarrayio_bids.cli.app import level_options
 from modelarrayio_bids.cli.app.settings import add_config_file, parse
 from modelarrayio_bids.cli.commands.export_results import add_images
 from modelarrayio_bids.cli.options import (
@@ -33,11 +34,7 @@ _EXAMPLES = """examples:
 #: Addresses that Nipype, pandas and SciPy take besides, without a report: 350 MiB were enough.
 LEAST_MB = 350
 #: In the order they run in.
-LEVELS = {
-    'group': group_level.run_group,
-    'model': model_level.run_model,
-    'export': export_level.run_export,
-}
+LEVELS = ('group', 'model', 'export')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,10 +57,7 @@ def get_parser() -> Parser:
     )
     options = Section(parser)
     _add_positional(options)
-    group_level.add_options(options)
-    model_level.add_options(options)
-    export_level.add_options(options)
-    reporting.add_options(options)
+    level_options.add_options(options)
     add_images(options)
     options.add_resources()
     options.add_remote()
@@ -86,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
     require_utf8(list(vars(options).values()))
     use_remote(options)
     unknown = [name for name in options.analysis_level if name not in LEVELS]
-    if unknown and {str(options.bids_dir), str(options.output_dir)} & LEVELS.keys():
+    if unknown and {str(options.bids_dir), str(options.output_dir)} & {*LEVELS}:
         raise UnknownLevelError(
             'the arguments are in another order than that of BIDS Apps',
             remedy=f'Write {PROGRAM} BIDS_DIR OUTPUT_DIR {{{",".join(LEVELS)}}}.',
@@ -98,12 +92,19 @@ def _run(options: argparse.Namespace) -> int:
             '--participant-label), "model" to fit a model at every element, or "export" '
             'to write results as images.',
         )
+    if options.reports_only:
+        from modelarrayio_bids.cli.app.reporting import only_report
+
+        only_report(options)
+        return 0
     wanted = [name for name in LEVELS if name in options.analysis_level]
-    if options.list_scalars or options.dry_run or options.reports_only:
+    if options.list_scalars or options.dry_run:
         # Nothing is made that a further level could look at.
         wanted = wanted[:1]
     for number, name in enumerate(wanted, start=1):
-        LEVELS[name](_at_level(options, last=number == len(wanted)))
+        # Loaded here: what it takes would keep --help, and the other levels, waiting.
+        level = import_module(f'modelarrayio_bids.cli.app.{name}_level')
+        level.run(_at_level(options, last=number == len(wanted)))
     return 0
 
 

@@ -8,12 +8,18 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_export
 from modelarrayio_bids.cli.app.session import page_of, session
-from modelarrayio_bids.cli.options import Section, plugin
+from modelarrayio_bids.cli.options import plugin
+from modelarrayio_bids.derivatives.bids.description import complete_description
+from modelarrayio_bids.derivatives.bids.output_names import require_stores
+from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
+from modelarrayio_bids.derivatives.rscripts.next_steps import fit_command
 from modelarrayio_bids.errors import AnalysisNotFoundError, ResultNameCollisionError
+from modelarrayio_bids.results.export import ExportOptions, planned_files
 from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.store.reader import StoreReader, analyses_of, is_store
+from modelarrayio_bids.workflows import init_export_wf
 
 logger = logging.getLogger(__name__)
 
@@ -21,20 +27,8 @@ logger = logging.getLogger(__name__)
 Job = tuple[Path, str, Path]
 
 
-def add_options(parser: Section) -> None:
-    """Add the options of this level."""
-    group = parser.section('export')
-    group.add_list(
-        '--analysis-name',
-        metavar='NAME',
-        help='model: name of the fit. export: use only these analyses (default: all)',
-    )
-
-
-def run_export(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Run the level, or with ``--dry-run`` only say what it would write."""
-    if options.reports_only:
-        return only_report(options)
     jobs = find_jobs(options.output_dir, options.analysis_name)
     # All of them before any is written.
     plans = list(_planned(options, jobs))
@@ -43,7 +37,7 @@ def run_export(options: argparse.Namespace) -> int:
         for (store, analysis, folder), files in zip(jobs, plans, strict=True):
             print(f'{analysis} of {store} would be written to {folder}:')
             print(*(f'  {file}' for file in files), sep='\n')
-        return 0
+        return
     log, page = _export(options, jobs)
     if stale := [str(folder) for folder in _stale_folders(options.output_dir)]:
         logger.warning(
@@ -52,15 +46,10 @@ def run_export(options: argparse.Namespace) -> int:
             some(stale),
         )
     close_export(jobs, log, page, options)
-    return 0
 
 
 def _stale_folders(output_dir: Path) -> Iterator[Path]:
     """Yield the folders of maps whose analysis is no longer in the HDF5 file beside them."""
-    from modelarrayio_bids.derivatives.bids.output_names import require_stores
-    from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
-    from modelarrayio_bids.store.reader import analyses_of
-
     for store in require_stores(output_dir):
         naming = StatMapNaming.of(store, output_dir.absolute())
         kept = {naming.folder(analysis).name for analysis in analyses_of(store)}
@@ -82,9 +71,6 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
     ResultNameCollisionError
         If two analyses would be written to one folder.
     """
-    from modelarrayio_bids.derivatives.bids.output_names import require_stores
-    from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
-
     root = output_dir.absolute()
     jobs = [
         (store, name, StatMapNaming.of(store, root).folder(name))
@@ -102,7 +88,6 @@ def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
 
 
 def _fit_first(output_dir: Path) -> str:
-    from modelarrayio_bids.derivatives.rscripts.next_steps import fit_command
 
     scripts = sorted((output_dir / 'code').glob('fit_*.R'))
     command = f': {fit_command(output_dir, scripts)}' if scripts else ' with ModelArray, in R.'
@@ -114,8 +99,6 @@ def _analyses(store: Path, wanted: Sequence[str]) -> list[str]:
 
     Their corrected p values are of too few tests.
     """
-    from modelarrayio_bids.store.reader import StoreReader, is_store
-
     if not is_store(store):
         return []
     with StoreReader(store) as reader:
@@ -140,9 +123,6 @@ def _check_folders(chosen: Sequence[Job], jobs: Sequence[Job]) -> None:
 
 def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[str]]:
     """Yield the files of each job."""
-    from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
-    from modelarrayio_bids.results.export import ExportOptions, planned_files
-
     for store, analysis, _ in jobs:
         naming = StatMapNaming.of(store, options.output_dir)
         how = ExportOptions(options.compress, options.log_p, naming=naming)
@@ -151,9 +131,6 @@ def _planned(options: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[list[
 
 def _export(options: argparse.Namespace, jobs: Sequence[Job]) -> tuple[Path, Path | None]:
     """Run the workflow, and return its log and its report."""
-    from modelarrayio_bids.derivatives.bids.description import complete_description
-    from modelarrayio_bids.workflows import init_export_wf
-
     with session(options) as folders:
         stores, analyses, maps = zip(*jobs, strict=True)
         workflow = init_export_wf(

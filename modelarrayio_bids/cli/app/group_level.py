@@ -6,68 +6,48 @@ import argparse
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.cli.app import masking, selection
-from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import GroupOutputs, close_group
 from modelarrayio_bids.cli.app.session import check_folders, page_of, session
-from modelarrayio_bids.cli.options import Section, plugin
+from modelarrayio_bids.cli.options import plugin
+from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
+from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
+from modelarrayio_bids.derivatives.cohorts.input_warnings import input_warnings
+from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED
+from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.errors import by_command, raise_problems
 from modelarrayio_bids.runtime.text_format import count
-
-if TYPE_CHECKING:
-    from modelarrayio_bids.derivatives.bids.dataset import Dataset
-    from modelarrayio_bids.derivatives.cohorts.collect import Collection
-    from modelarrayio_bids.derivatives.cohorts.request import Request
 
 logger = logging.getLogger(__name__)
 
 _FEW = 3
 
 
-def add_options(parser: Section) -> None:
-    """Add the options of this level."""
-    selection.add_options(parser)
-    masking.add_options(parser)
-    group = parser.section('group: outputs')
-    group.add_flag('--overwrite', help='replace HDF5 files even if they hold results')
-
-
-def run_group(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Run the level, or only show what it would take."""
-    from modelarrayio_bids.derivatives.cohorts.request import Request
-
-    if options.reports_only:
-        return only_report(options)
     inputs = selection.inputs(options)
     threshold, request = masking.threshold(options), Request.of(**inputs)
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
     datasets = request.look_into()
     if not options.skip_bids_validation:
-        _advise(request, datasets)
+        for line in input_warnings(request, datasets):
+            logger.warning(line)
     if options.dry_run:
         plugin(options)
     if options.list_scalars or options.dry_run:
-        return _show(request, check=options.dry_run, as_json=options.json)
-    close_group(_build(options, inputs, threshold), options)
-    return 0
-
-
-def _advise(request: Request, datasets: Iterable[Dataset]) -> None:
-    from modelarrayio_bids.derivatives.cohorts.input_warnings import input_warnings
-
-    for line in input_warnings(request, datasets):
-        logger.warning(line)
+        _show(request, check=options.dry_run, as_json=options.json)
+    else:
+        close_group(_build(options, inputs, threshold), options)
 
 
 def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float) -> GroupOutputs:
     """Run the workflow."""
-    from modelarrayio_bids.cohort import Cohort
-    from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
     from modelarrayio_bids.workflows import init_modelarray_wf
 
     with session(options) as folders:
@@ -102,7 +82,7 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
     )
 
 
-def _show(request: Request, *, check: bool, as_json: bool) -> int:
+def _show(request: Request, *, check: bool, as_json: bool) -> None:
     """Print what a request finds; with ``check``, whether its headers agree.
 
     Raises
@@ -110,8 +90,6 @@ def _show(request: Request, *, check: bool, as_json: bool) -> int:
     ModelArrayIOError
         After that, if it cannot be built so.
     """
-    from modelarrayio_bids.derivatives.cohorts.collect import collect
-
     collection = collect(request, to_look_at=True)
     if as_json:
         print(json.dumps(collection.document(), indent=2, ensure_ascii=False))
@@ -122,7 +100,6 @@ def _show(request: Request, *, check: bool, as_json: bool) -> int:
         collection.reconciled()
         files = count(len(collection.groups), 'HDF5 file')
         print(f'\nAll headers agree. {files} would be written to {request.output_dir}.')
-    return 0
 
 
 def _print_table(collection: Collection) -> None:
@@ -148,8 +125,6 @@ def _examples(paths: Sequence[Path]) -> str:
 
 
 def _masks(mask_sources: Mapping[str, int]) -> str:
-    from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED
-
     if set(mask_sources) == {NOT_NEEDED}:
         return 'not needed'
     return ', '.join(f'{source} ({count})' for source, count in mask_sources.items())

@@ -8,9 +8,19 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelarrayio_bids.cli.model_options import model_options
+from modelarrayio_bids.cohort import Cohort
+from modelarrayio_bids.derivatives.bids.output_names import Outputs, require_stores, sidecar
+from modelarrayio_bids.derivatives.cohorts.participant_tables import read_dictionary
+from modelarrayio_bids.derivatives.model_files.requests import (
+    FormulaModel,
+    ModelRequest,
+    read_models,
+)
+from modelarrayio_bids.derivatives.model_files.stats_models import CohortColumns
+from modelarrayio_bids.derivatives.rscripts.fit_script import suggested_formula
 from modelarrayio_bids.errors import (
     CohortProblemsError,
     ModelArrayIOError,
@@ -19,11 +29,11 @@ from modelarrayio_bids.errors import (
     WouldLoseResultsError,
     raise_problems,
 )
-
-if TYPE_CHECKING:
-    from modelarrayio_bids.derivatives.model_files.requests import ModelRequest
-    from modelarrayio_bids.models.options import ModelOptions
-    from modelarrayio_bids.results.model_fit import ModelFit
+from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.kinds import kind_of
+from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.results.model_fit import ModelFit
+from modelarrayio_bids.store.reader import StoreReader
 
 
 @dataclass(frozen=True)
@@ -117,8 +127,6 @@ def sort_jobs(
     ModelArrayIOError
         If a design cannot be made.
     """
-    from modelarrayio_bids.store.reader import StoreReader
-
     wanted, done = [], []
     rename = 'Give the model another name, with --analysis-name NAME or in the file of --model'
     problems: list[ModelArrayIOError] = []
@@ -161,7 +169,6 @@ def _distinct(problems: Sequence[ModelArrayIOError]) -> list[ModelArrayIOError]:
 
 
 def _requests(options: argparse.Namespace) -> Sequence[ModelRequest]:
-    from modelarrayio_bids.derivatives.model_files.requests import FormulaModel, read_models
 
     names = options.analysis_name
     if options.model is None:
@@ -184,7 +191,6 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest]:
 
 
 def _stores(options: argparse.Namespace) -> list[Path]:
-    from modelarrayio_bids.derivatives.bids.output_names import require_stores
 
     stores = require_stores(options.output_dir)
     patterns = options.scalars or ['*']
@@ -202,10 +208,6 @@ def _stores(options: argparse.Namespace) -> list[Path]:
 
 
 def _job(options: argparse.Namespace, request: ModelRequest, store: Path) -> ModelJob:
-    from modelarrayio_bids.derivatives.bids.output_names import Outputs
-    from modelarrayio_bids.derivatives.model_files.stats_models import CohortColumns
-    from modelarrayio_bids.models.formula.terms import Terms
-    from modelarrayio_bids.models.kinds import kind_of
 
     cohort_file = Outputs.beside(store).cohort
     columns = CohortColumns(cohort_file)
@@ -226,11 +228,6 @@ def _job(options: argparse.Namespace, request: ModelRequest, store: Path) -> Mod
 
 def _formula(formula: str | None, cohort_file: Path) -> str:
     """Return a formula with the scalar of a cohort on its left side, or the suggested one."""
-    from modelarrayio_bids.cohort import Cohort
-    from modelarrayio_bids.derivatives.bids.output_names import sidecar
-    from modelarrayio_bids.derivatives.cohorts.participant_tables import read_dictionary
-    from modelarrayio_bids.derivatives.rscripts.fit_script import suggested_formula
-
     cohort = Cohort.from_csv(cohort_file)
     if formula is None:
         return suggested_formula(cohort, read_dictionary(sidecar(cohort_file)))

@@ -9,59 +9,29 @@ from dataclasses import asdict
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from nipype import Workflow
 
 from modelarrayio_bids.cli.app.model_jobs import ModelJob, find_jobs, sort_jobs
 from modelarrayio_bids.cli.app.reporting import only_report
 from modelarrayio_bids.cli.app.run_summary import close_model
 from modelarrayio_bids.cli.app.session import Session, session
-from modelarrayio_bids.cli.model_options import add_model
-from modelarrayio_bids.cli.options import Section, plugin
-
-if TYPE_CHECKING:
-    from nipype import Workflow
-
+from modelarrayio_bids.cli.options import plugin
+from modelarrayio_bids.workflows import init_model_wf
 
 logger = logging.getLogger(__name__)
 
 
-def add_options(parser: Section) -> None:
-    """Add the options of this level."""
-    group = parser.section('model')
-    group.add(
-        '--formula',
-        metavar='FORMULA',
-        common=True,
-        help="model in R's notation, '~ age + sex'. It is fitted to every scalar (default: the "
-        'model proposed in the R script of each scalar)',
-    )
-    group.add_path(
-        '-m',
-        '--model',
-        metavar='FILE',
-        common=True,
-        help='file with several models. TOML with names and formulas (docs/models.md), or a BIDS '
-        'Stats Model (JSON), of which the dataset level is fitted; --analysis-name selects some',
-    )
-    group.add_flag(
-        '--allow-repeated', help='treat several images of one participant as independent'
-    )
-    add_model(parser)
-
-
-def run_model(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Run the level, or with ``--dry-run`` only show the designs."""
-    if options.reports_only:
-        return only_report(options)
     # All designs before one is fitted.
     wanted, done = sort_jobs(find_jobs(options), overwrite=options.overwrite)
     if options.dry_run:
         plugin(options)
         _show(wanted, done)
-        return 0
+        return
     log = _fit(options, wanted)
     close_model(_facts(wanted), _facts(done), log, options)
-    return 0
 
 
 def _show(wanted: Sequence[ModelJob], done: Sequence[ModelJob]) -> None:
@@ -92,7 +62,6 @@ def _fit(options: argparse.Namespace, jobs: Sequence[ModelJob]) -> Path:
 
 
 def _workflow(folders: Session, jobs: Sequence[ModelJob], name: str) -> Workflow:
-    from modelarrayio_bids.workflows import init_model_wf
 
     job, options = jobs[0], folders.options
     asked = asdict(job.options) | {'allow_repeated': job.allow_repeated}

@@ -10,15 +10,13 @@ import argparse
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.aligned_text import aligned
+from modelarrayio_bids.derivatives.rscripts.next_steps import Step, export_command, next_steps
+from modelarrayio_bids.reports.findings.results_table import finding, read_results, significant
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.text_format import count, some
-
-if TYPE_CHECKING:
-    from modelarrayio_bids.derivatives.rscripts.next_steps import Step
 
 #: So many reasons, and files, are shown: a terminal has 40 lines.
 _MOST_REASONS = 5
@@ -56,8 +54,6 @@ class GroupOutputs:
 
 def close_group(made: GroupOutputs, options: argparse.Namespace) -> None:
     """Say what the group level made."""
-    from modelarrayio_bids.derivatives.rscripts.next_steps import next_steps
-
     # As the folder was typed: shorter, and known to the user.
     output = options.output_dir
     scripts = [output / Path(path).relative_to(output.absolute()) for path in made.scripts]
@@ -92,8 +88,6 @@ def close_model(
     options : argparse.Namespace
         Options of the run.
     """
-    from modelarrayio_bids.derivatives.rscripts.next_steps import Step, export_command
-
     steps, output = [], options.output_dir
     if 'export' not in options.analysis_level:
         command = export_command(options.bids_dir, output)
@@ -150,16 +144,12 @@ def close_export(
 
 def _found_by(jobs: Sequence[tuple[Path, str, Path]], output: Path) -> list[dict[str, str]]:
     """Return the rows of the table of results that some analyses have."""
-    from modelarrayio_bids.reports.findings.results_table import read_results
-
     wanted = {(_below(store, output).as_posix(), name) for store, name, _ in jobs}
     return [row for row in read_results(output) if (row['store'], row['analysis']) in wanted]
 
 
 def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Yield a table of terms with significant elements for each rule, then the other terms."""
-    from modelarrayio_bids.reports.findings.results_table import significant
-
     found = list(significant(rows))
     rules = grouped(((row['level'], row['correction']), _result(row)) for row in found)
     for (level, correction), cells in rules.items():
@@ -186,7 +176,6 @@ def _of_nothing(rows: Sequence[Mapping[str, str]], above: Collection[str]) -> st
 
 
 def _result(row: Mapping[str, str]) -> tuple[str, ...]:
-    from modelarrayio_bids.reports.findings.results_table import finding
 
     scalar, *others = finding(row)
     return (f'  {scalar}', *others)
