@@ -37,8 +37,9 @@ from modelarrayio_bids.runtime.resources import Resources, give_back_memory
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_layout import Blocks, Layout
+from modelarrayio_bids.store.opening import is_store
 from modelarrayio_bids.store.provenance import run_provenance
-from modelarrayio_bids.store.reader import StoreReader, is_store
+from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.scalars import Scalar
 from modelarrayio_bids.store.scratch import ColumnBlocks, Scratch, StackedRows
 from modelarrayio_bids.store.writer import StoreWriter

@@ -14,7 +14,7 @@ import h5py
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.runtime.isolation import read_alone
 from modelarrayio_bids.store.items import array_of, attribute, damage_told, item_at, require_stored
-from modelarrayio_bids.store.reader import require_file
+from modelarrayio_bids.store.opening import require_file
 
 # Names and numbers of sources, results and elements; values have more.
 _READ_WHOLE = 4 * 2**20

@@ -43,8 +43,8 @@ from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.chunk_layout import Blocks, Layout, chunk_columns
 from modelarrayio_bids.store.chunk_reader import column_blocks
+from modelarrayio_bids.store.opening import open_finished
 from modelarrayio_bids.store.readability import require_readable
-from modelarrayio_bids.store.reader import open_finished
 from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)

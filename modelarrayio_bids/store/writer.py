@@ -33,7 +33,8 @@ from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunk_layout, items, schema
 from modelarrayio_bids.store.chunk_layout import Layout
 from modelarrayio_bids.store.guarded_file import GuardedFile
-from modelarrayio_bids.store.reader import analyses_of, is_store
+from modelarrayio_bids.store.opening import is_store
+from modelarrayio_bids.store.reader import analyses_of
 from modelarrayio_bids.store.scratch import ColumnBlocks
 from modelarrayio_bids.store.summary import Summary
 

@@ -15,7 +15,8 @@ from modelarrayio_bids.errors import (
     SchemaError,
     SourceNotFoundError,
 )
-from modelarrayio_bids.store.reader import StoreReader, analyses_of, open_for_reading
+from modelarrayio_bids.store.opening import open_for_reading
+from modelarrayio_bids.store.reader import StoreReader, analyses_of
 
 NAMES = ['element_id', 'age.estimate', 'age.p.value']
 MATRIX = np.column_stack([np.arange(4), [0.1, 0.2, 0.3, 0.4], [1, 0.5, 0.25, 0.125]])

@@ -18,7 +18,8 @@ from modelarrayio_bids.derivatives.rscripts.next_steps import fit_command
 from modelarrayio_bids.errors import AnalysisNotFoundError, ResultNameCollisionError
 from modelarrayio_bids.results.export import ExportOptions, planned_files
 from modelarrayio_bids.runtime.text_format import some
-from modelarrayio_bids.store.reader import StoreReader, analyses_of, is_store
+from modelarrayio_bids.store.opening import is_store
+from modelarrayio_bids.store.reader import StoreReader, analyses_of
 from modelarrayio_bids.workflows import init_export_wf
 
 logger = logging.getLogger(__name__)

@@ -46,8 +46,8 @@ def append(options: argparse.Namespace) -> int:
     from modelarrayio_bids.derivatives.outputs.append_outputs import AppendOutputs
     from modelarrayio_bids.runtime.overwriting import refuse_inputs
     from modelarrayio_bids.spaces.input_files import files_read
+    from modelarrayio_bids.store.opening import is_store
     from modelarrayio_bids.store.readability import require_readable
-    from modelarrayio_bids.store.reader import is_store
 
     cohort = Cohort.from_csv(options.cohort_file, options.scalar_columns)
     named = references(options, example=options.example_file, map=options.map)

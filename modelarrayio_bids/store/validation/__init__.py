@@ -18,8 +18,8 @@ from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.items import UNREADABLE, groups_in
 from modelarrayio_bids.store.kinds import ElementKind
+from modelarrayio_bids.store.opening import open_for_reading
 from modelarrayio_bids.store.r_view import ScalarView, scalar_names
-from modelarrayio_bids.store.reader import open_for_reading
 from modelarrayio_bids.store.validation import analyses, elements, phenotypes, scalars, storage
 from modelarrayio_bids.store.validation.rules import RULES, Finding, Rule, Severity, is_valid
 
