@@ -20,7 +20,8 @@ from nipype.interfaces.base import (
 from modelarrayio_bids.derivatives.bids.description import write_description
 from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
-from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
+from modelarrayio_bids.derivatives.cohorts.collect import collect
+from modelarrayio_bids.derivatives.cohorts.collection import Collection
 from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES

@@ -16,7 +16,8 @@ from modelarrayio_bids.cli.app.run_summary import GroupOutputs, close_group
 from modelarrayio_bids.cli.app.session import check_folders, page_of, session
 from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.cohorts.collect import Collection, collect
+from modelarrayio_bids.derivatives.cohorts.collect import collect
+from modelarrayio_bids.derivatives.cohorts.collection import Collection
 from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
 from modelarrayio_bids.derivatives.cohorts.input_warnings import input_warnings
 from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED

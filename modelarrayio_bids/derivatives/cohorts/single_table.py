@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelarrayio_bids.cohort import MASK, SCALAR, SOURCE, VOLUME, Cohort
-from modelarrayio_bids.derivatives.cohorts.collect import Collection
+from modelarrayio_bids.derivatives.cohorts.collection import Collection
 from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes

@@ -10,7 +10,7 @@ from modelarrayio_bids.cohort import MASK, MASK_SOURCE, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.description import software
 from modelarrayio_bids.derivatives.bids.output_names import Outputs, sidecar
 from modelarrayio_bids.derivatives.bids.uris import Uris
-from modelarrayio_bids.derivatives.cohorts.collect import Collection
+from modelarrayio_bids.derivatives.cohorts.collection import Collection
 from modelarrayio_bids.derivatives.cohorts.columns import (
     MIXED,
     PARTICIPANT,
