@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from modelarrayio_bids.derivatives.cohorts.collection import Collection
 from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
-from modelarrayio_bids.derivatives.cohorts.request import Request
+from modelarrayio_bids.derivatives.cohorts.request import INPUTS, Request
 from modelarrayio_bids.derivatives.cohorts.reuse import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
@@ -145,9 +144,7 @@ class CollectCohort(LibraryInterface):
         return paths
 
     def _request(self, output_dir: Path) -> Request:
-        names = [each.name for each in fields(Request)]
-        given = self.given(*names, 'masks', 'images_space')
-        return Request.of(**given | {'output_dir': output_dir})
+        return Request.of(**self.given(*INPUTS) | {'output_dir': output_dir})
 
     def _write(
         self, group: ScalarGroup, collection: Collection, output_dir: Path, table: Path

@@ -32,30 +32,20 @@ def inputs(options: argparse.Namespace) -> dict[str, Any]:
         If a file of filters or labels cannot be used.
     """
     from modelarrayio_bids.derivatives.bids.search import parse_datasets
+    from modelarrayio_bids.derivatives.cohorts.request import INPUTS
 
     if options.json and (options.dry_run or not options.list_scalars):
         raise UsageError('--json shows --list-scalars alone', remedy='Give --list-scalars with it.')
-    return {
-        'bids_dir': options.bids_dir,
-        'output_dir': options.output_dir,
+    parsed = {
         'datasets': parse_datasets(options.datasets),
         'participant_label': _labels(options.participant_label, 'participant_id'),
         'session_label': _labels(options.session_label, 'session_id'),
         'exclude_participant_label': _labels(options.exclude_participant_label, 'participant_id'),
-        'scalars': options.scalars,
-        'space': options.space,
         'bids_filters': _filters(options),
-        'phenotypes': options.phenotypes,
-        'required_columns': options.require,
-        'recipes': options.recipe,
-        'images': options.images,
-        'masks': options.masks,
-        'images_space': options.images_space,
-        'in_mask': options.mask,
-        'mask_source': options.mask_source,
-        'group_mask_file': options.group_mask_file,
-        'on_grid_mismatch': options.on_grid_mismatch,
     }
+    others = {'required_columns': 'require', 'recipes': 'recipe', 'in_mask': 'mask'}
+    plain = {name: getattr(options, others.get(name, name), None) for name in INPUTS}
+    return plain | parsed
 
 
 def _filters(options: argparse.Namespace) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -221,6 +221,10 @@ class Request:
             and (not self.participant_label or visit.participant in self.participant_label)
             and (not self.session_label or not visit.session or visit.session in self.session_label)
         )
+
+
+#: Names that :meth:`Request.of` takes.
+INPUTS = (*(field.name for field in fields(Request)), 'masks', 'images_space')
 
 
 def _absolute(given: Any) -> Any:
