@@ -66,3 +66,15 @@ class Held(subprocess.Popen):
         self.let_go()
         super().__exit__(*exception)
         self._made.cleanup()
+
+
+def end(command, moment, sent, folder):
+    """Send a signal to a command that makes ``x.h5`` in a folder, at a moment; check its end."""
+    with Held(command, *moment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stands()
+        assert list(folder.glob('.unfinished-*-x.h5'))
+        process.send_signal(sent)
+        process.let_go()
+        _, said = process.communicate()
+    assert process.returncode == {2: 130, 15: 143, 9: -9}[sent]
+    assert 'Traceback' not in said

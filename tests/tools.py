@@ -45,15 +45,19 @@ def without_rights():
     return [require_tool('setpriv'), '--inh-caps=-all', '--bounding-set=-all']
 
 
-def files_of_at_most(size):
-    """Return arguments of ``subprocess.run`` for a program whose files may have so many bytes.
+def run_on_full_disk(command, size):
+    """Run a program whose files may have so many bytes: more fails a write as a full disk does.
 
     Python would leave its compiled modules cut short, too, which nothing could load after that.
     """
-    return {
-        'preexec_fn': lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
-        'env': {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'},
-    }
+    return subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+        env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'},
+    )
 
 
 def slurm_answers():

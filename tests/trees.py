@@ -397,6 +397,14 @@ def write_study(root: Path, persons: list[Person]) -> Path:
     return root
 
 
+def write_asl_study(root: Path, persons: list[Person]) -> Path:
+    """One pipeline of volumes, and what participants.tsv says of everybody."""
+    describe(root)
+    write_participants(root, persons)
+    write_aslprep(root / 'derivatives' / 'aslprep', persons)
+    return root
+
+
 def write_demo(root: Path, persons: list[Person]) -> Path:
     """All kinds of elements: the study, CIFTI files and fixels."""
     write_study(root, persons)

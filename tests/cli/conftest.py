@@ -10,10 +10,7 @@ from modelarrayio_bids.cli.bids_app import main
 @pytest.fixture(scope='session')
 def flow(tmp_path_factory):
     """Blood flow of four people, and what participants.tsv says of them: to be read only."""
-    root = trees.describe(tmp_path_factory.mktemp('flow') / 'study')
-    trees.write_participants(root, trees.people(4))
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', trees.people(4))
-    return root
+    return trees.write_asl_study(tmp_path_factory.mktemp('flow') / 'study', trees.people(4))
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from benchmarks import data
 from folders import bytes_of
-from held import X_BEGUN, X_WHOLE, Held
+from held import X_BEGUN, X_WHOLE, end
 from images import expected_rows, save, write_cohort, write_csv
 from stores import write_results
-from tools import files_of_at_most
+from tools import run_on_full_disk
 
 from modelarrayio_bids.cli.files import main
 
@@ -172,14 +172,7 @@ MOMENTS = {'begun': X_BEGUN, 'reading': ('open', r'sub-05_MD\.nii\.gz ', 3), 'wh
 def test_a_run_that_is_ended_leaves_the_file_as_it_was(folder, tmp_path, sent, moment):
     command = [*COMMAND, 'append', '--cohort-file', 'new.csv', '--output', folder / 'x.h5']
     before = bytes_of(tmp_path)
-    with Held(command, *MOMENTS[moment], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stands()
-        assert list(tmp_path.glob('.unfinished-*-x.h5'))
-        process.send_signal(sent)
-        process.let_go()
-        _, said = process.communicate()
-    assert process.returncode == {2: 130, 15: 143, 9: -9}[sent]
-    assert 'Traceback' not in said
+    end(command, MOMENTS[moment], sent, tmp_path)
     after = bytes_of(tmp_path)
     left = [path for path in after if path not in before]
     assert {path: content for path, content in after.items() if path not in left} == before
@@ -193,14 +186,7 @@ def test_a_run_that_is_ended_leaves_the_file_as_it_was(folder, tmp_path, sent, m
 def test_a_disk_that_fills(tmp_path, limit):
     command = large(tmp_path, subjects=20)
     before = bytes_of(tmp_path)
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        # A limit on file size fails a write as a full disk does.
-        **files_of_at_most(limit),
-    )
+    done = run_on_full_disk(command, limit)
     assert done.returncode == 74, done.stderr
     assert f'modelarrayio: error: {tmp_path}/x.h5: could not be written' in done.stderr
     assert bytes_of(tmp_path) == before

@@ -21,10 +21,7 @@ SCALAR = ['--scalars', 'cbf']
 
 @pytest.fixture
 def study(tmp_path):
-    root, people = trees.describe(tmp_path / 'study'), trees.people(6)
-    trees.write_participants(root, people)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', people)
-    return root
+    return trees.write_asl_study(tmp_path / 'study', trees.people(6))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from images import (
     write_csv,
 )
 from stores import write_results
-from tools import files_of_at_most
+from tools import run_on_full_disk
 
 from modelarrayio_bids.cli.files import main
 
@@ -381,14 +381,7 @@ def test_a_disk_that_fills(folder, limit):
     large_cohort(folder)
     before = contents(folder)
     options = ['--mask', 'group_mask.nii.gz', '--cohort-file', 'cohort.csv']
-    done = subprocess.run(
-        [*COMMAND, 'to-modelarray', *options],
-        check=False,
-        capture_output=True,
-        text=True,
-        # A limit on file size fails a write as a full disk does.
-        **files_of_at_most(limit),
-    )
+    done = run_on_full_disk([*COMMAND, 'to-modelarray', *options], limit)
     assert done.returncode == 74
     assert 'modelarrayio: error: modelarray.h5: could not be written' in done.stderr
     assert 'Traceback' not in done.stderr
@@ -397,13 +390,7 @@ def test_a_disk_that_fills(folder, limit):
 
 def test_a_disk_that_fills_with_results(store, folder):
     options = ['--analysis-name', 'mylm', '--input-hdf5', store, '--output-dir', 'results']
-    done = subprocess.run(
-        [*COMMAND, 'export-results', *options, '--no-compress'],
-        check=False,
-        capture_output=True,
-        text=True,
-        **files_of_at_most(400),
-    )
+    done = run_on_full_disk([*COMMAND, 'export-results', *options, '--no-compress'], 400)
     assert done.returncode == 74
     assert 'modelarrayio: error: results: could not be written (File too large)' in done.stderr
     assert not list((folder / 'results').iterdir())

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 
 import h5py
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 from folders import bytes_of
 from stores import read_results, write_scalar
-from tools import files_of_at_most
+from tools import run_on_full_disk
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.errors import UsageError
@@ -315,13 +314,8 @@ def test_an_analysis_is_replaced_only_when_asked(folder, capsys):
 @pytest.mark.parametrize('limit', [2**10, 24 * 2**10])
 def test_a_disk_that_fills(folder, limit):
     before = bytes_of(folder)
-    done = subprocess.run(
-        [*COMMAND, 'fit', 'FA.h5', '--formula', 'FA ~ age', '--cohort-file', 'cohort.csv'],
-        check=False,
-        capture_output=True,
-        text=True,
-        # A limit on file size fails a write as a full disk does.
-        **files_of_at_most(limit),
+    done = run_on_full_disk(
+        [*COMMAND, 'fit', 'FA.h5', '--formula', 'FA ~ age', '--cohort-file', 'cohort.csv'], limit
     )
     assert done.returncode == 74, done.stderr
     assert bytes_of(folder) == before

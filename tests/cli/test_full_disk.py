@@ -7,7 +7,7 @@ import nibabel as nb
 import numpy as np
 import pytest
 from images import AFFINE
-from tools import files_of_at_most
+from tools import run_on_full_disk
 
 COMMAND = [sys.executable, '-m', 'modelarrayio_bids.cli.files']
 SHAPE = (20, 24, 20)
@@ -44,13 +44,7 @@ def test_a_store_of_tiledb(data, tmp_path, limit):
         ['convert', data / 'whole.h5', tmp_path / 'x.tdb'],
     )
     for command in commands:
-        done = subprocess.run(
-            [*COMMAND, *command],
-            check=False,
-            capture_output=True,
-            text=True,
-            **files_of_at_most(limit),
-        )
+        done = run_on_full_disk([*COMMAND, *command], limit)
         assert done.returncode == 74, done.stderr
         (line,) = done.stderr.splitlines()
         assert line.startswith(f'modelarrayio: error: {tmp_path}/x.tdb: could not be written')
@@ -63,14 +57,7 @@ def test_a_store_of_tiledb(data, tmp_path, limit):
 def test_to_modelarray(data, tmp_path, compression, limit):
     files = ['--mask', data / 'mask.nii.gz', '--cohort-file', data / 'cohort.csv']
     options = ['--output', tmp_path / 'x.h5', '--compression', compression]
-    done = subprocess.run(
-        [*COMMAND, 'to-modelarray', *files, *options],
-        check=False,
-        capture_output=True,
-        text=True,
-        # A limit on file size fails a write as a full disk does.
-        **files_of_at_most(limit),
-    )
+    done = run_on_full_disk([*COMMAND, 'to-modelarray', *files, *options], limit)
     assert done.returncode == 74, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith(f'modelarrayio: error: {tmp_path}/x.h5: could not be written')

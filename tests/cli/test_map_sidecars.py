@@ -18,10 +18,7 @@ N_IMAGES, N_COEFFICIENTS = 15, 4
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
     """Maps of two analyses: one with every kind of test, one that counts its images."""
-    root = trees.describe(tmp_path_factory.mktemp('maps') / 'study')
-    people = trees.people(16)
-    trees.write_participants(root, people)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', people)
+    root = trees.write_asl_study(tmp_path_factory.mktemp('maps') / 'study', trees.people(16))
     output = root.parent / 'out'
     common = [str(root), str(output), '--scalars', 'cbf', '--no-report']
     model = ['model', '--formula', '~ age + site']

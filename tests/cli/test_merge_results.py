@@ -1,17 +1,16 @@
 """``modelarrayio merge-results`` as its user meets it."""
 
 import signal
-import subprocess
 import sys
 
 import h5py
 import numpy as np
 import pytest
 from folders import bytes_of
-from held import X_BEGUN, X_WHOLE, Held
+from held import X_BEGUN, X_WHOLE, end
 from images import group_mask, write_cohort
 from stores import write_results
-from tools import files_of_at_most
+from tools import run_on_full_disk
 
 from modelarrayio_bids.cli.files import main
 from modelarrayio_bids.models.adjustment import p_adjust
@@ -127,14 +126,7 @@ MOMENTS = {'begun': X_BEGUN, 'copying': ('open', r'-x\.h5 w '), 'whole': X_WHOLE
 def test_a_run_that_is_ended_leaves_the_file_as_it_was(folder, tmp_path, sent, moment):
     command = merging(tmp_path, 'mylm_part[12]')
     before = bytes_of(tmp_path)
-    with Held(command, *MOMENTS[moment], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stands()
-        assert list(tmp_path.glob('.unfinished-*-x.h5'))
-        process.send_signal(sent)
-        process.let_go()
-        _, said = process.communicate()
-    assert process.returncode == {2: 130, 15: 143, 9: -9}[sent]
-    assert 'Traceback' not in said
+    end(command, MOMENTS[moment], sent, tmp_path)
     assert (tmp_path / 'x.h5').read_bytes() == before[tmp_path / 'x.h5']
     left = set(bytes_of(tmp_path)) - set(before)
     assert len(left) == (1 if sent == signal.SIGKILL else 0)
@@ -148,14 +140,7 @@ def test_a_disk_that_fills(tmp_path, limit):
     # The slices have 43 MB, which are copied first.
     command = large(tmp_path)
     before = bytes_of(tmp_path)
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        # A limit on file size fails a write as a full disk does.
-        **files_of_at_most(limit),
-    )
+    done = run_on_full_disk(command, limit)
     assert done.returncode == 74, done.stderr
     assert f'modelarrayio: error: {tmp_path}/x.h5: could not be written' in done.stderr
     assert bytes_of(tmp_path) == before

@@ -117,9 +117,8 @@ def test_a_file_command_in_json(tmp_path, capsys):
 @pytest.fixture(scope='module')
 def study(tmp_path_factory):
     """Maps that need masks to be made, and such that do not."""
-    root, people = trees.describe(tmp_path_factory.mktemp('bars') / 'study'), trees.people(3)
-    trees.write_participants(root, people)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', people)
+    people = trees.people(3)
+    root = trees.write_asl_study(tmp_path_factory.mktemp('bars') / 'study', people)
     trees.write_fixels(root / 'derivatives' / 'mrtrix', people, ('fd',))
     return root
 

@@ -17,10 +17,7 @@ PEOPLE = trees.people(3)
 
 @pytest.fixture
 def study(tmp_path):
-    root = trees.describe(tmp_path / 'study')
-    trees.write_participants(root, PEOPLE)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', PEOPLE)
-    return root
+    return trees.write_asl_study(tmp_path / 'study', PEOPLE)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import greyordinates as cifti
 import h5py
 import numpy as np
 import pytest
+from folders import refuses
 from hdf5 import contents
 from images import SHAPE, expected_rows, save, subject_map, write_cohort
 from mrtrix import fixel_directory, save_values
@@ -107,17 +108,6 @@ def grown(tmp_path):
     cohort, references = voxels(tmp_path)
     first, more = parts(cohort, 4)
     return build(first, references, tmp_path / 'x.h5'), more, cohort, references
-
-
-def refuses(path, call, error, *texts):
-    """Whether a call ends in an error that says these things, and leaves a file as it was."""
-    before, beside = path.read_bytes(), sorted(path.parent.iterdir())
-    with pytest.raises(error) as raised:
-        call()
-    for text in texts:
-        assert text in str(raised.value)
-    assert path.read_bytes() == before
-    assert sorted(path.parent.iterdir()) == beside
 
 
 @pytest.mark.parametrize('kind', KINDS)

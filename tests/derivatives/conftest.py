@@ -1,6 +1,8 @@
 import pytest
 import trees
 
+from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
+
 
 @pytest.fixture(scope='session')
 def persons():
@@ -11,6 +13,16 @@ def persons():
 def study(tmp_path_factory, persons):
     """A study of three pipelines, to be read only."""
     return trees.write_study(tmp_path_factory.mktemp('trees') / 'study', persons)
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Collect from a folder with some options."""
+
+    def ask(root, **options):
+        return collect(Request(root, tmp_path / 'out', **options))
+
+    return ask
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import trees
 
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
-from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.errors import (
     AmbiguousMatchError,
@@ -20,16 +19,6 @@ from modelarrayio_bids.errors import (
 
 MNI = trees.SPACE
 MNI6 = 'MNI152NLin6Asym'
-
-
-@pytest.fixture
-def ask(tmp_path):
-    """Collect from a folder with some options."""
-
-    def ask(root, **options):
-        return collect(Request(root, tmp_path / 'out', **options))
-
-    return ask
 
 
 def summary(collection):

@@ -8,7 +8,6 @@ import trees
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
-from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.errors import (
     AmbiguousMatchError,
@@ -20,16 +19,6 @@ from modelarrayio_bids.errors import (
 
 TASK, ATLAS = 'task-rest_space-fsLR_den-91k', 'task-rest_space-fsLR_atlas-Tian_den-91k'
 FUNC = 'sub-01/func/sub-01_task-rest_space-fsLR'
-
-
-@pytest.fixture
-def ask(tmp_path):
-    """Collect from a folder with some options."""
-
-    def ask(root, **options):
-        return collect(Request(root, tmp_path / 'out', **options))
-
-    return ask
 
 
 def summary(collection):

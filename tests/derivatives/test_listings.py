@@ -9,7 +9,6 @@ import pytest
 import trees
 
 from modelarrayio_bids.derivatives.bids.filters import BidsFilters
-from modelarrayio_bids.derivatives.cohorts.collect import Request, collect
 from modelarrayio_bids.errors import AmbiguousMatchError, NoMatchError
 
 N = 24
@@ -132,14 +131,6 @@ def tree(tmp_path_factory):
         return made[name]
 
     return tree
-
-
-@pytest.fixture
-def ask(tmp_path):
-    def ask(root, **options):
-        return collect(Request(root, tmp_path / 'out', **options))
-
-    return ask
 
 
 def table(collection):

@@ -100,11 +100,7 @@ class TestTheilSen(KindContract):
 
 @pytest.fixture(scope='module')
 def study(tmp_path_factory):
-    root = trees.describe(tmp_path_factory.mktemp('kind') / 'study')
-    persons = trees.people(N)
-    trees.write_participants(root, persons)
-    trees.write_aslprep(root / 'derivatives' / 'aslprep', persons)
-    return root
+    return trees.write_asl_study(tmp_path_factory.mktemp('kind') / 'study', trees.people(N))
 
 
 @pytest.fixture(scope='module')

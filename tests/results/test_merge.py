@@ -12,6 +12,7 @@ import h5py
 import nibabel as nb
 import numpy as np
 import pytest
+from folders import refuses
 from hdf5 import contents
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,17 +90,6 @@ def held(path, analysis='mylm'):
     with StoreReader(path) as reader:
         results = reader.analysis(analysis)
         return list(results.names), results.matrix[()].T
-
-
-def refuses(path, call, error, *texts):
-    """Whether a call ends in an error that says these things, and leaves a file as it was."""
-    before, beside = path.read_bytes(), sorted(path.parent.iterdir())
-    with pytest.raises(error) as raised:
-        call()
-    for text in texts:
-        assert text in str(raised.value)
-    assert path.read_bytes() == before
-    assert sorted(path.parent.iterdir()) == beside
 
 
 def test_it_is_the_analysis_that_is_run_at_once(sliced, values):
