@@ -30,10 +30,7 @@ from modelarrayio_bids.runtime.redaction import redacted
 TEXT, JSON = FORMATS = ('text', 'json')
 
 # Processes that Nipype starts know nothing of the command's logging but what the environment says.
-_LEVEL = 'MODELARRAYIO_LOG_LEVEL'
-_FORMAT = 'MODELARRAYIO_LOG_FORMAT'
-_FILE = 'MODELARRAYIO_LOG_FILE'
-_NIPYPE = 'MODELARRAYIO_LOG_NIPYPE'
+_SETTINGS = 'MODELARRAYIO_LOG'
 # ECMA-48, "select graphic rendition": yellow, red, and back.
 _COLOURS = {'WARNING': '\033[33m', 'ERROR': '\033[31m', 'CRITICAL': '\033[31m'}
 _PLAIN = '\033[0m'
@@ -42,7 +39,7 @@ logger = logging.getLogger('modelarrayio_bids')
 
 
 def configure(
-    level: str, file: Path | None = None, *, form: str = TEXT, nipype: bool = False
+    level: str, file: Path | str | None = None, *, form: str = TEXT, nipype: bool = False
 ) -> None:
     """Log to standard error, and to a file too if given.
 
@@ -50,18 +47,17 @@ def configure(
     ----------
     level : str
         Least level shown. A file gets ``INFO`` at least, however little is shown.
-    file : pathlib.Path, optional
+    file : path-like, optional
         Appended to.
     form : {'text', 'json'}, optional
         Format of both: text, or one JSON object per line.
     nipype : bool, optional
         Show what Nipype says of its steps, too.
     """
-    os.environ |= {_LEVEL: level, _FORMAT: form, _NIPYPE: 'yes' if nipype else ''}
-    os.environ.pop(_FILE, None)
+    settings = {'level': level, 'file': file and str(file), 'form': form, 'nipype': nipype}
+    os.environ[_SETTINGS] = json.dumps(settings)
     handlers = [_console(level, form)]
     if file is not None:
-        os.environ[_FILE] = str(file)
         handlers.append(_log_file(file, level, form))
     least = min(handler.level for handler in handlers)
     logging.basicConfig(level=least, handlers=handlers, force=True)
@@ -71,18 +67,14 @@ def configure(
 
 def also_to(file: Path) -> None:
     """Log to a file besides, as much as before."""
-    settings = os.environ
-    configure(settings[_LEVEL], file, form=settings[_FORMAT], nipype=bool(settings[_NIPYPE]))
+    configure(**json.loads(os.environ[_SETTINGS]) | {'file': file})
 
 
 def configure_worker() -> None:
     """Log as the command does in a process that it had started, and change nothing in any other."""
-    level = os.environ.get(_LEVEL)
-    if level is None or logging.getLogger().handlers:
-        return
-    file, form = os.environ.get(_FILE), os.environ.get(_FORMAT, TEXT)
-    nipype = bool(os.environ.get(_NIPYPE))
-    configure(level, Path(file) if file else None, form=form, nipype=nipype)
+    settings = os.environ.get(_SETTINGS)
+    if settings is not None and not logging.getLogger().handlers:
+        configure(**json.loads(settings))
 
 
 def say_end(program: str, message: str, facts: Mapping[str, Any]) -> None:
@@ -209,7 +201,7 @@ def _console(level: str, form: str) -> logging.Handler:
     return handler
 
 
-def _log_file(file: Path, level: str, form: str) -> logging.Handler:
+def _log_file(file: Path | str, level: str, form: str) -> logging.Handler:
     handler = logging.FileHandler(file, encoding='utf-8', errors='backslashreplace')
     handler.setLevel(min(logging.getLevelNamesMapping()[level], logging.INFO))
     handler.setFormatter(_Json() if form == JSON else _Text(dated=True))
