@@ -25,7 +25,7 @@ from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
 from modelarrayio_bids.derivatives.cohorts.request import INPUTS, Request
-from modelarrayio_bids.derivatives.cohorts.reuse import is_unchanged
+from modelarrayio_bids.derivatives.cohorts.unchanged import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
 from modelarrayio_bids.interfaces.store import ToModelArray

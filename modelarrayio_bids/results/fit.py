@@ -24,7 +24,7 @@ from modelarrayio_bids.errors import UsageError, WouldLoseResultsError
 from modelarrayio_bids.models.adjustment import p_adjust
 from modelarrayio_bids.models.base import ElementwiseModel, column_places, counted, result_names
 from modelarrayio_bids.models.permutation import PermutationTest, family_wise_p
-from modelarrayio_bids.results.permutations import null_distribution, working_bytes
+from modelarrayio_bids.results.null_distributions import null_distribution, working_bytes
 from modelarrayio_bids.results.values import Values, block_width, chunk_width
 from modelarrayio_bids.runtime.disk import require_room
 from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map, short_turns

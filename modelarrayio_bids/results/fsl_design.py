@@ -13,7 +13,7 @@ from modelarrayio_bids.errors import FormatError, UsageError
 from modelarrayio_bids.formats.vest import VestMatrix, read_vest
 from modelarrayio_bids.models.formula.syntax import quoted_name
 from modelarrayio_bids.models.options import ModelOptions
-from modelarrayio_bids.results.phenotypes import Phenotypes
+from modelarrayio_bids.results.matched_rows import MatchedRows
 from modelarrayio_bids.runtime.text_format import count
 
 
@@ -119,7 +119,7 @@ class FSLDesign:
         shuffle = options.shuffle or 'within'
         return replace(options, exchangeability=self.blocks.path.name, shuffle=shuffle)
 
-    def beside(self, phenotypes: Phenotypes) -> Phenotypes:
+    def beside(self, phenotypes: MatchedRows) -> MatchedRows:
         """Return phenotypes with the columns of the design, and its blocks.
 
         Raises

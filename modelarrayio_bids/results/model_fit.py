@@ -25,8 +25,8 @@ from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import PermutationTest
 from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
 from modelarrayio_bids.results.fsl_design import FSLDesign
-from modelarrayio_bids.results.permutations import null_distribution, working_bytes
-from modelarrayio_bids.results.phenotypes import Phenotypes
+from modelarrayio_bids.results.matched_rows import MatchedRows
+from modelarrayio_bids.results.null_distributions import null_distribution, working_bytes
 from modelarrayio_bids.results.values import Values
 from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.resources import Resources
@@ -60,12 +60,12 @@ class ModelFit:
         The HDF5 file.
     kind : ModelKind
         The kind of the model.
-    phenotypes : Phenotypes
+    phenotypes : MatchedRows
         Rows of the cohort, one for each image of the response.
     model : ElementwiseModel
         The model.
     rows : dict of numpy.ndarray
-        See :class:`~modelarrayio_bids.results.fit.Values`.
+        See :class:`~modelarrayio_bids.results.values.Values`.
     weights : str, optional
         Column of the weights.
     permutation : PermutationTest, optional
@@ -76,7 +76,7 @@ class ModelFit:
 
     store: Path
     kind: ModelKind
-    phenotypes: Phenotypes
+    phenotypes: MatchedRows
     model: ElementwiseModel
     rows: Mapping[str, np.ndarray]
     weights: str | None = None
@@ -142,9 +142,9 @@ class ModelFit:
             response = _response(Terms.of(formula).response, sources, store, formula)
         kind = kind_of(Terms.of(formula), options.method)
         if cohort_file is None:
-            phenotypes = Phenotypes.of_names(path, response, sources[response])
+            phenotypes = MatchedRows.of_names(path, response, sources[response])
         else:
-            phenotypes = Phenotypes.of(location(cohort_file), response, sources[response])
+            phenotypes = MatchedRows.of(location(cohort_file), response, sources[response])
         if files is None:
             table, scalars = phenotypes.covariates(sources), [*sources]
         else:
@@ -212,7 +212,7 @@ class ModelFit:
     def null_distribution(
         self, block: tuple[int, int], resources: Resources = Resources()
     ) -> np.ndarray:
-        """Return the greatest statistics of a block of labellings: see :mod:`.permutations`.
+        """Return the greatest statistics of a block of labellings: see :mod:`.null_distributions`.
 
         Parameters
         ----------
@@ -445,7 +445,7 @@ def _response(
     return named or next(iter(sources))
 
 
-def _column(phenotypes: Phenotypes, name: str, what: str) -> pd.Series:
+def _column(phenotypes: MatchedRows, name: str, what: str) -> pd.Series:
     """Return a column of the table that an option names."""
     table = phenotypes.table
     if name not in table:
@@ -454,7 +454,7 @@ def _column(phenotypes: Phenotypes, name: str, what: str) -> pd.Series:
     return table[name]
 
 
-def _weights(phenotypes: Phenotypes, column: str | None) -> np.ndarray | None:
+def _weights(phenotypes: MatchedRows, column: str | None) -> np.ndarray | None:
     """Return the weights of the rows, NaN where blank: (n_images,) float64."""
     if column is None:
         return None
@@ -467,7 +467,7 @@ def _weights(phenotypes: Phenotypes, column: str | None) -> np.ndarray | None:
         ) from error
 
 
-def _blocks(phenotypes: Phenotypes, column: str, rows: np.ndarray) -> np.ndarray | None:
+def _blocks(phenotypes: MatchedRows, column: str, rows: np.ndarray) -> np.ndarray | None:
     """Return the block of exchangeability of each image, (n_images,) int; None without blocks."""
     if not column:
         return None

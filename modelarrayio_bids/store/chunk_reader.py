@@ -20,7 +20,7 @@ import numpy as np
 from modelarrayio_bids.formats.compression import inflate_exactly
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.store.chunk_layout import unshuffled
-from modelarrayio_bids.store.filters import filters_of
+from modelarrayio_bids.store.hdf5_filters import filters_of
 
 # Columns of a dataset that is not compressed as R does it, read at a time: about this many bytes.
 _PART_BYTES = 4 * 2**20

@@ -15,7 +15,7 @@ import numpy as np
 from modelarrayio_bids.errors import SchemaError
 from modelarrayio_bids.runtime.locations import is_address
 from modelarrayio_bids.store import items, schema
-from modelarrayio_bids.store.filters import filters_of
+from modelarrayio_bids.store.hdf5_filters import filters_of
 from modelarrayio_bids.store.kinds import ElementKind, facts_in, kinds_of, tables_in
 from modelarrayio_bids.store.r_view import ScalarView, nested_scalars, scalar_names, scalar_view
 from modelarrayio_bids.store.reader import StoreReader

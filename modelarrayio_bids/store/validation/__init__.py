@@ -20,7 +20,7 @@ from modelarrayio_bids.store.items import UNREADABLE, groups_in
 from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.opening import open_for_reading
 from modelarrayio_bids.store.r_view import ScalarView, scalar_names
-from modelarrayio_bids.store.validation import analyses, elements, phenotypes, scalars, storage
+from modelarrayio_bids.store.validation import analyses, cohort_table, elements, scalars, storage
 from modelarrayio_bids.store.validation.rules import RULES, Finding, Rule, Severity, is_valid
 
 __all__ = ['RULES', 'Finding', 'Rule', 'Severity', 'is_valid', 'validate']
@@ -52,7 +52,7 @@ def validate(
     FormatError
         If one is not an HDF5 file, or the other is not a table.
     """
-    cohort = None if cohort_file is None else phenotypes.Phenotypes.from_file(cohort_file)
+    cohort = None if cohort_file is None else cohort_table.CohortTable.from_file(cohort_file)
     with open_for_reading(path) as file:
         findings = list(_of_file(file, path, kinds, cohort))
     order = list(Severity)
@@ -63,7 +63,7 @@ def _of_file(
     file: h5py.File,
     path: Path,
     kinds: Sequence[type[ElementKind]],
-    cohort: phenotypes.Phenotypes | None,
+    cohort: cohort_table.CohortTable | None,
 ) -> Iterator[Finding]:
     yield from _guarded('/', storage.of_file(file, path))
     yield from _guarded('/', storage.of_links(file, kinds))

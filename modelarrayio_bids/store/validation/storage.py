@@ -12,7 +12,7 @@ import numpy as np
 
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.filters import COMMON, RARE, filters_of
+from modelarrayio_bids.store.hdf5_filters import COMMON, RARE, filters_of
 from modelarrayio_bids.store.items import item_at, texts_attribute
 from modelarrayio_bids.store.kinds import ElementKind
 from modelarrayio_bids.store.object_headers import newer_than_r

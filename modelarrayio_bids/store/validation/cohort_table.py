@@ -15,7 +15,7 @@ from modelarrayio_bids.store.validation.rules import Finding
 
 
 @dataclass(frozen=True)
-class Phenotypes:
+class CohortTable:
     """The table, every cell as ``read.csv`` leaves it: unlike a cohort's, with its blanks.
 
     Parameters
@@ -33,7 +33,7 @@ class Phenotypes:
     rows: list[dict[str, str]]
 
     @classmethod
-    def from_file(cls, path: Path) -> Phenotypes:
+    def from_file(cls, path: Path) -> CohortTable:
         """Read a CSV, or a table named ``.tsv``.
 
         Raises

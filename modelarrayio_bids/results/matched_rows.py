@@ -1,4 +1,4 @@
-"""Phenotypes of the images in an HDF5 file: rows of a cohort, matched by the names of sources.
+"""Rows of a cohort that are matched with the images in an HDF5 file, by the names of sources.
 
 ModelArray's contract is the same: the order of a cohort does not matter, the names in
 ``source_file`` do.
@@ -27,7 +27,7 @@ _GIVE = 'Give the cohort that the HDF5 file was made of'
 
 
 @dataclass(frozen=True)
-class Phenotypes:
+class MatchedRows:
     """Rows of a cohort for the images of one scalar.
 
     Parameters
@@ -48,7 +48,7 @@ class Phenotypes:
     path: Path
 
     @classmethod
-    def of(cls, path: Path, response: str, names: Sequence[str]) -> Phenotypes:
+    def of(cls, path: Path, response: str, names: Sequence[str]) -> MatchedRows:
         """Read a cohort, and match its rows with the images of a scalar.
 
         Parameters
@@ -75,7 +75,7 @@ class Phenotypes:
         return cls(found.mask(missing), cohort, response, path)
 
     @classmethod
-    def of_names(cls, path: Path, response: str, names: Sequence[str]) -> Phenotypes:
+    def of_names(cls, path: Path, response: str, names: Sequence[str]) -> MatchedRows:
         """Return rows that hold nothing but the names of the sources of a scalar.
 
         Parameters
