@@ -86,7 +86,4 @@ def _kinds(kind: type[ModelArrayIOError]) -> Iterator[type[ModelArrayIOError]]:
         yield from _kinds(special)
 
 
-_ENDS: dict[str, type[BaseException]] = {
-    KeyboardInterrupt.__name__: KeyboardInterrupt,
-    Terminated.__name__: Terminated,
-}
+_ENDS = {end.__name__: end for end in (KeyboardInterrupt, Terminated)}

@@ -147,7 +147,8 @@ def init_modelarray_wf(
     >>> build.n_procs, build.mem_gb
     (4, 4.0)
     """
-    given = {name: value for name, value in locals().items() if name in _COLLECTED and value}
+    asked = locals().copy()
+    given = {name: value for name, value in asked.items() if name in _COLLECTED and value}
     allowed = Allowance(nprocs, mem_mb)
     # Outputs live in output_dir, where Nipype's cache cannot tell what became of them: always
     # collected anew, the cohorts are newer than any cached node after them.
