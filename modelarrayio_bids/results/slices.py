@@ -176,7 +176,7 @@ def require_alike(slices: Sequence[Slice], held: Sources, target: Path) -> None:
     held : dict of tuple
         Sources of the file to write to, by scalar; empty if there are none.
     target : pathlib.Path
-        That file.
+        The file to write to.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class Session:
     log : pathlib.Path
         The log of the run.
     plugin : Plugin
-        Where nodes run.
+        The place where nodes run.
     options : argparse.Namespace
         The parsed options.
     """

@@ -1,4 +1,4 @@
-"""What was found for a request: groups of images, what was left out, and phenotypes."""
+"""The groups of images found for a request, what was left out, and the phenotypes."""
 
 from __future__ import annotations
 
