@@ -13,7 +13,7 @@ import pytest
 import trees
 from images import expected_rows, group_mask, save, subject_map, write_cohort, write_csv
 from stores import write_results
-from tools import files_of_at_most
+from tools import run_on_full_disk
 from vertices import N_ELEMENTS, save_pair
 
 from modelarrayio_bids.cli import bids_app
@@ -162,13 +162,7 @@ def test_a_cache_on_a_full_disk(folder, bucket):
     there = bucket.upload(folder / 'data')
     cohort_at(folder, f's3://{bucket.name}')
     words = ['--mask', there['group_mask.nii.gz'], '--cohort-file', 'cohort.csv']
-    done = subprocess.run(
-        [*COMMAND, 'to-modelarray', *words, '--cache-dir', 'kept'],
-        check=False,
-        capture_output=True,
-        text=True,
-        **files_of_at_most(64),
-    )
+    done = run_on_full_disk([*COMMAND, 'to-modelarray', *words, '--cache-dir', 'kept'], 64)
     assert done.returncode == 74
     (line,) = [line for line in done.stderr.splitlines() if ': error: ' in line]
     assert 'group_mask.nii.gz: could not be written (File too large). Free some space.' in line
