@@ -9,7 +9,7 @@ import pytest
 
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.derivatives.bids.output_names import Outputs
-from modelarrayio_bids.reports.figures.charts import (
+from modelarrayio_bids.reports.figures.cohort_charts import (
     chart_of_availability,
     chart_of_phenotypes,
     chart_of_sources,

@@ -18,8 +18,8 @@ from modelarrayio_bids.reports.page.components import ENDING as COMPONENTS
 from modelarrayio_bids.reports.page.components import component_part
 from modelarrayio_bids.reports.page.curves import ENDING as CURVES
 from modelarrayio_bids.reports.page.curves import picture_of_curves
-from modelarrayio_bids.reports.page.models import ENDINGS as MODEL_ENDINGS
-from modelarrayio_bids.reports.page.models import (
+from modelarrayio_bids.reports.page.model_parts import ENDINGS as MODEL_ENDINGS
+from modelarrayio_bids.reports.page.model_parts import (
     ModelPart,
     links_to_maps,
     maps_of_term,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelarrayio_bids.reports.figures.carousel import MOST_TILES, Sheet, Slice, sheet_of
+from modelarrayio_bids.reports.figures.contact_sheet import MOST_TILES, Sheet, Slice, sheet_of
 from modelarrayio_bids.reports.figures.scales import Scale, number
 from modelarrayio_bids.reports.findings.outliers import Finding
 from modelarrayio_bids.reports.findings.output_folder import Output

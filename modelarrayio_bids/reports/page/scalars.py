@@ -13,8 +13,8 @@ import numpy as np
 from modelarrayio_bids.masks import coverage_counts
 from modelarrayio_bids.reports import DRAWING_ELEMENT
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
-from modelarrayio_bids.reports.figures.carousel import Slice
-from modelarrayio_bids.reports.figures.charts import chart_of_sources, chart_of_threshold
+from modelarrayio_bids.reports.figures.contact_sheet import Slice
+from modelarrayio_bids.reports.figures.cohort_charts import chart_of_sources, chart_of_threshold
 from modelarrayio_bids.reports.figures.pictures import density_picture, map_pictures, mask_picture
 from modelarrayio_bids.reports.figures.scales import Scale, cell
 from modelarrayio_bids.reports.figures.style import Picture

@@ -17,7 +17,7 @@ from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED, colour
 from modelarrayio_bids.reports.figures.surfaces import meshes_of
 from modelarrayio_bids.reports.findings.clusters import connectivity_rule
 from modelarrayio_bids.reports.page.album import figure_name
-from modelarrayio_bids.reports.page.models import links_to_maps, maps_of_term
+from modelarrayio_bids.reports.page.model_parts import links_to_maps, maps_of_term
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.templates import Script, environment
 from modelarrayio_bids.reports.page.topic import Topic

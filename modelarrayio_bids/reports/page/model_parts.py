@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import ResultName, label
-from modelarrayio_bids.reports.figures.models import (
+from modelarrayio_bids.reports.figures.model_charts import (
     MOST_TERMS,
     chart_of_correlations,
     chart_of_design,
