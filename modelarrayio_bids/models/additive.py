@@ -19,8 +19,7 @@ from scipy import special
 from modelarrayio_bids.errors import FormulaError
 from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.models.anova import JointTest
-from modelarrayio_bids.models.base import MODEL, Hypothesis, labels_of
-from modelarrayio_bids.models.curves import CONFIDENCE, FittedCurve
+from modelarrayio_bids.models.base import CONFIDENCE, MODEL, FittedCurve, Hypothesis, labels_of
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.formula.values import Numbers
 from modelarrayio_bids.models.kinds.base import ModelKind

@@ -22,7 +22,6 @@ import numpy as np
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.models.adjustment import P_VALUE, p_adjust
 from modelarrayio_bids.models.anova import JointTest
-from modelarrayio_bids.models.curves import FittedCurve
 from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 ELEMENT_ID = 'element_id'
 #: Prefix of results about the whole model.
 MODEL = 'model'
+#: Share of the intervals of a curve's band.
+CONFIDENCE = 0.95
 
 
 class Outcome(enum.IntEnum):
@@ -89,6 +90,35 @@ class Hypothesis:
     contrast: str
     statistic: str
     df: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedCurve:
+    """A function of one covariate as it was fitted at an element.
+
+    Parameters
+    ----------
+    label : str
+        R's name of it: ``s(age)``.
+    covariate : str
+        Its covariate.
+    by : str
+        A number that multiplies the curve; blank without.
+    grid, values, margin : numpy.ndarray
+        (m,) values of the covariate, the curve there, and half the width of its pointwise band.
+    x, y : numpy.ndarray
+        (n,) covariate of each image that the curve is about, and the curve there plus the residual;
+        empty if ``by`` is a number.
+    """
+
+    label: str
+    covariate: str
+    by: str
+    grid: np.ndarray
+    values: np.ndarray
+    margin: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
 
 
 class ElementwiseModel(ABC):

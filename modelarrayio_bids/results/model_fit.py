@@ -15,8 +15,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import SOURCE, SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
-from modelarrayio_bids.models.base import ElementwiseModel
-from modelarrayio_bids.models.curves import FittedCurve
+from modelarrayio_bids.models.base import ElementwiseModel, FittedCurve
 from modelarrayio_bids.models.design import Design, design
 from modelarrayio_bids.models.formula.syntax import names_in
 from modelarrayio_bids.models.formula.terms import Terms

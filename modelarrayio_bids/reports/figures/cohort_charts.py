@@ -39,13 +39,15 @@ _PANEL, _SMALL_PANEL, _MATRIX_ROW, _THRESHOLD = 1.4, 1.35, 0.3, 2.3
 _LABEL_LINE, _LABELS = 0.16, 2.1
 # Letters in a line of a label.
 _LABEL = 26
-_COLUMNS = 2
 _MOST_LEVELS = 8
 _BINS = 20
 # Limit of a drawing: beyond, the width of an axis or its margin is infinite.
 _FARTHEST = 1e300
 
 
+# Very large numbers have no squares and no margins.
+@np.errstate(over='ignore', invalid='ignore')
+@style.drawing()
 def chart_of_sources(
     summary: Summary, names: Sequence[str], findings: Sequence[Finding], what: str
 ) -> Picture:
@@ -64,31 +66,27 @@ def chart_of_sources(
     """
     panels = _panels_of_sources(summary, what)
     named = _named(panels, findings, len(names))
-    room = _LETTER * max([len(shortened(names[source], _NAME)) for source in named], default=0)
-    # Very large numbers have no squares and no margins.
-    with style.drawing(), np.errstate(over='ignore', invalid='ignore'):
-        height = _PANEL * len(panels) + 0.4 + room
-        figure = style.titled(f'Each image of {what}', height)
-        axes = style.axes_below(
-            figure, height, (len(panels), 1), bottom=0.5 + room, apart=(0.35, 0), sharex=True
-        ).ravel()
-        for axis, panel in zip(axes, panels, strict=True):
-            panel.draw(axis)
-            axis.set_title(panel.title, parse_math=False)
-            odd = panel.odd(findings)
-            axis.plot(odd, panel.heights[odd], '.', color=OUT, ms=8)
-            axis.margins(x=0.02, y=0.15)
-        axes[-1].set_xlabel('Images, in the order of the cohort')
-        if named:
-            labels = [shortened(names[source], _NAME) for source in named]
-            axes[-1].set_xticks(named, labels, color=OUT, rotation=90, parse_math=False)
-        alt = _alt_of_sources(summary, names, findings, what)
-        caption = (
-            'Above: thin lines from the 5th to the 95th percentile, thick ones from the 25th to '
-            'the 75th, dots at the median. Images to check are red, where they are unusual.'
-        )
-        draw_as = style.svg if len(names) <= _MOST_LINES else style.png
-        return draw_as(figure, alt, caption)
+    labels = [shortened(names[source], _NAME) for source in named]
+    room = _LETTER * max(map(len, labels), default=0)
+    height, shape = _PANEL * len(panels) + 0.4 + room, (len(panels), 1)
+    figure, axes = style.titled_axes(
+        f'Each image of {what}', height, shape, bottom=0.5 + room, apart=(0.35, 0), sharex=True
+    )
+    for axis, panel in zip(axes.flat, panels, strict=True):
+        panel.draw(axis)
+        axis.set_title(panel.title, parse_math=False)
+        odd = panel.odd(findings)
+        axis.plot(odd, panel.heights[odd], '.', color=OUT, ms=8)
+        axis.margins(x=0.02, y=0.15)
+    axes[-1, 0].set_xlabel('Images, in the order of the cohort')
+    if named:
+        axes[-1, 0].set_xticks(named, labels, color=OUT, rotation=90, parse_math=False)
+    caption = (
+        'Above: thin lines from the 5th to the 95th percentile, thick ones from the 25th to '
+        'the 75th, dots at the median. Images to check are red, where they are unusual.'
+    )
+    draw_as = style.svg if len(names) <= _MOST_LINES else style.png
+    return draw_as(figure, _alt_of_sources(summary, names, findings, what), caption)
 
 
 def _alt_of_sources(
@@ -214,6 +212,7 @@ def _thin(width: float, n_sources: int) -> float:
     return width if n_sources <= 80 else max(width * 80 / n_sources, 0.4)
 
 
+@style.drawing()
 def chart_of_threshold(of_count: np.ndarray, threshold: float | None) -> Picture:
     """Draw how many voxels a group mask has, by the fraction of masks that it asks for.
 
@@ -227,67 +226,65 @@ def chart_of_threshold(of_count: np.ndarray, threshold: float | None) -> Picture
     n_masks = of_count.size - 1
     kept = np.cumsum(of_count[::-1])[::-1][1:]
     wanted = np.arange(1, n_masks + 1) / n_masks
-    with style.drawing():
-        figure = style.titled('Size of the group mask, by its threshold', _THRESHOLD)
-        (axis,) = style.axes_below(figure, _THRESHOLD, left=1.1).flat
-        axis.step(wanted, kept, where='pre', color=USUAL)
-        if threshold is not None:
-            axis.axvline(threshold, color=OUT, lw=1)
-            place = (threshold, 0.05)
-            axis.annotate(f' {threshold:g}', place, xycoords=('data', 'axes fraction'), color=OUT)
-        axis.set(xlabel='Fraction of people a voxel needs', ylabel='Voxels', xlim=(0, 1))
-        axis.set_ylim(bottom=0)
-        axis.yaxis.set_major_formatter(lambda value, _: number(value))
-        alt = (
-            f'Voxels of the group mask by threshold: {kept[0]:,} are in any mask, {kept[-1]:,} in '
-            f'{_all(n_masks, "mask")}.'
-        )
-        used = '' if threshold is None else f' The red line is the threshold used, {threshold:g}.'
-        return style.svg(figure, alt, f'How the group mask shrinks.{used}')
+    title = 'Size of the group mask, by its threshold'
+    figure, axes = style.titled_axes(title, _THRESHOLD, left=1.1)
+    (axis,) = axes.flat
+    axis.step(wanted, kept, where='pre', color=USUAL)
+    if threshold is not None:
+        axis.axvline(threshold, color=OUT, lw=1)
+        place = (threshold, 0.05)
+        axis.annotate(f' {threshold:g}', place, xycoords=('data', 'axes fraction'), color=OUT)
+    axis.set(xlabel='Fraction of people a voxel needs', ylabel='Voxels', xlim=(0, 1))
+    axis.set_ylim(bottom=0)
+    axis.yaxis.set_major_formatter(lambda value, _: number(value))
+    alt = (
+        f'Voxels of the group mask by threshold: {kept[0]:,} are in any mask, {kept[-1]:,} in '
+        f'{_all(n_masks, "mask")}.'
+    )
+    used = '' if threshold is None else f' The red line is the threshold used, {threshold:g}.'
+    return style.svg(figure, alt, f'How the group mask shrinks.{used}')
 
 
+@style.drawing()
 def chart_of_availability(availability: Availability) -> Picture:
     """Draw whose images are in which file: a column for each person, a row for each file."""
     matrix = availability.matrix
     labels = [textwrap.fill(label, _LABEL, break_on_hyphens=False) for label in availability.labels]
     lines = max(label.count('\n') for label in labels)
-    with style.drawing():
-        height = (_MATRIX_ROW + _LABEL_LINE * lines) * len(matrix) + 0.7
-        figure = style.titled('Whose images are in which file', height)
-        (axis,) = style.axes_below(figure, height, left=_LABELS, top=0.1).flat
-        colours = ListedColormap([style.NO_VALUE, USUAL])
-        picture = {'aspect': 'auto', 'interpolation': 'nearest'}
-        axis.imshow(matrix, cmap=colours, vmin=0, vmax=1, **picture)
-        axis.set_yticks(range(len(matrix)), labels, parse_math=False)
-        axis.hlines(np.arange(0.5, len(matrix) - 1), *axis.get_xlim(), color='white', lw=2)
-        axis.set_xlabel('People, by label')
-        axis.locator_params('x', integer=True, min_n_ticks=1)
-        alt = (
-            f'{availability.complete:,} of {len(availability.participants):,} people '
-            f'{"is" if availability.complete == 1 else "are"} in {_all(len(matrix), "file")}. '
-            + ' '.join(
-                f'{label}: {row.sum()}.'
-                for label, row in zip(availability.labels, matrix, strict=True)
-            )
-        )
-        return style.svg(figure, alt, 'Blue: has an image. Grey: has none, or was left out.')
+    height = (_MATRIX_ROW + _LABEL_LINE * lines) * len(matrix) + 0.7
+    figure, axes = style.titled_axes(
+        'Whose images are in which file', height, left=_LABELS, top=0.1
+    )
+    (axis,) = axes.flat
+    colours = ListedColormap([style.NO_VALUE, USUAL])
+    picture = {'aspect': 'auto', 'interpolation': 'nearest'}
+    axis.imshow(matrix, cmap=colours, vmin=0, vmax=1, **picture)
+    axis.set_yticks(range(len(matrix)), labels, parse_math=False)
+    axis.hlines(np.arange(0.5, len(matrix) - 1), *axis.get_xlim(), color='white', lw=2)
+    axis.set_xlabel('People, by label')
+    axis.locator_params('x', integer=True, min_n_ticks=1)
+    each = (f'{one}: {row.sum()}.' for one, row in zip(availability.labels, matrix, strict=True))
+    alt = (
+        f'{availability.complete:,} of {len(availability.participants):,} people '
+        f'{"is" if availability.complete == 1 else "are"} in {_all(len(matrix), "file")}. '
+        + ' '.join(each)
+    )
+    return style.svg(figure, alt, 'Blue: has an image. Grey: has none, or was left out.')
 
 
+@style.drawing()
 def chart_of_phenotypes(phenotypes: Sequence[Phenotype]) -> Picture:
     """Draw a histogram of each amount, bars of each category."""
-    rows = -(-len(phenotypes) // _COLUMNS)
-    with style.drawing():
-        height = _SMALL_PANEL * rows + 0.2
-        figure = style.titled('Phenotypes', height)
-        axes = style.axes_below(
-            figure, height, (rows, _COLUMNS), left=0.5, bottom=0.35, apart=(0.55, 0.5)
-        ).ravel()
-        for axis, phenotype in zip(axes, phenotypes, strict=False):
-            _draw_phenotype(axis, phenotype)
-        for axis in axes[len(phenotypes) :]:
-            axis.set_visible(False)
-        alt = ' '.join(f'{one.name}: {one.described()}.' for one in phenotypes)
-        return style.svg(figure, alt, 'How many people or visits have each value.')
+    figure, axes = style.pairs(
+        *('Phenotypes', len(phenotypes), _SMALL_PANEL, 0.2),
+        left=0.5,
+        bottom=0.35,
+        apart=(0.55, 0.5),
+    )
+    for axis, phenotype in zip(axes, phenotypes, strict=True):
+        _draw_phenotype(axis, phenotype)
+    alt = ' '.join(f'{one.name}: {one.described()}.' for one in phenotypes)
+    return style.svg(figure, alt, 'How many people or visits have each value.')
 
 
 def _draw_phenotype(axis: Axes, phenotype: Phenotype) -> None:

@@ -20,6 +20,7 @@ _MOST_DOTS = 60
 _INK = '#1f3b5c'
 
 
+@style.drawing()
 def structure_chart(
     space: ElementSpace, values: np.ndarray, label: str, title: str
 ) -> style.Picture:
@@ -44,17 +45,14 @@ def structure_chart(
         for name, each in groups.items()
     )
     height = len(groups) * _ROW_HEIGHT + _AXIS_HEIGHT
-    with style.drawing():
-        figure = style.titled(f'{title}, by structure', height)
-        (axes,) = style.axes_below(
-            figure, height, left=_NAMES_WIDTH, bottom=_AXIS_HEIGHT, top=0
-        ).flat
-        _draw_structures(axes, groups, label)
-        return style.svg(
-            figure,
-            f'{title}, by structure. Medians: {", ".join(medians)}.',
-            'Dot: median; thick line: 25th to 75th percentile; thin line: 5th to 95th.',
-        )
+    named = f'{title}, by structure'
+    figure, axes = style.titled_axes(named, height, left=_NAMES_WIDTH, bottom=_AXIS_HEIGHT, top=0)
+    _draw_structures(axes[0, 0], groups, label)
+    return style.svg(
+        figure,
+        f'{named}. Medians: {", ".join(medians)}.',
+        'Dot: median; thick line: 25th to 75th percentile; thin line: 5th to 95th.',
+    )
 
 
 def _draw_structures(axes: Axes, groups: Mapping[str, np.ndarray], label: str) -> None:

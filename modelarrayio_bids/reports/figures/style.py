@@ -26,6 +26,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import Colormap, ListedColormap
@@ -126,23 +127,8 @@ class Picture:
         return f'data:{self.media_type};base64,{b64encode(self.data).decode("ascii")}'
 
 
-def titled(title: str, height: float) -> Figure:
-    """Return an empty figure of the common width on white: a title above so many inches."""
-    lines = textwrap.wrap(title, _LETTERS)
-    whole = height + _LINE * len(lines) + 2 * GAP
-    figure = Figure((WIDTH, whole), dpi=DPI, facecolor='white')
-    figure.text(
-        *(GAP / WIDTH, 1 - GAP / whole, '\n'.join(lines)),
-        fontsize=TITLE,
-        fontweight='bold',
-        verticalalignment='top',
-        parse_math=False,
-    )
-    return figure
-
-
-def axes_below(
-    figure: Figure,
+def titled_axes(
+    title: str,
     height: float,
     shape: tuple[int, int] = (1, 1),
     *,
@@ -152,16 +138,16 @@ def axes_below(
     right: float = 0.15,
     apart: tuple[float, float] = (0.45, 0.8),
     **options: Any,
-) -> np.ndarray:
-    """Return axes in the inches below a title, at fixed places and with few ticks.
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of the common width, and axes below its title, at fixed places.
 
-    To fit them takes half the time of a chart, and each tick a millisecond: axes that share theirs
-    have one at the bottom.
+    To fit them takes half the time of a chart, and each tick a millisecond: they have few, and axes
+    that share theirs have one at the bottom.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
-        One of :func:`titled`.
+    title : str
+        Title of the figure.
     height : float
         Inches below the title.
     shape : tuple of int, optional
@@ -175,18 +161,20 @@ def axes_below(
 
     Returns
     -------
-    numpy.ndarray
+    figure : matplotlib.figure.Figure
+    axes : numpy.ndarray
         (rows, columns) of ``matplotlib.axes.Axes``.
     """
-    across, up = figure.get_size_inches()
-    inside = height - bottom - top, across - left - right
+    figure = _titled(title, height)
+    up = figure.get_figheight()
+    inside = height - bottom - top, WIDTH - left - right
     of_each = [
         (room - gap * (count - 1)) / count
         for room, gap, count in zip(inside, apart, shape, strict=True)
     ]
     places = {
-        'left': left / across,
-        'right': 1 - right / across,
+        'left': left / WIDTH,
+        'right': 1 - right / WIDTH,
         'bottom': bottom / up,
         'top': (height - top) / up,
         'hspace': apart[0] / of_each[0],
@@ -198,7 +186,33 @@ def axes_below(
     if options.get('sharex'):
         for axis in axes[:-1].flat:
             axis.xaxis.set_visible(False)
-    return axes
+    return figure, axes
+
+
+def pairs(
+    title: str, number: int, row: float, around: float, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return so many axes side by side, two in a row of some inches; see :func:`titled_axes`."""
+    n_rows = -(-number // 2)
+    figure, axes = titled_axes(title, row * n_rows + around, (n_rows, 2), **options)
+    if number % 2:
+        axes[-1, 1].set_visible(False)
+    return figure, axes.ravel()[:number].tolist()
+
+
+def _titled(title: str, height: float) -> Figure:
+    """Return an empty figure of the common width on white: a title above so many inches."""
+    lines = textwrap.wrap(title, _LETTERS)
+    whole = height + _LINE * len(lines) + 2 * GAP
+    figure = Figure((WIDTH, whole), dpi=DPI, facecolor='white')
+    figure.text(
+        *(GAP / WIDTH, 1 - GAP / whole, '\n'.join(lines)),
+        fontsize=TITLE,
+        fontweight='bold',
+        verticalalignment='top',
+        parse_math=False,
+    )
+    return figure
 
 
 def png(figure: Figure, alt: str, caption: str) -> Picture:

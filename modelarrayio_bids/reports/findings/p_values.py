@@ -1,11 +1,12 @@
-"""Distributions of the uncorrected p values of an analysis.
+"""Distributions of p values that are not corrected, and of the statistics of permutations.
 
-Without any effect they are uniform: as many in each bin of a histogram, and on the diagonal of a
-quantile-quantile plot.
+Without any effect p values are uniform: as many in each bin of a histogram, and on the diagonal of
+a quantile-quantile plot.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ from modelarrayio_bids.reports.findings.terms import (
     NO_CORRECTION,
     read_together,
 )
-from modelarrayio_bids.store.reader import Analysis
+from modelarrayio_bids.results.model_facts import ModelFacts
+from modelarrayio_bids.store.reader import Analysis, StoreReader
 
 #: Bins of equal width from 0 to 1.
 BINS = 20
@@ -28,6 +30,8 @@ _MOST_POINTS = 300
 # As 0 has no logarithm.
 _LEAST = float(np.finfo(np.float64).tiny)
 _BYTES_PER_ROW = 8
+#: Below which a p value corrected by permutations counts.
+LEVEL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,3 +123,62 @@ def raw_p_values(names: Sequence[str]) -> dict[str, str]:
             found.setdefault(result.term, name)
     others = {term: name for term, name in found.items() if term not in INTERCEPT}
     return others if others.keys() - {'model'} else found
+
+
+@dataclass(frozen=True, eq=False)
+class NullDistribution:
+    """Greatest statistics over all elements, one for each labelling.
+
+    Parameters
+    ----------
+    term : str
+        Term that is tested.
+    statistic : str
+        ``|t|`` or ``F``.
+    maxima : numpy.ndarray
+        (n_labellings,) float64; that of the unpermuted one first.
+    """
+
+    term: str
+    statistic: str
+    maxima: np.ndarray
+
+    @property
+    def observed(self) -> float:
+        """The greatest statistic without permutation."""
+        return float(self.maxima[0])
+
+    @property
+    def p(self) -> float:
+        """The least corrected p value: that of the greatest statistic."""
+        return float(np.mean(self.maxima >= self.observed))
+
+    @property
+    def threshold(self) -> float:
+        """The statistic above which the corrected p value is less than :data:`LEVEL`.
+
+        >>> NullDistribution('age', '|t|', np.arange(100.0)).threshold
+        95.0
+        """
+        rank = math.ceil(LEVEL * len(self.maxima))
+        return float(np.sort(self.maxima)[-rank])
+
+
+def find_null_distributions(store: StoreReader, analysis: str) -> list[NullDistribution]:
+    """Return the null distributions that a file keeps of an analysis.
+
+    Raises
+    ------
+    SchemaError
+        If they are damaged.
+    """
+    facts = ModelFacts.of(store.described(analysis))
+    if facts is None:
+        return []
+    found = []
+    for name, maxima in store.null_distributions(analysis).items():
+        term = ResultName.of(name).term
+        tested = facts.tested.get(term)
+        is_f = tested is not None and tested.statistic == 'F'
+        found.append(NullDistribution(term, 'F' if is_f else '|t|', maxima))
+    return found

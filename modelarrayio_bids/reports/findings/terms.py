@@ -184,10 +184,11 @@ class TermValues:
         positions = results.positions(self.element_ids, n_elements)
         if positions is None:
             return self
-        values, kept = np.full(n_elements, np.nan, np.float32), np.zeros(n_elements, bool)
-        values[positions], kept[positions] = self.shown, self.kept
+        kept = np.zeros(n_elements, bool)
+        kept[positions] = self.kept
         peak = self.peak and replace(self.peak, place=int(positions[self.peak.place]))
-        return replace(self, shown=values, kept=kept, peak=peak)
+        shown = by_element(self.shown, positions, n_elements)
+        return replace(self, shown=shown, kept=kept, peak=peak)
 
     def once(self, mirror: np.ndarray | None) -> TermValues | None:
         """Return it with one of each two elements of a symmetric matrix; None of any other.
@@ -204,8 +205,7 @@ class TermValues:
         numbers = np.arange(mirror.size)
         on_diagonal = int(np.isfinite(self.shown[mirror == numbers]).sum())
         peak = self.peak
-        if peak is not None:
-            peak = replace(peak, place=min(peak.place, int(mirror[peak.place])))
+        peak = peak and replace(peak, place=min(peak.place, int(mirror[peak.place])))
         return replace(
             self,
             kept=self.kept & (numbers <= mirror),
@@ -247,6 +247,25 @@ def model_terms(names: Sequence[str]) -> list[str]:
     known = statistics()
     found = (result.term for result in map(ResultName.of, names) if result.statistic in known)
     return [term for term in dict.fromkeys(found) if term not in {'', MODEL, *INTERCEPT}]
+
+
+def by_element(rows: np.ndarray, positions: np.ndarray | None, n_elements: int) -> np.ndarray:
+    """Return a result by element, (n_elements,) float32: NaN where nothing was analysed.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        (n_rows,) values.
+    positions : numpy.ndarray or None
+        The element of each, see :meth:`~modelarrayio_bids.store.reader.Analysis.positions`.
+    n_elements : int
+        Number of elements.
+    """
+    if positions is None:
+        return rows.astype(np.float32)
+    values = np.full(n_elements, np.nan, np.float32)
+    values[positions] = rows
+    return values
 
 
 def read_together(

@@ -13,25 +13,18 @@ from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.reports.findings.terms import model_terms
-from modelarrayio_bids.reports.page.album import Album, Part, figure_name
-from modelarrayio_bids.reports.page.components import ENDING as COMPONENTS
-from modelarrayio_bids.reports.page.components import component_part
-from modelarrayio_bids.reports.page.curves import ENDING as CURVES
-from modelarrayio_bids.reports.page.curves import picture_of_curves
-from modelarrayio_bids.reports.page.model_parts import ENDINGS as MODEL_ENDINGS
+from modelarrayio_bids.reports.page.album import Album, Part
 from modelarrayio_bids.reports.page.model_parts import (
     ModelPart,
+    component_part,
     links_to_maps,
     maps_of_term,
     model_part,
     p_value_part,
+    permutation_part,
+    picture_of_curves,
 )
-from modelarrayio_bids.reports.page.permutations import ENDING as PERMUTATIONS_ENDING
-from modelarrayio_bids.reports.page.permutations import permutation_part
-from modelarrayio_bids.reports.page.results import (
-    ResultFigure,
-    result_figures,
-)
+from modelarrayio_bids.reports.page.results import ResultFigure, result_figures
 from modelarrayio_bids.reports.page.topic import Topic
 from modelarrayio_bids.reports.page.viewers.viewer import viewer_link
 from modelarrayio_bids.spaces import References
@@ -40,15 +33,8 @@ from modelarrayio_bids.store.reader import StoreReader
 
 # Endings of the names of figures and tables of one analysis or term.
 _ENDINGS = (
-    '',
-    'Results',
-    'Structures',
-    'Clusters',
-    COMPONENTS,
-    f'{COMPONENTS}Structures',
-    CURVES,
-    *MODEL_ENDINGS,
-    PERMUTATIONS_ENDING,
+    *('', 'Results', 'Structures', 'Clusters', 'Components', 'ComponentsStructures', 'Curves'),
+    *('Design', 'Correlations', 'Columns', 'PValues', 'Permutations'),
 )
 _SHOWN = ('cluster', 'size', 'volume_mm3', 'peak', 'where')
 
@@ -127,33 +113,46 @@ def analysis_parts(
             except SchemaError as error:
                 # From a killed run: everything else can be shown.
                 yield replace(part, note=f'Not shown: {error.what}.')
-                continue
-            model = model_part(topic)
-            maps = links_to_maps(output, name)
-            if not figures:
-                yield replace(part, note='No result has a p value.', model=model, maps=maps)
-                continue
-            terms = names.of([f'{what} {figure.numbers["term"]}' for figure in figures])
-            rows = [_row(output, figure) for figure in figures]
-            told = _model(topic)
-            table = topic.table(rows, 'Results', 'results')
-            viewer = viewer_link(topic, told, figures)
-            yield replace(
-                part,
-                links=[('Numbers (TSV)', table)],
-                note=told,
-                terms=[
-                    _term(topic, figure, term, maps)
-                    for figure, (_, term) in zip(figures, terms, strict=True)
-                ],
-                results=rows,
-                model=model,
-                p_values=p_value_part(topic),
-                components=component_part(topic),
-                permutations=permutation_part(topic),
-                maps=maps,
-                viewer=viewer,
-            )
+            else:
+                yield _drawn(part, topic, figures, names)
+
+
+def _figures(topic: Topic, *, show_intercept: bool) -> Iterator[ResultFigure]:
+    return result_figures(
+        *(topic.results, topic.space, topic.n_images, topic.output.scalar),
+        formula=topic.formula,
+        surfaces=topic.around.surfaces,
+        background=topic.around.background,
+        show_intercept=show_intercept,
+    )
+
+
+def _drawn(
+    part: AnalysisPart, topic: Topic, figures: Sequence[ResultFigure], names: _Names
+) -> AnalysisPart:
+    output, told = topic.output, _model(topic)
+    maps = links_to_maps(output, topic.results.name)
+    part = replace(part, model=model_part(topic), maps=maps)
+    if not figures:
+        return replace(part, note='No result has a p value.')
+    store = output.files.store.relative_to(output.root).as_posix()
+    rows = [{'scalar': output.scalar, 'store': store, **figure.numbers} for figure in figures]
+    terms = names.of([f'{topic.what} {figure.numbers["term"]}' for figure in figures])
+    table = topic.table(rows, 'Results', 'results')
+    return replace(
+        part,
+        links=[('Numbers (TSV)', table)],
+        note=told,
+        viewer=viewer_link(topic, told, figures, maps),
+        terms=[
+            _term(topic, figure, what, maps)
+            for figure, (_, what) in zip(figures, terms, strict=True)
+        ],
+        results=rows,
+        p_values=p_value_part(topic),
+        components=component_part(topic),
+        permutations=permutation_part(topic),
+    )
 
 
 class _Names:
@@ -192,41 +191,22 @@ def _model(topic: Topic) -> str:
     """Return the formula, or what the names of results tell of it."""
     if topic.formula:
         return f'Model: {topic.formula}.'
-    terms = model_terms(topic.results.names)
-    return f'Terms of the model: {", ".join(terms)}. The file does not keep its formula.' * bool(
-        terms
-    )
-
-
-def _figures(topic: Topic, *, show_intercept: bool) -> Iterator[ResultFigure]:
-    return result_figures(
-        *(topic.results, topic.space, topic.n_images, topic.output.scalar),
-        formula=topic.formula,
-        surfaces=topic.around.surfaces,
-        background=topic.around.background,
-        show_intercept=show_intercept,
-    )
-
-
-def _row(output: Output, figure: ResultFigure) -> dict[str, Any]:
-    """Return the numbers of a term, with the file they are of."""
-    store = output.files.store.relative_to(output.root)
-    return {'scalar': output.scalar, 'store': store.as_posix(), **figure.numbers}
+    terms = ', '.join(model_terms(topic.results.names))
+    return terms and f'Terms of the model: {terms}. The file does not keep its formula.'
 
 
 def _term(
     topic: Topic, figure: ResultFigure, what: str, maps: Sequence[tuple[str, str]]
 ) -> TermPart:
-    output, album = topic.output, topic.album
     pictures = [
-        album.add(picture, figure_name(output, what + 'Structures' * place, 'map'))
+        topic.add(picture, 'Structures' * place, 'map', what)
         for place, picture in enumerate(figure.pictures)
     ]
-    if (curves := picture_of_curves(topic.fit, figure)) is not None:
-        pictures.append(album.add(curves, figure_name(output, what + CURVES)))
+    if (curves := picture_of_curves(topic, figure)) is not None:
+        pictures.append(topic.add(curves, 'Curves', what=what))
     rows = figure.rows()
     if rows:
-        album.table(rows, figure_name(output, f'{what}Clusters', 'summary'), 'clusters')
+        topic.table(rows, 'Clusters', 'clusters', what)
     # A page has no room for all digits of the table.
     short = [row | {'peak': number(float(row['peak']))} for row in rows]
     shown = [tuple(row[name] for name in _SHOWN) for row in short]

@@ -18,7 +18,10 @@ from modelarrayio_bids.derivatives.bids.uris import path_of
 from modelarrayio_bids.derivatives.cohorts.phenotype_checks import Remark, remarks
 from modelarrayio_bids.derivatives.rscripts.next_steps import Step, next_steps
 from modelarrayio_bids.errors import ModelArrayIOError
-from modelarrayio_bids.reports.figures.cohort_charts import chart_of_availability, chart_of_phenotypes
+from modelarrayio_bids.reports.figures.cohort_charts import (
+    chart_of_availability,
+    chart_of_phenotypes,
+)
 from modelarrayio_bids.reports.findings import outliers
 from modelarrayio_bids.reports.findings.output_folder import Output, outputs_in
 from modelarrayio_bids.reports.findings.participants import (

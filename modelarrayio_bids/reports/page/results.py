@@ -7,8 +7,9 @@ where elements survive: they were not tested themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,15 @@ from modelarrayio_bids.reports.findings.clusters import (
     find_clusters,
     name_of,
 )
+from modelarrayio_bids.reports.findings.meshes import Mesh
 from modelarrayio_bids.reports.findings.terms import (
     LOG_P,
+    Peak,
     Term,
     TermValues,
     read_terms,
 )
+from modelarrayio_bids.reports.page.album import column_texts
 from modelarrayio_bids.runtime.text_format import count
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store.reader import Analysis
@@ -39,6 +43,7 @@ from modelarrayio_bids.store.reader import Analysis
 MOST_CLUSTERS = 10
 # Finite weight of an infinite value, so that it can be added.
 _HEAVIEST = 1e30
+_NO_PEAK = Peak(-1, np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,6 @@ def result_figures(
     formula: str = '',
     surfaces: Mapping[str, Surface] | None = None,
     background: Background | None = None,
-    threads: int = 1,
     show_intercept: bool = False,
 ) -> Iterator[ResultFigure]:
     """Draw each term of an analysis that has a p value.
@@ -107,8 +111,6 @@ def result_figures(
         Available surfaces.
     background : Background, optional
         Image below the slices.
-    threads : int, optional
-        Threads that decompress.
     show_intercept : bool, optional
         Draw the intercept too, of a model with other terms.
 
@@ -120,41 +122,39 @@ def result_figures(
         If the file is damaged.
     """
     results.require_elements(len(space))
-    at_hand = surfaces or {}
-    meshes = meshes_of(at_hand)
-    terms = read_terms(results, threads, n_images=n_images, show_intercept=show_intercept)
-    for by_row in terms:
+    drawn = partial(map_pictures, space, surfaces=surfaces, background=background)
+    meshes = meshes_of(surfaces or {})
+    for by_row in read_terms(results, n_images=n_images, show_intercept=show_intercept):
         everywhere = by_row.by_element(results, len(space))
-        once = everywhere.once(space.mirror())
-        found = everywhere if once is None else once
-        clusters = find_clusters(space, found.shown, found.kept, meshes, MOST_CLUSTERS)
-        peak = found.peak
-        where = name_of(space, peak.place, meshes) if peak else ''
-        title = _title(found.term, formula or subject)
-        said = [
-            *_survival(found, space, clusters, where, once=once is not None),
-            *_circumstances(found),
-        ]
-        finding = ' '.join(said)
-        alt = f'{title}: {finding}'
-        pictures = _pictures(everywhere, space, title, alt, surfaces=at_hand, background=background)
-        numbers = {
-            'analysis': results.name,
-            **_numbers(found),
-            'formula': formula or 'n/a',
-            'statistic': found.statistic or 'n/a',
-            **dict(zip(('df_min', 'df_max'), map(cell, found.df or (np.nan, np.nan)), strict=True)),
-            'clusters': clusters.count,
-            'peak': cell(peak.value) if peak else 'n/a',
-            'where': where or 'n/a',
-            'n_peak': cell(peak.n_images) if peak else 'n/a',
-            'df_peak': cell(peak.df) if peak and found.df else 'n/a',
-            'kind': space.kind,
-        }
-        yield ResultFigure(
-            *(title, finding, connectivity_rule(space, meshes), tuple(pictures), clusters, numbers),
-            once=once is not None,
-        )
+        title = _title(by_row.term, formula or subject)
+        told = {'analysis': results.name, 'formula': formula or 'n/a'}
+        yield _figure(everywhere, space, meshes, title, told, drawn=drawn)
+
+
+def _figure(
+    everywhere: TermValues,
+    space: ElementSpace,
+    meshes: Mapping[str, Mesh],
+    title: str,
+    told: dict[str, Any],
+    *,
+    drawn: Callable[..., list[Picture]],
+) -> ResultFigure:
+    once = everywhere.once(space.mirror())
+    found = once or everywhere
+    clusters = find_clusters(space, found.shown, found.kept, meshes, MOST_CLUSTERS)
+    where = name_of(space, found.peak.place, meshes) if found.peak else ''
+    survival = _survival(found, space, clusters, where, once=once is not None)
+    finding = ' '.join([*survival, *_circumstances(found)])
+    numbers = _numbers(found) | told
+    numbers |= {'clusters': clusters.count, 'where': where or 'n/a', 'kind': space.kind}
+    return ResultFigure(
+        *(title, finding, connectivity_rule(space, meshes)),
+        pictures=tuple(_pictures(everywhere, title, f'{title}: {finding}', drawn)),
+        clusters=clusters,
+        numbers={name: numbers[name] for name in column_texts()['results'] if name in numbers},
+        once=once is not None,
+    )
 
 
 def _title(term: Term, subject: str) -> str:
@@ -163,8 +163,8 @@ def _title(term: Term, subject: str) -> str:
 
 
 def _numbers(found: TermValues) -> dict[str, Any]:
-    """Return the columns of ``columns.yaml`` about a term and its p values."""
-    term = found.term
+    """Return the columns of ``columns.yaml`` about a term, its p values, and its peak."""
+    term, peak, df = found.term, found.peak or _NO_PEAK, found.df or (np.nan, np.nan)
     return {
         'term': term.name or 'n/a',
         'shown': term.shown or LOG_P,
@@ -176,6 +176,12 @@ def _numbers(found: TermValues) -> dict[str, Any]:
         'elements': found.n_tested,
         'survived': found.survived,
         'smallest_p': cell(found.smallest_p),
+        'statistic': found.statistic or 'n/a',
+        'df_min': cell(df[0]),
+        'df_max': cell(df[1]),
+        'peak': cell(peak.value),
+        'n_peak': cell(peak.n_images),
+        'df_peak': cell(peak.df) if found.df else 'n/a',
     }
 
 
@@ -207,34 +213,28 @@ def _circumstances(found: TermValues) -> Iterator[str]:
     """Yield sentences: the smallest p, N and df."""
     if np.isfinite(found.smallest_p):
         yield f'Smallest p: {number(found.smallest_p)}, {found.term.corrected}.'
-    peak = found.peak
-    told = [_at_peak('N', found.n_images, peak.n_images if peak else None)]
+    peak = found.peak or _NO_PEAK
+    told = [_at_peak('N', found.n_images, peak.n_images)]
     if found.df:
-        told.append(_at_peak('df', found.df, peak.df if peak else None))
+        told.append(_at_peak('df', found.df, peak.df))
     yield ', '.join(told) + '.'
 
 
-def _at_peak(name: str, ends: tuple[float, float], there: float | None) -> str:
+def _at_peak(name: str, ends: tuple[float, float], there: float) -> str:
     """Return a number at the peak, and where elements differ their range.
 
-    >>> _at_peak('N', (23, 23), 23), _at_peak('N', (12, 23), 20), _at_peak('df', (7, 18), None)
+    >>> _at_peak('N', (23, 23), 23), _at_peak('N', (12, 23), 20), _at_peak('df', (7, 18), np.nan)
     ('N = 23', 'N = 20 there (12 to 23 by element)', 'df = 7 to 18 by element')
     """
     if ends[0] == ends[1]:
         return f'{name} = {_range(ends)}'
-    if there is None:
+    if np.isnan(there):
         return f'{name} = {_range(ends)} by element'
     return f'{name} = {_range((there, there))} there ({_range(ends)} by element)'
 
 
 def _pictures(
-    found: TermValues,
-    space: ElementSpace,
-    title: str,
-    alt: str,
-    *,
-    surfaces: Mapping[str, Surface],
-    background: Background | None,
+    found: TermValues, title: str, alt: str, drawn: Callable[..., list[Picture]]
 ) -> list[Picture]:
     """Draw what survives, or all of it."""
     term, noun = found.term, found.noun
@@ -242,21 +242,12 @@ def _pictures(
     if not np.isfinite(found.shown).any():
         return []
     if not found.survived:
-        return map_pictures(
-            *(space, found.shown, Scale.of(found.shown, label), f'{title}: {noun}'),
-            surfaces=surfaces,
-            background=background,
-            alt=alt,
-        )
+        return drawn(found.shown, Scale.of(found.shown, label), f'{title}: {noun}', alt=alt)
     shown = np.where(found.kept, found.shown, np.nan)
+    weights = np.nan_to_num(abs(shown), posinf=_HEAVIEST)
     rule = term.rule.replace(' < ', '\xa0<\xa0')  # no line ends within
-    return map_pictures(
-        *(space, shown, _scale(found, label), f'{title}: {noun} where {rule}'),
-        surfaces=surfaces,
-        background=background,
-        weights=np.nan_to_num(abs(shown), posinf=_HEAVIEST),
-        alt=alt,
-    )
+    named = f'{title}: {noun} where {rule}'
+    return drawn(shown, _scale(found, label), named, weights=weights, alt=alt)
 
 
 def _range(ends: tuple[float, float]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,14 @@ import numpy as np
 from modelarrayio_bids.masks import coverage_counts
 from modelarrayio_bids.reports import DRAWING_ELEMENT
 from modelarrayio_bids.reports.figures.backgrounds import Surroundings
-from modelarrayio_bids.reports.figures.contact_sheet import Slice
 from modelarrayio_bids.reports.figures.cohort_charts import chart_of_sources, chart_of_threshold
+from modelarrayio_bids.reports.figures.contact_sheet import Slice
 from modelarrayio_bids.reports.figures.pictures import density_picture, map_pictures, mask_picture
 from modelarrayio_bids.reports.figures.scales import Scale, cell
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.outliers import Finding, findings, groups_of, mirrored
 from modelarrayio_bids.reports.findings.output_folder import Output
-from modelarrayio_bids.reports.page.album import Album, column_texts, figure_name
+from modelarrayio_bids.reports.page.album import Album, Part, column_texts, figure_name
 from modelarrayio_bids.reports.page.carousels import Carousel, carousel_of
 from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.resources import Resources
@@ -30,10 +29,12 @@ from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.summary import ROW, Summary
 
+_NO_SUMMARY = 'This file has no summaries: build it again for figures (--overwrite).'
+
 
 @dataclass(frozen=True)
-class ScalarPart:
-    """One scalar in one space on a page.
+class ScalarPart(Part):
+    """One scalar in one space on a page, with a note on why there is nothing more to see.
 
     Parameters
     ----------
@@ -41,28 +42,19 @@ class ScalarPart:
         In R; of its place in the page; for people.
     facts : list of tuple
         Name and value of each fact about the file.
-    note : str
-        Why there is nothing more to see; blank where there is.
     findings : list of tuple
         Source and description of each finding.
-    pictures : list of Picture
-        Maps and charts.
-    links : list of tuple
-        Names of files, and where they are.
     carousel : Carousel, optional
         A slice of everybody's map.
     checksums : tuple of bytes
         Checksum of the file of each image; empty if unknown.
     """
 
-    name: str
-    anchor: str
-    title: str
-    facts: list[tuple[str, str]]
-    note: str
-    findings: list[tuple[str, str]]
-    pictures: list[Picture]
-    links: list[tuple[str, str]]
+    name: str = ''
+    anchor: str = ''
+    title: str = ''
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    findings: list[tuple[str, str]] = field(default_factory=list)
     checksums: tuple[bytes, ...] = ()
     carousel: Carousel | None = None
 
@@ -102,25 +94,22 @@ def scalar_part(output: Output, album: Album, resources: Resources = Resources()
         If a file cannot be read, or a figure not written.
     """
     with StoreReader(output.files.store) as store:
-        n_elements = store.scalar(output.scalar).shape[1]
+        scalar, n_elements = store.scalar(output.scalar), store.scalar(output.scalar).shape[1]
         resources.room(n_elements, DRAWING_ELEMENT * n_elements, to='draw')
-        space = space_of_store(store, References())
-        summary = store.summary(output.scalar)
-        facts = list(_facts(output, store, space))
-        around = Surroundings.of(output, space, summary)
-        flipped = mirrored(store.scalar(output.scalar), space, summary) if summary else []
-        found = findings(summary, output.names, flipped) if summary else []
-        shown = Slice.of(space, around.surfaces, len(output.names)) if summary else None
-        carousel = (
-            carousel_of(output, store.scalar(output.scalar), shown, summary, found)
-            if shown and summary
-            else None
+        space, summary = space_of_store(store, References()), store.summary(output.scalar)
+        part = ScalarPart(
+            links=list(_links(output)),
+            name=output.scalar,
+            anchor=output.key,
+            title=_title(output),
+            facts=list(_facts(output, store, space)),
         )
-    files = list(_files(output))
-    links = [(path.name, path.relative_to(output.root).as_posix()) for path in files]
-    if summary is None:
-        note = 'This file has no summaries: build it again for figures (--overwrite).'
-        return ScalarPart(output.scalar, output.key, _title(output), facts, note, [], [], links)
+        if summary is None:
+            return replace(part, note=_NO_SUMMARY)
+        around = Surroundings.of(output, space, summary)
+        found = findings(summary, output.names, mirrored(scalar, space, summary))
+        shown = Slice.of(space, around.surfaces, len(output.names))
+        carousel = carousel_of(output, scalar, shown, summary, found) if shown else None
     table = album.table(
         _rows(output, summary, found), figure_name(output, 'sources', 'summary'), 'sources'
     )
@@ -130,12 +119,13 @@ def scalar_part(output: Output, album: Album, resources: Resources = Resources()
     ]
     if carousel is not None:
         album.add(carousel.sheet.picture, figure_name(output, 'images', 'map'))
-    named = [(output.names[finding.source], finding.text) for finding in found]
-    links = [('Numbers of each image (TSV)', table), *links]
-    return ScalarPart(
-        *(output.scalar, output.key, _title(output), facts, '', named, pictures, links),
-        tuple(summary.rows['sha256'].tolist()),
-        carousel,
+    return replace(
+        part,
+        pictures=pictures,
+        links=[('Numbers of each image (TSV)', table), *part.links],
+        findings=[(output.names[one.source], one.text) for one in found],
+        checksums=tuple(summary.rows['sha256'].tolist()),
+        carousel=carousel,
     )
 
 
@@ -145,11 +135,11 @@ def _title(output: Output) -> str:
     return f'{output.scalar}: {output.title}{units}{space}'
 
 
-def _files(output: Output) -> Iterator[Path]:
+def _links(output: Output) -> Iterator[tuple[str, str]]:
     files = output.files
     for path in (files.store, files.cohort, files.group_mask, files.coverage):
         if path.exists():
-            yield path
+            yield path.name, path.relative_to(output.root).as_posix()
 
 
 def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[tuple[str, str]]:
@@ -160,10 +150,8 @@ def _facts(output: Output, store: StoreReader, space: ElementSpace) -> Iterator[
     yield 'File', f'{amount(output.files.store.stat().st_size)}, {scalar.stored_as}'
     mask_sources = Counter(source for source in output.mask_sources if source)
     if mask_sources:
-        yield (
-            'Masks',
-            ', '.join(f'{source} {count}' for source, count in mask_sources.most_common()),
-        )
+        told = (f'{source} {count}' for source, count in mask_sources.most_common())
+        yield 'Masks', ', '.join(told)
     threshold = output.known.get('GroupMaskThreshold')
     if threshold is not None:
         yield 'Group mask', f'voxels in at least {100 * threshold:g}% of the masks'
@@ -183,16 +171,15 @@ def _pictures(
 ) -> Iterator[tuple[str, str, Picture]]:
     """Yield what each shows, the suffix of its name, and the picture."""
     what = output.measure
-    for shown, values in (('mean', summary.mean), ('sd', summary.sd)):
-        if not np.isfinite(values).any():
-            continue
-        name = {'mean': 'Mean', 'sd': 'Standard deviation'}[shown]
-        title = f'{name} of {output.scalar} over the cohort'
-        pictures = map_pictures(
-            space, values, Scale.of(values, what), title, surfaces=around.surfaces
-        )
-        for number, picture in enumerate(pictures):
-            yield shown + 'Structures' * number, 'map', picture
+    for shown, name, values in (
+        ('mean', 'Mean', summary.mean),
+        ('sd', 'Standard deviation', summary.sd),
+    ):
+        if np.isfinite(values).any():
+            title, scale = f'{name} of {output.scalar} over the cohort', Scale.of(values, what)
+            pictures = map_pictures(space, values, scale, title, surfaces=around.surfaces)
+            for number, picture in enumerate(pictures):
+                yield shown + 'Structures' * number, 'map', picture
     coverage = summary.count / len(summary.rows)
     mask = mask_picture(space, coverage, 'Group mask and coverage', around.background)
     if mask is not None and output.files.group_mask.exists():

@@ -99,11 +99,19 @@ class Topic:
                 return summary.count
         return facts.n_images if fit is None else fit.images_by_element()
 
-    def add(self, picture: Picture, ending: str, suffix: str = 'plot') -> Picture:
-        """Write a picture under the label of the analysis with an ending: see :class:`Album`."""
-        return self.album.add(picture, figure_name(self.output, self.what + ending, suffix))
+    def result(self, name: str) -> np.ndarray:
+        """Read a result, (n_rows,) float64."""
+        return self.results.row(self.results.names.index(name))
 
-    def table(self, rows: Iterable[Mapping[str, Any]], ending: str, kind: str) -> str:
-        """Write a table under the label of the analysis with an ending: see :class:`Album`."""
-        name = figure_name(self.output, self.what + ending, 'summary')
-        return self.album.table(rows, name, kind)
+    def add(self, picture: Picture, ending: str, suffix: str = 'plot', what: str = '') -> Picture:
+        """Write a picture under a label, by default that of the analysis, with an ending."""
+        return self.album.add(picture, self._name(what, ending, suffix))
+
+    def table(
+        self, rows: Iterable[Mapping[str, Any]], ending: str, kind: str, what: str = ''
+    ) -> str:
+        """Write a table under a label, by default that of the analysis, with an ending."""
+        return self.album.table(rows, self._name(what, ending, 'summary'), kind)
+
+    def _name(self, what: str, ending: str, suffix: str) -> str:
+        return figure_name(self.output, f'{what or self.what}{ending}', suffix)

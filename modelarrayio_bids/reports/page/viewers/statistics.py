@@ -9,7 +9,7 @@ import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName
 from modelarrayio_bids.models.adjustment import P_VALUE
-from modelarrayio_bids.reports.findings.terms import SHOWN, read_together
+from modelarrayio_bids.reports.findings.terms import SHOWN, by_element, read_together
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.viewers.blocks import Block
 from modelarrayio_bids.store import schema
@@ -105,20 +105,14 @@ class Statistics:
         names = list(dict.fromkeys([*self.names, *coefficients]))
         groups = [[schema.ELEMENT_ID, name] for name in names]
         positions: np.ndarray | None = None
-        for number, rows in enumerate(read_together(self.results, groups, 8)):
+        for number, (name, rows) in enumerate(
+            zip(names, read_together(self.results, groups, 8), strict=True)
+        ):
             if not number:
                 element_ids = rows.get(schema.ELEMENT_ID)
                 positions = self.results.positions(element_ids, self.n_elements)
-            name = names[number]
-            by_element = self._by_element(rows[name], positions)
+            values = by_element(rows[name], positions, self.n_elements)
             if name in coefficients:
-                into[coefficients.index(name)] = by_element[elements]
+                into[coefficients.index(name)] = values[elements]
             if name in self.names:
-                yield Block.of(name, by_element)
-
-    def _by_element(self, values: np.ndarray, positions: np.ndarray | None) -> np.ndarray:
-        if positions is None:
-            return values.astype(np.float32)
-        found = np.full(self.n_elements, np.nan, np.float32)
-        found[positions] = values
-        return found
+                yield Block.of(name, values)

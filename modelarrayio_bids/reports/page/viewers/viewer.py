@@ -12,12 +12,11 @@ import numpy as np
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.reports.figures.anatomy import Anatomy
-from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED, colour_map
 from modelarrayio_bids.reports.figures.surfaces import meshes_of
 from modelarrayio_bids.reports.findings.clusters import connectivity_rule
 from modelarrayio_bids.reports.page.album import figure_name
-from modelarrayio_bids.reports.page.model_parts import links_to_maps, maps_of_term
+from modelarrayio_bids.reports.page.model_parts import maps_of_term
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.templates import Script, environment
 from modelarrayio_bids.reports.page.topic import Topic
@@ -32,9 +31,8 @@ from modelarrayio_bids.reports.page.viewers.places import (
 )
 from modelarrayio_bids.reports.page.viewers.samples import Sample
 from modelarrayio_bids.reports.page.viewers.statistics import Statistics
-from modelarrayio_bids.spaces import ElementSpace
 
-_SUFFIX = 'viewer'
+_NOT_TESTED = 'They describe where elements pass the threshold; cluster sizes are not tested.'
 _SCRIPTS = tuple(
     f'viewer/{name}.js'
     for name in ('arrays', 'places', 'clusters', 'slices', 'surfaces', 'matrix', 'scatter', 'main')
@@ -46,46 +44,42 @@ class _Content:
     """Everything that one viewer holds."""
 
     topic: Topic
-    title: str
     model: str
-    space: ElementSpace
-    around: Surroundings
     mean: np.ndarray | None
     statistics: Statistics
     sample: Sample
+    #: Names of the thresholded maps of each term.
+    maps: Sequence[str]
 
     @cached_property
     def anatomy(self) -> tuple[Anatomy, dict[str, Any]] | None:
         """The anatomy below, and where it is shown."""
-        below = self.around.background
-        facts = anatomy_facts(self.space, below) if isinstance(below, Anatomy) else None
-        return None if facts is None or not isinstance(below, Anatomy) else (below, facts)
-
-    @property
-    def rule(self) -> str:
-        """Definition of the clusters, which are not tested."""
-        rule = connectivity_rule(self.space, meshes_of(self.around.surfaces))
-        limits = 'They describe where elements pass the threshold; cluster sizes are not tested.'
-        return f'Clusters: {rule}. {limits}'
-
-    @property
-    def held(self) -> str:
-        """Selection of the values of images on the page."""
-        return self.sample.described()
+        below = self.topic.around.background
+        if not isinstance(below, Anatomy):
+            return None
+        facts = anatomy_facts(self.topic.space, below)
+        return None if facts is None else (below, facts)
 
     @property
     def notes(self) -> list[str]:
-        """Limits of the pictures of this kind of elements, in words."""
-        return list(picture_notes(self.space, self.around.surfaces))
+        """Definition of the clusters, and limits of what the page holds and shows, in sentences."""
+        space, surfaces = self.topic.space, self.topic.around.surfaces
+        left_out = ', '.join(self.statistics.left_out)
+        return [
+            f'Clusters: {connectivity_rule(space, meshes_of(surfaces))}. {_NOT_TESTED}',
+            self.sample.described(),
+            *([f'Not on this page, which would be too large: {left_out}.'] if left_out else ()),
+            *picture_notes(space, surfaces),
+        ]
 
     def facts(self) -> str:
         """Return everything but arrays as JSON."""
         told = {
-            'title': self.title,
-            'places': place_facts(self.space, self.around.surfaces),
+            'title': self.topic.title,
+            'places': place_facts(self.topic.space, self.topic.around.surfaces),
             'terms': self.statistics.facts(),
             'images': self._images(),
-            'maps': self._maps(),
+            'maps': self.maps,
             'leftOut': self.statistics.left_out,
             'anatomy': self.anatomy[1] if self.anatomy else None,
             'sample': self.sample.facts(),
@@ -93,15 +87,6 @@ class _Content:
         }
         # Nothing in it ends the element it is in.
         return json.dumps(told, allow_nan=False).replace('<', '\\u003c')
-
-    def _maps(self) -> list[str]:
-        """Return the name of the thresholded map of each term; blank if none was exported."""
-        analysis = self.topic.results.name
-        maps = links_to_maps(self.topic.output, analysis)
-        of_terms = (
-            maps_of_term(maps, analysis, figure.numbers['p']) for figure in self.statistics.figures
-        )
-        return [', '.join(name for name, _ in found) for found in of_terms]
 
     def _images(self) -> dict[str, Any] | None:
         """Return N, and how many images more than residual degrees of freedom there are."""
@@ -116,7 +101,7 @@ class _Content:
         n_images = self.topic.n_images
         if isinstance(n_images, np.ndarray):
             yield Block.of('images', n_images.astype(np.int32), delta=True)
-        yield from place_blocks(self.space, self.around.surfaces)
+        yield from place_blocks(self.topic.space, self.topic.around.surfaces)
         if self.mean is not None:
             yield mean_block(self.mean)
         if self.anatomy:
@@ -124,7 +109,9 @@ class _Content:
         yield from self.sample.blocks()
 
 
-def viewer_link(topic: Topic, model: str, figures: Sequence[ResultFigure]) -> str:
+def viewer_link(
+    topic: Topic, model: str, figures: Sequence[ResultFigure], maps: Sequence[tuple[str, str]]
+) -> str:
     """Write the viewer of an analysis, and return where it is from the report.
 
     Parameters
@@ -135,6 +122,8 @@ def viewer_link(topic: Topic, model: str, figures: Sequence[ResultFigure]) -> st
         The formula, or what is known of it.
     figures : sequence of ResultFigure
         Its terms.
+    maps : sequence of tuple
+        Names of its maps, and where they are.
 
     Raises
     ------
@@ -147,18 +136,16 @@ def viewer_link(topic: Topic, model: str, figures: Sequence[ResultFigure]) -> st
     scalar = fit.response if fit is not None else output.scalar
     statistics = Statistics(topic.results, figures, len(topic.space))
     summary = store.summary(output.scalar)
+    of_terms = (maps_of_term(maps, topic.results.name, each.numbers['p']) for each in figures)
     content = _Content(
-        *(topic, topic.title, model, topic.space, topic.around),
-        mean=None if summary is None else summary.mean,
-        statistics=statistics,
+        *(topic, model, None if summary is None else summary.mean, statistics),
         sample=Sample(output, store.scalar(scalar), fit, statistics, figures),
+        maps=[', '.join(name for name, _ in found) for found in of_terms],
     )
-    page = (
-        environment()
-        .get_template('viewer.html')
-        .stream(content=content, script=Script.of(*_SCRIPTS), program=f'{NAME} {__version__}')
-    )
-    return topic.album.page(page, figure_name(output, topic.what, _SUFFIX))
+    template = environment().get_template('viewer.html')
+    script, program = Script.of(*_SCRIPTS), f'{NAME} {__version__}'
+    page = template.stream(content=content, script=script, program=program)
+    return topic.album.page(page, figure_name(output, topic.what, 'viewer'))
 
 
 def _colours(name: str) -> list[list[int]]:
