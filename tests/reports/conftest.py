@@ -57,6 +57,18 @@ def plant(root):
     change(cbf_of(derivative, HALF), front_gone)
     shutil.copy(cbf_of(derivative, COPIED), cbf_of(derivative, COPY))
     shutil.rmtree(derivative / ABSENT)
+    plant_atlas(derivative)
+
+
+def plant_atlas(derivative):
+    """An atlas of the two halves of the brain."""
+    example = nb.load(cbf_of(derivative, COPIED))
+    regions = np.ones(example.shape[:3], np.uint8)
+    regions[: example.shape[0] // 2] = 2
+    stem = derivative / 'atlases' / f'atlas-Halves_space-{trees.SPACE}_dseg'
+    stem.parent.mkdir()
+    nb.save(nb.Nifti1Image(regions, example.affine), stem.with_suffix('.nii.gz'))
+    stem.with_suffix('.tsv').write_text('index\tname\n1\tFirst half\n2\tSecond half\n')
 
 
 @pytest.fixture(scope='session')

@@ -1,6 +1,7 @@
 """The viewer of an analysis in Chromium: thresholds, clusters, values, and every kind."""
 
 import os
+import re
 from pathlib import Path
 
 import h5py
@@ -92,7 +93,8 @@ def test_a_click_on_a_cluster_and_a_move_of_the_slider(opened, path, modelled):
     page.locator('#rows button').nth(1).click()
     place = page.locator('#rows button').nth(1).text_content()
     assert page.locator('#where').text_content() == place
-    position = [float(mm) for mm in place.strip('() m').split(', ')]
+    (position,) = re.fullmatch(r'\((.*)\) mm, \w+ half \(Halves\)', place).groups()
+    position = [float(mm) for mm in position.split(', ')]
     # The cross is there, and the numbers are those of the map.
     np.testing.assert_allclose(page.evaluate('viewer.slices.cross'), position, atol=0.51)
     t = exported(modelled, 'statistic')

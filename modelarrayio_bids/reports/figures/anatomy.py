@@ -18,20 +18,19 @@ from scipy import ndimage
 from modelarrayio_bids.derivatives.bids.entities import is_native
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.formats import nifti
-from modelarrayio_bids.reports.figures.nearby_files import (
+from modelarrayio_bids.reports.figures.panels import Panel
+from modelarrayio_bids.reports.findings.nearby_files import (
+    VOLUME_SPACES,
     anatomical_files,
     space_label,
     template_files,
 )
-from modelarrayio_bids.reports.figures.panels import Panel
 
 logger = logging.getLogger(__name__)
 
 #: The package's template, and how the spaces begin that it is good enough for.
 TEMPLATE = 'tpl-MNI152NLin2009aSym_res-02_desc-brain_T1w.nii.gz'
 _MNI152 = 'MNI152'
-#: The volume of greyordinates, by the space of their surfaces (fMRIPrep's and HCP's ``91k``).
-VOLUME_SPACES = {'fsLR': 'MNI152NLin6Asym'}
 
 
 class Anatomy:

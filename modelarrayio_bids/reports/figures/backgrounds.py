@@ -1,4 +1,4 @@
-"""Backgrounds of maps: surfaces and anatomy."""
+"""Backgrounds of maps: surfaces and anatomy; and the regions that their places are in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from modelarrayio_bids.reports.figures.anatomy import find_anatomy
 from modelarrayio_bids.reports.figures.pictures import Background, MapBackground
 from modelarrayio_bids.reports.figures.surfaces import Surface, find_surfaces
+from modelarrayio_bids.reports.findings.atlases import Regions
 from modelarrayio_bids.reports.findings.output_folder import Output
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.store.summary import Summary
@@ -15,7 +16,7 @@ from modelarrayio_bids.store.summary import Summary
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Surfaces and anatomy that maps of a file are shown on.
+    """Surfaces and anatomy that maps of a file are shown on, and names of places.
 
     Parameters
     ----------
@@ -23,10 +24,13 @@ class Surroundings:
         Available surfaces, by structure.
     background : Background or None
         An anatomical image of the space, else the cohort's mean map, where it is known.
+    regions : Regions
+        Regions of the elements, of atlases at hand.
     """
 
     surfaces: Mapping[str, Surface]
     background: Background | None
+    regions: Regions
 
     @classmethod
     def of(cls, output: Output, space: ElementSpace, summary: Summary | None) -> Surroundings:
@@ -38,4 +42,5 @@ class Surroundings:
         background: Background | None = find_anatomy(sources)
         if background is None and summary is not None:
             background = MapBackground(space, summary.mean, "the cohort's mean map")
-        return cls(find_surfaces(sizes, sources, named), background)
+        surfaces = find_surfaces(sizes, sources, named)
+        return cls(surfaces, background, Regions.of(space, sources))

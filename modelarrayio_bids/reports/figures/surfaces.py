@@ -24,14 +24,14 @@ from scipy import sparse
 
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.formats.surface_maps import side
-from modelarrayio_bids.reports.figures.nearby_files import (
+from modelarrayio_bids.reports.figures.panels import Panel
+from modelarrayio_bids.reports.findings.meshes import EXTENSION, Mesh
+from modelarrayio_bids.reports.findings.nearby_files import (
     anatomical_files,
     freesurfer_folders,
     space_label,
     template_files,
 )
-from modelarrayio_bids.reports.figures.panels import Panel
-from modelarrayio_bids.reports.findings.meshes import EXTENSION, Mesh
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, sparse
 
+from modelarrayio_bids.reports.findings.atlases import Regions
 from modelarrayio_bids.reports.findings.meshes import Mesh
 from modelarrayio_bids.spaces import ElementSpace
 from modelarrayio_bids.spaces.geometry import place_names
@@ -75,6 +76,8 @@ def find_clusters(
     keep: np.ndarray,
     meshes: Mapping[str, Mesh],
     most: int = 10,
+    *,
+    regions: Regions | None = None,
 ) -> Clusters:
     """Find the clusters of some elements.
 
@@ -91,6 +94,8 @@ def find_clusters(
         them. Without a mesh the vertices of a structure are one cluster.
     most : int, optional
         Maximal number of clusters to describe.
+    regions : Regions, optional
+        Regions of the elements.
     """
     alive = keep & ~np.isnan(values)
     sides = [np.flatnonzero(alive & (values >= 0)), np.flatnonzero(alive & (values < 0))]
@@ -107,17 +112,23 @@ def find_clusters(
     starts = np.cumsum(counts) - counts
     chosen = np.lexsort((-strength[order[starts]], -counts))[:most]
     members = (elements[order[starts[label] : starts[label] + counts[label]]] for label in chosen)
-    return Clusters(counts.size, tuple(_cluster(space, values, each, meshes) for each in members))
+    described = (_cluster(space, values, each, meshes, regions) for each in members)
+    return Clusters(counts.size, tuple(described))
 
 
-def name_of(space: ElementSpace, element: int, meshes: Mapping[str, Mesh]) -> str:
-    """Return the name of an element, that of a vertex with its place where a mesh tells it."""
+def name_of(
+    space: ElementSpace,
+    element: int,
+    meshes: Mapping[str, Mesh],
+    regions: Regions | None = None,
+) -> str:
+    """Return the name of an element, its place where a mesh tells it, and its region."""
     at = np.array([element])
     name = space.labels(at)[0]
     place = coordinates_of(space, element, meshes)
-    if not np.isfinite(place).all() or np.isfinite(space.coordinates(at)).all():
-        return name
-    return f'{name} {place_names(place[np.newaxis], 1)[0]}'
+    if np.isfinite(place).all() and not np.isfinite(space.coordinates(at)).all():
+        name += f' {place_names(place[np.newaxis], 1)[0]}'
+    return ', '.join(filter(None, (name, '' if regions is None else regions[element])))
 
 
 def coordinates_of(space: ElementSpace, element: int, meshes: Mapping[str, Mesh]) -> np.ndarray:
@@ -202,7 +213,11 @@ def _joined(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
 
 
 def _cluster(
-    space: ElementSpace, values: np.ndarray, members: np.ndarray, meshes: Mapping[str, Mesh]
+    space: ElementSpace,
+    values: np.ndarray,
+    members: np.ndarray,
+    meshes: Mapping[str, Mesh],
+    regions: Regions | None,
 ) -> Cluster:
     """Describe the cluster of some elements, the peak first."""
     peak = members[:1]
@@ -212,7 +227,7 @@ def _cluster(
         np.sort(members),
         int(peak[0]),
         float(values[peak[0]]),
-        name_of(space, int(peak[0]), meshes),
+        name_of(space, int(peak[0]), meshes, regions),
         tuple(place.tolist()) if np.isfinite(place).all() else None,
         float(volume) if np.isfinite(volume) else None,
     )

@@ -123,6 +123,7 @@ def _figures(topic: Topic, *, show_intercept: bool) -> Iterator[ResultFigure]:
         formula=topic.formula,
         surfaces=topic.around.surfaces,
         background=topic.around.background,
+        regions=topic.around.regions,
         show_intercept=show_intercept,
     )
 

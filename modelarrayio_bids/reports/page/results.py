@@ -19,6 +19,7 @@ from modelarrayio_bids.reports.figures.pictures import Background, map_pictures
 from modelarrayio_bids.reports.figures.scales import Scale, cell, number
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.figures.surfaces import Surface, meshes_of
+from modelarrayio_bids.reports.findings.atlases import Regions
 from modelarrayio_bids.reports.findings.clusters import (
     Cluster,
     Clusters,
@@ -90,6 +91,7 @@ def result_figures(
     formula: str = '',
     surfaces: Mapping[str, Surface] | None = None,
     background: Background | None = None,
+    regions: Regions | None = None,
     show_intercept: bool = False,
 ) -> Iterator[ResultFigure]:
     """Draw each term of an analysis that has a p value.
@@ -111,6 +113,8 @@ def result_figures(
         Available surfaces.
     background : Background, optional
         Image below the slices.
+    regions : Regions, optional
+        Regions of the elements.
     show_intercept : bool, optional
         Draw the intercept too, of a model with other terms.
 
@@ -128,7 +132,7 @@ def result_figures(
         everywhere = by_row.by_element(results, len(space))
         title = _title(by_row.term, formula or subject)
         told = {'analysis': results.name, 'formula': formula or 'n/a'}
-        yield _figure(everywhere, space, meshes, title, told, drawn=drawn)
+        yield _figure(everywhere, space, meshes, title, told, drawn=drawn, regions=regions)
 
 
 def _figure(
@@ -139,11 +143,13 @@ def _figure(
     told: dict[str, Any],
     *,
     drawn: Callable[..., list[Picture]],
+    regions: Regions | None,
 ) -> ResultFigure:
     once = everywhere.once(space.mirror())
     found = once or everywhere
-    clusters = find_clusters(space, found.shown, found.kept, meshes, MOST_CLUSTERS)
-    where = name_of(space, found.peak.place, meshes) if found.peak else ''
+    shown = found.shown, found.kept, meshes, MOST_CLUSTERS
+    clusters = find_clusters(space, *shown, regions=regions)
+    where = name_of(space, found.peak.place, meshes, regions) if found.peak else ''
     survival = _survival(found, space, clusters, where, once=once is not None)
     finding = ' '.join([*survival, *_circumstances(found)])
     numbers = _numbers(found) | told

@@ -5,6 +5,7 @@ class Places {
   constructor(facts, arrays) {
     Object.assign(this, facts);
     this.structure = arrays.get('structures');
+    this.region = arrays.get('regions');
     this.names = arrays.has('names') ? new TextDecoder().decode(arrays.get('names')).split('\n') : null;
     this.voxelOf = new Int32Array(this.n).fill(-1);
     this.surfaceOf = new Int8Array(this.n).fill(-1);
@@ -64,7 +65,13 @@ class Places {
     return Math.floor(element / columns) <= element % columns;
   }
 
+  /** Return the name of an element, and the region of an atlas that it is in. */
   label(element) {
+    const region = this.region ? this.regions[this.region[element]] : '';
+    return region ? `${this.nameOf(element)}, ${region}` : this.nameOf(element);
+  }
+
+  nameOf(element) {
     if (this.names) return this.names[element];
     const where = this.structure ? this.structures[this.structure[element]] : '';
     const place = this.position(element);

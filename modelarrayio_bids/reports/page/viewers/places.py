@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelarrayio_bids.reports.figures.anatomy import Anatomy
+from modelarrayio_bids.reports.figures.backgrounds import Surroundings
 from modelarrayio_bids.reports.figures.surfaces import Surface
 from modelarrayio_bids.reports.page.viewers.blocks import Block
 from modelarrayio_bids.spaces import ElementSpace
@@ -24,9 +25,9 @@ _MARGIN, _SPACING, _MOST_SAMPLES = 8.0, 2.0, 1_000_000
 _GREY = (1, 99.5)
 
 
-def place_facts(space: ElementSpace, surfaces: Mapping[str, Surface]) -> dict[str, Any]:
+def place_facts(space: ElementSpace, around: Surroundings) -> dict[str, Any]:
     """Return what a viewer is to know of the places of elements, beside :func:`place_blocks`."""
-    there = space.grid_elements()
+    there, surfaces = space.grid_elements(), around.surfaces
     cortex = space.surface_elements()
     return {
         'kind': space.kind,
@@ -44,6 +45,7 @@ def place_facts(space: ElementSpace, surfaces: Mapping[str, Surface]) -> dict[st
             for name, each in cortex.items()
         ],
         'structures': list(space.structures()),
+        'regions': around.regions.names,
         'matrix': space.matrix_shape(),
     }
 
@@ -58,8 +60,8 @@ def _grid_facts(space: ElementSpace, there: GridElements) -> dict[str, Any]:
     }
 
 
-def place_blocks(space: ElementSpace, surfaces: Mapping[str, Surface]) -> Iterator[Block]:
-    """Yield voxels, vertices and meshes, structures and names of the elements."""
+def place_blocks(space: ElementSpace, around: Surroundings) -> Iterator[Block]:
+    """Yield voxels, vertices and meshes, structures, regions and names of the elements."""
     if (there := space.grid_elements()) is not None:
         strides = np.array([1, there.grid.shape[0], there.grid.shape[0] * there.grid.shape[1]])
         voxels = (strides @ there.indices)[there.voxels]
@@ -68,13 +70,15 @@ def place_blocks(space: ElementSpace, surfaces: Mapping[str, Surface]) -> Iterat
     for number, (name, each) in enumerate(space.surface_elements().items()):
         yield _integers(f'surface{number}.vertices', each.vertices)
         yield _integers(f'surface{number}.elements', each.elements)
-        if name in surfaces:
-            yield from _mesh_blocks(number, surfaces[name])
+        if name in around.surfaces:
+            yield from _mesh_blocks(number, around.surfaces[name])
     if structures := space.structures():
         codes = np.zeros(len(space), np.uint16)
         for code, members in enumerate(structures.values()):
             codes[members] = code
         yield Block.of('structures', codes)
+    if around.regions.codes.any():
+        yield Block.of('regions', around.regions.codes)
     if not space.has_neighbours and len(space) <= _MOST_NAMES:
         names = '\n'.join(space.labels(np.arange(len(space))))
         yield Block.of('names', np.frombuffer(names.encode(), np.uint8))

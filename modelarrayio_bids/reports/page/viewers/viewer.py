@@ -76,7 +76,7 @@ class _Content:
         """Return everything but arrays as JSON."""
         told = {
             'title': self.topic.title,
-            'places': place_facts(self.topic.space, self.topic.around.surfaces),
+            'places': place_facts(self.topic.space, self.topic.around),
             'terms': self.statistics.facts(),
             'images': self._images(),
             'maps': self.maps,
@@ -101,7 +101,7 @@ class _Content:
         n_images = self.topic.n_images
         if isinstance(n_images, np.ndarray):
             yield Block.of('images', n_images.astype(np.int32), delta=True)
-        yield from place_blocks(self.topic.space, self.topic.around.surfaces)
+        yield from place_blocks(self.topic.space, self.topic.around)
         if self.mean is not None:
             yield mean_block(self.mean)
         if self.anatomy:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from modelarrayio_bids.runtime.locations import is_address
 
+#: The volume of greyordinates, by the space of their surfaces (fMRIPrep's and HCP's ``91k``).
+VOLUME_SPACES = {'fsLR': 'MNI152NLin6Asym'}
 #: So many people are looked at: what one lacks, everybody does.
 MOST_SUBJECTS = 3
 # A study has tens of derivatives. A folder of more is not one.
@@ -57,6 +59,30 @@ def template_files(names: Sequence[str], pattern: str) -> Iterator[Path]:
     for name in names:
         # It keeps empty files for what it has not fetched.
         yield from sorted(path for path in root.glob(f'tpl-{name}/{pattern}') if _has_content(path))
+
+
+def atlas_files(sources: Iterable[Path], space: str) -> Iterator[Path]:
+    """Yield segmentations of atlases in a space: those of the datasets, then TemplateFlow's.
+
+    Parameters
+    ----------
+    sources : iterable of pathlib.Path
+        Images in a BIDS dataset.
+    space : str
+        Label of the space, or template.
+
+    Yields
+    ------
+    pathlib.Path
+        In a folder the shorter names first: 4S156Parcels before 4S1056Parcels.
+    """
+    subjects = islice(filter(None, map(_subject_folder, sources)), 1)
+    for folder in (folder for subject in subjects for folder in study_folders(subject.parent)):
+        for place in ('atlases', 'sourcedata/atlases'):
+            there = (folder / place).glob('**/*atlas-*_dseg.*nii*')
+            named = (path for path in there if re.search(f'(tpl|space)-{space}_', path.name))
+            yield from sorted(filter(_has_content, named), key=lambda path: (len(path.name), path))
+    yield from template_files([space], f'tpl-{space}_*atlas-*_dseg.nii.gz')
 
 
 def freesurfer_folders(sources: Iterable[Path]) -> Iterator[list[Path]]:
