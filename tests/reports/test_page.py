@@ -189,7 +189,13 @@ def test_results_are_on_it_after_export(planted, reported, tmp_path):
     # 10 mm voxels; the array's origin is in the corner, the grid's in the middle.
     middle = (np.array(trees.TEMPLATE.shape) - 1) / 2
     where = ', '.join(f'{x:.0f}' for x in (places[first + 1] - middle) * trees.TEMPLATE.edge)
-    assert page.tables[caption][1] == ['1', '2', '2000', '5.25', f'({where}) mm']
+    assert page.tables[caption][1] == [
+        '1',
+        '2',
+        '2000',
+        '5.25',
+        f'({where}) mm, Second half (Halves)',
+    ]
 
 
 def test_one_image_as_two_scalars(flow_of_four, tmp_path):
