@@ -336,7 +336,14 @@ def grid_problems(images: Sequence[Path], reference: Path | None = None) -> list
     expected, unreadable = _headers([reference])
     if unreadable:
         return [*problems, *unreadable]
-    return [*problems, *_unlike(Grid.of(expected[0]), volumes, str(reference))]
+    grid = Grid.of(expected[0])
+    unlike = _unlike(grid, volumes, str(reference))
+    if 1 < len(volumes) == len(unlike) and not _off_grid(volumes, times):
+        mismatch = grid.mismatch(Grid.of(volumes[0]))
+        what = f'is on another grid than all {len(volumes)} images and masks: each {mismatch}'
+        remedy = 'Give one on their grid, or move them to its grid: --on-grid-mismatch resample.'
+        return [*problems, SpaceMismatchError(what, reference, remedy)]
+    return [*problems, *unlike]
 
 
 def _headers(paths: Collection[Path]) -> tuple[list[nifti.Volume], list[ModelArrayIOError]]:

@@ -69,7 +69,7 @@ def test_sources_of_masks_are_allowed(group, cohort, unmasked, sources, mask_sou
             64,
             'has no effect',
         ),
-        (['--group-mask-file', 'other.nii.gz'], 65, 'other.nii.gz is expected'),
+        (['--group-mask-file', 'other.nii.gz'], 65, 'other.nii.gz: is on another grid than all '),
         (['--group-mask-file', 'empty.nii.gz'], 65, 'is an empty mask'),
     ],
 )
