@@ -4,7 +4,7 @@
 #             fails its tests; PARALLEL= for one core)
 # make check  style, types and import rules
 # make docs   the documentation, warnings as errors
-# make benchmark   how fast and in how much memory, beside the predecessor: five minutes
+# make benchmark   how fast and in how much memory, beside the predecessor: a quarter of an hour
 #                  (BENCHMARK_ARGS='voxels-2mm-400 --runs 5'; BENCHMARK_ARGS=--help)
 PYTHON ?= python3
 VENV ?= .venv
@@ -129,7 +129,7 @@ descriptor: $(VENV)/.installed  ## what --bids-exec-spec prints, from the parser
 docs: $(VENV)/.installed-docs descriptor  ## the documentation (in docs/_build/html)
 	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
 
-benchmark: $(VENV)/.installed  ## measure beside the predecessor, in five minutes (in benchmark/)
+benchmark: $(VENV)/.installed  ## measure beside the predecessor, in a quarter of an hour (in benchmark/)
 	$(BIN)/python tests/benchmarks --folder $(BENCHMARK) $(BENCHMARK_ARGS)
 
 image:  ## the container image

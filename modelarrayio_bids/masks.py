@@ -217,19 +217,28 @@ def say_unless_binary(path: Path) -> None:
     try:
         with nifti.opened(path) as voxels:
             size, parts = voxels.flat.size, _in_parts(voxels)
-            found = [np.unique(np.nan_to_num(part), return_counts=True) for part in parts]
+            found = [_counted(np.nan_to_num(part)) for part in parts]
     except ModelArrayIOError:
         return
-    different = np.unique(np.concatenate([values for values, _ in found]))
-    if different[-1] <= 0 or (different.size == 2 and different[0] == 0):
+    different = sorted({value for values, _ in found for value in values.tolist()})
+    if different[-1] <= 0 or (len(different) == 2 and different[0] == 0):
         return
     inside = sum(int(times[values > 0].sum()) for values, times in found)
     taken = 'all' if inside == size else f'{inside:,} of {size:,}'
     logger.warning(
         '%s: has %s, a mask has two, 0 and another: voxels above 0 are taken, %s. Give a brain '
         'mask if this is not one.',
-        *(path, count(different.size, 'different value'), taken),
+        *(path, count(len(different), 'different value'), taken),
     )
+
+
+def _counted(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different values, and how many there are of each: of a mask, without sorting."""
+    ends = np.array([part.min(), part.max()])
+    times = np.array([np.count_nonzero(part == end) for end in ends])
+    if times.sum() == part.size:
+        return ends, times
+    return np.unique(part, return_counts=True)
 
 
 def _in_parts(voxels: nifti.Voxels) -> Iterator[np.ndarray]:

@@ -58,7 +58,7 @@ def test_cases_without_the_predecessor(bench):
         Help('help'),
     )
     assert [row.case for row in rows] == ['build', 'more', 'export', 'help']
-    assert rows[0].floor > 0
+    assert all(row.floor > 0 and row.floor_cpu > 0 for row in rows[:3])
     # There is no ratio that could hold; the memory does.
     assert (rows[0].ratio, rows[0].verdict) == (None, 'holds')
     text = report.table(rows)

@@ -236,7 +236,7 @@ def _fill(
         schema.LAYOUT_ATTRIBUTE: store.layout.to_json(),
     }
     give_back_memory()
-    store.write_space(space.kind, space.tables(), space.template())
+    store.write_space(space.kind, space.tables(), space.template(), threads)
     for scalar in cohort.scalars:
         sources = cohort.sources(scalar)
         with matrix_of(sources) as (matrix, records):

@@ -120,6 +120,7 @@ KINDS = (
     Kind('pconnseries', 'connectivity series', ('PARCELS', 'PARCELS', 'SERIES'), remedy=_ONE_PLANE),
     Kind('pconnscalar', 'connectivity maps', ('PARCELS', 'PARCELS', 'SCALARS'), remedy=_ONE_PLANE),
 )
+_BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -320,10 +321,8 @@ def kind_of_name(name: str) -> Kind | None:
     >>> kind_of_name('sub-01_FA.nii.gz') is None
     True
     """
-    for kind in KINDS:
-        if name.endswith((kind.extension, f'{kind.extension}.gz')):
-            return kind
-    return None
+    parts = name.removesuffix('.gz').split('.')
+    return _BY_NAME.get(parts[-2]) if len(parts) > 2 and parts[-1] == 'nii' else None
 
 
 def map_axis(name: str) -> Axis:

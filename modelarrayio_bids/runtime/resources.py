@@ -21,8 +21,8 @@ from modelarrayio_bids.runtime.text_format import count
 
 MIB = 2**20
 _CGROUP = Path('/sys/fs/cgroup')
-#: Smallest and largest block that was fast, from 50 sources to 2,000.
-_SMALLEST_WANTED, _LARGEST_WANTED = 16 * MIB, 256 * MIB
+#: Smallest and largest block that was fast, from 50 sources to 10,000.
+_SMALLEST_WANTED, _LARGEST_WANTED = 16 * MIB, 64 * MIB
 # Memory of the allocator and of HDF5's caches: the largest measured difference to the rest.
 _SLACK = 10 * MIB
 # Difference in memory between equal runs: measured, between 1 and 2 MiB.

@@ -18,6 +18,9 @@ import numpy as np
 from modelarrayio_bids.errors import UsageError
 
 DEFAULT_CHUNK_BYTES = 64 * 1024
+#: Columns of a chunk at least, unless smaller chunks are asked for: of 10,000 sources, each column
+#: would be a chunk, and HDF5's index of them larger in memory than a block.
+_FEWEST_COLUMNS = 8
 #: HDF5 refuses a chunk of 4 GiB (``H5Pset_chunk``).
 MAX_CHUNK_BYTES = 2**32 - 1
 
@@ -80,7 +83,7 @@ def chunk_columns(
     itemsize : int
         Bytes of one value.
     target_bytes : float, optional
-        Size to aim for.
+        Size to aim for; of 64 KiB or more, chunks have 8 columns at least.
     columns : int, optional
         Columns that the user asked for; 0 to choose.
 
@@ -95,7 +98,8 @@ def chunk_columns(
     40
     """
     n_rows, n_columns = shape
-    wanted = columns or int(target_bytes / (n_rows * itemsize))
+    fewest = _FEWEST_COLUMNS if target_bytes >= DEFAULT_CHUNK_BYTES else 1
+    wanted = columns or max(fewest, int(target_bytes / (n_rows * itemsize)))
     chosen = max(1, min(wanted, n_columns))
     if chosen * n_rows * itemsize > MAX_CHUNK_BYTES:
         raise UsageError(
@@ -199,7 +203,8 @@ def shuffled(block: np.ndarray, start: int, stop: int, columns: int) -> np.ndarr
     """
     n_rows, itemsize = block.shape[0], block.dtype.itemsize
     as_bytes = block.view(np.uint8).reshape(n_rows, -1, itemsize)[:, start:stop]
-    planes = np.zeros((itemsize, n_rows, columns), np.uint8)
+    empty = np.empty if stop - start == columns else np.zeros
+    planes = empty((itemsize, n_rows, columns), np.uint8)
     planes[:, :, : stop - start] = as_bytes.transpose(2, 0, 1)
     return planes
 

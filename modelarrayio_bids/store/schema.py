@@ -97,15 +97,14 @@ class ElementTable:
         if not self.columns or not other.columns:
             return np.array_equal(self.values, other.values)
         shared = [name for name in other.columns[1:] if name in self.columns]
-        return all(
-            np.allclose(
-                self.values[self.columns.index(name)],
-                other.values[other.columns.index(name)],
-                rtol=0,
-                atol=1e-6,
-                equal_nan=True,
-            )
+        pairs = (
+            (self.values[self.columns.index(name)], other.values[other.columns.index(name)])
             for name in shared
+        )
+        # Mostly they are equal, which takes a tenth of the time to see.
+        return all(
+            np.array_equal(*pair) or np.allclose(*pair, rtol=0, atol=1e-6, equal_nan=True)
+            for pair in pairs
         )
 
 

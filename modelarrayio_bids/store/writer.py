@@ -132,14 +132,15 @@ class StoreWriter:
         kind: str,
         tables: Mapping[str, schema.ElementTable],
         template: Mapping[str, np.ndarray],
+        threads: int = 1,
     ) -> None:
-        """Write the tables of elements and what makes their space again."""
+        """Write the tables of elements, compressed in threads, and what makes their space again."""
         for path, table in tables.items():
-            self._write_table(path, table)
+            self._write_table(path, table, threads)
         group = self._file.create_group(schema.TEMPLATE)
         group.attrs[schema.KIND_ATTRIBUTE] = kind
         for name, array in template.items():
-            self._write_array(f'{schema.TEMPLATE}/{name}', np.asarray(array))
+            self._write_array(f'{schema.TEMPLATE}/{name}', np.asarray(array), threads)
 
     def write_scalar(
         self, scalar: str, names: Sequence[str], matrix: ColumnBlocks, threads: int
@@ -332,11 +333,12 @@ class StoreWriter:
             encode = partial(self._encoded, block, dataset.chunks[1])
             together = chunks_together(dataset.chunks[1] * block[:, :1].nbytes)
             groups = [starts[at : at + together] for at in range(0, len(starts), together)]
+            write = dataset.id.write_direct_chunk
             for payloads in ordered_map(encode, groups, threads):
                 for start, payload in payloads:
-                    dataset.id.write_direct_chunk((0, first + start), payload)
-                    self._on_disk.check()
-                    yield start
+                    write((0, first + start), payload)
+                self._on_disk.check()
+                yield from (start for start, _ in payloads)
 
     def _encoded(
         self, block: np.ndarray, columns: int, starts: range
@@ -350,15 +352,15 @@ class StoreWriter:
             for at, chunk in zip(starts, chunks, strict=True)
         ]
 
-    def _write_table(self, path: str, table: schema.ElementTable) -> None:
+    def _write_table(self, path: str, table: schema.ElementTable, threads: int) -> None:
         if table.values.ndim == 1:
             self._write_strings(path, table.values)
             return
-        self._write_array(path, table.values)
+        self._write_array(path, table.values, threads)
         for name, texts in {schema.COLUMN_NAMES: table.columns, **table.attributes}.items():
             self._file[path].attrs.create(name, list(texts), dtype=_STRING)
 
-    def _write_array(self, path: str, array: np.ndarray) -> None:
+    def _write_array(self, path: str, array: np.ndarray, threads: int = 1) -> None:
         if array.ndim == 0 or array.size == 0:
             self._file.create_dataset(path, data=array)
             return
@@ -372,11 +374,14 @@ class StoreWriter:
             shuffle=True,
         )
         rows = np.ascontiguousarray(array).reshape(-1, array.shape[-1])
-        for start in range(0, array.shape[-1], columns):
+        starts = range(0, array.shape[-1], columns)
+
+        def encoded(start: int) -> bytes:
             stop = min(start + columns, array.shape[-1])
-            chunk = chunk_layout.shuffled(rows, start, stop, columns)
-            place = (*[0] * (array.ndim - 1), start)
-            dataset.id.write_direct_chunk(place, deflate(chunk.data.cast('B')))
+            return deflate(chunk_layout.shuffled(rows, start, stop, columns).data.cast('B'))
+
+        for start, payload in zip(starts, ordered_map(encoded, starts, threads), strict=True):
+            dataset.id.write_direct_chunk((*[0] * (array.ndim - 1), start), payload)
 
     def _write_strings(self, path: str, texts: Iterable[str]) -> None:
         self._file.create_dataset(path, data=np.array(list(texts), dtype=object), dtype=_STRING)

@@ -30,15 +30,17 @@ SMOOTH = 'x ~ s(age, k = 4, fx = TRUE) + sex'
 # A file is at most so much larger than the peer's.
 SIZE = 1.03
 
-#: Those that run when none is named: about ten minutes on two cores.
+#: Those that run when none is named: a quarter of an hour on two cores.
 SMALL = (
     Build('voxels-2mm-25', Goal(memory=128), TWO_MM, 25),
-    Build('voxels-2mm-100', Goal(8, memory=128, size=SIZE), TWO_MM, 100),
+    Build('voxels-2mm-100', Goal(8, memory=128, floor=1.25, size=SIZE), TWO_MM, 100),
+    Build('voxels-2mm-400', Goal(10, memory=128, floor=1.5, size=SIZE), TWO_MM, 400),
+    PerSubject('voxels-2mm-2000', Goal(1, memory=160, floor=1.5), TWO_MM, 2000, files=400),
     Build('voxels-1mm-5', Goal(memory=256), ONE_MM, 5),
-    Build('fixels-mif-10', Goal(memory=128), FIXELS, 10),
-    Build('fixels-mif.gz-10', Goal(memory=128), FIXELS_GZ, 10),
+    Build('fixels-mif-50', Goal(6, memory=128, floor=2, size=SIZE), FIXELS, 50),
+    Build('fixels-mif.gz-50', Goal(6, memory=128, floor=2, size=SIZE), FIXELS_GZ, 50),
     Build('dscalar-91k-25', Goal(memory=160), GREYORDINATES, 25),
-    Export('export-2mm-30', Goal(18, memory=160), TWO_MM, 30),
+    Export('export-2mm-30', Goal(18, memory=160, floor=2), TWO_MM, 30),
     ReadElement('read-element-100', Goal(2.5), TWO_MM, 100),
     Fit('fit-100', Goal(seconds=1.5)),
     Fit('fit-100-masks', Goal(seconds=3.5), missing='masks'),
@@ -60,12 +62,9 @@ SMALL = (
 )
 
 LARGE = (
-    Build('voxels-2mm-400', Goal(10, memory=128, floor=1.6, size=SIZE), TWO_MM, 400),
-    PerSubject('voxels-2mm-2000', Goal(1, memory=160), TWO_MM, 2000, files=400),
+    PerSubject('voxels-2mm-10000', Goal(1, memory=160, floor=1.5), TWO_MM, 10_000, files=400),
     Stack('voxels-2mm-stack-200', Goal(1, memory=128), TWO_MM, 200),
     Build('voxels-1mm-20', Goal(8, memory=256, size=SIZE), ONE_MM, 20),
-    Build('fixels-mif-50', Goal(6, memory=128, size=SIZE), FIXELS, 50),
-    Build('fixels-mif.gz-50', Goal(6, memory=128, size=SIZE), FIXELS_GZ, 50),
     Build('dscalar-91k-50', Goal(20, memory=160, size=SIZE), GREYORDINATES, 50),
     Build('dscalar-91k-400', Goal(40, memory=160, size=SIZE), GREYORDINATES, 400),
     Export('export-1mm-6', Goal(7, memory=256), ONE_MM, 6),

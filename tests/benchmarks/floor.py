@@ -1,13 +1,15 @@
 """The least that the work could take: inflate the inputs, deflate the outputs, write them.
 
 A program of its own, ``floor.py THREADS build COHORT STORE`` or ``floor.py THREADS export STORE
-FOLDER``, that finds what goes in and out in a finished run of ours and prints its seconds. Nothing
-is parsed, masked, transposed or shuffled, and nothing but these three steps is on the clock. Each
-thread inflates files into one buffer of its own, since the page faults of fresh memory cost as much
-as inflating.
+FOLDER``, that finds what goes in and out in a finished run of ours. Nothing is parsed, masked,
+transposed or shuffled. It prints the seconds that finding took, of the clock and of processors,
+which do not count: what is left is the start of Python with h5py and ISA-L, and these three steps.
+Each thread inflates files into one buffer of its own, since the page faults of fresh memory cost as
+much as inflating.
 """
 
 import csv
+import json
 import os
 import sys
 import time
@@ -25,57 +27,76 @@ _own = local()
 
 
 def build(threads, cohort, store):
-    """Seconds for the images of a cohort and the chunks of their HDF5 file."""
-    with open(cohort, newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
-    paths = [row[key] for row in rows for key in ('source_file', 'source_mask_file') if row[key]]
-    with h5py.File(store) as file:
+    """Work on the images of a cohort and on the chunks of their HDF5 file."""
+    with ready:
+        with open(cohort, newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        masked = ('source_file', 'source_mask_file')
+        paths = [row[key] for row in rows for key in masked if row[key]]
+        file = h5py.File(store)
         values = file[f'scalars/{rows[0]["scalar_name"]}/values']
         chunks = (zlib.decompress(_read(store, *chunk)) for chunk in _chunks(values))
-        return inflating(inflate_file, paths, threads) + deflating(
-            lambda data: isal_zlib.compress(data, LEVEL), chunks, store, threads
-        )
+    inflating(inflate_file, paths, threads)
+    deflating(lambda data: isal_zlib.compress(data, LEVEL), chunks, store, threads)
 
 
 def export(threads, store, folder):
-    """Seconds for the results in an HDF5 file and their images."""
-    with h5py.File(store) as file:
-        chunks = _chunks(next(iter(file['results'].values()))['results_matrix'])
-    images = (igzip.decompress(path.read_bytes()) for path in sorted(Path(folder).glob('*.gz')))
-    seconds = inflating(lambda chunk: isal_zlib.decompress(_read(store, *chunk)), chunks, threads)
-    return seconds + deflating(lambda data: igzip.compress(data, LEVEL), images, store, threads)
+    """Work on the results in an HDF5 file and on their images."""
+    with ready:
+        with h5py.File(store) as file:
+            chunks = _chunks(next(iter(file['results'].values()))['results_matrix'])
+        images = (igzip.decompress(path.read_bytes()) for path in sorted(Path(folder).glob('*.gz')))
+    inflating(lambda chunk: isal_zlib.decompress(_read(store, *chunk)), chunks, threads)
+    deflating(lambda data: igzip.compress(data, LEVEL), images, store, threads)
+
+
+class Ready:
+    """The seconds that were spent making ready, of the clock and of processors."""
+
+    def __init__(self):
+        self.seconds = self.cpu = 0.0
+
+    def __enter__(self):
+        self.seconds -= time.monotonic()
+        self.cpu -= time.process_time()
+
+    def __exit__(self, *exception):
+        self.seconds += time.monotonic()
+        self.cpu += time.process_time()
+
+
+ready = Ready()
 
 
 def inflating(inflate, items, threads):
-    """Seconds to inflate every item."""
-    start = time.monotonic()
+    """Inflate every item."""
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(inflate, items):
             pass
-    return time.monotonic() - start
 
 
 def deflating(deflate, blocks, beside, threads):
-    """Seconds to deflate every block and to write them, some at a time, to a file."""
-    path, seconds = Path(beside).with_name('floor.bin'), 0.0
+    """Deflate every block and write them, some at a time, to a file."""
+    path = Path(beside).with_name('floor.bin')
     with ThreadPoolExecutor(threads) as pool, open(path, 'wb') as file:
         for batch in batches(blocks):
-            start = time.monotonic()
             file.writelines(pool.map(deflate, batch))
-            seconds += time.monotonic() - start
-    path.unlink()
-    return seconds
+    with ready:
+        path.unlink()
 
 
 def batches(blocks):
-    """Lists of blocks of about 64 MiB."""
-    batch = []
-    for block in blocks:
-        batch.append(block)
-        if sum(map(len, batch)) >= BATCH:
-            yield batch
-            batch = []
-    if batch:
+    """Lists of blocks of about 64 MiB, made ready before they are handed over."""
+    while True:
+        batch, size = [], 0
+        with ready:
+            for block in blocks:
+                batch.append(block)
+                size += len(block)
+                if size >= BATCH:
+                    break
+        if not batch:
+            return
         yield batch
 
 
@@ -116,7 +137,8 @@ def _read(path, offset, size):
 
 def main():
     threads, task, *arguments = sys.argv[1:]
-    print({'build': build, 'export': export}[task](int(threads), *arguments))
+    {'build': build, 'export': export}[task](int(threads), *arguments)
+    print(json.dumps([ready.seconds, ready.cpu]))
 
 
 if __name__ == '__main__':

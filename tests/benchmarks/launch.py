@@ -4,8 +4,8 @@ A program of its own that loads next to nothing: Linux counts the memory of the 
 another as that other's (``ru_maxrss`` lives through fork and exec), so a program started from one
 with arrays in memory would seem to need as much.
 
-The last line it prints is JSON: seconds (monotonic clock), the exit code, and the peak resident
-memory in MiB of the largest process the command was or waited for.
+The last line it prints is JSON: seconds of the clock and of processors, the exit code, and the peak
+resident memory in MiB of the largest process the command was or waited for.
 """
 
 import json
@@ -21,7 +21,9 @@ def main() -> None:
     seconds = time.monotonic() - start
     # macOS counts in bytes, Linux in KiB.
     peak = usage.ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
-    result = {'code': os.waitstatus_to_exitcode(status), 'seconds': seconds, 'peak': peak}
+    cpu = usage.ru_utime + usage.ru_stime
+    code = os.waitstatus_to_exitcode(status)
+    result = {'code': code, 'seconds': seconds, 'cpu': cpu, 'peak': peak}
     print('\n' + json.dumps(result))
 
 

@@ -30,23 +30,24 @@ class Command:
     """What is measured under one name.
 
     ``output`` is removed before each run, so that all of them start alike, or made a ``copy_of``
-    another file where the command adds to it. A command that ``times_itself`` prints its seconds:
-    the floor does, since it makes ready what it is not measured with.
+    another file where the command adds to it. A command that ``makes_ready`` prints the seconds
+    that do not count, of the clock and of processors.
     """
 
     name: str
     arguments: tuple
     runs: int
     output: Path | None = None
-    times_itself: bool = False
+    makes_ready: bool = False
     copy_of: Path | None = None
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Median wall time in seconds, and the highest peak memory in MiB."""
+    """Median seconds of the clock and of processors, and the highest peak memory in MiB."""
 
     seconds: float
+    cpu: float
     peak: float
 
 
@@ -74,8 +75,9 @@ def run(command: Command) -> Measured:
     # What the run before has left to be written would be on this one's account.
     os.sync()
     launcher = [sys.executable, '-I', '-S', LAUNCH, *map(str, command.arguments)]
-    # The path to a checkout of ours is nothing to the peer's interpreter.
-    hidden = {'PYTHONPATH'} if command.name == 'peer' else set()
+    # Modules are compiled once, as where they are installed; and the path to a checkout of ours is
+    # nothing to the peer's interpreter.
+    hidden = {'PYTHONDONTWRITEBYTECODE', *(['PYTHONPATH'] if command.name == 'peer' else [])}
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
     done = subprocess.run(launcher, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
@@ -86,12 +88,16 @@ def run(command: Command) -> Measured:
         words = ' '.join(map(str, command.arguments))
         message = f'{words} ended with {result["code"]}: {_last(done.stderr)}'
         raise CommandError(message, result['code'])
-    seconds = float(_last(printed)) if command.times_itself else result['seconds']
-    return Measured(seconds, result['peak'])
+    idle = json.loads(_last(printed)) if command.makes_ready else (0, 0)
+    return Measured(result['seconds'] - idle[0], result['cpu'] - idle[1], result['peak'])
 
 
 def _summary(runs: list[Measured]) -> Measured:
-    return Measured(statistics.median(r.seconds for r in runs), max(r.peak for r in runs))
+    return Measured(
+        statistics.median(run.seconds for run in runs),
+        statistics.median(run.cpu for run in runs),
+        max(run.peak for run in runs),
+    )
 
 
 def _remove(output: Path | None) -> None:

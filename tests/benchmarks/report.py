@@ -44,6 +44,7 @@ class Row:
     peer_memory: float | None = None
     memory: float | None = None
     floor: float | None = None
+    floor_cpu: float | None = None
     size: float | None = None
     identical: bool | None = None
     goal: Goal = Goal()
@@ -89,6 +90,8 @@ COLUMNS = {
     'ours MB': lambda row: _whole(row.memory),
     'target MB': lambda row: _whole(row.goal.memory),
     '× floor': lambda row: _digits(row.floor),
+    'target ×': lambda row: '' if row.goal.floor is None else f'{row.goal.floor:g}',
+    'of CPU': lambda row: _digits(row.floor_cpu),
     'size': lambda row: '' if row.size is None else f'{row.size:.3f}',
     'identical': lambda row: {None: '', True: 'yes', False: 'no'}[row.identical],
     '': lambda row: row.verdict,

@@ -76,7 +76,7 @@ class Bench:
     def floor(self, *arguments: object) -> Command:
         """The floor of some work, as a command."""
         words = (sys.executable, HERE / 'floor.py', os.cpu_count(), *arguments)
-        return Command('floor', words, self.runs, times_itself=True)
+        return Command('floor', words, self.runs, makes_ready=True)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,10 @@ class Task(ABC):
             'peer_memory': peer.peak,
             'ratio': peer.seconds / ours.seconds,
         }
-        above = floor and {'floor': ours.seconds / floor.seconds}
+        above = floor and {
+            'floor': ours.seconds / floor.seconds,
+            'floor_cpu': ours.cpu / floor.cpu,
+        }
         return Row(
             self.name,
             seconds=ours.seconds,
@@ -149,14 +152,17 @@ class PerSubject(Build):
 
     def rows(self, bench):
         bench = replace(bench, peer=None)
-        measured, counts = [], (self.subjects, self.against)
-        for subjects in counts:
-            cohort = data.cohort(self.kind, bench.data, subjects, self.files)
-            command = next(self.commands(bench, cohort))
-            measured.append(replace(command, name=str(subjects)))
-        large, small = bench.in_turn(*measured).values()
+        cohorts = [
+            data.cohort(self.kind, bench.data, subjects, self.files)
+            for subjects in (self.subjects, self.against)
+        ]
+        measured = [
+            replace(next(self.commands(bench, cohort)), name=cohort.csv.stem) for cohort in cohorts
+        ]
+        floor = bench.floor('build', cohorts[0].csv, measured[0].output)
+        large, small, least = bench.in_turn(*measured, floor).values()
         ratio = small.seconds / self.against / (large.seconds / self.subjects)
-        yield self._row({'ours': large}, n=self.subjects, ratio=ratio)
+        yield self._row({'ours': large, 'floor': least}, n=self.subjects, ratio=ratio)
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,10 @@ def to_modelarray(options: argparse.Namespace) -> int:
 
 def _file(options: argparse.Namespace, output: Path) -> AbstractContextManager[Path]:
     """Return the HDF5 file to write: the output, or what a TileDB store is made of."""
-    from modelarrayio_bids.store import tiledb_store
-
     if options.backend == 'hdf5':
         return nullcontext(output)
+    from modelarrayio_bids.store import tiledb_store
+
     tiling = tiledb_store.Tiling(*_storage(options, tiledb_store.TILE_BYTES))
     return tiledb_store.made_of_hdf5(output, tiling, options.nprocs, overwrite=options.overwrite)
 
