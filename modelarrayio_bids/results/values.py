@@ -15,6 +15,8 @@ from modelarrayio_bids.store.scalars import Scalar
 
 # Elements fitted at a time by a thread: enough for BLAS, few enough for the processor's cache.
 _BLOCK_ELEMENTS = 2048
+# Values fitted at a time by a thread: of more than 1,000 images, fewer elements.
+_BLOCK_VALUES = 2**21
 # Elements of a chunk of results: about 1000, as ModelArray has them, in whole chunks of values.
 _CHUNK_ELEMENTS = 1000
 
@@ -71,10 +73,14 @@ def block_width(scalar: Scalar) -> int:
     depend on how it is cut, and slices are to give the numbers of the whole.
     """
     chunk = chunk_width(scalar)
-    return max(1, _BLOCK_ELEMENTS // chunk) * chunk
+    return max(1, min(_BLOCK_ELEMENTS, _most_elements(scalar)) // chunk) * chunk
 
 
 def chunk_width(scalar: Scalar) -> int:
     """Return how many elements a chunk of results has."""
     own = scalar.chunk_columns
-    return max(1, round(_CHUNK_ELEMENTS / own)) * own
+    return max(1, round(min(_CHUNK_ELEMENTS, _most_elements(scalar)) / own)) * own
+
+
+def _most_elements(scalar: Scalar) -> int:
+    return _BLOCK_VALUES // scalar.shape[0]

@@ -10,6 +10,7 @@ import nibabel as nb
 import numpy as np
 import pytest
 from images import save
+from stores import read_results, write_scalar
 
 EDGE, SUBJECTS = 96, 200
 #: Bytes of the values alone: 675 MiB.
@@ -50,6 +51,25 @@ def test_a_fourth_of_the_cohort_is_enough(tmp_path):
     with h5py.File(tmp_path / 'x.h5') as file:
         last = file['scalars/FA/values'][-1]
     assert np.array_equal(last, image.ravel())
+
+
+def test_thousands_of_images_are_fitted_by_few_elements(tmp_path):
+    """Of 10,000 images, a block of 2,000 elements alone would take 1.6 GB."""
+    n, limit, store, table = 10_000, 500, tmp_path / 'x.h5', tmp_path / 'cohort.csv'
+    names, x = [f'{number}.nii.gz' for number in range(n)], np.linspace(-1, 1, n)
+    slopes = np.arange(300.0)
+    noise = np.random.default_rng(0).normal(size=(n, slopes.size))
+    write_scalar(store, 'FA', slopes * x[:, None] + noise, names)
+    with open(table, 'w', newline='') as file:
+        csv.writer(file).writerows([('source_file', 'x'), *zip(names, x, strict=True)])
+    words = ['fit', store, '--formula', 'FA ~ x', '--cohort-file', table]
+    command = [sys.executable, '-c', PROGRAM, *words, '--mem-mb', str(limit), '--nprocs', '2']
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) // 1024 <= limit
+    # The standard error of a slope: 1 / (sd(x) √n) = √3 / √n.
+    found = read_results(store, 'lm')['x.estimate']
+    np.testing.assert_allclose(found, slopes, atol=5 * np.sqrt(3 / n))
 
 
 @pytest.mark.parametrize('limit', [110, 60])
