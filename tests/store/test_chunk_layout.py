@@ -24,12 +24,19 @@ def test_blocks_cover_every_column_once_within_the_budget(n_rows, n_columns, chu
 def test_chunks_span_all_rows_and_stay_near_their_target(n_rows, n_columns, itemsize, target):
     columns = chunk_columns((n_rows, n_columns), itemsize, target)
     assert 1 <= columns <= n_columns
-    assert columns == 1 or columns * n_rows * itemsize <= target
+    least = 8 if target >= 64 * 1024 else 1
+    assert columns <= least or columns * n_rows * itemsize <= target
 
 
 def test_what_the_user_asks_for_wins():
     assert chunk_columns((10, 1000), 4, columns=77) == 77
     assert chunk_columns((10, 50), 4, columns=77) == 50
+
+
+def test_chunks_of_many_rows_keep_some_columns():
+    # Unless a smaller size is asked for: --target-chunk-mb 0 is one element a chunk.
+    assert chunk_columns((10_000, 230_585), 4) == 8
+    assert chunk_columns((10_000, 230_585), 4, target_bytes=0) == 1
 
 
 def test_chunks_hdf5_would_refuse():
