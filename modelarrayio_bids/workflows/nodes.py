@@ -13,7 +13,7 @@ from nipype.interfaces.base import BaseInterface
 from nipype.interfaces.utility import IdentityInterface
 
 #: MiB of a node that reads, builds or draws, where no limit was given: the most seen, rounded up.
-#: Blocks of a matrix have 256 MiB at most, see ``runtime.resources``.
+#: Blocks of a matrix have 64 MiB at most, see ``runtime.resources``.
 _USUAL_MB = 1024
 #: MiB of a node that writes small files: Python and its libraries.
 _LIGHT_MB = 256
