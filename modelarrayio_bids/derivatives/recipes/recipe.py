@@ -185,9 +185,14 @@ class Recipe:
         for exclusion in self.leave_out:
             if bids_entities.matches(entities, exclusion.where):
                 return exclusion.reason
-        if self.rule(entities) is None:
+        if self.scalar_name(entities) is None:
             return f'not among the scalars of the recipe {self.name!r}'
         return None
+
+    def scalar_name(self, entities: Entities) -> str | None:
+        """Return the name of a file as a scalar, if it is one."""
+        rule = self.rule(entities)
+        return None if rule is None else rule.name.fill(entities)
 
     def rule(self, entities: Entities) -> ScalarRule | None:
         """Return the rule that makes a scalar of a file, if one does."""
