@@ -17,15 +17,14 @@ import numpy as np
 from scipy import special
 
 from modelarrayio_bids.errors import FormulaError
-from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.models.anova import JointTest
-from modelarrayio_bids.models.base import CONFIDENCE, MODEL, FittedCurve, Hypothesis, labels_of
+from modelarrayio_bids.models.base import CONFIDENCE, MODEL, FittedCurve, Hypothesis
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.formula.values import Numbers
 from modelarrayio_bids.models.kinds.base import ModelKind
 from modelarrayio_bids.models.kinds.gam import AdditiveKind
 from modelarrayio_bids.models.least_squares import Solution, sum_of_squares
-from modelarrayio_bids.models.linear import LinearModel
+from modelarrayio_bids.models.linear import LinearModel, Result, rows_of
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.rank import independent_columns
 from modelarrayio_bids.models.responses import Responses, read_responses
@@ -37,8 +36,6 @@ from modelarrayio_bids.runtime.text_format import count
 # Values of the covariate at which a curve is drawn.
 _GRID = 101
 
-#: Statistics of a smooth.
-SMOOTH_STATISTICS = ('edf', 'ref.df', 'statistic', P_VALUE)
 _EFFECTS = ('delta.adj.rsq', 'partial.rsq')
 
 
@@ -74,7 +71,8 @@ class AdditiveModel(LinearModel):
         whole, self.smooths = with_smooths(design)
         super().__init__(whole, options, weights)
         # ModelArray.gam refits the model when all else is written.
-        self.last_columns = tuple(self._effect_names()) if self.options.effect_sizes else ()
+        if self.options.effect_sizes:
+            self.last_columns = tuple(f'{name}.{one}' for name in self._reduced for one in _EFFECTS)
 
     @property
     def tested(self) -> Mapping[str, Hypothesis]:
@@ -140,7 +138,7 @@ class AdditiveModel(LinearModel):
         with np.errstate(all='ignore'):
             solution = system.solve(block)
             fit = fit_of(sample, block, solution)
-            found = fit.t_test(solution.estimates, solution.variances, TERM_STATISTICS)
+            found = fit.t_test(solution.estimates, solution.variances)
         n = len(self._estimated)
         quantile = special.stdtrit(fit.df_residual, (1 + CONFIDENCE) / 2)
         margin = (quantile * found['std.error'][n:])[:, 0]
@@ -163,30 +161,19 @@ class AdditiveModel(LinearModel):
 
     # ------------------------------------------------------------------ names
 
-    def _coefficient_statistics(self) -> tuple[str, ...]:
-        return tuple(one for one in self.options.var_terms or () if one in TERM_STATISTICS)
-
-    def _term_names(self) -> Iterator[str]:
-        wanted = self.options.var_terms or ()
-        for smooth in self.smooths:
-            yield from (f'{smooth.name}.{one}' for one in wanted if one in SMOOTH_STATISTICS)
-        for label in labels_of(self.design)[: self._n_parametric]:
-            yield from (f'{label}.{one}' for one in self._coefficient_statistics())
-
     def _coefficients(self) -> list[int]:
         return [column for column in self._estimated if column < self._n_parametric]
 
-    def _test_names(self) -> Iterator[str]:
-        for test in self._tests[len(self.smooths) :]:
-            yield from (f'{test.name}.{statistic}' for statistic in ('statistic', P_VALUE))
+    def _named_tests(self) -> list[JointTest]:
+        return self._tests[len(self.smooths) :]
+
+    @property
+    def _term_rows(self) -> dict[str, int | None]:
+        return dict(list(super()._term_rows.items())[: self._n_parametric])
 
     @cached_property
     def _n_parametric(self) -> int:
         return len(self.design.names) - sum(len(smooth.columns) for smooth in self.smooths)
-
-    def _effect_names(self) -> Iterator[str]:
-        for name in self._reduced:
-            yield from (f'{name}.{effect}' for effect in _EFFECTS)
 
     # ------------------------------------------------------------------ what is asked
 
@@ -239,21 +226,23 @@ class AdditiveModel(LinearModel):
             if not self.design.containing(term) and len(columns) < len(self._estimated):
                 yield smooths.get(term, term), columns
 
-    # ------------------------------------------------------------------ results, by name
+    # ------------------------------------------------------------------ results
 
-    def _results(
-        self, block: Responses, solution: Solution, fit: Fit
-    ) -> Iterator[tuple[str, np.ndarray | float]]:
-        found = dict(super()._results(block, solution, fit))
-        yield from found.items()
+    def _term_results(
+        self, found: Mapping[str, np.ndarray], fit: Fit, sums: Mapping[str, np.ndarray]
+    ) -> Iterator[Result]:
+        wanted = self.options.var_terms or ()
         for smooth in self.smooths:
-            df = np.where(np.isnan(found[f'{smooth.name}.statistic']), np.nan, len(smooth.columns))
-            yield f'{smooth.name}.edf', df
-            yield f'{smooth.name}.ref.df', df
+            tested = fit.f_test(sums[smooth.name], len(smooth.columns))
+            df = np.where(np.isnan(tested['statistic']), np.nan, len(smooth.columns))
+            own = {'edf': df, 'ref.df': df, **tested}
+            yield from ((f'{smooth.name}.{one}', own[one]) for one in wanted if one in own)
+        plain = [one for one in wanted if one in TERM_STATISTICS]
+        yield from rows_of(found, self._term_rows, plain)
 
-    def _model_results(
-        self, block: Responses, solution: Solution, fit: Fit
-    ) -> Iterator[tuple[str, np.ndarray]]:
+    def _model_result(
+        self, statistic: str, solution: Solution, fit: Fit, block: Responses
+    ) -> np.ndarray:
         own: dict[str, Callable[[], np.ndarray]] = {
             'adj.r.squared': lambda: self._adjusted_r_squared(block, solution, fit),
             'dev.expl': lambda: 1 - fit.deviance / _null_deviance(solution),
@@ -262,12 +251,11 @@ class AdditiveModel(LinearModel):
             'scale': lambda: fit.variance,
             'df': lambda: fit.rank,
         }
-        for one in self.options.var_model or ():
-            yield f'model.{one}', own[one]() if one in own else MODEL_STATISTICS[one](fit)
+        return own[statistic]() if statistic in own else MODEL_STATISTICS[statistic](fit)
 
     def _effects(
         self, block: Responses, solution: Solution, fit: Fit, sums: Mapping[str, np.ndarray]
-    ) -> Iterator[tuple[str, np.ndarray | float]]:
+    ) -> Iterator[Result]:
         whole = self._adjusted_r_squared(block, solution, fit)
         for name, system in self._reduced.items():
             smaller = system.solve(block)
@@ -294,7 +282,7 @@ class AdditiveModel(LinearModel):
         """Return the spread of deviations from the weighted mean, times the root of the weights."""
         sample = self._sample
         offset = 0 if sample.offset is None else sample.offset[:, None]
-        present = np.ones(block.values.shape) if block.present is None else block.present * 1.0
+        present = block.there
         values = (block.values + offset) * present
         weights = sample.weighted(sample.weighted(present))
         mean = (weights * values).sum(axis=0) / weights.sum(axis=0)

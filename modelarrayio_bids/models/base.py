@@ -2,8 +2,7 @@
 
 A model takes blocks of elements and returns a column of results for each name in ``columns``.
 Blocks are independent: results do not depend on how elements are divided, so threads and machines
-can share them. What needs all elements, the adjustment of p values, is done once at the end
-(:func:`fit_all`).
+can share them. What needs all elements, the adjustment of p values, is done once at the end.
 
 A new kind of model is a class with these attributes, and a description of it for people
 (:mod:`.kinds`), in a file of its own.
@@ -20,11 +19,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from modelarrayio_bids.errors import UsageError
-from modelarrayio_bids.models.adjustment import P_VALUE, p_adjust
+from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.models.anova import JointTest
 from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.options import ModelOptions
-from modelarrayio_bids.runtime.parallel import one_blas_thread, ordered_map
 
 if TYPE_CHECKING:
     from modelarrayio_bids.models.permutation import PermutationTest
@@ -236,54 +234,6 @@ def column_places(model: ElementwiseModel) -> list[int]:
     return [places[name] for name in model.columns]
 
 
-def fit_all(
-    model: ElementwiseModel,
-    responses: np.ndarray,
-    scalars: Mapping[str, np.ndarray] | None = None,
-    *,
-    threads: int = 1,
-    block: int = 2048,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit all elements of a matrix in memory.
-
-    Parameters
-    ----------
-    responses : numpy.ndarray
-        (n_table_rows, n_elements).
-    scalars : mapping, optional
-        Arrays of that shape for the scalars on the right-hand side.
-    threads : int
-        Blocks fitted at the same time.
-    block : int
-        Elements in a block.
-
-    Returns
-    -------
-    values : numpy.ndarray
-        (n_results, n_elements) float64: a row for each of :func:`result_names`.
-    outcomes : numpy.ndarray
-        (n_elements,) uint8: an :class:`Outcome` each.
-    """
-    n_elements = responses.shape[1]
-    names, places = result_names(model), column_places(model)
-    values = np.empty((len(names), n_elements))
-    outcomes = np.empty(n_elements, np.uint8)
-    values[0] = np.arange(n_elements)
-
-    def fit(part: slice) -> None:
-        mine = {name: array[:, part] for name, array in (scalars or {}).items()}
-        found = model.fit(responses[:, part], mine)
-        values[places, part] = found.values
-        outcomes[part] = found.outcomes
-
-    with one_blas_thread():
-        for _ in ordered_map(fit, _parts(n_elements, block), threads):
-            pass
-    for raw, how in model.corrections:
-        values[names.index(f'{raw}.{how}')] = p_adjust(values[names.index(raw)], how)
-    return values, outcomes
-
-
 def counted(outcomes: np.ndarray, reasons: Mapping[int, str] = REASONS) -> dict[str, int]:
     """Return how many elements were not fitted, or not wholly, by reason.
 
@@ -350,7 +300,3 @@ def check_unique(names: Sequence[str]) -> None:
             remedy='Give contrasts and F tests names that no term has, and no column the name '
             f'{MODEL}, which is that of the whole model.',
         )
-
-
-def _parts(length: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, length)) for start in range(0, length, step))

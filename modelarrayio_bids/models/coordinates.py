@@ -246,3 +246,24 @@ def least_pivots(lengths: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """
     needed = _LEAST_INDEPENDENT_PART * lengths / np.where(parts == 0, 1, parts)
     return np.maximum(_LEAST_PIVOT, needed**2)
+
+
+def combined(combinations: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
+    """Return Tγ, (r, k), of combinations T, (r, p) or (r, p, k)."""
+    if combinations.ndim == 2:
+        return combinations @ coordinates
+    return np.einsum('rpk,pk->rk', combinations, coordinates)
+
+
+def variances_of(half: np.ndarray, combinations: np.ndarray) -> np.ndarray:
+    """Return the diagonal of HT', (r, k), of H, (r, p, k)."""
+    if combinations.ndim == 2:
+        return np.einsum('rpk,rp->rk', half, combinations)
+    return np.einsum('rpk,rpk->rk', half, combinations)
+
+
+def covariance_of(half: np.ndarray, combinations: np.ndarray) -> np.ndarray:
+    """Return HT', (t, t, k), of H, (t, p, k)."""
+    if combinations.ndim == 2:
+        return np.einsum('tpk,up->tuk', half, combinations)
+    return np.einsum('tpk,upk->tuk', half, combinations)

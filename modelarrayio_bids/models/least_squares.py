@@ -15,7 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelarrayio_bids.models.coordinates import Coordinates, ElementCoordinates
+from modelarrayio_bids.models.coordinates import (
+    Coordinates,
+    ElementCoordinates,
+    combined,
+    covariance_of,
+    variances_of,
+)
 from modelarrayio_bids.models.rank import (
     TOLERANCE,
     independent_columns,
@@ -97,7 +103,7 @@ def solve_complete(
         model_ss=sum_of_squares(found[int(intercept) :]),
         estimates=combinations @ found,
         variances=np.repeat((combinations**2).sum(axis=1)[:, None], k, axis=1),
-        joint_ss=np.array(joint).reshape(-1, k),
+        joint_ss=np.reshape(joint, (len(joint), k)),
         residuals=residuals,
     )
 
@@ -136,9 +142,9 @@ def solve_incomplete(
         rank=normal.rank,
         residual_ss=np.maximum(residual_ss, 0),
         model_ss=_model_ss(gram, found, intercept=intercept),
-        estimates=np.where(normal.estimable, _times(combinations, found), np.nan),
+        estimates=np.where(normal.estimable, combined(combinations, found), np.nan),
         variances=np.where(normal.estimable, normal.variances(combinations), np.nan),
-        joint_ss=np.array(joint).reshape(-1, y.shape[1]),
+        joint_ss=np.reshape(joint, (len(joint), y.shape[1])),
         residuals=residuals,
     )
 
@@ -189,26 +195,16 @@ class _NormalEquations:
 
     def variances(self, combinations: np.ndarray) -> np.ndarray:
         """Return the diagonal of T G⁻ T', (r, k)."""
-        if combinations.ndim == 2:
-            return np.einsum('rpk,rp->rk', self._times_inverse(combinations), combinations)
-        return np.einsum('rpk,rpk->rk', self._times_inverse(combinations), combinations)
+        return variances_of(self._times_inverse(combinations), combinations)
 
     def joint_ss(self, combinations: np.ndarray, found: np.ndarray, test: list[int]) -> np.ndarray:
         """Return (Tγ)' (T G⁻ T')⁻¹ Tγ, (k,): Seber & Lee, "Linear Regression", theorem 4.1."""
         estimable = self.estimable[test].all(axis=0)
-        values = _times(combinations, found)
-        covariance = np.where(
-            estimable, self._covariance(combinations), np.eye(len(test))[:, :, None]
-        )
+        values = combined(combinations, found)
+        covariance = covariance_of(self._times_inverse(combinations), combinations)
+        covariance = np.where(estimable, covariance, np.eye(len(test))[:, :, None])
         solved = np.linalg.solve(np.moveaxis(covariance, 2, 0), values.T[:, :, None])[:, :, 0]
         return np.where(estimable, np.einsum('tk,kt->k', values, solved), np.nan)
-
-    def _covariance(self, combinations: np.ndarray) -> np.ndarray:
-        """Return T G⁻ T', (t, t, k)."""
-        half = self._times_inverse(combinations)
-        if combinations.ndim == 2:
-            return np.einsum('tpk,up->tuk', half, combinations)
-        return np.einsum('tpk,upk->tuk', half, combinations)
 
     def _times_inverse(self, combinations: np.ndarray) -> np.ndarray:
         """Return T G⁻, (r, p, k)."""
@@ -309,10 +305,3 @@ def _model_ss(gram: np.ndarray, found: np.ndarray, *, intercept: bool) -> np.nda
     mean = np.einsum('pk,pk->k', gram[0, 1:], found[1:])
     about_zero = np.einsum('pk,pk->k', np.einsum('pqk,qk->pk', gram[1:, 1:], found[1:]), found[1:])
     return about_zero - mean**2 / gram[0, 0]
-
-
-def _times(combinations: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-    """Return Tγ, (r, k)."""
-    if combinations.ndim == 2:
-        return combinations @ coordinates
-    return np.einsum('rpk,pk->rk', combinations, coordinates)

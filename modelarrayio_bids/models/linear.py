@@ -11,12 +11,11 @@ rounding noise; weights work with missing images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
-from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.models.anova import JointTest
 from modelarrayio_bids.models.base import (
     MODEL,
@@ -30,8 +29,7 @@ from modelarrayio_bids.models.base import (
     tested_coefficients,
     tested_jointly,
 )
-from modelarrayio_bids.models.design import Design
-from modelarrayio_bids.models.effects import cohens_f2, partial_r_squared, standard_deviations
+from modelarrayio_bids.models.design import INTERCEPT, Design
 from modelarrayio_bids.models.hypotheses import PermutableModel
 from modelarrayio_bids.models.kinds.base import ModelKind
 from modelarrayio_bids.models.kinds.lm import LinearKind
@@ -40,8 +38,18 @@ from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import PermutationTest
 from modelarrayio_bids.models.requested_tests import RequestedTests
 from modelarrayio_bids.models.responses import Responses, read_responses
-from modelarrayio_bids.models.statistics import MODEL_STATISTICS, TERM_STATISTICS, Fit
+from modelarrayio_bids.models.statistics import (
+    MODEL_STATISTICS,
+    TERM_STATISTICS,
+    Fit,
+    cohens_f2,
+    partial_r_squared,
+    standard_deviations,
+)
 from modelarrayio_bids.models.system import Sample, System, fit_of
+
+#: A result: its name, and its values (k,), or NaN at all elements.
+Result = tuple[str, np.ndarray | float]
 
 
 class LinearModel(ElementwiseModel):
@@ -97,7 +105,7 @@ class LinearModel(ElementwiseModel):
             for test in self._tests
             if test.tested and test.columns != tuple(self._estimated)
         }
-        self.columns = tuple(self._names())
+        self.columns = tuple(name for name, _ in self._fit(self._nothing())[0])
         self.corrections = corrections_of(self.columns, self.options)
         check_unique(self.columns)
 
@@ -127,21 +135,24 @@ class LinearModel(ElementwiseModel):
         for part in (complete, ~complete):
             elements = np.flatnonzero(part & (outcomes == Outcome.FITTED))
             if elements.size:
-                with np.errstate(all='ignore'):
-                    results, outcomes[elements] = self._fit(block.select(elements))
+                results, outcomes[elements] = self._fit(block.select(elements))
                 where = slice(None) if elements.size == len(outcomes) else elements
-                for row, name in enumerate(self.columns):
-                    values[row, where] = results[name]
+                for row, (_, result) in enumerate(results):
+                    values[row, where] = result
         return BlockFit(values, outcomes)
 
-    def _fit(self, block: Responses) -> tuple[dict[str, np.ndarray | float], np.ndarray]:
+    def _nothing(self) -> Responses:
+        return Responses.empty(len(self._sample.rows), self.scalars)
+
+    @np.errstate(all='ignore')
+    def _fit(self, block: Responses) -> tuple[list[Result], np.ndarray]:
         solution = self._system.solve(block)
         fit = fit_of(self._sample, block, solution)
         outcomes = np.full(len(fit.n), Outcome.FITTED, np.uint8)
         missing = np.isnan(solution.estimates[: len(self._estimated)]).any(axis=0)
         outcomes[missing] = Outcome.NOT_ALL_ESTIMABLE
         outcomes[fit.df_residual <= 0] = Outcome.NO_RESIDUAL_DF
-        return dict(self._results(block, solution, fit)), outcomes
+        return list(self._results(block, solution, fit)), outcomes
 
     def permutation_test(self, blocks: np.ndarray | None = None) -> PermutationTest:
         """Return the permutation test that the options ask for: see :mod:`.hypotheses`."""
@@ -167,75 +178,49 @@ class LinearModel(ElementwiseModel):
             **tested_jointly(self._tests, self.options),
         }
 
-    # ------------------------------------------------------------------ results, by name
+    # ------------------------------------------------------------------ results
 
-    def _names(self) -> Iterator[str]:
-        """Yield the names of results in ModelArray's order; those it does not have come last."""
-        options = self.options
-        yield from self._term_names()
-        yield from (f'model.{statistic}' for statistic in options.var_model or ())
-        for contrast in self._contrasts:
-            yield from (f'{contrast.name}.{statistic}' for statistic in TERM_STATISTICS)
-        yield from self._test_names()
-        if options.effect_sizes:
-            yield from self._effect_names()
+    def _results(self, block: Responses, solution: Solution, fit: Fit) -> Iterator[Result]:
+        """Yield results in ModelArray's order; those it does not have come last.
 
-    def _test_names(self) -> Iterator[str]:
-        for test in self._tests:
-            yield from (f'{test.name}.{statistic}' for statistic in ('statistic', P_VALUE))
-
-    def _term_names(self) -> Iterator[str]:
-        for term in labels_of(self.design):
-            yield from (f'{term}.{statistic}' for statistic in self._coefficient_statistics())
-
-    def _coefficient_statistics(self) -> tuple[str, ...]:
-        return self.options.var_terms or ()
-
-    def _effect_names(self) -> Iterator[str]:
-        for label in labels_of(self.design):
-            if label != 'Intercept':
-                yield f'{label}.std.estimate'
-                yield from _effects_of(label)
-        for contrast in self._contrasts:
-            yield from _effects_of(contrast.name)
-        for test in self._tests:
-            yield from _effects_of(test.name)
-        yield 'model.cohens.f2'
-
-    def _results(
-        self, block: Responses, solution: Solution, fit: Fit
-    ) -> Iterator[tuple[str, np.ndarray | float]]:
-        """Yield results by name: an array (k,), or NaN at all elements."""
-        n_estimated = len(self._estimated)
-        terms = fit.t_test(
-            solution.estimates[:n_estimated],
-            solution.variances[:n_estimated],
-            self._coefficient_statistics(),
-        )
-        labels = labels_of(self.design)
-        for statistic, found in terms.items():
-            yield from ((f'{label}.{statistic}', np.nan) for label in labels)
-            for row, column in zip(found, self._system.columns, strict=True):
-                yield f'{labels[column]}.{statistic}', row
-        yield from self._model_results(block, solution, fit)
-        contrasts = fit.t_test(
-            solution.estimates[n_estimated:], solution.variances[n_estimated:], TERM_STATISTICS
-        )
-        for statistic, found in contrasts.items():
-            for row, contrast in zip(found, self._contrasts, strict=True):
-                yield f'{contrast.name}.{statistic}', row
+        They are arrays (k,), or NaN at all elements.
+        """
         sums = self._sums_of_squares(block, solution)
-        for test in self._tests:
+        found = fit.t_test(solution.estimates, solution.variances)
+        yield from self._term_results(found, fit, sums)
+        for statistic in self.options.var_model or ():
+            yield f'{MODEL}.{statistic}', self._model_result(statistic, solution, fit, block)
+        yield from rows_of(found, self._contrast_rows, TERM_STATISTICS)
+        for test in self._named_tests():
             for statistic, row in fit.f_test(sums[test.name], len(test.tested)).items():
                 yield f'{test.name}.{statistic}', row
         if self.options.effect_sizes:
             yield from self._effects(block, solution, fit, sums)
 
-    def _model_results(
-        self, block: Responses, solution: Solution, fit: Fit
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        for statistic in self.options.var_model or ():
-            yield f'model.{statistic}', MODEL_STATISTICS[statistic](fit)
+    def _term_results(
+        self, found: Mapping[str, np.ndarray], fit: Fit, sums: Mapping[str, np.ndarray]
+    ) -> Iterator[Result]:
+        yield from rows_of(found, self._term_rows, self.options.var_terms or ())
+
+    def _model_result(
+        self, statistic: str, solution: Solution, fit: Fit, block: Responses
+    ) -> np.ndarray:
+        return MODEL_STATISTICS[statistic](fit)
+
+    def _named_tests(self) -> list[JointTest]:
+        """Return the F tests whose results stand behind those of terms and contrasts."""
+        return self._tests
+
+    @property
+    def _term_rows(self) -> dict[str, int | None]:
+        """Rows of the solution, by what results are called by; None of what is not estimated."""
+        rows = {column: row for row, column in enumerate(self._system.columns)}
+        return {label: rows.get(column) for column, label in enumerate(labels_of(self.design))}
+
+    @property
+    def _contrast_rows(self) -> dict[str, int | None]:
+        start = len(self._estimated)
+        return {each.name: row for row, each in enumerate(self._contrasts, start)}
 
     def _sums_of_squares(self, block: Responses, solution: Solution) -> dict[str, np.ndarray]:
         """Return the sum of squares of each F test, (k,)."""
@@ -249,38 +234,33 @@ class LinearModel(ElementwiseModel):
 
     def _effects(
         self, block: Responses, solution: Solution, fit: Fit, sums: Mapping[str, np.ndarray]
-    ) -> Iterator[tuple[str, np.ndarray | float]]:
-        labels = labels_of(self.design)
-        yield from ((name, np.nan) for name in self._effect_names())
-        yield from (
-            (f'{labels[column]}.std.estimate', row)
-            for column, row in self._standardised(block, solution)
-        )
-        tested = [
-            *(labels[column] for column in self._system.columns),
-            *(contrast.name for contrast in self._contrasts),
-        ]
-        of_one = dict(zip(tested, solution.estimates**2 / solution.variances, strict=True))
-        for name, sum_of_squares in {**of_one, **sums}.items():
-            yield f'{name}.partial.rsq', partial_r_squared(sum_of_squares, fit.deviance)
-            yield f'{name}.cohens.f2', cohens_f2(sum_of_squares, fit.deviance)
-        yield 'model.cohens.f2', cohens_f2(fit.model_ss, fit.deviance)
+    ) -> Iterator[Result]:
+        standardised = dict(self._standardised(block, solution))
+        of_one = solution.estimates**2 / solution.variances
+        for name, row in (self._term_rows | self._contrast_rows).items():
+            if name == INTERCEPT.strip('()'):
+                continue
+            if name in self._term_rows:
+                yield f'{name}.std.estimate', np.nan if row is None else standardised[row]
+            own = np.full(len(fit.n), np.nan) if row is None else of_one[row]
+            yield from _sizes(name, own, fit)
+        for test in self._tests:
+            yield from _sizes(test.name, sums[test.name], fit)
+        yield f'{MODEL}.cohens.f2', cohens_f2(fit.model_ss, fit.deviance)
 
     def _standardised(
         self, block: Responses, solution: Solution
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield coefficients in standard deviations of response and column, (k,) each."""
-        sample = self._sample
-        weights = np.ones(block.values.shape) if block.present is None else block.present * 1.0
+        """Yield coefficients in standard deviations of response and column, (k,) each, by row."""
+        sample, weights, values = self._sample, block.there, block.values
         if sample.weights is not None:
             weights *= sample.weights[:, None]
-        values = block.values
         if sample.offset is not None:
             values = values + sample.offset[:, None]
         response = standard_deviations(values, weights)
-        for row, column in zip(solution.estimates, self._system.columns, strict=False):
+        for row, column in enumerate(self._system.columns):
             own = standard_deviations(sample.column(column, block), weights)
-            yield column, row * own / response
+            yield row, solution.estimates[row] * own / response
 
     # ------------------------------------------------------------------ what is asked
 
@@ -298,5 +278,15 @@ class LinearModel(ElementwiseModel):
         return System(self._sample, columns, factors, joint)
 
 
-def _effects_of(name: str) -> tuple[str, str]:
-    return f'{name}.partial.rsq', f'{name}.cohens.f2'
+def rows_of(
+    found: Mapping[str, np.ndarray], rows: Mapping[str, int | None], wanted: Iterable[str]
+) -> Iterator[Result]:
+    """Yield statistics, (r, k) each, of what has these rows; NaN without one."""
+    for name, row in rows.items():
+        for statistic in wanted:
+            yield f'{name}.{statistic}', np.nan if row is None else found[statistic][row]
+
+
+def _sizes(name: str, sum_of_squares: np.ndarray, fit: Fit) -> Iterator[Result]:
+    yield f'{name}.partial.rsq', partial_r_squared(sum_of_squares, fit.deviance)
+    yield f'{name}.cohens.f2', cohens_f2(sum_of_squares, fit.deviance)

@@ -49,7 +49,7 @@ from modelarrayio_bids.models.reml import MOST_RATIO, Products, best_ratio
 from modelarrayio_bids.models.requested_tests import RequestedTests
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.satterthwaite import Estimates
-from modelarrayio_bids.models.system import Sample
+from modelarrayio_bids.models.system import Sample, System
 from modelarrayio_bids.runtime.text_format import count
 
 #: Outcomes beside those of :class:`.base.Outcome`.
@@ -109,11 +109,8 @@ class RandomInterceptModel(ElementwiseModel):
         requested.check_size()
         self.aliased = requested.aliased
         estimated = self._sample.independent(range(len(design.names)))
-        # Columns that are the same at all elements come first.
-        self._columns = sorted(estimated, key=lambda column: bool(design.scalars[column]))
-        self._own = [column for column in self._columns if design.scalars[column]]
-        shared = self._columns[: len(self._columns) - len(self._own)]
-        self._coordinates = Coordinates(self._sample.matrix[:, shared])
+        self._system = System(self._sample, estimated)
+        self._columns = self._system.columns
         self._check_groups()
         self._contrasts = requested.contrasts()
         self._tests = requested.joint_tests()
@@ -217,14 +214,14 @@ class RandomInterceptModel(ElementwiseModel):
             for start in range(0, elements.size, _WIDTH):
                 some_elements = elements[start : start + _WIDTH]
                 part = block.select(some_elements)
-                if whole and not self._own:
+                if whole and not self._system.own:
                     yield self._complete(part), some_elements
                 else:
                     for problem, among in self._incomplete(part):
                         yield problem, some_elements[among]
 
     def _complete(self, block: Responses) -> _Problem:
-        there = self._coordinates
+        there = self._system.shared
         start = there.project(block.values)
         residuals = block.values - there.expand(start)
         columns = there.coordinate_columns()
@@ -235,13 +232,7 @@ class RandomInterceptModel(ElementwiseModel):
 
     def _incomplete(self, block: Responses) -> Iterator[tuple[_Problem, np.ndarray]]:
         """Yield elements that lack images, or have columns of their own: the doubtful ones last."""
-        present = np.ones(block.values.shape)
-        if block.present is not None:
-            present = block.present.astype(np.float64)
-        there: Coordinates | ElementCoordinates = self._coordinates
-        if self._own:
-            own = [self._sample.column(column, block) for column in self._own]
-            there = ElementCoordinates(self._coordinates, np.stack(own))
+        there, present = self._system.coordinates(block), block.there
         gram = there.gram(present)
         inverse, dropped, _ = swept(gram, there.least_pivots)
         doubtful = dropped.any(axis=0) | ~(np.trace(inverse) <= _GREATEST_TRACE)
@@ -366,7 +357,7 @@ class RandomInterceptModel(ElementwiseModel):
                 remedy=f'Leave out (1 | {self.group}): the model is a linear model.',
             )
         members = (self._codes[:, None] == np.arange(len(sizes))) * 1.0
-        left = members - self._coordinates.expand(self._coordinates.project(members))
+        left = members - self._system.shared.expand(self._system.shared.project(members))
         if (np.linalg.norm(left, axis=0) <= _LEFT * np.sqrt(sizes)).all():
             raise CohortError(
                 f'the random intercept of {self.group} is collinear with other terms',

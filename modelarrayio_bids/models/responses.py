@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,19 @@ class Responses:
     values: np.ndarray
     present: np.ndarray | None
     scalars: Mapping[str, np.ndarray]
+
+    @classmethod
+    def empty(cls, n_rows: int, scalars: Iterable[str]) -> Responses:
+        """Return a block of no elements: what is computed of it are names."""
+        nothing = np.empty((n_rows, 0))
+        return cls(nothing, None, dict.fromkeys(scalars, nothing))
+
+    @property
+    def there(self) -> np.ndarray:
+        """(n, k) float64: 1 where a row has a value, 0 elsewhere."""
+        if self.present is None:
+            return np.ones(self.values.shape)
+        return self.present.astype(np.float64)
 
     @property
     def n(self) -> np.ndarray:

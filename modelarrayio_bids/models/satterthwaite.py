@@ -17,6 +17,7 @@ from typing import Self
 
 import numpy as np
 
+from modelarrayio_bids.models.coordinates import combined, covariance_of, variances_of
 from modelarrayio_bids.models.reml import Likelihood, Products
 from modelarrayio_bids.models.statistics import two_sided_p, upper_p
 
@@ -64,12 +65,9 @@ class Estimates:
         """
         there = Likelihood.at(products, ratio)
         change = there.derivatives()
-        if combinations.ndim == 2:
-            half = np.einsum('rp,pqk->rqk', combinations, there.inverse)
-            estimates = combinations @ (start + there.solution)
-        else:
-            half = np.einsum('rpk,pqk->rqk', combinations, there.inverse)
-            estimates = np.einsum('rpk,pk->rk', combinations, start + there.solution)
+        form = 'rp,pqk->rqk' if combinations.ndim == 2 else 'rpk,pqk->rqk'
+        half = np.einsum(form, combinations, there.inverse)
+        estimates = combined(combinations, start + there.solution)
         variance = there.variance
         by_ratio = change.log2 + change.ss2 / variance
         by_both = -change.ss1 / variance**2
@@ -80,7 +78,7 @@ class Estimates:
     @property
     def variances(self) -> np.ndarray:
         """(r, k) in units of σ²."""
-        return _diagonal(self.half, self.combinations)
+        return variances_of(self.half, self.combinations)
 
     def t_test(self, rows: slice) -> dict[str, np.ndarray]:
         """Return statistics of some combinations, as broom.mixed names them: (n, k) each."""
@@ -99,7 +97,7 @@ class Estimates:
     def f_test(self, rows: slice) -> dict[str, np.ndarray]:
         """Return F, the degrees of freedom of its denominator, and p, (k,)."""
         combinations, half = self.combinations[rows], self.half[rows]
-        covariance = np.moveaxis(_outer(half, combinations), 2, 0)
+        covariance = np.moveaxis(covariance_of(half, combinations), 2, 0)
         estimable = np.isfinite(self.estimates[rows]).all(axis=0)
         covariance = np.where(estimable[:, None, None], covariance, np.eye(len(half)))
         lengths, directions = np.linalg.eigh(covariance)
@@ -143,15 +141,3 @@ def _joint_df(df: np.ndarray) -> np.ndarray:
     few = np.where(np.ptp(df, axis=0) < _EQUAL_DF, mean, np.where(np.isnan(mean), np.nan, 2.0))
     expected = (df / (df - 2)).sum(axis=0)
     return np.where(least > 2, 2 * expected / (expected - len(df)), few)
-
-
-def _diagonal(half: np.ndarray, combinations: np.ndarray) -> np.ndarray:
-    if combinations.ndim == 2:
-        return np.einsum('rpk,rp->rk', half, combinations)
-    return np.einsum('rpk,rpk->rk', half, combinations)
-
-
-def _outer(half: np.ndarray, combinations: np.ndarray) -> np.ndarray:
-    if combinations.ndim == 2:
-        return np.einsum('tpk,up->tuk', half, combinations)
-    return np.einsum('tpk,upk->tuk', half, combinations)

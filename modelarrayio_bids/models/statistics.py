@@ -1,5 +1,7 @@
 """Statistics of linear models from their sums of squares, as R's ``summary.lm`` defines them.
 
+Effect sizes are standardised coefficients, partial R² and Cohen's f².
+
 Arrays have one entry per element, k; those of coefficients a row per coefficient, (r, k).
 """
 
@@ -118,28 +120,23 @@ class Fit:
         """Schwarz's criterion."""
         return -2 * self.log_likelihood + np.log(self.n) * (self.rank + 1)
 
-    def t_test(
-        self, estimates: np.ndarray, variances: np.ndarray, wanted: tuple[str, ...]
-    ) -> dict[str, np.ndarray]:
+    def t_test(self, estimates: np.ndarray, variances: np.ndarray) -> dict[str, np.ndarray]:
         """Return statistics of combinations of coefficients.
 
         Parameters
         ----------
         estimates, variances : numpy.ndarray
             (r, k); variances in units of the residual variance.
-        wanted : tuple of str
-            Some of :data:`TERM_STATISTICS`.
 
         Returns
         -------
         dict
-            An array (r, k) for each.
+            An array (r, k) for each of :data:`TERM_STATISTICS`.
         """
         error = np.sqrt(variances * self.variance)
-        found = {'estimate': estimates, 'std.error': error, 'statistic': estimates / error}
-        if P_VALUE in wanted:
-            found[P_VALUE] = two_sided_p(found['statistic'], self.df_residual)
-        return {name: found[name] for name in wanted}
+        t = estimates / error
+        p = two_sided_p(t, self.df_residual)
+        return {'estimate': estimates, 'std.error': error, 'statistic': t, P_VALUE: p}
 
     def f_test(self, sum_of_squares: np.ndarray, df: int) -> dict[str, np.ndarray]:
         """Return F and p, (k,), of coefficients tested together."""
@@ -163,3 +160,32 @@ _MODEL_STATISTICS: dict[str, Callable[[Fit], np.ndarray]] = {
 }
 #: Statistics of the model, in the order that results have.
 MODEL_STATISTICS = {name: _MODEL_STATISTICS[name] for name in LinearKind.model_statistics}
+
+
+def partial_r_squared(sum_of_squares: np.ndarray, residual_ss: np.ndarray) -> np.ndarray:
+    """Return the share of what a term leaves unexplained that it explains itself.
+
+    Cohen, Cohen, West & Aiken, "Applied Multiple Regression", section 3.3: SS / (SS + RSS); of one
+    coefficient t² / (t² + df).
+    """
+    return sum_of_squares / (sum_of_squares + residual_ss)
+
+
+def cohens_f2(sum_of_squares: np.ndarray, residual_ss: np.ndarray) -> np.ndarray:
+    """Return R² / (1 - R²) of a partial R² (Cohen, "Statistical Power Analysis", section 9.2)."""
+    return sum_of_squares / residual_ss
+
+
+def standard_deviations(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return weighted standard deviations, (k,), up to a factor that all columns share.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (n, k) or (n, 1) float64, finite where there is a weight.
+    weights : numpy.ndarray
+        (n, k): the rows' weights, 0 where a row is missing.
+    """
+    total = weights.sum(axis=0)
+    mean = np.einsum('nk,nk->k', weights, np.broadcast_to(values, weights.shape)) / total
+    return np.sqrt(np.einsum('nk,nk->k', weights, (values - mean) ** 2) / total)

@@ -125,6 +125,10 @@ class System:
     ----------
     columns : list of int
         In the order of the solution's first estimates; those of the contrasts follow.
+    own : list of int
+        Those of them that hold scalars, the last ones.
+    shared : Coordinates
+        Coordinates of the others.
     """
 
     def __init__(
@@ -137,9 +141,9 @@ class System:
         self._sample = sample
         # Stable: those that are the same everywhere come first.
         self.columns = sorted(columns, key=lambda column: bool(sample.scalars[column]))
-        self._own = [column for column in self.columns if sample.scalars[column]]
-        shared = self.columns[: len(self.columns) - len(self._own)]
-        self._coordinates = Coordinates(sample.weighted(sample.matrix[:, shared]))
+        self.own = [column for column in self.columns if sample.scalars[column]]
+        shared = self.columns[: len(self.columns) - len(self.own)]
+        self.shared = Coordinates(sample.weighted(sample.matrix[:, shared]))
         factors = np.reshape(contrasts, (-1, len(sample.scalars)))[:, self.columns]
         asked = [*self.columns, *range(len(sample.scalars), len(sample.scalars) + len(factors))]
         self._hypotheses = Hypotheses(
@@ -149,19 +153,19 @@ class System:
 
     def solve(self, block: Responses) -> Solution:
         """Solve a block whose elements either all have all rows, or all lack some."""
-        sample = self._sample
-        y = sample.weighted(block.values)
-        intercept = sample.intercept
-        if block.present is None and not self._own:
-            return solve_complete(self._coordinates, y, self._hypotheses, intercept=intercept)
-        present = np.ones(y.shape) if block.present is None else block.present.astype(np.float64)
-        coordinates = self._coordinates_of(block) if self._own else self._coordinates
-        return solve_incomplete(coordinates, y, present, self._hypotheses, intercept=intercept)
+        y, intercept = self._sample.weighted(block.values), self._sample.intercept
+        if block.present is None and not self.own:
+            return solve_complete(self.shared, y, self._hypotheses, intercept=intercept)
+        there = self.coordinates(block)
+        return solve_incomplete(there, y, block.there, self._hypotheses, intercept=intercept)
 
-    def _coordinates_of(self, block: Responses) -> ElementCoordinates:
+    def coordinates(self, block: Responses) -> Coordinates | ElementCoordinates:
+        """Return the coordinates of all columns."""
+        if not self.own:
+            return self.shared
         sample = self._sample
-        own = [sample.weighted(sample.column(column, block)) for column in self._own]
-        return ElementCoordinates(self._coordinates, np.stack(own))
+        own = [sample.weighted(sample.column(column, block)) for column in self.own]
+        return ElementCoordinates(self.shared, np.stack(own))
 
 
 def fit_of(sample: Sample, block: Responses, solution: Solution) -> Fit:
@@ -185,9 +189,9 @@ def _model_ss_with_offset(sample: Sample, block: Responses, solution: Solution) 
     """Return the sum of squares of fitted values with their offset, as R 4.2 counts it."""
     root = sample.weighted(np.ones((len(sample.rows), 1)))
     offset = root * np.asarray(sample.offset)[:, None]
-    present = 1.0 if block.present is None else block.present
+    present = block.there
     fitted = (sample.weighted(block.values) - solution.residuals + offset) * present
     if sample.intercept:
-        mean = (root * fitted).sum(axis=0) / (root**2 * present * np.ones(fitted.shape)).sum(axis=0)
+        mean = (root * fitted).sum(axis=0) / (root**2 * present).sum(axis=0)
         fitted -= root * mean * present
     return sum_of_squares(fitted)

@@ -5,9 +5,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+from models.fitting import fit_all
 
 from modelarrayio_bids.derivatives.outputs.statmaps import ResultName, statistics
-from modelarrayio_bids.models.base import Outcome, counted, fit_all, result_names
+from modelarrayio_bids.models.base import Outcome, counted, result_names
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import KINDS, kind_of

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.fitting import fit_all
 from models.mgcv import Mgcv
 from scipy import special
 
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.additive import AdditiveModel
 from modelarrayio_bids.models.adjustment import p_adjust
-from modelarrayio_bids.models.base import Outcome, fit_all, result_names
+from modelarrayio_bids.models.base import Outcome, result_names
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.formula.smooth_bases import Curves
 from modelarrayio_bids.models.formula.values import ArgumentError

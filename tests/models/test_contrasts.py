@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from models.fitting import fit_all
 
 from modelarrayio_bids.errors import ModelArrayIOError, UsageError
-from modelarrayio_bids.models.base import fit_all, result_names
+from modelarrayio_bids.models.base import result_names
 from modelarrayio_bids.models.contrasts import Contrast, columns_to_test
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.design import design as design_of

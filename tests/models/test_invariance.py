@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from models.fitting import fit_all
 
-from modelarrayio_bids.models.base import fit_all, result_names
+from modelarrayio_bids.models.base import result_names
 from modelarrayio_bids.models.design import Design
 from modelarrayio_bids.models.linear import LinearModel
 from modelarrayio_bids.models.options import ModelOptions

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from models.fitting import fit_all
 from models.oracle import MODEL, R
 
-from modelarrayio_bids.models.base import Outcome, counted, fit_all, result_names
+from modelarrayio_bids.models.base import Outcome, counted, result_names
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.linear import LinearModel
 from modelarrayio_bids.models.options import ModelOptions

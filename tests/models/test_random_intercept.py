@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.fitting import fit_all
 from tools import missing, require_tool
 
 from modelarrayio_bids.errors import CohortError, FormulaError, UsageError
-from modelarrayio_bids.models.base import counted, fit_all, result_names
+from modelarrayio_bids.models.base import counted, result_names
 from modelarrayio_bids.models.design import design
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import kind_of

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from modelarrayio_bids.models.formula.bases import BASES
 from modelarrayio_bids.models.formula.factors import FACTORS
-from modelarrayio_bids.models.formula.intervals import cut
 from modelarrayio_bids.models.formula.numeric import NUMERIC
-from modelarrayio_bids.models.formula.splines import CURVES
 from modelarrayio_bids.models.formula.values import Value
 
 #: Functions by R's names.
-FUNCTIONS: dict[str, Callable[..., Value]] = {**NUMERIC, **FACTORS, **CURVES, 'cut': cut}
+FUNCTIONS: dict[str, Callable[..., Value]] = {**NUMERIC, **FACTORS, **BASES}
