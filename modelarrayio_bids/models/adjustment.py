@@ -62,10 +62,6 @@ def p_adjust(p: np.ndarray, method: str) -> np.ndarray:
     return adjusted
 
 
-def _bonferroni(p: np.ndarray) -> np.ndarray:
-    return np.minimum(1, p.size * p)
-
-
 def _holm(p: np.ndarray) -> np.ndarray:
     order = np.argsort(p)
     adjusted = np.empty_like(p)
@@ -82,10 +78,6 @@ def _step_up(p: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _hochberg(p: np.ndarray) -> np.ndarray:
-    return _step_up(p, np.arange(1, p.size + 1))
-
-
 def _benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     return _step_up(p, p.size / np.arange(p.size, 0, -1))
 
@@ -98,7 +90,7 @@ def _benjamini_yekutieli(p: np.ndarray) -> np.ndarray:
 def _hommel(p: np.ndarray) -> np.ndarray:
     n = p.size
     if n == 2:
-        return _hochberg(p)
+        return _METHODS['hochberg'](p)
     order = np.argsort(p)
     ascending = p[order]
     bound = np.full(n, np.min(n * ascending / np.arange(1, n + 1)))
@@ -115,9 +107,9 @@ def _hommel(p: np.ndarray) -> np.ndarray:
 
 _METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     'holm': _holm,
-    'hochberg': _hochberg,
+    'hochberg': lambda p: _step_up(p, np.arange(1, p.size + 1)),
     'hommel': _hommel,
-    'bonferroni': _bonferroni,
+    'bonferroni': lambda p: np.minimum(1, p.size * p),
     'BH': _benjamini_hochberg,
     'BY': _benjamini_yekutieli,
     'fdr': _benjamini_hochberg,

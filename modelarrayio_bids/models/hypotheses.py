@@ -146,12 +146,13 @@ class PermutableModel:
         labels = labels_of(self.design)
         for column, combination in zip(self.estimated, coordinates.inverse, strict=True):
             if column in self.coefficients:
-                yield LinearHypothesis.of_combination(labels[column], combination), [column]
+                name = labels[column]
+                yield LinearHypothesis.of_combinations(name, combination[None], is_t=True), [column]
         for contrast in self.contrasts:
             factors = np.array(contrast.factors)
-            combination = factors[self.estimated] @ coordinates.inverse
+            combination = (factors[self.estimated] @ coordinates.inverse)[None]
             columns = np.flatnonzero(factors).tolist()
-            yield LinearHypothesis.of_combination(contrast.name, combination), columns
+            yield LinearHypothesis.of_combinations(contrast.name, combination, is_t=True), columns
         place = {column: number for number, column in enumerate(self.estimated)}
         for test in self.tests:
             if test.tested and test.tested[-1] >= len(self.design.names):

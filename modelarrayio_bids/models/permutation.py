@@ -84,17 +84,13 @@ class LinearHypothesis:
         return cls(name, basis, reduced.shape[1], tested.shape[1], is_t=False)
 
     @classmethod
-    def of_combination(cls, name: str, combination: np.ndarray) -> LinearHypothesis:
-        """Test that a combination of the coordinates, (p,), is zero."""
-        basis = np.linalg.qr(combination[:, None], mode='complete')[0]
-        return cls(name, np.roll(basis, -1, axis=1), len(combination) - 1, 1, is_t=True)
-
-    @classmethod
-    def of_combinations(cls, name: str, combinations: np.ndarray) -> LinearHypothesis:
+    def of_combinations(
+        cls, name: str, combinations: np.ndarray, *, is_t: bool = False
+    ) -> LinearHypothesis:
         """Test that independent combinations of the coordinates, (s, p), are all zero."""
         s, p = combinations.shape
         basis = np.linalg.qr(combinations.T, mode='complete')[0]
-        return cls(name, np.roll(basis, -s, axis=1), p - s, s, is_t=False)
+        return cls(name, np.roll(basis, -s, axis=1), p - s, s, is_t=is_t)
 
     @property
     def is_of_all(self) -> bool:

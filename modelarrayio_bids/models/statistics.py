@@ -144,7 +144,8 @@ class Fit:
         return {'statistic': f, P_VALUE: upper_p(f, df, self.df_residual)}
 
 
-_MODEL_STATISTICS: dict[str, Callable[[Fit], np.ndarray]] = {
+#: Statistics of the model.
+MODEL_STATISTICS: dict[str, Callable[[Fit], np.ndarray]] = {
     'r.squared': lambda fit: fit.r_squared,
     'adj.r.squared': lambda fit: fit.adjusted_r_squared,
     'sigma': lambda fit: fit.sigma,
@@ -158,8 +159,6 @@ _MODEL_STATISTICS: dict[str, Callable[[Fit], np.ndarray]] = {
     'df.residual': lambda fit: fit.df_residual,
     'nobs': lambda fit: fit.n,
 }
-#: Statistics of the model, in the order that results have.
-MODEL_STATISTICS = {name: _MODEL_STATISTICS[name] for name in LinearKind.model_statistics}
 
 
 def partial_r_squared(sum_of_squares: np.ndarray, residual_ss: np.ndarray) -> np.ndarray:

@@ -202,7 +202,7 @@ def test_p_values_are_those_of_nilearn():
     orders = Labellings(Shuffling(np.zeros(24, int)), nilearn_orders(199, 24, 7))
     sample = Sample.from_design(x, None)
     coordinates = Coordinates(sample.matrix)
-    age = LinearHypothesis.of_combination('age', coordinates.inverse[1])
+    age = LinearHypothesis.of_combinations('age', coordinates.inverse[1:2], is_t=True)
     test = PermutationTest(sample, coordinates, [age], orders, options=ModelOptions())
     null = test.null_distribution(test.maxima(values, slice(0, 200)))[0]
     np.testing.assert_allclose(null[1:], theirs['h0_max_t'].ravel(), rtol=1e-8)

@@ -196,35 +196,21 @@ def _ifelse(test: Value, yes: Value, no: Value) -> Value:
     return Numbers(np.where(condition.missing, np.nan, chosen), kind)
 
 
+#: Functions of numpy with R's names, and with others.
+_ALIKE = (
+    *('abs', 'cos', 'cosh', 'exp', 'expm1', 'floor', 'log10', 'log1p', 'log2', 'sign', 'sin'),
+    *('sinh', 'sqrt', 'tan', 'tanh', 'trunc'),
+)
 _ELEMENTARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    'abs': np.abs,
+    **{name: getattr(np, name) for name in _ALIKE},
     'acos': np.arccos,
     'asin': np.arcsin,
     'atan': np.arctan,
     'ceiling': np.ceil,
-    'cos': np.cos,
-    'cosh': np.cosh,
-    'exp': np.exp,
-    'expm1': np.expm1,
-    'floor': np.floor,
-    'log10': np.log10,
-    'log1p': np.log1p,
-    'log2': np.log2,
-    'sign': np.sign,
-    'sin': np.sin,
-    'sinh': np.sinh,
-    'sqrt': np.sqrt,
-    'tan': np.tan,
-    'tanh': np.tanh,
-    'trunc': np.trunc,
 }
 _SUMMARIES: dict[str, Callable[[np.ndarray], Any]] = {
-    'max': np.max,
-    'mean': np.mean,
-    'median': np.median,
-    'min': np.min,
+    **{name: getattr(np, name) for name in ('max', 'mean', 'median', 'min', 'sum')},
     'sd': lambda values: np.std(values, ddof=1),
-    'sum': np.sum,
     'var': lambda values: np.var(values, ddof=1),
 }
 #: Functions by R's names.

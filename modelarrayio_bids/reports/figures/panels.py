@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from nibabel.affines import apply_affine
 from nibabel.orientations import inv_ornt_aff, io_orientation
 
 from modelarrayio_bids.runtime.text_format import by
@@ -183,16 +184,14 @@ class _Slices:
     def of(cls, grid: Grid, indices: np.ndarray) -> _Slices:
         """Turn a grid of any orientation; indices are (3, n_voxels), one or more."""
         orientation = _orientation(grid.affine)
-        turned = np.empty_like(indices)
-        counts = np.empty(3, int)
-        for axis, (target, direction) in enumerate(orientation):
-            counts[target] = grid.shape[axis]
-            backwards = grid.shape[axis] - 1 - indices[axis]
-            turned[target] = indices[axis] if direction > 0 else backwards
+        # Indices of the turned grid to those on disk.
+        turn = inv_ornt_aff(orientation, grid.shape)
+        turned = np.round(apply_affine(np.linalg.inv(turn), indices.T)).astype(int).T
+        counts = abs(turn[:3, :3].T) @ grid.shape
         first, last = turned.min(axis=1), turned.max(axis=1)
         margin = np.ceil((last - first + 1) * _MARGIN).astype(int)
         box = np.stack([np.maximum(first - margin, 0), np.minimum(last + margin, counts - 1)], 1)
-        return cls(turned, grid.affine @ inv_ornt_aff(orientation, grid.shape), box)
+        return cls(turned, grid.affine @ turn, box.astype(int))
 
     def panels(self, values: np.ndarray, weights: np.ndarray | None = None) -> list[Panel]:
         """Cut values of the voxels, (n_voxels,), across each axis."""

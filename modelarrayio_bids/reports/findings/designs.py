@@ -61,21 +61,19 @@ class DesignFindings:
             Participant and visit of each image of the response.
         """
         plan = fit.model.design
-        shared = [column for column, scalars in enumerate(plan.scalars) if not scalars]
+        scalars = dict(zip(plan.names, plan.scalars, strict=True))
+        shared = [column for column, each in enumerate(plan.scalars) if not each]
+        counts = {
+            factor: dict(zip(levels, plan.counts[factor], strict=True))
+            for factor, levels in plan.levels.items()
+        }
         return cls(
             names=tuple(plan.names[column] for column in shared),
             matrix=plan.matrix[:, shared],
             aliased=frozenset(fit.model.aliased),
-            element_wise={
-                name: scalars
-                for name, scalars in zip(plan.names, plan.scalars, strict=True)
-                if scalars
-            },
+            element_wise={name: each for name, each in scalars.items() if each},
             left_out={column: [names[row] for row in rows] for column, rows in plan.lost.items()},
-            levels={
-                factor: dict(zip(levels, plan.counts[factor], strict=True))
-                for factor, levels in plan.levels.items()
-            },
+            levels=counts,
         )
 
     @property

@@ -13,7 +13,7 @@ and Handle Outliers, 1993, advise 3.5). Outliers are only listed, never left out
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,14 @@ _MOST_SQUARE = 3.0**2
 _TWINS_NAMED = 5
 # Bytes of the values of all sources there: some copies of them are held.
 _HELD = 8 * 2**20
+_LACKS = 'lacks {value:.0%} of the elements (cohort median: {usual:.0%})'
+_IS_ZERO = 'is zero at {value:.0%} of the elements (cohort median: {usual:.0%})'
+_CORRELATES = 'correlation with the mean of the others: {value:.2f} (cohort median: {usual:.2f})'
+_DIFFERS = (
+    'differs from the mean map by {value:.1f} SD on average; others by {usual:.1f} (median), '
+    'listed from {limit:.1f}'
+)
+_HAS_MEDIAN = 'has the median {value:.4g} (cohort median: {usual:.4g})'
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,11 @@ def findings(
         *(_unusual(summary) if len(names) >= FEWEST_SOURCES else ()),
     ]
     # Once for each kind: the first says most. Where nothing is to be seen, that says all.
-    blank = {finding.source for finding in found if finding.kind in {'empty', 'constant'}}
+    nothing = {'empty', 'constant'}
+    blank = {finding.source for finding in found if finding.kind in nothing}
     first: dict[tuple[int, str], Finding] = {}
     for one in found:
-        if one.source not in blank or one.kind in {'empty', 'constant'}:
+        if one.source not in blank or one.kind in nothing:
             first.setdefault((one.source, one.kind), one)
     return sorted(first.values(), key=lambda finding: finding.source)
 
@@ -143,12 +152,12 @@ def _identical(summary: Summary, names: Sequence[str]) -> Iterator[Finding]:
     likeness = np.stack([summary.correlation, summary.distance], axis=1)
     # Constant maps and maps without values are expected to differ.
     varied = summary.rows['maximum'] > summary.rows['minimum']
+    same_values = [
+        row.tobytes() + more.tobytes() for row, more in zip(values, likeness, strict=True)
+    ]
     for what, keys in (
         ('is the same file as that of', summary.rows['sha256'].tolist()),
-        (
-            'has the same values as that of',
-            [row.tobytes() + more.tobytes() for row, more in zip(values, likeness, strict=True)],
-        ),
+        ('has the same values as that of', same_values),
     ):
         told = [key if one else b'' for key, one in zip(keys, varied, strict=True)]
         for sources in groups_of(told):
@@ -166,49 +175,31 @@ def groups_of(keys: Sequence[bytes]) -> list[list[int]]:
 
 
 def _unusual(summary: Summary) -> Iterator[Finding]:
-    """Yield numbers far from everybody's."""
+    """Yield numbers far from everybody's: above the median (1), below it (-1), or either (0)."""
     rows = summary.rows
     missing, zeros = (fractions(rows[name], summary) for name in ('n_missing', 'n_zero'))
     medians = rows['quantiles'][:, rows['quantiles'].shape[1] // 2]
     farther = (LEAST_DISTANCE - 1) * usual(summary.distance)
-    level = LEAST_LEVEL * usual(rows['sd'])
-    yield from _far(missing, 'missing', LEAST_FRACTION, 1, lambda value, usual: (
-        f'lacks {value:.0%} of the elements (cohort median: {usual:.0%})'
-    ))  # fmt: skip
-    yield from _far(zeros, 'zeros', LEAST_FRACTION, 1, lambda value, usual: (
-        f'is zero at {value:.0%} of the elements (cohort median: {usual:.0%})'
-    ))  # fmt: skip
-    yield from _far(summary.correlation, 'unlike', LEAST_CORRELATION, -1, lambda value, usual: (
-        f'correlation with the mean of the others: {value:.2f} (cohort median: {usual:.2f})'
-    ))  # fmt: skip
     limit = _limit(summary.distance, farther)
-    yield from _far(summary.distance, 'unlike', farther, 1, lambda value, usual: (
-        f'differs from the mean map by {value:.1f} SD on average; others by {usual:.1f} (median), '
-        f'listed from {limit:.1f}'
-    ))  # fmt: skip
-    yield from _far(medians, 'level', level, 0, lambda value, usual: (
-        f'has the median {value:.4g} (cohort median: {usual:.4g})'
-    ))  # fmt: skip
+    for kind, values, least, sign, text in (
+        ('missing', missing, LEAST_FRACTION, 1, _LACKS),
+        ('zeros', zeros, LEAST_FRACTION, 1, _IS_ZERO),
+        ('unlike', summary.correlation, LEAST_CORRELATION, -1, _CORRELATES),
+        ('unlike', summary.distance, farther, 1, _DIFFERS),
+        ('level', medians, LEAST_LEVEL * usual(rows['sd']), 0, _HAS_MEDIAN),
+    ):
+        middle, far = usual(values), deviations(values)
+        out = (abs(far) > MOST_DEVIATIONS) & (abs(values - middle) > least) & (far * sign >= 0)
+        for source in np.flatnonzero(out):
+            value = float(values[source])
+            told = text.format(value=value, usual=middle, limit=limit)
+            yield Finding(int(source), kind, told)
 
 
 def _limit(values: np.ndarray, least: float) -> float:
     """Return the value above which one is far from the median."""
     middle = usual(values)
     return middle + max(MOST_DEVIATIONS * 1.4826 * usual(np.abs(values - middle)), least)
-
-
-def _far(
-    values: np.ndarray,
-    kind: str,
-    least: float,
-    sign: int,
-    say: Callable[[float, float], str],
-) -> Iterator[Finding]:
-    """Yield who is far above the median (``sign`` 1), below it (-1), or either (0)."""
-    middle, far = usual(values), deviations(values)
-    out = (np.abs(far) > MOST_DEVIATIONS) & (np.abs(values - middle) > least) & (far * sign >= 0)
-    for source in np.flatnonzero(out):
-        yield Finding(int(source), kind, say(float(values[source]), middle))
 
 
 def mirrored(scalar: Scalar, space: ElementSpace, summary: Summary) -> list[Finding]:
@@ -262,10 +253,9 @@ def _distances(
         spread = 1.4826 * np.nanmedian(np.abs(values - middle), axis=0)
         spread[spread == 0] = np.nan
         both = np.isfinite(values) & np.isfinite(exchanged)
-        own, flipped = (
-            np.nanmean(
-                np.minimum(np.square((image - middle) / spread), _MOST_SQUARE), axis=1, where=both
-            )
+        squares = (
+            np.minimum(np.square((image - middle) / spread), _MOST_SQUARE)
             for image in (values, exchanged)
         )
+        own, flipped = (np.nanmean(each, axis=1, where=both) for each in squares)
     return own, flipped

@@ -42,7 +42,11 @@ def read_results(output_dir: Path) -> list[dict[str, str]]:
     OSError
         If it cannot be read.
     """
-    path = output_dir / 'figures' / f'{RESULTS}.tsv'
+    return read_table(output_dir / 'figures' / f'{RESULTS}.tsv')
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table; none where there is no such file."""
     if not path.exists():
         return []
     with open(path, newline='', encoding='utf-8') as file:

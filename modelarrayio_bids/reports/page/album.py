@@ -19,6 +19,7 @@ from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.outputs.statmaps import label
 from modelarrayio_bids.reports.figures.style import Picture
 from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.reports.findings.results_table import read_table
 from modelarrayio_bids.runtime.atomic import replacing
 
 FOLDER = 'figures'
@@ -115,11 +116,7 @@ class Album:
 
     def read(self, name: str) -> list[dict[str, str]]:
         """Return the rows of a table; none where there is no such file."""
-        path = self.folder / f'{name}.tsv'
-        if not path.exists():
-            return []
-        with open(path, newline='', encoding='utf-8') as file:
-            return list(csv.DictReader(file, delimiter='\t'))
+        return read_table(self.folder / f'{name}.tsv')
 
     def _path(self, name: str, extension: str) -> Path:
         """Return a file that nothing else has: ``dki_fa`` and ``dkiFa`` have one label."""

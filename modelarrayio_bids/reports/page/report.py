@@ -93,54 +93,51 @@ def write_page(
         If nothing can be written.
     """
     outputs, album = outputs_in(output_dir), Album(output_dir)
-    shown = tracked(
-        (scalar_part(one, album, resources) for one in outputs), 'Drawing', len(outputs), 'files'
-    )
-    parts = list(shown)
-    availability = Availability.of(outputs)
-    pipelines = pipelines_of(output_dir, outputs)
-    attention = _attention(outputs, parts)
-    results = [
-        part
-        for output in outputs
-        for part in analysis_parts(output, album, show_intercept=show_intercept)
-    ]
+    drawn = (scalar_part(one, album, resources) for one in outputs)
+    scalars = list(tracked(drawn, 'Drawing', len(outputs), 'files'))
+    analyses = (analysis_parts(one, album, show_intercept=show_intercept) for one in outputs)
+    results = list(chain.from_iterable(analyses))
     rows = [row for part in results for row in part.results]
     if rows:
         album.table(rows, RESULTS, 'results')
-    context = {
-        'title': _title(bids_dir) if rows else 'Group files for ModelArray',
-        'found': [finding(row) for row in significant(rows)],
-        'program': f'{NAME} {__version__}',
-        'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
-        'output_dir': output_dir,
-        'outputs': outputs,
-        'availability': availability,
-        'steps': _steps(bids_dir, output_dir, outputs),
-        'people': _people(availability, album),
-        'left_out': _left_out(left_out, album),
-        'phenotypes': _phenotypes(phenotypes_of(outputs), album),
-        'scalars': parts,
-        'results': results,
-        'attention': attention,
-        'verdict': _verdict(outputs, attention),
-        'limits': outliers,
-        'notes': [*repeated_measures(outputs), *map(str, _remarks(outputs))],
-        'script': Script.of('report.js'),
-        'done': done(outputs, availability.counts, pipelines, rows),
-    }
-    page = output_dir / NAME_OF_PAGE
-    for name, path in (
-        ('CITATION.md', output_dir / 'logs' / 'CITATION.md'),
-        ('CITATION.bib', output_dir / 'logs' / 'CITATION.bib'),
-        (NAME_OF_PAGE, page),
-    ):
-        with replacing(path) as partial:
-            environment().get_template(name).stream(context).dump(str(partial), 'utf-8')
+    availability, attention = Availability.of(outputs), _attention(outputs, scalars)
+    verdict = _verdict(outputs, attention)
+    _write(
+        output_dir,
+        title=_title(bids_dir) if rows else 'Group files for ModelArray',
+        found=[finding(row) for row in significant(rows)],
+        outputs=outputs,
+        availability=availability,
+        steps=_steps(bids_dir, output_dir, outputs),
+        people=_people(availability, album),
+        left_out=_left_out(left_out, album),
+        phenotypes=_phenotypes(phenotypes_of(outputs), album),
+        scalars=scalars,
+        results=results,
+        attention=attention,
+        verdict=verdict,
+        notes=[*repeated_measures(outputs), *map(str, _remarks(outputs))],
+        done=done(outputs, availability.counts, pipelines_of(output_dir, outputs), rows),
+    )
     # Also shown with --quiet: the report is the only check of the images.
     level = logging.WARNING if attention else logging.INFO
-    logger.log(level, 'Wrote %s: %s', page, context['verdict'])
-    return page
+    logger.log(level, 'Wrote %s: %s', output_dir / NAME_OF_PAGE, verdict)
+    return output_dir / NAME_OF_PAGE
+
+
+def _write(output_dir: Path, **content: Any) -> None:
+    """Write the page, and what is to be cited beside the logs."""
+    context = {
+        **content,
+        'output_dir': output_dir,
+        'program': f'{NAME} {__version__}',
+        'date': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
+        'limits': outliers,
+        'script': Script.of('report.js'),
+    }
+    for folder, name in (('logs', 'CITATION.md'), ('logs', 'CITATION.bib'), ('', NAME_OF_PAGE)):
+        with replacing(output_dir / folder / name) as partial:
+            environment().get_template(name).stream(context).dump(str(partial), 'utf-8')
 
 
 def _title(bids_dir: str | PathLike[str] | None) -> str:
