@@ -98,6 +98,10 @@ def _run(options: argparse.Namespace) -> int:
         only_report(options)
         return 0
     wanted = [name for name in LEVELS if name in options.analysis_level]
+    if 'model' in wanted[1:]:
+        from modelarrayio_bids.cli.app.model_jobs import check_models
+
+        check_models(options)
     if options.list_scalars or options.dry_run:
         # Nothing is made that a further level could look at.
         wanted = wanted[:1]

@@ -324,6 +324,11 @@ class ModelFit:
             least = np.minimum(least, images.min(axis=1, initial=n_images))
         return dict(zip(names, least.tolist(), strict=True))
 
+    def _lost(self, column: str) -> str:
+        rows = self.model.design.lost[column]
+        who = some(dict.fromkeys(map(self._who, rows)), most=5)
+        return f'{column} is missing for {len(rows)} ({who})'
+
     def _who(self, row: int) -> str:
         table = self.phenotypes.table
         cells = table.iloc[row].dropna()
@@ -339,9 +344,11 @@ class ModelFit:
             )
         yield from self.model.concerns()
         yield from self._exchanged()
-        for column, rows in self.model.design.lost.items():
-            who = some([self._who(row) for row in rows], most=5)
-            yield f'{count(len(rows), "image")} left out: {column} is missing ({who})'
+        plan = self.model.design
+        if plan.lost:
+            n_images = count(len(self.phenotypes.table), 'image')
+            why = ', '.join(self._lost(column) for column in plan.lost)
+            yield f'{len(plan.rows)} of {n_images} in the model; left out: {why}'
         if (number := condition(self.model.design, self.model.aliased)) > _ILL_CONDITIONED:
             yield (
                 f'the columns of the design are nearly collinear (condition {number:.2g}): '

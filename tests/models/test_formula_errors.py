@@ -44,7 +44,7 @@ def refusal(formula, error=FormulaError):
     [
         ('FA ~ Agee', 'there is no column Agee. Do you mean age?'),
         ('FA ~ log(motio)', 'there is no column motio. Do you mean motion?'),
-        ('FA ~ `a\nb`', r'there is no column a\nb. Known are FA, MD'),
+        ('FA ~ `a\nb`', r'there is no column a\nb. There are: FA, MD'),
         ('FA ~ agr + RDD', 'there is no column agr. Do you mean age?'),
         ('FX ~ age', 'the file has no scalar FX. Its scalars are FA, MD, RD.'),
         ('FA ~ FA + age', 'FA is on both sides of the formula'),
@@ -56,7 +56,7 @@ def refusal(formula, error=FormulaError):
         ('FA ~ log(RD)', 'RD is a scalar, with other values at each element'),
         ('FA ~ poly(RD, 2)', 'RD is a scalar, with other values at each element'),
         ('FA ~ I(RD * age)', 'Write RD, or a power such as I(RD^2).'),
-        ('FA ~ nchar(site)', 'the function nchar is not known here. Known are C, I, abs'),
+        ('FA ~ nchar(site)', 'the function nchar is not known here. There are: C, I, abs'),
         ('FA ~ logg(age)', 'the function logg is not known here. Do you mean log'),
         ('FA ~ mgcv::ns(age)', 'the function mgcv::ns is not known here'),
         ('FA ~ age %o% sex', 'the operator %o% is not known here. Do you mean'),
@@ -71,11 +71,11 @@ def test_what_is_not_known_is_named(formula, said):
 @pytest.mark.parametrize(
     ('formula', 'said'),
     [
-        ('', 'ends too early'),
+        ('', 'is incomplete'),
         ('age + sex', "the formula has no ~. Write it as 'FA ~ age + sex'."),
-        ('FA ~', 'ends too early'),
-        ('FA ~ age +', 'ends too early'),
-        ('FA ~ log(age', 'ends too early. Close what is open.'),
+        ('FA ~', 'is incomplete'),
+        ('FA ~ age +', 'is incomplete'),
+        ('FA ~ log(age', 'is incomplete: it ends where a term or a bracket is missing'),
         ('FA ~ age)', "cannot be read from ')' on"),
         ('FA ~ age sex', "cannot be read from 'sex' on"),
         ('FA ~ age, sex', "cannot be read from ', sex' on"),

@@ -80,7 +80,7 @@ def test_repeated_measures_are_said_at_the_end_and_in_the_report(longitudinal, t
     chosen = ['--session-label', '1', '2']
     assert main([str(longitudinal), str(tmp_path / 'out'), 'group', *chosen]) == 0
     printed = capsys.readouterr()
-    said = 'cbf: 8 images of 4 participants, and lm takes images of one participant for independent'
+    said = 'cbf: 8 images of 4 participants, and lm treats images of one participant as independent'
     assert f'Several images of one participant:\n  {said}' in printed.out
     page = (tmp_path / 'out' / 'report.html').read_text('utf-8')
     assert '8 images of 4 participants (8 visits), in 1 HDF5 file.' in page

@@ -62,7 +62,7 @@ def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
     # AFFINE: the voxel (9, 8, 9) lies at (12 - 18, -12 + 16, -14 + 18).
     assert figure.finding == (
         '35 of 2,184 voxels have FDR-corrected p < 0.05, in 2 clusters. '
-        'Strongest: (-6, 4, 4) mm, test statistic = 8.5. '
+        'Most significant: (-6, 4, 4) mm, test statistic = 8.5. '
         'Smallest p: 1e-05, corrected (fdr). N = 24.'
     )
     assert figure.rule == 'voxels that touch by a face, an edge or a corner'
@@ -145,7 +145,7 @@ def test_nothing_survives(tmp_path, space, planted):
     (figure,) = figures(tmp_path, space, NAMES, planted)
     assert figure.finding == (
         'None of 2,184 voxels has FDR-corrected p < 0.05; all values are shown. '
-        'Largest test statistic, below the threshold: (-6, 4, 4) mm, test statistic = 8.5. '
+        'Most significant, below the threshold: (-6, 4, 4) mm, test statistic = 8.5. '
         'Smallest p: 0.1, corrected (fdr). N = 24.'
     )
     assert not figure.rows()
@@ -175,7 +175,7 @@ def test_every_term_has_its_figure(tmp_path, space, planted):
         'cbf: the whole model',
     ]
     # -log10 of 1e-5, the only p below 0.001.
-    assert 'Strongest: (-6, 4, 4) mm, -log10 p = 5.' in found[0].finding
+    assert 'Most significant: (-6, 4, 4) mm, -log10 p = 5.' in found[0].finding
     assert found[0].numbers['shown'] == '-log10 p'
 
 
@@ -196,7 +196,7 @@ def test_the_smallest_p_is_the_strongest_and_tells_its_own_n_and_df(tmp_path, sp
     matrix[3, :] = np.nan  # not fitted, of fewer images still
     n_images[3] = 1
     figure = figures(tmp_path, space, names, matrix, n_images=n_images)[0]
-    assert f'Strongest: {space.labels(np.array([8]))[0]}, t = 10.' in figure.finding
+    assert f'Most significant: {space.labels(np.array([8]))[0]}, t = 10.' in figure.finding
     assert figure.finding.endswith(
         'N = 24 there (7 to 24 by element), df = 21 there (4 to 21 by element).'
     )
@@ -251,7 +251,8 @@ def test_parcels_and_edges_are_listed_by_name(tmp_path):
     space = ParcelSpace.from_axes(parcels())
     figure = small(tmp_path, space, [0, 2, 3])
     assert figure.finding.startswith(
-        '3 of 4 parcels have FDR-corrected p < 0.05. Strongest: Thalamus, test statistic = 4.'
+        '3 of 4 parcels have FDR-corrected p < 0.05. '
+        'Most significant: Thalamus, test statistic = 4.'
     )
     assert [(row['where'], row['x'], row['volume_mm3']) for row in figure.rows()] == [
         ('Thalamus', 'n/a', 'n/a'),
@@ -273,7 +274,7 @@ def test_an_edge_and_its_mirror_image_are_one(tmp_path):
     names, matrix = ['a.statistic', 'a.p.value.fdr'], np.column_stack([t.ravel(), p.ravel()])
     (figure,) = figures(tmp_path, edges, names, matrix)
     assert figure.finding.startswith(
-        '1 of 6 edges (each is there twice) has FDR-corrected p < 0.05'
+        '1 of 6 edges (each counted once) has FDR-corrected p < 0.05'
     )
     assert (figure.numbers['survived'], figure.numbers['elements']) == (1, 6)
     assert [row['where'] for row in figure.rows()] == edges.labels(np.array([7]))

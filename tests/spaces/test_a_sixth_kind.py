@@ -162,7 +162,7 @@ def test_a_report_draws_nothing_special_and_is_whole(output):
     assert '5 electrodes' in page
     # By hand: two of the p values above are below 0.05, and the strongest is O1.
     assert '2 of 5 electrodes' in page
-    assert 'Strongest: O1' in page
+    assert 'Most significant: O1' in page
     assert 'each electrode by itself' in page
     with open(next((output / 'figures').glob('*desc-sources_summary.tsv'))) as file:
         means = [float(row['mean']) for row in csv.DictReader(file, delimiter='\t')]

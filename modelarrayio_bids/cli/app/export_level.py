@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from modelarrayio_bids.cli.app.level_stores import wanted_stores
 from modelarrayio_bids.cli.app.run_summary import close_export
 from modelarrayio_bids.cli.app.session import page_of, session
 from modelarrayio_bids.cli.options import plugin
@@ -30,7 +31,7 @@ Job = tuple[Path, str, Path]
 
 def run(options: argparse.Namespace) -> None:
     """Run the level, or with ``--dry-run`` only say what it would write."""
-    jobs = find_jobs(options.output_dir, options.analysis_name)
+    jobs = find_jobs(options)
     # All of them before any is written.
     plans = list(_planned(options, jobs))
     if options.dry_run:
@@ -60,22 +61,25 @@ def _stale_folders(output_dir: Path) -> Iterator[Path]:
                 yield folder
 
 
-def find_jobs(output_dir: Path, wanted: Sequence[str]) -> list[Job]:
-    """Return every analysis in the HDF5 files below a folder, or those wanted.
+def find_jobs(options: argparse.Namespace) -> list[Job]:
+    """Return every analysis in the HDF5 files of the output folder, or those wanted.
 
     Raises
     ------
     SourceNotFoundError
         If there is no HDF5 file.
+    NoMatchError
+        If no scalar is among those wanted.
     AnalysisNotFoundError
         If there is no analysis, or one that is wanted is in no file.
     ResultNameCollisionError
         If two analyses would be written to one folder.
     """
+    output_dir, wanted = options.output_dir, options.analysis_name
     root = output_dir.absolute()
     jobs = [
         (store, name, StatMapNaming.of(store, root).folder(name))
-        for store in require_stores(output_dir)
+        for store in wanted_stores(options)
         for name in _analyses(store, wanted)
     ]
     held = sorted({name for _, name, _ in jobs})

@@ -23,6 +23,7 @@ from modelarrayio_bids.derivatives.cohorts.input_warnings import input_warnings
 from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.errors import by_command, raise_problems
+from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.runtime.text_format import count
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ def run(options: argparse.Namespace) -> None:
     if options.dry_run:
         plugin(options)
     if options.list_scalars or options.dry_run:
-        _show(request, check=options.dry_run, as_json=options.json)
+        _show(
+            request, check=options.dry_run, as_json=options.json, formula=options.formula or '~ 1'
+        )
     else:
         close_group(_build(options, inputs, threshold), options)
 
@@ -70,7 +73,8 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
     cohorts = map(Cohort.from_csv, collected.final_cohort_files)
-    if not options.report and (folders.output / 'report.html').exists():
+    is_last = options.analysis_level == ['group']
+    if is_last and not options.report and (folders.output / 'report.html').exists():
         logger.warning('report.html is from an earlier run: update it with --reports-only')
     return GroupOutputs(
         tuple(collected.scalars),
@@ -83,8 +87,8 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
     )
 
 
-def _show(request: Request, *, check: bool, as_json: bool) -> None:
-    """Print what a request finds; with ``check``, whether its headers agree.
+def _show(request: Request, *, check: bool, as_json: bool, formula: str) -> None:
+    """Print what a request finds; with ``check``, whether headers agree and a formula has columns.
 
     Raises
     ------
@@ -99,6 +103,7 @@ def _show(request: Request, *, check: bool, as_json: bool) -> None:
     raise_problems(collection.problems)
     if check:
         collection.reconciled()
+        collection.require_columns(Terms.of(formula).names)
         files = count(len(collection.groups), 'HDF5 file')
         print(f'\nAll headers agree. {files} would be written to {request.output_dir}.')
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from modelarrayio_bids.cli.app.level_stores import wanted_stores
 from modelarrayio_bids.cli.model_options import model_options
 from modelarrayio_bids.cohort import Cohort
-from modelarrayio_bids.derivatives.bids.output_names import Outputs, require_stores, sidecar
+from modelarrayio_bids.derivatives.bids.output_names import Outputs, sidecar
 from modelarrayio_bids.derivatives.cohorts.participant_tables import read_dictionary
 from modelarrayio_bids.derivatives.model_files.requests import (
     FormulaModel,
@@ -97,7 +97,7 @@ def find_jobs(options: argparse.Namespace) -> list[ModelJob]:
         If a file of models cannot be used.
     """
     requests = _requests(options)
-    stores = _stores(options)
+    stores = wanted_stores(options)
     jobs: list[ModelJob] = []
     problems: list[ModelArrayIOError] = []
     for request in requests:
@@ -113,6 +113,21 @@ def find_jobs(options: argparse.Namespace) -> list[ModelJob]:
                 problems.append(error)
     raise_problems(_distinct(problems))
     return jobs
+
+
+def check_models(options: argparse.Namespace) -> None:
+    """Refuse models that no HDF5 file could be fitted with, before one is built.
+
+    Raises
+    ------
+    FormulaError
+        If a formula cannot be read, or asks for a model that is not fitted here.
+    ModelArrayIOError
+        If a file of models cannot be used.
+    """
+    for request in _requests(options):
+        if isinstance(request, FormulaModel) and request.formula is not None:
+            kind_of(Terms.of(request.formula), model_options(options).method)
 
 
 def sort_jobs(
@@ -188,23 +203,6 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest]:
         if name not in known
     ])  # fmt: skip
     return [model for model in models if not names or model.name in names]
-
-
-def _stores(options: argparse.Namespace) -> list[Path]:
-
-    stores = require_stores(options.output_dir)
-    patterns = options.scalars or ['*']
-    wanted = [
-        store for store in stores if any(fnmatchcase(store.parent.name, each) for each in patterns)
-    ]
-    if not wanted:
-        held = ', '.join(sorted({store.parent.name for store in stores}))
-        raise NoMatchError(
-            f'holds no scalar {" or ".join(options.scalars)}',
-            options.output_dir,
-            f'Scalars it holds: {held}.',
-        )
-    return wanted
 
 
 def _job(options: argparse.Namespace, request: ModelRequest, store: Path) -> ModelJob:

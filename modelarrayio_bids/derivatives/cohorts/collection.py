@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,13 @@ import pandas as pd
 
 from modelarrayio_bids.derivatives.bids.dataset import Dataset
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
+from modelarrayio_bids.derivatives.cohorts.columns import OWN_COLUMNS
 from modelarrayio_bids.derivatives.cohorts.grids import reconciled
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes, Unmatched
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.errors import (
+    FormulaError,
     ModelArrayIOError,
     SourceNotFoundError,
     WouldLoseResultsError,
@@ -61,6 +63,22 @@ class Collection:
     left_out: Mapping[str, Sequence[Path]]
     phenotypes: Phenotypes
     problems: tuple[ModelArrayIOError, ...] = ()
+
+    def require_columns(self, names: Iterable[str]) -> None:
+        """Refuse names of a formula that are neither columns of the cohorts nor scalars.
+
+        Raises
+        ------
+        FormulaError
+            With what there is.
+        """
+        scalars = (group.scalar for group in self.groups)
+        known = {*self.phenotypes.columns, *OWN_COLUMNS, *scalars}
+        if unknown := sorted({*names} - known):
+            raise FormulaError(
+                f'there is no column {" or ".join(unknown)}',
+                remedy=f'Columns of phenotypes: {", ".join(self.phenotypes.columns) or "none"}.',
+            )
 
     def table(self) -> pd.DataFrame:
         """Return the table that ``--list-scalars`` shows: a row per group.

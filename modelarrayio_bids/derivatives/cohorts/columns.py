@@ -56,9 +56,9 @@ def said_of_repeats(cohort: Cohort) -> str:
         return ''
     return (
         f'{cohort.scalars[0]}: {count(len(cohort.rows), "image")} of '
-        f'{count(n_people, "participant")}, and lm takes images of one participant for '
-        'independent. Choose one of each (--session-label), or fit a model with an intercept for '
-        f'each participant: model --formula with (1 | {PARTICIPANT})'
+        f'{count(n_people, "participant")}, and lm treats images of one participant as '
+        'independent. Choose one image per participant (--session-label), or fit a model with an '
+        f'intercept for each participant: model --formula with (1 | {PARTICIPANT})'
     )
 
 

@@ -231,7 +231,7 @@ def _suggestion(name: str, known: list[str]) -> str:
     if near:
         return f'Do you mean {" or ".join(shortened(folded[other]) for other in near)}?'
     known = [shortened(other) for other in known]
-    return f'Known are {", ".join(sorted(known))}.' if len(known) < 100 else ''
+    return f'There are: {", ".join(sorted(known))}.' if len(known) < 100 else ''
 
 
 def _is_variadic(apply: Any) -> bool:

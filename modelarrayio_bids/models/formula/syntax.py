@@ -63,7 +63,7 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r'\\(.)', re.DOTALL)
 _ESCAPES = {'n': '\n', 't': '\t', 'r': '\r', '\\': '\\', '"': '"', "'": "'", '`': '`'}
 _SYNTACTIC = re.compile(r'(?:[^\W\d_]|\.(?!\d))[\w.]*')
-_CONSTANTS = frozenset({'TRUE', 'FALSE', 'NULL', 'Inf', 'NaN', 'NA'})
+CONSTANTS = frozenset({'TRUE', 'FALSE', 'NULL', 'Inf', 'NaN', 'NA'})
 _KEYWORDS = frozenset({'if', 'else', 'repeat', 'while', 'function', 'for', 'next', 'break', 'in'})
 
 
@@ -218,7 +218,9 @@ class _Parser:
 
     def unexpected(self) -> FormulaError:
         if self.ahead.kind == 'end':
-            return FormulaError('the formula ends too early', remedy='Close what is open.')
+            return FormulaError(
+                'the formula is incomplete: it ends where a term or a bracket is missing'
+            )
         if self.is_at('<-', '<<-', '->', '->>', '='):
             return FormulaError(
                 f'a formula cannot contain an assignment ({self.ahead.text})', remedy='Write ~.'

@@ -19,11 +19,13 @@ from itertools import chain
 
 from modelarrayio_bids.errors import FormulaError
 from modelarrayio_bids.models.formula.syntax import (
+    CONSTANTS,
     Call,
     Expression,
     Name,
     Number,
     deparse,
+    names_in,
     parse,
     shortened,
     without_parentheses,
@@ -92,6 +94,11 @@ class Terms:
             *(response, variables, tuple(factors), offsets, expansion.has_intercept),
             tuple(special.values()),
         )
+
+    @property
+    def names(self) -> set[str]:
+        """Names of columns and scalars on the right side."""
+        return {name for one in self.variables.values() for name in names_in(one)} - CONSTANTS
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -205,13 +205,11 @@ def _survival(
         # Every parcel or edge would be its own cluster.
         several = clusters.count not in {0, found.survived}
         pieces = f', in {count(clusters.count, "cluster")}' if several else ''
-        twice = ' (each is there twice)' * once
+        twice = ' (each counted once)' * once
         verb = 'has' if found.survived == 1 else 'have'
         yield f'{found.survived:,} of {found.n_tested:,} {kind}{twice} {verb} {rule}{pieces}.'
     if found.peak is not None:
-        # A statistic of either sign is ranked by its size.
-        largest = f'Largest |{found.noun}|' if found.peak.value < 0 else f'Largest {found.noun}'
-        what = 'Strongest' if found.survived else f'{largest}, below the threshold'
+        what = 'Most significant' if found.survived else 'Most significant, below the threshold'
         yield f'{what}: {where}, {found.noun} = {number(found.peak.value)}.'
 
 
