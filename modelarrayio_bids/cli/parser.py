@@ -62,7 +62,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE)
 
     def _suggested(self, message: str) -> str:
-        """Return the option that may have been meant by one that is not known."""
+        """Return the option that may have been meant by one that is not known, or a quote."""
+        if re.search(r'unrecognized arguments: (.* )?[+*:~|-]( |$)', message):
+            return ". Write the formula in quotes: --formula '~ age + sex'"
         unknown = re.search(r'unrecognized arguments: (--[\w-]+)', message)
         close = get_close_matches(unknown[1], sorted(self._spelled()), 1) if unknown else []
         return f'. Did you mean {close[0]}?' if close else ''

@@ -40,6 +40,8 @@ from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)
 
+#: Corrected p values below are counted.
+LEVEL = 0.05
 # Bytes that fitting takes for each image and element of a block, and for each result: measured.
 _BYTES_PER_VALUE, _BYTES_PER_RESULT = 80, 32
 
@@ -60,6 +62,8 @@ class FittedAnalysis:
         Elements of the analysis.
     not_fitted : dict of int
         Elements without results, or without all of them, by reason.
+    significant : dict of int
+        Elements below :data:`LEVEL`, by the name of the corrected p value.
     """
 
     path: Path
@@ -67,6 +71,7 @@ class FittedAnalysis:
     names: tuple[str, ...]
     n_elements: int
     not_fitted: Mapping[str, int]
+    significant: Mapping[str, int]
 
 
 def write_analysis(
@@ -156,16 +161,16 @@ def write_analysis(
             Scratch(blocks, np.dtype(np.float64), folder) as results,
         ):
             not_fitted = _fill(results, asked, resources.threads)
-            _adjust(results, model)
+            significant = _adjust(results, model)
             if permutation is not None:
                 if null is None:
                     null = null_distribution(permutation, values, threads=resources.threads)
-                _correct(results, names, permutation, null)
+                significant |= _correct(results, names, permutation, null)
             writer.write_results(analysis, names, results, {}, resources.threads)
             told = {**facts, schema.NOT_FITTED_ATTRIBUTE: json.dumps(not_fitted)}
             writer.describe_results(analysis, run_provenance() | told, **_kept(tested, null))
             old.require_unchanged()
-    return FittedAnalysis(target, analysis, names, len(chosen), not_fitted)
+    return FittedAnalysis(target, analysis, names, len(chosen), not_fitted, significant)
 
 
 def _chosen(elements: range | None, n_elements: int, path: Path) -> range:
@@ -262,18 +267,25 @@ def _kept(tested: Sequence[str], null: np.ndarray | None) -> dict[str, Any]:
     return {'lists': {schema.NULL_TESTS: tested}, 'arrays': {schema.NULL_MAXIMA: null}}
 
 
-def _adjust(results: Scratch, model: ElementwiseModel) -> None:
-    """Adjust p values over all elements, one result at a time."""
+def _adjust(results: Scratch, model: ElementwiseModel) -> dict[str, int]:
+    """Adjust p values over all elements, one result at a time; count those that are small."""
     names = result_names(model)
+    counts = {}
     for raw, method in model.corrections:
         adjusted = p_adjust(results.row(names.index(raw)), method)
         results.put(names.index(f'{raw}.{method}'), adjusted)
+        counts[f'{raw}.{method}'] = int((adjusted < LEVEL).sum())
+    return counts
 
 
 def _correct(
     results: Scratch, names: Sequence[str], permutation: PermutationTest, null: np.ndarray
-) -> None:
-    """Turn statistics into p values corrected for all elements, one result at a time."""
+) -> dict[str, int]:
+    """Turn statistics into p values corrected for all elements; count those that are small."""
+    counts = {}
     for name, maxima in zip(permutation.columns, null, strict=True):
         row = names.index(name)
-        results.put(row, family_wise_p(results.row(row), maxima))
+        corrected = family_wise_p(results.row(row), maxima)
+        results.put(row, corrected)
+        counts[name] = int((corrected < LEVEL).sum())
+    return counts

@@ -15,6 +15,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import SOURCE, SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
+from modelarrayio_bids.models.adjustment import P_VALUE
 from modelarrayio_bids.models.base import ElementwiseModel, FittedCurve
 from modelarrayio_bids.models.design import Design, design
 from modelarrayio_bids.models.formula.syntax import names_in
@@ -22,7 +23,7 @@ from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import ModelKind, kind_of
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import PermutationTest
-from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
+from modelarrayio_bids.results.fit import LEVEL, FittedAnalysis, write_analysis
 from modelarrayio_bids.results.fsl_design import FSLDesign
 from modelarrayio_bids.results.matched_rows import MatchedRows
 from modelarrayio_bids.results.null_distributions import null_distribution, working_bytes
@@ -206,6 +207,9 @@ class ModelFit:
             *(analysis, fitted.path, count(len(set(fitted.names) - {ELEMENT_ID}), 'result')),
             *(count(fitted.n_elements, 'element'), not_fitted),
         )
+        if elements is None:
+            for line in _significant(fitted):
+                logger.info('%s', line)
         return fitted
 
     def null_distribution(
@@ -403,6 +407,18 @@ class ModelFit:
         if self.permutation is not None:
             told['permutation'] = self.permutation.facts()
         return {schema.FORMULA_ATTRIBUTE: plan.formula, schema.MODEL_ATTRIBUTE: json.dumps(told)}
+
+
+def _significant(fitted: FittedAnalysis) -> Iterator[str]:
+    """Yield for each correction how many elements are significant, by term."""
+    parts = [name.rpartition(f'.{P_VALUE}.') for name in fitted.significant]
+    for method in dict.fromkeys(method for *_, method in parts):
+        counts = ', '.join(
+            f'{term} {number:,}'
+            for (term, _, one), number in zip(parts, fitted.significant.values(), strict=True)
+            if one == method and term != 'Intercept'
+        )
+        yield f'Elements with p < {LEVEL}, corrected ({method}): {counts}'
 
 
 def _comparable(facts: Mapping[str, str]) -> tuple[str | None, Any]:

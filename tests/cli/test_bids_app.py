@@ -224,6 +224,10 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
         data = nb.load(output / stem / name).get_fdata()
         assert set(np.unique(data)) == {0, 0.75}
     assert 'Exported 4 analyses' in capsys.readouterr().out
+    assert main([str(study), str(output), 'export', *chosen]) == 0
+    assert 'Exported 2 analyses' in capsys.readouterr().out
+    assert main([str(study), str(output), 'export', '--scalars', 'cbv']) == 66
+    assert 'holds no scalar cbv. Scalars it holds: cbf, gm_probseg.' in said(capsys)
     # What R wrote is not lost to a second run of the group level, nor is what belongs to it.
     before = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
     again = [*chosen, '--participant-label', '01', '02']
@@ -235,6 +239,26 @@ def test_every_analysis_is_exported(study, tmp_path, capsys):
     after = {path: path.read_bytes() for path in (output / 'cbf').rglob('*') if path.is_file()}
     assert after == before
     assert main([str(study), str(output), 'group', *chosen, '--overwrite']) == 0
+
+
+@pytest.mark.parametrize(
+    ('formula', 'code', 'says'),
+    [
+        ('~ age +', 65, 'the formula is incomplete'),
+        ('~ age + (age | sub) + (age | site)', 65, 'fit it in R'),
+        ('~ age + iq', 0, ''),
+    ],
+)
+def test_a_formula_is_judged_before_anything_is_built(study, tmp_path, capsys, formula, code, says):
+    output = tmp_path / 'out'
+    run = [str(study), str(output), 'group', 'model', '--scalars', 'cbf', '--formula', formula]
+    if code:
+        assert main(run) == code
+        assert says in said(capsys)
+        assert not list(tmp_path.rglob('*.h5'))
+    else:
+        assert main([*run, '--dry-run']) == 65
+        assert 'there is no column iq. Columns of phenotypes: age' in said(capsys)
 
 
 def test_only_the_named_analysis_is_exported(study, tmp_path, outputs, capsys):

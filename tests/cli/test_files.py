@@ -284,6 +284,13 @@ def test_a_mask_on_another_grid_than_all_images_is_what_is_named(folder, capsys)
     )
 
 
+def test_a_formula_without_quotes_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(['fit', 'FA.h5', *'--cohort-file cohort.csv --formula FA ~ age + sex'.split()])
+    assert ended.value.code == 64
+    assert "Write the formula in quotes: --formula '~ age + sex'" in capsys.readouterr().err
+
+
 def test_an_option_close_to_the_unknown_one_is_named(capsys):
     with pytest.raises(SystemExit) as ended:
         build('--outputs', 'x.h5')

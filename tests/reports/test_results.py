@@ -273,9 +273,7 @@ def test_an_edge_and_its_mirror_image_are_one(tmp_path):
     p = np.where(np.isnan(t), np.nan, np.where(t == -9, 0.001, 0.5))
     names, matrix = ['a.statistic', 'a.p.value.fdr'], np.column_stack([t.ravel(), p.ravel()])
     (figure,) = figures(tmp_path, edges, names, matrix)
-    assert figure.finding.startswith(
-        '1 of 6 edges (each counted once) has FDR-corrected p < 0.05'
-    )
+    assert figure.finding.startswith('1 of 6 edges (each counted once) has FDR-corrected p < 0.05')
     assert (figure.numbers['survived'], figure.numbers['elements']) == (1, 6)
     assert [row['where'] for row in figure.rows()] == edges.labels(np.array([7]))
     # Other values in one triangle: every entry is by itself.

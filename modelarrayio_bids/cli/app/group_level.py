@@ -72,7 +72,9 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
             # As large as the data, and of no use once they are assembled.
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
-    cohorts = map(Cohort.from_csv, collected.final_cohort_files)
+    # A formula with (1 | participant_id) is what would be advised.
+    has_groups = '|' in (options.formula or '')
+    cohorts = () if has_groups else map(Cohort.from_csv, collected.final_cohort_files)
     is_last = options.analysis_level == ['group']
     if is_last and not options.report and (folders.output / 'report.html').exists():
         logger.warning('report.html is from an earlier run: update it with --reports-only')
