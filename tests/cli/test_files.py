@@ -285,8 +285,9 @@ def test_a_mask_on_another_grid_than_all_images_is_what_is_named(folder, capsys)
 
 
 def test_a_formula_without_quotes_is_told(capsys):
+    words = ['fit', 'FA.h5', '--cohort-file', 'c.csv', '--formula', 'FA', '~', 'age', '+', 'sex']
     with pytest.raises(SystemExit) as ended:
-        main(['fit', 'FA.h5', *'--cohort-file cohort.csv --formula FA ~ age + sex'.split()])
+        main(words)
     assert ended.value.code == 64
     assert "Write the formula in quotes: --formula '~ age + sex'" in capsys.readouterr().err
 
