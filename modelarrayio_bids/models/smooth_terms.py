@@ -81,11 +81,11 @@ def with_smooths(design: Design) -> tuple[Design, tuple[SmoothTerm, ...]]:
 
 def _require_fixed(smooth: Smooth, call: Call, design: Design) -> None:
     if not smooth.is_fixed:
-        fixed = ', fx = TRUE)' if 'k' in call.names else ', k = 4, fx = TRUE)'
+        label = shortened(smooth.base_label)
         formula, response = shortened(design.formula, 200), design.response or 'scalar'
         raise FormulaError(
             f'{written(call)} is a penalised smooth, whose degrees of freedom are estimated',
-            remedy=f'Fix them: {written(call)[:-1]}{fixed}. Or fit it in R: '
+            remedy=f'Fix them, as in {label[:-1]}, k = 4, fx = TRUE), or fit it in R: '
             f'ModelArray.gam({formula}, modelarray, phenotypes, "{response}").',
         )
 

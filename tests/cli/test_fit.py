@@ -66,6 +66,7 @@ def test_results_are_those_of_modelarray_lm(folder, capsys):
     assert capsys.readouterr().err == (
         'INFO: Wrote lm of FA.h5: 15 results at 60 elements; 10 with too few images; '
         '1 with constant response\n'
+        'INFO: Elements with p < 0.05, corrected (fdr): age 43, sexM 0, model 43\n'
     )
     found = read_results('FA.h5', 'lm')
     # The order of ModelArray.lm's data frame: terms, model, corrections of terms, of the model.

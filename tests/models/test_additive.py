@@ -289,7 +289,7 @@ def test_effect_sizes_stand_behind_adjusted_p_values_as_in_modelarray():
     [
         ('s(age, k = 4)', 's(age, k = 4) is a penalised smooth, whose degrees of freedom are'),
         ('s(age, k = 4)', 'ModelArray.gam(y ~ s(age, k = 4), modelarray, phenotypes, "y")'),
-        ('s(age, fx = FALSE)', 'Fix them: s(age, k = 4, fx = TRUE). Or fit it in R'),
+        ('s(age, fx = FALSE)', 'Fix them, as in s(age, k = 4, fx = TRUE), or fit it in R'),
         (
             's(dose, k = 4, fx = TRUE)',
             's(dose) has a k of 4 for 3 distinct values: choose 3 or less',
