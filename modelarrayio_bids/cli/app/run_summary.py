@@ -167,8 +167,10 @@ def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
 def _of_nothing(rows: Sequence[Mapping[str, str]], above: Collection[str]) -> str:
     """Return the terms, several scalars' and analyses' once, and the smallest p of all."""
     terms = dict.fromkeys(row['term'] for row in rows)
-    smallest = [float(row['smallest_p']) for row in rows if row['smallest_p'] != 'n/a']
-    best = f' (smallest p {min(smallest):.2g})' if smallest else ''
+    smallest = [
+        (float(row['smallest_p']), row['correction']) for row in rows if row['smallest_p'] != 'n/a'
+    ]
+    best = ' (smallest p {:.2g}, correction {})'.format(*min(smallest)) if smallest else ''
     # Those that stand in the table for another scalar come last.
     ordered = sorted(terms, key=above.__contains__)
     named = [term + ' elsewhere' * (term in above) for term in ordered]
