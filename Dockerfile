@@ -4,10 +4,12 @@
 FROM debian:trixie-slim AS python
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/ldconfig /var/log/apt /var/log/dpkg.log
 
 # Every package as a wheel, each checked against its hash in requirements/.
 FROM python AS wheels
+# Two builds are to have the same files: what is packed, and compiled below, tells no time.
+ENV SOURCE_DATE_EPOCH=946684800
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
 COPY requirements/build.txt /src/requirements/
 RUN python3 -m venv /opt/build \
@@ -33,10 +35,14 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps \
 RUN find /opt/modelarrayio-bids/lib -type d -name tests -prune -exec rm -rf {} + \
     && find /opt/modelarrayio-bids/lib -type d -path '*/botocore/data/*' -prune \
         ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
-    && python3 -m compileall -q -j 0 /opt/modelarrayio-bids/lib
+    && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/modelarrayio-bids/lib
 # matplotlib keeps a list of fonts, and a user who may write has it in the home otherwise.
 RUN XDG_CACHE_HOME=/opt/modelarrayio-bids/cache XDG_CONFIG_HOME=/opt/modelarrayio-bids/config \
-    /opt/modelarrayio-bids/bin/python -c 'import matplotlib.font_manager'
+    /opt/modelarrayio-bids/bin/python -c "import json, pathlib, matplotlib.font_manager; \
+        found, = pathlib.Path('/opt/modelarrayio-bids/cache/matplotlib').glob('fontlist-*.json'); \
+        fonts = json.loads(found.read_text()); \
+        [fonts[name].sort(key=str) for name in ('afmlist', 'ttflist')]; \
+        found.write_text(json.dumps(fonts))"
 
 FROM build AS build-test
 COPY requirements/test.txt /src/requirements/

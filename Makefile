@@ -122,8 +122,9 @@ lock: $(VENV)/.installed-dev  ## choose the packages of the image and of test-lo
 	$(LOCK) pyproject.toml --extra test --resolution lowest-direct --python-version 3.11 \
 	    --universal -o requirements/lowest.txt
 
-descriptor: $(VENV)/.installed  ## what --bids-exec-spec prints, from the parser
+descriptor: $(VENV)/.installed  ## what --bids-exec-spec prints, and the pages of the options, from the parser
 	$(BIN)/python docs/_ext/boutiques_descriptor.py
+	$(BIN)/python docs/_ext/help_texts.py
 
 # Warnings are errors, and so is a reference that leads nowhere.
 docs: $(VENV)/.installed-docs descriptor  ## the documentation (in docs/_build/html)

@@ -16,7 +16,6 @@ extensions = [
     'myst_parser',
     'numpydoc',
     'sphinx.ext.autodoc',
-    'command_line',
     'format_rules',
     'messages',
     'nipype_pages',

@@ -65,7 +65,7 @@ def follow(step, folder):
 def environment():
     """That of this process, with the commands beside its interpreter first."""
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
-    return os.environ | {'PATH': places, 'LC_ALL': 'C.UTF-8'}
+    return os.environ | {'PATH': places, 'LC_ALL': 'C.UTF-8', 'COLUMNS': '100'}
 
 
 def copy_downloads(page, folder):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from command_line import escaped
 from docutils import nodes
+from markdown_text import escaped
 from raised import GAP, Message, error_classes, messages
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective

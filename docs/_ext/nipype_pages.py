@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from command_line import escaped
 from docutils import nodes
+from markdown_text import escaped
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from command_line import parser_of
 from images import write_cohort
 
 from modelarrayio_bids.cli import bids_app, files
@@ -17,9 +16,10 @@ LINES = 48
 def parsers():
     yield bids_app.PROGRAM, bids_app.get_parser()
     yield files.PROGRAM, files.get_parser()
+    actions = files.get_parser()._actions  # noqa: SLF001
+    (commands,) = (action for action in actions if isinstance(action.choices, dict))
     for command in files.COMMANDS:
-        parser = parser_of('modelarrayio_bids.cli.files:get_parser', command)
-        yield f'{files.PROGRAM} {command}', parser
+        yield f'{files.PROGRAM} {command}', commands.choices[command]
 
 
 PROGRAMS = [name for name, _ in parsers()]

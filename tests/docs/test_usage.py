@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 from images import group_mask, write_cohort, write_csv
-from pages import DOCS, copy_downloads, follow_all
+from pages import DOCS, copy_downloads, follow, follow_all, steps
 from stores import write_results
 from tools import require_tool
 
@@ -61,3 +61,11 @@ def test_the_scripts_for_slices_are_r_and_bash(tmp_path):
     parse = f'invisible(parse("{tmp_path / "fit_slice.R"}"))'
     subprocess.run([require_tool('Rscript'), '-e', parse], check=True)
     subprocess.run([require_tool('bash'), '-n', tmp_path / 'fit_slices.sh'], check=True)
+
+
+@pytest.mark.parametrize('page', sorted(DOCS.glob('usage*.md')), ids=lambda page: page.stem)
+def test_pages_show_the_options_as_the_terminal_does(page, tmp_path):
+    # Meant to be otherwise? make descriptor
+    (step,) = (step for step in steps(page) if step.command.endswith('--help-all'))
+    require_tool('modelarrayio')
+    follow(step, tmp_path)

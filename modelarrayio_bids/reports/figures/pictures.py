@@ -118,7 +118,11 @@ def map_pictures(
     rows = [*_cortex_rows(shown, at_hand), *panel_rows(panels, below, weights)]
     pictures = []
     if rows:
-        texts = alt or described(space, values, title), _caption(scale, below, shown, at_hand)
+        caption = _caption(scale, below, shown, at_hand)
+        there = space.grid_elements()
+        if there is not None and there.voxels.size > there.indices.shape[1]:
+            caption += f' A voxel shows the mean of its {space.kind}.'
+        texts = alt or described(space, values, title), caption
         pictures.append(_drawn(rows, scale, title, values, texts))
     if space.structures() and (not rows or len(shown) < len(cortex)):
         pictures.append(structure_chart(space, values, scale.label, title))
