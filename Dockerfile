@@ -35,7 +35,7 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps \
 RUN find /opt/modelarrayio-bids/lib -type d -name tests -prune -exec rm -rf {} + \
     && find /opt/modelarrayio-bids/lib -type d -path '*/botocore/data/*' -prune \
         ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
-    && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/modelarrayio-bids/lib
+    && python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/modelarrayio-bids/lib
 # matplotlib keeps a list of fonts, and a user who may write has it in the home otherwise.
 RUN XDG_CACHE_HOME=/opt/modelarrayio-bids/cache XDG_CONFIG_HOME=/opt/modelarrayio-bids/config \
     /opt/modelarrayio-bids/bin/python -c "import json, pathlib, matplotlib.font_manager; \

@@ -141,9 +141,10 @@ class Resources:
         if memory < enough:
             enough = -(-(enough + _SPREAD) // MIB)
             raise UsageError(
-                f'{memory // MIB} MB of memory are too few to {to} images of {n_elements:,} '
+                f'{memory // MIB} MB of memory is too little to {to} images of {n_elements:,} '
                 f'elements in {count(self.threads, "thread")}',
-                remedy=f'Give at least {enough} MB (--mem-mb), or fewer threads (--nprocs).',
+                remedy=f'Give at least {enough} MB (--mem-mb), or fewer threads (--nprocs, and '
+                '--s3-workers for remote files).',
             )
         return memory - needed
 

@@ -270,7 +270,7 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     usage = (tmp_path / 'html' / 'usage.html').read_text('utf-8')
-    assert 'id="cmdoption-modelarrayio-bids-mem-mb"' in usage
+    assert '--mem-mb, --mem MB' in usage
 
 
 def test_the_comparison_tells_the_size_of_our_chunks():

@@ -41,7 +41,7 @@ def refused(command, **keywords):
     done = subprocess.run(command, capture_output=True, text=True, check=False, **keywords)
     assert done.returncode == 64, done.stderr
     said = done.stderr.splitlines()[-1]
-    assert 'MB of memory are too few' in said
+    assert 'MB of memory is too little' in said
     return int(re.search(r'Give at least (\d+) MB \(--mem-mb\)', said)[1])
 
 
@@ -112,7 +112,7 @@ def test_what_ulimit_gives_is_a_limit_too(small, tmp_path):
     for command in (limited(small, 6), limited([*small, '--mem-mb', '4000'], 6)):
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=bare())
         assert done.returncode == 64, done.stderr
-        assert re.search(r'are too few.*Give at least \d+ MB', done.stderr.splitlines()[-1])
+        assert re.search(r'is too little.*Give at least \d+ MB', done.stderr.splitlines()[-1])
     assert not (tmp_path / 'x.h5').exists()
     subprocess.run(limited(small, 500), check=True, env=bare())
 
