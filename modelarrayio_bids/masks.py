@@ -403,7 +403,7 @@ def _unlike(
         SpaceMismatchError(
             f'{expected.mismatch(Grid.of(volume))}; the grid of {whose} is expected',
             volume.path,
-            'Resample it or leave its image out: --on-grid-mismatch does either.',
+            'Resample it (--on-grid-mismatch resample), or leave its image out (drop).',
         )
         for volume in volumes
         if Grid.of(volume) != expected

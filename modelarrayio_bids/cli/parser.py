@@ -63,11 +63,12 @@ class Parser(argparse.ArgumentParser):
 
     def _suggested(self, message: str) -> str:
         """Return the option that may have been meant by one that is not known, or a quote."""
+        for unknown in re.findall(r' (-{1,2}[a-z][\w-]+)', message.partition('unrecognized')[2]):
+            if close := get_close_matches(f'--{unknown.lstrip("-")}', sorted(self._spelled()), 1):
+                return f'. Did you mean {close[0]}?'
         if re.search(r'unrecognized arguments: (.* )?[+*:~|-]( |$)', message):
             return ". Write the formula in quotes: --formula '~ age + sex'"
-        unknown = re.search(r'unrecognized arguments: (--[\w-]+)', message)
-        close = get_close_matches(unknown[1], sorted(self._spelled()), 1) if unknown else []
-        return f'. Did you mean {close[0]}?' if close else ''
+        return ''
 
     def _spelled(self) -> set[str]:
         """Return the long options of this parser and of its commands."""

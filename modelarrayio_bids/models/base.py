@@ -45,9 +45,10 @@ class Outcome(enum.IntEnum):
     NOT_ALL_ESTIMABLE = 4
 
 
+TOO_FEW = 'too few images'
 #: Description of each outcome for messages.
 REASONS: Mapping[int, str] = {
-    Outcome.TOO_FEW_IMAGES: 'too few images',
+    Outcome.TOO_FEW_IMAGES: TOO_FEW,
     Outcome.CONSTANT_RESPONSE: 'constant response',
     Outcome.NO_RESIDUAL_DF: 'no residual degrees of freedom',
     Outcome.NOT_ALL_ESTIMABLE: 'some coefficients not estimable',
@@ -137,6 +138,7 @@ class ElementwiseModel(ABC):
     scalars: tuple[str, ...] = ()
     #: Coefficients that have no results, because the other columns determine them.
     aliased: tuple[str, ...] = ()
+    TOO_FEW = 'too few images'
     #: Description of each outcome for messages.
     reasons: ClassVar[Mapping[int, str]] = REASONS
 

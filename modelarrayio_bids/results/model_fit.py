@@ -16,7 +16,7 @@ import numpy as np
 from modelarrayio_bids.cohort import SOURCE, SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.adjustment import P_VALUE
-from modelarrayio_bids.models.base import ElementwiseModel, FittedCurve
+from modelarrayio_bids.models.base import TOO_FEW, ElementwiseModel, FittedCurve
 from modelarrayio_bids.models.design import Design, design
 from modelarrayio_bids.models.formula.syntax import names_in
 from modelarrayio_bids.models.formula.terms import Terms
@@ -207,7 +207,15 @@ class ModelFit:
             *(analysis, fitted.path, count(len(set(fitted.names) - {ELEMENT_ID}), 'result')),
             *(count(fitted.n_elements, 'element'), not_fitted),
         )
-        if elements is None:
+        few = fitted.not_fitted.get(TOO_FEW, 0)
+        if few == fitted.n_elements:
+            enough = int(self.model.options.fewest(len(self.phenotypes.table)))
+            logger.warning(
+                'no element has values in more than %d images, so nothing was tested. For a '
+                'smaller study give --num-subj-lthr-abs, such as %d',
+                *(enough, len(self.model.design.names) + 1),
+            )
+        elif elements is None:
             for line in _significant(fitted):
                 logger.info('%s', line)
         return fitted
@@ -321,12 +329,13 @@ class ModelFit:
         ])  # fmt: skip
         n_images = len(self.phenotypes.table)
         enough = options.fewest(n_images)
-        least = np.full(len(names), n_images)
+        least, is_any = np.full(len(names), n_images), False
         for finite in self._finite_values():
             fitted = finite[plan.rows][:, finite.sum(axis=0) > enough]
             images = members.astype(np.int32) @ fitted.astype(np.int32)
             least = np.minimum(least, images.min(axis=1, initial=n_images))
-        return dict(zip(names, least.tolist(), strict=True))
+            is_any |= bool(fitted.size)
+        return dict(zip(names, (least * is_any).tolist(), strict=True))
 
     def _lost(self, column: str) -> str:
         rows = self.model.design.lost[column]

@@ -311,8 +311,9 @@ def test_datasets_named_one_by_one_all_count(tmp_path, capsys):
 def test_nothing_to_export(study, outputs, tmp_path, capsys):
     assert main([str(study), str(outputs), 'export']) == 66
     script = outputs / 'code' / 'fit_*.R'
-    next_step = f'Fit a model first: for script in {script}; do Rscript "$script" || break; done'
-    assert f'holds no analysis at all. {next_step}' in said(capsys)
+    in_r = f'for script in {script}; do Rscript "$script" || break; done'
+    first = "Fit a model first: model --formula '~ ...'; or with ModelArray in R"
+    assert f'holds no analysis at all. {first}: {in_r}' in said(capsys)
     assert main([str(study), str(tmp_path), 'export']) == 66
     assert 'Run the group level first' in said(capsys)
 

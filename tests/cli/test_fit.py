@@ -227,6 +227,14 @@ def test_dry_run_shows_the_design_and_writes_nothing(folder, capsys):
     assert bytes_of(folder) == before
 
 
+def test_a_study_that_is_too_small_is_told(folder, capsys):
+    assert fit('FA ~ age', '--num-subj-lthr-abs', 1000) == 0
+    said = capsys.readouterr().err
+    assert 'no element has values in more than 1000 images, so nothing was tested' in said
+    assert 'give --num-subj-lthr-abs, such as 3\n' in said
+    assert 'Elements with' not in said
+
+
 def test_results_are_exported_where_asked(folder):
     from images import group_mask, write_cohort
 

@@ -143,7 +143,7 @@ def test_an_odd_grid_is_an_error_that_names_it_and_that_of_the_others(group, odd
         assert '2 problems, nothing was built' in said
         assert f'{odd_image(odd)}: has shape 13 × 15 × 13, expected 16 × 18 × 16; ' in said
         assert '; the grid of 6 of 8 files is expected' in said
-        assert '--on-grid-mismatch does either' in said
+        assert '(--on-grid-mismatch resample), or leave its image out (drop)' in said
     assert not list((tmp_path / 'out').rglob('*.csv'))
 
 

@@ -93,10 +93,9 @@ def find_jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def _fit_first(output_dir: Path) -> str:
-
     scripts = sorted((output_dir / 'code').glob('fit_*.R'))
-    command = f': {fit_command(output_dir, scripts)}' if scripts else ' with ModelArray, in R.'
-    return f'Fit a model first{command}'
+    in_r = f': {fit_command(output_dir, scripts)}' if scripts else '.'
+    return f"Fit a model first: model --formula '~ ...'; or with ModelArray in R{in_r}"
 
 
 def _analyses(store: Path, wanted: Sequence[str]) -> list[str]:

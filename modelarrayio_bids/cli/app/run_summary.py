@@ -160,8 +160,9 @@ def _of_results(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
         where = f'These elements have values above {least} in …_stat-1mp{desc}_statmap.'
         lines = [f'Found, p < {level}, {rule}:', *_first([_RESULT_COLUMNS, *cells]), where]
         yield '\n'.join(lines)
-    if others := list(significant(rows, found=False)):
-        yield f'Nothing found for: {_of_nothing(others, {row["term"] for row in found})}.'
+    tested = [row for row in significant(rows, found=False) if int(row['elements'])]
+    if tested:
+        yield f'Nothing found for: {_of_nothing(tested, {row["term"] for row in found})}.'
 
 
 def _of_nothing(rows: Sequence[Mapping[str, str]], above: Collection[str]) -> str:

@@ -78,7 +78,9 @@ class Phenotypes:
         sessions = next(filter(None, map(Table.of_sessions, folders)), None)
         paths = [*([participants] if participants else []), *dict.fromkeys(given)]
         if not paths and sessions is None:
-            logger.warning('no %s found: the cohorts hold no phenotypes', FILE)
+            logger.warning(
+                'no %s found: the cohorts hold no phenotypes. Give a table with --phenotypes', FILE
+            )
         tables = [Table.from_file(path) for path in paths]
         return cls.of(tables if sessions is None else [sessions, *tables])
 

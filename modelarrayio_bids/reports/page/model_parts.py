@@ -194,7 +194,8 @@ def maps_of_term(maps: Sequence[tuple[str, str]], analysis: str, p: str) -> list
     entities = replace(result, statistic=f'1m.{result.statistic}').entities()
     named = '_'.join(f'{key}-{value}' for key, value in entities.items())
     ending = f'_node-{label(analysis)}_{named}_statmap.'
-    return [(name, href) for name, href in maps if ending in name]
+    # Names of fixels have nothing before.
+    return [(name, href) for name, href in maps if ending in f'_{name}']
 
 
 def permutation_part(topic: Topic) -> Part | None:
