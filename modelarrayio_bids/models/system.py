@@ -126,7 +126,7 @@ class System:
     columns : list of int
         In the order of the solution's first estimates; those of the contrasts follow.
     own : list of int
-        Those of them that hold scalars, the last ones.
+        The last of them, which hold scalars.
     shared : Coordinates
         Coordinates of the others.
     """

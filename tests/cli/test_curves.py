@@ -51,6 +51,7 @@ def test_a_formula_with_a_smooth_is_an_additive_model(folder, capsys):
     assert fit() == 0
     assert capsys.readouterr().err == (
         'INFO: Wrote gam of FA.h5: 12 results at 30 elements; 1 with too few images\n'
+        'INFO: Elements with p < 0.05, corrected (fdr): s_age 10, sexM 0\n'
     )
     found = read_results('FA.h5', 'gam')
     p = found['s_age.p.value.fdr']
