@@ -146,12 +146,15 @@ class AnalysisContents:
         Number of elements that were analysed.
     results : tuple of str
         Names, without that of the elements' numbers.
+    formula : str
+        Formula of the model; blank where the file does not keep it.
     """
 
     name: str
     problem: str
     n_elements: int = 0
     results: tuple[str, ...] = ()
+    formula: str = ''
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,8 @@ class _Inspection(StoreReader):
         except SchemaError as error:
             return AnalysisContents(name, error.what)
         results = tuple(result for result in found.names if result != schema.ELEMENT_ID)
-        return AnalysisContents(name, '', found.matrix.shape[1], results)
+        formula = found.described.get(schema.FORMULA_ATTRIBUTE, '')
+        return AnalysisContents(name, '', found.matrix.shape[1], results, formula)
 
 
 def _scalar(file: h5py.File, view: ScalarView) -> ScalarContents:

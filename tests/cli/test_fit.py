@@ -505,3 +505,10 @@ def test_null_distributions_of_another_test_are_refused(folder):
     ):
         fitted.run(null=np.ones((1, 10)))
     assert bytes_of(folder) == before
+
+
+def test_a_file_tells_its_models(folder, capsys):
+    assert fit('FA ~ age + sex') == 0
+    capsys.readouterr()
+    assert main(['info', 'FA.h5']) == 0
+    assert '  lm  15 results at 60 elements of FA ~ age + sex: ' in capsys.readouterr().out

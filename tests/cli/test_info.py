@@ -84,7 +84,7 @@ def test_the_same_for_a_program(folder, info):
     assert scalar['images'] == {'unchanged': 5, 'changed': [], 'gone': [], 'remote': []}
     (analysis,) = document['analyses']
     assert analysis == {
-        'name': 'mylm', 'problem': '', 'n_elements': N - 4, 'results': RESULTS[1:],
+        'name': 'mylm', 'problem': '', 'n_elements': N - 4, 'results': RESULTS[1:], 'formula': '',
     }  # fmt: skip
 
 

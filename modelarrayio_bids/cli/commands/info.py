@@ -159,4 +159,5 @@ def _analysis(analysis: AnalysisContents) -> tuple[str, str]:
     more = ', ...' if len(analysis.results) > _RESULTS_SHOWN else ''
     results = count(len(analysis.results), 'result')
     where = count(analysis.n_elements, 'element')
-    return analysis.name, f'{results} at {where}: {shown}{more}'
+    model = f' of {analysis.formula}' * bool(analysis.formula)
+    return analysis.name, f'{results} at {where}{model}: {shown}{more}'
