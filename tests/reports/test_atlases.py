@@ -112,8 +112,9 @@ def test_what_one_atlas_leaves_the_next_names(dataset, source, space):
         (f'atlas-A_space-{SPACE}', 'number\tname\n1\tThalamus\n'),
         ('atlas-A_space-MNI152NLin6Asym', TABLE),
         (f'atlas-A_space-{SPACE}', 'index\tname\n1\t"Thalamus\n'),
+        (f'atlas-A_space-{SPACE}', 'index\tname\n1\n0\tOutside\n'),
     ],
-    ids=['no table', 'no column', 'another space', 'an open quote'],
+    ids=['no table', 'no column', 'another space', 'an open quote', 'no regions'],
 )
 def test_others_are_passed_over(dataset, source, space, name, text):
     image = save(dataset / 'atlases' / f'{name}_dseg.nii.gz', segmentation())

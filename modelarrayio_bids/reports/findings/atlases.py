@@ -105,15 +105,15 @@ class Regions:
         sources : sequence of pathlib.Path
             Images of the cohort, whose names tell the space.
         """
-        names, codes = [''], np.zeros(len(space), np.uint16)
+        names, codes = [''], np.zeros(len(space), int)
         for atlas in _at_hand(sources) if space.has_neighbours else ():
-            code_of = np.zeros(max(atlas.regions, default=0) + 1, np.uint16)
-            code_of[[*atlas.regions]] = len(names) + np.arange(len(atlas.regions))
-            names += [f'{name} ({atlas.name})' for name in atlas.regions.values()]
-            numbers = atlas.numbers(space)
-            known = np.where(numbers < code_of.size, numbers, 0)
-            codes = np.where(codes, codes, code_of[known])
-        return cls(names, codes)
+            regions, numbers = sorted(atlas.regions.items()), atlas.numbers(space)
+            known = np.array([number for number, _ in regions])
+            at = np.searchsorted(known, numbers).clip(max=known.size - 1)
+            is_new = (codes == 0) & (known[at] == numbers)
+            codes[is_new] = len(names) + at[is_new]
+            names += [f'{name} ({atlas.name})' for _, name in regions]
+        return cls(names, codes.astype(np.uint16))
 
 
 def _at_hand(sources: Sequence[Path]) -> Iterator[Atlas]:
@@ -158,12 +158,15 @@ def _of_surfaces(path: Path) -> Atlas:
             volume[tuple(model.voxel.T)] = numbers[where]
     affine = np.eye(4) if models.affine is None else models.affine
     regions = {number: name for number, (name, _) in labels.label[0].items() if number}
+    if not regions:
+        raise FormatError('has no labels', path, 'Give a .dlabel.nii with some.')
     return Atlas(_label(path), regions, _small(volume), np.linalg.inv(affine), surfaces)
 
 
 def _small(numbers: np.ndarray) -> np.ndarray:
     """Return integers in as few bytes as they need."""
-    return numbers.clip(0).astype(np.min_scalar_type(int(np.nanmax(numbers, initial=0))))
+    numbers = np.nan_to_num(numbers).clip(0)
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
 
 
 def _label(path: Path) -> str:
@@ -181,5 +184,9 @@ def _regions(path: Path) -> dict[int, str]:
     if 'index' not in table.header or not named:
         raise FormatError('has no columns index and name', table.path, 'Add them.')
     columns = [table.header.index(column) for column in ('index', named)]
-    cells = ([row[column] for column in columns] for row in table.rows)
-    return {int(index): name for index, name in cells if index.isdigit() and int(index)}
+    whole = (row for row in table.rows if len(row) > max(columns))
+    cells = ([row[column] for column in columns] for row in whole)
+    found = {int(index): name for index, name in cells if index.isdecimal() and int(index)}
+    if not found:
+        raise FormatError('has no rows of regions', table.path, 'Add them.')
+    return found
