@@ -51,6 +51,8 @@ def test_a_study_of_three_pipelines(study, ask):
         "anatomical, which is fMRIPrep's or sMRIPrep's to give": 4,
         'a reference image or field map, not a measure': 4,
     }
+    # The commonest first, and equally common ones by name.
+    assert list(counts) == sorted(counts, key=lambda reason: (-counts[reason], reason))
 
 
 def test_probabilities_are_for_those_who_ask(study, ask):

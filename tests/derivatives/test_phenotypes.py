@@ -16,6 +16,7 @@ from modelarrayio_bids.errors import (
     FormatError,
     NotFetchedError,
     SourceNotFoundError,
+    UsageError,
 )
 
 MNI = trees.SPACE
@@ -288,6 +289,13 @@ def test_a_longitudinal_table_keeps_one_row_per_visit(visits, tmp_path):
     ]
     (unmatched,) = found.unmatched(group)
     assert (unmatched.without_phenotypes, unmatched.without_images) == ((), ('sub-1 ses-1',))
+
+
+def test_a_required_phenotype_that_no_table_has(visits, tmp_path):
+    root, path = visits
+    request = Request(root, tmp_path / 'out', phenotypes=(path,), required_columns=('iq',))
+    with pytest.raises(UsageError, match='no table of phenotypes has a column iq. There are: '):
+        collect(request)
 
 
 def test_visits_without_a_required_phenotype_are_left_out(visits, tmp_path, caplog):
