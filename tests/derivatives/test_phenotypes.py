@@ -49,6 +49,16 @@ def test_not_available_is_blank_and_columns_keep_their_order(table):
     assert found.blanks(visits) == {'site': 2, 'age': 2}
 
 
+def test_what_visits_lack(table):
+    found = read(table('participant_id\tsite\tage\n01\tA\t9\n02\tn/a\t9\n03\tn/a\t\n'))
+    visits = [Visit('01'), Visit('02'), Visit('03')]
+    assert found.lacking(visits, ['age', 'site']) == {
+        Visit('02'): ['site'],
+        Visit('03'): ['age', 'site'],
+    }
+    assert found.lacking(visits, ['age']) == {Visit('03'): ['age']}
+
+
 @pytest.mark.parametrize(
     'text',
     [
