@@ -8,15 +8,15 @@ RUN apt-get update \
 
 # Every package as a wheel, each checked against its hash in requirements/.
 FROM python AS wheels
-# Two builds are to have the same files: what is packed, and compiled below, tells no time.
-ENV SOURCE_DATE_EPOCH=946684800
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
 COPY requirements/build.txt /src/requirements/
 RUN python3 -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --require-hashes -r /src/requirements/build.txt
 # No compiler is here: what has no wheel has to be plain Python.
 COPY requirements/lock.txt /src/requirements/
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --require-hashes \
+# Two builds are to have the same files: what is packed, and compiled below, tells no time.
+RUN SOURCE_DATE_EPOCH=946684800 \
+    /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --require-hashes \
     --wheel-dir /wheels/lock -r /src/requirements/lock.txt
 
 FROM wheels AS build
@@ -26,7 +26,8 @@ RUN python3 -m venv --without-pip /opt/modelarrayio-bids \
 # The code changes more often than what it needs: it is a layer of its own.
 COPY pyproject.toml README.md LICENSE /src/
 COPY modelarrayio_bids /src/modelarrayio_bids
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps \
+RUN SOURCE_DATE_EPOCH=946684800 \
+    /opt/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps \
         --wheel-dir /wheels/own /src \
     && /opt/build/bin/pip --python /opt/modelarrayio-bids/bin/python install \
         --no-cache-dir --no-index --no-deps --no-compile /wheels/own/*.whl

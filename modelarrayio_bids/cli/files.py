@@ -34,7 +34,7 @@ _EXAMPLES = """examples:
   modelarrayio fit FA.h5 --formula 'FA ~ age + sex' --cohort-file cohort_FA.csv --export maps
 """
 #: Addresses that Python, NumPy and HDF5 take with one thread: 180 MiB were enough.
-LEAST_MB = 192
+LEAST_MB = 208
 _MODULES = (
     make_cohort, to_modelarray, append, fit, merge_results, export_results, info, validate,
     convert,

@@ -135,7 +135,7 @@ def test_another_file_as_the_output(folder, capsys):
             64,
             'voxels need a group mask',
         ),
-        (['--cohort-file', 'new.csv', '--output', 'x.h5', '--mem-mb', '9'], 64, 'are too few'),
+        (['--cohort-file', 'new.csv', '--output', 'x.h5', '--mem-mb', '9'], 64, 'is too little'),
     ],
 )
 def test_what_cannot_be(folder, capsys, arguments, code, says):

@@ -41,7 +41,7 @@ def recipe():
 def commands(lines):
     """Each command of shell lines, as words."""
     joined = [part for line in lines for part in line.split(' && ')]
-    return [shlex.split(command) for command in joined]
+    return [[' '.join(word.split()) for word in shlex.split(command)] for command in joined]
 
 
 def test_the_same_commands_in_the_same_order(docker, recipe):
