@@ -22,6 +22,8 @@ import numpy as np
 P_VALUE = 'p.value'
 #: R's ``p.adjust.methods``: the endings of adjusted p values. ``fdr`` is another word for ``BH``.
 METHODS = ('holm', 'hochberg', 'hommel', 'bonferroni', 'BH', 'BY', 'fdr', 'none')
+#: Corrected p values below it are significant.
+LEVEL = 0.05
 #: Ending of p values that permutations correct for all elements (family-wise error).
 FWE = 'fwe'
 #: Endings of all corrected p values.

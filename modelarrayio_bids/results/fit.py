@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from modelarrayio_bids.errors import UsageError, WouldLoseResultsError
-from modelarrayio_bids.models.adjustment import p_adjust
+from modelarrayio_bids.models.adjustment import LEVEL, p_adjust
 from modelarrayio_bids.models.base import ElementwiseModel, column_places, counted, result_names
 from modelarrayio_bids.models.permutation import PermutationTest, family_wise_p
 from modelarrayio_bids.results.null_distributions import null_distribution, working_bytes
@@ -40,8 +40,6 @@ from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)
 
-#: Corrected p values below are counted.
-LEVEL = 0.05
 # Bytes that fitting takes for each image and element of a block, and for each result: measured.
 _BYTES_PER_VALUE, _BYTES_PER_RESULT = 80, 32
 
@@ -63,7 +61,7 @@ class FittedAnalysis:
     not_fitted : dict of int
         Elements without results, or without all of them, by reason.
     significant : dict of int
-        Elements below :data:`LEVEL`, by the name of the corrected p value.
+        Elements below :data:`.adjustment.LEVEL`, by the name of the corrected p value.
     """
 
     path: Path

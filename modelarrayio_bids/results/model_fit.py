@@ -15,7 +15,7 @@ import numpy as np
 
 from modelarrayio_bids.cohort import SOURCE, SUBJECT_COLUMNS
 from modelarrayio_bids.errors import CohortError, UsageError
-from modelarrayio_bids.models.adjustment import P_VALUE
+from modelarrayio_bids.models.adjustment import LEVEL, P_VALUE
 from modelarrayio_bids.models.base import TOO_FEW, ElementwiseModel, FittedCurve
 from modelarrayio_bids.models.design import Design, design
 from modelarrayio_bids.models.formula.syntax import names_in
@@ -23,7 +23,7 @@ from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import ModelKind, kind_of
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import PermutationTest
-from modelarrayio_bids.results.fit import LEVEL, FittedAnalysis, write_analysis
+from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
 from modelarrayio_bids.results.fsl_design import FSLDesign
 from modelarrayio_bids.results.matched_rows import MatchedRows
 from modelarrayio_bids.results.null_distributions import null_distribution, working_bytes

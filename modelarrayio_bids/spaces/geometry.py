@@ -129,6 +129,11 @@ class GridElements:
         return cls(grid, indices, voxels, voxels if elements is None else elements)
 
     @property
+    def are_shared(self) -> bool:
+        """True if a voxel holds several elements."""
+        return self.voxels.size > self.indices.shape[1]
+
+    @property
     def counts(self) -> np.ndarray:
         """Number of elements in each voxel, (n_voxels,) integers."""
         return np.bincount(self.voxels, minlength=self.indices.shape[1])

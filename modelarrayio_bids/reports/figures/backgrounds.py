@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 from modelarrayio_bids.reports.figures.anatomy import find_anatomy
 from modelarrayio_bids.reports.figures.pictures import Background, MapBackground
@@ -24,13 +26,21 @@ class Surroundings:
         Available surfaces, by structure.
     background : Background or None
         An anatomical image of the space, else the cohort's mean map, where it is known.
-    regions : Regions
-        Regions of the elements, of atlases at hand.
+    space : ElementSpace
+        The file's elements.
+    sources : sequence of pathlib.Path
+        Images of the cohort.
     """
 
     surfaces: Mapping[str, Surface]
     background: Background | None
-    regions: Regions
+    space: ElementSpace
+    sources: Sequence[Path]
+
+    @cached_property
+    def regions(self) -> Regions:
+        """Regions of the elements, of atlases at hand: looked up where a result needs them."""
+        return Regions.of(self.space, self.sources)
 
     @classmethod
     def of(cls, output: Output, space: ElementSpace, summary: Summary | None) -> Surroundings:
@@ -42,5 +52,4 @@ class Surroundings:
         background: Background | None = find_anatomy(sources)
         if background is None and summary is not None:
             background = MapBackground(space, summary.mean, "the cohort's mean map")
-        surfaces = find_surfaces(sizes, sources, named)
-        return cls(surfaces, background, Regions.of(space, sources))
+        return cls(find_surfaces(sizes, sources, named), background, space, sources)

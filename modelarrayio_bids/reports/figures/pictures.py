@@ -120,7 +120,7 @@ def map_pictures(
     if rows:
         caption = _caption(scale, below, shown, at_hand)
         there = space.grid_elements()
-        if there is not None and there.voxels.size > there.indices.shape[1]:
+        if there is not None and there.are_shared:
             caption += f' A voxel shows the mean of its {space.kind}.'
         texts = alt or described(space, values, title), caption
         pictures.append(_drawn(rows, scale, title, values, texts))

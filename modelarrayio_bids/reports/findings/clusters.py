@@ -153,8 +153,9 @@ def connectivity_rule(space: ElementSpace, meshes: Mapping[str, Mesh]) -> str:
         at_hand = surfaces.keys() <= meshes.keys()
         rules.append(joined if at_hand else 'all vertices of a cortex (no surface was found)')
     if (there := space.grid_elements()) is not None:
-        shared = there.voxels.size > there.indices.shape[1]
-        rules.append(f'{space.kind} of one voxel, or of {_TOUCHING}' if shared else _TOUCHING)
+        rules.append(
+            f'{space.kind} of one voxel, or of {_TOUCHING}' if there.are_shared else _TOUCHING
+        )
     return ', or '.join(rules) + (', within a structure' if space.structures() else '')
 
 

@@ -15,14 +15,14 @@ import numpy as np
 from scipy import special
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName, statistics
-from modelarrayio_bids.models.adjustment import FWE, P_VALUE
+from modelarrayio_bids.models.adjustment import FWE, LEVEL, P_VALUE
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import Analysis
 
 #: Below which a p value counts: one that is corrected for many tests, and one that is not.
-CORRECTED, UNCORRECTED = 0.05, 0.001
+CORRECTED, UNCORRECTED = LEVEL, 0.001
 # Corrections with names as short as this are abbreviations: FDR, FWE, BH.
 _LONGEST_ABBREVIATION = 3
 #: Results shown for a term, in order of preference, with their names; otherwise -log10 p.

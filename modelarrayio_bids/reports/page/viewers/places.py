@@ -144,7 +144,7 @@ def _grey(values: np.ndarray) -> np.ndarray:
 def picture_notes(space: ElementSpace, surfaces: Mapping[str, Surface]) -> Iterator[str]:
     """Yield what is to be known of how elements of a kind are shown."""
     there = space.grid_elements()
-    if there is not None and there.voxels.size > there.indices.shape[1]:
+    if there is not None and there.are_shared:
         yield f'Of the {space.kind} of one voxel that pass, the strongest is shown.'
     if absent := [spoken_structure(name) for name in space.surface_elements().keys() - surfaces]:
         names = ', '.join(sorted(absent))
