@@ -163,7 +163,7 @@ def may_hold(path: str | PathLike[str], n_bytes: int) -> bool:
 
 
 @contextmanager
-def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytes]]:
+def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytearray]]:
     """Hand over a function that returns the next bytes of a file, inflated where they are gzip.
 
     It serves what is too large to be in memory at once, from its start to its end.
@@ -178,7 +178,7 @@ def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytes]]:
     with _opened(path, whole=True) as file:
         source = _inflating(file) if _is_gzip(file) else file
 
-        def take(size: int) -> bytes:
+        def take(size: int) -> bytearray:
             found = bytearray(size)
             taken = 0
             while taken < size:
@@ -186,7 +186,7 @@ def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytes]]:
                 if not more:
                     raise FormatError('is truncated', path, 'Copy or make the file again.')
                 taken += more
-            return bytes(found)
+            return found
 
         yield take
 

@@ -73,7 +73,7 @@ def maps(path: str | PathLike[str], numbers: Sequence[int]) -> Iterator[np.ndarr
         As :func:`read`.
     """
     with compression.in_pieces(path) as take:
-        header = _header(take(DATA_OFFSET), path)
+        header = _header(bytes(take(DATA_OFFSET)), path)
         n_vertices, _ = _dimensions(header, path)
         dtype, wanted = header.get_data_dtype(), set(numbers)
         for number in range(max(wanted, default=-1) + 1):
