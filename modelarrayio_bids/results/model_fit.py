@@ -184,7 +184,7 @@ class ModelFit:
         """
         analysis = analysis or self.kind.name
         for line in self._concerns():
-            logger.warning('%s', line)
+            logger.warning('%s: %s', self.response, line)
         for line in self._labellings():
             logger.info('%s', line)
         fitted = write_analysis(
@@ -217,7 +217,7 @@ class ModelFit:
             )
         elif elements is None:
             for line in _significant(fitted):
-                logger.info('%s', line)
+                logger.info('%s: %s', self.response, line)
         return fitted
 
     def null_distribution(
@@ -358,6 +358,11 @@ class ModelFit:
         yield from self.model.concerns()
         yield from self._exchanged()
         plan = self.model.design
+        for factor, levels in plan.levels.items():
+            counts = plan.counts[factor]
+            alone = [level for level, images in zip(levels, counts, strict=True) if images == 1]
+            if alone:
+                yield f'{factor} has one image only of {some(alone)}: is a level misspelt?'
         if plan.lost:
             n_images = count(len(self.phenotypes.table), 'image')
             why = ', '.join(self._lost(column) for column in plan.lost)
@@ -427,7 +432,7 @@ def _significant(fitted: FittedAnalysis) -> Iterator[str]:
             for (term, _, one), number in zip(parts, fitted.significant.values(), strict=True)
             if one == method and term != 'Intercept'
         )
-        yield f'Elements with p < {LEVEL}, corrected ({method}): {counts}'
+        yield f'elements with p < {LEVEL}, corrected ({method}): {counts}'
 
 
 def _comparable(facts: Mapping[str, str]) -> tuple[str | None, Any]:

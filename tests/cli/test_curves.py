@@ -51,7 +51,7 @@ def test_a_formula_with_a_smooth_is_an_additive_model(folder, capsys):
     assert fit() == 0
     assert capsys.readouterr().err == (
         'INFO: Wrote gam of FA.h5: 12 results at 30 elements; 1 with too few images\n'
-        'INFO: Elements with p < 0.05, corrected (fdr): s_age 10, sexM 0\n'
+        'INFO: FA: elements with p < 0.05, corrected (fdr): s_age 10, sexM 0\n'
     )
     found = read_results('FA.h5', 'gam')
     p = found['s_age.p.value.fdr']
@@ -76,7 +76,7 @@ def test_the_design_names_the_smooths(folder, capsys):
 def test_levels_without_a_term_of_their_own_are_warned_of(folder, capsys):
     assert fit('FA ~ s(age, k = 4, fx = TRUE, by = sex)') == 0
     said = capsys.readouterr().err
-    assert 'WARNING: smooths by sex have curves of the mean 0 at each level' in said
+    assert 'WARNING: FA: smooths by sex have curves of the mean 0 at each level' in said
     assert fit('FA ~ s(age, k = 4, fx = TRUE, by = sex) + sex', '--overwrite') == 0
     assert 'WARNING' not in capsys.readouterr().err
 

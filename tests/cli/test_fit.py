@@ -66,7 +66,7 @@ def test_results_are_those_of_modelarray_lm(folder, capsys):
     assert capsys.readouterr().err == (
         'INFO: Wrote lm of FA.h5: 15 results at 60 elements; 10 with too few images; '
         '1 with constant response\n'
-        'INFO: Elements with p < 0.05, corrected (fdr): age 43, sexM 0, model 43\n'
+        'INFO: FA: elements with p < 0.05, corrected (fdr): age 43, sexM 0, model 43\n'
     )
     found = read_results('FA.h5', 'lm')
     # The order of ModelArray.lm's data frame: terms, model, corrections of terms, of the model.
@@ -495,6 +495,17 @@ def test_a_column_without_results_makes_no_standard_error_large(folder, capsys):
     told = capsys.readouterr().err
     assert 'I(2 * age): collinear with other columns of the design, so no results' in told
     assert 'condition' not in told
+
+
+def test_a_level_of_one_image_may_be_misspelt(folder, capsys):
+    table = people()
+    fit('FA ~ age + sex')
+    assert 'misspelt' not in capsys.readouterr().err
+    table.loc[4, 'sex'] = 'm'
+    table.to_csv('cohort.csv', index=False)
+    assert fit('FA ~ age + sex', '--overwrite') == 0
+    told = 'WARNING: FA: sex has one image only of m: is a level misspelt?\n'
+    assert told in capsys.readouterr().err
 
 
 def test_null_distributions_of_another_test_are_refused(folder):

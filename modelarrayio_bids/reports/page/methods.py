@@ -14,6 +14,7 @@ import yaml
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.runtime.grouping import grouped
 
 # In a table, where there is nothing to say.
 _NONE = 'n/a'
@@ -52,7 +53,7 @@ def done(
     results : sequence of dict, optional
         A row for each term, as ``columns.yaml`` describes them.
     """
-    models = dict.fromkeys(row['formula'].partition('~')[2].strip() for row in results)
+    formulas = grouped((row['formula'].partition('~')[2].strip(), row) for row in results)
     asked = {
         one.known['GroupMaskThreshold'] for one in outputs if 'GroupMaskThreshold' in one.known
     }
@@ -63,10 +64,20 @@ def done(
         'pipelines': pipelines,
         'program': f'{NAME} {__version__} ({URL})',
         'thresholds': [f'{100 * threshold:g}%' for threshold in sorted(asked)],
-        'models': [f'~ {model}' for model in models if model],
+        'models': [
+            {'formula': f'~ {model}', 'images': _images(rows)}
+            for model, rows in formulas.items()
+            if model
+        ],
         'corrections': sorted({row['correction'] for row in results} - {_NONE}),
         'resampled': any('Resampling' in output.said for output in outputs),
     }
+
+
+def _images(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many images an element's model is of, in all rows."""
+    least, most = min(row['n_min'] for row in rows), max(row['n_max'] for row in rows)
+    return f'{most}' if least == most else f'{least} to {most}'
 
 
 def family_first(author: str) -> str:

@@ -208,6 +208,8 @@ def _survival(
         twice = ' (each counted once)' * once
         verb = 'has' if found.survived == 1 else 'have'
         yield f'{found.survived:,} of {found.n_tested:,} {kind}{twice} {verb} {rule}{pieces}.'
+    if found.term.name == MODEL:
+        yield 'All terms together, against the mean alone.'
     if found.peak is not None:
         what = 'Most significant' if found.survived else 'Most significant, below the threshold'
         yield f'{what}: {where}, {found.noun} = {number(found.peak.value)}.'
