@@ -120,7 +120,7 @@ def test_maps_of_the_intercept_for_those_who_ask(study, output):
 def test_without_a_formula_the_model_is_that_of_the_script(output, model):
     assert model()[0] == 0
     log = max((output / 'logs').glob('*.log')).read_text('utf-8')
-    assert 'Without --formula, the model is the suggested one: cbf ~ age + sex\n' in log
+    assert 'No --formula, so the suggested one is fitted: ~ age + sex\n' in log
     for path in (CBF, SCORE):
         formula = told(output / path, 'lm')['formula']
         (script,) = (output / 'code').glob(f'fit_{path.split("/")[0]}_space*.R')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -35,8 +34,6 @@ from modelarrayio_bids.models.kinds import kind_of
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.store.reader import StoreReader
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -231,9 +228,7 @@ def _formula(formula: str | None, cohort_file: Path) -> str:
     """Return a formula with the scalar of a cohort on its left side, or the suggested one."""
     cohort = Cohort.from_csv(cohort_file)
     if formula is None:
-        suggested = suggested_formula(cohort, read_dictionary(sidecar(cohort_file)))
-        logger.info('Without --formula, the model is the suggested one: %s', suggested)
-        return suggested
+        return suggested_formula(cohort, read_dictionary(sidecar(cohort_file)))
     left, tilde, right = formula.partition('~')
     if tilde and not left.strip():
         return f'{_quoted(cohort.scalars[0])} ~{right}'

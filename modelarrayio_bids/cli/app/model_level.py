@@ -54,6 +54,11 @@ def _fit(options: argparse.Namespace, jobs: Sequence[ModelJob]) -> Path:
     Two models of one file at once would refuse each other: each writes a copy of it.
     """
     with session(options) as folders:
+        if options.formula is None and options.model is None and jobs:
+            suggested = dict.fromkeys(job.formula.partition('~')[2].strip() for job in jobs)
+            logger.info(
+                'No --formula, so the suggested one is fitted: ~ %s', ' or ~ '.join(suggested)
+            )
         for number, (_, several) in enumerate(groupby(jobs, attrgetter('settings'))):
             folders.run(_workflow(folders, list(several), f'model{number or ""}_wf'))
         if options.report:
