@@ -50,9 +50,8 @@ def get_parser() -> Parser:
         prog=PROGRAM,
         # An option of several values in front of the folders would take them too.
         usage=f'{PROGRAM} bids_dir output_dir {{group,model,export}} ... [options]',
-        description='Collect scalar maps from BIDS derivatives in one HDF5 file per scalar and '
-        "space (group), fit a model at every element as R's ModelArray does (model), and write the "
-        'results as images (export).',
+        description='Collect maps of BIDS derivatives in HDF5 files (group), fit a model at '
+        "every element as R's ModelArray does (model), and write result maps (export).",
         epilog=_EXAMPLES,
     )
     options = Section(parser)

@@ -159,8 +159,9 @@ def _add_images(group: Section) -> None:
     group.add_list(
         '--images',
         metavar='NAME=PATTERN',
-        help='images without BIDS names, by a pattern of their paths below the folder: '
-        "'gmv=mri/mwp1{participant}_T1w.nii'. {session}, {run} and other names become columns of "
+        common=True,
+        help='images without BIDS names, by path. A pattern below the folder, '
+        "'gmv=mri/mwp1{participant}_T1w.nii'; {session}, {run} and other names become columns of "
         'the cohort; * matches any part of a name (docs/patterns.md)',
     )
     group.add_list(
