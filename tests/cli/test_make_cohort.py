@@ -71,6 +71,30 @@ def test_a_stack_with_the_order_of_its_participants(stack, study):
     assert main(['to-modelarray', *words]) == 0
 
 
+def test_participants_of_a_stack_are_chosen(stack, capsys):
+    words = [*stack, '--participants', 'order.txt', '--overwrite', '--output', 'cohort.csv']
+    assert main([*words, '--exclude-participant-label', '01', 'sub-09']) == 0
+    found = rows('cohort.csv')
+    assert [row['participant_id'] for row in found] == ['sub-03', 'sub-04', 'sub-02']
+    # As the file counts them.
+    assert [row['source_volume'] for row in found] == ['0', '2', '3']
+    assert main([*words, '--participant-label', 'sub-02', '03']) == 0
+    assert [row['source_volume'] for row in rows('cohort.csv')] == ['0', '3']
+    assert main([*words, '--participant-label', '02', '9']) == 18
+    assert main([*words, '--exclude-participant-label', '9']) == 18
+    assert 'no volume is of the participants 9' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'option',
+    ['--masks {participant}.nii', '--session-label 1', '--task-id rest', '--require age'],
+)
+def test_what_only_a_search_understands_is_refused_with_a_stack(stack, option, capsys):
+    words = [*stack, '--participants', 'order.txt', '--output', 'cohort.csv', *option.split()]
+    assert main(words) == 64
+    assert 'has no effect with --stack' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('listed', 'says'),
     [

@@ -11,13 +11,23 @@ from modelarrayio_bids.cli.options import Section, dataset, disk_path, label, pl
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime.text_format import some
 
+# Inputs of a request that have other names than their options.
+_OPTIONS = {
+    'required_columns': 'require',
+    'recipes': 'recipe',
+    'in_mask': 'mask',
+    'bids_filters': 'select',
+}
 
-def add_options(parser: Section) -> None:
-    """Add the options."""
+
+def add_options(parser: Section, *, listing: bool = True) -> None:
+    """Add the options; without ``listing``, not those that list what there is."""
     group = parser.section('group: which images')
     _add_people(group)
     _add_images(group)
-    _add_views(group)
+    _add_unneeded(group)
+    if listing:
+        _add_listing(group)
     _add_phenotypes(parser.section('group: phenotypes'))
 
 
@@ -43,9 +53,17 @@ def inputs(options: argparse.Namespace) -> dict[str, Any]:
         'exclude_participant_label': _labels(options.exclude_participant_label, 'participant_id'),
         'bids_filters': _filters(options),
     }
-    others = {'required_columns': 'require', 'recipes': 'recipe', 'in_mask': 'mask'}
-    plain = {name: getattr(options, others.get(name, name), None) for name in INPUTS}
+    plain = {name: getattr(options, _OPTIONS.get(name, name), None) for name in INPUTS}
     return plain | parsed
+
+
+def spelling(name: str) -> str:
+    """Return how an input is asked for on the command line.
+
+    >>> spelling('recipes'), spelling('images_space')
+    ('--recipe', '--images-space')
+    """
+    return f'--{_OPTIONS.get(name, name).replace("_", "-")}'
 
 
 def _filters(options: argparse.Namespace) -> Any:
@@ -177,7 +195,7 @@ def _add_images(group: Section) -> None:
     )
 
 
-def _add_views(group: Section) -> None:
+def _add_unneeded(group: Section) -> None:
     group.add_flag(
         '--skip-bids-validation',
         help='do not warn about what BIDS requires of the datasets but this program does not need',
@@ -189,6 +207,9 @@ def _add_views(group: Section) -> None:
         help='accepted for compatibility with other BIDS Apps; has no effect, as file names are '
         'read faster than a database',
     )
+
+
+def _add_listing(group: Section) -> None:
     group.add_flag(
         '--list-scalars',
         common=True,

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelarrayio_bids.cli.app import masking, selection
 from modelarrayio_bids.cli.options import command, named, place
-from modelarrayio_bids.errors import OutputError, UsageError
+from modelarrayio_bids.errors import NoMatchError, OutputError, UsageError
 from modelarrayio_bids.runtime.locations import location
+from modelarrayio_bids.runtime.text_format import some
 
 if TYPE_CHECKING:
     from modelarrayio_bids.cohort import Cohort
 
+# Inputs of a search that mean something where nothing is searched; no grid is looked at, either.
+_OF_STACKS = {
+    *('bids_dir', 'in_mask', 'phenotypes', 'on_grid_mismatch'),
+    *('participant_label', 'exclude_participant_label'),
+}
 _EXAMPLES = """examples:
   modelarrayio make-cohort derivatives/qsirecon --scalars dki_fa --output cohort_FA.csv
   modelarrayio make-cohort vbm --images 'gmv=mri/mwp1{participant}_T1w.nii' \\
@@ -54,7 +60,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         common=True,
         help='participant of each volume: one label per line, in the order of the volumes',
     )
-    selection.add_options(parser)
+    selection.add_options(parser, listing=False)
     masking.add_options(parser)
     parser.add_remote()
     parser.add_log_level()
@@ -86,7 +92,9 @@ def _of_images(options: argparse.Namespace) -> Cohort:
 
 
 def _of_stack(options: argparse.Namespace) -> Cohort:
+    from modelarrayio_bids.cohort import Cohort
     from modelarrayio_bids.derivatives.bids.entities import bare_label
+    from modelarrayio_bids.derivatives.cohorts.columns import PARTICIPANT
     from modelarrayio_bids.derivatives.cohorts.participant_tables import read_labels
     from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
     from modelarrayio_bids.derivatives.cohorts.single_table import cohort_of_stack
@@ -97,6 +105,13 @@ def _of_stack(options: argparse.Namespace) -> Cohort:
             'a stack does not name the participants of its volumes',
             remedy='List them with --participants.',
         )
+    asked = selection.inputs(options)
+    for name, value in asked.items():
+        if value and name not in _OF_STACKS:
+            raise UsageError(
+                f'{selection.spelling(name)} has no effect with --stack: nothing is searched',
+                remedy='Leave it out.',
+            )
     name, _, file = options.stack.partition('=')
     stack, mask = location(file.strip()).absolute(), options.mask and options.mask.absolute()
     labels = [bare_label(text) for text in read_labels(options.participants, 'participant_id')]
@@ -104,7 +119,23 @@ def _of_stack(options: argparse.Namespace) -> Cohort:
         say_unless_binary(mask)
     phenotypes = Phenotypes.find([options.bids_dir], options.phenotypes)
     _refuse_inputs(options, [stack, mask, options.participants, *options.phenotypes])
-    return cohort_of_stack(stack, name.strip(), labels, mask, phenotypes)
+    cohort = cohort_of_stack(stack, name.strip(), labels, mask, phenotypes)
+    wanted = _wanted(labels, asked['participant_label'], asked['exclude_participant_label'])
+    return Cohort.from_rows([row for row in cohort.rows if bare_label(row[PARTICIPANT]) in wanted])
+
+
+def _wanted(listed: Sequence[str], only: Sequence[str], excluded: Sequence[str]) -> set[str]:
+    """Return the labels of the participants that are to be in the cohort."""
+    from modelarrayio_bids.derivatives.bids.entities import bare_label
+
+    there, chosen, out = set(listed), set(map(bare_label, only)), set(map(bare_label, excluded))
+    # A list of participants to exclude often serves many datasets.
+    if unknown := chosen - there or (out if out.isdisjoint(there) else set()):
+        raise NoMatchError(
+            f'no volume is of the participants {some(sorted(unknown))}',
+            remedy=f'There are {some(sorted(there))}.',
+        )
+    return (chosen or there) - out
 
 
 def _refuse_inputs(options: argparse.Namespace, read: Iterable[Path | None]) -> None:

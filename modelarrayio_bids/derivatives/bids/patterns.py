@@ -69,7 +69,8 @@ class PathPattern:
         if PARTICIPANT not in names:
             raise UsageError(
                 f'the pattern {self.text!r} does not say where the participant is',
-                remedy=f'{_REMEDY[:-1]}; a file of all participants goes into a cohort.',
+                remedy=f'{_REMEDY} One mask of all participants is given with --mask, a file '
+                'of all their images with --stack of make-cohort.',
             )
 
     def find(

@@ -40,8 +40,8 @@ def cohort_of_images(collection: Collection) -> Cohort:
         without = sum(row.mask is None for row in group.rows) if group.needs_masks else 0
         if without:
             logger.warning(
-                '%d images of %s have no mask, which to-modelarray requires: give --mask, such as '
-                'the group mask',
+                '%d images of %s have no mask in the cohort, which to-modelarray requires: give '
+                '--mask, such as the group mask',
                 *(without, group.scalar),
             )
     return Cohort.from_rows(rows)
