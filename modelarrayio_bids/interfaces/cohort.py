@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from modelarrayio_bids.derivatives.bids.json_files import read_json, write_json
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
 from modelarrayio_bids.derivatives.cohorts.collect import collect
 from modelarrayio_bids.derivatives.cohorts.collection import Collection
+from modelarrayio_bids.derivatives.cohorts.columns import said_of_repeats
 from modelarrayio_bids.derivatives.cohorts.grids import POLICIES
 from modelarrayio_bids.derivatives.cohorts.groups import ScalarGroup
 from modelarrayio_bids.derivatives.cohorts.mask_matching import SOURCES
@@ -32,6 +34,8 @@ from modelarrayio_bids.interfaces.store import ToModelArray
 from modelarrayio_bids.masks import DEFAULT_THRESHOLD
 from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.overwriting import refuse_inputs
+
+logger = logging.getLogger(__name__)
 
 
 class _CollectCohortInputSpec(BaseInterfaceInputSpec):
@@ -74,6 +78,9 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     )
     overwrite = traits.Bool(
         False, usedefault=True, desc='go on where an HDF5 file of an earlier run holds results'
+    )
+    warn_of_repeats = traits.Bool(
+        True, usedefault=True, desc='warn of several images of one participant'
     )
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='make masks in threads')
 
@@ -151,6 +158,8 @@ class CollectCohort(LibraryInterface):
     ) -> dict[str, Any]:
         outputs, threads = group.outputs(output_dir), self.inputs.num_threads
         cohort = group.write_cohort(outputs, collection.phenotypes, threads, table)
+        if self.inputs.warn_of_repeats and (said := said_of_repeats(cohort)):
+            logger.warning('%s', said)
         threshold = None if self.given('in_mask', 'group_mask_file') else self.inputs.threshold
         found = sidecars(group, outputs, cohort, collection, threshold)
         return {str(path): content for path, content in found.items()}

@@ -30,6 +30,18 @@ def output(study):
     return output
 
 
+def test_repeated_images_are_no_warning_where_the_model_knows_of_them(study, output, tmp_path):
+    told = 'lm treats images of one participant as independent'
+    logs = [log.read_text('utf-8') for log in (output / 'logs').glob('*.log')]
+    assert logs
+    assert not any(told in text for text in logs)
+    command = [str(study), str(tmp_path / 'out'), 'group', '--no-report']
+    # A bar inside of an argument makes no group.
+    assert main([*command, '--formula', '~ factor(age | sex)']) == 0
+    (log,) = (tmp_path / 'out' / 'logs').glob('*.log')
+    assert f'WARNING: cbf: {2 * N} images of {N} participants, and {told}' in log.read_text('utf-8')
+
+
 def image(output, name):
     (folder,) = output.glob('cbf/*_node-lmer')
     (path,) = folder.glob(f'*_node-lmer_{name}_statmap.nii.gz')

@@ -23,7 +23,7 @@ from modelarrayio_bids.derivatives.cohorts.input_warnings import input_warnings
 from modelarrayio_bids.derivatives.cohorts.mask_matching import NOT_NEEDED
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.errors import by_command, raise_problems
-from modelarrayio_bids.models.formula.terms import Terms
+from modelarrayio_bids.models.formula.terms import BARS, Terms
 from modelarrayio_bids.runtime.text_format import count
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the level, or only show what it would take."""
     inputs = selection.inputs(options)
     threshold, request = masking.threshold(options), Request.of(**inputs)
+    terms = Terms.of(options.formula or '~ 1')
     check_folders(options.bids_dir, options.output_dir, options.work_dir)
     datasets = request.look_into()
     if not options.skip_bids_validation:
@@ -43,17 +44,19 @@ def run(options: argparse.Namespace) -> None:
     if options.dry_run:
         plugin(options)
     if options.list_scalars or options.dry_run:
-        _show(
-            request, check=options.dry_run, as_json=options.json, formula=options.formula or '~ 1'
-        )
+        _show(request, terms, check=options.dry_run, as_json=options.json)
     else:
-        close_group(_build(options, inputs, threshold), options)
+        close_group(_build(options, inputs, threshold, terms), options)
 
 
-def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float) -> GroupOutputs:
+def _build(
+    options: argparse.Namespace, inputs: dict[str, Any], threshold: float, terms: Terms
+) -> GroupOutputs:
     """Run the workflow."""
     from modelarrayio_bids.workflows import init_modelarray_wf
 
+    # A formula with (1 | participant_id) is what would be advised.
+    has_groups = any(special.function in BARS for special in terms.special)
     with session(options) as folders:
         in_blocks = options.blocks or not folders.plugin.is_local
         blocks_dir = folders.work / 'row_blocks' if in_blocks else None
@@ -67,13 +70,12 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
             n_blocks=options.blocks or 0,
             report=options.report,
         )
+        workflow.inputs.collect_cohort.warn_of_repeats = not has_groups
         outputs = folders.run(workflow)
         if blocks_dir is not None:
             # As large as the data, and of no use once they are assembled.
             shutil.rmtree(blocks_dir)
     collected, written = outputs['collect_cohort'], outputs['write_fit_scripts']
-    # A formula with (1 | participant_id) is what would be advised.
-    has_groups = '|' in (options.formula or '')
     cohorts = () if has_groups else map(Cohort.from_csv, collected.final_cohort_files)
     is_last = options.analysis_level == ['group']
     if is_last and not options.report and (folders.output / 'report.html').exists():
@@ -89,8 +91,8 @@ def _build(options: argparse.Namespace, inputs: dict[str, Any], threshold: float
     )
 
 
-def _show(request: Request, *, check: bool, as_json: bool, formula: str) -> None:
-    """Print what a request finds; with ``check``, whether headers agree and a formula has columns.
+def _show(request: Request, terms: Terms, *, check: bool, as_json: bool) -> None:
+    """Print what a request finds; with ``check``, whether headers agree and terms have columns.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def _show(request: Request, *, check: bool, as_json: bool, formula: str) -> None
     raise_problems(collection.problems)
     if check:
         collection.reconciled()
-        collection.require_columns(Terms.of(formula).names)
+        collection.require_columns(terms.names)
         files = count(len(collection.groups), 'HDF5 file')
         print(f'\nAll headers agree. {files} would be written to {request.output_dir}.')
 

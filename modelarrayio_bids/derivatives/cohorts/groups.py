@@ -23,7 +23,6 @@ from modelarrayio_bids.derivatives.cohorts.columns import (
     RESAMPLED,
     RUN,
     SESSION,
-    said_of_repeats,
 )
 from modelarrayio_bids.derivatives.cohorts.mask_matching import ANATOMICAL, MAP_ITSELF
 from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
@@ -255,8 +254,6 @@ class ScalarGroup:
         """
         cohort = Cohort.from_rows(self.table(phenotypes, self._files(outputs, threads)))
         cohort.to_csv(table or outputs.cohort)
-        if said := said_of_repeats(cohort):
-            logger.warning('%s', said)
         return cohort
 
     def table(
