@@ -286,14 +286,6 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def out_of_memory() -> UsageError:
-    """Return what to say where the system has no more memory."""
-    return UsageError(
-        'the system has no more memory',
-        remedy='Allow more (ulimit -v), or use less: --mem-mb, or fewer threads with --nprocs.',
-    )
-
-
 def raise_problems(problems: Sequence[ModelArrayIOError]) -> None:
     """Raise nothing, the one problem, or all of them together.
 

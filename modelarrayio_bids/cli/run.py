@@ -19,11 +19,9 @@ from modelarrayio_bids.errors import (
     OutputError,
     UnfinishedOutputError,
     UsageError,
-    out_of_memory,
 )
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.clock import run_date
-from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.termination import (
     EXIT_TERMINATED,
     Terminated,
@@ -62,16 +60,12 @@ def run(program: str, command: Callable[[], int], least_mb: int = 0) -> int:
         with terminable():
             code = command()
         _flush_output()
-    except (ModelArrayIOError, UnicodeEncodeError, MemoryError) as error:
-        return _refused(program, error)
     except KeyboardInterrupt:
         return _ended(program, f'interrupted; {_AGAIN}', EXIT_INTERRUPTED)
     except Terminated:
         return _terminated(program)
-    except OSError as error:
-        return _not_written(program, error)
     except Exception as error:  # noqa: BLE001 - the last resort
-        return _surprised(program, error)
+        return _failed(program, error)
     return code
 
 
@@ -94,11 +88,18 @@ def _require_addresses(least_mb: int) -> None:
         )
 
 
-def _refused(program: str, error: ModelArrayIOError | UnicodeEncodeError | MemoryError) -> int:
-    logger.debug('raised here', exc_info=error)
-    if not isinstance(error, ModelArrayIOError):
-        error = refusal(error) if isinstance(error, UnicodeEncodeError) else out_of_memory()
-    return _ended(program, str(error), error.exit_code, _facts(error))
+def _failed(program: str, error: Exception) -> int:
+    if isinstance(error, BrokenPipeError) and _is_not_read():
+        return EXIT_NOT_READ
+    told = input_error(error) or (_file_error(error) if isinstance(error, OSError) else None)
+    if told is not None:
+        logger.debug('raised here', exc_info=error)
+        return _ended(program, str(told), told.exit_code, _facts(told))
+    if was_terminated(error):
+        return _terminated(program)
+    # Everything there is to report.
+    logger.critical('unexpected error', exc_info=error)
+    return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)
 
 
 def _flush_output() -> None:
@@ -107,20 +108,16 @@ def _flush_output() -> None:
         sys.stdout.flush()
 
 
-def _not_written(program: str, error: OSError) -> int:
-    if isinstance(error, BrokenPipeError) and _is_not_read():
-        return EXIT_NOT_READ
+def _file_error(error: OSError) -> OutputError:
     path = error.filename or 'an output'
     if error.errno in _ONLY_WRITING or error.errno is None:
-        said: ModelArrayIOError = UnfinishedOutputError.from_os_error(error, path)
-    elif error.errno == errno.ENAMETOOLONG:
+        return UnfinishedOutputError.from_os_error(error, path)
+    if error.errno == errno.ENAMETOOLONG:
         # Readers say it of their files themselves.
-        said = OutputError.from_os_error(error, path)
-    else:
-        # Reading may have failed as well, so nothing is said of writing.
-        what = f'cannot be opened or used ({error.strerror or error})'
-        said = UnfinishedOutputError(what, path, 'Check the path, its permissions and the disk.')
-    return _ended(program, str(said), said.exit_code, _facts(said))
+        return OutputError.from_os_error(error, path)
+    # Reading may have failed as well, so nothing is said of writing.
+    what = f'cannot be opened or used ({error.strerror or error})'
+    return UnfinishedOutputError(what, path, 'Check the path, its permissions and the disk.')
 
 
 def _is_not_read() -> bool:
@@ -149,17 +146,6 @@ def _facts(error: ModelArrayIOError) -> dict[str, Any]:
             _facts(problem) | {'exit_code': problem.exit_code} for problem in error.problems
         ]
     return facts
-
-
-def _surprised(program: str, error: Exception) -> int:
-    if was_terminated(error):
-        return _terminated(program)
-    if (told := input_error(error)) is not None:
-        logger.debug('raised here', exc_info=error)
-        return _ended(program, str(told), told.exit_code, _facts(told))
-    # Everything there is to report.
-    logger.critical('unexpected error', exc_info=error)
-    return _ended(program, 'this is a bug; please report the lines above', EXIT_INTERNAL)
 
 
 def _terminated(program: str) -> int:

@@ -15,13 +15,13 @@ from nipype.interfaces.base import Bunch, SimpleInterface, Undefined, isdefined
 from nipype.interfaces.base import Directory as NipypeDirectory
 from nipype.interfaces.base import File as NipypeFile
 
-from modelarrayio_bids.errors import JobError, ModelArrayIOError, out_of_memory
+from modelarrayio_bids.errors import JobError, ModelArrayIOError
 from modelarrayio_bids.interfaces.node_errors import forget_error, leave_error
 from modelarrayio_bids.runtime import logs
-from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.locations import is_address, location
 from modelarrayio_bids.runtime.resources import MIB, Resources
 from modelarrayio_bids.runtime.termination import EXIT_TERMINATED, Terminated, terminable
+from modelarrayio_bids.runtime.user_input import input_error
 
 #: Advice for a job that was killed.
 AGAIN = (
@@ -71,18 +71,18 @@ class LibraryInterface(SimpleInterface, ABC):
         try:
             with _clean_when_terminated():
                 self._results.update(self._call(folder))
-        except (UnicodeEncodeError, MemoryError) as error:
-            refused = refusal(error) if isinstance(error, UnicodeError) else out_of_memory()
-            leave_error(refused, folder)
-            raise refused from error
         except (ModelArrayIOError, KeyboardInterrupt, SystemExit) as error:
             # Nipype makes an error of its own even of an interrupt.
             leave_error(error, folder)
             raise
-        except Exception:
-            # A bug: Nipype's crash file has all there is to say.
-            forget_error(folder)
-            raise
+        except Exception as error:
+            told = input_error(error)
+            if told is None:
+                # A bug: Nipype's crash file has all there is to say.
+                forget_error(folder)
+                raise
+            leave_error(told, folder)
+            raise told from error
         forget_error(folder)
         return runtime
 

@@ -18,6 +18,7 @@ from modelarrayio_bids.errors import (
     SourceNotFoundError,
     UsageError,
 )
+from modelarrayio_bids.runtime.encoding import refusal
 from modelarrayio_bids.runtime.locations import RemotePath, location
 
 #: Words of Python's messages, and what they are about.
@@ -30,12 +31,21 @@ _SAID = {
 
 
 def input_error(error: Exception) -> ModelArrayIOError | None:
-    """Return the error to tell a user instead; None for what is a bug.
+    """Return the error to tell a user: itself, or one instead; None for what is a bug.
 
     >>> print(input_error(ValueError('embedded null byte')))
     a path that was given has a NUL character. Check the command line and the files it names.
     >>> input_error(ValueError('x'))
     """
+    if isinstance(error, ModelArrayIOError):
+        return error
+    if isinstance(error, UnicodeEncodeError):
+        return refusal(error)
+    if isinstance(error, MemoryError):
+        return UsageError(
+            'the system has no more memory',
+            remedy='Allow more (ulimit -v), or use less: --mem-mb, or fewer threads with --nprocs.',
+        )
     if isinstance(error, RecursionError):
         return FormatError(
             'something that was given is nested too deep', remedy='Check the files that were named.'
