@@ -6,15 +6,14 @@ import argparse
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from modelarrayio_bids.cli.aligned_text import aligned
 from modelarrayio_bids.cli.app import masking, selection
 from modelarrayio_bids.cli.app.run_summary import GroupOutputs, close_group
 from modelarrayio_bids.cli.app.session import check_folders, page_of, session
 from modelarrayio_bids.cli.options import plugin
+from modelarrayio_bids.cli.terminal_text import terminal_text
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.derivatives.cohorts.collect import collect
 from modelarrayio_bids.derivatives.cohorts.collection import Collection
@@ -27,8 +26,6 @@ from modelarrayio_bids.models.formula.terms import BARS, Terms
 from modelarrayio_bids.runtime.text_format import count
 
 logger = logging.getLogger(__name__)
-
-_FEW = 3
 
 
 def run(options: argparse.Namespace) -> None:
@@ -114,24 +111,13 @@ def _show(request: Request, terms: Terms, *, check: bool, as_json: bool) -> None
 
 def _print_table(collection: Collection) -> None:
     """Print the scalars found as aligned columns, and what was left out and why."""
-    lines = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
+    rows = [('SCALAR', 'KIND', 'SPACE', 'SUBJECTS', 'IMAGES', 'MASKS', 'DATASET')]
     for row in collection.table().astype(object).to_dict('records'):
         texts = (str(row[name]) for name in ('scalar', 'kind', 'label', 'n_subjects', 'n_images'))
-        lines.append((*texts, _masks(row['mask_sources']), row['dataset']))
-    print('\n'.join(aligned(lines)))
-    if collection.left_out:
-        print('\nLeft out:')
-    for reason, paths in collection.left_out.items():
-        print(f'  {len(paths)} {reason}{_examples(paths)}')
-    for error in by_command(collection.not_fetched, most=0):
-        print(f'\nNot fetched: {error}')
-
-
-def _examples(paths: Sequence[Path]) -> str:
-    """Return the names of all if they are few, else of one."""
-    if len(paths) > _FEW:
-        return f', such as {paths[0].name}'
-    return ': ' + ', '.join(path.name for path in paths)
+        rows.append((*texts, _masks(row['mask_sources']), row['dataset']))
+    not_fetched = by_command(collection.not_fetched, most=0)
+    shown = {'table': rows, 'left_out': collection.left_out, 'not_fetched': not_fetched}
+    print(terminal_text('scalars', **shown))
 
 
 def _masks(mask_sources: Mapping[str, int]) -> str:
