@@ -63,6 +63,9 @@ def test_raw_data_alone(said, tmp_path):
 def test_raw_data_with_derivatives_beside_them(said, tmp_path, place):
     raw = trees.describe(tmp_path / 'lab' / 'raw')
     near = trees.describe(tmp_path / place, 'ASLPrep')
+    others = trees.describe(tmp_path / 'lab' / 'another_study', 'ASLPrep')
+    for folder, number in ((raw, 1), (raw, 2), (near, 2), (others, 3)):
+        (folder / f'sub-0{number}').mkdir()
     trees.describe(tmp_path / 'lab' / 'results', NAME)
     code, error, _ = said(raw)
     assert code == 16

@@ -22,7 +22,7 @@ from modelarrayio_bids.derivatives.bids.dataset import (
     as_options,
     datasets_in,
 )
-from modelarrayio_bids.derivatives.bids.folders import subfolders
+from modelarrayio_bids.derivatives.bids.folders import subfolders, subject_folders
 from modelarrayio_bids.errors import InvalidDatasetError, UsageError, shell_pattern
 from modelarrayio_bids.formats.pointers import not_installed
 from modelarrayio_bids.runtime.locations import is_there, location
@@ -134,11 +134,14 @@ def _datasets_of(bids_dir: Path, recognises: Recognises) -> list[Dataset]:
 
 def _instead_of_raw(root: Path) -> str:
     """Return what to do with raw data that have no derivatives of their own."""
+    people = _people_in(root)
     near = datasets_in(root) or [
         path
         for folder in (root.parent, root.parent / 'derivatives')
         for path in subfolders(folder)
         if (dataset := Dataset.at(path)).is_derivative and not dataset.is_own_output
+        # Folders side by side may be of different studies.
+        if people & _people_in(path)
     ]
     if near:
         return f'Name its derivatives, such as {as_options(near)}.'
@@ -149,6 +152,10 @@ def _instead_of_raw(root: Path) -> str:
         'Run a pipeline on it first, such as QSIRecon, ASLPrep, XCP-D or fMRIPrep, or name the '
         'derivatives with -d NAME=PATH.'
     )
+
+
+def _people_in(root: Path) -> set[str]:
+    return {folder.name for folder in subject_folders(root)}
 
 
 def _with_nested(tops: Iterable[Dataset], recognises: Recognises) -> list[Dataset]:
