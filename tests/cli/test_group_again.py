@@ -11,8 +11,27 @@ from stores import write_results
 
 from modelarrayio_bids.cli.bids_app import main
 
+
+def write_two_grids(root, persons):
+    """Write blood flow, of the second person on a coarser grid, with masks of anatomy."""
+    trees.write_aslprep(root, persons)
+    for mask in root.rglob(f'*_space-{trees.SPACE}_desc-brain_mask.nii.gz'):
+        mask.rename(moved(mask))
+    for name in ('sub-02/perf', 'sub-02/anat'):
+        for kind, write in (('cbf', trees.write_map), ('desc-brain_mask', trees.write_mask)):
+            path = root / name / f'sub-02_space-{trees.SPACE}_{kind}.nii.gz'
+            if path.exists():
+                path.unlink()
+                write(path, persons[1], trees.DIFFUSION)
+
+
+def moved(mask):
+    return mask.parents[1] / 'anat' / mask.name
+
+
 # Images with masks found beside them, with masks made of the maps, resampled, and without masks.
 KINDS = {
+    'resampled': (write_two_grids, 'cbf', ['--on-grid-mismatch', 'resample']),
     'masks of their own': (trees.write_aslprep, 'cbf', []),
     'masks of the maps': (trees.write_aslprep, 'cbf', ['--mask-source', 'map-itself']),
     'greyordinates': (trees.write_xcp_d, 'alff', []),
@@ -73,16 +92,24 @@ def test_the_other_scalars_are_built(tmp_path):
     assert {path.parent.name for path in output.rglob('*.h5')} > {'cbf'}
 
 
+def changed(image, values):
+    nb.save(nb.Nifti1Image(values, None, nb.load(image).header), image)
+
+
 def new_image(root):
     image = min((root / 'derivatives').rglob('sub-02_space-MNI152NLin2009cAsym_cbf.nii.gz'))
-    trees.save(nb.load(image).get_fdata() + 1, image)
+    changed(image, nb.load(image).get_fdata() + 1)
 
 
 def new_mask(root):
     mask = min((root / 'derivatives').rglob('sub-02_space-MNI152NLin2009cAsym_*mask.nii.gz'))
     values = nb.load(mask).get_fdata()
     values[tuple(np.argwhere(values)[0])] = 0
-    trees.save(values, mask)
+    changed(mask, values)
+
+
+def no_table(root):
+    next((root.parent / 'out').rglob('*_cohort.csv')).unlink()
 
 
 def one_fewer(root):
@@ -95,6 +122,7 @@ def one_fewer(root):
         (new_image, []),
         (new_mask, []),
         (one_fewer, []),
+        (no_table, []),
         (new_image, ['--mask-source', 'map-itself']),
         (None, ['--group-mask-threshold', '1']),
         (None, ['--mask-source', 'map-itself']),
@@ -111,3 +139,27 @@ def test_what_has_changed_is_not_replaced(tmp_path, change, options, capsys):
     assert 'holds results that would be lost: mylm' in capsys.readouterr().err
     assert state(output) == before
     assert group(root, output, '--scalars', 'cbf', *options, '--overwrite') == 0
+
+
+@pytest.mark.parametrize('change', [new_image, new_mask])
+def test_what_was_resampled_is_made_again_where_its_origin_has_changed(tmp_path, change, capsys):
+    root, output = study(tmp_path, write_two_grids), tmp_path / 'out'
+    options = '--scalars', 'cbf', '--on-grid-mismatch', 'resample'
+    assert group(root, output, *options) == 0
+    fitted(output)
+    change(root)
+    before = state(output)
+    assert group(root, output, *options) == 73
+    assert 'holds results that would be lost: mylm' in capsys.readouterr().err
+    assert state(output) == before
+
+
+def test_as_many_images_of_other_people_are_not_the_same(tmp_path, capsys):
+    root, output = study(tmp_path, trees.write_aslprep), tmp_path / 'out'
+    options = '--scalars', 'cbf', '--exclude-participant-label'
+    assert group(root, output, *options, '02') == 0
+    fitted(output)
+    before = state(output)
+    assert group(root, output, *options, '03') == 73
+    assert 'holds results that would be lost: mylm' in capsys.readouterr().err
+    assert state(output) == before
