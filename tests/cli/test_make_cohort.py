@@ -52,6 +52,38 @@ def test_images_without_masks_are_told(study, capsys):
     assert [row['sex'] for row in rows('a.csv')] == ['M', 'F', 'M']
 
 
+def test_images_that_need_no_masks_are_told_of_none(study, capsys):
+    trees.write_xcp_d(study / 'derivatives' / 'xcp_d', trees.people(4))
+    words = ['make-cohort', str(study / 'derivatives' / 'xcp_d'), '--scalars', 'alff']
+    assert main([*words, '--output', 'cohort.csv']) == 0
+    assert 'no mask' not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('stems', 'choice'),
+    [
+        (['space-MNI152NLin6Asym', 'space-T1wTemplate'], ['--space', 'MNI152NLin6Asym']),
+        (
+            ['task-nback_space-MNI152NLin6Asym', 'task-rest_space-MNI152NLin6Asym'],
+            ['--select', 'task=rest'],
+        ),
+    ],
+)
+def test_a_scalar_in_several_forms(study, capsys, stems, choice):
+    root = trees.describe(study.parent / 'asl', 'ASLPrep')
+    for person in trees.people(2):
+        for stem in stems:
+            sub = f'sub-{person.label}'
+            trees.write_map(root / sub / 'perf' / f'{sub}_{stem}_cbf.nii.gz', person)
+    words = ['make-cohort', str(root), '--output', 'cohort.csv']
+    assert main(words) == 64
+    said = capsys.readouterr().err
+    assert f'cbf exists in several forms: {stems[0]}, {stems[1]}. Choose one with' in said
+    assert not (study.parent / 'cohort.csv').exists()
+    assert main([*words, *choice]) == 0
+    assert all(choice[1].replace('=', '-') in row['source_file'] for row in rows('cohort.csv'))
+
+
 @pytest.fixture
 def stack(study):
     values = np.random.default_rng(0).random((4, 5, 6, 4), np.float32)

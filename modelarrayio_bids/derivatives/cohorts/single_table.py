@@ -26,14 +26,15 @@ def cohort_of_images(collection: Collection) -> Cohort:
     Raises
     ------
     UsageError
-        If a scalar exists in several spaces: a file holds one.
+        If a scalar exists in several spaces, of several tasks, ...: a file holds one.
     """
-    spaces = grouped((group.scalar, group.space or group.stem) for group in collection.groups)
-    several = {scalar: found for scalar, found in spaces.items() if len(found) > 1}
-    for scalar, found in several.items():
-        raise UsageError(
-            f'{scalar} exists in several spaces: {some(found)}', remedy='Choose one with --space.'
-        )
+    stems = grouped((group.scalar, group.stem) for group in collection.groups)
+    for scalar, several in stems.items():
+        if len(several) > 1:
+            raise UsageError(
+                f'{scalar} exists in several forms: {some(several)}',
+                remedy='Choose one with --space, or with --select KEY=VALUE.',
+            )
     rows: list[dict[str, str]] = []
     for group in collection.groups:
         rows += group.table(collection.phenotypes, [(row.image, row.mask) for row in group.rows])
