@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from modelarrayio_bids.errors import UnknownLevelError, UsageError
 from modelarrayio_bids.runtime import logs
 from modelarrayio_bids.runtime.encoding import require_utf8
 
+logger = logging.getLogger(__name__)
+
 PROGRAM = 'modelarrayio-bids'
 _EXAMPLES = """examples:
   modelarrayio-bids study results group --list-scalars
@@ -41,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``modelarrayio-bids`` and return an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     logs.configure('INFO', form=log_format(words))
-    return run(PROGRAM, lambda: _run(parse(get_parser(), words)), LEAST_MB)
+    parser = get_parser()
+    return run(PROGRAM, lambda: _run(parser, parse(parser, words)), LEAST_MB)
 
 
 def get_parser() -> Parser:
@@ -66,7 +70,7 @@ def get_parser() -> Parser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(parser: Parser, options: argparse.Namespace) -> int:
     logs.configure(_level(options), form=options.log_format, nipype=options.verbose > 1)
     if options.omp_nthreads is not None:
         # In time: numpy's library of linear algebra looks when it is loaded.
@@ -91,6 +95,8 @@ def _run(options: argparse.Namespace) -> int:
             '--participant-label), "model" to fit a model at every element, or "export" '
             'to write results as images.',
         )
+    for idle, given in parser.ignored(options, options.analysis_level).items():
+        logger.warning('no effect, as the level %s does not run: %s', idle, ', '.join(given))
     if options.reports_only:
         from modelarrayio_bids.cli.app.reporting import only_report
 

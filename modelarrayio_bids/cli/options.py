@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.__about__ import __version__
-from modelarrayio_bids.cli.parser import mark_common
+from modelarrayio_bids.cli.parser import mark_common, mark_level
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.runtime import remote
 from modelarrayio_bids.runtime.locations import location, names_address
@@ -108,16 +108,21 @@ def _processors() -> int:
 class Section:
     """A parser, or a section of it, that gets options."""
 
-    def __init__(self, container: argparse._ActionsContainer) -> None:
-        self._container = container
+    def __init__(self, container: argparse._ActionsContainer, level: str = '') -> None:
+        self._container, self._level = container, level
 
     def section(self, title: str) -> Section:
         """Begin a section of the help."""
-        return Section(self._container.add_argument_group(title))
+        return Section(self._container.add_argument_group(title), self._level)
 
     def exclusive(self, *, required: bool = False) -> Section:
         """Begin options that exclude each other."""
-        return Section(self._container.add_mutually_exclusive_group(required=required))
+        container = self._container.add_mutually_exclusive_group(required=required)
+        return Section(container, self._level)
+
+    def of_level(self, level: str) -> Section:
+        """Return the section for options that only a level of the BIDS App heeds."""
+        return Section(self._container, level)
 
     def set_defaults(self, **values: Any) -> None:
         """Set values of options that it does not have."""
@@ -143,6 +148,7 @@ class Section:
         action = self._container.add_argument(*dict.fromkeys(both), **keywords)
         if common:
             mark_common(action)
+        mark_level(action, self._level)
 
     def add_flag(self, *spellings: str, **keywords: Any) -> None:
         """Add an option that is given or not."""

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -96,6 +96,15 @@ class Parser(argparse.ArgumentParser):
             once.setdefault(action.dest, action)
         return list(once.values())
 
+    def ignored(self, options: argparse.Namespace, levels: Collection[str]) -> dict[str, list[str]]:
+        """Return the options given for other levels of the BIDS App than these, by level."""
+        found: dict[str, list[str]] = {}
+        for action in self.distinct():
+            level = vars(action).get('level')
+            if level and level not in levels and getattr(options, action.dest) != action.default:
+                found.setdefault(level, []).append(action.option_strings[0])
+        return found
+
     def exclusive(self) -> list[list[argparse.Action]]:
         """Return the groups of options that exclude each other."""
         return [group._group_actions for group in self._mutually_exclusive_groups]  # noqa: SLF001
@@ -104,6 +113,11 @@ class Parser(argparse.ArgumentParser):
 def mark_common(action: argparse.Action) -> None:
     """Mark an option as one that ``--help`` shows."""
     vars(action)['common'] = True
+
+
+def mark_level(action: argparse.Action, level: str) -> None:
+    """Mark an option as one that only a level of the BIDS App heeds; blank: all do."""
+    vars(action)['level'] = level
 
 
 def _is_common(action: argparse.Action) -> bool:

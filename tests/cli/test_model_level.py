@@ -354,6 +354,25 @@ def test_what_cannot_be_is_told_before_anything_is_written(output, model, option
     assert bytes_of(output) == before
 
 
+def test_options_of_other_levels_are_told(study, output, capfd):
+    words = [
+        str(study),
+        str(output),
+        'model',
+        '--dry-run',
+        '--formula',
+        '~ age',
+        '--scalars',
+        'cbf',
+    ]
+    assert main(words) == 0
+    assert 'no effect' not in capfd.readouterr().err
+    # The HDF5 file holds whom it holds.
+    assert main([*words, '--participant-label', '01', '--require', 'age']) == 0
+    told = 'WARNING: no effect, as the level group does not run: --participant-label, --require\n'
+    assert told in capfd.readouterr().err
+
+
 def test_a_model_that_the_file_does_not_have(model, tmp_path):
     file = write_models(tmp_path, MODELS)
     code, _, said = model('--model', file, '--analysis-name', 'aging', 'nobody')

@@ -9,8 +9,8 @@ from modelarrayio_bids.cli.options import Section
 
 def add_options(parser: Section) -> None:
     """Add the options of all levels, and of their report."""
-    _add_group(parser)
-    _add_model(parser)
+    _add_group(parser.of_level('group'))
+    _add_model(parser.of_level('model'))
     _add_export(parser)
     _add_report(parser)
 
@@ -19,7 +19,7 @@ def _add_group(parser: Section) -> None:
     selection.add_options(parser)
     masking.add_options(parser)
     group = parser.section('group: outputs')
-    group.add_flag('--overwrite', help='replace HDF5 files even if they hold results')
+    group.of_level('').add_flag('--overwrite', help='replace HDF5 files even if they hold results')
 
 
 def _add_model(parser: Section) -> None:

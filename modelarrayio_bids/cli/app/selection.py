@@ -25,7 +25,7 @@ def add_options(parser: Section, *, listing: bool = True) -> None:
     group = parser.section('group: which images')
     _add_people(group)
     _add_images(group)
-    _add_unneeded(group)
+    _add_unneeded(group.of_level(''))
     if listing:
         _add_listing(group)
     _add_phenotypes(parser.section('group: phenotypes'))
@@ -139,7 +139,7 @@ def _add_people(group: Section) -> None:
 
 
 def _add_images(group: Section) -> None:
-    group.add_list(
+    group.of_level('').add_list(
         '--scalars', metavar='NAME', common=True, help='use only these scalars (names or patterns)'
     )
     group.add_list(
