@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -55,6 +56,7 @@ def _environment() -> Environment:
         'amount': amount,
         'by': by,
         'count': count,
+        'filled': partial(textwrap.fill, width=100, subsequent_indent=' ' * 9),
         'number': '{:g}'.format,
         'thousands': '{:,}'.format,
     }

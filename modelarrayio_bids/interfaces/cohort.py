@@ -30,8 +30,8 @@ from modelarrayio_bids.derivatives.cohorts.request import INPUTS, Request
 from modelarrayio_bids.derivatives.cohorts.unchanged import is_unchanged
 from modelarrayio_bids.derivatives.outputs.sidecars import sidecars
 from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.interfaces.masks import fraction_of_masks
 from modelarrayio_bids.interfaces.store import ToModelArray
-from modelarrayio_bids.masks import DEFAULT_THRESHOLD
 from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.overwriting import refuse_inputs
 
@@ -68,13 +68,8 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     )
     masks = InputMultiObject(traits.Str, desc='masks of these images by patterns of their paths')
     images_space = traits.Str(desc='the space of these images (default: unknown)')
-    threshold = traits.Range(
-        low=0.0,
-        high=1.0,
-        value=DEFAULT_THRESHOLD,
-        exclude_low=True,
-        usedefault=True,
-        desc='fraction of subjects a voxel of the group mask needs, for the sidecars',
+    threshold = fraction_of_masks(
+        'fraction of subjects a voxel of the group mask needs, for the sidecars'
     )
     overwrite = traits.Bool(
         False, usedefault=True, desc='go on where an HDF5 file of an earlier run holds results'
@@ -110,7 +105,7 @@ class CollectCohort(LibraryInterface):
     def _call(self, folder: Path) -> dict[str, Any]:
         inputs = self.inputs
         output_dir = self.path('output_dir') or folder
-        collection = collect(self._request(output_dir))
+        collection = collect(Request.of(**self.given(*INPUTS) | {'output_dir': output_dir}))
         refuse_inputs(collection.files_written(output_dir), collection.files_read())
         collection = collection.reconciled()
         collection.check_outputs(
@@ -149,9 +144,6 @@ class CollectCohort(LibraryInterface):
     def cohort_paths(self, paths: Sequence[Path], output_dir: Path, folder: Path) -> Sequence[Path]:
         """Return where cohort CSVs are written whose place in the outputs these paths are."""
         return paths
-
-    def _request(self, output_dir: Path) -> Request:
-        return Request.of(**self.given(*INPUTS) | {'output_dir': output_dir})
 
     def _write(
         self, group: ScalarGroup, collection: Collection, output_dir: Path, table: Path

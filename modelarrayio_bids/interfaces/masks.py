@@ -14,6 +14,12 @@ from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.overwriting import refuse_inputs
 
 
+def fraction_of_masks(desc: str) -> traits.Range:
+    """Return an input that is above 0 and at most 1."""
+    bounds = {'low': 0.0, 'high': 1.0, 'exclude_low': True}
+    return traits.Range(value=DEFAULT_THRESHOLD, **bounds, usedefault=True, desc=desc)
+
+
 class _GroupMaskInputSpec(BaseInterfaceInputSpec):
     cohort_file = File(
         exists=True, mandatory=True, xor=['in_files'], desc='cohort CSV with source_mask_file'
@@ -21,14 +27,7 @@ class _GroupMaskInputSpec(BaseInterfaceInputSpec):
     in_files = InputMultiObject(
         File(exists=True), mandatory=True, xor=['cohort_file'], desc='one mask per image'
     )
-    threshold = traits.Range(
-        low=0.0,
-        high=1.0,
-        value=DEFAULT_THRESHOLD,
-        exclude_low=True,
-        usedefault=True,
-        desc='fraction of the masks a voxel needs',
-    )
+    threshold = fraction_of_masks('fraction of the masks a voxel needs')
     group_mask_file = File(exists=True, desc='the group mask itself, instead of the threshold')
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read in threads')
     # An output that is there already must not change the node's hash: hash_files=False.

@@ -169,14 +169,8 @@ def wanted_block(shape: tuple[int, int], itemsize: int) -> int:
 
 def memory_limit() -> int:
     """Return the bytes this process may use by the machine, its cgroup, Slurm and ulimit."""
-    return min(_limits())
-
-
-def _limits() -> Iterator[int]:
-    yield os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    yield from _cgroup_limits()
-    yield from _slurm_limits()
-    yield from _address_limits()
+    machine = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    return min(machine, *_cgroup_limits(), *_slurm_limits(), *_address_limits())
 
 
 def _address_limits() -> Iterator[int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.options import command, disk_path
 from modelarrayio_bids.errors import EXIT_DATA
+from modelarrayio_bids.runtime.text_format import count
 
 if TYPE_CHECKING:
     from modelarrayio_bids.store.validation import Finding
@@ -20,7 +20,6 @@ _EXAMPLES = """examples:
   modelarrayio validate FA.h5
   modelarrayio validate FA.h5 --cohort-file cohort_FA.csv
 """
-_WIDTH = 100
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -50,12 +49,13 @@ def validate(options: argparse.Namespace) -> int:
     from modelarrayio_bids.store.validation import is_valid
 
     findings = read_alone(partial(findings_in, cohort_file=options.cohort_file), options.file)
+    valid = is_valid(findings)
     if options.json:
-        document = _document(options.file, findings, valid=is_valid(findings))
+        document = _document(options.file, findings, valid=valid)
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        print('\n'.join(_lines(options.file, findings)))
-    return 0 if is_valid(findings) else EXIT_DATA
+        print(_text(options.file, findings, valid=valid))
+    return 0 if valid else EXIT_DATA
 
 
 def _document(file: Path, findings: Sequence[Finding], *, valid: bool) -> dict[str, Any]:
@@ -75,25 +75,10 @@ def _document(file: Path, findings: Sequence[Finding], *, valid: bool) -> dict[s
     return {'path': str(file), 'valid': valid, 'findings': listed}
 
 
-def _lines(file: Path, findings: Sequence[Finding]) -> Iterator[str]:
-    for finding in findings:
-        rule = finding.rule
-        yield f'{rule.severity.upper()} [{rule.id}] {finding.where} {finding.found}'
-        for what, text in (('Asked', rule.asks), ('In R', rule.in_r), ('To do', rule.remedy)):
-            yield textwrap.fill(f'  {what:7}{text}', _WIDTH, subsequent_indent=' ' * 9)
-        yield ''
-    yield f'{file}: {_summary(findings)}'
-
-
-def _summary(findings: Sequence[Finding]) -> str:
-    """Return the verdict and the number of findings by severity."""
-    from modelarrayio_bids.store.validation import Severity, is_valid
+def _text(file: Path, findings: Sequence[Finding], *, valid: bool) -> str:
+    from modelarrayio_bids.cli.terminal_text import terminal_text
+    from modelarrayio_bids.store.validation import Severity
 
     counts = Counter(finding.rule.severity for finding in findings)
-    parts = [
-        f'{counts[severity]} {severity}{"" if counts[severity] == 1 else "s"}'
-        for severity in Severity
-        if counts[severity]
-    ]
-    verdict = 'ModelArray can use it' if is_valid(findings) else 'ModelArray cannot use it'
-    return f'{verdict} ({", ".join(parts) or "no problems found"})'
+    numbers = [count(counts[severity], severity) for severity in Severity if counts[severity]]
+    return terminal_text('validate', file=file, findings=findings, valid=valid, numbers=numbers)

@@ -102,15 +102,12 @@ def complete_description(output_dir: Path, bids_dir: Path, folders: Iterable[str
 
 
 def _write_ignored(output_dir: Path, folders: Iterable[str]) -> None:
-    patterns = [*data_table('bids_names.toml')['ignored'], *_folders(output_dir, folders)]
+    earlier = (path.parent.name for path in output_dir.glob('*/*_modelarray.h5'))
+    # Validators want no slash after a folder.
+    scalars = [f'/{name}' for name in sorted({*folders, *earlier})]
+    patterns = [*data_table('bids_names.toml')['ignored'], *scalars]
     with replacing(output_dir / '.bidsignore') as partial:
         partial.write_text('\n'.join(patterns) + '\n', 'utf-8')
-
-
-def _folders(output_dir: Path, scalars: Iterable[str]) -> list[str]:
-    """Return the folders of scalars of this and earlier runs; validators want no slash after."""
-    earlier = (path.parent.name for path in output_dir.glob('*/*_modelarray.h5'))
-    return [f'/{name}' for name in sorted({*scalars, *earlier})]
 
 
 def software() -> dict[str, Any]:

@@ -41,11 +41,7 @@ from modelarrayio_bids.derivatives.cohorts.participant_tables import Visit
 from modelarrayio_bids.derivatives.cohorts.phenotypes import Phenotypes
 from modelarrayio_bids.derivatives.cohorts.request import Request
 from modelarrayio_bids.derivatives.recipes.recipe import Recipe, fixel_recipe
-from modelarrayio_bids.errors import (
-    NoMatchError,
-    UsageError,
-    raise_problems,
-)
+from modelarrayio_bids.errors import NoMatchError, UsageError, raise_problems
 from modelarrayio_bids.masks import say_unless_binary
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.spaces import SPACES
@@ -138,10 +134,7 @@ def _find(
             yield recipe, recipe.find_images(dataset, *labels)
         for folder in dataset.fixel_directories:
             logger.info('%s (%s): a fixel directory', dataset.name, folder)
-        yield (
-            fixel_recipe(),
-            find_fixel_files(dataset, request.participant_label, request.session_label),
-        )
+        yield fixel_recipe(), find_fixel_files(dataset, *labels)
 
 
 def _require_participants(request: Request, datasets: Sequence[Dataset]) -> None:
@@ -193,18 +186,15 @@ def _plain(label: str) -> str:
 
 
 def _require_sessions(request: Request, datasets: Sequence[Dataset], found: ImageTriage) -> None:
-    missing = (
-        sorted(set(request.session_label) - found.sessions_met) if request.session_label else []
-    )
+    missing = sorted(set(request.session_label) - found.sessions_met)
     if not missing:
         return
-    there = _triage(replace(request, session_label=()), datasets).sessions_met
+    of_any = replace(request, session_label=())
+    there = _triage(of_any, datasets).sessions_met
+    absent = 'No image there has a session: leave out --session-label.'
     raise NoMatchError(
-        f'there is no image{replace(request, session_label=()).selection()}'
-        f' of the sessions {", ".join(missing)}',
-        remedy=_there_are(missing, there)
-        if there
-        else 'No image there has a session: leave out --session-label.',
+        f'there is no image{of_any.selection()} of the sessions {", ".join(missing)}',
+        remedy=_there_are(missing, there) if there else absent,
     )
 
 

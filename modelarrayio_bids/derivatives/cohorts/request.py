@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +24,10 @@ from modelarrayio_bids.derivatives.recipes.recipe import (
     recognised,
     require_use,
 )
-from modelarrayio_bids.errors import SourceNotFoundError, UsageError
-from modelarrayio_bids.formats.pointers import absence_error
+from modelarrayio_bids.errors import UsageError
+from modelarrayio_bids.formats.pointers import opened
 from modelarrayio_bids.runtime.locations import list_below, location
 from modelarrayio_bids.runtime.text_format import some
-from modelarrayio_bids.runtime.user_input import open_regular
 
 _LABELS = ('participant_label', 'exclude_participant_label', 'session_label')
 _PATHS = {'bids_dir', 'output_dir', 'in_mask', 'group_mask_file', 'phenotypes', 'recipes'}
@@ -138,7 +137,9 @@ class Request:
                 )
         for folder in (self.bids_dir, *self.datasets.values()):
             list_below(folder)
-        self._check_files()
+        for option, path in self._files():
+            with opened(path, f'Check {option}.'):
+                pass
         allowed(self.mask_source)
         if self.in_mask is not None and self.mask_source:
             raise UsageError(
@@ -198,15 +199,13 @@ class Request:
             parts.append(' that the BIDS filters let pass')
         return ' and'.join(parts)
 
-    def _check_files(self) -> None:
-        files = [
-            ('--mask', self.in_mask),
-            ('--group-mask-file', self.group_mask_file),
-            *(('--phenotypes', path) for path in self.phenotypes),
-        ]
-        for option, path in files:
-            if path is not None:
-                _require_file(path, option)
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """Yield the files named, each with its option."""
+        if self.in_mask is not None:
+            yield '--mask', self.in_mask
+        if self.group_mask_file is not None:
+            yield '--group-mask-file', self.group_mask_file
+        yield from (('--phenotypes', path) for path in self.phenotypes)
 
     @property
     def chosen_rows(self) -> frozenset[str]:
@@ -231,15 +230,3 @@ def _absolute(given: Any) -> Any:
     if isinstance(given, tuple):
         return tuple(map(_absolute, given))
     return None if given is None else location(given).absolute()
-
-
-def _require_file(path: Path, option: str) -> None:
-    try:
-        open_regular(path).close()
-    except SourceNotFoundError:
-        raise
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise absence_error(path, remedy=f'Check {option}.') from error
-    except OSError as error:
-        what = f'cannot be read ({error.strerror})'
-        raise SourceNotFoundError(what, path, f'Check {option}, and permissions.') from error
