@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from modelarrayio_bids.runtime.data_files import templates
 from modelarrayio_bids.runtime.text_format import amount, by, count
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def terminal_text(template: str, **values: Any) -> str:
@@ -45,19 +47,13 @@ def aligned(rows: Iterable[Sequence[str]], most: int | None = None) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(  # noqa: S701 - a terminal is not HTML
-        loader=PackageLoader('modelarrayio_bids', 'data/terminal'),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return templates(
+        'terminal',
+        aligned=aligned,
+        amount=amount,
+        by=by,
+        count=count,
+        filled=partial(textwrap.fill, width=100, subsequent_indent=' ' * 9),
+        number='{:g}'.format,
+        thousands='{:,}'.format,
     )
-    environment.filters |= {
-        'aligned': aligned,
-        'amount': amount,
-        'by': by,
-        'count': count,
-        'filled': partial(textwrap.fill, width=100, subsequent_indent=' ' * 9),
-        'number': '{:g}'.format,
-        'thousands': '{:,}'.format,
-    }
-    return environment

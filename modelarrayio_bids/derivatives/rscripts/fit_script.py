@@ -19,9 +19,7 @@ from itertools import chain
 from itertools import count as number_from
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cohort import MASK, MASK_SOURCE, SCALAR, SOURCE, Cohort
 from modelarrayio_bids.derivatives.bids.output_names import sidecar
@@ -31,9 +29,12 @@ from modelarrayio_bids.derivatives.rscripts.next_steps import export_command, fi
 from modelarrayio_bids.errors import CohortError, OutputError
 from modelarrayio_bids.models.r_numbers import r_number
 from modelarrayio_bids.runtime.atomic import replacing
-from modelarrayio_bids.runtime.data_files import data_text
+from modelarrayio_bids.runtime.data_files import templates
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.schema import in_formula
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +103,7 @@ class FitScript:
             scalar=cohort.scalars[0],
             model=model,
             formula=model.formula(cohort.scalars[0]),
-            counts=_counts(model),
-            lines=[_line(column, model) for column in columns],
+            columns=columns,
             factors=[
                 column
                 for column in columns
@@ -193,32 +193,13 @@ def _code_point(found: re.Match[str]) -> str:
 
 
 @cache
-def _template() -> Any:
-    environment = Environment(  # noqa: S701 - R is not HTML
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {'r_text': r_text, 'r_path': r_path, 'one_line': _on_one_line}
-    return environment.from_string(data_text('fit.R.j2'))
+def _template() -> Template:
+    texts = {'r_text': r_text, 'r_path': r_path, 'one_line': _on_one_line}
+    found = templates(**texts, in_formula=in_formula, values_of=_values_of)
+    return found.get_template('fit.R.j2')
 
 
-def _counts(model: Model) -> str:
-    people = len(set(model.participants))
-    participants = f'{people} participant{"s" if people > 1 else ""}'
-    return f'{model.n_images} images of {participants}' if model.is_repeated else participants
-
-
-def _line(column: Column, model: Model) -> str:
-    """Return a summary of a phenotype."""
-    parts = [_values(column)]
-    if column.n_blank:
-        parts.append(f'blank for {column.n_blank}')
-    if reason := model.reasons.get(column.name):
-        parts.append(f'no term: {_on_one_line(reason)}')
-    name = in_formula(column.name)
-    return f'{_on_one_line(name)}: {"; ".join(parts)}'
-
-
-def _values(column: Column) -> str:
+def _values_of(column: Column) -> str:
     if not column.counts:
         return 'no values'
     if column.numbers is not None:
