@@ -9,9 +9,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Self
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 
 from modelarrayio_bids.reports.page.methods import family_first, listed
+from modelarrayio_bids.runtime.data_files import templates
 from modelarrayio_bids.runtime.text_format import count
 
 _FOLDER = 'data/report'
@@ -20,21 +21,13 @@ _FOLDER = 'data/report'
 @cache
 def environment() -> Environment:
     """Return the templates of pages and of what is cited."""
-    made = Environment(
-        loader=PackageLoader('modelarrayio_bids', _FOLDER),
-        autoescape=select_autoescape(['html']),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    return templates(
+        'report',
+        listed=listed,
+        family_first=family_first,
+        count=count,
+        thousands='{:,}'.format,
     )
-    made.filters |= {
-        'listed': listed,
-        'family_first': family_first,
-        'count': count,
-        'thousands': '{:,}'.format,
-    }
-    return made
 
 
 @dataclass(frozen=True)
