@@ -6,6 +6,7 @@ Does not: bytes on disk (``formats``), how HDF5 keeps them (``store``).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from modelarrayio_bids.spaces.greyordinates import GreyordinateSpace
 from modelarrayio_bids.spaces.parcels import ParcelSpace
 from modelarrayio_bids.spaces.vertices import VertexSpace
 from modelarrayio_bids.spaces.voxels import VoxelSpace
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     'SPACES',
@@ -99,6 +102,9 @@ def space_of(sources: Sequence[Source], references: References) -> ElementSpace:
     space = space_class(sources[0].path.name)
     if references.map is not None and not space.has_maps:
         raise UsageError(f'{space.kind} have no maps to choose from', remedy='Leave out --map.')
+    for name in ('mask', 'index', 'directions'):
+        if (file := getattr(references, name)) is not None and name not in space.heeds:
+            logger.warning('%s is not used: %s need no %s file', file, space.kind, name)
     return space.from_references(references, sources)
 
 

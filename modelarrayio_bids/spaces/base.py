@@ -66,6 +66,8 @@ class ElementSpace(ABC):
     kind: ClassVar[str]
     #: File name endings of the images, the longest first.
     extensions: ClassVar[tuple[str, ...]]
+    #: Which files of :class:`References` say which elements there are.
+    heeds: ClassVar[tuple[str, ...]] = ()
     #: Endings of files that ``References.mask`` may name for this kind.
     mask_extensions: ClassVar[tuple[str, ...]] = ()
     #: The entity of BIDS that tells the files of one image from each other, see :meth:`files_of`.

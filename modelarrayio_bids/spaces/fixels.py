@@ -209,6 +209,7 @@ class FixelSpace(ElementSpace):
         replace(VOXEL_TABLE, counts=False),
     )
     extensions = mif.EXTENSIONS
+    heeds = ('index', 'directions')
     has_neighbours = True
 
     def __init__(self, index: FixelIndex, directions: np.ndarray) -> None:

@@ -107,6 +107,7 @@ class VertexSpace(ElementSpace):
 
     kind = 'vertices'
     extensions = EXTENSIONS
+    heeds = ('mask',)
     mask_extensions = MASK_EXTENSIONS
     table_forms = (
         TableForm(

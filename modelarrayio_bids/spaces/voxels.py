@@ -71,6 +71,7 @@ class VoxelSpace(ElementSpace):
     extensions = nifti.EXTENSIONS
     needs_masks = True
     named_spaces = True
+    heeds = ('mask',)
     stacks = True
     has_neighbours = True
 

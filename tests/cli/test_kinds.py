@@ -126,6 +126,14 @@ def test_a_map_is_chosen_by_name_or_number(folder, chosen):
         np.testing.assert_array_equal(file['scalars/x/values'][0], values[1])
 
 
+def test_files_of_other_kinds_are_told(folder, capsys):
+    three_dscalars(folder)
+    assert build('--mask', 'group_mask.nii.gz', '--index-file', 'fd/index.mif') == 0
+    told = capsys.readouterr().err
+    assert 'WARNING: group_mask.nii.gz is not used: greyordinates need no mask file' in told
+    assert 'index.mif is not used: greyordinates need no index file' in told
+
+
 def test_a_source_without_any_value_is_told(folder, capsys):
     three_fixel_files(folder)
     save_values(folder / 'fd/sub-1.mif', np.full(6, np.nan))
