@@ -80,6 +80,8 @@ class ModelArrayIOError(Exception):
     """
 
     exit_code = EXIT_DATA
+    #: Suggested action where none is given.
+    usual_remedy = ''
 
     def __init__(
         self, what: str, path: str | PathLike[str] | None = None, remedy: str = ''
@@ -87,7 +89,7 @@ class ModelArrayIOError(Exception):
         super().__init__(what, path, remedy)
         self.what = what
         self.path = None if path is None else str(path)
-        self.remedy = remedy
+        self.remedy = remedy or self.usual_remedy
 
     def __str__(self) -> str:
         place = f'{self.path}: ' if self.path else ''
@@ -195,6 +197,8 @@ class SpaceMismatchError(SpaceError):
 
 class FormatError(ModelArrayIOError, ValueError):
     """A file that is not what its name says: truncated, damaged, or of another type."""
+
+    usual_remedy = 'Copy or make the file again.'
 
 
 class StoreError(ModelArrayIOError):

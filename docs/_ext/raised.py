@@ -62,7 +62,8 @@ def _raised_in(tree: ast.Module) -> Iterator[tuple[str, Message]]:
         if isinstance(node, ast.Call) and node.args and _name(node.func) in names:
             remedies = [keyword.value for keyword in node.keywords if keyword.arg == 'remedy']
             for what in _texts(node.args[0], meanings):
-                for remedy in _remedies([*remedies, *node.args[2:3]], meanings):
+                given = [*remedies, *node.args[2:3]] or [_usual_remedy(_name(node.func))]
+                for remedy in _texts(given[0], meanings):
                     # What is said of a whole file's content can be anything.
                     if what.strip(f'{GAP} ()'):
                         yield _name(node.func), Message(what.strip(), remedy)
@@ -76,8 +77,8 @@ def _name_classes(tree: ast.Module) -> None:
                 node.id = definition.name
 
 
-def _remedies(given: Sequence[ast.expr], meanings: Meanings) -> list[str]:
-    return _texts(given[0], meanings) if given else ['']
+def _usual_remedy(error: str) -> ast.expr:
+    return ast.Constant(getattr(errors, error).usual_remedy)
 
 
 def _name(function: ast.expr) -> str:

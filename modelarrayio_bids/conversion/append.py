@@ -224,7 +224,8 @@ def append_sources(
         with StoreWriter(output, plan.layout, overwrite=overwrite) as store:
             _write(store, plan, resources)
             if keep_results:
-                _take_results(store, plan)
+                store.copy(old.results())
+                store.mark_results({name: len(ext.held) for name, ext in plan.extensions.items()})
             old.require_unchanged()
     logger.info('Wrote %s: %s', output, plan)
     return output
@@ -255,11 +256,6 @@ def _write(store: StoreWriter, plan: _Plan, resources: Resources) -> None:
     store.write_provenance(facts, facets)
     store.write_history(_history(plan, facts))
     store.copy(plan.old.others(plan.space.tables()))
-
-
-def _take_results(store: StoreWriter, plan: _Plan) -> None:
-    store.copy(plan.old.results())
-    store.mark_results({name: len(ext.held) for name, ext in plan.extensions.items()})
 
 
 def _space(old: StoreReader, references: References) -> ElementSpace:

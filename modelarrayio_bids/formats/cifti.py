@@ -121,6 +121,7 @@ KINDS = (
     Kind('pconnscalar', 'connectivity maps', ('PARCELS', 'PARCELS', 'SCALARS'), remedy=_ONE_PLANE),
 )
 _BY_NAME = {kind.name: kind for kind in KINDS}
+_BY_AXES = {kind.axes: kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -272,9 +273,7 @@ class Matrix:
         names = [str(name) for name in self.index_maps[dimension].axis(self.path).name]
         if len(names) != self.shape[dimension]:
             raise FormatError(
-                f'holds {self.shape[dimension]} maps but names {len(names)}',
-                self.path,
-                'Make the file again.',
+                f'holds {self.shape[dimension]} maps but names {len(names)}', self.path
             )
         return names
 
@@ -301,8 +300,7 @@ class Matrix:
             If the file ends before its data do.
         """
         with compression.inflated(self.path) as data:
-            if len(data) < _n_bytes(self.header):
-                raise nifti.truncated(self.path, len(data), _n_bytes(self.header))
+            compression.require_bytes(len(data), _n_bytes(self.header), self.path)
             flat = np.frombuffer(
                 data,
                 self.header.get_data_dtype(),
@@ -501,14 +499,13 @@ def _require_sizes(header: Nifti2Header, path: str | PathLike[str]) -> None:
             f'has a header that cannot be used: data of shape {shape} at byte '
             f'{header.get_data_offset()}',
             path,
-            'Make the file again.',
         )
 
 
 def _require_kind(matrix: Matrix, expected: Kind) -> None:
     axes = tuple(index_map.index_type for index_map in matrix.index_maps)
     if sorted(axes) != sorted(expected.axes):
-        kind = _kind_of_axes(axes)
+        kind = _BY_AXES.get(axes) or _BY_AXES.get(axes[::-1])
         found = f'{kind.noun} ({kind.name})' if kind else ' × '.join(axes)
         raise FormatError(
             f'holds {found}, expected {expected.noun} ({expected.name})',
@@ -517,20 +514,8 @@ def _require_kind(matrix: Matrix, expected: Kind) -> None:
         )
     if len(matrix.shape) != len(axes) or set(matrix.header.get_data_shape()[:4]) != {1}:
         shape = by(matrix.header.get_data_shape())
-        raise FormatError(
-            f'is {shape}, expected 1 × 1 × 1 × 1 × rows × columns',
-            matrix.path,
-            'Make the file again.',
-        )
-
-
-def _kind_of_axes(axes: tuple[str, ...]) -> Kind | None:
-    for order in (axes, axes[::-1]):
-        for kind in KINDS:
-            if kind.axes == order:
-                return kind
-    return None
+        raise FormatError(f'is {shape}, expected 1 × 1 × 1 × 1 × rows × columns', matrix.path)
 
 
 def _damaged(path: str | PathLike[str], reason: str) -> FormatError:
-    return FormatError(f'has CIFTI XML that cannot be used: {reason}', path, 'Make it again.')
+    return FormatError(f'has CIFTI XML that cannot be used: {reason}', path)

@@ -162,6 +162,19 @@ def may_hold(path: str | PathLike[str], n_bytes: int) -> bool:
         return n_bytes <= (_MOST_DEFLATED if _is_gzip(file) else 1) * _size(file)
 
 
+def require_bytes(found: int, expected: int, path: str | PathLike[str] | None) -> None:
+    """Refuse a file, inflated, that ends before its data do.
+
+    Raises
+    ------
+    FormatError
+        With both numbers of bytes.
+    """
+    if found < expected:
+        what = f'is truncated: {found} bytes of the {expected} its header promises'
+        raise FormatError(what, path)
+
+
 @contextmanager
 def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytearray]]:
     """Hand over a function that returns the next bytes of a file, inflated where they are gzip.
@@ -184,7 +197,7 @@ def in_pieces(path: str | PathLike[str]) -> Iterator[Callable[[int], bytearray]]
             while taken < size:
                 more = source.readinto(memoryview(found)[taken : taken + _INFLATED_PIECE])
                 if not more:
-                    raise FormatError('is truncated', path, 'Copy or make the file again.')
+                    raise FormatError('is truncated', path)
                 taken += more
             return found
 
@@ -227,14 +240,9 @@ def inflate_exactly(data: bytes, size: int) -> bytes:
     try:
         found = (isal_zlib if HAS_ISAL else zlib).decompress(data, bufsize=size + 1)
     except _BROKEN as error:
-        raise FormatError(
-            f'compressed data are damaged: {error}', remedy='Make the file again.'
-        ) from error
+        raise FormatError(f'compressed data are damaged: {error}') from error
     if len(found) != size:
-        raise FormatError(
-            f'compressed data hold {len(found)} bytes, expected {size}',
-            remedy='Make the file again.',
-        )
+        raise FormatError(f'compressed data hold {len(found)} bytes, expected {size}')
     return found
 
 
@@ -336,7 +344,7 @@ def _opened(path: str | PathLike[str], *, whole: bool = False) -> Iterator[io.Bu
             yield file
         except EOFError as error:
             what = 'is truncated: the compressed data end early'
-            raise FormatError(what, path, 'Copy or make the file again.') from error
+            raise FormatError(what, path) from error
         except (zlib.error, gzip.BadGzipFile) as error:
             what = f'is damaged: {error}'
-            raise FormatError(what, path, 'Copy or make the file again.') from error
+            raise FormatError(what, path) from error

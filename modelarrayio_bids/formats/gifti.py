@@ -57,9 +57,9 @@ def parsed(path: str | PathLike[str]) -> GiftiImage:
         raise absence_error(path) from error
     except _DAMAGE as error:
         compression.read_start(path, 1)  # has a word on content that is elsewhere
-        raise FormatError(f'is not a GIFTI file ({error})', path, 'Copy it again.') from error
+        raise FormatError(f'is not a GIFTI file ({error})', path) from error
     if image is None:
-        raise FormatError('is not a GIFTI file', path, 'Copy it again.')
+        raise FormatError('is not a GIFTI file', path)
     return image
 
 

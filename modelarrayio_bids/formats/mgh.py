@@ -14,7 +14,7 @@ import numpy as np
 from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHHeader, MGHImage
 
 from modelarrayio_bids.errors import FormatError
-from modelarrayio_bids.formats import compression, nifti
+from modelarrayio_bids.formats import compression
 
 #: Compressed by their last letter.
 EXTENSIONS = ('.mgh', '.mgz')
@@ -40,7 +40,7 @@ def dimensions(path: str | PathLike[str]) -> tuple[int, int]:
     n_vertices, n_maps = _dimensions(header, path)
     if not compression.may_hold(path, n_vertices * n_maps * header.get_data_dtype().itemsize):
         what = f'is too small for {n_maps:,} maps of {n_vertices:,} vertices, as its header has it'
-        raise FormatError(what, path, 'Copy or make the file again.')
+        raise FormatError(what, path)
     return n_vertices, n_maps
 
 
@@ -57,8 +57,7 @@ def read(path: str | PathLike[str], index: int = 0) -> np.ndarray:
         n_vertices, n_maps = _dimensions(header, path)
         dtype = header.get_data_dtype()
         expected = DATA_OFFSET + n_vertices * n_maps * dtype.itemsize
-        if len(data) < expected:
-            raise nifti.truncated(path, len(data), expected)
+        compression.require_bytes(len(data), expected, path)
         start = DATA_OFFSET + index * n_vertices * dtype.itemsize
         values = np.frombuffer(data, dtype, n_vertices, start)
         return values.astype(np.float32 if dtype.kind == 'f' else np.float64)
@@ -103,7 +102,6 @@ def read_curv(path: str | PathLike[str]) -> np.ndarray:
                 f'promises {n_values} values for each of {n_vertices:,} vertices in '
                 f'{len(data):,} bytes',
                 path,
-                'Copy or make the file again.',
             )
         return np.frombuffer(data, '>f4', n_vertices, _CURV_START).astype(np.float32)
 
@@ -122,7 +120,7 @@ def _header(start: bytes, path: str | PathLike[str]) -> MGHHeader:
     # What stands behind the data, the last fields of nibabel's header, is of no matter.
     header = MGHHeader(start[:size].ljust(size, b'\0'), check=False)
     if len(start) < DATA_OFFSET or header['version'] != _VERSION or header['type'] not in _TYPES:
-        raise FormatError('is not an MGH file', path, 'Copy or make the file again.')
+        raise FormatError('is not an MGH file', path)
     return header
 
 

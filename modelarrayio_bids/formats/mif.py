@@ -302,18 +302,12 @@ class MifHeader:
         return tuple(slice(None, None, -1 if stride < 0 else 1) for stride in self.strides)
 
     def _require_size(self, found: int, path: str | PathLike[str] | None) -> None:
-        if found < self.n_bytes:
-            raise FormatError(
-                f'is truncated: {found} bytes of the {self.n_bytes} its header promises',
-                path,
-                'Copy or make the file again.',
-            )
+        compression.require_bytes(found, self.n_bytes, path)
         if found > self.n_bytes:
             raise FormatError(
                 f'has {found} bytes where its header promises {self.n_bytes}: its offset, '
                 'dimensions or type are wrong',
                 path,
-                'Make the file again.',
             )
 
 
@@ -420,7 +414,7 @@ class _Fields:
 
     def _text(self, key: str) -> str:
         if key not in self._fields:
-            raise FormatError(f'has no "{key}" in its header', self._path, 'Make the file again.')
+            raise FormatError(f'has no "{key}" in its header', self._path)
         return self._fields[key][-1]
 
     def _matching(self, key: str, form: re.Pattern[str], expected: str) -> str:
@@ -469,7 +463,7 @@ def _header_size(start: bytes, path: str | PathLike[str] | None) -> int:
     if end is not None:
         return end.end()
     if not str(path).endswith(_SEPARATE):
-        raise FormatError('is damaged: its header has no END', path, 'Copy or make the file again.')
+        raise FormatError('is damaged: its header has no END', path)
     return len(start)
 
 
@@ -496,9 +490,7 @@ def _data_place(
     found = _DATA_PLACE.fullmatch(text)
     if found is None:
         raise FormatError(
-            f'has "file: {_told(text)}" in its header, expected a name (or ".") and an offset',
-            path,
-            'Make the file again.',
+            f'has "file: {_told(text)}" in its header, expected a name (or ".") and an offset', path
         )
     offset = int(found[2] or 0)
     if found[1] != '.':
@@ -507,7 +499,6 @@ def _data_place(
         raise FormatError(
             f'has its data at byte {offset}, which is within the {header_size} bytes of its header',
             path,
-            'Make the file again.',
         )
     return None, offset
 

@@ -139,18 +139,12 @@ class Stack:
         FormatError
             If it is not a NIfTI image of three or four dimensions.
         """
-        return cls._of(compression.read_start(path, _LONGEST_HEADER), path)
-
-    @classmethod
-    def _of(cls, start: bytes, path: str | PathLike[str]) -> Stack:
-        header = parse_header(start, path).copy()
-        shape = header.get_data_shape()
+        whole = parse_header(compression.read_start(path, _LONGEST_HEADER), path)
+        place, header, shape = location(path), whole.copy(), whole.get_data_shape()
         header.set_data_shape(shape[:3])
-        place = location(path)
-        volume = Volume(place, header)
-        require_volume(volume if len(shape) == 4 else Volume(place, parse_header(start, path)))
+        require_volume(Volume(place, header if len(shape) == 4 else whole))
         require_real_numbers(header, path)
-        return cls(volume, shape[3] if len(shape) == 4 else 1)
+        return cls(Volume(place, header), shape[3] if len(shape) == 4 else 1)
 
     @property
     def size(self) -> int:
@@ -261,8 +255,7 @@ def opened(path: str | PathLike[str], *, single: bool = True) -> Iterator[Voxels
     """
     with compression.inflated(path) as data:
         volume = Volume.from_bytes(bytes(data[:_LONGEST_HEADER]), path, single=single)
-        if len(data) < volume.n_bytes:
-            raise truncated(path, len(data), volume.n_bytes)
+        compression.require_bytes(len(data), volume.n_bytes, path)
         flat = np.frombuffer(
             data,
             volume.header.get_data_dtype(),
@@ -290,7 +283,7 @@ def parse_header(start: bytes, path: str | PathLike[str]) -> Nifti1Header:
                 return _parsed(start[:size], order)
             except (HeaderDataError, WrapStructError, ValueError, OverflowError) as error:
                 raise FormatError(
-                    f'has a NIfTI header that cannot be used ({error})', path, 'Make it again.'
+                    f'has a NIfTI header that cannot be used ({error})', path
                 ) from error
     raise FormatError('is not a NIfTI image', path, 'Give a .nii or .nii.gz file.')
 
@@ -414,11 +407,9 @@ def require_real_numbers(header: Nifti1Header, path: str | PathLike[str]) -> Non
         header.get_slope_inter()
         offset = header.get_data_offset()
     except (HeaderDataError, ValueError, OverflowError) as error:
-        raise FormatError(str(error), path, 'Make the file again.') from error
+        raise FormatError(str(error), path) from error
     if offset < header.structarr.nbytes:
-        raise FormatError(
-            f'has its data at byte {offset}, within its header', path, 'Make the file again.'
-        )
+        raise FormatError(f'has its data at byte {offset}, within its header', path)
     if dtype.kind not in _READABLE_KINDS:
         raise FormatError(
             f'holds values of type {dtype}, expected real numbers',
@@ -440,18 +431,7 @@ def require_whole(path: str | PathLike[str], n_bytes: int) -> None:
     if compression.has_size(path, n_bytes):
         return
     with compression.inflated(path) as data:
-        found = len(data)
-    if found < n_bytes:
-        raise truncated(path, found, n_bytes)
-
-
-def truncated(path: str | PathLike[str], found: int, expected: int) -> FormatError:
-    """Return the error of a file that ends before its data do."""
-    return FormatError(
-        f'is truncated: {found} bytes of the {expected} its header promises',
-        path,
-        'Copy or make the file again.',
-    )
+        compression.require_bytes(len(data), n_bytes, path)
 
 
 def _spatial_shape(header: Nifti1Header) -> tuple[int, ...]:

@@ -190,10 +190,10 @@ def _listed(path: Path) -> np.ndarray:
         listed = [int(row.split()[0]) for row in rows if row.strip()]
         promised = int(count)
     except ValueError as error:
-        raise FormatError('is not a label of FreeSurfer', path, 'Copy it again.') from error
+        raise FormatError('is not a label of FreeSurfer', path) from error
     if len(listed) != promised:
         what = f'lists {len(listed):,} vertices of the {promised:,} that it promises'
-        raise FormatError(what, path, 'Copy it again.')
+        raise FormatError(what, path)
     return np.array(listed, int)
 
 

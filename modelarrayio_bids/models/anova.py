@@ -49,15 +49,10 @@ class JointTest:
 
 def type_two(design: Design, independent: Independent) -> list[JointTest]:
     """Return the test of each term of a design."""
-    return [_of_term(design, term, independent) for term in design.terms]
-
-
-def _of_term(design: Design, term: str, independent: Independent) -> JointTest:
-    own = design.columns(term)
-    containing = {column for other in design.containing(term) for column in design.columns(other)}
-    others = [
-        column
-        for column in range(len(design.names))
-        if column not in containing and column not in own
-    ]
-    return JointTest.after_others(f'{term}.anova', others, own, independent)
+    tests = []
+    for term in design.terms:
+        own = design.columns(term)
+        left_out = {*own, *(c for other in design.containing(term) for c in design.columns(other))}
+        others = [column for column in range(len(design.names)) if column not in left_out]
+        tests.append(JointTest.after_others(f'{term}.anova', others, own, independent))
+    return tests

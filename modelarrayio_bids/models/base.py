@@ -138,7 +138,6 @@ class ElementwiseModel(ABC):
     scalars: tuple[str, ...] = ()
     #: Coefficients that have no results, because the other columns determine them.
     aliased: tuple[str, ...] = ()
-    TOO_FEW = 'too few images'
     #: Description of each outcome for messages.
     reasons: ClassVar[Mapping[int, str]] = REASONS
 

@@ -105,7 +105,8 @@ class LinearModel(ElementwiseModel):
             for test in self._tests
             if test.tested and test.columns != tuple(self._estimated)
         }
-        self.columns = tuple(name for name, _ in self._fit(self._nothing())[0])
+        nothing = Responses.empty(len(self._sample.rows), self.scalars)
+        self.columns = tuple(name for name, _ in self._fit(nothing)[0])
         self.corrections = corrections_of(self.columns, self.options)
         check_unique(self.columns)
 
@@ -140,9 +141,6 @@ class LinearModel(ElementwiseModel):
                 for row, (_, result) in enumerate(results):
                     values[row, where] = result
         return BlockFit(values, outcomes)
-
-    def _nothing(self) -> Responses:
-        return Responses.empty(len(self._sample.rows), self.scalars)
 
     @np.errstate(all='ignore')
     def _fit(self, block: Responses) -> tuple[list[Result], np.ndarray]:

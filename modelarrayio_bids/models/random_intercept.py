@@ -10,7 +10,7 @@ has, and are NaN elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -45,7 +45,7 @@ from modelarrayio_bids.models.least_squares import swept
 from modelarrayio_bids.models.options import ModelOptions
 from modelarrayio_bids.models.permutation import PermutationTest
 from modelarrayio_bids.models.rank import independent_columns, is_estimable, null_vectors
-from modelarrayio_bids.models.reml import MOST_RATIO, Products, best_ratio
+from modelarrayio_bids.models.reml import MOST_RATIO, Likelihood, Products, best_ratio
 from modelarrayio_bids.models.requested_tests import RequestedTests
 from modelarrayio_bids.models.responses import Responses, read_responses
 from modelarrayio_bids.models.satterthwaite import Estimates
@@ -321,17 +321,17 @@ class RandomInterceptModel(ElementwiseModel):
         singles = [labels[column] for column in self._columns]
         singles += [contrast.name for contrast in self._contrasts]
         for statistic, rows in found.t_test(slice(0, len(singles))).items():
-            for name, row in zip(singles, rows, strict=True):
-                yield f'{name}.{statistic}', np.where(_tested(found, name, singles), row, np.nan)
+            for name, row, estimate in zip(singles, rows, found.estimates, strict=False):
+                yield f'{name}.{statistic}', np.where(np.isfinite(estimate), row, np.nan)
         for test, tested in zip(self._tests, self._rows, strict=True):
             if test.tested:
                 for statistic, row in found.f_test(tested).items():
                     yield f'{test.name}.{statistic}', row
-        model = _ModelStatistics(problem, found)
-        yield f'{self.group}.sd__Intercept', np.sqrt(found.there.ratio) * model.sigma
-        yield 'Residual.sd__Observation', model.sigma
+        model = _model_statistics(problem, found.there)
+        yield f'{self.group}.sd__Intercept', np.sqrt(found.there.ratio) * model['sigma']
+        yield 'Residual.sd__Observation', model['sigma']
         for statistic in self.options.var_model or ():
-            yield f'{MODEL}.{statistic}', model.get(statistic)
+            yield f'{MODEL}.{statistic}', model[statistic]
 
     # ------------------------------------------------------------------ what is asked
 
@@ -435,37 +435,26 @@ class _Problem:
     log_scale: np.ndarray | float
 
 
-class _ModelStatistics:
-    """Statistics of the whole model, as lme4 and broom.mixed's ``glance`` have them."""
-
-    def __init__(self, problem: _Problem, found: Estimates) -> None:
-        self._there, self._problem = found.there, problem
-        self.sigma = np.sqrt(found.there.variance)
-
-    def get(self, name: str) -> np.ndarray:
-        """Return one of :attr:`.RandomInterceptKind.model_statistics`, (k,)."""
-        products, ratio = self._problem.products, self._there.ratio
-        n = (products.counts * products.sizes).sum(axis=0) * np.ones(ratio.shape)
-        n_parameters = n - products.df + 2
-        if name == 'icc':
-            return ratio / (1 + ratio)
-        if name == 'sigma':
-            return self.sigma
-        if name == 'nobs':
-            return n
-        if name == 'df.residual':
-            return n - n_parameters
-        if name == 'ngrps':
-            return (products.counts * (products.sizes > 0)).sum(axis=0) * np.ones(ratio.shape)
-        penalty = {'AIC': 2.0 * n_parameters, 'BIC': np.log(n) * n_parameters}
-        return -self._reml / 2 if name == 'logLik' else self._reml + penalty.get(name, 0.0)
-
-    @property
-    def _reml(self) -> np.ndarray:
-        """-2 log of the restricted likelihood."""
-        df = self._problem.products.df
-        constant = df * (1 + np.log(2 * np.pi) - np.log(df)) + 2 * self._problem.log_scale
-        return self._there.criterion + constant
+def _model_statistics(problem: _Problem, there: Likelihood) -> dict[str, np.ndarray]:
+    """Return :attr:`.RandomInterceptKind.model_statistics` as lme4 and ``glance`` have them."""
+    products, ratio = problem.products, there.ratio
+    n = (products.counts * products.sizes).sum(axis=0) * np.ones(ratio.shape)
+    n_groups = (products.counts * (products.sizes > 0)).sum(axis=0) * np.ones(ratio.shape)
+    n_parameters = n - products.df + 2
+    constant = products.df * (1 + np.log(2 * np.pi) - np.log(products.df)) + 2 * problem.log_scale
+    # -2 log of the restricted likelihood.
+    reml = there.criterion + constant
+    return {
+        'icc': ratio / (1 + ratio),
+        'sigma': np.sqrt(there.variance),
+        'logLik': -reml / 2,
+        'AIC': reml + 2.0 * n_parameters,
+        'BIC': reml + np.log(n) * n_parameters,
+        'REMLcrit': reml,
+        'df.residual': n - n_parameters,
+        'nobs': n,
+        'ngrps': n_groups,
+    }
 
 
 def _codes(design: Design, label: str) -> np.ndarray:
@@ -480,10 +469,6 @@ def _codes(design: Design, label: str) -> np.ndarray:
             f'{label} does not name groups', remedy='Give a column: (1 | participant_id).'
         )
     return np.unique(data, return_inverse=True)[1].ravel()
-
-
-def _tested(found: Estimates, name: str, names: Sequence[str]) -> np.ndarray:
-    return np.isfinite(found.estimates[names.index(name)])
 
 
 def _outside(columns: np.ndarray, values: np.ndarray) -> np.ndarray:

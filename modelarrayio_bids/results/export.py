@@ -44,7 +44,7 @@ from modelarrayio_bids.spaces.stored import space_of_store
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.chunk_reader import block_columns
-from modelarrayio_bids.store.reader import Analysis, StoreReader
+from modelarrayio_bids.store.reader import Analysis, StoreReader, by_element
 from modelarrayio_bids.store.scratch import Scratch
 
 logger = logging.getLogger(__name__)
@@ -362,7 +362,7 @@ def _write(
         space.write_companions(output_dir)
 
         def _save(number: int, file: str) -> None:
-            row = _placed(values.row(number), positions, len(space))
+            row = by_element(values.row(number), positions, len(space))
             space.write(row, folder / file, options.fill, files[file].name)
 
         saved = ordered_map(lambda item: _save(*item), enumerate(files), options.threads)
@@ -441,12 +441,7 @@ def _versions(result: str, *, log_p: bool) -> Iterator[tuple[str, Derivation]]:
     if P_VALUE in result:
         yield result.replace(P_VALUE, f'1m.{P_VALUE}'), lambda p: 1 - p
         if log_p:
-            yield result.replace(P_VALUE, f'mlog10.{P_VALUE}'), _minus_log10
-
-
-def _minus_log10(p: np.ndarray) -> np.ndarray:
-    with np.errstate(divide='ignore', invalid='ignore'):
-        return -np.log10(p)
+            yield result.replace(P_VALUE, f'mlog10.{P_VALUE}'), lambda p: -np.log10(p)
 
 
 @contextmanager
@@ -465,7 +460,8 @@ def _gathered(
     width = block_columns(results.matrix)
     # A run of elements as it is and as images; later, images that are being written.
     reading = results.inflating_bytes(threads) + 4 * width * len(images)
-    needed = max(reading, threads * _image_bytes(space)) + 8 * n_elements
+    places = max(len(space), *(array.size for array in space.template().values()))
+    needed = max(reading, threads * _PLACE_BYTES * places) + 8 * n_elements
     room = Resources(threads, options.memory).room(len(space), needed, to='write')
     if len(images) * n_elements * 4 <= min(_IN_MEMORY, room):
         width = n_elements
@@ -484,28 +480,13 @@ def _gathered(
         yield scratch, element_ids
 
 
-def _image_bytes(space: ElementSpace) -> int:
-    """Return the bytes that writing an image takes: values at all places, and their copies."""
-    places = max(len(space), *(array.size for array in space.template().values()))
-    return _PLACE_BYTES * places
-
-
 def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:
     """Return the values of all images, (n_images, width) float32, from those of all results."""
     derived = np.empty((len(images), values.shape[1]), np.float32)
-    with np.errstate(over='ignore'):
+    with np.errstate(over='ignore', divide='ignore', invalid='ignore'):
         for number, image in enumerate(images):
             derived[number] = image.derive(values[image.row])
     return derived
-
-
-def _placed(values: np.ndarray, positions: np.ndarray | None, n_elements: int) -> np.ndarray:
-    """Return the values at their elements, (n_elements,), NaN at those that were not analysed."""
-    if positions is None:
-        return values
-    everywhere = np.full(n_elements, np.nan, np.float32)
-    everywhere[positions] = values
-    return everywhere
 
 
 def _prepare(output_dir: Path) -> None:

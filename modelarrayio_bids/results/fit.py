@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -166,7 +165,9 @@ def write_analysis(
                 significant |= _correct(results, names, permutation, null)
             writer.write_results(analysis, names, results, {}, resources.threads)
             told = {**facts, schema.NOT_FITTED_ATTRIBUTE: json.dumps(not_fitted)}
-            writer.describe_results(analysis, run_provenance() | told, **_kept(tested, null))
+            tests = {} if null is None else {schema.NULL_TESTS: tested}
+            maxima = {} if null is None else {schema.NULL_MAXIMA: null}
+            writer.describe_results(analysis, run_provenance() | told, tests, maxima)
             old.require_unchanged()
     return FittedAnalysis(target, analysis, names, len(chosen), not_fitted, significant)
 
@@ -256,13 +257,6 @@ def _fit_block(
         kept[-len(permutation.columns) :] = permutation.observed(responses)[:, wanted]
     results.put_block(part.start - chosen.start, kept)
     return fitted.outcomes[wanted]
-
-
-def _kept(tested: Sequence[str], null: np.ndarray | None) -> dict[str, Any]:
-    """Return the null distribution as the file keeps it."""
-    if null is None:
-        return {}
-    return {'lists': {schema.NULL_TESTS: tested}, 'arrays': {schema.NULL_MAXIMA: null}}
 
 
 def _adjust(results: Scratch, model: ElementwiseModel) -> dict[str, int]:

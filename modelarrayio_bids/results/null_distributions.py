@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -46,12 +46,17 @@ def null_distribution(
     """
     part = range(len(test.labellings)) if part is None else part
     parts = [part[first : first + _PART] for first in range(0, len(part), _PART)]
-    n_blocks = -(-values.response.shape[1] // block_width(values.response))
+    n_elements = values.response.shape[1]
+    n_blocks = -(-n_elements // block_width(values.response))
+    # The elements are read once for each part.
+    work = (
+        (part, columns) for part in parts for _, columns in values.stored_blocks(range(n_elements))
+    )
     found = [np.empty((len(test.columns), 0))]
     with one_blas_thread():
+        maxima = ordered_map(partial(_maxima, test, values), work, threads)
         maxima = tracked(
-            *(_maxima(test, values, parts, threads), f'Permuting {values.response.name}'),
-            *(len(parts) * n_blocks, 'parts'),
+            maxima, f'Permuting {values.response.name}', len(parts) * n_blocks, 'parts'
         )
         for _, several in groupby(maxima, itemgetter(0)):
             greatest: Maxima = {}
@@ -70,20 +75,9 @@ def working_bytes(test: PermutationTest, values: Values, threads: int) -> int:
 
 
 def _maxima(
-    test: PermutationTest, values: Values, parts: Sequence[range], threads: int
-) -> Iterator[tuple[range, Maxima]]:
-    """Yield the greatest statistics of each block of elements, for one part after another."""
-    for part in parts:
-        stored = values.stored_blocks(range(values.response.shape[1]))
-        for found in ordered_map(partial(_of_block, test, values, part), stored, threads):
-            yield part, found
-
-
-def _of_block(
-    test: PermutationTest,
-    values: Values,
-    part: range,
-    stored: tuple[range, Mapping[str, StoredColumns]],
-) -> Maxima:
-    responses = values.inflate(stored[1])[values.response.name]
-    return test.maxima(responses, slice(part.start, part.stop))
+    test: PermutationTest, values: Values, work: tuple[range, Mapping[str, StoredColumns]]
+) -> tuple[range, Maxima]:
+    """Return the greatest statistics of a part of the labellings in a block of elements."""
+    part, stored = work
+    responses = values.inflate(stored)[values.response.name]
+    return part, test.maxima(responses, slice(part.start, part.stop))

@@ -7,6 +7,7 @@ contract; nothing outside ``spaces/`` asks which format it is working on.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +87,8 @@ class ElementSpace(ABC):
     has_neighbours: ClassVar[bool] = False
     #: The file that gave the elements, where that is one apart from the images.
     origin: Path | None = None
+    #: The map to take of images that may hold several, see :meth:`with_map`.
+    map_choice: str | None = None
 
     @classmethod
     @abstractmethod
@@ -128,7 +131,7 @@ class ElementSpace(ABC):
         SourceNotFoundError, FormatError
             If the header cannot be read.
         """
-        return False
+        return cls.stacks and cls.n_stacked(path) > 1
 
     @classmethod
     def files_of(cls, path: Path) -> tuple[Path, ...]:
@@ -152,7 +155,11 @@ class ElementSpace(ABC):
         UsageError
             If images of this kind have no maps.
         """
-        raise UsageError(f'{self.kind} have no maps to choose from', remedy='Leave out --map.')
+        if not self.has_maps:
+            raise UsageError(f'{self.kind} have no maps to choose from', remedy='Leave out --map.')
+        space = copy.copy(self)
+        space.map_choice = name
+        return space
 
     @abstractmethod
     def template(self) -> Template:
@@ -198,7 +205,7 @@ class ElementSpace(ABC):
         for name, array in sorted(self.template().items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array).data.cast('B'))
-        return digest.hexdigest()
+        return digest.hexdigest() + f' {self.map_choice!r}' * self.has_maps
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the ways in which an image of this space may have been flipped by mistake.

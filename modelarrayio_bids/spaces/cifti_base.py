@@ -55,7 +55,7 @@ class ElementAxis(ABC):
         self.axis = index_map.axis(path)
         self._equal = [index_map.xml]
         if not len(self.axis):
-            raise FormatError(f'holds no {self.noun}', path, 'Make the file again.')
+            raise FormatError(f'holds no {self.noun}', path)
 
     @classmethod
     def from_axis(cls, axis: Axis) -> Self:
@@ -118,7 +118,6 @@ class ElementAxis(ABC):
                 f'holds values for {matrix.shape[dimension]} {self.noun}{place}, but describes '
                 f'{len(self)}',
                 matrix.path,
-                'Make the file again.',
             )
 
 
@@ -265,22 +264,10 @@ class CiftiSpace(ElementSpace):
 
 
 class MapSpace(CiftiSpace):
-    """Elements along one dimension of a CIFTI file, maps along the other.
-
-    Parameters
-    ----------
-    elements : ElementAxis
-        The elements.
-    map_choice : str, optional
-        Map of a source to use, as in :class:`References`.
-    """
+    """Elements along one dimension of a CIFTI file, maps along the other."""
 
     has_maps = True
     places: ClassVar[Mapping[str, str]] = {'axis': ''}
-
-    def __init__(self, elements: ElementAxis, map_choice: str | None = None) -> None:
-        super().__init__(elements)
-        self.map_choice = map_choice
 
     @property
     def axis(self) -> Any:
@@ -291,14 +278,6 @@ class MapSpace(CiftiSpace):
     def holds_several(cls, path: Path) -> bool:
         """Return whether the file names more than one map."""
         return len(cifti.Matrix.from_file(path, cls.cifti_kind).map_names()) > 1
-
-    def with_map(self, name: str) -> Self:
-        """Return the same elements, with the map to take."""
-        return type(self)(self.axes[0], name)
-
-    def fingerprint(self) -> str:
-        """Return that of the elements, with the map that is taken of a source."""
-        return f'{super().fingerprint()} {self.map_choice!r}'
 
     def check(self, source: Source) -> int:
         """Compare the elements, whole, and look for the map chosen."""

@@ -56,15 +56,13 @@ class ParcelSpace(MapSpace):
     def surface_elements(self) -> dict[str, SurfaceElements]:
         """Return the vertices of all parcels."""
         axis = self.axis
-        return {
-            structure: self._on_surface(structure, n_vertices)
-            for structure, n_vertices in axis.nvertices.items()
-        }
-
-    def _on_surface(self, structure: str, n_vertices: int) -> SurfaceElements:
-        members = [vertices.get(structure, ()) for vertices in self.axis.vertices]
-        parcels = np.repeat(np.arange(len(self)), [len(vertices) for vertices in members])
-        return SurfaceElements(n_vertices, np.concatenate(members).astype(int), parcels)
+        found = {}
+        for structure, n_vertices in axis.nvertices.items():
+            members = [vertices.get(structure, ()) for vertices in axis.vertices]
+            parcels = np.repeat(np.arange(len(self)), [*map(len, members)])
+            vertices = np.concatenate(members).astype(int)
+            found[structure] = SurfaceElements(n_vertices, vertices, parcels)
+        return found
 
     def structures(self) -> dict[str, np.ndarray]:
         """Return parcels by the structures of their vertices; those of voxels have no name."""

@@ -36,7 +36,9 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
     SpaceMismatchError
         If the reference describes others than the file.
     """
-    own = _own_space(reader)
+    own = None
+    if (template := reader.template) is not None:
+        own = cast('ElementSpace', made_again(*template, SPACES.values(), reader.path))
     given = space_of_references(references, own.kind if own else None)
     if own is not None:
         for what in _disagreements(reader, own, 'its template'):
@@ -62,13 +64,6 @@ def space_of_store(reader: StoreReader, references: References) -> ElementSpace:
             'Give the very file the data were prepared with, or none.',
         )
     return given
-
-
-def _own_space(reader: StoreReader) -> ElementSpace | None:
-    """Make the space of the file's template; None where it has none."""
-    if (template := reader.template) is None:
-        return None
-    return cast('ElementSpace', made_again(*template, SPACES.values(), reader.path))
 
 
 def _disagreements(reader: StoreReader, space: ElementSpace, whose: str) -> Iterator[str]:

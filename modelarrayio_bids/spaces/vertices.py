@@ -15,11 +15,10 @@ one hemisphere has one file a row, and so has one whose files hold both hemisphe
 
 from __future__ import annotations
 
-import copy
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -101,8 +100,6 @@ class VertexSpace(ElementSpace):
         Ending of the images that are written.
     surface : str, optional
         Name of the surface.
-    map_choice : str, optional
-        Map of a source to take, as in :class:`References`.
     """
 
     kind = 'vertices'
@@ -120,17 +117,10 @@ class VertexSpace(ElementSpace):
     stacks = True
     has_neighbours = True
 
-    def __init__(
-        self,
-        included: Mapping[str, Any],
-        extension: str,
-        surface: str = '',
-        map_choice: str | None = None,
-    ) -> None:
+    def __init__(self, included: Mapping[str, Any], extension: str, surface: str = '') -> None:
         #: Number of vertices of each hemisphere there is, left before right.
         self.counts = {each: len(included[each]) for each in SIDES if each in included}
         self.surface = surface
-        self.map_choice = map_choice
         self._extension = extension
         # Asked for once, when elements are needed: headers are checked before images are read.
         self._included: Callable[[], Mapping[str, Any]] = lambda: included
@@ -184,8 +174,8 @@ class VertexSpace(ElementSpace):
             {each: np.zeros(header.n_vertices, bool) for each, header in headers.items()},
             _extension(images[0]),
             _told_surface(images[0], n_vertices) or _SURFACES.get(n_vertices, ''),
-            references.map,
         )
+        space.map_choice = references.map
         if references.mask is None:
             volumes = grouped((one.path, one.volume) for one in sources if one.volume is not None)
             space._included = functools.partial(space._present, images, volumes)
@@ -254,21 +244,6 @@ class VertexSpace(ElementSpace):
     def name_entities(self) -> Mapping[str, str]:
         """The first hemisphere there is."""
         return {'hemi': next(iter(self.counts))}
-
-    def with_map(self, name: str) -> Self:
-        """Return the same elements, with the map to take."""
-        space = copy.copy(self)
-        space.map_choice = name
-        return space
-
-    def fingerprint(self) -> str:
-        """Return that of the elements, with the map that is taken of a source."""
-        return f'{super().fingerprint()} {self.map_choice!r}'
-
-    @classmethod
-    def holds_several(cls, path: Path) -> bool:
-        """Return whether the file holds more than one map."""
-        return cls.n_stacked(path) > 1
 
     def __len__(self) -> int:
         return sum(map(len, self.vertices.values()))
@@ -427,10 +402,15 @@ class VertexSpace(ElementSpace):
 
     def _nonzero(self, volumes: Mapping[Path, Sequence[int]], path: Path) -> dict[str, np.ndarray]:
         """Return the vertices of an image that are not; what cannot be read is told by others."""
+        found = {}
         try:
-            return {each: _any_value(self._maps(path, each, volumes)) for each in self.counts}
+            for each in self.counts:
+                maps = self._maps(path, each, volumes)
+                present = ((values != 0) & np.isfinite(values) for values in maps)
+                found[each] = functools.reduce(np.logical_or, present)
         except ModelArrayIOError:
             return {}
+        return found
 
     def _maps(
         self, path: Path, each: str, volumes: Mapping[Path, Sequence[int]]
@@ -440,12 +420,6 @@ class VertexSpace(ElementSpace):
             yield from self._checked(path, each, max(numbers)).maps(numbers)
         else:
             yield self._checked(path, each).read(self.map_choice)
-
-
-def _any_value(maps: Iterable[np.ndarray]) -> np.ndarray:
-    """Return where any of some maps is neither 0 nor missing: (n_vertices,) boolean."""
-    present = ((values != 0) & np.isfinite(values) for values in maps)
-    return functools.reduce(np.logical_or, present)
 
 
 def _require_one_surface(images: Sequence[Path]) -> None:

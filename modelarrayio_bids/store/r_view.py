@@ -75,7 +75,8 @@ class ScalarView:
 def scalar_names(file: h5py.File) -> tuple[str, ...]:
     """Return every scalar that R could be asked for."""
     groups = groups_in(file, schema.SCALARS)
-    return tuple(name for name, group in groups.items() if not _is_a_level(group, name))
+    # The predecessor once wrote a group between /scalars and the scalars.
+    return tuple(n for n, group in groups.items() if n != schema.SCALARS or schema.VALUES in group)
 
 
 def nested_scalars(file: h5py.File) -> tuple[str, ...]:
@@ -124,8 +125,3 @@ def names_of(
         if isinstance(dataset := item_at(file, path), h5py.Dataset):
             return Names(texts_of(dataset), f'/{path}')
     return None
-
-
-def _is_a_level(group: h5py.Group, name: str) -> bool:
-    """Return whether it is what the predecessor once wrote between ``/scalars`` and the scalars."""
-    return name == schema.SCALARS and schema.VALUES not in group

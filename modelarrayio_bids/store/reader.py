@@ -155,6 +155,25 @@ class Analysis:
         )
 
 
+def by_element(rows: np.ndarray, positions: np.ndarray | None, n_elements: int) -> np.ndarray:
+    """Return a result by element, (n_elements,) float32: NaN at those that were not analysed.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        (n_rows,).
+    positions : numpy.ndarray
+        See :meth:`Analysis.positions`.
+    n_elements : int
+        Number of elements.
+    """
+    if positions is None:
+        return rows.astype(np.float32, copy=False)
+    values = np.full(n_elements, np.nan, np.float32)
+    values[positions] = rows
+    return values
+
+
 class StoreReader:
     """A file opened for reading, which nobody can write meanwhile: a context manager.
 
@@ -198,7 +217,8 @@ class StoreReader:
     @property
     def analyses(self) -> tuple[str, ...]:
         """Names of the analyses in the file."""
-        return _analyses(self._file)
+        results = items.item_at(self._file, schema.RESULTS)
+        return tuple(items.members(results)) if isinstance(results, h5py.Group) else ()
 
     @property
     def slices(self) -> frozenset[str]:
@@ -455,13 +475,8 @@ def analyses_of(path: Path) -> tuple[str, ...]:
     """Return the names of the analyses in a file; empty if there is no HDF5 file."""
     if not is_store(path):
         return ()
-    with open_finished(path) as file:
-        return _analyses(file)
-
-
-def _analyses(file: h5py.File) -> tuple[str, ...]:
-    results = items.item_at(file, schema.RESULTS)
-    return tuple(items.members(results)) if isinstance(results, h5py.Group) else ()
+    with StoreReader(path) as file:
+        return file.analyses
 
 
 def appended_to(path: Path) -> list[str]:

@@ -45,6 +45,7 @@ from modelarrayio_bids.store.chunk_layout import Blocks, Layout, chunk_columns
 from modelarrayio_bids.store.chunk_reader import column_blocks
 from modelarrayio_bids.store.opening import open_finished
 from modelarrayio_bids.store.readability import require_readable
+from modelarrayio_bids.store.scratch import StackedRows
 from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)
@@ -543,19 +544,6 @@ def _plain(value: Any) -> Any:
 # ---------------------------------------------------------------------------- TileDB to HDF5
 
 
-@dataclass(frozen=True)
-class _TiledMatrix:
-    """A matrix in a store, read by blocks of columns: a ``ColumnBlocks``."""
-
-    array: Any
-    blocks: Blocks
-    dtype: np.dtype
-
-    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        for start, stop in self.blocks.spans():
-            yield start, np.ascontiguousarray(_cells(self.array[:, start:stop]))
-
-
 def _write_hdf5(
     folder: Path, output: Path, threads: int, *, overwrite: bool, scalars: bool = True
 ) -> None:
@@ -645,11 +633,15 @@ def _read_item(store: StoreWriter, folder: Path, path: str, kind: str, threads: 
         store.write_dataset(beside, np.array(json.loads(names), object), {}, threads)
 
 
-def _matrix(store: StoreWriter, array: Any) -> _TiledMatrix:
+def _matrix(store: StoreWriter, array: Any) -> StackedRows:
     dtype = array.attr(0).dtype
     chunk = store.layout.chunk(array.shape)
     blocks = Blocks.within(array.shape, chunk, dtype.itemsize, _STRIPE_BYTES)
-    return _TiledMatrix(array, blocks, dtype)
+
+    def read_into(start: int, block: np.ndarray) -> None:
+        block[:] = _cells(array[:, start : start + block.shape[1]])
+
+    return StackedRows(blocks, dtype, [(blocks.n_rows, read_into)])
 
 
 def _cells(found: Any) -> np.ndarray:

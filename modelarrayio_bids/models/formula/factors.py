@@ -78,14 +78,6 @@ def _ordered(x: Value, levels: Value | None = None, labels: Value | None = None)
     return _factor(x, levels, labels, TRUE)
 
 
-def _as_ordered(x: Value) -> Factor:
-    return replace(_as_factor(x), is_ordered=True)
-
-
-def _droplevels(x: Value) -> Factor:
-    return without_unused_levels(_as_factor(x))
-
-
 def _relevel(x: Value, ref: Value) -> Factor:
     """``relevel()``: the level named becomes the first, the reference."""
     factor = _as_factor(x)
@@ -238,9 +230,9 @@ FACTORS: dict[str, Callable[..., Value]] = {
     **{f'contr.{kind}': _contrasts(kind) for kind in CONTRASTS},
     'C': _choose_contrasts,
     'as.factor': _as_factor,
-    'as.ordered': _as_ordered,
+    'as.ordered': lambda x: replace(_as_factor(x), is_ordered=True),
     'cut': _cut,
-    'droplevels': _droplevels,
+    'droplevels': lambda x: without_unused_levels(_as_factor(x)),
     'factor': _factor,
     'ordered': _ordered,
     'relevel': _relevel,

@@ -82,10 +82,6 @@ def _and(left: Value | None, right: Value | None) -> Numbers:
     return _logical(~false, ~false & (first.missing | second.missing), is_constant=is_constant)
 
 
-def _or(left: Value | None, right: Value | None) -> Numbers:
-    return _not(_and(_not(left), _not(right)))
-
-
 def _not(value: Value | None) -> Numbers:
     numbers = numbers_of(value)
     return _logical(numbers.data == 0, numbers.missing, is_constant=numbers.is_constant)
@@ -133,7 +129,7 @@ OPERATORS: dict[str, Callable[..., Value]] = {
     '>': _comparison(operator.gt),
     '>=': _comparison(operator.ge),
     '&': _and,
-    '|': _or,
+    '|': lambda left, right: _not(_and(_not(left), _not(right))),
     '!': _not,
     '%in%': _is_in,
     ':': sequence,

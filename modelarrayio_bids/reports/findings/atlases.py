@@ -148,7 +148,7 @@ def _of_surfaces(path: Path) -> Atlas:
         labels, models = map(image.header.get_axis, range(2))
         numbers = np.asarray(image.dataobj)[0]
     except Exception as error:  # nibabel's parsers raise anything
-        raise FormatError('is no CIFTI file of labels', path, 'Copy it again.') from error
+        raise FormatError('is no CIFTI file of labels', path) from error
     volume, surfaces = np.zeros(models.volume_shape or (1, 1, 1), int), {}
     for structure, where, model in models.iter_structures():
         if structure in model.nvertices:

@@ -58,9 +58,9 @@ class Mesh:
         if not (_is_table(points, 'f') and _is_table(triangles, 'iu')):
             raise FormatError('holds no mesh', path, 'Give a .surf.gii file.')
         if triangles.size and not 0 <= triangles.min() <= triangles.max() < len(points):
-            raise FormatError('has triangles with missing vertices', path, 'Make it again.')
+            raise FormatError('has triangles with missing vertices', path)
         if not np.isfinite(points).all():
-            raise FormatError('has vertices without coordinates (NaN)', path, 'Make it again.')
+            raise FormatError('has vertices without coordinates (NaN)', path)
         meta = image.get_arrays_from_intent('NIFTI_INTENT_POINTSET')[0].meta
         structure = meta.get(gifti.STRUCTURE, '')
         return cls(points.astype(np.float32), triangles.astype(np.int32), structure)
@@ -72,9 +72,9 @@ def _of_freesurfer(path: str | PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
     try:
         points, triangles = read_geometry(path)
     except (IndexError, OSError, ValueError) as error:
-        raise FormatError('holds no mesh of FreeSurfer', path, 'Copy it again.') from error
+        raise FormatError('holds no mesh of FreeSurfer', path) from error
     if not len(triangles) or not 0 <= triangles.min() <= triangles.max() < len(points):
-        raise FormatError('has triangles with missing vertices', path, 'Make it again.')
+        raise FormatError('has triangles with missing vertices', path)
     return points.astype(np.float32), triangles.astype(np.int32)
 
 

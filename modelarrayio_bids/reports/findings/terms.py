@@ -19,7 +19,7 @@ from modelarrayio_bids.models.adjustment import FWE, LEVEL, P_VALUE
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.reader import Analysis
+from modelarrayio_bids.store.reader import Analysis, by_element
 
 #: Below which a p value counts: one that is corrected for many tests, and one that is not.
 CORRECTED, UNCORRECTED = LEVEL, 0.001
@@ -247,25 +247,6 @@ def model_terms(names: Sequence[str]) -> list[str]:
     known = statistics()
     found = (result.term for result in map(ResultName.of, names) if result.statistic in known)
     return [term for term in dict.fromkeys(found) if term not in {'', MODEL, *INTERCEPT}]
-
-
-def by_element(rows: np.ndarray, positions: np.ndarray | None, n_elements: int) -> np.ndarray:
-    """Return a result by element, (n_elements,) float32: NaN where nothing was analysed.
-
-    Parameters
-    ----------
-    rows : numpy.ndarray
-        (n_rows,) values.
-    positions : numpy.ndarray or None
-        The element of each, see :meth:`~modelarrayio_bids.store.reader.Analysis.positions`.
-    n_elements : int
-        Number of elements.
-    """
-    if positions is None:
-        return rows.astype(np.float32)
-    values = np.full(n_elements, np.nan, np.float32)
-    values[positions] = rows
-    return values
 
 
 def read_together(

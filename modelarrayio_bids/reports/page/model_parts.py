@@ -25,12 +25,12 @@ from modelarrayio_bids.reports.findings.p_values import (
     find_null_distributions,
     find_p_values,
 )
-from modelarrayio_bids.reports.findings.terms import by_element
 from modelarrayio_bids.reports.page.album import Part
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.topic import Topic
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.text_format import some
+from modelarrayio_bids.store.reader import by_element
 from modelarrayio_bids.store.schema import ELEMENT_ID
 
 # Names in a list of who is left out.

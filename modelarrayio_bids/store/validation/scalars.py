@@ -44,9 +44,9 @@ def of_scalar(file: h5py.File, name: str, views: list[ScalarView]) -> Iterator[F
         yield from _of_names_dataset(beside)
     view = scalar_view(file, name)
     if view.values is None and _has_matrix_beside(file, name):
-        yield Finding(
-            'scalar-stray', f'/{schema.scalar_path(name)}', _without(item_at(file, view.path))
-        )
+        item = item_at(file, view.path)
+        found = 'has no values' if item is None else f'has no matrix: values {_instead(item)}'
+        yield Finding('scalar-stray', f'/{schema.scalar_path(name)}', found)
         return
     views.append(view)
     yield from _of_names(view)
@@ -121,11 +121,6 @@ def _of_names_attribute(view: ScalarView, dataset: object) -> Iterator[Finding]:
 def _has_matrix_beside(file: h5py.File, name: str) -> bool:
     """Return whether there is another scalar, whatever else may be wrong with it."""
     return any(matrix_of(file, other) is not None for other in scalar_names(file) if other != name)
-
-
-def _without(item: h5py.HLObject | None) -> str:
-    """Say how a group has no matrix."""
-    return 'has no values' if item is None else f'has no matrix: values {_instead(item)}'
 
 
 def _instead(item: h5py.HLObject | None) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName
 from modelarrayio_bids.models.adjustment import P_VALUE
-from modelarrayio_bids.reports.findings.terms import SHOWN, by_element, read_together
+from modelarrayio_bids.reports.findings.terms import SHOWN, read_together
 from modelarrayio_bids.reports.page.results import ResultFigure
 from modelarrayio_bids.reports.page.viewers.blocks import Block
 from modelarrayio_bids.store import schema
-from modelarrayio_bids.store.reader import Analysis
+from modelarrayio_bids.store.reader import Analysis, by_element
 
 #: Most bytes of results that a page holds, as float32.
 MOST_BYTES = 10 * 2**20
