@@ -49,7 +49,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from shlex import quote
 from typing import Any
@@ -236,6 +237,17 @@ class OutputError(ModelArrayIOError, OSError):
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         said = 'a file is where a folder should be' if in_the_way else _reason(error)
         return cls(f'cannot be created ({said})', path, 'Choose a folder you may write to.')
+
+    @classmethod
+    @contextmanager
+    def told(cls, path: str | PathLike[str]) -> Iterator[None]:
+        """Turn what the operating system says of an output into an error of this class."""
+        try:
+            yield
+        except ModelArrayIOError:
+            raise
+        except OSError as error:
+            raise cls.from_os_error(error, path) from error
 
 
 class UnfinishedOutputError(OutputError):

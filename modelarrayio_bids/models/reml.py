@@ -67,16 +67,6 @@ class Products:
             for name, part in parts.items()
         })  # fmt: skip
 
-    def criterion(self, ratio: np.ndarray) -> np.ndarray:
-        """Return the criterion, (k,), up to a constant.
-
-        Parameters
-        ----------
-        ratio : numpy.ndarray
-            (k,) or (1,) γ.
-        """
-        return Likelihood.at(self, ratio).criterion
-
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
@@ -191,7 +181,7 @@ def best_ratio(products: Products) -> np.ndarray:
     search.narrow()
     best = search.ratio
     at_zero = Likelihood.at(products, np.zeros(1))
-    none_better = at_zero.criterion <= products.criterion(best) + _AS_GOOD
+    none_better = at_zero.criterion <= Likelihood.at(products, best).criterion + _AS_GOOD
     return np.where(none_better, 0.0, best)
 
 
@@ -200,7 +190,7 @@ class _Search:
 
     def __init__(self, products: Products) -> None:
         self._products = products
-        found = np.array([products.criterion(np.array([ratio])) for ratio in _GRID])
+        found = np.array([Likelihood.at(products, np.array([ratio])).criterion for ratio in _GRID])
         least = found.argmin(axis=0)
         ends = np.append(_GRID, MOST_RATIO)
         self._low, self._high = ends[np.maximum(least - 1, 0)], ends[least + 1]

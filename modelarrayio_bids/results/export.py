@@ -25,7 +25,6 @@ import numpy as np
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.errors import (
-    ModelArrayIOError,
     OutputError,
     ResultNameCollisionError,
     SchemaError,
@@ -494,10 +493,8 @@ def _prepare(output_dir: Path) -> None:
         logger.warning(
             '%s exists: files with the same names are replaced, others kept.', output_dir
         )
-    try:
+    with OutputError.told(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError.from_os_error(error, output_dir) from error
 
 
 def _describe(
@@ -524,17 +521,10 @@ def _describe(
 @contextmanager
 def _staged(output_dir: Path) -> Iterator[Path]:
     """Hand over a folder whose files move to the output together, when all of them are whole."""
-    try:
+    with OutputError.told(output_dir):
         remove_leftovers(output_dir)
         staging = Unfinished(output_dir / 'export', folder=True)
-    except OSError as error:
-        raise OutputError.from_os_error(error, output_dir) from error
-    with staging:
-        try:
-            yield staging.path
-            for path in sorted(staging.path.iterdir()):
-                path.replace(output_dir / path.name)
-        except ModelArrayIOError:
-            raise
-        except OSError as error:
-            raise UnfinishedOutputError.from_os_error(error, output_dir) from error
+    with staging, UnfinishedOutputError.told(output_dir):
+        yield staging.path
+        for path in sorted(staging.path.iterdir()):
+            path.replace(output_dir / path.name)

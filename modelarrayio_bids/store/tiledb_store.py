@@ -265,12 +265,10 @@ def made_of_hdf5(
     _library()
     refuse_to_replace(output, overwrite=overwrite)
     store = output.with_suffix('.h5')
-    try:
+    with OutputError.told(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(output.parent, f'-{store.name}')
         unfinished = Unfinished(store)
-    except OSError as error:
-        raise OutputError.from_os_error(error, output) from error
     with unfinished:
         with _named(output, unfinished.path):
             yield unfinished.path
@@ -346,7 +344,7 @@ def _new_folder(output: Path) -> Iterator[Path]:
     """Make a folder that gets its name, or what it links to, when the context ends well."""
     # TileDB takes a relative path from where the process was when it first asked.
     place = resolved(output)
-    try:
+    with UnfinishedOutputError.told(output):
         place.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(place.parent, f'-{place.name}')
         with Unfinished(place, folder=True) as unfinished:
@@ -356,14 +354,11 @@ def _new_folder(output: Path) -> Iterator[Path]:
                 # Groups that are open write once more when they go: before the folder does.
                 traceback.clear_frames(error.__traceback__)
                 gc.collect()
-                raise
+                if not isinstance(error, _library().TileDBError):
+                    raise
+                what = f'could not be written ({error})'
+                raise UnfinishedOutputError(what, output) from error
             _put_in_place(unfinished.path, place)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise UnfinishedOutputError.from_os_error(error, output) from error
-    except _library().TileDBError as error:
-        raise UnfinishedOutputError(f'could not be written ({error})', output) from error
 
 
 def _put_in_place(new: Path, output: Path) -> None:

@@ -80,24 +80,17 @@ class StoreWriter:
         # Through a symbolic link, its target is what is written.
         self._target = resolved(self.path)
         with ExitStack() as undone:
-            try:
+            with OutputError.told(self.path):
                 self._target.parent.mkdir(parents=True, exist_ok=True)
                 remove_leftovers(self._target.parent, f'-{self._target.name}')
                 self._unfinished = undone.enter_context(Unfinished(self._target))
-            except OSError as error:
-                raise OutputError.from_os_error(error, self.path) from error
-            try:
+            with (OutputError if copy_of is None else UnfinishedOutputError).told(self.path):
                 if copy_of is not None:
                     disk.copy(copy_of, self._unfinished.path)
                 self._on_disk = undone.enter_context(GuardedFile(self._unfinished.path, 'r+'))
                 # No other program knows the name, so no lock is needed.
                 mode = 'w' if copy_of is None else 'r+'
                 self._file = h5py.File(self._on_disk, mode, libver=schema.LIBVER)
-            except ModelArrayIOError:
-                raise
-            except OSError as error:
-                kind = OutputError if copy_of is None else UnfinishedOutputError
-                raise kind.from_os_error(error, self.path) from error
             undone.pop_all()
 
     def __enter__(self) -> Self:
@@ -404,35 +397,20 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     WouldLoseResultsError
         Without ``overwrite``, if it holds results.
     """
-    try:
-        _refuse_to_replace(path, overwrite=overwrite)
-    except ModelArrayIOError:
-        raise
-    except OSError as error:
-        raise OutputError.from_os_error(error, path) from error
-
-
-def _refuse_to_replace(path: Path, *, overwrite: bool) -> None:
-    if path.is_dir() or (path.exists() and not path.is_file()):
-        raise OutputError('exists and is not a file', path, 'Give the name of a file to write.')
-    if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError(
-            'is write-protected', path, 'Write to another file, or allow it with chmod u+w.'
-        )
-    if overwrite or not path.exists():
-        return
-    if path.stat().st_size and not is_store(path):
-        raise OutputError(
-            'exists and is not an HDF5 file',
-            path,
-            'Write to another file, or replace this one with --overwrite.',
-        )
-    if held := analyses_of(path):
-        raise WouldLoseResultsError(
-            f'holds results that would be lost: {", ".join(held)}',
-            path,
-            'Write to another file, or replace this one with --overwrite.',
-        )
+    remedy = 'Write to another file, or replace this one with --overwrite.'
+    with OutputError.told(path):
+        if path.is_dir() or (path.exists() and not path.is_file()):
+            raise OutputError('exists and is not a file', path, 'Give the name of a file to write.')
+        if path.exists() and not os.access(path, os.W_OK):
+            how = 'Write to another file, or allow it with chmod u+w.'
+            raise OutputError('is write-protected', path, how)
+        if overwrite or not path.exists():
+            return
+        if path.stat().st_size and not is_store(path):
+            raise OutputError('exists and is not an HDF5 file', path, remedy)
+        if held := analyses_of(path):
+            what = f'holds results that would be lost: {", ".join(held)}'
+            raise WouldLoseResultsError(what, path, remedy)
 
 
 def _of_system(failure: OSError | RuntimeError) -> OSError:

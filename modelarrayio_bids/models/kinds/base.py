@@ -126,12 +126,13 @@ class ModelKind(ABC):
             if is_asked and name not in self.takes:
                 article = 'an' if self.noun[0] in 'aeiou' else 'a'
                 raise UsageError(
-                    f'{article} {self.noun} has no {_WORDS[name]} here',
+                    f'{article} {self.noun} has no {ASKED[name]} here',
                     remedy='Leave that out.',
                 )
 
 
-_WORDS = {
+#: What models may take beside terms of columns, in words.
+ASKED = {
     'contrasts': 'contrasts',
     'f_tests': 'F tests',
     'anova': 'analysis of variance',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelarrayio_bids.models.kinds.base import ModelKind
+from modelarrayio_bids.models.kinds.base import ASKED, ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,12 +30,7 @@ class AdditiveKind(ModelKind):
         *('logLik', 'AIC', 'BIC', 'deviance', 'df.residual', 'nobs'),
     )
     default_model_statistics = ('dev.expl',)
-    takes = frozenset(
-        {
-            *('contrasts', 'f_tests', 'effect_sizes', 'permutations'),
-            *('weights', 'offset', 'scalars'),
-        }
-    )
+    takes = frozenset(ASKED) - {'anova'}
 
     def model(
         self, design: Design, options: ModelOptions, weights: np.ndarray | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelarrayio_bids.models.kinds.base import ModelKind
+from modelarrayio_bids.models.kinds.base import ASKED, ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,12 +28,7 @@ class LinearKind(ModelKind):
         *('logLik', 'AIC', 'BIC', 'deviance', 'df.residual', 'nobs'),
     )
     default_model_statistics = ('adj.r.squared', 'p.value')
-    takes = frozenset(
-        {
-            *('contrasts', 'f_tests', 'anova', 'effect_sizes', 'permutations'),
-            *('weights', 'offset', 'scalars'),
-        }
-    )
+    takes = frozenset(ASKED)
 
     def model(
         self, design: Design, options: ModelOptions, weights: np.ndarray | None
