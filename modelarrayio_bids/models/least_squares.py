@@ -22,12 +22,7 @@ from modelarrayio_bids.models.coordinates import (
     covariance_of,
     variances_of,
 )
-from modelarrayio_bids.models.rank import (
-    TOLERANCE,
-    independent_columns,
-    is_estimable,
-    null_vectors,
-)
+from modelarrayio_bids.models.rank import TOLERANCE, independent_columns, is_estimable, null_vectors
 
 # Normal equations whose inverse has no greater trace are solved to 1e-11 of a standard error.
 _GREATEST_TRACE = 1e5

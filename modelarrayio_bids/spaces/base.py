@@ -21,7 +21,7 @@ from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.errors import UsageError
 from modelarrayio_bids.spaces.geometry import GridElements, SurfaceElements
 from modelarrayio_bids.store.kinds import TableForm
-from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.schema import ElementTable, Tables
 
 #: Arrays that restore a space, by name, as stored in the HDF5 file.
 Template = Mapping[str, np.ndarray]
@@ -180,9 +180,7 @@ class ElementSpace(ABC):
         """Return the elements' identities, by path in the HDF5 file."""
 
     @classmethod
-    def stored_facts(
-        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_facts(cls, tables: Tables, template: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a file says of its elements, without making their space again.
 
         Parameters

@@ -30,7 +30,7 @@ from modelarrayio_bids.cohort import Source
 from modelarrayio_bids.formats import cifti
 from modelarrayio_bids.spaces.cifti_base import CiftiSpace, Parcels
 from modelarrayio_bids.store.kinds import TableForm
-from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.schema import ElementTable, Tables
 
 
 class EdgeSpace(CiftiSpace):
@@ -53,9 +53,7 @@ class EdgeSpace(CiftiSpace):
     }
 
     @classmethod
-    def stored_facts(
-        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_facts(cls, tables: Tables, template: Mapping[str, Any]) -> dict[str, Any]:
         """Return the shape of the matrix."""
         ends = tuple(
             tables[form.path].values.size for form in cls.table_forms if form.path in tables

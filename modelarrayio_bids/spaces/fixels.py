@@ -49,7 +49,7 @@ from modelarrayio_bids.runtime.text_format import by
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.geometry import VOXEL_TABLE, Grid, GridElements, place_names
 from modelarrayio_bids.store.kinds import TableForm
-from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.schema import ElementTable, Tables
 
 #: The two files of a fixel directory beside its data, and the endings that MRtrix takes for them.
 COMPANIONS = ('index', 'directions')
@@ -330,9 +330,7 @@ class FixelSpace(ElementSpace):
         }
 
     @classmethod
-    def stored_facts(
-        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_facts(cls, tables: Tables, template: Mapping[str, Any]) -> dict[str, Any]:
         """Return the number of voxels with fixels."""
         voxels = tables.get('voxels')
         return {} if voxels is None else {'n_voxels': voxels.values.shape[-1]}

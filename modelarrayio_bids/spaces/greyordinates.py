@@ -33,7 +33,7 @@ from modelarrayio_bids.spaces.geometry import (
     structure_counts,
 )
 from modelarrayio_bids.store.kinds import TableForm
-from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.schema import ElementTable, Tables
 
 
 class GreyordinateSpace(MapSpace):
@@ -50,9 +50,7 @@ class GreyordinateSpace(MapSpace):
     axis_class = BrainModels
 
     @classmethod
-    def stored_facts(
-        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_facts(cls, tables: Tables, template: Mapping[str, Any]) -> dict[str, Any]:
         """Return the number of greyordinates of each structure, where the table says."""
         counts = structure_counts(tables.get('greyordinates'))
         return {} if counts is None else {'structures': counts}

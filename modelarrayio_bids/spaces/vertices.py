@@ -55,7 +55,7 @@ from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.geometry import SurfaceElements, structure_counts
 from modelarrayio_bids.store.kinds import TableForm
-from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.schema import ElementTable, Tables
 
 logger = logging.getLogger(__name__)
 
@@ -219,9 +219,7 @@ class VertexSpace(ElementSpace):
         }
 
     @classmethod
-    def stored_facts(
-        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_facts(cls, tables: Tables, template: Mapping[str, Any]) -> dict[str, Any]:
         """Return the surface and the number of vertices of each hemisphere, where they are told."""
         facts: dict[str, Any] = {}
         if 'surface' in template:

@@ -32,7 +32,7 @@ from modelarrayio_bids.errors import CohortError, SpaceError, SpaceMismatchError
 from modelarrayio_bids.formats import compression, nifti
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
 from modelarrayio_bids.spaces.geometry import VOXEL_TABLE, Grid, GridElements, place_names
-from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.schema import ElementTable, Tables
 
 _MOST_REMEMBERED = 8
 # By an end of an axis (nibabel's codes): what is exchanged when it is reversed.
@@ -167,9 +167,7 @@ class VoxelSpace(ElementSpace):
         }
 
     @classmethod
-    def stored_facts(
-        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_facts(cls, tables: Tables, template: Mapping[str, Any]) -> dict[str, Any]:
         """Return the grid and voxel size, where the file has a template."""
         if not {'mask', 'affine'} <= set(template):
             return {}

@@ -18,7 +18,7 @@ import numpy as np
 from modelarrayio_bids.errors import ModelArrayIOError, SchemaError
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.items import datasets, group_at, item_at, texts_attribute
-from modelarrayio_bids.store.schema import ElementTable
+from modelarrayio_bids.store.schema import ElementTable, Tables
 
 # Exceptions from a damaged template.
 _BROKEN = (
@@ -73,9 +73,7 @@ class ElementKind(Protocol):
         """Make the elements again, of what a file keeps of them."""
 
     @classmethod
-    def stored_facts(
-        cls, tables: Mapping[str, ElementTable], template: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_facts(cls, tables: Tables, template: Mapping[str, Any]) -> dict[str, Any]:
         """Return what tables and template say of the elements: fields of ``Elements``."""
 
 
@@ -134,7 +132,7 @@ def made_again(
 
 def disagreements(
     elements: Elements,
-    tables: Mapping[str, ElementTable],
+    tables: Tables,
     counts: Mapping[str, int],
     kinds: Iterable[type[ElementKind]],
     whose: str = 'the template',

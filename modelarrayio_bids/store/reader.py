@@ -13,12 +13,7 @@ from typing import Self
 import h5py
 import numpy as np
 
-from modelarrayio_bids.errors import (
-    AnalysisNotFoundError,
-    FormatError,
-    OutputError,
-    SchemaError,
-)
+from modelarrayio_bids.errors import AnalysisNotFoundError, FormatError, OutputError, SchemaError
 from modelarrayio_bids.store import items, schema
 from modelarrayio_bids.store.chunk_layout import COMPRESSIONS, Layout
 from modelarrayio_bids.store.chunk_reader import block_columns, column_blocks, inflating_bytes

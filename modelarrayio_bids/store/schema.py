@@ -108,6 +108,10 @@ class ElementTable:
         )
 
 
+#: Tables of elements, by their paths in a file.
+Tables = Mapping[str, ElementTable]
+
+
 def scalar_path(scalar: str, leaf: str = '') -> str:
     """Return the path of a scalar's group, or of a dataset in it.
 

@@ -14,7 +14,7 @@ from tools import require_tool
 
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.design import design
-from modelarrayio_bids.models.formula.functions import FUNCTIONS
+from modelarrayio_bids.models.formula.evaluation import FUNCTIONS
 from modelarrayio_bids.models.formula.operators import OPERATORS
 
 TABLE = table()

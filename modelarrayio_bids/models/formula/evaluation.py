@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelarrayio_bids.errors import CohortError, FormulaError
 from modelarrayio_bids.models.formula.arguments import FALSE, TRUE, constant
-from modelarrayio_bids.models.formula.functions import FUNCTIONS
+from modelarrayio_bids.models.formula.bases import BASES
+from modelarrayio_bids.models.formula.factors import FACTORS
+from modelarrayio_bids.models.formula.numeric import NUMERIC
 from modelarrayio_bids.models.formula.operators import OPERATORS
 from modelarrayio_bids.models.formula.syntax import (
     Call,
@@ -51,6 +53,8 @@ _CONSTANTS: dict[str, Value | None] = {
     'NULL': None,
     **{f'contr.{kind}': Contrasts(kind, is_numbered=True) for kind in CONTRASTS},
 }
+#: Functions of formulas, by R's names.
+FUNCTIONS: dict[str, Callable[..., Value]] = {**NUMERIC, **FACTORS, **BASES}
 _PACKAGES = frozenset({'base', 'stats', 'splines'})
 # Beyond these, sums of squares would overflow float64, or vanish.
 _LEAST, _GREATEST = 1e-140, 1e140

@@ -22,13 +22,7 @@ from modelarrayio_bids.models.formula.arguments import (
     vector,
 )
 from modelarrayio_bids.models.formula.operators import LONGEST_SEQUENCE, objects, sequence, steps
-from modelarrayio_bids.models.formula.values import (
-    ArgumentError,
-    Factor,
-    Numbers,
-    Texts,
-    Value,
-)
+from modelarrayio_bids.models.formula.values import ArgumentError, Factor, Numbers, Texts, Value
 from modelarrayio_bids.models.r_numbers import r_number
 
 _MOST_DIGITS = 15

@@ -9,12 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelarrayio_bids.models.formula.arguments import (
-    are_constant,
-    numbers_of,
-    single,
-    vector,
-)
+from modelarrayio_bids.models.formula.arguments import are_constant, numbers_of, single, vector
 from modelarrayio_bids.models.formula.values import (
     ArgumentError,
     Factor,

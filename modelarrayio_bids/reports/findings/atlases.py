@@ -21,11 +21,7 @@ from modelarrayio_bids.derivatives.bids.entities import is_native
 from modelarrayio_bids.errors import FormatError, ModelArrayIOError
 from modelarrayio_bids.formats import nifti
 from modelarrayio_bids.formats.delimited_text import read_table
-from modelarrayio_bids.reports.findings.nearby_files import (
-    VOLUME_SPACES,
-    atlas_files,
-    space_label,
-)
+from modelarrayio_bids.reports.findings.nearby_files import VOLUME_SPACES, atlas_files, space_label
 from modelarrayio_bids.spaces import ElementSpace
 
 logger = logging.getLogger(__name__)

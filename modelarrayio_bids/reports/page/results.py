@@ -28,13 +28,7 @@ from modelarrayio_bids.reports.findings.clusters import (
     name_of,
 )
 from modelarrayio_bids.reports.findings.meshes import Mesh
-from modelarrayio_bids.reports.findings.terms import (
-    LOG_P,
-    Peak,
-    Term,
-    TermValues,
-    read_terms,
-)
+from modelarrayio_bids.reports.findings.terms import LOG_P, Peak, Term, TermValues, read_terms
 from modelarrayio_bids.reports.page.album import column_texts
 from modelarrayio_bids.runtime.text_format import count
 from modelarrayio_bids.spaces import ElementSpace
