@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def memory_needed(n_elements: int, threads: int) -> int:
     return n_elements * _BYTES_OF_ELEMENT + threads * working
 
 
+@dataclass
 class RowRecorder:
     """Recorder of each row on its way, for ``row_reader.read_rows`` to call.
 
@@ -60,24 +62,20 @@ class RowRecorder:
         Data type in which values are kept and summarised.
     """
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        put: Callable[[int, np.ndarray], None],
-        dtype: np.dtype,
-    ) -> None:
-        self.records = np.zeros(len(sources), ROW)
-        self._sources = sources
-        self._put = put
-        self._dtype = dtype
+    sources: Sequence[Source]
+    put: Callable[[int, np.ndarray], None]
+    dtype: np.dtype
+
+    def __post_init__(self) -> None:
+        self.records = np.zeros(len(self.sources), ROW)
 
     def __call__(self, row: int, values: np.ndarray) -> None:
         """Record one row and hand it on, from any thread."""
-        values = as_stored(values, self._dtype)
+        values = as_stored(values, self.dtype)
         self.records[row] = row_record(values)
         # Just read: the file is still in the system's cache.
-        self.records[row]['sha256'] = checksum(*image_files(self._sources[row]))
-        self._put(row, values)
+        self.records[row]['sha256'] = checksum(*image_files(self.sources[row]))
+        self.put(row, values)
 
 
 def row_record(values: np.ndarray) -> np.ndarray:

@@ -100,12 +100,7 @@ class PermutableModel:
             )
         made = sign_flips if self.is_one_sample else labellings
         found = made(rows, shuffling, number=options.permutations, seed=options.seed)
-        return PermutationTest(
-            *(sample, coordinates, tested, found),
-            options=options,
-            left_out=left_out,
-            model=self.model,
-        )
+        return PermutationTest(sample, coordinates, tested, found, options, left_out, self.model)
 
     @property
     def is_one_sample(self) -> bool:

@@ -18,8 +18,8 @@ n rows, p columns, k elements, m labellings, s coefficients that a test is about
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,7 @@ class LinearHypothesis:
         return self.basis[:, self.n_reduced :]
 
 
+@dataclass(frozen=True, eq=False)
 class PermutationTest:
     """Permutation tests of a linear model.
 
@@ -129,25 +130,17 @@ class PermutationTest:
         Formula that is fitted, if it is not the model of the other results.
     """
 
-    def __init__(
-        self,
-        sample: Sample,
-        coordinates: Coordinates,
-        hypotheses: Sequence[LinearHypothesis],
-        labellings: Labellings,
-        *,
-        options: ModelOptions,
-        left_out: Mapping[str, str] = MappingProxyType({}),
-        model: str = '',
-    ) -> None:
-        self.hypotheses = tuple(hypotheses)
-        self.labellings = labellings
-        self.left_out = left_out
-        self.model = model
-        self._sample = sample
-        self._options = options
-        self._q = coordinates.q
-        self._reduced = [_reduced_model(self._q, hypothesis) for hypothesis in self.hypotheses]
+    sample: Sample
+    coordinates: Coordinates
+    hypotheses: Sequence[LinearHypothesis]
+    labellings: Labellings
+    options: ModelOptions
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    model: str = ''
+
+    @cached_property
+    def _reduced(self) -> list[System | None]:
+        return [_reduced_model(self.coordinates.q, hypothesis) for hypothesis in self.hypotheses]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -157,7 +150,8 @@ class PermutationTest:
     @property
     def df(self) -> int:
         """Residual degrees of freedom with all rows."""
-        return self._q.shape[0] - self._q.shape[1]
+        n, p = self.coordinates.q.shape
+        return n - p
 
     def block(self, number: int, n_blocks: int) -> range:
         """Return one of so many blocks of labellings, as alike as they can be."""
@@ -197,7 +191,7 @@ class PermutationTest:
         n_labellings : int
             Labellings that are asked for at a time.
         """
-        (n, p), n_tests = self._q.shape, len(self.hypotheses)
+        (n, p), n_tests = self.coordinates.q.shape, len(self.hypotheses)
         complete = _TILE * (2 * n + n_tests + BATCH * (3 * p + n_tests + 6))
         pairs = p * (p + 1) // 2
         incomplete = _INCOMPLETE_TILE * (n * (n_tests + 4) + BATCH * (3 * pairs + 4 * p + n_tests))
@@ -261,16 +255,16 @@ class PermutationTest:
         return np.array([np.sqrt(np.maximum(row, 0)) if hyp.is_t else row for row, hyp in pairs])
 
     def _tiles(self, responses: np.ndarray) -> Iterator[tuple[np.ndarray, _Tile]]:
-        sample, fewest = self._sample, self._options.fewest(len(responses))
+        sample, q, fewest = self.sample, self.coordinates.q, self.options.fewest(len(responses))
         block, outcomes = read_responses(responses, {}, sample.rows, sample.offset, fewest)
         fitted, complete = outcomes == Outcome.FITTED, block.n == len(sample.rows)
         for elements in _cut(np.flatnonzero(fitted & complete), _TILE):
             y = sample.weighted(block.values[:, elements])
-            yield elements, _CompleteTile(self.hypotheses, self._q, y)
+            yield elements, _CompleteTile(self.hypotheses, q, y)
         for elements in _cut(np.flatnonzero(fitted & ~complete), _INCOMPLETE_TILE):
             part = block.select(elements)
             weighted = Responses(sample.weighted(part.values), part.present, {})
-            yield elements, _IncompleteTile(self.hypotheses, self._q, self._reduced, weighted)
+            yield elements, _IncompleteTile(self.hypotheses, q, self._reduced, weighted)
 
 
 #: The greatest statistic of each test and labelling, (n_tests, m), by residual degrees of freedom

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
@@ -179,6 +180,7 @@ class Scratch:
             yield 0, self._matrix
 
 
+@dataclass
 class StackedRows:
     """A matrix whose rows are in several places, read by blocks of columns.
 
@@ -193,15 +195,9 @@ class StackedRows:
         contiguous (n_rows, width), the columns that begin with one: ``read_into(start, block)``.
     """
 
-    def __init__(
-        self,
-        blocks: Blocks,
-        dtype: np.dtype,
-        parts: Sequence[tuple[int, Callable[[int, np.ndarray], object]]],
-    ) -> None:
-        self.blocks = blocks
-        self.dtype = dtype
-        self._parts = parts
+    blocks: Blocks
+    dtype: np.dtype
+    parts: Sequence[tuple[int, Callable[[int, np.ndarray], object]]]
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield blocks as :class:`ColumnBlocks` does."""
@@ -211,7 +207,7 @@ class StackedRows:
         for start, stop in self.blocks.spans():
             block = buffer[: n_rows * (stop - start)].reshape(n_rows, stop - start)
             first = 0
-            for n_part, read_into in self._parts:
+            for n_part, read_into in self.parts:
                 read_into(start, block[first : first + n_part])
                 first += n_part
             yield start, block

@@ -53,7 +53,7 @@ _CONSTANTS: dict[str, Value | None] = {
     'NULL': None,
     **{f'contr.{kind}': Contrasts(kind, is_numbered=True) for kind in CONTRASTS},
 }
-#: Functions of formulas, by R's names.
+#: Functions of formulas, by R's names: parameters are called as R's are, with ``_`` for ``.``.
 FUNCTIONS: dict[str, Callable[..., Value]] = {**NUMERIC, **FACTORS, **BASES}
 _PACKAGES = frozenset({'base', 'stats', 'splines'})
 # Beyond these, sums of squares would overflow float64, or vanish.

@@ -61,7 +61,9 @@ class Anatomy:
 
     def under(self, panels: Sequence[Panel], weights: np.ndarray | None) -> list[np.ndarray]:
         """Sample the image below each panel, by linear interpolation: NaN outside of it."""
-        return [self._at(panel.positions()) for panel in panels]
+        inverse = self._inverse
+        places = (np.moveaxis(apply_affine(inverse, each.positions()), -1, 0) for each in panels)
+        return [ndimage.map_coordinates(self._values, at, order=1, cval=np.nan) for at in places]
 
     def on_grid(self, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
         """Sample the image on a grid, (4, 4) indices to mm: float32 of this shape."""
@@ -72,11 +74,6 @@ class Anatomy:
             cval=np.nan,
             output=np.float32,
         )
-
-    def _at(self, positions: np.ndarray) -> np.ndarray:
-        """Interpolate at places in mm, (..., 3): NaN outside of the image."""
-        indices = np.moveaxis(apply_affine(self._inverse, positions), -1, 0)
-        return ndimage.map_coordinates(self._values, indices, order=1, cval=np.nan)
 
 
 def find_anatomy(sources: Sequence[Path]) -> Anatomy | None:

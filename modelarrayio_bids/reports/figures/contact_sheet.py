@@ -180,7 +180,7 @@ def _steps(shape: tuple[int, ...], n_images: int) -> tuple[slice, slice]:
 
 def _png(pixels: np.ndarray, scale: Scale) -> bytes:
     image = Image.fromarray(pixels).convert('P')
-    colours = style.colour_map(scale.colours)(np.linspace(0, 1, _COLOURS), bytes=True)[:, :3]
+    colours = style.colours_of(scale.colours, _COLOURS)
     image.putpalette([*colours.ravel().tolist(), 255, 255, 255])
     with io.BytesIO() as file:
         image.save(file, 'PNG')

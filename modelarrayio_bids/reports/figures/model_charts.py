@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL
+from modelarrayio_bids.models.adjustment import LEVEL
 from modelarrayio_bids.models.base import CONFIDENCE, FittedCurve
 from modelarrayio_bids.reports.figures import style
 from modelarrayio_bids.reports.figures.scales import number
 from modelarrayio_bids.reports.figures.style import OUT, USUAL, Picture
 from modelarrayio_bids.reports.findings.designs import DesignFindings
-from modelarrayio_bids.reports.findings.p_values import BINS, LEVEL, NullDistribution, PValues
+from modelarrayio_bids.reports.findings.p_values import BINS, NullDistribution, PValues
 from modelarrayio_bids.reports.findings.participants import shortened
 
 # Standard deviations that the colours span.

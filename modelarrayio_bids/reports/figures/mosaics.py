@@ -123,7 +123,7 @@ def _draw_bar(
 ) -> None:
     width, height = style.pixels(_BAR_WIDTH), style.pixels(_BAR_HEIGHT)
     left, bottom = (image.width - width) // 2, top + height
-    colours = style.colour_map(scale.colours)(np.linspace(0, 1, width), bytes=True)[..., :3]
+    colours = style.colours_of(scale.colours, width)
     image.paste(Image.fromarray(np.tile(colours, (height, 1, 1))), (left, top))
     draw.rectangle((left, top, left + width, bottom), outline='black')
     for end, out, colour in (

@@ -186,7 +186,7 @@ def density_picture(space: ElementSpace, title: str) -> Picture | None:
 
 def described(space: ElementSpace, values: np.ndarray, title: str) -> str:
     """Describe range and median of a map, in a sentence after its title."""
-    finite = _finite(values).astype(np.float64)
+    finite = values[np.isfinite(values)].astype(np.float64)
     if not finite.size:
         return f'{title}. None of {len(space):,} {space.kind} has a value.'
     missing = values.size - finite.size
@@ -195,10 +195,6 @@ def described(space: ElementSpace, values: np.ndarray, title: str) -> str:
         f'{title}. {len(space):,} {space.kind}{without}, values from {number(finite.min())} to '
         f'{number(finite.max())}, median {number(float(np.median(finite)))}.'
     )
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return values[np.isfinite(values)]
 
 
 def _caption(

@@ -89,6 +89,11 @@ def colour_map(name: str) -> Colormap:
     return ListedColormap([f'#{line}' for line in lines if not line.startswith('#')], name)
 
 
+def colours_of(name: str, number: int) -> np.ndarray:
+    """Return evenly spaced colours of a map, (number, 3) uint8."""
+    return colour_map(name)(np.linspace(0, 1, number), bytes=True)[:, :3]
+
+
 @dataclass(frozen=True)
 class Picture:
     """A finished figure.

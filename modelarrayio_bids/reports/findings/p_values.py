@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
-from modelarrayio_bids.models.adjustment import P_VALUE
+from modelarrayio_bids.models.adjustment import LEVEL, P_VALUE
 from modelarrayio_bids.reports.findings.terms import (
     IN_MEMORY,
     INTERCEPT,
@@ -30,8 +30,6 @@ _MOST_POINTS = 300
 # As 0 has no logarithm.
 _LEAST = float(np.finfo(np.float64).tiny)
 _BYTES_PER_ROW = 8
-#: Below which a p value corrected by permutations counts.
-LEVEL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +74,7 @@ class PValues:
         counts, _ = np.histogram(p, BINS, (0, 1))
         ranks = _ranks(p.size)
         return cls(
-            *(term, counts, int(np.searchsorted(p, 0.05))),
+            *(term, counts, int(np.searchsorted(p, LEVEL))),
             *(-np.log10((ranks - 0.5) / max(p.size, 1)), -np.log10(p[ranks - 1].clip(_LEAST))),
         )
 

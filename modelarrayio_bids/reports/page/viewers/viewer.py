@@ -12,7 +12,7 @@ import numpy as np
 
 from modelarrayio_bids.__about__ import NAME, __version__
 from modelarrayio_bids.reports.figures.anatomy import Anatomy
-from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED, colour_map
+from modelarrayio_bids.reports.figures.style import DIVERGING, ONE_SIDED, colours_of
 from modelarrayio_bids.reports.figures.surfaces import meshes_of
 from modelarrayio_bids.reports.findings.clusters import connectivity_rule
 from modelarrayio_bids.reports.page.album import figure_name
@@ -83,7 +83,7 @@ class _Content:
             'leftOut': self.statistics.left_out,
             'anatomy': self.anatomy[1] if self.anatomy else None,
             'sample': self.sample.facts(),
-            'colours': {name: _colours(name) for name in (ONE_SIDED, DIVERGING)},
+            'colours': {name: colours_of(name, 256).tolist() for name in (ONE_SIDED, DIVERGING)},
         }
         # Nothing in it ends the element it is in.
         return json.dumps(told, allow_nan=False).replace('<', '\\u003c')
@@ -146,9 +146,3 @@ def viewer_link(
     script, program = Script.of(*_SCRIPTS), f'{NAME} {__version__}'
     page = template.stream(content=content, script=script, program=program)
     return topic.album.page(page, figure_name(output, topic.what, 'viewer'))
-
-
-def _colours(name: str) -> list[list[int]]:
-    """Return a map of 256 colours, three numbers from 0 to 255 each."""
-    colours = colour_map(name)(np.linspace(0, 1, 256), bytes=True)[:, :3]
-    return [[int(part) for part in colour] for colour in colours]
