@@ -87,12 +87,9 @@ class AdditiveModel(LinearModel):
             smooth.name: Hypothesis(smooth.label, 'F', {f'{smooth.name}.edf': len(smooth.columns)})
             for smooth in self.smooths
         }
-        df = {'model.df': len(self._estimated), 'model.df.residual': self._n_residual}
+        n_residual = len(self._sample.rows) - len(self._estimated)
+        df = {'model.df': len(self._estimated), 'model.df.residual': n_residual}
         return {**tested, **smooths, MODEL: Hypothesis('', '', df)}
-
-    @property
-    def _n_residual(self) -> int:
-        return len(self._sample.rows) - len(self._estimated)
 
     def described(self) -> Iterator[str]:
         """Describe the smooths."""

@@ -22,7 +22,7 @@ from modelarrayio_bids.models.design import INTERCEPT, Design
 
 _NUMBER = re.compile(r'(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
 _WORD = re.compile(r'`[^`]*`|[^\s()*/+,-]+')
-_BETWEEN = re.compile(r'\s*')
+_SIGNS = {'+': 1, '-': -1}
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Contrast:
         UsageError
             If the text is not a combination, or has a name that is not a coefficient.
         """
-        constant, factors = _Reader(f'contrast {name}', text, names).read_all()
-        if constant or not factors.any():
+        *factors, constant = _Reader(f'contrast {name}', text, names).read_all().tolist()
+        if constant or not any(factors):
             what = 'adds a number' if constant else 'is zero whatever the coefficients'
             raise UsageError(f'contrast {name}: {text!r} {what}', remedy='Name coefficients.')
-        return cls(name, tuple(factors.tolist()))
+        return cls(name, tuple(factors))
 
 
 def columns_to_test(
@@ -123,7 +123,7 @@ def _columns(name: str, design: Design, contrasts: Sequence[str]) -> list[int]:
 class _Reader:
     """A recursive-descent reader of sums of coefficients.
 
-    A value is a pair: a number, and the factor of each coefficient.
+    A value is an array, (n_names + 1,) float64: the factor of each coefficient, then a number.
     """
 
     def __init__(self, what: str, text: str, names: Sequence[str]) -> None:
@@ -134,69 +134,67 @@ class _Reader:
             spelled.setdefault(INTERCEPT.strip('()'), INTERCEPT)
         self._spelled = dict(sorted(spelled.items(), key=lambda item: -len(item[0])))
 
-    def read_all(self) -> tuple[float, np.ndarray]:
+    def read_all(self) -> np.ndarray:
         value = self._sum()
-        if self._rest():
-            raise self._error(f'cannot be read from {self._rest()!r}')
+        self._require_end()
         return value
 
     def read_list(self) -> list[str]:
         names = [self._name()]
-        while self._takes('+') or self._takes(','):
+        while self._takes('+,'):
             names.append(self._name())
-        if self._rest():
-            raise self._error(f'cannot be read from {self._rest()!r}')
+        self._require_end()
         return names
 
-    def _sum(self, depth: int = 0) -> tuple[float, np.ndarray]:
-        constant, factors = self._product(depth)
-        while sign := (self._takes('+') and 1) or (self._takes('-') and -1):
-            more, of = self._product(depth)
-            constant, factors = constant + sign * more, factors + sign * of
-        return constant, factors
+    def _require_end(self) -> None:
+        if rest := self._rest():
+            raise self._error(f'cannot be read from {rest!r}')
 
-    def _product(self, depth: int) -> tuple[float, np.ndarray]:
+    def _sum(self, depth: int = 0) -> np.ndarray:
+        value = self._product(depth)
+        while sign := self._takes('+-'):
+            value = value + _SIGNS[sign] * self._product(depth)
+        return value
+
+    def _product(self, depth: int) -> np.ndarray:
         left = self._signed(depth)
-        while operator := (self._takes('*') and '*') or (self._takes('/') and '/'):
+        while operator := self._takes('*/'):
             right = self._signed(depth)
             if operator == '/':
                 right = self._inverted(right)
             left = self._multiplied(left, right)
         return left
 
-    def _signed(self, depth: int) -> tuple[float, np.ndarray]:
+    def _signed(self, depth: int) -> np.ndarray:
         sign = 1
-        while found := (self._takes('+') and 1) or (self._takes('-') and -1):
-            sign *= found
-        constant, factors = self._atom(depth)
-        return sign * constant, sign * factors
+        while found := self._takes('+-'):
+            sign *= _SIGNS[found]
+        return sign * self._atom(depth)
 
-    def _atom(self, depth: int) -> tuple[float, np.ndarray]:
-        zeros = np.zeros(len(self._names))
+    def _atom(self, depth: int) -> np.ndarray:
+        value = np.zeros(len(self._names) + 1)
         if name := self._known_name():
-            zeros[self._names.index(name)] = 1
-            return 0.0, zeros
-        if depth < 50 and self._takes('('):
+            value[self._names.index(name)] = 1
+        elif depth < 50 and self._takes('('):
             value = self._sum(depth + 1)
             if not self._takes(')'):
                 raise self._error('lacks a closing bracket')
-            return value
-        if number := _NUMBER.match(self._text, self._position):
+        elif number := _NUMBER.match(self._text, self._position):
             self._position = number.end()
-            return float(number[0]), zeros
-        raise self._unknown()
+            value[-1] = float(number[0])
+        else:
+            raise self._unknown()
+        return value
 
-    def _multiplied(
-        self, left: tuple[float, np.ndarray], right: tuple[float, np.ndarray]
-    ) -> tuple[float, np.ndarray]:
-        if left[1].any() and right[1].any():
+    def _multiplied(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        if left[:-1].any() and right[:-1].any():
             raise self._error('multiplies coefficients')
-        return left[0] * right[0], left[0] * right[1] + right[0] * left[1]
+        return np.append(left[-1] * right[:-1] + right[-1] * left[:-1], left[-1] * right[-1])
 
-    def _inverted(self, value: tuple[float, np.ndarray]) -> tuple[float, np.ndarray]:
-        if value[1].any() or not value[0]:
+    def _inverted(self, value: np.ndarray) -> np.ndarray:
+        if value[:-1].any() or not value[-1]:
             raise self._error('divides by what is not a number other than 0')
-        return 1 / value[0], value[1]
+        return np.append(value[:-1], 1 / value[-1])
 
     def _name(self) -> str:
         if name := self._known_name():
@@ -213,15 +211,19 @@ class _Reader:
                     return name
         return None
 
-    def _takes(self, character: str) -> bool:
-        found = self._rest().startswith(character)
-        self._position += found
+    def _takes(self, characters: str) -> str:
+        """Step over one of some characters, and return it; blank where there is none."""
+        found = self._rest()[:1]
+        if found not in characters:
+            return ''
+        self._position += len(found)
         return found
 
     def _rest(self) -> str:
-        between = _BETWEEN.match(self._text, self._position)
-        self._position = between.end() if between else self._position
-        return self._text[self._position :]
+        """Return what is left of the text, after the blanks that stand here."""
+        rest = self._text[self._position :].lstrip()
+        self._position = len(self._text) - len(rest)
+        return rest
 
     def _unknown(self) -> UsageError:
         if not self._rest():

@@ -271,13 +271,6 @@ class _Classes:
         return cls(rows, [tuple(classes[place].tolist()) for place in shuffling.places], shuffling)
 
     @property
-    def _alike(self) -> list[tuple[int, ...]]:
-        """Return a label that differs between distinguishable blocks."""
-        if self.shuffling.within and self.shuffling.whole:
-            return [tuple(sorted(content)) for content in self.contents]
-        return self.contents
-
-    @property
     def n_arrangements(self) -> int:
         number = math.prod(map(_n_arrangements, self._among_peers()))
         if self.shuffling.within:
@@ -308,8 +301,11 @@ class _Classes:
 
     def _among_peers(self) -> list[list[tuple[int, ...]]]:
         """Return the contents of blocks that may change places with each other."""
-        alike = self._alike
-        return [[alike[block] for block in peers] for peers in self.shuffling.peers]
+        contents = self.contents
+        if self.shuffling.within and self.shuffling.whole:
+            # Blocks whose rows change places too are told apart by what they hold, in any order.
+            contents = [tuple(sorted(content)) for content in contents]
+        return [[contents[block] for block in peers] for peers in self.shuffling.peers]
 
 
 def _n_arrangements(items: Sequence[Hashable]) -> int:

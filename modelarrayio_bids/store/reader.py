@@ -401,7 +401,10 @@ class StoreReader:
             raise self._unusable(name, what)
         items.require_stored(matrix)
         names, described = self._result_names(name, matrix), self.described(name)
-        levels, n_sources = self._levels(name, names), self._n_sources(name, described)
+        where = f'/{schema.result_path(name, schema.PROVENANCE)}'
+        said = described.get(schema.N_SOURCES_ATTRIBUTE)
+        n_sources = read_counts(said, self.path, where) if said else {}
+        levels = self._levels(name, names)
         return Analysis(name, names, matrix, levels, self.path, n_sources, described)
 
     def _result_names(self, analysis: str, matrix: h5py.Dataset) -> tuple[str, ...]:
@@ -425,11 +428,6 @@ class StoreReader:
         }
         tables = {name: items.dataset_at(self._file, place) for name, place in places.items()}
         return {name: items.texts_of(table) for name, table in tables.items() if table is not None}
-
-    def _n_sources(self, analysis: str, described: Mapping[str, str]) -> dict[str, int]:
-        said = described.get(schema.N_SOURCES_ATTRIBUTE)
-        where = f'/{schema.result_path(analysis, schema.PROVENANCE)}'
-        return read_counts(said, self.path, where) if said else {}
 
 
 def read_counts(said: str, path: Path, where: str) -> dict[str, int]:
