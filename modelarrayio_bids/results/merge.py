@@ -238,7 +238,7 @@ def merge_results(
         _write(merger, merged, target, old, space=space, resources=resources)
     logger.info(
         'Wrote %s of %s: %s at %s, from %s',
-        *(merged, target, count(len(set(merger.names) - {schema.ELEMENT_ID}), 'result')),
+        *(merged, target, count(len(schema.without_ids(merger.names)), 'result')),
         *(count(merger.n_columns, 'element'), count(len(merger.slices), 'analysis')),
     )
     return target

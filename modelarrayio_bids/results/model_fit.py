@@ -33,7 +33,6 @@ from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.runtime.text_format import count, some
 from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.schema import ELEMENT_ID
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,7 +203,7 @@ class ModelFit:
         not_fitted = ''.join(f'; {number:,} with {reason}' for reason, number in outcomes)
         logger.info(
             'Wrote %s of %s: %s at %s%s',
-            *(analysis, fitted.path, count(len(set(fitted.names) - {ELEMENT_ID}), 'result')),
+            *(analysis, fitted.path, count(len(schema.without_ids(fitted.names)), 'result')),
             *(count(fitted.n_elements, 'element'), not_fitted),
         )
         few = fitted.not_fitted.get(TOO_FEW, 0)

@@ -232,7 +232,7 @@ class _Inspection(StoreReader):
             found = self.analysis(name)
         except SchemaError as error:
             return AnalysisContents(name, error.what)
-        results = tuple(result for result in found.names if result != schema.ELEMENT_ID)
+        results = schema.without_ids(found.names)
         formula = found.described.get(schema.FORMULA_ATTRIBUTE, '')
         return AnalysisContents(name, '', found.matrix.shape[1], results, formula)
 

@@ -8,7 +8,7 @@ sees the transpose.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -137,6 +137,11 @@ def result_path(analysis: str, leaf: str = RESULTS_MATRIX) -> str:
     'results/mylm/results_matrix'
     """
     return f'{RESULTS}/{analysis}/{leaf}'
+
+
+def without_ids(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of an analysis' results, of which :data:`ELEMENT_ID` is none."""
+    return tuple(name for name in names if name != ELEMENT_ID)
 
 
 def check_analysis_name(name: str) -> None:

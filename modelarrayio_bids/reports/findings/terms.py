@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
 
 from modelarrayio_bids.derivatives.outputs.statmaps import MODEL, ResultName, statistics
 from modelarrayio_bids.models.adjustment import FWE, LEVEL, P_VALUE
+from modelarrayio_bids.models.statistics import two_sided_p, upper_p
 from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.resources import MIB
 from modelarrayio_bids.store import schema
@@ -394,9 +394,9 @@ def _proves(
     statistic, p = rows[term.shown], rows[term.proof]
     known = np.isfinite(statistic) & np.isfinite(p) & (df > 0)
     if term.name == MODEL:
-        expected = special.fdtrc(_count_coefficients(names) - 1, df[known], statistic[known])
+        expected = upper_p(statistic[known], _count_coefficients(names) - 1, df[known])
     else:
-        expected = 2 * special.stdtr(df[known], -abs(statistic[known]))
+        expected = two_sided_p(statistic[known], df[known])
     return bool(known.any() and np.allclose(expected, p[known], rtol=1e-3, atol=1e-12))
 
 
