@@ -62,42 +62,6 @@ def orthogonal_polynomials(x: np.ndarray, degree: int, tolerance: float = _TOLER
     return _filled(orthogonal[:, 1:] * np.sign(diagonal[1:]), x)
 
 
-def raw_polynomials(x: np.ndarray, degree: int) -> np.ndarray:
-    """Return powers 1 to ``degree`` of x, (n, degree)."""
-    return x[:, np.newaxis] ** np.arange(1, degree + 1)
-
-
-def interior_knots(x: np.ndarray, number: int, boundary: tuple[float, float]) -> np.ndarray:
-    """Return knots at quantiles of the values within the boundary, (number,) float64."""
-    inside = x[(x >= boundary[0]) & (x <= boundary[1])]
-    return np.quantile(inside, np.linspace(0, 1, number + 2)[1:-1])
-
-
-def b_splines(
-    x: np.ndarray, knots: np.ndarray, boundary: tuple[float, float], degree: int
-) -> np.ndarray:
-    """Return B-splines (de Boor, "A Practical Guide to Splines"), as R's ``bs(intercept = TRUE)``.
-
-    Beyond the boundary each goes on as the polynomial it is at the boundary.
-
-    Parameters
-    ----------
-    x : numpy.ndarray
-        (n,) float64, NaN where missing.
-    knots : numpy.ndarray
-        (m,) float64, interior knots, ascending.
-    boundary : tuple of float
-        The outer knots.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n, m + degree + 1) float64. Within the boundary each row has the sum 1.
-    """
-    present = x[~np.isnan(x)]
-    return _filled(_spline(knots, boundary, degree)(present), x)
-
-
 def natural_splines(
     x: np.ndarray, knots: np.ndarray, boundary: tuple[float, float], *, intercept: bool
 ) -> np.ndarray:
@@ -123,6 +87,7 @@ def natural_splines(
 
 
 def _spline(knots: np.ndarray, boundary: tuple[float, float], degree: int) -> Any:
+    """Return B-splines (de Boor, "A Practical Guide to Splines"), as a function of values."""
     from scipy.interpolate import BSpline  # noqa: PLC0415 - takes longer to load than --help
 
     lower, upper = boundary
@@ -144,7 +109,7 @@ def _poly(x: Value, degree: Value = _ONE, raw: Value = FALSE) -> Basis:
         raise ArgumentError('is of one value only')
     highest = count(degree, 'degree', 1, n_distinct - 1)
     if flag(raw, 'raw'):
-        return Basis(raw_polynomials(values, highest))
+        return Basis(values[:, np.newaxis] ** np.arange(1, highest + 1))
     return Basis(orthogonal_polynomials(values, highest))
 
 
@@ -174,7 +139,8 @@ def _bs(
     ends = _boundary(values, Boundary_knots)
     order = count(degree, 'degree', 1, _HIGHEST_DEGREE)
     inner = _knots(values, ends, df, knots, least=order + has_intercept)
-    columns = b_splines(values, inner, ends, order)
+    # Missing values give missing rows; beyond its boundary knots each goes on as a polynomial.
+    columns = _spline(inner, ends, order)(values)
     return Basis(columns if has_intercept else columns[:, 1:])
 
 
@@ -203,9 +169,10 @@ def _knots(
     number = 0 if df is None else count(df, 'df', least, max(least, values.size)) - least
     if number == 0:
         return np.empty(0)
-    if not ((values >= ends[0]) & (values <= ends[1])).any():
+    inside = values[(values >= ends[0]) & (values <= ends[1])]
+    if not inside.size:
         raise ArgumentError('has no values between its boundary knots')
-    inner = interior_knots(values, number, ends)
+    inner = np.quantile(inside, np.linspace(0, 1, number + 2)[1:-1])
     if inner[0] == ends[0] or inner[-1] == ends[1]:
         raise ArgumentError('has too few distinct values for so large a df')
     return inner

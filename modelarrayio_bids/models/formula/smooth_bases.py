@@ -88,10 +88,6 @@ class Curves:
         values = self.functions(distinct) - self.means
         return np.linalg.solve(self.triangle.T, values.T).T[place]
 
-    def with_constant(self, x: np.ndarray) -> np.ndarray:
-        """Return a constant and the curves, (n, k)."""
-        return np.column_stack([np.ones(x.size), self.at(x)])
-
 
 @dataclass(frozen=True, eq=False)
 class SmoothBasis:
@@ -131,11 +127,10 @@ class SmoothBasis:
 
     def at(self, covariates: Sequence[np.ndarray]) -> np.ndarray:
         """Return the columns at some values of the covariates, (n, n_columns)."""
+        margins = [c.at(x) for c, x in zip(self.curves, covariates, strict=True)]
         if self.function == 'ti' or (self.function == 's' and self.is_centred):
-            return _products([c.at(x) for c, x in zip(self.curves, covariates, strict=True)])
-        columns = _products(
-            [c.with_constant(x) for c, x in zip(self.curves, covariates, strict=True)]
-        )
+            return _products(margins)
+        columns = _products([np.column_stack([np.ones(len(one)), one]) for one in margins])
         if not self.is_centred:
             return columns
         return columns[:, 1:] - (0 if self.means is None else self.means)
