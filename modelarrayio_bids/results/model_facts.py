@@ -95,7 +95,7 @@ class ModelFacts:
         described : dict of str
             See :meth:`.StoreReader.described`.
         """
-        told = _object(described.get(schema.MODEL_ATTRIBUTE, ''))
+        told = object_of(described.get(schema.MODEL_ATTRIBUTE, ''))
         if schema.FORMULA_ATTRIBUTE not in described or not told:
             return None
         known = {each.name for each in fields(cls)}
@@ -108,7 +108,7 @@ class ModelFacts:
             **{
                 **plain,
                 'formula': described[schema.FORMULA_ATTRIBUTE],
-                'not_fitted': _object(described.get(schema.NOT_FITTED_ATTRIBUTE, '')),
+                'not_fitted': object_of(described.get(schema.NOT_FITTED_ATTRIBUTE, '')),
                 'tested': {
                     name: Hypothesis(**each) for name, each in told.get('tested', {}).items()
                 },
@@ -209,7 +209,7 @@ def joined(slices: Sequence[Mapping[str, str]]) -> dict[str, str]:
         return {}
     counts: Counter[str] = Counter()
     for one in slices:
-        counts.update(_object(one.get(schema.NOT_FITTED_ATTRIBUTE, '')))
+        counts.update(object_of(one.get(schema.NOT_FITTED_ATTRIBUTE, '')))
     return {
         **dict(zip(names, shared, strict=True)),
         schema.NOT_FITTED_ATTRIBUTE: json.dumps(counts),
@@ -223,7 +223,7 @@ def _permutation(told: Mapping[str, Any]) -> dict[str, Any]:
     return {**made, **{name: told.get(name, '') for name in ('seed', 'exchangeability')}}
 
 
-def _object(text: str) -> dict[str, Any]:
+def object_of(text: str) -> dict[str, Any]:
     """Return a JSON object; empty if the text is none."""
     try:
         read = json.loads(text)

@@ -18,7 +18,6 @@ from modelarrayio_bids.errors import CohortError, UsageError
 from modelarrayio_bids.models.adjustment import LEVEL, P_VALUE
 from modelarrayio_bids.models.base import TOO_FEW, ElementwiseModel, FittedCurve
 from modelarrayio_bids.models.design import Design, design
-from modelarrayio_bids.models.formula.syntax import names_in
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import ModelKind, kind_of
 from modelarrayio_bids.models.options import ModelOptions
@@ -26,6 +25,7 @@ from modelarrayio_bids.models.permutation import PermutationTest
 from modelarrayio_bids.results.fit import FittedAnalysis, write_analysis
 from modelarrayio_bids.results.fsl_design import FSLDesign
 from modelarrayio_bids.results.matched_rows import MatchedRows
+from modelarrayio_bids.results.model_facts import object_of
 from modelarrayio_bids.results.null_distributions import null_distribution, working_bytes
 from modelarrayio_bids.results.values import Values
 from modelarrayio_bids.runtime.locations import location
@@ -386,10 +386,8 @@ class ModelFit:
 
     def _digest(self) -> str:
         """Return a digest of the cells that the model is made of, in the order of the images."""
-        variables = Terms.of(self.model.design.formula).variables.values()
-        used = {name for variable in variables for name in names_in(variable)} | {
-            *(self.weights, self.model.options.exchangeability)
-        }
+        formula, options = self.model.design.formula, self.model.options
+        used = {*Terms.of(formula).names, self.weights, options.exchangeability}
         table = self.phenotypes.table
         cells = table[[column for column in table if column in used]].fillna('')
         return hashlib.sha256(cells.to_csv(index=False).encode()).hexdigest()[:16]
@@ -436,14 +434,9 @@ def _significant(fitted: FittedAnalysis) -> Iterator[str]:
 
 def _comparable(facts: Mapping[str, str]) -> tuple[str | None, Any]:
     """Return the formula and the model that facts tell of, but for paths of tables."""
-    try:
-        told = json.loads(facts.get(schema.MODEL_ATTRIBUTE, ''))
-    except ValueError:
-        told = None
-    if isinstance(told, dict):
-        for where in (_COHORT, _FILES):
-            told.pop(where, None)
-    return facts.get(schema.FORMULA_ATTRIBUTE), told
+    told = object_of(facts.get(schema.MODEL_ATTRIBUTE, ''))
+    known = {name: value for name, value in told.items() if name not in {_COHORT, _FILES}}
+    return facts.get(schema.FORMULA_ATTRIBUTE), known
 
 
 def condition(plan: Design, aliased: Collection[str] = ()) -> float:
