@@ -41,7 +41,7 @@ from modelarrayio_bids.store.opening import is_store
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import StoreReader
 from modelarrayio_bids.store.scalars import Scalar
-from modelarrayio_bids.store.scratch import ColumnBlocks, Scratch, StackedRows
+from modelarrayio_bids.store.scratch import ColumnBlocks, StackedRows, open_scratch
 from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)
@@ -285,7 +285,7 @@ def read_matrix(
     reading = readers_of(sources, resources.threads) * most
     budget = resources.block_bytes(held, dtype.itemsize, chunk_bytes, reading, beside)
     blocks = Blocks.within(held, chunk, dtype.itemsize, budget).with_rows(n_new)
-    with Scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
+    with open_scratch(blocks, dtype, resources.scratch or store.path.parent) as scratch:
         recorder = RowRecorder(sources, scratch.put, dtype)
         put = recorder if summaries else scratch.put
         read_rows(sources, space, put, resources.threads, dtype)

@@ -44,7 +44,7 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.chunk_reader import block_columns
 from modelarrayio_bids.store.reader import Analysis, StoreReader, by_element
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import Scratch, open_scratch
 
 logger = logging.getLogger(__name__)
 
@@ -466,7 +466,7 @@ def _gathered(
         width = n_elements
     element_ids = np.empty(n_elements) if schema.ELEMENT_ID in results.names else None
     blocks = Blocks(len(images), n_elements, chunk=1, width=width)
-    with Scratch(blocks, np.dtype(np.float32), folder) as scratch:
+    with open_scratch(blocks, np.dtype(np.float32), folder) as scratch:
         read = tracked(
             *(results.blocks(threads), f'Reading {results.name}'),
             *(-(-n_elements // block_columns(results.matrix)), 'blocks of elements'),

@@ -34,7 +34,7 @@ from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.chunk_reader import StoredColumns
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import Scratch, open_scratch
 from modelarrayio_bids.store.writer import StoreWriter
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ def write_analysis(
         replace = overwrite or output is None
         with (
             StoreWriter(target, layout, overwrite=replace, copy_of=copied) as writer,
-            Scratch(blocks, np.dtype(np.float64), folder) as results,
+            open_scratch(blocks, np.dtype(np.float64), folder) as results,
         ):
             not_fitted = _fill(results, asked, resources.threads)
             significant = _adjust(results, model)

@@ -45,7 +45,7 @@ from modelarrayio_bids.store import schema
 from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.provenance import run_provenance
 from modelarrayio_bids.store.reader import Analysis, StoreReader
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import Scratch, open_scratch
 from modelarrayio_bids.store.writer import StoreWriter, refuse_to_replace
 
 logger = logging.getLogger(__name__)
@@ -418,7 +418,7 @@ def _write(
         logger.info('Copying %s (%s), to add to the copy', target, amount(target.stat().st_size))
     copied = None if old is None else target
     with StoreWriter(target, _LAYOUT, overwrite=old is not None, copy_of=copied) as store:
-        with Scratch(blocks, np.dtype(np.float64), target.resolve().parent) as scratch:
+        with open_scratch(blocks, np.dtype(np.float64), target.resolve().parent) as scratch:
             merger.fill(scratch, resources.threads)
             levels = merger.levels()
             store.write_results(merged, merger.names, scratch, levels, resources.threads)

@@ -72,13 +72,8 @@ class Analysis:
             If what is in the file is damaged.
         """
         with items.damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
-            blocks = column_blocks(self.matrix, threads)
-        while True:
-            with items.damage_told(self.path, f'{schema.RESULTS}/{self.name}'):
-                block = next(blocks, None)
-            if block is None:
-                return
-            yield block[0], block[1].astype(np.float64, copy=False)
+            for start, block in column_blocks(self.matrix, threads):
+                yield start, block.astype(np.float64, copy=False)
 
     def row(self, number: int) -> np.ndarray:
         """Read one result, (n_rows,) float64, inflated a chunk at a time by HDF5 itself.

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -66,6 +67,18 @@ class RowFile:
         stop = start + block.shape[1]
         self._write(np.ascontiguousarray(block, self.dtype).ravel(), self._offset(start, stop, 0))
 
+    def put_columns(self, columns: np.ndarray, values: np.ndarray) -> None:
+        """Keep the values of some columns, (n_rows, columns.size), wherever these are."""
+        width = self.blocks.width
+        for number in np.unique(columns // width):
+            start, stop = number * width, min((number + 1) * width, self.blocks.n_columns)
+            inside = columns // width == number
+            block = np.empty((self.blocks.n_rows, stop - start), self.dtype)
+            if np.count_nonzero(inside) < stop - start:
+                self.read_into(start, block)
+            block[:, columns[inside] - start] = values[:, inside]
+            self.put_block(start, block)
+
     def row(self, row: int) -> np.ndarray:
         """Read the values of one row, (n_columns,), from any thread."""
         values = np.empty(self.blocks.n_columns, self.dtype)
@@ -74,6 +87,10 @@ class RowFile:
             if os.preadv(self._file.fileno(), [part], self._offset(start, stop, row)) < len(part):
                 raise OSError(f'{self._file.name} is shorter than its rows')
         return values
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield blocks as :class:`ColumnBlocks` does."""
+        yield from StackedRows(self.blocks, self.dtype, [(self.blocks.n_rows, self.read_into)])
 
     def _offset(self, start: int, stop: int, row: int) -> int:
         return (start * self.blocks.n_rows + (stop - start) * row) * self.dtype.itemsize
@@ -85,8 +102,56 @@ class RowFile:
             data, offset = data[written:], offset + written
 
 
-class Scratch:
-    """A matrix that is filled one way and read the other: a context manager.
+@dataclass
+class HeldRows:
+    """Rows of a matrix in memory: filled and read as a :class:`RowFile`.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        One block.
+    dtype : numpy.dtype
+        Data type of the values.
+    """
+
+    blocks: Blocks
+    dtype: np.dtype
+
+    def __post_init__(self) -> None:
+        self._matrix = np.empty((self.blocks.n_rows, self.blocks.n_columns), self.dtype)
+
+    def put(self, row: int, values: np.ndarray) -> None:
+        """Keep the values of one row, (n_columns,), from any thread."""
+        self._matrix[row] = as_stored(values, self.dtype)
+
+    def put_block(self, start: int, block: np.ndarray) -> None:
+        """Keep some columns, (n_rows, width)."""
+        self._matrix[:, start : start + block.shape[1]] = block
+
+    def put_columns(self, columns: np.ndarray, values: np.ndarray) -> None:
+        """Keep the values of some columns, (n_rows, columns.size), wherever these are."""
+        self._matrix[:, columns] = values
+
+    def row(self, row: int) -> np.ndarray:
+        """Return the values of one row, (n_columns,), from any thread."""
+        return self._matrix[row]
+
+    def read_into(self, start: int, block: np.ndarray) -> None:
+        """Read some columns, (n_rows, width)."""
+        block[:] = self._matrix[:, start : start + block.shape[1]]
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the matrix as :class:`ColumnBlocks` does."""
+        yield 0, self._matrix
+
+
+#: A matrix that is filled one way and read the other.
+Scratch = RowFile | HeldRows
+
+
+@contextmanager
+def open_scratch(blocks: Blocks, dtype: np.dtype, folder: Path) -> Iterator[Scratch]:
+    """Hand over a matrix to fill one way and read the other.
 
     By rows and then by blocks of columns, as images come and chunks are wanted, or the other way
     round.
@@ -104,80 +169,20 @@ class Scratch:
     --------
     >>> import numpy as np, pathlib
     >>> blocks = Blocks(n_rows=2, n_columns=3, chunk=1, width=2)
-    >>> with Scratch(blocks, np.dtype('f4'), pathlib.Path()) as scratch:
+    >>> with open_scratch(blocks, np.dtype('f4'), pathlib.Path()) as scratch:
     ...     scratch.put(1, np.array([4, 5, 6]))
     ...     scratch.put(0, np.array([1, 2, 3]))
     ...     [(start, block.tolist()) for start, block in scratch]
     [(0, [[1.0, 2.0], [4.0, 5.0]]), (2, [[3.0], [6.0]])]
     """
-
-    def __init__(self, blocks: Blocks, dtype: np.dtype, folder: Path) -> None:
-        self.blocks = blocks
-        self.dtype = np.dtype(dtype)
-        self._matrix: np.ndarray | None = None
-        if len(blocks.spans()) == 1:
-            self._matrix = np.empty((blocks.n_rows, blocks.n_columns), self.dtype)
-        else:
-            # Without a name from the start: nothing stays, whatever ends the process.
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
-            self._rows = RowFile(self._file, blocks, self.dtype)
-            # Missing values are zero, and can be read.
-            self._file.truncate(blocks.n_rows * blocks.n_columns * self.dtype.itemsize)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._matrix is None:
-            self._file.close()
-        self._matrix = None
-
-    def put(self, row: int, values: np.ndarray) -> None:
-        """Keep the values of one row, (n_columns,), from any thread."""
-        if self._matrix is None:
-            self._rows.put(row, values)
-        else:
-            self._matrix[row] = as_stored(values, self.dtype)
-
-    def put_block(self, start: int, block: np.ndarray) -> None:
-        """Keep one of the blocks, (n_rows, width), that begins with a column."""
-        if self._matrix is None:
-            self._rows.put_block(start, block)
-        else:
-            self._matrix[:, start : start + block.shape[1]] = block
-
-    def put_columns(self, columns: np.ndarray, values: np.ndarray) -> None:
-        """Keep the values of some columns, (n_rows, columns.size), wherever these are."""
-        if self._matrix is not None:
-            self._matrix[:, columns] = values
-            return
-        width = self.blocks.width
-        for number in np.unique(columns // width):
-            start, stop = number * width, min((number + 1) * width, self.blocks.n_columns)
-            inside = columns // width == number
-            block = np.empty((self.blocks.n_rows, stop - start), self.dtype)
-            if np.count_nonzero(inside) < stop - start:
-                self._rows.read_into(start, block)
-            block[:, columns[inside] - start] = values[:, inside]
-            self._rows.put_block(start, block)
-
-    def row(self, row: int) -> np.ndarray:
-        """Return the values of one row, (n_columns,), from any thread."""
-        return self._rows.row(row) if self._matrix is None else self._matrix[row]
-
-    def read_into(self, start: int, block: np.ndarray) -> None:
-        """Read the block that begins with a column, contiguous (n_rows, width)."""
-        if self._matrix is None:
-            self._rows.read_into(start, block)
-        else:
-            block[:] = self._matrix[:, start : start + block.shape[1]]
-
-    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield blocks as :class:`ColumnBlocks` does."""
-        if self._matrix is None:
-            yield from StackedRows(self.blocks, self.dtype, [(self.blocks.n_rows, self.read_into)])
-        else:
-            yield 0, self._matrix
+    if len(blocks.spans()) == 1:
+        yield HeldRows(blocks, dtype)
+        return
+    # Without a name from the start: nothing stays, whatever ends the process.
+    with tempfile.TemporaryFile(dir=folder) as file:
+        # Missing values are zero, and can be read.
+        file.truncate(blocks.n_rows * blocks.n_columns * dtype.itemsize)
+        yield RowFile(file, blocks, dtype)
 
 
 @dataclass

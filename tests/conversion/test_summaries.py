@@ -16,7 +16,7 @@ from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import VoxelSpace
 from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import open_scratch
 from modelarrayio_bids.store.summary import QUANTILES
 
 #: Rows × elements, with what real maps have: elements of few people, of one, of nobody; a constant.
@@ -39,7 +39,7 @@ def matrix(rows=7, seed=0):
 def summarised(values, *, width=1000, threads=1):
     blocks = Blocks(*values.shape, chunk=1, width=min(width, values.shape[1]))
     records = np.array([row_record(row) for row in values])
-    with Scratch(blocks, values.dtype, None) as scratch:
+    with open_scratch(blocks, values.dtype, None) as scratch:
         for number, row in enumerate(values):
             scratch.put(number, row)
         seen = SummarisedBlocks(scratch, records, threads)

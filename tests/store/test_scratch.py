@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelarrayio_bids.store.chunk_layout import Blocks
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import open_scratch
 
 
 @given(st.data())
@@ -14,7 +14,7 @@ def test_what_goes_in_as_rows_comes_out_as_columns(tmp_path_factory, data):
     matrix = np.random.default_rng(0).normal(size=(n_rows, n_columns))
     order = data.draw(st.permutations(range(n_rows)))
     folder = tmp_path_factory.mktemp('scratch')
-    with Scratch(blocks, np.dtype('f4'), folder) as scratch:
+    with open_scratch(blocks, np.dtype('f4'), folder) as scratch:
         for row in order:
             scratch.put(row, matrix[row])
         found = np.hstack([block.copy() for _, block in scratch])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelarrayio_bids.store.chunk_layout import Blocks
 from modelarrayio_bids.store.reader import StoreReader
-from modelarrayio_bids.store.scratch import Scratch, StackedRows
+from modelarrayio_bids.store.scratch import StackedRows, open_scratch
 
 
 @pytest.fixture(scope='module')
@@ -38,7 +38,7 @@ def test_rows_of_a_file_stand_above_the_new_ones(folder, data):
     chunk = data.draw(st.integers(1, n_columns))
     shape = (n_below, n_columns)
     blocks = Blocks.within(shape, chunk, 4, data.draw(st.integers(1, 500)))
-    with StoreReader(path) as reader, Scratch(blocks, np.dtype('f4'), folder) as scratch:
+    with StoreReader(path) as reader, open_scratch(blocks, np.dtype('f4'), folder) as scratch:
         for row, values in enumerate(matrix[n_above:]):
             scratch.put(row, values)
         above = partial(reader.scalar('x').read_into, threads=data.draw(st.integers(1, 3)))

@@ -10,7 +10,7 @@ from stores import write_results
 from modelarrayio_bids.errors import OutputError, UsageError, WouldLoseResultsError
 from modelarrayio_bids.store.chunk_layout import Blocks, Layout
 from modelarrayio_bids.store.schema import ElementTable
-from modelarrayio_bids.store.scratch import Scratch
+from modelarrayio_bids.store.scratch import open_scratch
 from modelarrayio_bids.store.writer import StoreWriter
 
 MATRIX = np.random.default_rng(0).normal(size=(5, 103)).astype('f4')
@@ -22,7 +22,7 @@ def write(path, layout, threads=2, budget=1000, **keywords):
     blocks = Blocks.within(shape, layout.chunk(shape), np.dtype(layout.dtype).itemsize, budget)
     with (
         StoreWriter(path, layout, **keywords) as store,
-        Scratch(blocks, np.dtype(layout.dtype), path.parent) as scratch,
+        open_scratch(blocks, np.dtype(layout.dtype), path.parent) as scratch,
     ):
         for row, values in enumerate(MATRIX):
             scratch.put(row, values)
