@@ -111,7 +111,8 @@ def _rows(lines: Sequence[str], start: int, path: Path) -> Iterator[list[float]]
             if len(cells) != first:
                 raise FormatError(
                     f'line {number} has {len(cells)} numbers, those before it have {first}',
-                    *(path, _REMEDY),
+                    path,
+                    _REMEDY,
                 )
             yield [_number(cell, number, path) for cell in cells]
 

@@ -154,7 +154,8 @@ def _contrasts(read: VestMatrix | None, names: list[str], matrix: VestMatrix) ->
         raise FormatError(
             f'has contrasts of {count(read.matrix.shape[1], "column")}, and {matrix.path} has '
             f'{len(names)}',
-            *(read.path, 'Give the contrasts of this design.'),
+            read.path,
+            'Give the contrasts of this design.',
         )
     titles = read.names('ContrastName', 'C', len(read.matrix))
     if zero := [title for title, row in zip(titles, read.matrix, strict=True) if not row.any()]:
@@ -187,7 +188,8 @@ def _f_tests(read: VestMatrix | None, contrasts: list[str]) -> dict[str, str]:
     if read.matrix.shape[1] != len(contrasts):
         raise FormatError(
             f'is about {count(read.matrix.shape[1], "contrast")}, and there are {len(contrasts)}',
-            *(read.path, 'Give the F tests of these contrasts.'),
+            read.path,
+            'Give the F tests of these contrasts.',
         )
     if not (np.isin(read.matrix, (0, 1)).all() and read.matrix.any(axis=1).all()):
         raise FormatError('has a row that is not of 0 and 1', read.path, '1 is for a contrast.')
@@ -204,7 +206,8 @@ def _blocks(read: VestMatrix | None, matrix: VestMatrix) -> VestMatrix | None:
         raise FormatError(
             f'has {count(rows, "row")} of {count(columns, "number")}, and {matrix.path} has '
             f'{count(len(matrix.matrix), "row")}',
-            *(read.path, 'Give the group of each image, one number a row.'),
+            read.path,
+            'Give the group of each image, one number a row.',
         )
     return read
 

@@ -356,8 +356,7 @@ def _new_folder(output: Path) -> Iterator[Path]:
                 gc.collect()
                 if not isinstance(error, _library().TileDBError):
                     raise
-                what = f'could not be written ({error})'
-                raise UnfinishedOutputError(what, output) from error
+                raise UnfinishedOutputError(f'could not be written ({error})', output) from error
             _put_in_place(unfinished.path, place)
 
 
