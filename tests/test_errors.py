@@ -8,6 +8,7 @@ from modelarrayio_bids.errors import (
     CohortProblemsError,
     FormatError,
     ModelArrayIOError,
+    SchemaError,
     SourceNotFoundError,
     raise_problems,
 )
@@ -30,7 +31,7 @@ def test_survives_pickling(error):
 
 
 def test_several_problems_survive_pickling():
-    several = CohortProblemsError([FormatError('is odd', 'a'), FormatError('is odd', 'b')])
+    several = CohortProblemsError([SchemaError('is odd', 'a'), SchemaError('is odd', 'b')])
     back = pickle.loads(pickle.dumps(several))
     assert str(back) == str(several) == '2 problems, nothing was built:\n  a: is odd.\n  b: is odd.'
 
