@@ -109,10 +109,6 @@ class ElementAxis(ABC):
             if what := self.mismatch(index_map.axis(matrix.path)):
                 raise SpaceMismatchError(what + place, matrix.path, self.remedy)
             self._equal = [*self._equal[: _MOST_REMEMBERED - 1], index_map.xml]
-        self.require_length(matrix, dimension, place)
-
-    def require_length(self, matrix: cifti.Matrix, dimension: int, place: str = '') -> None:
-        """Refuse data that are not as long in a dimension as the elements are many."""
         if matrix.shape[dimension] != len(self):
             raise FormatError(
                 f'holds values for {matrix.shape[dimension]} {self.noun}{place}, but describes '
@@ -220,8 +216,7 @@ class CiftiSpace(ElementSpace):
         matrix = cifti.Matrix.from_file(path, cls.cifti_kind)
         dimensions = matrix.dimensions(cls.axis_class.index_type)
         space = cls(*(cls.axis_class(matrix.index_maps[number], path) for number in dimensions))
-        for axis, number, place in zip(space.axes, dimensions, cls.places.values(), strict=True):
-            axis.require_length(matrix, number, place)
+        space._require(matrix)
         return space
 
     @classmethod
@@ -257,10 +252,13 @@ class CiftiSpace(ElementSpace):
 
     def _matrix(self, path: Path) -> cifti.Matrix:
         matrix = cifti.Matrix.from_file(path, self.cifti_kind)
+        self._require(matrix)
+        return matrix
+
+    def _require(self, matrix: cifti.Matrix) -> None:
         dimensions = matrix.dimensions(self.axis_class.index_type)
         for axis, number, place in zip(self.axes, dimensions, self.places.values(), strict=True):
             axis.require(matrix, number, place)
-        return matrix
 
 
 class MapSpace(CiftiSpace):

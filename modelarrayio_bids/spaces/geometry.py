@@ -6,8 +6,9 @@ Pictures and clusters are made of these, whatever the kind of the elements.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import permutations, product
 from os import PathLike
 
 import numpy as np
@@ -157,6 +158,24 @@ class SurfaceElements:
     vertices: np.ndarray
     elements: np.ndarray
     surface: str = ''
+
+
+def partner_vertices(surfaces: Sequence[SurfaceElements], n_elements: int) -> np.ndarray:
+    """Return the element at the same vertex of the other surface, (n_elements,); -1 without one.
+
+    Parameters
+    ----------
+    surfaces : sequence of SurfaceElements
+        Both hemispheres, an element for each vertex; of one alone no element has a partner.
+    n_elements : int
+        Number of elements of the space.
+    """
+    partners = np.full(n_elements, -1)
+    for here, there in permutations(surfaces, 2):
+        of_vertex = np.full(max(here.n_vertices, there.n_vertices), -1)
+        of_vertex[there.vertices] = there.elements
+        partners[here.elements] = of_vertex[here.vertices]
+    return partners
 
 
 def structure_counts(table: ElementTable | None) -> dict[str, int] | None:

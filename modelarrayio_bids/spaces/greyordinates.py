@@ -29,6 +29,7 @@ from modelarrayio_bids.spaces.geometry import (
     Grid,
     GridElements,
     SurfaceElements,
+    partner_vertices,
     place_names,
     structure_counts,
 )
@@ -57,14 +58,9 @@ class GreyordinateSpace(MapSpace):
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the two cortices: their surfaces have corresponding vertices in fsLR."""
-        axis = self.axis
-        pair = [axis.name == f'CIFTI_STRUCTURE_CORTEX_{side}' for side in ('LEFT', 'RIGHT')]
-        size = max(axis.nvertices.values(), default=0)
-        partners = np.full(len(self), -1)
-        for here, there in (pair, pair[::-1]):
-            of_vertex = np.full(size, -1)
-            of_vertex[axis.vertex[there]] = np.flatnonzero(there)
-            partners[here] = of_vertex[axis.vertex[here]]
+        found = self.surface_elements()
+        pair = [found.get(f'CIFTI_STRUCTURE_CORTEX_{side}') for side in ('LEFT', 'RIGHT')]
+        partners = partner_vertices([one for one in pair if one is not None], len(self))
         if (partners >= 0).any():
             yield 'left and right', partners
 

@@ -53,7 +53,7 @@ from modelarrayio_bids.runtime.grouping import grouped
 from modelarrayio_bids.runtime.locations import is_there
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.spaces.base import ElementSpace, References, Template
-from modelarrayio_bids.spaces.geometry import SurfaceElements, structure_counts
+from modelarrayio_bids.spaces.geometry import SurfaceElements, partner_vertices, structure_counts
 from modelarrayio_bids.store.kinds import TableForm
 from modelarrayio_bids.store.schema import ElementTable, Tables
 
@@ -272,14 +272,9 @@ class VertexSpace(ElementSpace):
 
     def flip_candidates(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the two cortices, where their surfaces have corresponding vertices: in fsLR."""
-        if self.surface != 'fsLR' or len(self.counts) < len(SIDES):
-            return
-        partners = []
-        for here, there in (SIDES, SIDES[::-1]):
-            of_vertex = np.full(max(self.counts.values()), -1)
-            of_vertex[self.vertices[there]] = self._elements[there]
-            partners.append(of_vertex[self.vertices[here]])
-        yield 'left and right', np.concatenate(partners)
+        if self.surface == 'fsLR' and len(self.counts) == len(SIDES):
+            pair = [*self.surface_elements().values()]
+            yield 'left and right', partner_vertices(pair, len(self))
 
     def check(self, source: Source) -> int:
         """Compare the hemispheres, their numbers of vertices, and the name of the surface."""
