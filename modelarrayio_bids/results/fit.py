@@ -136,14 +136,8 @@ def write_analysis(
         chosen = _chosen(elements, values.response.shape[1], path)
         tested = () if permutation is None else permutation.columns
         names = result_names(model) + tested
-        if permutation is not None and elements is not None:
-            raise UsageError(
-                'permutations need all elements',
-                path,
-                'Leave --elements out; a cluster divides the permutations instead (--blocks).',
-            )
-        if permutation is not None and null is not None:
-            _require_whole(null, permutation)
+        if permutation is not None:
+            _require_whole(permutation, elements, null, path)
         asked = _Asked(model, permutation, values, chosen)
         blocks = _blocks(asked, len(names), resources)
         matrix_bytes = 8 * blocks.n_rows * blocks.n_columns
@@ -184,9 +178,18 @@ def _chosen(elements: range | None, n_elements: int, path: Path) -> range:
     return elements
 
 
-def _require_whole(null: np.ndarray, permutation: PermutationTest) -> None:
+def _require_whole(
+    permutation: PermutationTest, elements: range | None, null: np.ndarray | None, path: Path
+) -> None:
+    """Refuse permutations of some elements, and null distributions of another test."""
+    if elements is not None:
+        raise UsageError(
+            'permutations need all elements',
+            path,
+            'Leave --elements out; a cluster divides the permutations instead (--blocks).',
+        )
     wanted = len(permutation.columns), len(permutation.labellings)
-    if null.shape != wanted:
+    if null is not None and null.shape != wanted:
         raise UsageError(
             f'the null distributions are of {null.shape[0]} tests and {null.shape[1]} labellings'
             f', and the model has {wanted[0]} and {wanted[1]}',
