@@ -101,12 +101,14 @@ def test_sessions_and_runs_are_columns_where_there_are_any(write, dataset):
     ]  # fmt: skip
 
 
-def test_a_phenotype_named_like_the_scalar_is_renamed(write, dataset):
+def test_a_phenotype_named_like_the_scalar_is_renamed_and_said(write, dataset, caplog):
     root = dataset('aslprep', [f'sub-01/perf/sub-01_space-{MNI}_cbf.nii.gz'])
-    (root / 'participants.tsv').write_text('participant_id\tcbf\nsub-01\t55\n')
+    (root / 'participants.tsv').write_text('participant_id\tcbf\tage\nsub-01\t55\t30\n')
     *_, cohort = write(root, 'cbf')
     assert cohort.rows[0]['cbf_phenotype'] == '55'
     assert 'cbf' not in cohort.columns
+    assert "the phenotype 'cbf' is called 'cbf_phenotype' in the cohort of cbf" in caplog.text
+    assert "'age' is called" not in caplog.text
 
 
 def test_people_the_table_does_not_list_are_named(write, dataset, caplog):
