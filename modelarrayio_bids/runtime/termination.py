@@ -33,6 +33,8 @@ class Terminated(SystemExit):
 def terminable() -> Iterator[None]:
     """Raise :class:`Terminated` in the main thread, which has to enter this, at each SIGTERM.
 
+    An interrupt that Python drops is raised again.
+
     Examples
     --------
     >>> try:
@@ -44,18 +46,29 @@ def terminable() -> Iterator[None]:
     """
     hook = sys.unraisablehook
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    is_interrupted = False
 
-    def _terminate(_signal: int, frame: FrameType | None) -> None:
+    def _terminate(number: int, frame: FrameType | None) -> None:
+        nonlocal is_interrupted
         # Again and again until it is seen on its way: Python drops what is raised in callbacks, of
         # an import's lock or an object that goes, and a system call that was about to begin does
         # not see a signal.
         signal.setitimer(signal.ITIMER_REAL, _SOON, _SOON)
-        in_hook = frame is not None and frame.f_code is _unraisable.__code__
-        if not in_hook and not was_terminated(sys.exception()):
+        if frame is not None and frame.f_code is _unraisable.__code__:
+            return
+        if is_interrupted and number == signal.SIGALRM:
+            is_interrupted = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+        if not was_terminated(sys.exception()):
             raise Terminated
 
     def _unraisable(dropped: UnraisableHookArgs) -> None:
-        if not issubclass(dropped.exc_type, Terminated):
+        nonlocal is_interrupted
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            is_interrupted = True
+            signal.setitimer(signal.ITIMER_REAL, _SOON, _SOON)
+        elif not issubclass(dropped.exc_type, Terminated):
             hook(dropped)
 
     sys.unraisablehook = _unraisable

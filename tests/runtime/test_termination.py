@@ -1,4 +1,4 @@
-"""SIGTERM, wherever in Python it comes."""
+"""SIGTERM and interrupts, wherever in Python they come."""
 
 import signal
 import subprocess
@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from modelarrayio_bids.runtime.termination import (
-    EXIT_TERMINATED,
     Terminated,
     terminable,
     undisturbed,
@@ -36,8 +35,8 @@ for _ in range(20):
         with terminable():
             Going()
             time.sleep({seconds})
-    except Terminated as ended:
-        print(ended.code)
+    except (Terminated, KeyboardInterrupt) as ended:
+        print(type(ended).__name__)
 """
 
 
@@ -46,9 +45,12 @@ def run(statement, seconds):
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
 
 
-def test_it_is_not_lost_where_python_drops_exceptions():
-    done = run('signal.raise_signal(signal.SIGTERM)', 600)
-    assert done.stdout.split() == [str(EXIT_TERMINATED)] * 20
+@pytest.mark.parametrize(
+    ('sent', 'raised'), [('SIGTERM', 'Terminated'), ('SIGINT', 'KeyboardInterrupt')]
+)
+def test_it_is_not_lost_where_python_drops_exceptions(sent, raised):
+    done = run(f'signal.raise_signal(signal.{sent})', 600)
+    assert done.stdout.split() == [raised] * 20
     assert done.stderr == ''
 
 
