@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from modelarrayio_bids.models.formula.functions import FUNCTIONS
 from models.tables import table
 
 from modelarrayio_bids.errors import ModelArrayIOError
 from modelarrayio_bids.models.design import design
+from modelarrayio_bids.models.formula.evaluation import FUNCTIONS
 from modelarrayio_bids.models.formula.operators import OPERATORS
 from modelarrayio_bids.models.formula.syntax import deparse, parse
 
