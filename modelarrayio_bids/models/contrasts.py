@@ -10,7 +10,6 @@ Contrast(name='young', factors=(0.0, -1.0, 0.5, 0.5))
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -229,10 +228,8 @@ class _Reader:
         if not self._rest():
             return self._error('ends where a coefficient should be')
         word = _WORD.match(self._rest())
-        near = difflib.get_close_matches(word[0] if word else '', self._spelled, n=1)
-        hint = f' (did you mean {near[0]}?)' if near else ''
         shown = word[0] if word else self._rest()[0]
-        return self._error(f'{shown!r} is not a coefficient{hint}')
+        return self._error(f'has {shown!r}, which is not a coefficient')
 
     def _error(self, what: str) -> UsageError:
         known = ', '.join(name.strip('()') if name == INTERCEPT else name for name in self._names)

@@ -56,6 +56,16 @@ def figures(tmp_path, space, names, matrix, n_images=30, **options):
         return list(result_figures(reader.analysis('mylm'), space, n_images, 'cbf', **options))
 
 
+def test_of_equal_corrected_p_the_uncorrected_decide(tmp_path, space, planted):
+    planted = planted.reshape(*SHAPE, -1)
+    corrected = planted[..., 3]
+    corrected[corrected < 0.05] = 0.03
+    # A voxel of the negative cube, whose statistic is not the largest.
+    planted[4, 5, 6, 2] = 1e-9
+    (figure,) = figures(tmp_path, space, NAMES, planted.reshape(-1, len(NAMES)))
+    assert (figure.numbers['peak'], figure.numbers['where']) == ('-5', '(4, -2, -2) mm')
+
+
 def test_what_survives_is_told_drawn_and_listed(tmp_path, space, planted):
     (figure,) = figures(tmp_path, space, NAMES, planted)
     assert figure.title == 'cbf: age'

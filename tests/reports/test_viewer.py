@@ -111,6 +111,16 @@ def test_a_click_on_a_cluster_and_a_move_of_the_slider(opened, path, modelled):
     assert f'p < {level:g}' in page.locator('#count').text_content()
 
 
+def test_another_term_is_another_number_at_the_same_place(opened, path):
+    page = opened(path)
+    place, before = page.locator('#where').text_content(), page.locator('#numbers').text_content()
+    page.locator('#term').select_option('sexM')
+    assert page.locator('#where').text_content() == place
+    assert page.locator('#numbers').text_content() != before
+    page.locator('#term').select_option('age')
+    assert page.locator('#numbers').text_content() == before
+
+
 def test_clusters_are_those_of_the_report(opened, path, modelled):
     page = opened(path)
     table = next((modelled / 'figures').glob('*AgeClusters_summary.tsv'))

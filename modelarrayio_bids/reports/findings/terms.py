@@ -8,7 +8,7 @@ Term(name='age', shown='age.statistic', p='age.p.value.fdr', correction='fdr')
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -348,7 +348,7 @@ def _values(
         statistic=said or ('F' if term.name == MODEL else 't') * proved,
         n_images=_ends(images[counted]),
         df=_ends(own[counted]) if knows_df else None,
-        peak=_peak(shown, kept, p, images, own),
+        peak=_peak(shown, kept, (p, rows.get(term.proof, p)), images, own),
         element_ids=rows.get(schema.ELEMENT_ID),
     )
 
@@ -367,17 +367,23 @@ def _images(
 
 
 def _peak(
-    shown: np.ndarray, kept: np.ndarray, p: np.ndarray, images: np.ndarray, df: np.ndarray
+    shown: np.ndarray,
+    kept: np.ndarray,
+    several: Iterable[np.ndarray],
+    images: np.ndarray,
+    df: np.ndarray,
 ) -> Peak | None:
-    """Find the strongest row; None where none has a value.
+    """Find the strongest row: of the smallest p; None where none has a value.
 
-    Where degrees of freedom differ, the largest statistic need not have the smallest p.
+    Corrected p are often equal, and the uncorrected decide. The largest statistic need not have the
+    smallest p, where degrees of freedom differ.
     """
     rows = np.flatnonzero(kept & ~np.isnan(shown) if kept.any() else np.isfinite(shown))
     if not rows.size:
         return None
-    of_rows = np.nan_to_num(p[rows], nan=np.inf)
-    rows = rows[of_rows == of_rows.min()]
+    for p in several:
+        of_rows = np.nan_to_num(p[rows], nan=np.inf)
+        rows = rows[of_rows == of_rows.min()]
     place = int(rows[np.argmax(abs(shown[rows]))])
     return Peak(place, float(shown[place]), float(images[place]), float(df[place]))
 

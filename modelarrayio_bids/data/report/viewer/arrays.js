@@ -59,5 +59,8 @@ function number(value) {
 /** Return the value below which a share of the finite values lies. */
 function quantile(values, share) {
   const finite = Float32Array.from(values.filter(Number.isFinite)).sort();
-  return finite.length ? finite[Math.min(finite.length - 1, Math.floor(share * finite.length))] : 0;
+  if (!finite.length) return 0;
+  const at = share * (finite.length - 1);
+  const [below, above] = [finite[Math.floor(at)], finite[Math.ceil(at)]];
+  return below + (at % 1) * (above - below);
 }

@@ -116,6 +116,7 @@ class Viewer {
     this.setColours();
     by('sign').parentElement.hidden = !this.twoSided;
     this.chooseMeasure(isNew);
+    if (this.element >= 0) this.choose(this.element, false, this.sameVoxel(this.element));
   }
 
   setColours() {
@@ -123,9 +124,9 @@ class Viewer {
     const p = this.arrays.get(this.term.deciding);
     const kept = this.values.filter((_, element) => p[element] < this.term.level);
     const spanned = kept.length ? kept : this.values;
-    this.twoSided = this.values.some((value) => value < 0) && this.values.some((value) => value > 0);
+    this.twoSided = this.values.some((value) => value < 0);
     const [low, high] = [quantile(spanned, 0.02), quantile(spanned, 0.98)];
-    const end = Math.max(-low, high);
+    const end = kept.length ? quantile(kept.map(Math.abs), 0.98) : Math.max(-low, high);
     const round = (value) => Number(value.toPrecision(3));
     this.range = this.twoSided ? [-round(end), round(end)] : [round(low), round(high)];
     const table = this.tables[this.twoSided ? 'vik' : 'viridis'];
