@@ -305,9 +305,9 @@ def _reason(error: OSError) -> str:
 def raise_problems(problems: Sequence[ModelArrayIOError]) -> None:
     """Raise nothing, the one problem, or all of them together.
 
-    Many files that were not fetched are one problem.
+    Problems with equal texts are one, and so are many files that were not fetched.
     """
-    problems = by_command(problems)
+    problems = by_command(list({str(problem): problem for problem in problems}.values()))
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -327,13 +327,10 @@ def by_command(
     for problem in problems:
         if isinstance(problem, NotFetchedError):
             absent.setdefault(_command(problem), []).append(problem)
-    many = {command: several for command, several in absent.items() if len(several) > most}
-    others = [
-        problem
-        for problem in problems
-        if not isinstance(problem, NotFetchedError) or _command(problem) not in many
-    ]
-    return [*map(NotFetchedError.together, many.values()), *others]
+    many = [several for several in absent.values() if len(several) > most]
+    told = {problem for several in many for problem in several}
+    others = [problem for problem in problems if problem not in told]
+    return [*map(NotFetchedError.together, many), *others]
 
 
 def _command(problem: NotFetchedError) -> str:

@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import Bunch, SimpleInterface, Undefined, isdefined
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Bunch,
+    SimpleInterface,
+    Undefined,
+    isdefined,
+    traits,
+)
 from nipype.interfaces.base import Directory as NipypeDirectory
 from nipype.interfaces.base import File as NipypeFile
 
@@ -26,8 +33,7 @@ from modelarrayio_bids.runtime.user_input import input_error
 #: Advice for a job that was killed.
 AGAIN = (
     'Check its memory and time in the records of the scheduler, and run the same command again: '
-    'what is '
-    'done is kept in the work folder, and jobs still in the queue go on.'
+    'what is done is kept in the work folder, and jobs still in the queue go on.'
 )
 
 
@@ -49,6 +55,13 @@ class File(_Absolute, NipypeFile):
 
 class Directory(_Absolute, NipypeDirectory):
     """A folder, made absolute where it is set."""
+
+
+class ResourcesInputSpec(BaseInterfaceInputSpec):
+    """Threads and memory of an interface; neither changes its results."""
+
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='threads that work')
+    mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
 
 
 class LibraryInterface(SimpleInterface, ABC):

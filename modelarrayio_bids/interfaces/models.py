@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nipype.interfaces.base import BaseInterfaceInputSpec, InputMultiObject, TraitedSpec, traits
+from nipype.interfaces.base import InputMultiObject, TraitedSpec, traits
 
-from modelarrayio_bids.interfaces.base import File, LibraryInterface
+from modelarrayio_bids.interfaces.base import File, LibraryInterface, ResourcesInputSpec
 from modelarrayio_bids.models.options import SHUFFLES, ModelOptions
 from modelarrayio_bids.results.model_fit import ModelFit
 
@@ -18,7 +18,7 @@ _DEFAULTS = ModelOptions()
 _TEXTS = (traits.Str, traits.Str)
 
 
-class ModelInputSpec(BaseInterfaceInputSpec):
+class ModelInputSpec(ResourcesInputSpec):
     """Inputs that define a model and its statistics."""
 
     # The results go into it: what it holds must not change the node's hash.
@@ -70,8 +70,6 @@ class ModelInputSpec(BaseInterfaceInputSpec):
     shuffle = traits.Enum(
         *SHUFFLES, desc='what changes places: images within blocks, whole blocks, or both'
     )
-    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='fit in threads')
-    mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
 
 
 class _FitModelInputSpec(ModelInputSpec):

@@ -15,7 +15,7 @@ from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.conversion.row_blocks import RowBlock, plan_row_blocks
 from modelarrayio_bids.conversion.row_reader import checked_sources
 from modelarrayio_bids.errors import ModelArrayIOError, raise_problems
-from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface, ResourcesInputSpec
 from modelarrayio_bids.runtime.locations import location
 from modelarrayio_bids.runtime.resources import Resources
 from modelarrayio_bids.spaces import ElementSpace, References, space_of
@@ -24,11 +24,9 @@ from modelarrayio_bids.store.chunk_layout import Layout
 logger = logging.getLogger(__name__)
 
 
-class _RowBlocksInputSpec(BaseInterfaceInputSpec):
+class _RowBlocksInputSpec(ResourcesInputSpec):
     blocks_dir = Directory(mandatory=True, desc='folder for row blocks, seen by every machine')
     n_blocks = traits.Int(0, usedefault=True, desc='row blocks of a cohort; 0: by their size')
-    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read in threads')
-    mem_mb = traits.Int(desc='memory a machine may use, in MiB')
 
 
 class _PlanRowBlocksInputSpec(_RowBlocksInputSpec):

@@ -9,18 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    InputMultiObject,
-    OutputMultiObject,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import InputMultiObject, OutputMultiObject, TraitedSpec, traits
 
 from modelarrayio_bids.cohort import Cohort
 from modelarrayio_bids.conversion.build import is_up_to_date, to_modelarray
 from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
-from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface
+from modelarrayio_bids.interfaces.base import Directory, File, LibraryInterface, ResourcesInputSpec
 from modelarrayio_bids.results.export import ExportOptions, ResultNaming, export_results
 from modelarrayio_bids.runtime.overwriting import refuse_inputs
 from modelarrayio_bids.runtime.resources import MIB, peak_bytes
@@ -31,8 +25,8 @@ from modelarrayio_bids.store.chunk_layout import COMPRESSIONS, DEFAULT_CHUNK_BYT
 logger = logging.getLogger(__name__)
 
 
-class ReferencesInputSpec(BaseInterfaceInputSpec):
-    """The inputs that define the elements."""
+class ReferencesInputSpec(ResourcesInputSpec):
+    """The inputs that define the elements, and what reading them may take."""
 
     in_mask = traits.Either(None, File(exists=True), desc='group mask, for voxels; None for others')
     index_file = File(exists=True, desc='index image of a fixel directory')
@@ -72,8 +66,6 @@ class ToModelArrayInputSpec(ReferencesInputSpec):
     summaries = traits.Bool(
         False, usedefault=True, desc='keep summaries of subjects and elements, for a report'
     )
-    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='read and compress in threads')
-    mem_mb = traits.Int(nohash=True, desc='memory the run may use, in MiB')
 
 
 class _ToModelArrayOutputSpec(TraitedSpec):
@@ -145,8 +137,6 @@ class _ExportResultsInputSpec(ReferencesInputSpec):
     compress = traits.Bool(True, usedefault=True, desc='.nii.gz rather than .nii')
     log_p = traits.Bool(False, usedefault=True, desc='write -log10 p beside each p-value')
     outside = traits.Enum('zero', 'nan', usedefault=True, desc='value outside the group mask')
-    num_threads = traits.Int(1, usedefault=True, nohash=True, desc='compress in threads')
-    mem_mb = traits.Int(nohash=True, desc='memory the run may use')
 
 
 class _ExportResultsOutputSpec(TraitedSpec):

@@ -20,8 +20,7 @@ from modelarrayio_bids.workflows.plugins import Plugin, WorkerPool
 
 _LESS = (
     'It may have run out of memory: give less with --mem-mb, or fewer threads with --nprocs, and '
-    'run '
-    'the same command again.'
+    'run the same command again.'
 )
 # Seconds for a worker to take away what is half-written.
 _PATIENCE = 10
@@ -120,8 +119,7 @@ def _killed_job_errors(folder: Path) -> list[BaseException]:
 
 
 def _raise(reasons: Sequence[BaseException]) -> NoReturn:
-    ours = {str(reason): reason for reason in reasons if isinstance(reason, ModelArrayIOError)}
-    raise_problems(list(ours.values()))
+    raise_problems([reason for reason in reasons if isinstance(reason, ModelArrayIOError)])
     raise reasons[0]
 
 

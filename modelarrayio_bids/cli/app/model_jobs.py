@@ -111,7 +111,7 @@ def find_jobs(options: argparse.Namespace) -> list[ModelJob]:
                 jobs.append(_job(options, request, store))
             except ModelArrayIOError as error:
                 problems.append(error)
-    raise_problems(_distinct(problems))
+    raise_problems(problems)
     return jobs
 
 
@@ -165,7 +165,7 @@ def sort_jobs(
                 )
             )
         wanted.append(job)
-    raise_problems(_distinct(problems))
+    raise_problems(problems)
     return wanted, done
 
 
@@ -179,12 +179,7 @@ def _named(
         yield type(problem)(what, problem.path, problem.remedy)
 
 
-def _distinct(problems: Sequence[ModelArrayIOError]) -> list[ModelArrayIOError]:
-    return list({str(problem): problem for problem in problems}.values())
-
-
 def _requests(options: argparse.Namespace) -> Sequence[ModelRequest]:
-
     names = options.analysis_name
     if options.model is None:
         if len(names) > 1:
@@ -206,7 +201,6 @@ def _requests(options: argparse.Namespace) -> Sequence[ModelRequest]:
 
 
 def _job(options: argparse.Namespace, request: ModelRequest, store: Path) -> ModelJob:
-
     cohort_file = Outputs.beside(store).cohort
     columns = CohortColumns(cohort_file)
     own = request.settings_for(columns)

@@ -22,7 +22,6 @@ are kept for a warning. ``--mask-source`` allows some of the sources only.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +47,8 @@ NO_MAP_ITSELF = 'no-map-itself'
 #: Values of ``--mask-source``.
 SOURCES = (*SEARCH_ORDER[1:], NO_MAP_ITSELF)
 
+# Others belong to the map: C-PAC's reg-36Parameter has no mask of its own.
+_KNOWN = frozenset(names())
 #: Entities in which a map may differ from its mask.
 _OF_THE_MAP = frozenset(
     {'model', 'param', 'stat', 'contrast', 'desc', 'label', 'bundle', 'atlas', 'seg'}
@@ -157,7 +158,7 @@ def _alike(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
     """Return the masks that share most labels of entities unknown to BIDS with the image."""
     if len(candidates) < 2:
         return candidates
-    ours = image.entities.items() - _without(image.entities, frozenset())
+    ours = image.entities.items() - _only(_KNOWN, image.entities)
     shared = [len(ours & mask.entities.items()) for mask in candidates]
     return [mask for mask, n in zip(candidates, shared, strict=True) if n == max(shared)]
 
@@ -177,24 +178,16 @@ def _narrowed(image: Image, candidates: Sequence[Image]) -> Sequence[Image]:
 
 
 def _exact(entities: Entities) -> Key:
-    return _without(entities, _OF_THE_MAP)
+    return _only(_KNOWN - _OF_THE_MAP, entities)
 
 
 def _relaxed(entities: Entities) -> Key:
-    return _without(entities, _OF_THE_MAP | _OF_THE_RUN)
-
-
-def _without(entities: Entities, left: frozenset[str]) -> Key:
-    # Entities unknown to BIDS belong to the map: C-PAC's reg-36Parameter has no mask of its own.
-    known = _known_but(left)
-    return frozenset(item for item in entities.items() if item[0] in known)
-
-
-@functools.cache
-def _known_but(left: frozenset[str]) -> frozenset[str]:
-    return frozenset(names()) - left
+    return _only(_KNOWN - _OF_THE_MAP - _OF_THE_RUN, entities)
 
 
 def _anatomical(entities: Entities) -> Key:
-    kept = ('subject', 'space', 'cohort')
-    return frozenset((name, entities[name]) for name in kept if name in entities)
+    return _only({'subject', 'space', 'cohort'}, entities)
+
+
+def _only(kept: Collection[str], entities: Entities) -> Key:
+    return frozenset(item for item in entities.items() if item[0] in kept)
