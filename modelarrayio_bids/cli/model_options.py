@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelarrayio_bids.cli.options import Section, named
 from modelarrayio_bids.models.kinds import KINDS
+from modelarrayio_bids.runtime.grouping import grouped
 
 if TYPE_CHECKING:
     from modelarrayio_bids.models.options import ModelOptions
@@ -67,25 +68,19 @@ def add_model(parser: Section) -> None:
 
 
 def _add_statistics(group: Section) -> None:
+    of_terms, of_model = _listed('term_statistics'), _listed('model_statistics')
+    usual = _listed('default_term_statistics'), _listed('default_model_statistics')
     group.add(
         '--var-terms',
         nargs='+',
         metavar='STATISTIC',
-        help='statistics of each coefficient to write: '
-        + _listed('term_statistics')
-        + ' (default: '
-        + _listed('default_term_statistics')
-        + ')',
+        help=f'statistics of each coefficient to write: {of_terms} (default: {usual[0]})',
     )
     group.add(
         '--var-model',
         nargs='+',
         metavar='STATISTIC',
-        help='statistics of the whole model to write: '
-        + _listed('model_statistics')
-        + ' (default: '
-        + _listed('default_model_statistics')
-        + ')',
+        help=f'statistics of the whole model to write: {of_model} (default: {usual[1]})',
     )
     group.add_flag('--full-outputs', help='write all statistics of --var-terms and --var-model')
     for option, what in (('terms', 'each coefficient'), ('model', 'the model')):
@@ -128,11 +123,8 @@ def _add_hypotheses(group: Section) -> None:
 
 def _listed(attribute: str) -> str:
     """Return the statistics of the kinds of models; which kind's they are, if these differ."""
-    lists = {kind.name: getattr(kind, attribute) for kind in KINDS.values()}
-    named: dict[str, list[str]] = {}
-    for kind, names in lists.items():
-        if names:
-            named.setdefault(', '.join(names), []).append(kind)
+    lists = ((', '.join(getattr(kind, attribute)), kind.name) for kind in KINDS.values())
+    named = grouped((names, kind) for names, kind in lists if names)
     if len(named) == 1:
         return next(iter(named))
     return '; '.join(f'{", ".join(kinds)}: {names}' for names, kinds in named.items())

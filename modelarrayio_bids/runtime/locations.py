@@ -204,11 +204,11 @@ class RemotePath(PosixPath):
 
     def is_file(self, **_: Any) -> bool:
         """Return whether there is a file."""
-        return remote.is_file(str(self))
+        return remote.is_of_type(str(self), 'file')
 
     def is_dir(self, **_: Any) -> bool:
         """Return whether there is a folder: names that begin with its own."""
-        return remote.is_folder(str(self))
+        return remote.is_of_type(str(self), 'directory')
 
     def entries(self) -> list[RemoteEntry]:
         """Return what is in the folder, sorted by name."""

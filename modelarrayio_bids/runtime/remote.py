@@ -97,14 +97,14 @@ def status(address: str) -> os.stat_result:
     return os.stat_result(fields, {'st_mtime_ns': when * 10**9})
 
 
-def is_file(address: str) -> bool:
-    """Return whether there is a file; errors as :func:`status`, but where there is nothing."""
-    return _is_of_type(address, 'file')
-
-
-def is_folder(address: str) -> bool:
-    """Return whether there is a folder; errors as :func:`status`, but where there is nothing."""
-    return _is_of_type(address, 'directory')
+def is_of_type(address: str, kind: str) -> bool:
+    """Return whether there is a ``file``, or a ``directory``; errors as :func:`status`."""
+    if kind == 'directory' and not address.startswith('s3://'):
+        return False
+    try:
+        return _info(address)['type'] == kind
+    except SourceNotFoundError:
+        return False
 
 
 def entries(address: str) -> dict[str, bool]:
@@ -335,15 +335,6 @@ def _info(address: str) -> Info:
         info = _asked(address, lambda: system.info(address))
         _FACTS.add(address, info)
     return info
-
-
-def _is_of_type(address: str, kind: str) -> bool:
-    if kind == 'directory' and not address.startswith('s3://'):
-        return False
-    try:
-        return _info(address)['type'] == kind
-    except SourceNotFoundError:
-        return False
 
 
 def _listing(address: str) -> dict[str, Info]:

@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 BIDS_VERSION = '1.10.0'
 #: Set by the container's recipe, so that outputs say which image made them.
 CONTAINER_TAG = 'MODELARRAYIO_CONTAINER_TAG'
-# Set inside a container by what runs it, as an image made for Docker does not tell.
-_RUN_BY = {'APPTAINER_CONTAINER': 'apptainer', 'SINGULARITY_CONTAINER': 'singularity'}
+#: Set inside a container by what runs it, to its image: one made for Docker does not tell.
+RUN_BY = {'APPTAINER_CONTAINER': 'apptainer', 'SINGULARITY_CONTAINER': 'singularity'}
 _NAME_IN_URI = re.compile(r'"bids:([^:"]+):')
 
 
@@ -123,7 +123,7 @@ def container() -> dict[str, str] | None:
     tag = os.environ.get(CONTAINER_TAG)
     if not tag:
         return None
-    run_by = next((kind for name, kind in _RUN_BY.items() if name in os.environ), 'docker')
+    run_by = next((kind for name, kind in RUN_BY.items() if name in os.environ), 'docker')
     return {'Type': run_by, 'Tag': tag}
 
 

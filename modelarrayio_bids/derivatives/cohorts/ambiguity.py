@@ -92,8 +92,7 @@ def misplaced(
             if found:
                 error = AmbiguousMatchError(
                     f'has an invalid participant or session label: {found[1]!r} is not a BIDS '
-                    'label, '
-                    'which has only letters and digits',
+                    'label, which has only letters and digits',
                     image.path,
                     'Rename it, its folder and its row in the tables.',
                 )
@@ -216,8 +215,7 @@ def _choice(entity: str, labels: Sequence[str | None]) -> str:
     all_of_them = ','.join(label or '' for label in labels)
     return (
         f'Choose one with --select {entity}={one}, or --bids-filter-file, for instance {single}; '
-        f'or take each as a row with --select {entity}={all_of_them}, '
-        f'or with {each}'
+        f'or take each as a row with --select {entity}={all_of_them}, or with {each}'
     )
 
 

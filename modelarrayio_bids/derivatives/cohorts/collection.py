@@ -160,11 +160,8 @@ class Collection:
             for file in (outputs.store, outputs.cohort, outputs.group_mask, outputs.coverage):
                 yield from (file, sidecar(file))
             for row in group.rows:
-                yield from (
-                    outputs.own_map(row.own_name),
-                    outputs.own_mask(row.own_name, 'present'),
-                )
-                yield outputs.own_mask(row.own_name, 'resampled')
+                yield outputs.own_map(row.own_name)
+                yield from (outputs.own_mask(row.own_name, how) for how in ('present', 'resampled'))
 
     def check_outputs(
         self,

@@ -177,8 +177,7 @@ class Phenotypes:
             if table.path in paths and not any(map(table.find, visits)):
                 raise FormatError(
                     f'contains none of the participants with images: it has {some(table.visits)}; '
-                    'there are '
-                    f'images of {some(sorted(visits))}',
+                    f'there are images of {some(sorted(visits))}',
                     table.path,
                     f'Write {PARTICIPANT} as in the names of the images; spreadsheets drop '
                     'leading zeros.',

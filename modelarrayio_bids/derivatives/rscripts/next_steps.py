@@ -16,13 +16,11 @@ from os import PathLike, environ
 from pathlib import Path
 
 from modelarrayio_bids.__about__ import NAME
-from modelarrayio_bids.derivatives.bids.description import container
+from modelarrayio_bids.derivatives.bids.description import RUN_BY, container
 from modelarrayio_bids.runtime.locations import is_address
 
 #: Placeholders for folders outside of a container, whose names are unknown inside.
 _BIDS_DIR, _OUTPUT_DIR = 'BIDS_DIR', 'OUTPUT_DIR'
-# Variable with the image that Apptainer runs.
-_IMAGE_FILES = ('APPTAINER_CONTAINER', 'SINGULARITY_CONTAINER')
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,6 @@ def export_command(
     if found['Type'] == 'docker':
         run = ['docker', 'run', '--rm', '-v', mounts[0], '-v', mounts[1], found['Tag']]
     else:
-        image = next((environ[name] for name in _IMAGE_FILES if environ.get(name)), 'IMAGE')
+        image = next((environ[name] for name in RUN_BY if environ.get(name)), 'IMAGE')
         run = [found['Type'], 'run', '--cleanenv', '-B', mounts[0], '-B', mounts[1], image]
     return shlex.join([*run, *inside, *levels])
