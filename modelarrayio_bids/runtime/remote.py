@@ -64,6 +64,8 @@ Answer = TypeVar('Answer')
 
 # Each file is asked for once in a process.
 _FACTS = RemoteFacts()
+# A client takes half a second of computing: one thread makes it for all.
+_MAKING_CLIENT = threading.Lock()
 
 
 def workers() -> int:
@@ -370,7 +372,8 @@ def _modified(info: Info) -> int:
 
 def _system(address: str) -> Any:
     try:
-        return _system_of(address.partition('://')[0], _anonymous(), _patience(), os.getpid())
+        with _MAKING_CLIENT:
+            return _system_of(address.partition('://')[0], _anonymous(), _patience(), os.getpid())
     except ImportError as error:
         raise UsageError(
             f'is a remote file, and {error.name or "s3fs"} is not installed to read it',

@@ -1,6 +1,7 @@
 """Images behind addresses: a real S3 server on this machine, and a web server that fails."""
 
 import csv
+import json
 import os
 import re
 import subprocess
@@ -112,6 +113,23 @@ def test_the_table_and_everything_else_in_a_bucket(folder, bucket):
     )
     assert build('--s3-workers', '2', cohort=key, mask=there['group_mask.nii.gz']) == 0
     np.testing.assert_array_equal(matrix()[1], expected_rows())
+
+
+def test_many_readers_share_a_client(folder, bucket, monkeypatch):
+    """Each client would ask for credentials of its own."""
+    bucket.upload(folder / 'data')
+    for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'):
+        monkeypatch.delenv(name)
+    key = {'Version': 1, 'AccessKeyId': 'testing', 'SecretAccessKey': 'testing'}
+    (folder / 'key.json').write_text(json.dumps(key))
+    ask = folder / 'ask.sh'
+    ask.write_text(f'echo asked >> {folder}/asked.txt\ncat {folder}/key.json\n')
+    (folder / 'config').write_text(f'[default]\ncredential_process = sh {ask}\n')
+    monkeypatch.setenv('AWS_CONFIG_FILE', str(folder / 'config'))
+    words = ['--mask', 'data/group_mask.nii.gz', '--output', 'x.h5', '--s3-workers', '64']
+    cohort = cohort_at(folder, f's3://{bucket.name}')
+    subprocess.run([*COMMAND, 'to-modelarray', '--cohort-file', cohort, *words], check=True)
+    assert (folder / 'asked.txt').read_text().split() == ['asked']
 
 
 def test_interfaces_of_nipype_take_addresses(folder, bucket):
