@@ -94,7 +94,7 @@ def listed(printed):
 def test_people_are_chosen(group, tmp_path, monkeypatch, options, participants):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'labels.txt').write_text('# passed the control\nsub-01 03\n\n04, # and 05?\n')
-    (tmp_path / 'table.tsv').write_text('age\tparticipant_id\n3\tsub-01\n4\t03\n')
+    (tmp_path / 'table.tsv').write_text('partner\tparticipant_id\n04\tsub-01\n04\t03\n')
     code, printed, _ = group('--list-scalars', '--json', *options)
     assert code == 0
     assert listed(printed) == {'cbf': participants}

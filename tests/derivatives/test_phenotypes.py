@@ -238,6 +238,13 @@ def test_rows_of_no_session_beside_others_are_said(table, caplog):
     assert 'no row of its own: sub-01, sub-02' in caplog.text
 
 
+@pytest.mark.parametrize('sessions', [('1', '2'), ('', 'n/a')], ids=['all', 'none'])
+def test_sessions_of_all_rows_or_none_need_no_word(table, caplog, sessions):
+    first, second = sessions
+    read(table(f'participant_id\tsession_id\tage\n01\t{first}\t9\n02\t{second}\t7\n'))
+    assert 'have no session_id' not in caplog.text
+
+
 def test_sessions_are_read_from_each_participants_folder(table, tmp_path):
     table('participant_id\tsex\nsub-01\tF\n')
     table('session_id\tage\nses-1\t9\nses-2\tn/a\n', 'sub-01/sub-01_sessions.tsv')
