@@ -164,6 +164,16 @@ def test_the_sidecar_tells_what_each_map_is(tmp_path, store, matrix):
     }
 
 
+def test_what_is_read_and_written_is_said(tmp_path, store, matrix, caplog):
+    """First the file, since HDF5 may take for ever over a damaged one."""
+    write_results(store, 'mylm', NAMES, matrix)
+    with caplog.at_level(logging.INFO):
+        images = export_results(store, 'mylm', tmp_path / 'maps')
+    first, *_, last = [record.getMessage() for record in caplog.records]
+    assert first == f'Reading {store}'
+    assert last == f'Wrote {len(images)} images of mylm to {tmp_path / "maps"}'
+
+
 def test_an_existing_folder_keeps_what_is_not_ours(tmp_path, store, matrix, caplog):
     write_results(store, 'mylm', NAMES, matrix)
     maps = tmp_path / 'maps'
