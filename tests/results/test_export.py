@@ -164,6 +164,21 @@ def test_the_sidecar_tells_what_each_map_is(tmp_path, store, matrix):
     }
 
 
+def test_numbers_that_no_element_has_are_not_told(tmp_path, store, matrix):
+    names = ['element_id', 'age.estimate', 'model.nobs', 'model.df.residual']
+    values = matrix[:, :4].copy()
+    values[:, 2:] = np.nan
+    write_results(store, 'mylm', names, values)
+    export_results(store, 'mylm', tmp_path / 'maps')
+    told = json.loads((tmp_path / 'maps' / 'mylm_results.json').read_text())
+    assert not {'NumberOfImages', 'DegreesOfFreedom'} & told.keys()
+    values[:, 2:] = 24, 21
+    write_results(store, 'other', names, values)
+    export_results(store, 'other', tmp_path / 'maps')
+    told = json.loads((tmp_path / 'maps' / 'other_results.json').read_text())
+    assert (told['NumberOfImages'], told['DegreesOfFreedom']) == (24, {'model.df.residual': 21})
+
+
 def test_what_is_read_and_written_is_said(tmp_path, store, matrix, caplog):
     """First the file, since HDF5 may take for ever over a damaged one."""
     write_results(store, 'mylm', NAMES, matrix)
