@@ -145,16 +145,29 @@ class CohortProblemsError(CohortError):
 
     def __init__(self, problems: Sequence[ModelArrayIOError]) -> None:
         self.problems = tuple(problems)
-        super().__init__(f'{len(self.problems)} problems, nothing was built')
+        super().__init__(f'{len(self.problems)} problems, nothing was written')
         codes = {problem.exit_code for problem in problems}
         self.exit_code = codes.pop() if len(codes) == 1 else EXIT_DATA
 
     def __str__(self) -> str:
-        lines = '\n'.join(f'  {problem}' for problem in self.problems)
-        return f'{self.what}:\n{lines}'
+        alike: dict[tuple[str, str], list[ModelArrayIOError]] = {}
+        for problem in self.problems:
+            alike.setdefault((problem.what, problem.remedy), []).append(problem)
+        lines = (line for problems in alike.values() for line in _lines(problems))
+        return '\n'.join([f'{self.what}:', *lines])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.problems,)
+
+
+def _lines(problems: Sequence[ModelArrayIOError]) -> Iterator[str]:
+    """Yield the lines of problems that differ in their files alone."""
+    first = problems[0]
+    if len(problems) <= _NOT_MANY or not first.path:
+        yield from (f'  {problem}' for problem in problems)
+        return
+    yield f'  {len(problems)} files, each: {first.what}. {first.remedy}'.rstrip()
+    yield from (f'    {problem.path}' for problem in problems)
 
 
 class SourceNotFoundError(ModelArrayIOError, FileNotFoundError):
@@ -314,7 +327,7 @@ def raise_problems(problems: Sequence[ModelArrayIOError]) -> None:
         raise CohortProblemsError(problems)
 
 
-# More files than this that were not fetched are named by a count and examples.
+# More files than this of one problem are told together.
 _NOT_MANY = 3
 _PATH = '\0'
 

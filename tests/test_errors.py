@@ -33,7 +33,14 @@ def test_survives_pickling(error):
 def test_several_problems_survive_pickling():
     several = CohortProblemsError([SchemaError('is odd', 'a'), SchemaError('is odd', 'b')])
     back = pickle.loads(pickle.dumps(several))
-    assert str(back) == str(several) == '2 problems, nothing was built:\n  a: is odd.\n  b: is odd.'
+    told = '2 problems, nothing was written:\n  a: is odd.\n  b: is odd.'
+    assert str(back) == str(several) == told
+
+
+def test_one_problem_of_many_files_is_said_once():
+    several = CohortProblemsError([SchemaError('is odd', name) for name in 'abcd'])
+    told = '4 problems, nothing was written:\n  4 files, each: is odd.\n    a\n    b\n    c\n    d'
+    assert str(several) == told
 
 
 def test_the_tree_in_the_docstring_is_the_tree():

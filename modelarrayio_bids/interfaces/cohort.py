@@ -74,6 +74,12 @@ class _CollectCohortInputSpec(BaseInterfaceInputSpec):
     overwrite = traits.Bool(
         False, usedefault=True, desc='go on where an HDF5 file of an earlier run holds results'
     )
+    needed_columns = traits.List(
+        traits.Str,
+        [],
+        usedefault=True,
+        desc='columns that a formula will name: an error without them',
+    )
     warn_of_repeats = traits.Bool(
         True, usedefault=True, desc='warn of several images of one participant'
     )
@@ -106,6 +112,7 @@ class CollectCohort(LibraryInterface):
         inputs = self.inputs
         output_dir = self.path('output_dir') or folder
         collection = collect(Request.of(**self.given(*INPUTS) | {'output_dir': output_dir}))
+        collection.require_columns(inputs.needed_columns)
         refuse_inputs(collection.files_written(output_dir), collection.files_read())
         collection = collection.reconciled()
         collection.check_outputs(

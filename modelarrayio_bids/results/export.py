@@ -14,7 +14,7 @@ import json
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -36,6 +36,7 @@ from modelarrayio_bids.runtime.overwriting import refuse_inputs
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import MIB, Resources
+from modelarrayio_bids.runtime.text_format import count
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.spaces import ElementSpace, References
 from modelarrayio_bids.spaces.input_files import reference_files
@@ -327,7 +328,7 @@ def export_results(
         written = [part for file in files for part in space.written_files(output_dir / file)]
         read = [Path(store), *reference_files(references), *named]
         refuse_inputs(written, chain(read, _images_of(reader)))
-        _prepare(output_dir)
+        _prepare(output_dir, written)
         compared = [] if reader.template else references.named
         _write(results, files, output_dir, space, options=options, compared=compared)
     logger.info('Wrote %d images of %s to %s', len(written), analysis, output_dir)
@@ -488,13 +489,22 @@ def _derived(images: list[Image], values: np.ndarray) -> np.ndarray:
     return derived
 
 
-def _prepare(output_dir: Path) -> None:
+def _prepare(output_dir: Path, written: Sequence[Path]) -> None:
     if output_dir.exists():
-        logger.warning(
-            '%s exists: files with the same names are replaced, others kept.', output_dir
-        )
+        logger.warning('%s exists: files with the same names are replaced.', output_dir)
+        others = {file for file in output_dir.iterdir() if _is_map(file)} - {*written}
+        if others:
+            logger.warning(
+                '%s holds %s that this analysis does not have, such as %s. Delete those of an '
+                'earlier model.',
+                *(output_dir, count(len(others), 'other map'), min(others).name),
+            )
     with OutputError.told(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
+
+
+def _is_map(file: Path) -> bool:
+    return file.suffix != '.json' and file.is_file()
 
 
 def _describe(

@@ -150,6 +150,7 @@ class ModelFit:
             phenotypes = files.beside(phenotypes)
             table, scalars = phenotypes.table, [response]
         columns = design(formula, table, scalars, path=path)
+        _require_enough(len(phenotypes.table), len(columns.names), options)
         model = kind.build(columns, options, _weights(phenotypes, weights))
         if not allow_repeated:
             phenotypes.require_one_row_each(columns.rows, model.groups)
@@ -418,6 +419,17 @@ class ModelFit:
         if self.permutation is not None:
             told['permutation'] = self.permutation.facts()
         return {schema.FORMULA_ATTRIBUTE: plan.formula, schema.MODEL_ATTRIBUTE: json.dumps(told)}
+
+
+def _require_enough(n_images: int, n_columns: int, options: ModelOptions) -> None:
+    """Refuse thresholds that no element passes, however many of its images have values."""
+    fewest = int(options.fewest(n_images))
+    if n_images <= fewest:
+        raise UsageError(
+            f'there are {n_images} images, and elements are fitted that have values in more than '
+            f'{fewest}',
+            remedy=f'For a smaller study give --num-subj-lthr-abs, such as {n_columns + 1}.',
+        )
 
 
 def _significant(fitted: FittedAnalysis) -> Iterator[str]:

@@ -75,7 +75,7 @@ class StoreWriter:
     ) -> None:
         self.path = Path(path)
         self.layout = layout
-        self._overwrite = overwrite
+        self._overwrite, self._is_new = overwrite, copy_of is None
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
         self._target = resolved(self.path)
@@ -102,6 +102,8 @@ class StoreWriter:
             if kind is None:
                 # Results may have come while this file was being made.
                 refuse_to_replace(self.path, overwrite=self._overwrite)
+                if self._is_new and is_store(self.path) and (held := analyses_of(self.path)):
+                    logger.warning('%s: replaced, with its results: %s', self.path, ', '.join(held))
                 _prepare_to_replace(self._target, self._unfinished.path)
                 self._unfinished.path.replace(self._target)
         except ModelArrayIOError:

@@ -364,7 +364,7 @@ def test_all_bad_images_are_told_at_once_and_nothing_is_built(tmp_path, capsys):
     nb.save(nb.Nifti1Image(image.get_fdata(dtype=np.float32), affine), moved)
     assert main([str(study), str(tmp_path / 'out'), 'group']) == 65
     words = capsys.readouterr().err
-    assert '2 problems, nothing was built' in words
+    assert '2 problems, nothing was written' in words
     assert f'{cut}: is truncated' in words
     assert f'{moved}: has the expected shape' in words
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['logs']

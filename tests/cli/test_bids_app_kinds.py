@@ -166,7 +166,7 @@ def test_problems_of_any_kind_end_the_run_before_anything_is_made(tmp_path, caps
     cut.write_bytes(cut.read_bytes()[:-4])
     assert main([str(study), str(tmp_path / 'out'), 'group']) == 65
     words = capsys.readouterr().err
-    assert '2 problems, nothing was built' in words
+    assert '2 problems, nothing was written' in words
     assert f'{bad}: holds 7 fixels, expected 180' in words  # N_FIXELS: 30 times 1 + 2 + 0 + 3
     assert f'{cut}: is truncated' in words
     assert made(tmp_path / 'out') == {'logs'}

@@ -81,9 +81,7 @@ def test_the_reference_workflow(folder, capsys):
     assert (folder / 'FA_stats' / 'mylm_model.nobs.nii.gz').exists()
     assert 'WARNING' not in capsys.readouterr().err
     assert main(['export-results', *arguments, '--no-compress']) == 0
-    assert (
-        ' exists: files with the same names are replaced, others kept.' in capsys.readouterr().err
-    )
+    assert ' exists: files with the same names are replaced.' in capsys.readouterr().err
     assert (folder / 'FA_stats' / 'mylm_model.nobs.nii').exists()
 
 

@@ -228,11 +228,23 @@ def test_dry_run_shows_the_design_and_writes_nothing(folder, capsys):
 
 
 def test_a_study_that_is_too_small_is_told(folder, capsys):
-    assert fit('FA ~ age', '--num-subj-lthr-abs', 1000) == 0
+    before = bytes_of(folder)
+    assert fit('FA ~ age', '--num-subj-lthr-abs', 1000) == 64
     said = capsys.readouterr().err
-    assert 'no element has values in more than 1000 images, so nothing was tested' in said
-    assert 'give --num-subj-lthr-abs, such as 3\n' in said
-    assert 'Elements with' not in said
+    assert 'there are 30 images, and elements are fitted that have values in more than 1000' in said
+    assert 'give --num-subj-lthr-abs, such as 3.\n' in said
+    assert bytes_of(folder) == before
+
+
+def test_a_study_whose_masks_leave_nothing_is_told(folder, capsys):
+    # No element has values of all.
+    found = np.full((N, ELEMENTS), np.nan, 'f4')
+    found[np.arange(ELEMENTS) % N, np.arange(ELEMENTS)] = 1
+    write_scalar('thin.h5', 'FA', found, NAMES)
+    assert fit('FA ~ age', file='thin.h5') == 0
+    said = capsys.readouterr().err
+    assert 'no element has values in more than 10 images, so nothing was tested' in said
+    assert 'elements with' not in said
 
 
 def test_results_are_exported_where_asked(folder):

@@ -140,7 +140,7 @@ def test_an_odd_grid_is_an_error_that_names_it_and_that_of_the_others(group, odd
     for more in ([], ['--dry-run']):
         code, _, said = group(*more, root=odd)
         assert code == 65
-        assert '2 problems, nothing was built' in said
+        assert '2 problems, nothing was written' in said
         assert f'{odd_image(odd)}: has shape 13 × 15 × 13, expected 16 × 18 × 16; ' in said
         assert '; the grid of 6 of 8 files is expected' in said
         assert '(--on-grid-mismatch resample), or leave its image out (drop)' in said
@@ -248,7 +248,7 @@ def test_images_that_cannot_be_resampled_are_all_told_before_any_is(group, odd, 
         nb.save(nb.Nifti1Image(np.ones(trees.DIFFUSION.shape, np.float32), affine), image)
     code, _, said = group('--on-grid-mismatch', 'resample', '--dry-run', root=odd)
     assert code == 65
-    assert '2 problems, nothing was built' in said
+    assert '2 problems, nothing was written' in said
     assert said.count('shares no field of view with') == 2
     assert not list((tmp_path / 'out').rglob('*.nii.gz'))
 
@@ -264,7 +264,7 @@ def test_no_image_says_which_grid_is_meant(group, odd, tmp_path):
         nb.save(image, folder / f'{name}_cbf.nii.gz')
     code, _, said = group('--on-grid-mismatch', 'resample', root=odd)
     assert code == 65
-    assert '4 problems, nothing was built' in said
+    assert '4 problems, nothing was written' in said
     assert not list(tmp_path.rglob('*.h5'))
 
 

@@ -320,7 +320,7 @@ def test_all_problems_are_told_before_anything_is_read(tmp_path, grown):
         store,
         lambda: append_sources(Cohort(cohort.columns, rows), store),
         CohortProblemsError,
-        '4 problems, nothing was built',
+        '4 problems, nothing was written',
         "x.h5: holds no scalar 'AD'; it holds FA, MD",
         'x.h5: holds 1 of the new sources of FA already',
         f'{wrong.path}: has shape 4 × 5 × 7, expected 4 × 5 × 6',

@@ -99,7 +99,7 @@ def test_all_problems_are_told_before_anything_is_read(tmp_path):
         build(tmp_path)
     said = str(raised.value)
     for part in (
-        '4 problems, nothing was built',
+        '4 problems, nothing was written',
         'sub-00_FA.nii.gz: has shape 4 × 5 × 7, expected 4 × 5 × 6',
         'sub-01_FA.nii.gz: has the expected shape 4 × 5 × 6 but another affine',
         'sub-02_FA.nii.gz: is 4 × 5 × 6 × 3, expected three dimensions',

@@ -39,6 +39,7 @@ SPECIFICATIONS = {
         'images_space': 'Str',
         'threshold': 'Range',
         'overwrite': 'Bool',
+        'needed_columns': 'List',
         'warn_of_repeats': 'Bool',
         'num_threads': 'Int',
     },

@@ -68,6 +68,10 @@ def _build(
             report=options.report,
         )
         workflow.inputs.collect_cohort.warn_of_repeats = not has_groups
+        if 'model' in options.analysis_level:
+            workflow.inputs.collect_cohort.needed_columns = list(terms.names)
+            # What is to be replaced is an analysis: the others of the file are not its price.
+            workflow.get_node('to_modelarray').inputs.reuse_existing = True
         outputs = folders.run(workflow)
         if blocks_dir is not None:
             # As large as the data, and of no use once they are assembled.

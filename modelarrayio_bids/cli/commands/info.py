@@ -18,7 +18,6 @@ _EXAMPLES = """examples:
   modelarrayio info FA.h5
   modelarrayio info FA.h5 --json
 """
-_RESULTS_SHOWN = 6
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -80,9 +79,10 @@ def _table(scalars: Sequence[ScalarContents]) -> Iterator[tuple[str, ...]]:
 def _analysis(analysis: AnalysisContents) -> tuple[str, str]:
     if analysis.problem:
         return analysis.name, f'cannot be used: {analysis.problem}'
-    shown = ', '.join(analysis.results[:_RESULTS_SHOWN])
-    more = ', ...' if len(analysis.results) > _RESULTS_SHOWN else ''
+    from modelarrayio_bids.derivatives.outputs.statmaps import ResultName
+
+    names = dict.fromkeys(ResultName.of(name).term or name for name in analysis.results)
     results = count(len(analysis.results), 'result')
     where = count(analysis.n_elements, 'element')
     model = f' of {analysis.formula}' * bool(analysis.formula)
-    return analysis.name, f'{results} at {where}{model}: {shown}{more}'
+    return analysis.name, f'{results} at {where}{model}: {", ".join(names)}'
