@@ -120,7 +120,7 @@ def test_what_a_description_lacks_is_advice(own, said):
     path.unlink()
     code, _, (warning,) = said(own, '--list-scalars')
     assert code == 0
-    assert 'has no dataset_description.json; taken for what its folder is called' in warning
+    assert 'has no dataset_description.json; named as its folder is' in warning
     assert said(own, '--list-scalars', '--skip-bids-validation')[2] == []
 
 

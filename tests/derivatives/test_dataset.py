@@ -162,7 +162,7 @@ def test_a_damaged_description_stops_nobody(tmp_path, damage):
     assert found['aslprep'].problem.startswith(('is not', 'cannot'))
     lines = input_warnings(Request(tmp_path, tmp_path / 'out'), found.values())
     (line,) = (line for line in lines if 'aslprep' in line)
-    assert line.endswith('taken for what its folder is called')
+    assert line.endswith('named as its folder is')
 
 
 @pytest.mark.parametrize(('text', 'programs'), ODD.values(), ids=ODD)

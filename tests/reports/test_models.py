@@ -84,7 +84,7 @@ def test_who_is_left_out_and_what_was_not_fitted(modelled, shown):
     assert f'{n_in} of {N_PEOPLE - 1}' in shown.texts['results']
     (store,) = modelled.rglob('*_modelarray.h5')
     estimates = read_results(store, 'lm')['age.estimate']
-    (row,) = shown.tables[f'Elements without all results of {OF}'][1:]
+    (row,) = shown.tables[f'Elements with incomplete results of {OF}'][1:]
     assert row == ['too few images', f'{np.isnan(estimates).sum():,}']
 
 

@@ -145,7 +145,9 @@ def test_methods_and_what_they_cite(page, reported):
 
 def test_methods_tell_of_the_models(modelled):
     text = (modelled / 'logs' / 'CITATION.md').read_text('utf-8')
-    assert re.search(r'values of [\d to]+ images were fitted by ~ age \+ sex \+ site ', text)
+    assert re.search(
+        r'The model ~ age \+ sex \+ site \(in .*\) was fitted .* \(N = [\d to]+\);', text
+    )
     assert 'corrected for the number of elements (FDR)' in text
     assert Page((modelled / 'report.html').read_text('utf-8')).texts['methods'].count('FDR') == 1
 

@@ -192,7 +192,7 @@ def test_every_term_has_its_figure(tmp_path, space, planted):
 def test_the_number_of_images_may_differ_between_elements(tmp_path, space, planted):
     planted[5:, 4] = 20
     (figure,) = figures(tmp_path, space, NAMES, planted)
-    assert figure.finding.endswith('N = 20 there (20 to 24 by element).')
+    assert figure.finding.endswith('N = 20 at the peak (20 to 24 across elements).')
     assert (figure.numbers['n_min'], figure.numbers['n_max']) == (20, 24)
 
 
@@ -208,7 +208,8 @@ def test_the_smallest_p_is_the_strongest_and_tells_its_own_n_and_df(tmp_path, sp
     figure = figures(tmp_path, space, names, matrix, n_images=n_images)[0]
     assert f'Most significant: {space.labels(np.array([8]))[0]}, t = 10.' in figure.finding
     assert figure.finding.endswith(
-        'N = 24 there (7 to 24 by element), df = 21 there (4 to 21 by element).'
+        'N = 24 at the peak (7 to 24 across elements), '
+        'df = 21 at the peak (4 to 21 across elements).'
     )
     told = [figure.numbers[name] for name in ('n_min', 'n_max', 'df_min', 'df_max')]
     assert told == [7, 24, '4', '21']

@@ -33,10 +33,10 @@ def _of_description(dataset: Dataset) -> Iterator[str]:
         return
     if dataset.problem:
         file = dataset.root / DESCRIPTION
-        yield f'{file} {dataset.problem}; taken for what its folder is called'
+        yield f'{file} {dataset.problem}; named as its folder is'
         return
     if not dataset.description:
-        yield f'{dataset.root} has no {DESCRIPTION}; taken for what its folder is called'
+        yield f'{dataset.root} has no {DESCRIPTION}; named as its folder is'
         return
     # Required of every dataset, and of derivatives; see BIDS, "dataset_description.json".
     required = ['Name', 'BIDSVersion', *(['GeneratedBy'] if dataset.is_derivative else [])]

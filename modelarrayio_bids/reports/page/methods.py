@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 import yaml
 
 from modelarrayio_bids.__about__ import NAME, URL, __version__
 from modelarrayio_bids.reports.findings.output_folder import Output
+from modelarrayio_bids.runtime.data_files import data_text
 from modelarrayio_bids.runtime.grouping import grouped
 
 # In a table, where there is nothing to say.
@@ -22,16 +22,21 @@ _NONE = 'n/a'
 
 def works(pipelines: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return what is to be cited where these programs made the images: by key."""
-    known = yaml.safe_load(
-        files('modelarrayio_bids').joinpath('data', 'citations.yaml').read_text('utf-8')
-    )
-    names = [name.casefold() for name in pipelines]
+    known = yaml.safe_load(data_text('citations.yaml'))
     return {
         work['key']: work
         for work in known
-        if 'pipelines' not in work
-        or any(name.startswith(tuple(work['pipelines'])) for name in names)
+        if 'pipelines' not in work or any(_is_of(work, name) for name in pipelines)
     }
+
+
+def is_pipeline(name: str) -> bool:
+    """Return whether a dataset is called as a program that has a publication is."""
+    return any('pipelines' in work for work in works([name]).values())
+
+
+def _is_of(work: Mapping[str, Any], pipeline: str) -> bool:
+    return pipeline.casefold().startswith(tuple(work['pipelines']))
 
 
 def done(

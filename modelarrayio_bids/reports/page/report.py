@@ -34,7 +34,7 @@ from modelarrayio_bids.reports.findings.participants import (
 from modelarrayio_bids.reports.findings.results_table import RESULTS, finding, significant
 from modelarrayio_bids.reports.page.album import Album
 from modelarrayio_bids.reports.page.analyses import analysis_parts
-from modelarrayio_bids.reports.page.methods import done
+from modelarrayio_bids.reports.page.methods import done, is_pipeline
 from modelarrayio_bids.reports.page.scalars import ScalarPart, scalar_part, shared_files
 from modelarrayio_bids.reports.page.templates import Script, environment
 from modelarrayio_bids.runtime.atomic import replacing
@@ -261,8 +261,9 @@ def pipelines_of(output_dir: Path, outputs: Sequence[Output]) -> list[str]:
 
 
 def _generators(name: str, url: str) -> Sequence[str]:
-    """Return who made a dataset, as it says itself; else its name."""
+    """Return who made a dataset, as it says itself; else its name, if that is a program's."""
+    named = (name,) if is_pipeline(name) else ()
     try:
-        return Dataset.from_folder(path_of(url)).generators or (name,)
+        return Dataset.from_folder(path_of(url)).generators or named
     except (ModelArrayIOError, OSError):
-        return (name,)
+        return named

@@ -224,13 +224,13 @@ def _at_peak(name: str, ends: tuple[float, float], there: float) -> str:
     """Return a number at the peak, and where elements differ their range.
 
     >>> _at_peak('N', (23, 23), 23), _at_peak('N', (12, 23), 20), _at_peak('df', (7, 18), np.nan)
-    ('N = 23', 'N = 20 there (12 to 23 by element)', 'df = 7 to 18 by element')
+    ('N = 23', 'N = 20 at the peak (12 to 23 across elements)', 'df = 7 to 18 across elements')
     """
     if ends[0] == ends[1]:
         return f'{name} = {_range(ends)}'
     if np.isnan(there):
-        return f'{name} = {_range(ends)} by element'
-    return f'{name} = {_range((there, there))} there ({_range(ends)} by element)'
+        return f'{name} = {_range(ends)} across elements'
+    return f'{name} = {_range((there, there))} at the peak ({_range(ends)} across elements)'
 
 
 def _pictures(

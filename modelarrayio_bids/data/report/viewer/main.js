@@ -196,7 +196,7 @@ class Viewer {
     }
     this.count = count;
     const { kind } = this.places;
-    by('count').textContent = `${count.toLocaleString('en-US')} of ${tested.toLocaleString('en-US')} ${kind}${this.term.once ? ' (each is there twice)' : ''}: ${this.rule()}.`;
+    by('count').textContent = `${count.toLocaleString('en-US')} of ${tested.toLocaleString('en-US')} ${kind}${this.term.once ? ' (each is shown twice)' : ''}: ${this.rule()}.`;
     by('count').dataset.count = count;
     this.redraw();
     clearTimeout(this.later);
