@@ -87,7 +87,7 @@ def _add_statistics(group: Section) -> None:
         group.add(
             f'--correct-p-value-{option}',
             nargs='+',
-            default=('fdr',),
+            default=['fdr'],
             metavar='METHOD',
             help=f'adjust p values of {what} over all elements by these methods: fdr, holm, '
             'hochberg, hommel, bonferroni, BH, BY or none (default: fdr)',

@@ -81,7 +81,11 @@ def test_the_reference_workflow(folder, capsys):
     assert (folder / 'FA_stats' / 'mylm_model.nobs.nii.gz').exists()
     assert 'WARNING' not in capsys.readouterr().err
     assert main(['export-results', *arguments, '--no-compress']) == 0
-    assert ' exists: files with the same names are replaced.' in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert ' exists: files with the same names are replaced.' in told
+    assert (
+        'holds 1 other map that this analysis does not have, such as mylm_model.nobs.nii.gz' in told
+    )
     assert (folder / 'FA_stats' / 'mylm_model.nobs.nii').exists()
 
 
