@@ -84,7 +84,8 @@ def test_the_reference_workflow(folder, capsys):
     told = capsys.readouterr().err
     assert ' exists: files with the same names are replaced.' in told
     assert (
-        'holds 1 other map that this analysis does not have, such as mylm_model.nobs.nii.gz' in told
+        'holds 2 other maps that this analysis does not have, such as mylm_element_id.nii.gz'
+        in told
     )
     assert (folder / 'FA_stats' / 'mylm_model.nobs.nii').exists()
 
