@@ -44,6 +44,8 @@ class ModelFacts:
         Column of the weights; blank without.
     cohort : str
         The table with the covariates.
+    phenotypes : str
+        Digest of the covariates' values, see :meth:`.ModelFit.digest`; blank of older files.
     design_files : dict of str
         Paths of FSL's design files by ending; empty of a model that a formula asked for.
     contrasts, f_tests : dict of str
@@ -75,6 +77,7 @@ class ModelFacts:
     not_fitted: Mapping[str, int] = field(default_factory=dict)
     weights: str = ''
     cohort: str = ''
+    phenotypes: str = ''
     design_files: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
     f_tests: Mapping[str, str] = field(default_factory=dict)

@@ -385,10 +385,15 @@ class ModelFit:
                 f'from different participants: give --exchangeability {subject}'
             )
 
-    def _digest(self) -> str:
-        """Return a digest of the cells that the model is made of, in the order of the images."""
-        formula, options = self.model.design.formula, self.model.options
-        used = {*Terms.of(formula).names, self.weights, options.exchangeability}
+    def digest(self, exchangeability: str) -> str:
+        """Return a digest of the cells that the model is made of, in the order of the images.
+
+        Parameters
+        ----------
+        exchangeability : str
+            Column of the blocks that change places; blank without.
+        """
+        used = {*Terms.of(self.model.design.formula).names, self.weights, exchangeability}
         table = self.phenotypes.table
         cells = table[[column for column in table if column in used]].fillna('')
         return hashlib.sha256(cells.to_csv(index=False).encode()).hexdigest()[:16]
@@ -408,7 +413,7 @@ class ModelFit:
             'left_out': {column: len(rows) for column, rows in plan.lost.items()},
             'weights': self.weights,
             _COHORT: str(self.phenotypes.path.absolute()),
-            'phenotypes': self._digest(),
+            'phenotypes': self.digest(options.exchangeability),
             'particulars': list(self._particulars()),
             'summarised': self.model.summarised,
             'tested': {name: asdict(tested) for name, tested in self.model.tested.items()},

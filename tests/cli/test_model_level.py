@@ -9,6 +9,7 @@ import sys
 import h5py
 import nibabel as nb
 import numpy as np
+import pandas as pd
 import pytest
 import trees
 from folders import bytes_of
@@ -354,6 +355,23 @@ def test_what_cannot_be_is_told_before_anything_is_written(output, model, option
     assert bytes_of(output) == before
 
 
+def test_results_of_phenotypes_that_were_corrected_since_are_told(study, output, model, capfd):
+    assert model('--formula', '~ age', '--scalars', 'cbf')[0] == 0
+    assert model('--formula', '~ 1', '--analysis-name', 'mean', '--scalars', 'cbf')[0] == 0
+    table = (output / CBF).with_name((output / CBF).name.replace('modelarray.h5', 'cohort.csv'))
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows.loc[2, 'age'] = '99'
+    rows.to_csv(table, index=False)
+    words = [str(output), 'export', '--scalars', 'cbf']
+    assert main([str(study), *words]) == 0
+    told = capfd.readouterr().err
+    said = [line for line in told.splitlines() if 'fitted to other phenotypes' in line]
+    # The mean does not depend on them.
+    assert [line.split()[1] for line in said] == ['lm']
+    page = (output / 'report.html').read_text('utf-8')
+    assert page.count('The design is not shown: the cohort that was fitted') == 1
+
+
 def test_options_of_other_levels_are_told(study, output, capfd):
     words = [
         str(study),
@@ -404,10 +422,13 @@ def test_the_same_again_keeps_and_another_model_is_refused(output, model):
     assert 'Fitted' not in said
     assert 'would be kept' in model(*formula, '--dry-run')[1]
     whole = bytes_of(output)
-    for options in (['--formula', '~ sex'], [*formula, '--anova'], [*formula, '--weights', 'age']):
+    others = [*formula, '--anova'], [*formula, '--weights', 'age']
+    for options in (['--formula', '~ sex'], *others):
         code, _, said = model(*options)
         assert (code, '2 problems' in said) == (73, True), said
-        assert said.count('holds an analysis lm of another model, that would be lost') == 2
+        with_others = said.count('lm of this formula, with other phenotypes or options, that would')
+        assert with_others == 2 * (options in others)
+        assert ('lm of another model, cbf ~ age, that' in said) == (options not in others)
     assert bytes_of(output) == whole
     assert {path: (output / path).read_bytes() for path in before} == before
     assert model('--formula', '~ sex', '--overwrite')[0] == 0

@@ -13,11 +13,13 @@ from modelarrayio_bids.cli.app.run_summary import close_export
 from modelarrayio_bids.cli.app.session import page_of, session
 from modelarrayio_bids.cli.options import plugin
 from modelarrayio_bids.derivatives.bids.description import complete_description
-from modelarrayio_bids.derivatives.bids.output_names import require_stores
+from modelarrayio_bids.derivatives.bids.output_names import Outputs, require_stores
 from modelarrayio_bids.derivatives.outputs.statmaps import StatMapNaming
 from modelarrayio_bids.derivatives.rscripts.next_steps import fit_command
 from modelarrayio_bids.errors import AnalysisNotFoundError, ResultNameCollisionError
+from modelarrayio_bids.reports.findings.designs import is_outdated
 from modelarrayio_bids.results.export import ExportOptions, planned_files
+from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.store.opening import is_store
 from modelarrayio_bids.store.reader import StoreReader, analyses_of
@@ -40,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
             print(f'{analysis} of {store} would be written to {folder}:')
             print(*(f'  {file}' for file in files), sep='\n')
         return
+    _say_outdated(jobs)
     log, page = _export(options, jobs)
     if stale := [str(folder) for folder in _stale_folders(options.output_dir)]:
         logger.warning(
@@ -48,6 +51,19 @@ def run(options: argparse.Namespace) -> None:
             some(stale),
         )
     close_export(jobs, log, page, options)
+
+
+def _say_outdated(jobs: Sequence[Job]) -> None:
+    """Warn of models whose covariates have other values by now, which a run of ``group`` wrote."""
+    for store, analysis, _ in jobs:
+        with StoreReader(store) as reader:
+            facts = ModelFacts.of(reader.described(analysis))
+        if facts is not None and is_outdated(store, facts, Outputs.beside(store).cohort):
+            logger.warning(
+                '%s of %s was fitted to other phenotypes than its cohort has now: fit it again '
+                'with model --overwrite',
+                *(analysis, store),
+            )
 
 
 def _stale_folders(output_dir: Path) -> Iterator[Path]:

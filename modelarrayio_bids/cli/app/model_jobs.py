@@ -32,6 +32,7 @@ from modelarrayio_bids.errors import (
 from modelarrayio_bids.models.formula.terms import Terms
 from modelarrayio_bids.models.kinds import kind_of
 from modelarrayio_bids.models.options import ModelOptions
+from modelarrayio_bids.results.model_facts import ModelFacts
 from modelarrayio_bids.results.model_fit import ModelFit
 from modelarrayio_bids.store.reader import StoreReader
 
@@ -67,8 +68,6 @@ class ModelJob:
     @cached_property
     def fit(self) -> ModelFit:
         """The model with its design, ready to be fitted."""
-        from modelarrayio_bids.results.model_fit import ModelFit
-
         return ModelFit.of(
             self.store,
             self.formula,
@@ -150,16 +149,15 @@ def sort_jobs(
             if not overwrite and job.fit.is_up_to_date(job.analysis):
                 done.append(job)
                 continue
-            with StoreReader(job.store) as reader:
-                held = reader.analyses
+            held = None if overwrite else _held(job)
         except ModelArrayIOError as error:
             problems += _named(error, job, jobs)
             continue
-        if job.analysis in held and not overwrite:
+        if held is not None:
             remedy = f'{rename}, or replace the analysis with --overwrite.'
             problems.append(
                 WouldLoseResultsError(
-                    f'holds an analysis {job.analysis} of another model, that would be lost',
+                    f'holds an analysis {job.analysis} {held}, that would be lost',
                     job.store,
                     remedy,
                 )
@@ -167,6 +165,19 @@ def sort_jobs(
         wanted.append(job)
     raise_problems(problems)
     return wanted, done
+
+
+def _held(job: ModelJob) -> str | None:
+    """Return what a file holds under the name of a job, in words; None if it is nothing."""
+    with StoreReader(job.store) as reader:
+        if job.analysis not in reader.analyses:
+            return None
+        facts = ModelFacts.of(reader.described(job.analysis))
+    if facts is None:
+        return 'that was not made here'
+    if facts.formula == job.fit.model.design.formula:
+        return 'of this formula, with other phenotypes or options'
+    return f'of another model, {facts.formula}'
 
 
 def _named(

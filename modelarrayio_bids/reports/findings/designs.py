@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -169,13 +170,18 @@ def find_fit(
         None if no table makes the design that was fitted: they are gone, or others by now.
     """
     for cohort in dict.fromkeys(cohorts):
-        try:
+        with suppress(ModelArrayIOError, OSError):
             fit = _fit(store, facts, cohort)
-        except (ModelArrayIOError, OSError):
-            continue
-        if _is_same(fit, facts, n_images):
-            return fit
+            if _is_same(fit, facts, n_images) and not _is_of_others(fit, facts):
+                return fit
     return None
+
+
+def is_outdated(store: Path, facts: ModelFacts, cohort: Path) -> bool:
+    """Return whether the covariates of a model have other values in a cohort by now."""
+    with suppress(ModelArrayIOError, OSError):
+        return _is_of_others(_fit(store, facts, cohort), facts)
+    return False
 
 
 def _fit(store: Path, facts: ModelFacts, cohort: Path) -> ModelFit:
@@ -191,6 +197,11 @@ def _fit(store: Path, facts: ModelFacts, cohort: Path) -> ModelFit:
         weights=facts.weights or None,
         allow_repeated=True,
     )
+
+
+def _is_of_others(fit: ModelFit, facts: ModelFacts) -> bool:
+    exchangeability = facts.permutation.get('exchangeability', '')
+    return facts.phenotypes not in {'', fit.digest(exchangeability)}
 
 
 def _is_same(fit: ModelFit, facts: ModelFacts, n_images: int) -> bool:
