@@ -121,6 +121,22 @@ def test_another_term_is_another_number_at_the_same_place(opened, path):
     assert page.locator('#numbers').text_content() == before
 
 
+def test_a_threshold_that_was_chosen_stays_with_another_term(opened, path):
+    page = opened(path)
+    page.locator('#measure').select_option('p, not corrected')
+    page.locator('#level').fill('0.001')
+    page.locator('#level').press('Enter')
+    before = counted(page)
+    page.locator('#level').fill('-3')
+    page.locator('#level').press('Enter')
+    assert counted(page) == before
+    page.locator('#term').select_option('sexM')
+    assert page.locator('#level').input_value() == '0.001'
+    assert 'p < 0.001, not corrected' in page.locator('#count').text_content()
+    page.locator('#term').select_option('age')
+    assert counted(page) == before
+
+
 def test_clusters_are_those_of_the_report(opened, path, modelled):
     page = opened(path)
     table = next((modelled / 'figures').glob('*AgeClusters_summary.tsv'))

@@ -61,8 +61,8 @@ class Viewer {
     by('term').onchange = () => this.chooseTerm();
     by('map').onchange = () => this.chooseMap();
     by('measure').onchange = () => this.chooseMeasure();
-    by('threshold').oninput = () => this.setLevel(this.levels[by('threshold').value]);
-    by('level').onchange = () => this.setLevel(Number(by('level').value));
+    by('threshold').oninput = () => this.moveLevel(this.levels[by('threshold').value]);
+    by('level').onchange = () => this.moveLevel(Number(by('level').value));
     by('sign').onchange = () => this.apply();
     by('background').onchange = () => this.redraw();
     by('covariate').onchange = () => this.describe();
@@ -106,16 +106,18 @@ class Viewer {
   chooseMap(isNew) {
     const map = this.maps[by('map').selectedIndex];
     this.values = this.numbers(map);
-    const chosen = by('measure').selectedIndex;
+    const before = this.measures && this.measures[by('measure').selectedIndex].label;
     this.measures = [
       ...this.term.p.map((p) => ({ ...p, label: `p, ${corrected(p)}` })).sort((a, b) => (b.array === this.term.deciding) - (a.array === this.term.deciding)),
       { array: map.array, label: `size of ${map.label}`, noun: map.label },
     ];
     options(by('measure'), this.measures.map(({ label }) => label));
-    if (!isNew && chosen >= 0) by('measure').selectedIndex = chosen;
+    const chosen = this.measures.findIndex(({ label }) => label === before);
+    const keeps = chosen >= 0 && (this.moved || !isNew);
+    if (keeps) by('measure').selectedIndex = chosen;
     this.setColours();
     by('sign').parentElement.hidden = !this.twoSided;
-    this.chooseMeasure(isNew);
+    this.chooseMeasure(isNew && !keeps, keeps && this.moved ? this.level : null);
     if (this.element >= 0) this.choose(this.element, false, this.sameVoxel(this.element));
   }
 
@@ -150,7 +152,7 @@ class Viewer {
     by('bar-label').textContent = this.maps[by('map').selectedIndex].label;
   }
 
-  chooseMeasure(isNew = false) {
+  chooseMeasure(isNew = false, level = null) {
     const measure = this.measures[by('measure').selectedIndex];
     this.isP = measure.correction !== undefined;
     this.judged = this.isP ? this.arrays.get(measure.array) : this.values;
@@ -158,13 +160,20 @@ class Viewer {
     this.levels = this.isP ? P_LEVELS : Array.from({ length: SIZE_STOPS + 1 }, (_, stop) => Number((most * stop / SIZE_STOPS).toPrecision(3)));
     by('threshold').max = this.levels.length - 1;
     const usual = this.isP ? (measure.array === this.term.deciding ? this.term.level : measure.correction ? 0.05 : 0.001) : this.levels[SIZE_STOPS / 2];
-    this.setLevel(usual);
+    this.moved = level !== null;
+    this.setLevel(level ?? usual);
     // Where nothing survives, all values are shown, as in the report.
     if (isNew && !this.count) this.setLevel(this.levels[0]);
   }
 
+  /** Set a level that somebody chose: it stays with another term. */
+  moveLevel(level) {
+    this.moved = true;
+    this.setLevel(level);
+  }
+
   setLevel(level) {
-    if (!Number.isFinite(level)) return;
+    if (!(level >= 0 && level < Infinity)) return;
     this.level = level;
     const away = this.levels.map((stop) => Math.abs(this.isP ? Math.log(stop / Math.max(level, 1e-12)) : stop - level));
     by('threshold').value = away.indexOf(Math.min(...away));
