@@ -362,7 +362,7 @@ class ModelFit:
             counts = plan.counts[factor]
             alone = [level for level, images in zip(levels, counts, strict=True) if images == 1]
             if alone:
-                yield f'{factor} has one image only of {some(alone)}: is a level misspelt?'
+                yield f'only one image has {factor} = {some(alone)}: is the level misspelt?'
         if plan.lost:
             n_images = count(len(self.phenotypes.table), 'image')
             why = ', '.join(self._lost(column) for column in plan.lost)

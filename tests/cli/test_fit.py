@@ -516,7 +516,7 @@ def test_a_level_of_one_image_may_be_misspelt(folder, capsys):
     table.loc[4, 'sex'] = 'm'
     table.to_csv('cohort.csv', index=False)
     assert fit('FA ~ age + sex', '--overwrite') == 0
-    told = 'WARNING: FA: sex has one image only of m: is a level misspelt?\n'
+    told = 'WARNING: FA: only one image has sex = m: is the level misspelt?\n'
     assert told in capsys.readouterr().err
 
 

@@ -23,7 +23,7 @@ def study(tmp_path, monkeypatch):
 
 def test_from_bids_to_a_file(study, capsys):
     assert main(['make-cohort', str(study), '--scalars', 'cbf', '--output', 'cohort.csv']) == 0
-    next_one = 'to-modelarray --cohort-file cohort.csv --mask GROUP_MASK.nii.gz --output FILE.h5'
+    next_one = 'to-modelarray --cohort-file cohort.csv --mask GROUP_MASK.nii.gz --output cbf.h5'
     assert f'Next: modelarrayio {next_one}' in capsys.readouterr().out
     found = rows('cohort.csv')
     assert [row['participant_id'] for row in found] == ['sub-01', 'sub-02', 'sub-03', 'sub-04']

@@ -43,7 +43,7 @@ def test_the_readme_shows_what_is_found(outputs):
 def test_the_last_lines_tell_terms_without_an_effect_from_those_of_other_scalars(outputs):
     printed = (outputs.parent / 'printed.txt').read_text('utf-8')
     # Blood flow alone was planted higher at site3.
-    assert 'Nothing found for: sexM, sitesite2, sitesite3 elsewhere (smallest p 0.0' in printed
+    assert 'Nothing found for: sexM, sitesite2, sitesite3 of other scalars (smallest p ' in printed
 
 
 def test_make_demo_runs_the_command_of_the_readme():

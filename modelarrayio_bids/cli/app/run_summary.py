@@ -156,7 +156,7 @@ def _of_nothing(rows: Sequence[Mapping[str, str]], above: Collection[str]) -> st
     best = ' (smallest p {:.2g}, correction {})'.format(*min(smallest)) if smallest else ''
     # Those that stand in the table for another scalar come last.
     ordered = sorted(terms, key=above.__contains__)
-    named = [term + ' elsewhere' * (term in above) for term in ordered]
+    named = [term + ' of other scalars' * (term in above) for term in ordered]
     return some(named, _MOST_TERMS) + best
 
 

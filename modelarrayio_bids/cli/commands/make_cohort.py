@@ -73,8 +73,9 @@ def make_cohort(options: argparse.Namespace) -> int:
     cohort = _of_images(options) if options.stack is None else _of_stack(options)
     cohort.to_csv(options.output)
     print(f'{options.output}: {len(cohort.rows)} images of {", ".join(cohort.scalars)}')
-    mask = '--mask GROUP_MASK.nii.gz ' if any(one.mask for one in cohort.sources()) else ''
-    files = f'--cohort-file {options.output} {mask}--output FILE.h5'
+    own = any(one.mask for one in cohort.sources())
+    mask = f'--mask {options.mask or "GROUP_MASK.nii.gz"} ' if own else ''
+    files = f'--cohort-file {options.output} {mask}--output {cohort.scalars[0]}.h5'
     print(f'Next: modelarrayio to-modelarray {files}')
     return 0
 

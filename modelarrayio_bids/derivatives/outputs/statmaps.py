@@ -148,8 +148,8 @@ class StatMapNaming(Naming):
     known: Mapping[str, Any]
 
     remedy = (
-        'Rename a term of the model and run it again, or export this file under the names of R '
-        'with modelarrayio export-results.'
+        'Rename a term of the model, or correct a level that differs in case alone, and run it '
+        'again; or export this file under the names of R with modelarrayio export-results.'
     )
 
     @classmethod
