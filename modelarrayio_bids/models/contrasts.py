@@ -229,7 +229,8 @@ class _Reader:
             return self._error('ends where a coefficient should be')
         word = _WORD.match(self._rest())
         shown = word[0] if word else self._rest()[0]
-        return self._error(f'has {shown!r}, which is not a coefficient')
+        where = '' if shown == self._text.strip() else f'has {shown!r}, which '
+        return self._error(f'{where}is not a coefficient')
 
     def _error(self, what: str) -> UsageError:
         known = ', '.join(name.strip('()') if name == INTERCEPT else name for name in self._names)

@@ -28,6 +28,7 @@ from modelarrayio_bids.runtime import disk
 from modelarrayio_bids.runtime.parallel import ordered_map
 from modelarrayio_bids.runtime.progress import tracked
 from modelarrayio_bids.runtime.resources import chunks_together
+from modelarrayio_bids.runtime.text_format import some
 from modelarrayio_bids.runtime.unfinished import Unfinished, remove_leftovers
 from modelarrayio_bids.runtime.user_input import resolved
 from modelarrayio_bids.store import chunk_layout, items, schema
@@ -75,7 +76,7 @@ class StoreWriter:
     ) -> None:
         self.path = Path(path)
         self.layout = layout
-        self._overwrite, self._is_new = overwrite, copy_of is None
+        self._overwrite = overwrite
         refuse_to_replace(self.path, overwrite=overwrite)
         # Through a symbolic link, its target is what is written.
         self._target = resolved(self.path)
@@ -102,8 +103,7 @@ class StoreWriter:
             if kind is None:
                 # Results may have come while this file was being made.
                 refuse_to_replace(self.path, overwrite=self._overwrite)
-                if self._is_new and is_store(self.path) and (held := analyses_of(self.path)):
-                    logger.warning('%s: replaced, with its results: %s', self.path, ', '.join(held))
+                self._say_lost()
                 _prepare_to_replace(self._target, self._unfinished.path)
                 self._unfinished.path.replace(self._target)
         except ModelArrayIOError:
@@ -114,6 +114,13 @@ class StoreWriter:
             self._unfinished.close()
         if isinstance(error, OSError) and not isinstance(error, ModelArrayIOError):
             raise UnfinishedOutputError.from_os_error(error, self.path) from error
+
+    def _say_lost(self) -> None:
+        """Warn of results that a file has, and the one that takes its place has not."""
+        if is_store(self.path):
+            kept = analyses_of(self._unfinished.path)
+            if lost := [name for name in analyses_of(self.path) if name not in kept]:
+                logger.warning('%s: replaced, and its results are gone: %s', self.path, some(lost))
 
     def _close(self) -> None:
         try:

@@ -65,7 +65,8 @@ def test_pairs_of_bids_there_and_back(folder, capsys):
     assert all('_hemi-L_' in row['source_file'] for row in rows)
     sources = json.loads((folder / f'{stem}_modelarray.json').read_text())['Sources']
     assert sum('_hemi-R_' in uri for uri in sources) == len(PERSONS)
-    assert run('fmriprep', 'out', 'model', '--formula', '~ age') == 0
+    fit = ['model', '--formula', '~ age', '--num-subj-lthr-abs', '1']
+    assert run('fmriprep', 'out', *fit) == 0
     assert run('fmriprep', 'out', 'export') == 0
     maps = folder / 'out/thickness/space-fsaverage3_desc-vertices_node-lm'
     for side, inside in trees.CORTEX.items():

@@ -53,8 +53,9 @@ def test_combinations(text, expected):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('agee', "'agee' has 'agee', which is not a coefficient. There are Intercept, age, sexM"),
-        ('site', "'site', which is not a coefficient"),
+        ('agee', "'agee' is not a coefficient. There are Intercept, age, sexM"),
+        ('site', "'site' is not a coefficient"),
+        ('age - sex', "'age - sex' has 'sex', which is not a coefficient"),
         ('age * sexM', 'multiplies coefficients'),
         ('age / sexM', 'divides by what is not a number other than 0'),
         ('age / 0', 'divides by what is not a number other than 0'),
