@@ -68,6 +68,10 @@ def test_pairs_of_bids_there_and_back(folder, capsys):
     fit = ['model', '--formula', '~ age', '--num-subj-lthr-abs', '1']
     assert run('fmriprep', 'out', *fit) == 0
     assert run('fmriprep', 'out', 'export') == 0
+    # Of a small study, too, the report finds the model again.
+    assert main(['fmriprep', 'out', 'export', '--reports-only']) == 0
+    page = (folder / 'out' / 'report.html').read_text('utf-8')
+    assert 'Columns of the design (TSV)' in page
     maps = folder / 'out/thickness/space-fsaverage3_desc-vertices_node-lm'
     for side, inside in trees.CORTEX.items():
         name = f'hemi-{side}_space-fsaverage3_node-lm_contrast-age_stat-effect_statmap'

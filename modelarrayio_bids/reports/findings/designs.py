@@ -191,8 +191,13 @@ def _fit(store: Path, facts: ModelFacts, cohort: Path) -> ModelFit:
         source = FSLDesign.of(facts.design_files['mat'])
         # Rows are in the order of the table that was given, whatever other there is.
         table = None if facts.cohort == facts.design_files['mat'] else facts.cohort
+    options = ModelOptions(
+        method=facts.kind,
+        num_subj_lthr_abs=facts.fewest,
+        num_subj_lthr_rel=facts.smallest_share,
+    )
     return ModelFit.of(
-        *(store, source, table, ModelOptions(method=facts.kind)),
+        *(store, source, table, options),
         scalar=facts.response,
         weights=facts.weights or None,
         allow_repeated=True,
