@@ -6,16 +6,13 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Self
 
 from jinja2 import Environment
 
 from modelarrayio_bids.reports.page.methods import family_first, listed
-from modelarrayio_bids.runtime.data_files import templates
+from modelarrayio_bids.runtime.data_files import data_text, templates
 from modelarrayio_bids.runtime.text_format import count
-
-_FOLDER = 'data/report'
 
 
 @cache
@@ -49,7 +46,6 @@ class Script:
     @cache
     def of(cls, *names: str) -> Self:
         """Join files of ``data/report``."""
-        folder = files('modelarrayio_bids').joinpath(*_FOLDER.split('/'))
-        text = '\n' + '\n'.join(folder.joinpath(name).read_text('utf-8') for name in names)
+        text = '\n' + '\n'.join(data_text('report', name) for name in names)
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')
         return cls(text, f"'sha256-{digest}'")
